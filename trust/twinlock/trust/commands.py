@@ -1,0 +1,59 @@
+"""What verification asks of its driver. The engine yields these and receives the answer; it does nothing itself.
+
+A driver is a loop of a few lines: HTTP in a Primary, pushed files in a Secondary, a directory, a dict in tests. No
+driver decides what to fetch next.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.names import RepositoryName, RoleName
+
+
+class Absent(enum.Enum):
+    """The answer to a Fetch when the repository says plainly that the file does not exist (HTTP 404, or 403 from an
+    object store). Any other failure is not an answer: the driver raises, and the cycle ends."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Get one metadata file. ``name`` is its file name in the profile, already encoded; ``version`` is None for the
+    unversioned name. A driver stops reading after ``max_bytes`` and raises EndlessDataError. Answer: bytes or ABSENT."""
+
+    repository: RepositoryName
+    role: RoleName
+    version: int | None
+    name: str
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Store these files atomically, all or none, before going on; None deletes. Each is byte-identical to what was
+    served and has passed its own checks. Root files are kept under every version; others replace the last. No answer.
+
+    ``files`` maps (role, version) to bytes; for a deletion the version is 0.
+    """
+
+    repository: RepositoryName
+    files: tuple[tuple[RoleName, int, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to put into the report that does not end the cycle, such as an equivocating Timestamp. No answer."""
+
+    error: RefusalError
+
+
+Command: TypeAlias = Fetch | Persist | Notice
+Answer: TypeAlias = bytes | Absent | None

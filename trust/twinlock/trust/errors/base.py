@@ -1,0 +1,110 @@
+"""The roots of the error tree, and how an error shows itself.
+
+Every error is a keyword-only dataclass: the fields are the error, ``template`` is only how they read. Tests and
+programs look at fields and ``code``; people read ``str()``.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+class Attack(enum.Enum):
+    """The attacks of Uptane 2.1.0 4.3, as a report names them. ``NONE`` marks a fault that is no attack by itself."""
+
+    NONE = "none"
+    ARBITRARY_SOFTWARE = "arbitrary-software"
+    DENIAL_OF_SERVICE = "denial-of-service"
+    DROP_REQUEST = "drop-request"
+    ENDLESS_DATA = "endless-data"
+    EQUIVOCATION = "equivocation"
+    FREEZE = "freeze"
+    MIX_AND_MATCH = "mix-and-match"
+    MIXED_BUNDLES = "mixed-bundles"
+    REPLAY = "replay"
+    ROLLBACK = "rollback"
+    SLOW_RETRIEVAL = "slow-retrieval"
+    SPOOFED_REPORT = "spoofed-report"
+    TRAVERSAL = "path-traversal"
+    WRONG_HARDWARE = "wrong-hardware"
+
+
+@dataclass(kw_only=True, eq=False)
+class TwinlockError(Exception):
+    """Anything this project raises on purpose. ``code`` is stable; programs may depend on it."""
+
+    code: ClassVar[str] = "error"
+    template: ClassVar[str] = "an error"
+    hint: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        return self.template.format(**{field.name: _show(getattr(self, field.name)) for field in fields(self)})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.fields())
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of this error by name, as given."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def as_json(self) -> dict[str, Any]:
+        """This error for machines: its code, its sentence and its fields (all plain JSON values)."""
+        return {
+            "code": self.code,
+            "message": str(self),
+            "fields": {name: _plain(value) for name, value in self.fields().items()},
+            **({"hint": self.hint} if self.hint else {}),
+        }
+
+
+@dataclass(kw_only=True, eq=False)
+class UsageError(TwinlockError):
+    """The caller's own fault: a wrong argument, a wrong order, a missing file of theirs."""
+
+    code = "usage"
+    template = "{reason}"
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
+class RefusalError(TwinlockError):
+    """Metadata, an image or a report was refused; trusted state is what it was before."""
+
+    code = "refused"
+    attack: ClassVar[Attack] = Attack.NONE
+    clause: ClassVar[str] = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return super().as_json() | {"attack": self.attack.value, "clause": self.clause}
+
+
+def _rebuild(cls: type[TwinlockError], values: dict[str, Any]) -> TwinlockError:
+    return cls(**values)
+
+
+def _show(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (tuple, list, frozenset, set)):
+        return ", ".join(str(_show(item)) for item in (sorted(value) if isinstance(value, (set, frozenset)) else value))
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(item) for item in value)
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return str(_show(value))

@@ -1,0 +1,176 @@
+"""Refusals of an image or of its entries: Director against Image repository, and entry against bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinlock.trust.errors.base import Attack, RefusalError
+
+
+@dataclass(kw_only=True, eq=False)
+class ImageNotFoundError(RefusalError):
+    """The Director orders an image that a repository which has to agree does not list."""
+
+    code = "image-not-found"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.4.4.2"
+    template = "the Director orders {target}, but {repository} lists no such image for {hardware_id}"
+    target: str
+    repository: str
+    hardware_id: str
+
+
+@dataclass(kw_only=True, eq=False)
+class RepositoryMismatchError(RefusalError):
+    """Director and Image repository list one image differently. ``field`` is what differs."""
+
+    code = "repository-mismatch"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.4.4.2"
+    template = "{target}: {field} is {director} at the Director, but {image} at {repository}"
+    target: str
+    repository: str
+    field: str
+    director: str
+    image: str
+
+
+@dataclass(kw_only=True, eq=False)
+class ReleaseCounterError(RefusalError):
+    """An image older than the one installed."""
+
+    code = "release-counter"
+    attack = Attack.ROLLBACK
+    clause = "Uptane 2.1.0 5.4.4.2"
+    template = "{target}: release counter {offered} is below {installed}, which {ecu} has installed"
+    ecu: str
+    target: str
+    offered: int
+    installed: int
+
+
+@dataclass(kw_only=True, eq=False)
+class CustomFieldError(RefusalError):
+    """An entry lacks a field that the strict profile requires."""
+
+    code = "missing-field"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.2.3.1.1"
+    template = "{target}: {repository} gives no {field}"
+    target: str
+    repository: str
+    field: str
+
+
+@dataclass(kw_only=True, eq=False)
+class HardwareError(RefusalError):
+    """An image, or an order, for other hardware."""
+
+    code = "wrong-hardware"
+    attack = Attack.WRONG_HARDWARE
+    clause = "Uptane 2.1.0 5.4.3.4"
+    template = "{target} is for hardware [{listed}]; {ecu} is {actual}"
+    ecu: str
+    target: str
+    listed: tuple[str, ...]
+    actual: str
+
+
+@dataclass(kw_only=True, eq=False)
+class TargetNotAcceptedError(RefusalError):
+    """An image whose name the ECU is configured not to accept."""
+
+    code = "target-not-accepted"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.4.3.4"
+    template = "{ecu} accepts only names like [{accepted}]; {target} is none"
+    ecu: str
+    target: str
+    accepted: tuple[str, ...]
+
+
+@dataclass(kw_only=True, eq=False)
+class DuplicateEcuError(RefusalError):
+    """Director Targets that name one ECU twice."""
+
+    code = "duplicate-ecu"
+    attack = Attack.MIXED_BUNDLES
+    clause = "Uptane 2.1.0 5.4.4.6"
+    template = "Director Targets order {first} and {second} for the same ECU {ecu}"
+    ecu: str
+    first: str
+    second: str
+
+
+@dataclass(kw_only=True, eq=False)
+class UnknownEcuError(RefusalError):
+    """Director Targets, or a manifest, that name an ECU which this vehicle does not have."""
+
+    code = "unknown-ecu"
+    attack = Attack.MIXED_BUNDLES
+    clause = "Uptane 2.1.0 5.4.4.6"
+    template = "the vehicle {vehicle} has no ECU {ecu}"
+    vehicle: str
+    ecu: str
+
+
+@dataclass(kw_only=True, eq=False)
+class VehicleMismatchError(RefusalError):
+    """Director Targets, or a manifest, of another vehicle, or of none where one must be named."""
+
+    code = "other-vehicle"
+    attack = Attack.REPLAY
+    clause = "Uptane 2.1.0 5.2.3.1"
+    template = "Director Targets are for vehicle {offered}; this is {expected}"
+    offered: str
+    expected: str
+
+
+@dataclass(kw_only=True, eq=False)
+class DirectorDelegationError(RefusalError):
+    """Director Targets that delegate."""
+
+    code = "director-delegates"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.4.4.6"
+    template = "Director Targets delegate to [{roles}]; a Director must not delegate"
+    roles: tuple[str, ...]
+
+
+@dataclass(kw_only=True, eq=False)
+class DigestError(RefusalError):
+    """Image bytes with another digest than the one listed."""
+
+    code = "wrong-digest"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.4.3.4"
+    template = "{target}: {algorithm} of what arrived is {computed}, but {listed} is listed"
+    target: str
+    algorithm: str
+    listed: str
+    computed: str
+
+
+@dataclass(kw_only=True, eq=False)
+class LengthError(RefusalError):
+    """Fewer image bytes than listed."""
+
+    code = "wrong-length"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.4.3.4"
+    template = "{target}: {received} bytes arrived, but {listed} are listed"
+    target: str
+    listed: int
+    received: int
+
+
+@dataclass(kw_only=True, eq=False)
+class EndlessDataError(RefusalError):
+    """More bytes than the bound for what was asked; reading stopped there."""
+
+    code = "endless-data"
+    attack = Attack.ENDLESS_DATA
+    clause = "Uptane 2.1.0 5.4.3.3"
+    template = "{what}: more than {limit_bytes} bytes arrived"
+    what: str
+    limit_bytes: int

@@ -1,0 +1,80 @@
+"""Faults of this side or of the way between: storage, transport, passphrases. None of them is a verdict on metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinlock.trust.errors.base import TwinlockError
+
+
+@dataclass(kw_only=True, eq=False)
+class TransportError(TwinlockError):
+    """The network or the other end failed; nothing was learnt about what they would have said."""
+
+    code = "transport"
+    template = "{url}: {reason}"
+    hint = "check that the server runs and that the address is right, then try again"
+    url: str
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
+class FetchError(TransportError):
+    """The other end answered with a status that is neither success nor a plain absence."""
+
+    code = "fetch"
+    template = "{url} answered {status}: {reason}"
+    status: int
+
+
+@dataclass(kw_only=True, eq=False)
+class SlowRetrievalError(TransportError):
+    """The other end sends more slowly than the floor: the attack of that name, or a very bad line."""
+
+    code = "slow-retrieval"
+    template = "{url}: {bytes_per_s} bytes/s is below the floor of {floor_bytes_per_s} ({reason})"
+    bytes_per_s: int
+    floor_bytes_per_s: int
+
+
+@dataclass(kw_only=True, eq=False)
+class StorageError(TwinlockError):
+    """A file, directory or database could not be read or written. Nothing is half-written."""
+
+    code = "storage"
+    template = "cannot {operation} {path}: {reason}"
+    path: str
+    operation: str
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
+class NewerStateError(StorageError):
+    """State written by a newer version of this software."""
+
+    code = "newer-state"
+    template = "cannot {operation} {path}: it has format {found}, this version knows up to {supported} ({reason})"
+    hint = "install the version that wrote it, or a newer one; nothing was changed"
+    found: int
+    supported: int
+
+
+@dataclass(kw_only=True, eq=False)
+class PassphraseError(TwinlockError):
+    """A private key that the given passphrase does not open."""
+
+    code = "passphrase"
+    template = "the passphrase does not open the key {path}"
+    hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file, and check that it belongs to this key"
+    path: str
+
+
+@dataclass(kw_only=True, eq=False)
+class ConflictError(TwinlockError):
+    """Somebody else changed the same thing first. Nothing was mixed; look at the new state and try again."""
+
+    code = "conflict"
+    template = "{what} changed meanwhile: {reason}"
+    hint = "run the command again; it will start from the new state"
+    what: str
+    reason: str

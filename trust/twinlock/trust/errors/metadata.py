@@ -1,0 +1,208 @@
+"""Refusals of metadata: what the checks of Uptane 2.1.0 5.4.4 raise about Root, Timestamp, Snapshot and Targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from twinlock.trust.errors.base import Attack, RefusalError
+
+
+@dataclass(kw_only=True, eq=False)
+class MalformedError(RefusalError):
+    """Bytes that are not what their format requires. ``json_path`` says where, ``$`` being the whole."""
+
+    code = "malformed"
+    clause = "Uptane 2.1.0 5.2.1"
+    template = "{what} is malformed at {json_path}: {reason}"
+    what: str
+    json_path: str
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
+class UnsupportedSpecError(RefusalError):
+    """A file that follows a major version of the TUF specification that we do not."""
+
+    code = "unsupported-spec"
+    clause = "TUF 1.0.34 4.3"
+    template = "{what} follows specification {offered}; this engine knows {supported}"
+    what: str
+    offered: str
+    supported: str
+
+
+@dataclass(kw_only=True, eq=False)
+class UnsafePathError(RefusalError):
+    """A name that must never become a path."""
+
+    code = "unsafe-path"
+    attack = Attack.TRAVERSAL
+    clause = "Uptane 2.1.0 5.2.7"
+    template = "the name {path!r} is not safe: {reason}"
+    path: str
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
+class WeakKeyError(RefusalError):
+    """A public key that would let anybody sign, or that no secure scheme uses."""
+
+    code = "weak-key"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.2.1"
+    template = "the key {keyid} is refused: {reason}"
+    keyid: str
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
+class ThresholdError(RefusalError):
+    """Too few distinct keys signed. ``signed``, ``invalid``, ``missing`` and ``unknown`` are key ids."""
+
+    code = "threshold"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.4.4.3"
+    template = (
+        "{repository}/{role}: {valid} of {required} required signatures are valid "
+        "(signed: [{signed}], invalid: [{invalid}], missing: [{missing}], unknown: [{unknown}])"
+    )
+    repository: str
+    role: str
+    valid: int
+    required: int
+    signed: tuple[str, ...]
+    invalid: tuple[str, ...]
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+@dataclass(kw_only=True, eq=False)
+class RollbackError(RefusalError):
+    """A version older than the one already trusted."""
+
+    code = "rollback"
+    attack = Attack.ROLLBACK
+    clause = "Uptane 2.1.0 5.4.4.4"
+    template = "{repository}/{role}: offered version {offered} is older than trusted version {trusted}"
+    repository: str
+    role: str
+    offered: int
+    trusted: int
+
+
+@dataclass(kw_only=True, eq=False)
+class RootVersionError(RefusalError):
+    """A Root that is not the direct successor of the trusted one."""
+
+    code = "root-version"
+    attack = Attack.ROLLBACK
+    clause = "Uptane 2.1.0 5.4.4.3"
+    template = "{repository}/root: offered version {offered} where only {expected} may follow"
+    repository: str
+    offered: int
+    expected: int
+
+
+@dataclass(kw_only=True, eq=False)
+class RoleRemovedError(RefusalError):
+    """A Snapshot that no longer lists a Targets file that it listed before."""
+
+    code = "role-removed"
+    attack = Attack.ROLLBACK
+    clause = "Uptane 2.1.0 5.4.4.5"
+    template = "{repository}/snapshot: the role {role} was listed before and is missing now"
+    repository: str
+    role: str
+
+
+@dataclass(kw_only=True, eq=False)
+class EquivocationError(RefusalError):
+    """Other content under a version that was already seen."""
+
+    code = "equivocation"
+    attack = Attack.EQUIVOCATION
+    clause = "Uptane 2.1.0 5.2.1"
+    template = "{repository}/{role}: version {version} was offered again with other content"
+    repository: str
+    role: str
+    version: int
+
+
+@dataclass(kw_only=True, eq=False)
+class ExpiredError(RefusalError):
+    """Metadata past its time."""
+
+    code = "expired"
+    attack = Attack.FREEZE
+    clause = "Uptane 2.1.0 5.4.4.4"
+    template = "{repository}/{role}: version {version} expired at {expires}; the time is {now}"
+    repository: str
+    role: str
+    version: int
+    expires: datetime
+    now: datetime
+
+
+@dataclass(kw_only=True, eq=False)
+class MixAndMatchError(RefusalError):
+    """A file that is not the one its index lists. ``field`` is ``version``, ``length``, ``hashes.NAME`` or ``role``."""
+
+    code = "mix-and-match"
+    attack = Attack.MIX_AND_MATCH
+    clause = "Uptane 2.1.0 5.4.4.5"
+    template = "{repository}/{role}: {field} is {offered}, but {listed} is listed"
+    repository: str
+    role: str
+    field: str
+    listed: str
+    offered: str
+
+
+@dataclass(kw_only=True, eq=False)
+class MissingMetadataError(RefusalError):
+    """A file that an index promises, or that must always exist, and that the repository does not have."""
+
+    code = "missing-metadata"
+    attack = Attack.DROP_REQUEST
+    clause = "Uptane 2.1.0 5.4.4.2"
+    template = "{repository}/{role}: {name} is not there"
+    repository: str
+    role: str
+    name: str
+
+
+@dataclass(kw_only=True, eq=False)
+class UnlistedRoleError(RefusalError):
+    """A delegated role that Snapshot does not list."""
+
+    code = "unlisted-role"
+    attack = Attack.MIX_AND_MATCH
+    clause = "Uptane 2.1.0 5.4.4.6"
+    template = "{repository}/snapshot does not list the role {role}"
+    repository: str
+    role: str
+
+
+@dataclass(kw_only=True, eq=False)
+class LimitError(RefusalError):
+    """A bound was reached. It is never to be read as an absence."""
+
+    code = "limit"
+    attack = Attack.ENDLESS_DATA
+    clause = "Uptane 2.1.0 5.4.4.3"
+    template = "{what}: {value} is over the limit of {limit}"
+    what: str
+    value: int
+    limit: int
+
+
+@dataclass(kw_only=True, eq=False)
+class TimeError(RefusalError):
+    """There is no time that can be relied on, so nothing can be shown to be unexpired."""
+
+    code = "no-secure-time"
+    attack = Attack.FREEZE
+    clause = "Uptane 2.1.0 5.4.3.1"
+    template = "there is no secure time: {reason}"
+    reason: str

@@ -1,0 +1,83 @@
+"""Refusals of reports, manifests and time attestations: Uptane 2.1.0 5.3.2.1 and 5.4.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinlock.trust.errors.base import Attack, RefusalError
+
+
+@dataclass(kw_only=True, eq=False)
+class ReportSignatureError(RefusalError):
+    """A report or manifest that its ECU's key did not sign."""
+
+    code = "report-signature"
+    attack = Attack.SPOOFED_REPORT
+    clause = "Uptane 2.1.0 5.3.2.1"
+    template = "the {what} of {ecu} is not signed by that ECU's key: {reason}"
+    what: str
+    ecu: str
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
+class ReportReplayError(RefusalError):
+    """A report whose counter or nonce was used before."""
+
+    code = "report-replay"
+    attack = Attack.REPLAY
+    clause = "Uptane 2.1.0 5.3.2.1"
+    template = "the report of {ecu} repeats {field} {offered}; the last one was {last}"
+    ecu: str
+    field: str
+    offered: str
+    last: str
+
+
+@dataclass(kw_only=True, eq=False)
+class MissingEcuError(RefusalError):
+    """A manifest that leaves out ECUs which the inventory records."""
+
+    code = "missing-ecu"
+    attack = Attack.DROP_REQUEST
+    clause = "Uptane 2.1.0 5.3.2.1"
+    template = "the manifest of {vehicle} has no report of [{missing}]"
+    vehicle: str
+    missing: tuple[str, ...]
+
+
+@dataclass(kw_only=True, eq=False)
+class DuplicateReportError(RefusalError):
+    """A manifest with two reports of one ECU."""
+
+    code = "duplicate-report"
+    attack = Attack.SPOOFED_REPORT
+    clause = "Uptane 2.1.0 5.3.2.1"
+    template = "the manifest of {vehicle} has more than one report of {ecu}"
+    vehicle: str
+    ecu: str
+
+
+@dataclass(kw_only=True, eq=False)
+class ReportTimeError(RefusalError):
+    """A report whose time cannot be right."""
+
+    code = "report-time"
+    attack = Attack.REPLAY
+    clause = "Uptane 2.1.0 5.3.2.1"
+    template = "the report of {ecu} says {reported}; it must lie between {earliest} and {latest}"
+    ecu: str
+    reported: str
+    earliest: str
+    latest: str
+
+
+@dataclass(kw_only=True, eq=False)
+class AttestationError(RefusalError):
+    """A time attestation that does not prove a time to this ECU."""
+
+    code = "time-attestation"
+    attack = Attack.FREEZE
+    clause = "Uptane 2.1.0 5.4.3.1"
+    template = "the time attestation is refused: {reason}"
+    reason: str

@@ -1,0 +1,43 @@
+"""Targets and the entry of one image: Uptane 2.1.0 5.2.3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twinlock.trust.model.base import Signed
+from twinlock.trust.model.delegations import Delegations
+from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """What one repository says of one image.
+
+    ``length`` is in bytes; ``hashes`` maps algorithm to lower-case hex, at least one. ``must_agree`` is the section
+    that has to be equal in all repositories, as plain JSON, or None. ``ecus`` is the Director's: ECU to hardware id.
+    """
+
+    path: TargetPath
+    length: int
+    hashes: Mapping[str, str]
+    release_counter: int | None = None
+    hardware_ids: frozenset[HardwareId] | None = None
+    must_agree: Mapping[str, Any] | None = None
+    ecus: Mapping[EcuId, HardwareId | None] = field(default_factory=dict)
+    download_url: str | None = None
+    custom: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Targets(Signed):
+    """Images by name, delegations in order of priority, and, from a Director, whose vehicle this is for.
+
+    ``images`` may decode entries when they are looked up; a malformed entry raises MalformedError then.
+    """
+
+    images: Mapping[TargetPath, ImageEntry]
+    delegations: Delegations | None = None
+    vehicle: VehicleId | None = None
+    correlation_id: str | None = None

@@ -1,0 +1,113 @@
+"""Names that cross a trust boundary, and the one validator for each.
+
+Belongs here: new types for identifiers, and the functions that admit a remote string as one of them.
+Does not belong here: anything that opens a path or a URL. A name that passed is safe to join below a directory.
+"""
+
+from __future__ import annotations
+
+import enum
+import unicodedata
+from typing import NewType
+from urllib.parse import quote
+
+from twinlock.trust.errors.metadata import UnsafePathError
+
+RoleName = NewType("RoleName", str)
+KeyId = NewType("KeyId", str)
+TargetPath = NewType("TargetPath", str)
+EcuId = NewType("EcuId", str)
+HardwareId = NewType("HardwareId", str)
+VehicleId = NewType("VehicleId", str)
+RepositoryName = NewType("RepositoryName", str)
+
+DIRECTOR = RepositoryName("director")
+IMAGE = RepositoryName("image")
+
+ROOT = RoleName("root")
+TIMESTAMP = RoleName("timestamp")
+SNAPSHOT = RoleName("snapshot")
+TARGETS = RoleName("targets")
+TOP_LEVEL = (ROOT, TIMESTAMP, SNAPSHOT, TARGETS)
+
+MAX_NAME_BYTES = 1024
+MAX_SEGMENT_BYTES = 160  # leaves room for a 128-digit hash prefix below the usual 255-byte limit of file systems
+MAX_ID_BYTES = 128
+
+# Names that Windows gives to devices, whatever the extension; a gateway or a supplier's desk may run Windows.
+_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))],
+)
+
+
+class Verification(enum.Enum):
+    """How an ECU verifies: Uptane 2.1.0 5.4.4.2 (full) or 5.4.4.1 (partial)."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+
+
+def target_path(value: str) -> TargetPath:
+    """Admit ``value`` as the name of an image: a relative, NFC, ``/``-separated path that names no device.
+
+    Raises: UnsafePathError, with the reason.
+    Source: Uptane 2.1.0 5.2.7 (names SHOULD NOT allow path traversal); RFC 5198 for the text form.
+    """
+    _check_text(value, MAX_NAME_BYTES)
+    if value.startswith("/") or value[1:2] == ":":
+        raise UnsafePathError(path=value, reason="it is absolute")
+    if "\\" in value:
+        raise UnsafePathError(path=value, reason="it holds a backslash")
+    for segment in value.split("/"):
+        _check_segment(value, segment)
+    return TargetPath(value)
+
+
+def identifier(value: str) -> str:
+    """Admit ``value`` as an identifier of a vehicle, ECU, hardware or repository: one safe path segment.
+
+    Raises: UnsafePathError, with the reason.
+    """
+    _check_text(value, MAX_ID_BYTES)
+    if "/" in value or "\\" in value:
+        raise UnsafePathError(path=value, reason="an identifier holds no slash or backslash")
+    _check_segment(value, value)
+    return value
+
+
+def role_file(role: str) -> str:
+    """The file-name stem of a role, percent-encoded so that any role name is one safe path segment.
+
+    ``../x`` becomes ``..%2Fx``. The same encoding is used on disk and in URLs. Raises: UnsafePathError.
+    """
+    _check_text(role, MAX_NAME_BYTES)
+    encoded = quote(role, safe="")
+    if len(encoded) > MAX_SEGMENT_BYTES or not encoded.strip("."):
+        raise UnsafePathError(path=role, reason="it cannot be the name of a file")
+    return encoded
+
+
+def _check_text(value: str, limit: int) -> None:
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise UnsafePathError(path=ascii(value), reason="it is not valid Unicode") from None
+    if not value or size > limit:
+        raise UnsafePathError(path=value[:80], reason=f"it is empty or longer than {limit} bytes")
+    if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value):
+        raise UnsafePathError(path=ascii(value), reason="it holds a control character")
+    if not unicodedata.is_normalized("NFC", value):
+        raise UnsafePathError(path=value, reason="it is not in Unicode normal form C")
+
+
+def _check_segment(path: str, segment: str) -> None:
+    if segment in ("", ".", ".."):
+        raise UnsafePathError(path=path, reason="a segment is empty, '.' or '..'")
+    if len(segment.encode()) > MAX_SEGMENT_BYTES:
+        raise UnsafePathError(path=path[:80], reason=f"a segment is longer than {MAX_SEGMENT_BYTES} bytes")
+    if segment[-1] in ". ":
+        raise UnsafePathError(path=path, reason="a segment ends in a dot or a space")
+    if any(char in '<>:"|?*' for char in segment):
+        raise UnsafePathError(path=path, reason='a segment holds one of < > : " | ? *')
+    if segment.split(".")[0].rstrip(" ").lower() in _DEVICES:
+        raise UnsafePathError(path=path, reason="a segment names a Windows device")

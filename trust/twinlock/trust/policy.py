@@ -1,0 +1,35 @@
+"""Which optional guarantees are demanded. STRICT is the default; LAX exists for interop and says what it gave up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """What an entry has to state. A field that is stated is always checked, whatever the policy."""
+
+    require_vehicle: bool = True
+    require_hardware_ids: bool = True
+    require_release_counter: bool = True
+    require_must_agree: bool = True
+
+    @property
+    def weaker(self) -> tuple[str, ...]:
+        """The guarantees that this policy leaves to the publisher, for the report."""
+        gaps = {
+            "vehicle-id-not-required": self.require_vehicle,
+            "hardware-ids-not-required": self.require_hardware_ids,
+            "release-counter-not-required": self.require_release_counter,
+            "must-agree-not-required": self.require_must_agree,
+        }
+        return tuple(gap for gap, required in gaps.items() if not required)
+
+
+STRICT = Policy()
+LAX = Policy(
+    require_vehicle=False,
+    require_hardware_ids=False,
+    require_release_counter=False,
+    require_must_agree=False,
+)

@@ -1,0 +1,141 @@
+"""The one place where signatures are counted: by distinct public key, for everything that anybody signs.
+
+``Verified`` is made here and nowhere else. A function that takes a ``Verified[T]`` cannot be handed something whose
+signatures nobody counted: that is a type error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from twinlock.trust.errors.metadata import ThresholdError
+from twinlock.trust.keys import PublicKey
+from twinlock.trust.names import KeyId
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature as a file carries it; ``value`` is raw bytes."""
+
+    keyid: KeyId
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RoleKeys:
+    """Who may sign something, and how many of them have to. ``threshold`` is at least 1."""
+
+    keyids: tuple[KeyId, ...]
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureTally:
+    """What a count found: key ids by outcome. ``valid`` counts distinct public keys and may be below ``len(signed)``."""
+
+    valid: int
+    required: int
+    signed: tuple[KeyId, ...]
+    invalid: tuple[KeyId, ...]
+    missing: tuple[KeyId, ...]
+    unknown: tuple[KeyId, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether enough distinct keys signed."""
+        return self.valid >= self.required
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope(Generic[T]):
+    """A decoded, *unverified* file: the object, the exact bytes it was parsed from, and what claims to have signed them.
+
+    ``payload`` is the received ``signed`` member, byte for byte. ``canonical`` gives the canonical form of the same
+    object, for publishers that sign one form and serve another.
+    """
+
+    signed: T
+    payload: bytes
+    signatures: tuple[Signature, ...]
+    data: bytes
+    canonical: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verified(Generic[T]):
+    """A file whose threshold was met. ``data`` is the whole file as received."""
+
+    signed: T
+    data: bytes
+    tally: SignatureTally
+
+
+def count_signers(
+    payload: bytes,
+    signatures: Iterable[Signature],
+    keys: Mapping[KeyId, PublicKey],
+    role: RoleKeys,
+) -> SignatureTally:
+    """Count the distinct public keys of ``role`` that signed ``payload``.
+
+    One key under two key ids counts once; a key id that appears twice is tried for each of its signatures and counts
+    once. Source: Uptane 2.1.0 5.4.4.3 step 2.3 ("unique keys"); TUF 1.0.34 4.2.1.
+    """
+    wanted = {keyid: keys[keyid] for keyid in role.keyids if keyid in keys}
+    good: dict[KeyId, bytes] = {}
+    tried: dict[KeyId, None] = {}
+    unknown: dict[KeyId, None] = {}
+    for signature in signatures:
+        key = wanted.get(signature.keyid)
+        if key is None:
+            unknown[signature.keyid] = None
+        elif signature.keyid not in good:
+            tried[signature.keyid] = None
+            if key.verifies(signature.value, payload):
+                good[signature.keyid] = key.identity
+    return SignatureTally(
+        valid=len(set(good.values())),
+        required=role.threshold,
+        signed=tuple(good),
+        invalid=tuple(keyid for keyid in tried if keyid not in good),
+        missing=tuple(dict.fromkeys(keyid for keyid in role.keyids if keyid not in tried)),
+        unknown=tuple(unknown),
+    )
+
+
+def verify_signatures(
+    envelope: Envelope[T],
+    keys: Mapping[KeyId, PublicKey],
+    role: RoleKeys,
+    *,
+    repository: str,
+    role_name: str,
+) -> Verified[T]:
+    """Turn an envelope into a ``Verified`` if a threshold of ``role`` signed it.
+
+    The received bytes are tried first. Only if they fall short is the canonical form of the same object tried, once.
+    Raises: ThresholdError with the better of the two tallies.
+    """
+    tally = count_signers(envelope.payload, envelope.signatures, keys, role)
+    if not tally.met and envelope.canonical is not None and envelope.canonical != envelope.payload:
+        tally = max(
+            tally,
+            count_signers(envelope.canonical, envelope.signatures, keys, role),
+            key=lambda found: found.valid,
+        )
+    if not tally.met:
+        raise ThresholdError(
+            repository=repository,
+            role=role_name,
+            valid=tally.valid,
+            required=tally.required,
+            signed=tally.signed,
+            invalid=tally.invalid,
+            missing=tally.missing,
+            unknown=tally.unknown,
+        )
+    return Verified(envelope.signed, envelope.data, tally)

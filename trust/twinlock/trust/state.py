@@ -1,0 +1,92 @@
+"""What is trusted, as values. A check returns new state or raises; nothing here changes in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from twinlock.trust.mapping import RepositoryMap
+from twinlock.trust.model.root import Root
+from twinlock.trust.model.snapshot import Snapshot
+from twinlock.trust.model.targets import ImageEntry, Targets
+from twinlock.trust.model.timestamp import Timestamp
+from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, TargetPath, VehicleId
+from twinlock.trust.signatures import Verified
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrustedRepository:
+    """One repository as far as it has been verified.
+
+    ``delegated`` holds the stored bytes of delegated roles. They are *not* verified by being here: each use verifies
+    them under the keys of the role that delegates, because another delegator may not trust them.
+    """
+
+    name: RepositoryName
+    root: Verified[Root]
+    timestamp: Verified[Timestamp] | None = None
+    snapshot: Verified[Snapshot] | None = None
+    targets: Verified[Targets] | None = None
+    delegated: Mapping[RoleName, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstalledImage:
+    """What an ECU runs now. ``release_counter`` is None where its entry gave none."""
+
+    path: TargetPath
+    length: int
+    hashes: Mapping[str, str]
+    release_counter: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ecu:
+    """One ECU of this vehicle. ``accepts`` are the patterns of image names it takes; empty means any."""
+
+    ecu: EcuId
+    hardware_id: HardwareId
+    accepts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vehicle:
+    """Who is verifying: the vehicle, its ECUs as far as known here, and what they run.
+
+    A Primary knows all ECUs (``complete``), so an ECU id that is not among them is refused; a Secondary knows itself.
+    """
+
+    vehicle: VehicleId
+    ecus: Mapping[EcuId, Ecu]
+    installed: Mapping[EcuId, InstalledImage] = field(default_factory=dict)
+    complete: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrustedVehicle:
+    """The state that full verification starts from: the map and each repository in it."""
+
+    map: RepositoryMap
+    repositories: Mapping[RepositoryName, TrustedRepository]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApprovedImage:
+    """An image that one ECU may now fetch and install: every check on metadata has passed."""
+
+    ecu: EcuId
+    hardware_id: HardwareId
+    entry: ImageEntry
+    repositories: tuple[RepositoryName, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """The verdict of a verification. ``weaker`` says which guarantees a lax profile left out (empty when strict)."""
+
+    repositories: Mapping[RepositoryName, TrustedRepository]
+    approved: tuple[ApprovedImage, ...]
+    correlation_id: str | None
+    now: datetime
+    weaker: tuple[str, ...] = ()
