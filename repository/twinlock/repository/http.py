@@ -1,0 +1,195 @@
+"""What every server of this project shares: problem answers, health, and a runner that binds loopback by default.
+
+Belongs here: HTTP manners that do not depend on what is served. Does not belong here: routes of one server
+(``serve.py`` for the Image repository; the Director has its own).
+
+    app = web.Application(middlewares=[problems])
+    add_health(app, ready=check_database)
+    async with serving(app, port=8080) as server:
+        print(server.url)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.local import ConflictError, StorageError, TransportError
+from twinlock.trust.errors.metadata import MalformedError
+
+log = logging.getLogger("twinlock.http")
+
+Ready = Callable[[], Awaitable[None]]
+
+# The first class that fits decides, so subclasses stand before their bases.
+_STATUS: tuple[tuple[type[TwinlockError], HTTPStatus], ...] = (
+    (EndlessDataError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (MalformedError, HTTPStatus.BAD_REQUEST),
+    (RefusalError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ConflictError, HTTPStatus.CONFLICT),
+    (UsageError, HTTPStatus.BAD_REQUEST),
+    (TransportError, HTTPStatus.BAD_GATEWAY),
+    (StorageError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+def problem(
+    status: int,
+    *,
+    code: str,
+    detail: str,
+    title: str | None = None,
+    headers: dict[str, str] | None = None,
+    **members: Any,
+) -> web.Response:
+    """An RFC 9457 problem. ``code`` is stable; ``members`` are extension members holding plain JSON values."""
+    body = {
+        "type": f"urn:twinlock:problem:{code}",
+        "title": title or HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+        **members,
+    }
+    return web.Response(
+        status=status,
+        body=json.dumps(body).encode(),
+        content_type="application/problem+json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def problem_of(error: TwinlockError, *, status: int | None = None) -> web.Response:
+    """The problem that tells of ``error``: its code, sentence and fields, and for a refusal its attack and clause.
+
+    A fault of this server's own storage is told without the path it happened at.
+    """
+    chosen = status or next((value for cls, value in _STATUS if isinstance(error, cls)), 500)
+    if isinstance(error, StorageError):
+        return problem(chosen, code=error.code, detail="the server's storage failed", title="Storage failed")
+    shown = error.as_json()
+    members = {name: shown[name] for name in ("attack", "clause", "fields", "hint") if name in shown}
+    return problem(chosen, code=error.code, detail=str(error), **members)
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every failure of a handler as a problem, and keep the server alive."""
+    try:
+        return await handler(request)
+    except TwinlockError as error:
+        if isinstance(error, StorageError):
+            log.error("%s %s: %s", request.method, request.path, error)
+        return problem_of(error)
+    except web.HTTPException as error:
+        return _http_problem(error)
+    except (asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return problem(500, code="internal", detail="the server failed to answer; its log says why")
+
+
+def _http_problem(error: web.HTTPException) -> web.StreamResponse:
+    if error.status < 400:
+        raise error
+    headers = {
+        name: error.headers[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in error.headers
+    }
+    code = HTTPStatus(error.status).phrase.lower().replace(" ", "-")
+    return problem(error.status, code=code, detail=error.text or error.reason, headers=headers)
+
+
+def add_health(app: web.Application, *, ready: Ready | None = None) -> None:
+    """Add ``/livez`` (the process answers) and ``/readyz`` (``ready`` returned; what it raises is the reason)."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        if ready is not None:
+            try:
+                await ready()
+            except TwinlockError as error:
+                return problem_of(error, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that accepts connections. ``port`` is the real one, also when 0 was asked for."""
+
+    host: str
+    port: int
+    tls: bool = False
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+@asynccontextmanager
+async def serving(
+    app: web.Application,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    shutdown_s: float = 5.0,
+) -> AsyncIterator[RunningServer]:
+    """Serve ``app`` until the block ends; then finish running requests for at most ``shutdown_s`` seconds.
+
+    Raises: UsageError if the address cannot be bound.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_s, handle_signals=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, ssl_context=tls)
+        try:
+            await site.start()
+        except OSError as error:
+            raise UsageError(reason=f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        bound = runner.addresses[0]
+        yield RunningServer(host, bound[1], tls is not None)
+    finally:
+        await runner.cleanup()
+
+
+async def serve_until_stopped(
+    app: web.Application,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    started: Callable[[RunningServer], None] = lambda _: None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve ``app`` until SIGINT, SIGTERM or ``stop``; ``started`` is told the real address. Raises: UsageError."""
+    stop = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # no signal handlers off the main thread
+            loop.add_signal_handler(number, stop.set)
+    async with serving(app, host=host, port=port, tls=tls) as server:
+        started(server)
+        await stop.wait()
