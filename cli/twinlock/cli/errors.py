@@ -1,0 +1,49 @@
+"""Errors that only the command line has. What the parts raise is in ``twinlock.trust.errors``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinlock.trust.errors.base import TwinlockError, UsageError
+
+
+@dataclass(kw_only=True, eq=False)
+class MissingExtraError(UsageError):
+    """A command for servers, run where only the vehicle's packages are installed."""
+
+    hint = "install twinlock[server]"
+
+
+@dataclass(kw_only=True, eq=False)
+class ConfirmationError(UsageError):
+    """Something that cannot be taken back, and nobody there to agree to it."""
+
+    hint = "add --yes to go on without being asked"
+
+
+@dataclass(kw_only=True, eq=False)
+class DeclinedError(TwinlockError):
+    """The answer to the question was no."""
+
+    code = "declined"
+    template = "nothing was changed: you chose not to {what}"
+    what: str
+
+
+@dataclass(kw_only=True, eq=False)
+class InternalError(TwinlockError):
+    """A fault in Twinlock itself: an exception that nobody foresaw."""
+
+    code = "internal"
+    template = "unexpected {kind}: {reason}"
+    hint = "this is a fault in twinlock; run the command again with --debug and report what it prints"
+    kind: str
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
+class CommandLineError(UsageError):
+    """Arguments that a command does not understand. ``command`` is the one whose help explains them."""
+
+    template = "{reason} (see `{command} --help`)"
+    command: str

@@ -1,0 +1,129 @@
+"""The command ``twinlock``: a group that loads each part only when it is called.
+
+Belongs here: the list of subcommands and the rendering of usage errors. Does not belong here: any work. ``--help``
+imports no part at all, so it is fast and works wherever the base packages are installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import click
+
+from twinlock.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, Output, as_twinlock_error, exit_status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Lazy(NamedTuple):
+    """A subcommand that is not loaded yet: where it is (``module:attribute``) and one line about it."""
+
+    location: str
+    help: str
+
+
+COMMANDS: dict[str, Lazy] = {
+    "up": Lazy("twinlock.cli.up:up", "Run both repositories here, with embedded defaults."),
+    "image": Lazy("twinlock.cli.image:image", "The Image repository: which images are genuine."),
+    "supplier": Lazy("twinlock.cli.supplier:supplier", "A supplier's own place: sign images delegated to you."),
+    "director": Lazy("twinlock.cli.director:director", "The Director: which vehicle installs what, now."),
+    "primary": Lazy("twinlock.cli.primary:primary", "A vehicle's Primary: fetch, verify, distribute, report."),
+    "secondary": Lazy("twinlock.cli.secondary:secondary", "A Secondary ECU: verify and install its own images."),
+    "trusted": Lazy("twinlock.cli.trusted:trusted", "What a client trusts, and why."),
+    "completion": Lazy("twinlock.cli.completion:completion", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose subcommands are imported on use, and whose usage errors look like all other errors."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, Lazy], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = dict(lazy)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The subcommands, in the order of a first use."""
+        return [*self.lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one subcommand."""
+        lazy = self.lazy.get(cmd_name)
+        if lazy is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = lazy.location.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{lazy.location} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in self.lazy.items()])
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the command line and exit. Errors before a command starts are rendered here."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        given = args[0] if args else extra.get("args")
+        as_json = "--json" in (sys.argv[1:] if given is None else given)
+        try:
+            status = super().main(*args, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            _fail(_usage_error(error), as_json=as_json)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            sys.exit(EXIT_INTERRUPTED)
+        except BrokenPipeError:  # the reader, such as `head`, has gone; there is nobody to tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_FAILED)
+        except Exception as error:  # the last line of defence, such as a subcommand that cannot be imported
+            _fail(error, as_json=as_json)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage_error(error: click.ClickException) -> Exception:
+    from twinlock.cli.errors import CommandLineError
+
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "twinlock"
+    sentence = " ".join(error.format_message().split()).rstrip(".")
+    return CommandLineError(reason=sentence, command=path)
+
+
+def _fail(raised: Exception, *, as_json: bool) -> NoReturn:
+    """Show an error from before any command had parsed its options."""
+    error = as_twinlock_error(raised)
+    Output(json=as_json).error(error)
+    sys.exit(exit_status(error))
+
+
+def _show_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"twinlock {version('twinlock')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it.")
+def main() -> None:
+    """Software updates for vehicles that stay safe when a server does not.
+
+    Two repositories each hold one lock: the Image repository says "this image is genuine", the Director says "this
+    vehicle should install it now". A vehicle installs an image only when both agree.
+
+    \b
+    Example:
+      twinlock image init ./image
+      twinlock image add ./image firmware/brake.bin --help
+      twinlock up --help
+    """

@@ -1,0 +1,224 @@
+"""What a command shows: results, events, progress and errors, for people or with ``--json`` for programs.
+
+Belongs here: every byte that a command writes to stdout or stderr, and its exit status. Does not belong here: what the
+commands do. Every command module looks like this one; nothing else needs to be known to write one::
+
+    \"\"\"``twinlock image``: the Image repository, from the shell.\"\"\"
+
+    import click
+    from twinlock.cli.output import Output, output_options, yes_option     # only click and twinlock.cli up here
+
+    @click.group()
+    def image() -> None:
+        \"\"\"Create, fill, publish and serve an Image repository.\"\"\"
+
+    @image.command()
+    @click.argument("directory", type=click.Path(path_type=Path))
+    @click.argument("name")
+    @yes_option                     # only if the command destroys something: adds --yes
+    @output_options                 # on EVERY command, nearest to the function: adds --json and --debug, passes ``out``
+    def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
+        \"\"\"Take an image out of the next publication.
+
+        \\b
+        Example:
+          twinlock image remove ./image firmware/brake.bin
+        \"\"\"
+        from twinlock.repository.authoring import open_repository          # parts of ours: inside the function only
+
+        out.confirm(f"remove {name} from {directory}", yes=yes)            # asks, unless --yes
+        with out.progress(total_bytes, "hashing") as advance:              # silent off a terminal and with --json
+            advance(65536)
+        out.note("this goes to stderr, and only for people")
+        out.result({"removed": name}, f"removed {name}; publish to make it so")   # exactly once, at the end
+
+Commands that keep running (``serve``, ``run``) call ``out.event({"event": "listening", "url": url}, text)`` for each
+thing that happens: one line of text, or one JSON object on one line, flushed at once.
+
+Errors are raised, never printed: any ``TwinlockError`` becomes ``error[code]: sentence`` and ``hint: ...`` on stderr, or
+``{"error": error.as_json()}`` on stdout, and the exit status: 0 done, 1 refused or failed, 2 usage, 3 conflict,
+4 transport (see ``exit_status``). Passphrases come through ``twinlock.cli.passphrase``, never through arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from twinlock.trust.errors.base import TwinlockError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_CONFLICT = 3
+EXIT_TRANSPORT = 4
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+# Top-level modules that only `twinlock[server]` installs.
+SERVER_MODULES = frozenset({"tuf", "sqlalchemy", "resolvelib", "packaging"})
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where one command writes. ``json`` is the user's choice of form; commands never look at it themselves."""
+
+    json: bool = False
+    debug: bool = False
+
+    def result(self, value: Mapping[str, Any], text: str | Iterable[str] = "") -> None:
+        """Show what the command found or did: ``value`` as one JSON document, or ``text`` (a string or lines)."""
+        if self.json:
+            click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+            return
+        for line in (text,) if isinstance(text, str) else text:
+            click.echo(line)
+
+    def event(self, value: Mapping[str, Any], text: str) -> None:
+        """Show one thing that happened in a command that keeps running: one JSON line, or one line of text."""
+        click.echo(json.dumps(value, ensure_ascii=False, default=str) if self.json else text)
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Tell a person something on the side. Programs (``--json``) do not see it."""
+        if not self.json:
+            click.echo(text, err=True)
+
+    def confirm(self, what: str, *, yes: bool) -> None:
+        """Ask before something that cannot be taken back, unless ``yes``.
+
+        Raises: ConfirmationError when there is nobody to ask, DeclinedError when the answer is no.
+        """
+        confirm_destructive(what, yes=yes, interactive=not self.json)
+
+    @contextlib.contextmanager
+    def progress(self, total: int, label: str) -> Iterator[Callable[[int], None]]:
+        """A progress bar of ``total`` steps on stderr; yields the function that advances it.
+
+        It shows nothing when stderr is no terminal or with ``--json``.
+        """
+        if self.json or not sys.stderr.isatty():
+            yield lambda _steps: None
+            return
+        with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
+            yield bar.update
+
+    def error(self, error: TwinlockError) -> None:
+        """Show ``error``: its JSON on stdout, or ``error[code]: sentence`` and what helps on stderr."""
+        if self.json:
+            click.echo(json.dumps({"error": error.as_json()}, indent=2, ensure_ascii=False))
+            return
+        for line in error_lines(error):
+            click.echo(line, err=True)
+
+
+def error_lines(error: TwinlockError) -> Iterator[str]:
+    """``error`` as a person reads it: code and sentence, then the attack and clause if it names one, then the hint."""
+    yield f"error[{error.code}]: {error}"
+    described = error.as_json()
+    attack, clause = described.get("attack", "none"), described.get("clause")
+    if attack != "none":
+        yield f"attack: {attack}" + (f" (refused by {clause})" if clause else "")
+    if error.hint:
+        yield f"hint: {error.hint}"
+
+
+def exit_status(error: TwinlockError) -> int:
+    """The exit status of a command that ended in ``error``."""
+    from twinlock.trust.errors.base import UsageError
+    from twinlock.trust.errors.local import ConflictError, TransportError
+
+    for kind, status in ((UsageError, EXIT_USAGE), (ConflictError, EXIT_CONFLICT), (TransportError, EXIT_TRANSPORT)):
+        if isinstance(error, kind):
+            return status
+    return EXIT_FAILED
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of a plain table with aligned columns, for ``Output.result``."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+@contextlib.contextmanager
+def command_errors(out: Output) -> Iterator[None]:
+    """Turn whatever is raised inside into an error message and an exit status.
+
+    Click's own exceptions pass: the command group renders those. Raises: SystemExit.
+    """
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as raised:
+        if out.debug:
+            traceback.print_exc()
+        error = as_twinlock_error(raised)
+        out.error(error)
+        raise SystemExit(exit_status(error)) from None
+
+
+def as_twinlock_error(raised: Exception) -> TwinlockError:
+    """``raised`` as an error of ours: itself, a missing extra, a file that cannot be used, or a fault in Twinlock."""
+    from twinlock.cli.errors import InternalError, MissingExtraError
+    from twinlock.trust.errors.base import TwinlockError
+    from twinlock.trust.errors.local import StorageError
+
+    if isinstance(raised, TwinlockError):
+        return raised
+    if isinstance(raised, ModuleNotFoundError) and (raised.name or "").partition(".")[0] in SERVER_MODULES:
+        return MissingExtraError(reason=f"this command needs {raised.name}, which only servers install")
+    if isinstance(raised, OSError) and raised.filename is not None:
+        return StorageError(path=str(raised.filename), operation="use", reason=raised.strerror or str(raised))
+    return InternalError(kind=type(raised).__name__, reason=str(raised))
+
+
+def output_options(function: Callable[..., _R]) -> Callable[..., _R]:
+    """Add ``--json`` and ``--debug`` to a command, hand it an ``Output`` first, and render what it raises."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Write one JSON document to stdout instead of text.")
+    @click.option("--debug", is_flag=True, envvar="TWINLOCK_DEBUG", help="Show the traceback of an error.")
+    @functools.wraps(function)
+    def run(*args: Any, as_json: bool, debug: bool, **options: Any) -> _R:
+        out = Output(json=as_json, debug=debug)
+        with command_errors(out):
+            return function(out, *args, **options)
+        raise AssertionError("command_errors re-raises")  # for the type checker; never reached
+
+    return run
+
+
+def yes_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Add ``--yes``, which ``Output.confirm`` takes as the answer."""
+    return click.option("--yes", is_flag=True, help="Do not ask; this cannot be taken back.")(function)
+
+
+def confirm_destructive(what: str, *, yes: bool, interactive: bool = True) -> None:
+    """Ask whether to do ``what``, unless ``yes``.
+
+    Raises: ConfirmationError when there is nobody to ask, DeclinedError when the answer is no.
+    """
+    from twinlock.cli.errors import ConfirmationError, DeclinedError
+
+    if yes:
+        return
+    if not interactive:
+        raise ConfirmationError(reason=f"to {what} cannot be taken back, and nobody can be asked")
+    try:
+        agreed = click.confirm(f"This will {what}. It cannot be taken back. Go on?", err=True)
+    except click.Abort:
+        raise ConfirmationError(reason=f"to {what} cannot be taken back, and nobody answered") from None
+    if not agreed:
+        raise DeclinedError(what=what)
