@@ -31,6 +31,15 @@ class DeclinedError(TwinlockError):
 
 
 @dataclass(kw_only=True, eq=False)
+class SystemFaultError(TwinlockError):
+    """The operating system refused something that is no file: a port in use, a full disk behind stdout."""
+
+    code = "system"
+    template = "the operating system refused: {reason}"
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
 class InternalError(TwinlockError):
     """A fault in Twinlock itself: an exception that nobody foresaw."""
 

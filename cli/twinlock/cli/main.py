@@ -16,7 +16,7 @@ import click
 from twinlock.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, Output, as_twinlock_error, exit_status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Lazy(NamedTuple):
@@ -65,14 +65,20 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in self.lazy.items()])
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - click's signature
+        **extra: Any,
+    ) -> Any:
         """Run the command line and exit. Errors before a command starts are rendered here."""
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
-        given = args[0] if args else extra.get("args")
-        as_json = "--json" in (sys.argv[1:] if given is None else given)
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        as_json = "--json" in (sys.argv[1:] if args is None else args)
         try:
-            status = super().main(*args, standalone_mode=False, **extra)
+            status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)
@@ -84,7 +90,7 @@ class LazyGroup(click.Group):
         except BrokenPipeError:  # the reader, such as `head`, has gone; there is nobody to tell
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(EXIT_FAILED)
-        except Exception as error:  # the last line of defence, such as a subcommand that cannot be imported
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a subcommand that cannot be imported
             _fail(error, as_json=as_json)
         sys.exit(status if isinstance(status, int) else 0)
 

@@ -162,7 +162,7 @@ def command_errors(out: Output) -> Iterator[None]:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
-    except Exception as raised:
+    except Exception as raised:  # noqa: BLE001 - whatever it is, a person gets one sentence
         if out.debug:
             traceback.print_exc()
         error = as_twinlock_error(raised)
@@ -171,8 +171,8 @@ def command_errors(out: Output) -> Iterator[None]:
 
 
 def as_twinlock_error(raised: Exception) -> TwinlockError:
-    """``raised`` as an error of ours: itself, a missing extra, a file that cannot be used, or a fault in Twinlock."""
-    from twinlock.cli.errors import InternalError, MissingExtraError
+    """``raised`` as an error of ours: itself, a missing extra, what the system refused, or a fault in Twinlock."""
+    from twinlock.cli.errors import InternalError, MissingExtraError, SystemFaultError
     from twinlock.trust.errors.base import TwinlockError
     from twinlock.trust.errors.local import StorageError
 
@@ -180,8 +180,11 @@ def as_twinlock_error(raised: Exception) -> TwinlockError:
         return raised
     if isinstance(raised, ModuleNotFoundError) and (raised.name or "").partition(".")[0] in SERVER_MODULES:
         return MissingExtraError(reason=f"this command needs {raised.name}, which only servers install")
-    if isinstance(raised, OSError) and raised.filename is not None:
-        return StorageError(path=str(raised.filename), operation="use", reason=raised.strerror or str(raised))
+    if isinstance(raised, OSError):
+        reason = raised.strerror or str(raised)
+        if raised.filename is None:
+            return SystemFaultError(reason=reason)
+        return StorageError(path=str(raised.filename), operation="use", reason=reason)
     return InternalError(kind=type(raised).__name__, reason=str(raised))
 
 
