@@ -31,7 +31,7 @@ TARGETS = RoleName("targets")
 TOP_LEVEL = (ROOT, TIMESTAMP, SNAPSHOT, TARGETS)
 
 MAX_NAME_BYTES = 1024
-MAX_SEGMENT_BYTES = 160  # leaves room for a 128-digit hash prefix below the usual 255-byte limit of file systems
+MAX_SEGMENT_BYTES = 126  # with a 128-digit hash and a dot before it: the usual 255-byte limit of file systems
 MAX_ID_BYTES = 128
 
 # Names that Windows gives to devices, whatever the extension; a gateway or a supplier's desk may run Windows.
