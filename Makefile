@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist=worksteal
-SOURCES := trust client repository director cli tests bench demo metadata-fixtures
+SOURCES := trust client repository director cli tests bench demo metadata-fixtures .ci
 
 .PHONY: help demo test check format lint types fast fix fixtures bench clean
 .DEFAULT_GOAL := help
