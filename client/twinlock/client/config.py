@@ -1,0 +1,317 @@
+"""The configuration files of a Primary and of a Secondary: JSON, with paths relative to the file.
+
+Belongs here: what may be configured, its defaults, and one clear error for whatever is wrong. Does not belong here:
+making the files (``provision.py``) and acting on them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twinlock.client.durable import storage_errors
+from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.errors.metadata import UnsafePathError
+from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, identifier
+from twinlock.trust.policy import LAX, STRICT, Policy
+from twinlock.trust.state import Ecu
+
+FORMAT = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FetchSettings:
+    """How long and how often to try. Rates are in bytes per second, times in seconds."""
+
+    floor_bytes_per_s: int = 1_000  # a slower line could not fetch 4 MB in an hour
+    window_s: float = 30.0  # how long it may stay below the floor; also the wait for the first byte
+    deadline_s: float = 300.0  # for one metadata file, all of it
+    connect_s: float = 10.0
+    attempts: int = 3  # in all, for faults of transport only
+    backoff_s: float = 0.5  # before the second attempt; doubles
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TlsSettings:
+    """Files for TLS: who is believed, and this ECU's own certificate where servers ask for one."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeSettings:
+    """Where time comes from. ``attested``: only signed attestations count; ``system``: the clock of this machine.
+
+    ``url`` is a Primary's time service. ``tolerance_s`` is how far the system clock may lag behind verified metadata.
+    """
+
+    source: str = "system"
+    url: str | None = None
+    tolerance_s: float = 300.0
+
+    @property
+    def attested(self) -> bool:
+        """Whether only signed attestations count."""
+        return self.source == "attested"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecondarySettings:
+    """A Secondary as its Primary knows it. ``address`` is ``http://host:port`` or ``unix:PATH``."""
+
+    ecu: Ecu
+    verification: Verification
+    address: str
+    key: PublicKey
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EcuSettings:
+    """What every ECU is configured with. Paths are absolute here."""
+
+    directory: Path
+    vehicle: VehicleId
+    ecu: Ecu
+    key: Path
+    state: Path
+    staging: Path
+    slots: Path
+    map: Path | None
+    time: TimeSettings
+    policy: Policy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrimaryConfig(EcuSettings):
+    """A Primary's file. ``hold_incomplete_bundles``: no ECU installs unless all that should can."""
+
+    fetch: FetchSettings
+    tls: TlsSettings
+    secondaries: tuple[SecondarySettings, ...]
+    hold_incomplete_bundles: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecondaryConfig(EcuSettings):
+    """A Secondary's file. ``listen`` is ``http://host:port`` (port 0: any) or ``unix:PATH``."""
+
+    verification: Verification
+    listen: str
+
+
+def load_primary(path: Path) -> PrimaryConfig:
+    """Read a Primary's configuration. Raises: UsageError naming the field, StorageError if it cannot be read."""
+    section = _read(path, "primary")
+    return section.finish(
+        PrimaryConfig(
+            **_ecu_settings(path, section, with_map=True),
+            fetch=_fetch(section.section("fetch")),
+            tls=_tls(path, section.section("tls")),
+            secondaries=tuple(_secondary(path, item) for item in section.sections("secondaries")),
+            hold_incomplete_bundles=section.take("holdIncompleteBundles", bool, True),
+        )
+    )
+
+
+def load_secondary(path: Path) -> SecondaryConfig:
+    """Read a Secondary's configuration. Raises: UsageError naming the field, StorageError if it cannot be read."""
+    section = _read(path, "secondary")
+    verification = section.convert("verification", Verification)
+    return section.finish(
+        SecondaryConfig(
+            **_ecu_settings(path, section, with_map=verification is Verification.FULL),
+            verification=verification,
+            listen=_address(path, section, "listen"),
+        )
+    )
+
+
+@dataclass(slots=True)
+class _Section:
+    """One JSON object of the file. Each field is taken once; what is left over at the end was misspelt."""
+
+    path: Path
+    where: str
+    values: dict[str, Any]
+    children: list[_Section] = field(default_factory=list)
+
+    def fail(self, name: str, reason: str) -> UsageError:
+        return UsageError(reason=f"{self.path}: {self.where}{name} {reason}")
+
+    def take(self, name: str, kind: type[T] | tuple[type, ...], default: Any = ...) -> Any:
+        value = self.values.pop(name, default)
+        if value is ...:
+            raise self.fail(name, "is missing")
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        if value is not default and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+            raise self.fail(name, f"must be {' or '.join(_KINDS[kind] for kind in kinds)}")
+        return value
+
+    def convert(self, name: str, convert: Callable[[str], T]) -> T:
+        value = self.take(name, str)
+        try:
+            return convert(value)
+        except UnsafePathError as error:
+            raise self.fail(name, f"is not usable: {error.reason}") from None
+        except ValueError as error:
+            raise self.fail(name, f"is not usable: {error}") from None
+
+    def section(self, name: str) -> _Section:
+        child = _Section(self.path, f"{self.where}{name}.", dict(self.take(name, dict, {})))
+        self.children.append(child)
+        return child
+
+    def sections(self, name: str) -> list[_Section]:
+        items = self.take(name, list, [])
+        children = []
+        for number, item in enumerate(items):
+            if not isinstance(item, dict):
+                raise self.fail(f"{name}[{number}]", "must be an object")
+            children.append(_Section(self.path, f"{self.where}{name}[{number}].", dict(item)))
+        self.children.extend(children)
+        return children
+
+    def finish(self, value: T) -> T:
+        for child in self.children:
+            child.finish(None)
+        if self.values:
+            raise self.fail(", ".join(sorted(self.values)), "is not known here")
+        return value
+
+
+_KINDS: Mapping[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def _read(path: Path, role: str) -> _Section:
+    with storage_errors(path, "read the configuration"):
+        data = path.read_bytes()
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(reason=f"{path} is not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise UsageError(reason=f"{path} must hold a JSON object")
+    section = _Section(path, "", values)
+    if section.take("format", int) != FORMAT:
+        raise section.fail("format", f"must be {FORMAT}; another version of this software wrote the file")
+    if section.take("role", str) != role:
+        raise section.fail("role", f"must be {role!r}")
+    return section
+
+
+def _ecu_settings(path: Path, section: _Section, *, with_map: bool) -> dict[str, Any]:
+    time = section.section("time")
+    policy = section.take("policy", str, "strict")
+    if policy not in ("strict", "lax"):
+        raise section.fail("policy", "must be 'strict' or 'lax'")
+    base = path.absolute().parent
+    return {
+        "directory": base,
+        "vehicle": VehicleId(section.convert("vehicle", identifier)),
+        "ecu": _ecu(section),
+        "map": base / section.take("map", str) if with_map else None,
+        "time": _time(time),
+        "policy": STRICT if policy == "strict" else LAX,
+        **{name: base / section.take(name, str, default) for name, default in _PATHS.items()},
+    }
+
+
+_PATHS = {"key": "identity.pem", "state": "state.db", "staging": "staging", "slots": "slots"}
+
+
+def _ecu(section: _Section) -> Ecu:
+    accepts = section.take("accepts", list, [])
+    if not all(isinstance(pattern, str) for pattern in accepts):
+        raise section.fail("accepts", "must be a list of patterns")
+    return Ecu(
+        ecu=EcuId(section.convert("ecu", identifier)),
+        hardware_id=HardwareId(section.convert("hardwareId", identifier)),
+        accepts=tuple(accepts),
+    )
+
+
+def _time(section: _Section) -> TimeSettings:
+    defaults = TimeSettings()
+    source = section.take("source", str, defaults.source)
+    if source not in ("system", "attested"):
+        raise section.fail("source", "must be 'system' or 'attested'")
+    return TimeSettings(
+        source=source,
+        url=section.take("url", str, None),
+        tolerance_s=_positive(section, "toleranceSeconds", defaults.tolerance_s),
+    )
+
+
+def _fetch(section: _Section) -> FetchSettings:
+    defaults = FetchSettings()
+    attempts = section.take("attempts", int, defaults.attempts)
+    floor = section.take("floorBytesPerSecond", int, defaults.floor_bytes_per_s)
+    if attempts < 1 or floor < 0:
+        raise section.fail("attempts", "must be at least 1, and floorBytesPerSecond at least 0")
+    return FetchSettings(
+        floor_bytes_per_s=floor,
+        window_s=_positive(section, "windowSeconds", defaults.window_s),
+        deadline_s=_positive(section, "deadlineSeconds", defaults.deadline_s),
+        connect_s=_positive(section, "connectSeconds", defaults.connect_s),
+        attempts=attempts,
+        backoff_s=_positive(section, "backoffSeconds", defaults.backoff_s),
+    )
+
+
+def _positive(section: _Section, name: str, default: float) -> float:
+    value = float(section.take(name, (int, float), default))
+    if not 0 < value < float("inf"):
+        raise section.fail(name, "must be above 0")
+    return value
+
+
+def _tls(path: Path, section: _Section) -> TlsSettings:
+    base = path.absolute().parent
+    files = {name: section.take(name, str, None) for name in ("ca", "certificate", "key")}
+    if (files["certificate"] is None) != (files["key"] is None):
+        raise section.fail("certificate", "and key go together")
+    return TlsSettings(**{name: None if file is None else base / file for name, file in files.items()})
+
+
+def _secondary(path: Path, section: _Section) -> SecondarySettings:
+    key = section.section("key")
+    keyid = section.take("keyid", str)
+    keyval = key.section("keyval")
+    try:
+        public = load_key(
+            keyid,
+            keytype=key.take("keytype", str),
+            scheme=key.take("scheme", str),
+            public=keyval.take("public", str),
+        )
+    except TwinlockError as error:
+        raise section.fail("key", f"is not usable: {error}") from None
+    return SecondarySettings(
+        ecu=_ecu(section),
+        verification=section.convert("verification", Verification),
+        address=_address(path, section, "address"),
+        key=public,
+    )
+
+
+def _address(path: Path, section: _Section, name: str) -> str:
+    address: str = section.take(name, str)
+    if address.startswith("unix:"):
+        return f"unix:{path.absolute().parent / address.removeprefix('unix:')}"
+    if address.startswith(("http://", "https://")):
+        return address.rstrip("/")
+    raise section.fail(name, "must be http://HOST:PORT or unix:PATH")

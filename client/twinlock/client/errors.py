@@ -1,0 +1,42 @@
+"""What other ends refused, as they said it. What *this* end refuses is in ``twinlock.trust.errors``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinlock.trust.errors.base import TwinlockError
+
+
+@dataclass(kw_only=True, eq=False)
+class ManifestRefusedError(TwinlockError):
+    """The Director did not accept the vehicle version manifest. ``problem`` is the code it gave, ``status`` HTTP's."""
+
+    code = "manifest-refused"
+    template = "the Director refused the manifest ({problem}): {detail}"
+    hint = "compare the vehicle with `twinlock director vehicles`; keys or ECUs may differ from its inventory"
+    status: int
+    problem: str
+    detail: str
+
+
+@dataclass(kw_only=True, eq=False)
+class SecondaryRefusedError(TwinlockError):
+    """A Secondary refused what its Primary handed it. ``problem``, ``attack`` and ``clause`` are the Secondary's."""
+
+    code = "secondary-refused"
+    template = "{ecu} refused ({problem}): {detail}"
+    ecu: str
+    problem: str
+    attack: str
+    clause: str
+    detail: str
+
+
+@dataclass(kw_only=True, eq=False)
+class PreconditionError(TwinlockError):
+    """The ECU is not in a state to install now, for example not parked. Nothing was written."""
+
+    code = "precondition"
+    template = "{ecu} cannot install now: {reason}"
+    ecu: str
+    reason: str
