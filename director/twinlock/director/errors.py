@@ -1,0 +1,65 @@
+"""What only a Director raises. Refusals of manifests, metadata and images are in ``twinlock.trust.errors``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+
+
+@dataclass(kw_only=True, eq=False)
+class UnknownVehicleError(UsageError):
+    """A vehicle that is not in the inventory."""
+
+    code = "unknown-vehicle"
+    template = "no vehicle {vehicle} is registered"
+    hint = "register it with `twinlock director register`"
+    reason: str = ""
+    vehicle: str
+
+
+@dataclass(kw_only=True, eq=False)
+class RegistrationError(RefusalError):
+    """A description that contradicts the inventory or the Standard. ``field`` says where."""
+
+    code = "registration"
+    clause = "Uptane 2.1.0 5.3.2.2"
+    template = "{vehicle} cannot be registered: {reason}"
+    vehicle: str
+    field: str
+    reason: str
+
+
+@dataclass(kw_only=True, eq=False)
+class EnrolmentTokenError(TwinlockError):
+    """An enrolment token that is unknown, used up, expired, or another vehicle's. Which one is not told."""
+
+    code = "enrolment-token"
+    template = "the enrolment token does not admit {vehicle}"
+    hint = "ask for a new one with `twinlock director token`"
+    vehicle: str
+
+
+@dataclass(kw_only=True, eq=False)
+class NoImageSetError(RefusalError):
+    """No choice of images fits the vehicle. ``causes`` are sentences, one for each cause."""
+
+    code = "no-image-set"
+    clause = "Uptane 2.1.0 5.3.2.1"
+    template = "no set of images fits {vehicle}: {causes}"
+    vehicle: str
+    causes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.template.format(vehicle=self.vehicle, causes="; ".join(self.causes))
+
+
+@dataclass(kw_only=True, eq=False)
+class UnknownImageError(RefusalError):
+    """An assignment of an image that the Image repository does not list."""
+
+    code = "unknown-image"
+    clause = "Uptane 2.1.0 5.3.2.1"
+    template = "{target} cannot be assigned to {ecu}: the Image repository lists no such image"
+    ecu: str
+    target: str
