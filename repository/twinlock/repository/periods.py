@@ -1,0 +1,54 @@
+"""How long each role's file stays valid, and when it is due for a new signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from twinlock.trust.errors.base import UsageError
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC, to the second: what signed files can express."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periods:
+    """Validity of each role's file from the moment it is signed. All are positive.
+
+    Offline roles last as long as people may take to meet; a stolen Timestamp or Snapshot stays useful to a freeze
+    attack for as long as it is valid, so those are short and renewed unattended (Uptane 2.1.0 5.1.2).
+    """
+
+    root: timedelta = timedelta(days=365)
+    targets: timedelta = timedelta(days=365)
+    snapshot: timedelta = timedelta(days=7)
+    timestamp: timedelta = timedelta(days=1)
+
+    def __post_init__(self) -> None:
+        for role in ("root", "targets", "snapshot", "timestamp"):
+            if self.of(role) < timedelta(seconds=1):
+                raise UsageError(reason=f"the validity of {role} must be positive")
+
+    def of(self, role: str) -> timedelta:
+        """The validity for ``role``; every delegated role has that of ``targets``."""
+        if role in ("root", "snapshot", "timestamp"):
+            chosen: timedelta = getattr(self, role)
+            return chosen
+        return self.targets
+
+    def as_json(self) -> dict[str, int]:
+        """Seconds by role."""
+        return {role: int(self.of(role).total_seconds()) for role in ("root", "targets", "snapshot", "timestamp")}
+
+    @classmethod
+    def from_json(cls, value: dict[str, int]) -> Periods:
+        """The inverse of ``as_json``; a role left out has its default. Raises: UsageError."""
+        unknown = set(value) - {"root", "targets", "snapshot", "timestamp"}
+        if unknown:
+            raise UsageError(reason=f"no role has the name {', '.join(sorted(unknown))}")
+        return cls(**{role: timedelta(seconds=seconds) for role, seconds in value.items()})

@@ -1,0 +1,100 @@
+"""Private keys as files: the kinds we make, and PKCS#8 PEM encrypted under a passphrase.
+
+Belongs here: making, writing and opening one private key. Does not belong here: which key is for what (``keyring``).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twinlock.repository.atomic import create_file, read_file
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import PassphraseError, StorageError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from securesystemslib.signer import SSlibKey
+
+Passphrase = str | bytes | Callable[[], str] | None
+
+MAX_KEY_FILE_BYTES = 65_536  # an encrypted ML-DSA-87 key takes 7 kB of PEM
+
+
+class KeyKind(enum.Enum):
+    """The kinds of key that can be made here. The value is what people type."""
+
+    ED25519 = "ed25519"
+    ECDSA_P256 = "ecdsa-p256"
+    ECDSA_P384 = "ecdsa-p384"
+    RSA_PSS = "rsa-pss-3072"
+    ML_DSA_44 = "ml-dsa-44"
+    ML_DSA_65 = "ml-dsa-65"
+    ML_DSA_87 = "ml-dsa-87"
+
+
+def generate_private_key(kind: KeyKind) -> tuple[PrivateKeyTypes, SSlibKey]:
+    """A new key pair; the key id is as securesystemslib makes it."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
+    from securesystemslib.signer import SSlibKey
+
+    makers: dict[KeyKind, Callable[[], PrivateKeyTypes]] = {
+        KeyKind.ED25519: ed25519.Ed25519PrivateKey.generate,
+        KeyKind.ECDSA_P256: lambda: ec.generate_private_key(ec.SECP256R1()),
+        KeyKind.ECDSA_P384: lambda: ec.generate_private_key(ec.SECP384R1()),
+        KeyKind.RSA_PSS: lambda: rsa.generate_private_key(public_exponent=65537, key_size=3072),
+        KeyKind.ML_DSA_44: mldsa.MLDSA44PrivateKey.generate,
+        KeyKind.ML_DSA_65: mldsa.MLDSA65PrivateKey.generate,
+        KeyKind.ML_DSA_87: mldsa.MLDSA87PrivateKey.generate,
+    }
+    private = makers[kind]()
+    return private, SSlibKey.from_crypto(private.public_key())
+
+
+def write_private_key(path: Path, private: PrivateKeyTypes, passphrase: Passphrase) -> None:
+    """Write ``private`` as PKCS#8 PEM, mode 0600, encrypted if there is a passphrase. Raises: StorageError."""
+    from cryptography.hazmat.primitives import serialization
+
+    secret = passphrase_bytes(passphrase)
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if secret is not None:
+        encryption = serialization.BestAvailableEncryption(secret)
+    pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    if not create_file(path, pem, mode=0o600):
+        raise StorageError(path=str(path), operation="write", reason="a key of that name is there already")
+
+
+def read_private_key(path: Path, passphrase: Passphrase) -> PrivateKeyTypes:
+    """Open a private key. The passphrase is only asked for if the key is encrypted.
+
+    Raises: PassphraseError for a wrong or missing passphrase, StorageError for a missing or damaged file.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    pem = read_file(path, max_bytes=MAX_KEY_FILE_BYTES)
+    if pem is None:
+        raise StorageError(path=str(path), operation="read", reason="no such key file")
+    encrypted = b"ENCRYPTED PRIVATE KEY" in pem
+    secret = passphrase_bytes(passphrase) if encrypted else None
+    if encrypted and secret is None:
+        raise PassphraseError(path=str(path))
+    try:
+        return load_pem_private_key(pem, secret)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        if encrypted:
+            raise PassphraseError(path=str(path)) from None
+        raise StorageError(path=str(path), operation="read", reason=f"it is no private key: {error}") from None
+
+
+def passphrase_bytes(passphrase: Passphrase) -> bytes | None:
+    """The passphrase as bytes; one given as a function is asked for now. Raises: UsageError if it is empty."""
+    if passphrase is None:
+        return None
+    value = passphrase() if callable(passphrase) else passphrase
+    secret = value.encode() if isinstance(value, str) else value
+    if not secret:
+        raise UsageError(reason="the passphrase is empty")
+    return secret

@@ -1,0 +1,102 @@
+"""What the Image repository tells about itself: frozen values that the command prints and programs read.
+
+Belongs here: shapes for people and programs. Does not belong here: anything that is signed or stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from twinlock.trust.names import HardwareId, KeyId, RoleName, TargetPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageView:
+    """One image as its entry states it. ``length`` is in bytes, ``hashes`` algorithm to lower-case hex."""
+
+    path: TargetPath
+    role: RoleName
+    length: int
+    hashes: Mapping[str, str]
+    release_counter: int | None = None
+    hardware_ids: tuple[HardwareId, ...] = ()
+    component: str | None = None
+    version: str | None = None
+    dependencies: Mapping[str, str] = field(default_factory=dict)
+    conflicts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleView:
+    """One role: its published file, who signs it, and how many of those keys are held here."""
+
+    name: RoleName
+    version: int
+    expires: datetime
+    issued: datetime | None
+    threshold: int
+    keyids: tuple[KeyId, ...]
+    held: int
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether the keys held here reach the threshold."""
+        return self.held >= self.threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationView:
+    """One delegation, in order of priority within ``delegator``. ``hardware_ids`` None means any."""
+
+    name: RoleName
+    delegator: RoleName
+    paths: tuple[str, ...]
+    threshold: int
+    keyids: tuple[KeyId, ...]
+    terminating: bool
+    hardware_ids: tuple[HardwareId, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryView:
+    """Everything that is published now."""
+
+    publication: int
+    roles: tuple[RoleView, ...]
+    images: tuple[ImageView, ...]
+    delegations: tuple[DelegationView, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values; times as RFC 3339 in UTC."""
+        shown: dict[str, Any] = plain(asdict(self))
+        return shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What one publication did. ``files`` are the metadata files it brought; ``waiting`` are delegations held back
+    because the role that they name has delivered no file yet. ``version`` is the Timestamp's."""
+
+    version: int
+    files: tuple[str, ...]
+    changed: bool = True
+    waiting: tuple[RoleName, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        shown: dict[str, Any] = plain(asdict(self))
+        return shown
+
+
+def plain(value: Any) -> Any:
+    """``value`` with tuples as lists and times as RFC 3339 text, ready for ``json.dumps``."""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    return value
