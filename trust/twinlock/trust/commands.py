@@ -7,8 +7,9 @@ driver decides what to fetch next.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.names import RepositoryName, RoleName
@@ -57,3 +58,19 @@ class Notice:
 
 Command: TypeAlias = Fetch | Persist | Notice
 Answer: TypeAlias = bytes | Absent | None
+
+Result = TypeVar("Result")
+Steps: TypeAlias = Generator[Command, Answer, Result]
+
+
+def drive(steps: Steps[Result], answer: Callable[[Command], Answer]) -> Result:
+    """Run a verification to its value with a synchronous ``answer``. What ``answer`` raises ends it and propagates."""
+    try:
+        command = next(steps)
+        while True:
+            command = steps.send(answer(command))
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        steps.close()

@@ -24,7 +24,6 @@ class Limits:
     keys: int = 1_024  # per Root or delegation
     hashes: int = 8  # per file; each costs a pass over the image
     ecus: int = 256  # in one vehicle
-    json_depth: int = 32  # our deepest file nests to nine
     name_patterns: int = 4_096  # per delegation
 
 

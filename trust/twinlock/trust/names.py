@@ -109,5 +109,5 @@ def _check_segment(path: str, segment: str) -> None:
         raise UnsafePathError(path=path, reason="a segment ends in a dot or a space")
     if any(char in '<>:"|?*' for char in segment):
         raise UnsafePathError(path=path, reason='a segment holds one of < > : " | ? *')
-    if segment.split(".")[0].rstrip(" ").lower() in _DEVICES:
+    if segment.split(".", maxsplit=1)[0].rstrip(" ").lower() in _DEVICES:
         raise UnsafePathError(path=path, reason="a segment names a Windows device")

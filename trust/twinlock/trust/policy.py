@@ -13,6 +13,7 @@ class Policy:
     require_hardware_ids: bool = True
     require_release_counter: bool = True
     require_must_agree: bool = True
+    require_snapshot_hashes: bool = True
 
     @property
     def weaker(self) -> tuple[str, ...]:
@@ -22,6 +23,7 @@ class Policy:
             "hardware-ids-not-required": self.require_hardware_ids,
             "release-counter-not-required": self.require_release_counter,
             "must-agree-not-required": self.require_must_agree,
+            "snapshot-hashes-not-required": self.require_snapshot_hashes,
         }
         return tuple(gap for gap, required in gaps.items() if not required)
 
@@ -32,4 +34,5 @@ LAX = Policy(
     require_hardware_ids=False,
     require_release_counter=False,
     require_must_agree=False,
+    require_snapshot_hashes=False,
 )

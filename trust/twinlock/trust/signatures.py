@@ -6,8 +6,8 @@ signatures nobody counted: that is a type error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from twinlock.trust.errors.metadata import ThresholdError
@@ -54,15 +54,15 @@ class SignatureTally:
 class Envelope(Generic[T]):
     """A decoded, *unverified* file: the object, the exact bytes it was parsed from, and what claims to have signed them.
 
-    ``payload`` is the received ``signed`` member, byte for byte. ``canonical`` gives the canonical form of the same
-    object, for publishers that sign one form and serve another.
+    ``payload`` is the received ``signed`` member, byte for byte. ``canonical`` computes the canonical form of the same
+    object, for publishers that sign one form and serve another; None where the received form is the only one.
     """
 
     signed: T
     payload: bytes
     signatures: tuple[Signature, ...]
     data: bytes
-    canonical: bytes | None = None
+    canonical: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +121,11 @@ def verify_signatures(
     Raises: ThresholdError with the better of the two tallies.
     """
     tally = count_signers(envelope.payload, envelope.signatures, keys, role)
-    if not tally.met and envelope.canonical is not None and envelope.canonical != envelope.payload:
-        tally = max(
-            tally,
-            count_signers(envelope.canonical, envelope.signatures, keys, role),
-            key=lambda found: found.valid,
-        )
+    if not tally.met and envelope.canonical is not None:
+        canonical = envelope.canonical()
+        if canonical != envelope.payload:
+            again = count_signers(canonical, envelope.signatures, keys, role)
+            tally = again if again.valid > tally.valid else tally
     if not tally.met:
         raise ThresholdError(
             repository=repository,

@@ -174,3 +174,14 @@ class EndlessDataError(RefusalError):
     template = "{what}: more than {limit_bytes} bytes arrived"
     what: str
     limit_bytes: int
+
+
+@dataclass(kw_only=True, eq=False)
+class UnmappedImageError(RefusalError):
+    """An image whose name no mapping covers, so that nobody is known who would have to agree."""
+
+    code = "unmapped"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.2.6"
+    template = "the repository map says of no repositories that they have to agree on {target}"
+    target: str

@@ -1,0 +1,36 @@
+"""Root: Uptane 2.1.0 5.4.4.3."""
+
+from __future__ import annotations
+
+from twinlock.trust.checks.context import Context
+from twinlock.trust.errors.metadata import RootVersionError
+from twinlock.trust.model.root import Root
+from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP
+from twinlock.trust.signatures import Verified, verify_signatures
+
+
+def check_next_root(data: bytes, *, trusted: Verified[Root], context: Context) -> Verified[Root]:
+    """Decide whether ``data`` may follow the trusted Root.
+
+    Expiry is not looked at: only the last Root of a chain has to be unexpired, and its reader checks that.
+    Raises: MalformedError, LimitError, WeakKeyError, ThresholdError, RootVersionError.
+    Source: Uptane 2.1.0 5.4.4.3 steps 2.3 and 2.4.
+    """
+    what = context.what(ROOT)
+    offered = context.wire.decode_root(data, what, context.limits)
+    # Step 2.3: a threshold of distinct keys of the Root that is trusted, and of the one on offer.
+    old, new = trusted.signed, offered.signed
+    verify_signatures(offered, old.keys, old.roles[ROOT], repository=context.repository, role_name=ROOT)
+    verified = verify_signatures(offered, new.keys, new.roles[ROOT], repository=context.repository, role_name=ROOT)
+    # Step 2.4: exactly one more. A gap would let a Root slip by that revokes a key.
+    if new.version != old.version + 1:
+        raise RootVersionError(repository=context.repository, offered=new.version, expected=old.version + 1)
+    return verified
+
+
+def online_keys_rotated(old: Root, new: Root) -> bool:
+    """Whether the keys of Timestamp or Snapshot differ, so that stored copies have to go.
+
+    Source: Uptane 2.1.0 5.4.4.3 step 4 (recovery from a fast-forward attack).
+    """
+    return any(old.signers(role) != new.signers(role) for role in (TIMESTAMP, SNAPSHOT))

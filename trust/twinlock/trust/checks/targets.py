@@ -1,0 +1,70 @@
+"""Targets, top-level and delegated: Uptane 2.1.0 5.4.4.6. The rules that only a Director obeys are in ``director.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
+from twinlock.trust.errors.metadata import EquivocationError, RollbackError
+from twinlock.trust.keys import PublicKey
+from twinlock.trust.model.base import FileInfo
+from twinlock.trust.model.targets import Targets
+from twinlock.trust.names import KeyId, RoleName
+from twinlock.trust.signatures import RoleKeys, Verified, verify_signatures
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who signs for a Targets role: Root says it of the top level, the delegating file of a delegated role."""
+
+    role: RoleName
+    keys: Mapping[KeyId, PublicKey]
+    signers: RoleKeys
+
+
+def check_targets(
+    data: bytes,
+    *,
+    authority: Authority,
+    listed: FileInfo | None,
+    trusted: Verified[Targets] | None,
+    context: Context,
+) -> Verified[Targets]:
+    """Decide whether ``data`` may become the trusted Targets file of ``authority.role``.
+
+    ``listed`` is Snapshot's entry; None where there is no Snapshot, which partial verification may do (step 2 says so).
+    ``trusted`` is the last one accepted under the same authority.
+    Raises: MixAndMatchError, MalformedError, LimitError, ThresholdError, RollbackError, EquivocationError, ExpiredError.
+    """
+    role = authority.role
+    if listed is not None:
+        check_listed_bytes(data, listed, role, context)
+    # Step 3.
+    offered = read_targets(data, authority=authority, context=context)
+    # Step 2.
+    if listed is not None:
+        check_listed_version(offered.signed, listed, role, context)
+    # Step 4.
+    if trusted is not None:
+        new, old = offered.signed.version, trusted.signed.version
+        if new < old:
+            raise RollbackError(repository=context.repository, role=role, offered=new, trusted=old)
+        if new == old and offered.data != trusted.data:
+            raise EquivocationError(repository=context.repository, role=role, version=new)
+    # Step 5.
+    check_expiry(offered.signed, role, context)
+    return offered
+
+
+def read_targets(data: bytes, *, authority: Authority, context: Context) -> Verified[Targets]:
+    """Decode and count signatures only. Raises: MalformedError, LimitError, WeakKeyError, ThresholdError."""
+    envelope = context.wire.decode_targets(data, context.what(authority.role), context.limits)
+    return verify_signatures(
+        envelope,
+        authority.keys,
+        authority.signers,
+        repository=context.repository,
+        role_name=authority.role,
+    )

@@ -1,0 +1,196 @@
+"""The one walk over delegations: finding who may speak for an image, and what they say.
+
+Pre-order, depth first, in the order the delegations are listed. A terminating delegation that covers the image ends
+the search after its own subtree (TUF 1.0.34 5.6.7). Cycles are skipped. A bound that is reached raises, and so does a
+role that is missing, unlisted or refused: no role is passed over in silence.
+Source: Uptane 2.1.0 5.4.4.7 (search) and 5.4.4.8 (several roles that have to agree); TAP 3; TAP 15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from twinlock.trust.canonical import encode_canonical
+from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
+from twinlock.trust.checks.targets import Authority, check_targets, read_targets
+from twinlock.trust.clock import not_before
+from twinlock.trust.commands import Persist, Steps
+from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.metadata import LimitError, MixAndMatchError, UnlistedRoleError
+from twinlock.trust.fetching import fetch_required
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.base import FileInfo
+from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
+from twinlock.trust.model.targets import ImageEntry, Targets
+from twinlock.trust.names import TARGETS, HardwareId, RoleName, TargetPath
+from twinlock.trust.policy import LAX
+from twinlock.trust.signatures import Verified
+from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome of a search: the entry or None, the state with what was fetched, and the roles from the top down."""
+
+    entry: ImageEntry | None
+    trusted: TrustedRepository
+    chain: tuple[RoleName, ...]
+
+
+def find_image(
+    trusted: TrustedRepository,
+    path: TargetPath,
+    hardware_id: HardwareId | None,
+    now: datetime,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    wire: WireProfile = TUF,
+) -> Steps[Found]:
+    """Search a refreshed repository for the entry of ``path`` that holds for ``hardware_id`` (None: any).
+
+    Raises: UsageError before a refresh; LimitError, UnlistedRoleError, MissingMetadataError and any refusal of
+    ``check_targets`` for a delegated role. Not finding the image is a result.
+    """
+    if trusted.targets is None or trusted.snapshot is None:
+        raise UsageError(reason=f"the repository {trusted.name} has to be refreshed before it is searched")
+    context = Context(repository=trusted.name, now=not_before(now, [trusted]), limits=limits, wire=wire, policy=LAX)
+    search = _Search(trusted, path, hardware_id, context)
+    outcome = yield from search.visit(trusted.targets, (TARGETS,), set())
+    return Found(outcome.entry, search.trusted, outcome.chain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a subtree says: an entry with the chain to it, or nothing, and whether the search has to end here."""
+
+    entry: ImageEntry | None = None
+    chain: tuple[RoleName, ...] = ()
+    stop: bool = False
+
+
+_Edge = tuple[RoleName, RoleName]
+
+
+class _Search:
+    """One search. Holds what it has fetched so far, and how many roles it has opened."""
+
+    def __init__(
+        self, trusted: TrustedRepository, path: TargetPath, hardware_id: HardwareId | None, context: Context
+    ) -> None:
+        self.trusted = trusted
+        self.path = path
+        self.hardware_id = hardware_id
+        self.context = context
+        self.visits = 0
+
+    def visit(self, targets: Verified[Targets], chain: tuple[RoleName, ...], visited: set[_Edge]) -> Steps[_Outcome]:
+        """Steps 2 to 5 for one file that is already verified. ``visited`` are the (delegator, role) pairs opened."""
+        if self.path in targets.signed.images:
+            return _Outcome(targets.signed.images[self.path], chain)
+        delegations = targets.signed.delegations
+        if delegations is None:
+            return _Outcome()
+        for delegation in _covering(delegations, self.path, self.hardware_id):
+            if len(delegation.roles) > 1:
+                outcome = yield from self._agree(delegation, delegations, chain)
+            else:
+                outcome = yield from self._descend(delegation.roles[0], delegations, chain, visited)
+            if outcome.entry is not None or outcome.stop:
+                return outcome
+            if delegation.terminating:
+                return _Outcome(stop=True)
+        return _Outcome()
+
+    def _descend(
+        self, role: DelegatedRole, delegations: Delegations, chain: tuple[RoleName, ...], visited: set[_Edge]
+    ) -> Steps[_Outcome]:
+        edge = (chain[-1], role.name)
+        if edge in visited or role.name in chain:
+            return _Outcome()  # a cycle: this role has said what it has to say
+        visited.add(edge)
+        self._count(chain)
+        targets = yield from self._load(Authority(role.name, delegations.keys, role.signers))
+        return (yield from self.visit(targets, (*chain, role.name), visited))
+
+    def _agree(self, delegation: Delegation, delegations: Delegations, chain: tuple[RoleName, ...]) -> Steps[_Outcome]:
+        """Several roles have to say the same: Uptane 2.1.0 5.4.4.8."""
+        answers: dict[bytes, list[_Outcome]] = {}
+        for role in delegation.roles:
+            # Step 1. Each member is searched on its own, so what one has visited hides nothing from the next.
+            outcome = yield from self._descend(role, delegations, chain, set())
+            if outcome.entry is not None:
+                # Step 2.1. Members are added in listed order, so the first group is that of the earliest role.
+                answers.setdefault(_agreed_part(outcome.entry), []).append(outcome)
+        for group in answers.values():
+            if len(group) >= delegation.min_roles_in_agreement:
+                return group[0]  # steps 2.2 and 2.3
+        return _Outcome()  # step 2.4
+
+    def _count(self, chain: tuple[RoleName, ...]) -> None:
+        limits = self.context.limits
+        self.visits += 1
+        if self.visits > limits.delegation_visits:
+            what = f"{self.context.repository}: roles opened in search of {self.path}"
+            raise LimitError(what=what, value=self.visits, limit=limits.delegation_visits)
+        if len(chain) > limits.delegation_depth:
+            what = f"{self.context.repository}: depth of delegations in search of {self.path}"
+            raise LimitError(what=what, value=len(chain), limit=limits.delegation_depth)
+
+    def _load(self, authority: Authority) -> Steps[Verified[Targets]]:
+        """Step 1: the file of a delegated role, from the store if it is still the listed one."""
+        assert self.trusted.snapshot is not None
+        role, context = authority.role, self.context
+        listed = self.trusted.snapshot.signed.targets.get(role)
+        if listed is None:
+            raise UnlistedRoleError(repository=context.repository, role=role)
+        stored = self._stored(authority)
+        if stored is not None and _matches(stored, listed, role, context):
+            check_expiry(stored.signed, role, context)
+            return stored
+        limit = context.limits.targets_bytes
+        limit = limit if listed.length is None else min(limit, listed.length)
+        data = yield from fetch_required(context, role, listed.version, limit)
+        targets = check_targets(data, authority=authority, listed=listed, trusted=stored, context=context)
+        yield Persist(context.repository, ((role, targets.signed.version, data),))
+        self.trusted = replace(self.trusted, delegated={**self.trusted.delegated, role: data})
+        return targets
+
+    def _stored(self, authority: Authority) -> Verified[Targets] | None:
+        """The stored file, if *this* delegator's keys signed it. Another delegator's trust in it counts for nothing."""
+        data = self.trusted.delegated.get(authority.role)
+        if data is None:
+            return None
+        try:
+            return read_targets(data, authority=authority, context=self.context)
+        except RefusalError:
+            return None
+
+
+def _covering(delegations: Delegations, path: TargetPath, hardware_id: HardwareId | None) -> Iterator[Delegation]:
+    """The delegations that have a say on the image, in order of priority. Source: 5.4.4.7 step 4.1."""
+    if delegations.bins is not None:
+        bins = delegations.bins
+        yield Delegation(roles=(DelegatedRole(bins.bin_of(path), bins.signers),), terminating=False, paths=("*",))
+    for delegation in delegations.entries:
+        if delegation.covers(path, hardware_id):
+            yield delegation
+
+
+def _agreed_part(entry: ImageEntry) -> bytes:
+    """What has to be equal between roles: all that is not custom, and the must-agree section of what is."""
+    section = None if entry.must_agree is None else dict(entry.must_agree)
+    return encode_canonical([entry.path, entry.length, dict(entry.hashes), section])
+
+
+def _matches(targets: Verified[Targets], listed: FileInfo, role: RoleName, context: Context) -> bool:
+    try:
+        check_listed_version(targets.signed, listed, role, context)
+        check_listed_bytes(targets.data, listed, role, context)
+    except MixAndMatchError:
+        return False
+    return True

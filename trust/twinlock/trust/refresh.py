@@ -1,0 +1,145 @@
+"""Bringing one repository up to date: Root chain, Timestamp, Snapshot, top-level Targets, in that order.
+
+Both repositories are refreshed by this one generator; ``verification.py`` says in which order and what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
+from twinlock.trust.checks.root import check_next_root, online_keys_rotated
+from twinlock.trust.checks.snapshot import check_snapshot, is_still_current
+from twinlock.trust.checks.targets import check_targets
+from twinlock.trust.checks.timestamp import check_timestamp
+from twinlock.trust.clock import not_before
+from twinlock.trust.commands import ABSENT, Notice, Persist, Steps
+from twinlock.trust.errors.metadata import LimitError, MixAndMatchError
+from twinlock.trust.fetching import fetch, fetch_required
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.base import FileInfo
+from twinlock.trust.model.targets import Targets
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
+from twinlock.trust.policy import LAX, Policy
+from twinlock.trust.restore import top_level_authority, under_root
+from twinlock.trust.signatures import Verified
+from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
+
+Inspect = Callable[[Targets], None]
+
+
+def refresh_repository(
+    trusted: TrustedRepository,
+    now: datetime,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    wire: WireProfile = TUF,
+    policy: Policy = LAX,
+    inspect: Inspect | None = None,
+) -> Steps[TrustedRepository]:
+    """Walk from the trusted state of one repository to the newest one that it can prove.
+
+    ``now`` is UTC; where it lags behind what the repository's own trusted files prove, their time counts. ``inspect``
+    raises for top-level Targets that must not be stored, whether they are new or were stored before. The default policy
+    is that of plain TUF, for repositories that stand alone.
+    Raises: any refusal of ``checks``; LimitError, MissingMetadataError. Files accepted before it stay persisted.
+    Source: Uptane 2.1.0 5.4.4.2 steps 2 to 5 and 6 to 9; TUF 1.0.34 5.3 to 5.6.
+    """
+    context = Context(repository=trusted.name, now=now, limits=limits, wire=wire, policy=policy)
+    trusted = yield from walk_roots(trusted, context)
+    # Only now: the chain may have dropped the file whose false time would otherwise expire everything.
+    context = replace(context, now=not_before(now, [trusted]))
+    check_expiry(trusted.root.signed, ROOT, context)
+    trusted = yield from _refresh_timestamp(trusted, context)
+    trusted = yield from _refresh_snapshot(trusted, context)
+    return (yield from _refresh_targets(trusted, context, inspect))
+
+
+def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
+    """Follow the Root chain to its end, persisting each link. Source: Uptane 2.1.0 5.4.4.3 steps 2 and 4.
+
+    "No newer Root" is the answer ABSENT and nothing else. A link that rotates the keys of Timestamp or Snapshot drops
+    all other stored files in the same transaction. With the Snapshot goes the floor of Targets versions, as in TUF.
+    """
+    for _ in range(context.limits.root_rotations):
+        version = trusted.root.signed.version + 1
+        data = yield from fetch(context, ROOT, version, context.limits.root_bytes)
+        if data is ABSENT:
+            return trusted
+        root = check_next_root(data, trusted=trusted.root, context=context)
+        dropped: tuple[RoleName, ...] = ()
+        if online_keys_rotated(trusted.root.signed, root.signed):
+            dropped = (TIMESTAMP, SNAPSHOT, TARGETS, *trusted.delegated)
+            trusted = TrustedRepository(name=trusted.name, root=root)
+        else:
+            trusted = under_root(trusted, root, context)
+        yield Persist(context.repository, ((ROOT, version, data), *((role, 0, None) for role in dropped)))
+    raise LimitError(
+        what=f"{context.repository}: Root rotations in one cycle",
+        value=context.limits.root_rotations + 1,
+        limit=context.limits.root_rotations,
+    )
+
+
+def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
+    data = yield from fetch_required(context, TIMESTAMP, None, context.limits.timestamp_bytes)
+    timestamp, equivocation = check_timestamp(
+        data, root=trusted.root.signed, trusted=trusted.timestamp, context=context
+    )
+    if equivocation is not None:
+        yield Notice(equivocation)
+    if timestamp is not trusted.timestamp:
+        yield Persist(context.repository, ((TIMESTAMP, timestamp.signed.version, timestamp.data),))
+    return replace(trusted, timestamp=timestamp)
+
+
+def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
+    assert trusted.timestamp is not None
+    listed = trusted.timestamp.signed.snapshot
+    if trusted.snapshot is not None and is_still_current(trusted.snapshot, listed, context):
+        check_expiry(trusted.snapshot.signed, SNAPSHOT, context)
+        return trusted
+    limit = context.limits.snapshot_bytes
+    limit = limit if listed.length is None else min(limit, listed.length)
+    data = yield from fetch_required(context, SNAPSHOT, listed.version, limit)
+    snapshot = check_snapshot(data, root=trusted.root.signed, listed=listed, trusted=trusted.snapshot, context=context)
+    yield Persist(context.repository, ((SNAPSHOT, snapshot.signed.version, data),))
+    return replace(trusted, snapshot=snapshot)
+
+
+def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Inspect | None) -> Steps[TrustedRepository]:
+    assert trusted.snapshot is not None
+    listed = trusted.snapshot.signed.targets[TARGETS]
+    if trusted.targets is not None and _is_listed(trusted.targets, listed, context):
+        check_expiry(trusted.targets.signed, TARGETS, context)
+        if inspect is not None:
+            inspect(trusted.targets.signed)
+        return trusted
+    limit = context.limits.targets_bytes
+    limit = limit if listed.length is None else min(limit, listed.length)
+    data = yield from fetch_required(context, TARGETS, listed.version, limit)
+    targets = check_targets(
+        data,
+        authority=top_level_authority(trusted.root.signed),
+        listed=listed,
+        trusted=trusted.targets,
+        context=context,
+    )
+    if inspect is not None:
+        inspect(targets.signed)
+    yield Persist(context.repository, ((TARGETS, targets.signed.version, data),))
+    return replace(trusted, targets=targets)
+
+
+def _is_listed(targets: Verified[Targets], listed: FileInfo, context: Context) -> bool:
+    try:
+        check_listed_version(targets.signed, listed, TARGETS, context)
+        check_listed_bytes(targets.data, listed, TARGETS, context)
+    except MixAndMatchError:
+        return False
+    return True

@@ -1,0 +1,244 @@
+"""ECU version reports and vehicle version manifests: Uptane 2.1.0 5.4.2.1.1 and 5.4.2.1.2.
+
+Each signature entry carries the key id, the method, the hash function, the hash of the payload, and the signature over
+that hash. Belongs here: their form and signatures, both ways. Does not belong here: what a Director makes of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from twinlock.trust.canonical import encode_canonical
+from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.errors.reports import ReportSignatureError
+from twinlock.trust.keys import PublicKey, Signer
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.names import EcuId, KeyId, TargetPath, VehicleId, identifier, target_path
+from twinlock.trust.signatures import RoleKeys, Signature, count_signers
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.node import Node
+from twinlock.trust.wire.strict import parse_json
+
+_REPORT = "ecu-version-report"
+_MANIFEST = "vehicle-version-manifest"
+_HASH = "sha256"
+MAX_ATTACK_BYTES = 64
+MAX_DETAIL_BYTES = 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EcuReport:
+    """What one ECU says of itself. ``attack`` is the code of the refusal it met, or empty; ``detail`` its sentence.
+
+    ``time`` is the newest verified time known when the report was made. ``counter`` rises with every report.
+    """
+
+    ecu: EcuId
+    installed: InstalledImage
+    time: datetime
+    counter: int
+    nonce: str | None = None
+    attack: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReport:
+    """A decoded report whose signature nobody has checked yet. ``data`` is the canonical form of the whole."""
+
+    report: EcuReport
+    payload_hash: bytes
+    signatures: tuple[_ReportSignature, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedManifest:
+    """A decoded manifest whose signatures nobody has checked yet: neither its own nor those of its reports."""
+
+    vehicle: VehicleId
+    primary: EcuId
+    reports: tuple[SignedReport, ...]
+    payload_hash: bytes
+    signatures: tuple[_ReportSignature, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _ReportSignature:
+    keyid: KeyId
+    method: str
+    payload_hash: bytes
+    value: bytes
+
+
+def sign_report(report: EcuReport, signer: Signer) -> bytes:
+    """Encode and sign one ECU's report with that ECU's key."""
+    signed = {
+        "_type": _REPORT,
+        "ecuIdentifier": report.ecu,
+        "installedImage": _installed_as_json(report.installed),
+        "time": report.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "counter": report.counter,
+        "attack": report.attack[:MAX_ATTACK_BYTES],
+        "detail": _clip(report.detail),
+    }
+    if report.nonce is not None:
+        signed["nonce"] = report.nonce
+    return _sign(signed, signer)
+
+
+def sign_manifest(vehicle: VehicleId, primary: EcuId, reports: Iterable[bytes], signer: Signer) -> bytes:
+    """Bundle signed reports into the manifest of a vehicle and sign it with its Primary's key."""
+    signed = {
+        "_type": _MANIFEST,
+        "vehicleIdentifier": vehicle,
+        "primaryIdentifier": primary,
+        "reports": [json.loads(report) for report in reports],
+    }
+    return _sign(signed, signer)
+
+
+def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedReport:
+    """Read one report. Raises: MalformedError, LimitError, UnsafePathError."""
+    if len(data) > limits.report_bytes:
+        raise LimitError(what="report in bytes", value=len(data), limit=limits.report_bytes)
+    return _report(Node(parse_json(data, "report"), "report", "$"), limits)
+
+
+def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManifest:
+    """Read a manifest and the reports in it. Raises: MalformedError, LimitError, UnsafePathError."""
+    if len(data) > limits.report_bytes:
+        raise LimitError(what="manifest in bytes", value=len(data), limit=limits.report_bytes)
+    node = Node(parse_json(data, "manifest"), "manifest", "$")
+    signed = _typed(node, _MANIFEST)
+    return SignedManifest(
+        vehicle=VehicleId(identifier(signed.get("vehicleIdentifier").text())),
+        primary=EcuId(identifier(signed.get("primaryIdentifier").text())),
+        reports=tuple(_report(item, limits) for item in signed.get("reports").items(limits.ecus)),
+        payload_hash=_payload_hash(signed),
+        signatures=_signatures(node, limits),
+        data=_canonical(node),
+    )
+
+
+def verify_report(signed: SignedReport, key: PublicKey) -> EcuReport:
+    """The report, if ``key`` signed it. Raises: ReportSignatureError."""
+    _verify("report", signed.report.ecu, signed.signatures, signed.payload_hash, key)
+    return signed.report
+
+
+def verify_manifest(signed: SignedManifest, key: PublicKey) -> None:
+    """Return if ``key`` signed the manifest itself; its reports are each their own ECU's. Raises: ReportSignatureError."""
+    _verify("manifest", signed.primary, signed.signatures, signed.payload_hash, key)
+
+
+def _verify(
+    what: str, ecu: EcuId, signatures: tuple[_ReportSignature, ...], payload_hash: bytes, key: PublicKey
+) -> None:
+    for signature in signatures:
+        if signature.payload_hash != payload_hash:
+            raise ReportSignatureError(what=what, ecu=ecu, reason="the hash it states is not that of its payload")
+        if signature.keyid == key.keyid and signature.method != key.scheme:
+            raise ReportSignatureError(what=what, ecu=ecu, reason=f"the method {signature.method!r} is not its key's")
+    tally = count_signers(
+        payload_hash,
+        [Signature(signature.keyid, signature.value) for signature in signatures],
+        {key.keyid: key},
+        RoleKeys((key.keyid,), 1),
+    )
+    if not tally.met:
+        known = "its signature is invalid" if tally.invalid else f"there is no signature by {key.keyid}"
+        raise ReportSignatureError(what=what, ecu=ecu, reason=known)
+
+
+def _sign(signed: dict[str, Any], signer: Signer) -> bytes:
+    digest = hashlib.sha256(encode_canonical(signed)).digest()
+    entry = {
+        "keyid": signer.public_key.keyid,
+        "method": signer.public_key.scheme,
+        "hashFunction": _HASH,
+        "payloadHash": digest.hex(),
+        "sig": signer.sign(digest).hex(),
+    }
+    return encode_canonical({"signatures": [entry], "signed": signed})
+
+
+def _installed_as_json(installed: InstalledImage) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "filename": installed.path,
+        "length": installed.length,
+        "hashes": dict(installed.hashes),
+    }
+    if installed.release_counter is not None:
+        found["releaseCounter"] = installed.release_counter
+    return found
+
+
+def _report(node: Node, limits: Limits) -> SignedReport:
+    signed = _typed(node, _REPORT)
+    image = signed.get("installedImage")
+    attack, detail = signed.get("attack").text(), signed.get("detail").text()
+    if len(attack) > MAX_ATTACK_BYTES or len(detail.encode()) > MAX_DETAIL_BYTES:
+        signed.get("attack").fail("the attack or its detail is too long")
+    nonce = signed.get("nonce").hex().hex() if signed.has("nonce") else None
+    report = EcuReport(
+        ecu=EcuId(identifier(signed.get("ecuIdentifier").text())),
+        installed=InstalledImage(
+            path=TargetPath(target_path(image.get("filename").text())),
+            length=image.get("length").integer(0),
+            hashes=image.get("hashes").hashes(limits.hashes),
+            release_counter=image.get("releaseCounter").integer(0) if image.has("releaseCounter") else None,
+        ),
+        time=signed.get("time").time(),
+        counter=signed.get("counter").integer(0),
+        nonce=nonce,
+        attack=attack,
+        detail=detail,
+    )
+    return SignedReport(report, _payload_hash(signed), _signatures(node, limits), _canonical(node))
+
+
+def _typed(node: Node, expected: str) -> Node:
+    signed = node.get("signed")
+    if signed.get("_type").text() != expected:
+        signed.get("_type").fail(f"{expected!r} is required")
+    return signed
+
+
+def _signatures(node: Node, limits: Limits) -> tuple[_ReportSignature, ...]:
+    found = []
+    for item in node.get("signatures").items(limits.signatures):
+        if item.get("hashFunction").text() != _HASH:
+            item.get("hashFunction").fail(f"{_HASH!r} is required")
+        found.append(
+            _ReportSignature(
+                KeyId(item.get("keyid").text()),
+                item.get("method").text(),
+                item.get("payloadHash").hex(),
+                item.get("sig").hex(),
+            ),
+        )
+    if len({signature.keyid for signature in found}) != len(found):
+        node.get("signatures").fail("two signatures have the same key id")
+    return tuple(found)
+
+
+def _payload_hash(signed: Node) -> bytes:
+    return hashlib.sha256(_canonical(signed)).digest()
+
+
+def _canonical(node: Node) -> bytes:
+    try:
+        return encode_canonical(node.value)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MalformedError(what=node.what, json_path=node.path, reason=f"no canonical form: {error}") from None
+
+
+def _clip(text: str) -> str:
+    return text.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")

@@ -1,0 +1,108 @@
+"""From stored bytes back to trusted values: the factory's anchor, and what earlier cycles accepted.
+
+Belongs here: deciding what stored bytes are still worth under the newest Root. Does not belong here: reading storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.targets import Authority
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.root import Root
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, RepositoryName, RoleName
+from twinlock.trust.policy import LAX
+from twinlock.trust.signatures import Envelope, Verified, verify_signatures
+from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
+
+T = TypeVar("T")
+_NEVER = datetime.min.replace(tzinfo=UTC)  # restoring judges no expiry, so no check may read the time
+
+
+def bootstrap_repository(
+    name: RepositoryName,
+    root: bytes,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    wire: WireProfile = TUF,
+) -> TrustedRepository:
+    """Trust ``root`` by decree, as the factory does. Its own threshold of signatures is still required.
+
+    Raises: MalformedError, LimitError, WeakKeyError, ThresholdError.
+    Source: TUF 1.0.34 5.2; Uptane 2.1.0 5.4.4.3 step 1.
+    """
+    envelope = wire.decode_root(root, f"{name}/{ROOT}", limits)
+    signed = envelope.signed
+    verified = verify_signatures(envelope, signed.keys, signed.roles[ROOT], repository=name, role_name=ROOT)
+    return TrustedRepository(name=name, root=verified)
+
+
+def restore_repository(
+    name: RepositoryName,
+    files: Mapping[RoleName, bytes],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    wire: WireProfile = TUF,
+) -> TrustedRepository:
+    """Rebuild the trusted state from stored ``files``: the newest Root under ``root``, others under their role.
+
+    A file that no longer verifies under that Root is left out, as if it had never been stored: its keys were rotated.
+    Delegated files come along unverified (see ``TrustedRepository.delegated``). No expiry is judged.
+    Raises: KeyError without a Root; MalformedError, LimitError, WeakKeyError, ThresholdError for a bad one.
+    """
+    trusted = bootstrap_repository(name, files[ROOT], limits=limits, wire=wire)
+    delegated = {role: data for role, data in files.items() if role not in TOP_LEVEL}
+    context = Context(repository=name, now=_NEVER, limits=limits, wire=wire, policy=LAX)
+    return replace(
+        trusted,
+        timestamp=_reverify(files.get(TIMESTAMP), TIMESTAMP, wire.decode_timestamp, trusted.root.signed, context),
+        snapshot=_reverify(files.get(SNAPSHOT), SNAPSHOT, wire.decode_snapshot, trusted.root.signed, context),
+        targets=_reverify(files.get(TARGETS), TARGETS, wire.decode_targets, trusted.root.signed, context),
+        delegated=delegated,
+    )
+
+
+def under_root(trusted: TrustedRepository, root: Verified[Root], context: Context) -> TrustedRepository:
+    """The same state under a newer Root: files of roles whose keys or threshold changed are verified again."""
+
+    def kept(role: RoleName) -> bool:
+        old, new = trusted.root.signed, root.signed
+        return old.signers(role) == new.signers(role) and old.roles[role].threshold == new.roles[role].threshold
+
+    wire, signed = context.wire, root.signed
+    timestamp, snapshot, targets = trusted.timestamp, trusted.snapshot, trusted.targets
+    if timestamp is not None and not kept(TIMESTAMP):
+        timestamp = _reverify(timestamp.data, TIMESTAMP, wire.decode_timestamp, signed, context)
+    if snapshot is not None and not kept(SNAPSHOT):
+        snapshot = _reverify(snapshot.data, SNAPSHOT, wire.decode_snapshot, signed, context)
+    if targets is not None and not kept(TARGETS):
+        targets = _reverify(targets.data, TARGETS, wire.decode_targets, signed, context)
+    return replace(trusted, root=root, timestamp=timestamp, snapshot=snapshot, targets=targets)
+
+
+def top_level_authority(root: Root) -> Authority:
+    """Who signs for top-level Targets. Source: Uptane 2.1.0 5.4.4.6 step 3.1."""
+    return Authority(TARGETS, root.keys, root.roles[TARGETS])
+
+
+def _reverify(
+    data: bytes | None,
+    role: RoleName,
+    decode: Callable[[bytes, str, Limits], Envelope[T]],
+    root: Root,
+    context: Context,
+) -> Verified[T] | None:
+    if data is None:
+        return None
+    try:
+        envelope = decode(data, context.what(role), context.limits)
+        return verify_signatures(envelope, root.keys, root.roles[role], repository=context.repository, role_name=role)
+    except RefusalError:
+        return None

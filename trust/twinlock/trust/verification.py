@@ -1,0 +1,213 @@
+"""Full and partial verification as generators: the order of the steps, and nothing else.
+
+A generator yields commands (``commands.py``) and returns a ``Decision``. It raises to refuse. Nothing may be installed
+before it has returned; files that passed their own checks on the way have been persisted, so that no rollback floor is
+lost by a refusal that comes later.
+
+=====================  ==============================================================
+Uptane 2.1.0 5.4.4.2   where
+=====================  ==============================================================
+step 1, time           the ``now`` argument; ``clock.not_before`` raises it to the floor
+steps 2 to 5           ``refresh_repository`` on the Director, with ``check_director_targets``
+step 6                 ``_pending``
+steps 6 to 9           ``refresh_repository`` on each repository that has to agree
+step 10.1              ``find_image``
+steps 10.2.1, 10.2.2   ``check_match``
+step 10.2.3            ``check_entry``
+=====================  ==============================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.director import check_director_targets
+from twinlock.trust.checks.image import check_entry
+from twinlock.trust.checks.listing import check_expiry
+from twinlock.trust.checks.match import check_match
+from twinlock.trust.checks.targets import check_targets
+from twinlock.trust.clock import not_before
+from twinlock.trust.commands import Persist, Steps
+from twinlock.trust.delegation import find_image
+from twinlock.trust.errors.images import ImageNotFoundError
+from twinlock.trust.fetching import fetch_required
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.targets import ImageEntry, Targets
+from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, RepositoryName
+from twinlock.trust.policy import STRICT, Policy
+from twinlock.trust.refresh import refresh_repository, walk_roots
+from twinlock.trust.restore import top_level_authority
+from twinlock.trust.state import (
+    ApprovedImage,
+    Decision,
+    Ecu,
+    InstalledImage,
+    TrustedRepository,
+    TrustedVehicle,
+    Vehicle,
+)
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
+
+
+def full_verification(
+    state: TrustedVehicle,
+    vehicle: Vehicle,
+    now: datetime,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    policy: Policy = STRICT,
+    wire: WireProfile = TUF,
+) -> Steps[Decision]:
+    """Decide what this vehicle may install: what its Director orders and every agreeing repository lists.
+
+    ``vehicle.complete`` (a Primary) judges every image that the Director lists; otherwise (a Secondary) only those for
+    the ECUs in ``vehicle``. ``now`` is UTC, from a secure source, and holds for the whole cycle.
+    Raises: any RefusalError; the state is the caller's to restore from what was persisted.
+    Source: Uptane 2.1.0 5.4.4.2.
+    """
+    settings = _Settings(limits, policy, wire)
+
+    def inspect(targets: Targets) -> None:
+        check_director_targets(targets, vehicle, policy=policy, limits=limits)
+
+    repositories = dict(state.repositories)
+    # Steps 2 to 5.
+    director = yield from refresh_repository(
+        repositories[DIRECTOR], now, limits=limits, wire=wire, policy=policy, inspect=inspect
+    )
+    repositories[DIRECTOR] = director
+    assert director.targets is not None
+    # The Director is fresh now: no other repository is judged by an earlier time than it proves.
+    now = not_before(now, [director])
+    orders = list(_orders(director.targets.signed, vehicle))
+    # Step 6: nothing but what is installed already means that there is nothing to do.
+    if _pending(orders):
+        # Steps 6 to 9.
+        for name in dict.fromkeys(name for order in orders for name in state.map.agreeing(order.entry.path)):
+            repositories[name] = yield from refresh_repository(
+                repositories[name], now, limits=limits, wire=wire, policy=policy
+            )
+        # Step 10.
+        for order in orders:
+            for name in state.map.agreeing(order.entry.path):
+                repositories[name] = yield from _check_agreement(order, repositories[name], now, settings)
+            check_entry(order.entry, order.ecu, order.installed, policy=policy)
+    return Decision(
+        repositories=repositories,
+        approved=tuple(order.approve(state.map.agreeing(order.entry.path)) for order in _pending(orders)),
+        correlation_id=director.targets.signed.correlation_id,
+        now=now,
+        weaker=policy.weaker,
+    )
+
+
+def partial_verification(
+    director: TrustedRepository,
+    vehicle: Vehicle,
+    now: datetime,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    policy: Policy = STRICT,
+    wire: WireProfile = TUF,
+) -> Steps[Decision]:
+    """Decide what this ECU may install by Director Root and Director Targets alone.
+
+    The Root chain comes first, so that a rotation of the Targets keys reaches the ECU; it has no Snapshot that would
+    name a version, so Targets are asked for by their bare name.
+    Source: Uptane 2.1.0 5.4.4.1, with the optional check of Root.
+    """
+    context = Context(repository=DIRECTOR, now=now, limits=limits, wire=wire, policy=policy)
+    director = yield from walk_roots(director, context)
+    context = replace(context, now=not_before(now, [director]))
+    check_expiry(director.root.signed, ROOT, context)
+    data = yield from fetch_required(context, TARGETS, None, limits.targets_bytes)
+    targets = check_targets(
+        data,
+        authority=top_level_authority(director.root.signed),
+        listed=None,
+        trusted=director.targets,
+        context=context,
+    )
+    check_director_targets(targets.signed, vehicle, policy=policy, limits=limits)
+    if director.targets is None or targets.data != director.targets.data:
+        yield Persist(DIRECTOR, ((TARGETS, targets.signed.version, data),))
+    orders = list(_orders(targets.signed, vehicle))
+    for order in orders:
+        check_entry(order.entry, order.ecu, order.installed, policy=policy)
+    return Decision(
+        repositories={DIRECTOR: replace(director, targets=targets)},
+        approved=tuple(order.approve(()) for order in _pending(orders)),
+        correlation_id=targets.signed.correlation_id,
+        now=context.now,
+        weaker=(*policy.weaker, "image-repository-not-consulted"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    limits: Limits
+    policy: Policy
+    wire: WireProfile
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One line of the Director's Targets for one ECU known here."""
+
+    ecu: Ecu
+    entry: ImageEntry
+    installed: InstalledImage | None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the ECU runs precisely this image: by name, length and every hash that both sides know."""
+        if self.installed is None:
+            return False
+        common = self.installed.hashes.keys() & self.entry.hashes.keys()
+        return (
+            self.installed.path == self.entry.path
+            and self.installed.length == self.entry.length
+            and bool(common)
+            and all(self.installed.hashes[name] == self.entry.hashes[name] for name in common)
+        )
+
+    def approve(self, agreeing: tuple[RepositoryName, ...]) -> ApprovedImage:
+        return ApprovedImage(
+            ecu=self.ecu.ecu,
+            hardware_id=self.ecu.hardware_id,
+            entry=self.entry,
+            repositories=(DIRECTOR, *agreeing),
+        )
+
+
+def _orders(targets: Targets, vehicle: Vehicle) -> Iterator[_Order]:
+    for path in targets.images:
+        entry = targets.images[path]
+        for ecu in entry.ecus:
+            if ecu in vehicle.ecus:
+                yield _Order(vehicle.ecus[ecu], entry, vehicle.installed.get(ecu))
+
+
+def _pending(orders: list[_Order]) -> list[_Order]:
+    return [order for order in orders if not order.is_installed]
+
+
+def _check_agreement(
+    order: _Order, repository: TrustedRepository, now: datetime, settings: _Settings
+) -> Steps[TrustedRepository]:
+    found = yield from find_image(
+        repository,
+        order.entry.path,
+        order.ecu.hardware_id,
+        now,
+        limits=settings.limits,
+        wire=settings.wire,
+    )
+    if found.entry is None:
+        raise ImageNotFoundError(target=order.entry.path, repository=repository.name, hardware_id=order.ecu.hardware_id)
+    check_match(order.entry, found.entry, repository=repository.name, policy=settings.policy)
+    return found.trusted

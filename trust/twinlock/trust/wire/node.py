@@ -1,0 +1,131 @@
+"""Typed access to plain JSON that remembers where it is, so that every refusal says the place."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from twinlock.trust.errors.metadata import LimitError, MalformedError
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_HEX = re.compile(r"(?:[0-9a-f]{2})*")
+_MAX_INTEGER = 2**63 - 1
+_MAX_TEXT = 65_536
+
+# How many hexadecimal digits a digest of each known algorithm has. Others are kept: whoever has to check one refuses.
+DIGEST_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A JSON value, the file it is from, and its place in it (``$.signed.roles.root``)."""
+
+    value: Any
+    what: str
+    path: str
+
+    def fail(self, reason: str) -> NoReturn:
+        """Raise the MalformedError of this place."""
+        raise MalformedError(what=self.what, json_path=self.path[:300], reason=reason)
+
+    def has(self, name: str) -> bool:
+        """Whether this object has the member, other than null."""
+        return self.object().get(name) is not None
+
+    def get(self, name: str) -> Node:
+        """The member ``name``, which is required."""
+        members = self.object()
+        if name not in members:
+            self.fail(f"the member {name!r} is missing")
+        return Node(members[name], self.what, f"{self.path}.{name}")
+
+    def object(self) -> dict[str, Any]:
+        """This value as an object."""
+        if not isinstance(self.value, dict):
+            self.fail("an object is required")
+        return self.value
+
+    def members(self, limit: int) -> Iterator[tuple[str, Node]]:
+        """The members of this object, of which there may be at most ``limit``."""
+        found = self.object()
+        if len(found) > limit:
+            raise LimitError(what=f"{self.what}: members of {self.path}", value=len(found), limit=limit)
+        return ((name, Node(value, self.what, f"{self.path}.{name}")) for name, value in found.items())
+
+    def items(self, limit: int) -> list[Node]:
+        """The items of this array, of which there may be at most ``limit``."""
+        if not isinstance(self.value, list):
+            self.fail("an array is required")
+        if len(self.value) > limit:
+            raise LimitError(what=f"{self.what}: items of {self.path}", value=len(self.value), limit=limit)
+        return [Node(item, self.what, f"{self.path}[{index}]") for index, item in enumerate(self.value)]
+
+    def text(self) -> str:
+        """This value as a string in the network form of RFC 5198: NFC, encodable, of a sane size."""
+        if not isinstance(self.value, str):
+            self.fail("a string is required")
+        check_text(self.value, self)
+        return self.value
+
+    def integer(self, least: int) -> int:
+        """This value as an integer from ``least`` to 2**63 - 1."""
+        if not isinstance(self.value, int) or isinstance(self.value, bool):
+            self.fail("an integer is required")
+        if not least <= self.value <= _MAX_INTEGER:
+            self.fail(f"an integer from {least} to {_MAX_INTEGER} is required")
+        return self.value
+
+    def boolean(self) -> bool:
+        """This value as true or false."""
+        if not isinstance(self.value, bool):
+            self.fail("true or false is required")
+        return self.value
+
+    def time(self) -> datetime:
+        """This value as a UTC time of the form ``2026-11-22T19:35:00Z``."""
+        text = self.text()
+        if not _TIME.fullmatch(text):
+            self.fail("a time like 2026-11-22T19:35:00Z is required")
+        try:
+            return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+        except ValueError as error:
+            self.fail(str(error))
+
+    def hex(self) -> bytes:
+        """This value as bytes written in lower-case hexadecimal digits; empty is allowed."""
+        text = self.text()
+        if not _HEX.fullmatch(text):
+            self.fail("lower-case hexadecimal digits are required")
+        return bytes.fromhex(text)
+
+    def hashes(self, limit: int) -> dict[str, str]:
+        """This value as digests by algorithm, at least one, each of the right length where the algorithm is known."""
+        found: dict[str, str] = {}
+        for algorithm, node in self.members(limit):
+            digits = len(node.hex()) * 2
+            if not digits or digits != DIGEST_DIGITS.get(algorithm, digits):
+                node.fail(f"that is no {algorithm} digest")
+            found[algorithm] = node.value
+        if not found:
+            self.fail("at least one hash is required")
+        return found
+
+
+def check_text(text: str, node: Node) -> None:
+    """Refuse a string that is overlong, not encodable or not in normal form C. Raises: MalformedError at ``node``."""
+    if text.isascii():
+        if len(text) > _MAX_TEXT:
+            node.fail("the string is too long")
+        return
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        node.fail("the string holds a lone surrogate")
+    if size > _MAX_TEXT:
+        node.fail("the string is too long")
+    if not unicodedata.is_normalized("NFC", text):
+        node.fail("the string is not in Unicode normal form C")

@@ -1,0 +1,174 @@
+"""The ``tuf`` profile: TUF 1.0 JSON, readable by python-tuf, go-tuf, tough and tuf-js. ``docs/POUF.md`` describes it.
+
+This file decodes Root, Timestamp and Snapshot and knows the file names; ``tuf_targets.py`` decodes Targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from twinlock.trust.errors.metadata import UnsupportedSpecError
+from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.limits import Limits
+from twinlock.trust.model.base import FileInfo
+from twinlock.trust.model.root import Root
+from twinlock.trust.model.snapshot import Snapshot
+from twinlock.trust.model.targets import ImageEntry, Targets
+from twinlock.trust.model.timestamp import Timestamp
+from twinlock.trust.names import SNAPSHOT, TARGETS, TOP_LEVEL, KeyId, RoleName, role_file
+from twinlock.trust.signatures import Envelope, RoleKeys, Signature
+from twinlock.trust.wire.node import Node, check_text
+from twinlock.trust.wire.strict import parse_envelope
+
+T = TypeVar("T")
+_SPEC_MAJOR = "1"
+_SUFFIX = ".json"
+
+
+class TufProfile:
+    """See ``WireProfile``; this is the default one."""
+
+    name = "tuf"
+
+    def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
+        return _decode(data, what, "root", _root, max_bytes=limits.root_bytes, limits=limits)
+
+    def decode_timestamp(self, data: bytes, what: str, limits: Limits) -> Envelope[Timestamp]:
+        return _decode(data, what, "timestamp", _timestamp, max_bytes=limits.timestamp_bytes, limits=limits)
+
+    def decode_snapshot(self, data: bytes, what: str, limits: Limits) -> Envelope[Snapshot]:
+        return _decode(data, what, "snapshot", _snapshot, max_bytes=limits.snapshot_bytes, limits=limits)
+
+    def decode_targets(self, data: bytes, what: str, limits: Limits) -> Envelope[Targets]:
+        from twinlock.trust.wire.tuf_targets import decode_targets
+
+        return _decode(data, what, "targets", decode_targets, max_bytes=limits.targets_bytes, limits=limits)
+
+    def file_name(self, role: RoleName, version: int | None) -> str:
+        name = role_file(role) + _SUFFIX
+        return name if version is None else f"{version}.{name}"
+
+    def image_file_names(self, entry: ImageEntry) -> tuple[str, ...]:
+        folder, _, name = entry.path.rpartition("/")
+        prefix = f"{folder}/" if folder else ""
+        return tuple(f"{prefix}{digest}.{name}" for digest in entry.hashes.values())
+
+
+TUF = TufProfile()
+
+
+def common_fields(signed: Node) -> dict[str, Any]:
+    """Version, expiry and signing time of any role, as keyword arguments of its class."""
+    issued: datetime | None = signed.get("issued").time() if signed.has("issued") else None
+    expires = signed.get("expires").time()
+    if issued is not None and issued > expires:
+        signed.get("issued").fail("it was issued after its own expiry")
+    return {"version": signed.get("version").integer(1), "expires": expires, "issued": issued}
+
+
+def decode_keys(node: Node, limits: Limits) -> dict[KeyId, PublicKey]:
+    """Public keys by key id. Raises: WeakKeyError for one that must not be used."""
+    return {KeyId(keyid): decode_key(KeyId(keyid), key) for keyid, key in node.members(limits.keys)}
+
+
+def decode_key(keyid: KeyId, node: Node) -> PublicKey:
+    """One public key as TUF 1.0.34 4.2 writes it."""
+    check_text(keyid, node)
+    return load_key(
+        keyid,
+        keytype=node.get("keytype").text(),
+        scheme=node.get("scheme").text(),
+        public=node.get("keyval").get("public").text(),
+    )
+
+
+def decode_role_keys(node: Node, limits: Limits) -> RoleKeys:
+    """The ``keyids`` and ``threshold`` of a role. A key id that stands twice is refused."""
+    keyids = tuple(KeyId(item.text()) for item in node.get("keyids").items(limits.keys))
+    if len(set(keyids)) != len(keyids):
+        node.get("keyids").fail("a key id stands twice")
+    return RoleKeys(keyids, node.get("threshold").integer(1))
+
+
+def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
+    """The signatures of a file. A key id that stands twice is refused (TUF 1.0.34 4.2.1)."""
+    found = tuple(
+        Signature(KeyId(item.get("keyid").text()), item.get("sig").hex()) for item in node.items(limits.signatures)
+    )
+    if len({signature.keyid for signature in found}) != len(found):
+        node.fail("two signatures have the same key id")
+    return found
+
+
+def _decode(
+    data: bytes,
+    what: str,
+    role_type: str,
+    body: Callable[[Node, Limits], T],
+    *,
+    max_bytes: int,
+    limits: Limits,
+) -> Envelope[T]:
+    raw = parse_envelope(data, what, max_bytes)
+    signed = Node(raw.signed, what, "$.signed")
+    found = signed.get("_type").text()
+    if found != role_type:
+        # Uptane 2.1.0 5.2.1: the type stops one role's file from passing as another's.
+        signed.get("_type").fail(f"it is {found!r}, but {role_type!r} is required")
+    if signed.has("spec_version"):
+        offered = signed.get("spec_version").text()
+        if offered.split(".")[0] != _SPEC_MAJOR:
+            raise UnsupportedSpecError(what=what, offered=offered, supported=f"{_SPEC_MAJOR}.x")
+    signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
+    return Envelope(body(signed, limits), raw.payload, signatures, data, raw.canonical)
+
+
+def _root(signed: Node, limits: Limits) -> Root:
+    keys = decode_keys(signed.get("keys"), limits)
+    roles = {role: decode_role_keys(signed.get("roles").get(role), limits) for role in TOP_LEVEL}
+    for role, role_keys in roles.items():
+        _known(signed.get("roles").get(role), role_keys, keys)
+    time_source = None
+    if signed.has("custom") and signed.get("custom").has("timeSource"):
+        node = signed.get("custom").get("timeSource")
+        time_source = decode_role_keys(node, limits)
+        _known(node, time_source, keys)
+    consistent = not signed.has("consistent_snapshot") or signed.get("consistent_snapshot").boolean()
+    return Root(
+        **common_fields(signed), keys=keys, roles=roles, time_source=time_source, consistent_snapshot=consistent
+    )
+
+
+def _known(node: Node, role_keys: RoleKeys, keys: dict[KeyId, PublicKey]) -> None:
+    for keyid in role_keys.keyids:
+        if keyid not in keys:
+            node.get("keyids").fail(f"the key {keyid} is not among the keys")
+
+
+def _timestamp(signed: Node, limits: Limits) -> Timestamp:
+    info = signed.get("meta").get(SNAPSHOT + _SUFFIX)
+    return Timestamp(**common_fields(signed), snapshot=_file_info(info, limits))
+
+
+def _snapshot(signed: Node, limits: Limits) -> Snapshot:
+    meta = signed.get("meta")
+    found: dict[RoleName, FileInfo] = {}
+    for name, node in meta.members(limits.snapshot_bytes):
+        check_text(name, node)
+        if not name.endswith(_SUFFIX):
+            node.fail("a name ending in .json is required")
+        if name != "root.json":  # permitted for old clients, and meaningless to us (Uptane 2.1.0 5.2.4)
+            found[RoleName(name.removesuffix(_SUFFIX))] = _file_info(node, limits)
+    if TARGETS not in found:
+        meta.fail("targets.json is missing")
+    return Snapshot(**common_fields(signed), targets=found)
+
+
+def _file_info(node: Node, limits: Limits) -> FileInfo:
+    return FileInfo(
+        version=node.get("version").integer(1),
+        length=node.get("length").integer(0) if node.has("length") else None,
+        hashes=node.get("hashes").hashes(limits.hashes) if node.has("hashes") else {},
+    )
