@@ -22,6 +22,13 @@ class ConfirmationError(UsageError):
 
 
 @dataclass(kw_only=True, eq=False)
+class NoPassphraseError(UsageError):
+    """An encrypted key, no passphrase, and nobody there to type it."""
+
+    hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file"
+
+
+@dataclass(kw_only=True, eq=False)
 class DeclinedError(TwinlockError):
     """The answer to the question was no."""
 

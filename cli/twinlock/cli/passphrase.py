@@ -7,13 +7,14 @@ Use in a command::
     @passphrase_option
     @output_options
     def publish(out: Output, directory: Path, *, passphrase_file: Path | None) -> None:
-        passphrase = read_passphrase(passphrase_file)                                  # None: keys are not encrypted
-        passphrase = read_passphrase(passphrase_file, prompt="Passphrase of the root key")   # asks if on a terminal
-        passphrase = read_passphrase(passphrase_file, prompt="New passphrase", confirm=True) # asks twice
+        key_passphrase(passphrase_file)      # to OPEN keys: a function, called only if one of them is encrypted
+        read_passphrase(passphrase_file)     # to MAKE keys: the passphrase, or None for keys that are not encrypted
+        read_passphrase(passphrase_file, prompt="New passphrase", confirm=True)    # the same, asking twice if it can
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -55,6 +56,23 @@ def read_passphrase(file: Path | None, *, prompt: str = "", confirm: bool = Fals
         answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
         return answer
     return None
+
+
+def key_passphrase(file: Path | None, *, prompt: str = "Passphrase of the keys") -> Callable[[], str]:
+    """A function that gives the passphrase, once it turns out that a key needs one; it asks a person only once.
+
+    The function raises UsageError when there is neither a passphrase nor a terminal.
+    """
+    from twinlock.cli.errors import NoPassphraseError
+
+    @functools.cache
+    def passphrase() -> str:
+        found = read_passphrase(file, prompt=prompt)
+        if found is None:
+            raise NoPassphraseError(reason="a key is encrypted, and no passphrase was given")
+        return found
+
+    return passphrase
 
 
 def _from_file(file: Path) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from twinlock.cli.passphrase import ENVIRONMENT, MAX_PASSPHRASE_BYTES, read_passphrase
+from twinlock.cli.errors import NoPassphraseError
+from twinlock.cli.passphrase import ENVIRONMENT, MAX_PASSPHRASE_BYTES, key_passphrase, read_passphrase
 from twinlock.trust.errors.base import UsageError
 
 if TYPE_CHECKING:
@@ -74,3 +75,19 @@ def test_a_person_is_asked_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     assert read_passphrase(None, prompt="Passphrase", confirm=True) == "typed"
     assert asked == [{"text": "Passphrase", "hide_input": True, "confirmation_prompt": True, "err": True}]
+
+
+def test_keys_ask_when_they_need_it_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(click, "prompt", lambda text, **_options: asked.append(text) or "typed")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    passphrase = key_passphrase(None, prompt="Root")
+    assert asked == []
+    assert [passphrase(), passphrase()] == ["typed", "typed"]
+    assert asked == ["Root"]
+
+
+def test_keys_that_cannot_ask_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    with pytest.raises(NoPassphraseError):
+        key_passphrase(None)()
