@@ -1,0 +1,125 @@
+"""The connection to the inventory: opening it, transactions, and turning what a database raises into our errors.
+
+Belongs here: what is different between databases. Does not belong here: any table but the schema's version.
+
+Every write transaction takes the write lock first (SQLite: ``BEGIN IMMEDIATE``; PostgreSQL: the vehicle's row, which
+``inventory.lock_vehicle`` locks), so what it read is still so when it commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from twinlock.director.schema import SCHEMA_VERSION, metadata, schema_version
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import NewerStateError, StorageError
+
+BUSY_TIMEOUT_S = 15.0  # how long a writer waits for another; longer than any transaction of ours takes
+_WRITE = "twinlock_write"
+
+
+class Database:
+    """One inventory. Threads may share it; each transaction has its own connection."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self.name = name
+
+    @classmethod
+    def connect(cls, url: str, *, directory: Path) -> Database:
+        """Prepare a connection; ``directory`` is what a relative SQLite path is relative to. Raises: UsageError."""
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise UsageError(reason="the database URL cannot be understood") from None
+        if parsed.get_backend_name() != "sqlite":
+            return cls(create_engine(parsed, pool_pre_ping=True), parsed.render_as_string(hide_password=True))
+        if not parsed.database or parsed.database == ":memory:":
+            raise UsageError(reason="the inventory needs a file; one in memory would forget every counter it has seen")
+        path = directory / parsed.database
+        engine = create_engine(parsed.set(database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_S})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return cls(engine, str(path))
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database, None for a server."""
+        return Path(self.name) if self._engine.dialect.name == "sqlite" else None
+
+    def create(self) -> None:
+        """Create the tables, all or none; an existing inventory is left alone. Raises: StorageError."""
+        with self.writing("create") as connection:
+            if not inspect(connection).has_table(schema_version.name):
+                metadata.create_all(connection)
+                connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+
+    def check_version(self) -> None:
+        """Refuse an inventory that a newer version wrote. Raises: NewerStateError, StorageError, UsageError."""
+        if self.file is not None and not self.file.is_file():
+            raise UsageError(reason=f"there is no inventory at {self.name}")
+        with self.reading("open") as connection:
+            if not inspect(connection).has_table(schema_version.name):
+                raise StorageError(path=self.name, operation="open", reason="it is no inventory of a Director")
+            found = connection.execute(select(schema_version.c.version)).scalar_one()
+        if found > SCHEMA_VERSION:
+            raise NewerStateError(
+                path=self.name,
+                operation="open",
+                reason="a newer version wrote it",
+                found=found,
+                supported=SCHEMA_VERSION,
+            )
+
+    @contextmanager
+    def reading(self, operation: str = "read") -> Iterator[Connection]:
+        """A transaction that sees one state of the inventory throughout. Raises: StorageError."""
+        with self._errors(operation), self._engine.connect() as connection:
+            yield connection
+            connection.rollback()
+
+    @contextmanager
+    def writing(self, operation: str = "write") -> Iterator[Connection]:
+        """A transaction that is alone in writing; committed at the end, undone if anything is raised.
+
+        Raises: StorageError, and IntegrityError where a constraint was hit: its caller knows what that means.
+        """
+        with self._errors(operation), self._engine.connect() as connection:
+            connection = connection.execution_options(**{_WRITE: True})
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _errors(self, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            raise StorageError(path=self.name, operation=operation, reason=str(error.orig)) from error
+        except SQLAlchemyError as error:
+            raise StorageError(path=self.name, operation=operation, reason=str(error)) from error
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # Transactions are begun by _begin_sqlite alone; the driver's own idea of when to begin one would come too late.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

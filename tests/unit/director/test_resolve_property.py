@@ -1,0 +1,144 @@
+"""The resolver against an independent exhaustive search on small vehicles: same answer to "is there a set?"."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from twinlock.director.choices import EcuChoices, Problem
+from twinlock.director.errors import NoImageSetError
+from twinlock.director.resolve import resolve
+from twinlock.director.software import Software
+from twinlock.trust.names import EcuId, HardwareId, TargetPath
+
+COMPONENTS = ("alpha", "beta", "gamma")
+RANGES = (">=1", ">=2", ">=3", "<2", "<3", "==1", "==2", "!=2", "")
+
+terms = st.dictionaries(st.sampled_from(COMPONENTS), st.sampled_from(RANGES), max_size=2).map(
+    lambda found: tuple(sorted((name, SpecifierSet(text)) for name, text in found.items()))
+)
+
+
+def rarely(strategy):
+    return st.one_of(st.just(()), strategy)
+
+
+@st.composite
+def problems(draw):
+    catalogue = []
+    for component in COMPONENTS:
+        for version in range(1, 4):
+            if draw(st.booleans()):
+                catalogue.append(
+                    Software(
+                        image=f"{component}{version}",
+                        path=TargetPath(f"{component}/{version}"),
+                        release_counter=draw(st.integers(1, 3)),
+                        component=component,
+                        version=Version(str(version)),
+                        dependencies=draw(rarely(terms)),
+                        conflicts=draw(rarely(terms)),
+                    )
+                )
+    ecus = []
+    for number in range(draw(st.integers(1, 4))):
+        offered = tuple(image for image in catalogue if draw(st.booleans()))
+        installed = draw(st.sampled_from([None, *catalogue]))
+        paths = [image.path for image in offered]
+        assigned = draw(st.sampled_from([None, None, *paths]))
+        ecus.append(
+            EcuChoices(
+                ecu=EcuId(f"ecu-{number}"),
+                hardware_id=HardwareId(f"hw-{number}"),
+                installed=installed,
+                offered=offered,
+                assigned=assigned,
+            )
+        )
+    return Problem(vehicle="VIN", ecus=tuple(ecus))
+
+
+def allowed(choices: EcuChoices) -> list[Software | None]:
+    """Written again from the rules, without looking at how the resolver does it."""
+    floor = choices.installed.release_counter if choices.installed is not None else 0
+    newer = [image for image in choices.offered if image.release_counter >= floor]
+    if choices.assigned is not None:
+        return [image for image in newer if image.path == choices.assigned]
+    if choices.installed is None:
+        return [None, *newer]
+    return [choices.installed, *(image for image in newer if image.component == choices.installed.component)]
+
+
+def holds(selection: tuple[Software | None, ...]) -> bool:
+    for place, image in enumerate(selection):
+        if image is None:
+            continue
+        for component, versions in image.dependencies:
+            running = [other.version for other in selection if other is not None and other.component == component]
+            if not running or any(version not in versions for version in running):
+                return False
+        for component, versions in image.conflicts:
+            for other_place, other in enumerate(selection):
+                if other_place != place and other is not None and other.component == component:
+                    if other.version in versions:
+                        return False
+    return True
+
+
+@settings(max_examples=400, deadline=None)
+@given(problems())
+def test_a_set_is_found_exactly_when_there_is_one(problem: Problem) -> None:
+    every = [selection for selection in product(*(allowed(choices) for choices in problem.ecus)) if holds(selection)]
+    try:
+        found = resolve(problem)
+    except NoImageSetError as error:
+        assert not every, f"the resolver missed {every[0]}"
+        assert error.causes
+        assert all(error.causes)
+        return
+    chosen = tuple(found[choices.ecu] for choices in problem.ecus)
+    assert chosen in every
+
+
+@settings(max_examples=200, deadline=None)
+@given(problems())
+def test_nothing_is_moved_that_could_have_stayed(problem: Problem) -> None:
+    try:
+        found = resolve(problem)
+    except NoImageSetError:
+        return
+    chosen = [found[choices.ecu] for choices in problem.ecus]
+    for place, choices in enumerate(problem.ecus):
+        if choices.assigned is None and chosen[place] != choices.installed:
+            kept = [*chosen[:place], choices.installed, *chosen[place + 1 :]]
+            assert not holds(tuple(kept))
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.randoms())
+def test_the_answer_does_not_depend_on_the_order_of_ecus_or_images(problem: Problem, random) -> None:
+    def answer(question: Problem):
+        try:
+            return dict(resolve(question))
+        except NoImageSetError as error:
+            return error.causes
+
+    shuffled = []
+    for choices in problem.ecus:
+        offered = list(choices.offered)
+        random.shuffle(offered)
+        shuffled.append(
+            EcuChoices(
+                ecu=choices.ecu,
+                hardware_id=choices.hardware_id,
+                installed=choices.installed,
+                offered=tuple(offered),
+                assigned=choices.assigned,
+            )
+        )
+    random.shuffle(shuffled)
+    assert answer(problem) == answer(Problem(vehicle="VIN", ecus=tuple(shuffled)))
