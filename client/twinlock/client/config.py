@@ -115,7 +115,7 @@ def load_primary(path: Path) -> PrimaryConfig:
             fetch=_fetch(section.section("fetch")),
             tls=_tls(path, section.section("tls")),
             secondaries=tuple(_secondary(path, item) for item in section.sections("secondaries")),
-            hold_incomplete_bundles=section.take("holdIncompleteBundles", bool, True),
+            hold_incomplete_bundles=section.take("holdIncompleteBundles", bool, default=True),
         )
     )
 

@@ -112,8 +112,8 @@ def _create(path: Path) -> sqlite3.Connection:
         )
     finally:
         connection.close()
-    os.chmod(draft, 0o600)
-    os.replace(draft, path)
+    draft.chmod(0o600)
+    draft.replace(path)
     flush_directory(path.parent)
     return _connect(path, "rw")
 

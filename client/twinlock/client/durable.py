@@ -49,7 +49,7 @@ def write_atomically(path: Path, data: bytes, *, mode: int = SHARED) -> None:
     with storage_errors(path, "write"):
         try:
             write_flushed(temporary, data, mode=mode)
-            os.replace(temporary, path)
+            temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
@@ -74,7 +74,7 @@ def create_once(path: Path, data: bytes, *, mode: int = SHARED) -> None:
 def write_flushed(path: Path, data: bytes, *, mode: int = SHARED) -> None:
     """Write ``data`` to ``path`` and flush it to the disk. Raises: OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with open(descriptor, "wb") as file:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(descriptor)

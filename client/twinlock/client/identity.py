@@ -47,11 +47,7 @@ def create_identity(path: Path, keytype: str = "ed25519") -> Identity:
 
     if keytype not in KEY_TYPES:
         raise UsageError(reason=f"an ECU key is of type {' or '.join(KEY_TYPES)}, not {keytype!r}")
-    private: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
-    if keytype == "ed25519":
-        private = ed25519.Ed25519PrivateKey.generate()
-    else:
-        private = ec.generate_private_key(ec.SECP256R1())
+    private = ed25519.Ed25519PrivateKey.generate() if keytype == "ed25519" else ec.generate_private_key(ec.SECP256R1())
     data = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     create_once(path, data, mode=PRIVATE)
     return _from_private(private)

@@ -1,58 +1,201 @@
 """Making an ECU: its directory, key, trusted Roots, first image and configuration file.
 
-Source: Uptane 2.1.0 5.4.1 (what has to be on an ECU when it is made or fitted).
+Belongs here: everything that happens once, at the factory or in the workshop. Does not belong here: registering the
+vehicle with a Director. Source: Uptane 2.1.0 5.4.1 (what has to be on an ECU when it is made or fitted).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from twinlock.client.config import FORMAT, load_primary, load_secondary
+from twinlock.client.durable import create_once, storage_errors
+from twinlock.client.identity import Identity, create_identity
+from twinlock.client.slots import SlotInstaller
+from twinlock.client.state import TrustedState
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import StorageError
+from twinlock.trust.mapping import decode_map
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, RepositoryName, Verification, identifier, target_path
+
+PRIMARY_FILE = "primary.json"
+SECONDARY_FILE = "secondary.json"
+_CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EcuPlan:
+    """The ECU to make. ``factory_image`` is (path, file) of what it runs at first; by default an empty image.
+
+    ``time`` and ``policy`` are the fields of the same name of the configuration.
+    """
+
+    vehicle: str
+    ecu: str
+    hardware_id: str
+    key_type: str = "ed25519"
+    accepts: tuple[str, ...] = ()
+    time: Mapping[str, Any] = field(default_factory=dict)
+    policy: str = "strict"
+    factory_image: tuple[str, Path] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repositories:
+    """The two repositories: where they are, and the Root files that the factory trusts.
+
+    ``director_url`` is this vehicle's own, ``<D>/vehicles/<vehicle>``. A partial Secondary needs only
+    ``director_root``; no Secondary needs the URLs.
+    """
+
+    director_root: bytes
+    image_root: bytes | None = None
+    director_url: str = ""
+    image_url: str = ""
 
 
 def provision_primary(
     directory: Path,
+    plan: EcuPlan,
+    repositories: Repositories,
     *,
-    vehicle: str,
-    ecu: str,
-    hardware_id: str,
-    director_url: str,
-    image_url: str,
-    director_root: bytes,
-    image_root: bytes,
     secondaries: Sequence[Mapping[str, Any]] = (),
-    key_type: str = "ed25519",
-    time: Mapping[str, Any] | None = None,
     fetch: Mapping[str, Any] | None = None,
-    factory_image: tuple[str, Path] | None = None,
 ) -> Path:
-    """Make a Primary in ``directory`` and return its configuration file, ``directory/primary.json``.
+    """Make a Primary in ``directory``, which must not exist or be empty; returns ``directory/primary.json``.
 
-    ``director_url`` is this vehicle's own (``<D>/vehicles/<vehicle>``); ``secondaries`` are the descriptions that
-    ``provision_secondary`` returns. ``factory_image`` is (path, file) of what the ECU runs at first; by default an
-    empty image named ``factory``.
+    ``secondaries`` are descriptions as ``provision_secondary`` returns them. ``fetch`` is that part of the
+    configuration. Raises: UsageError, StorageError, or the refusal of a Root file that is not sound.
     """
-    raise NotImplementedError
+    if repositories.image_root is None or not repositories.director_url or not repositories.image_url:
+        raise UsageError(reason="a Primary needs the URL and the Root file of both repositories")
+    _prepare(directory)
+    config = directory / PRIMARY_FILE
+    settings = _settings("primary", plan) | {
+        "map": "map.json",
+        "fetch": dict(fetch or {}),
+        "secondaries": [_checked_description(item) for item in secondaries],
+    }
+    _make(directory, plan, repositories, full=True)
+    _write_json(config, settings)
+    load_primary(config)
+    return config
 
 
 def provision_secondary(
     directory: Path,
+    plan: EcuPlan,
+    repositories: Repositories,
     *,
-    vehicle: str,
-    ecu: str,
-    hardware_id: str,
     verification: str,
     listen: str,
-    director_root: bytes,
-    image_root: bytes | None = None,
-    director_url: str = "",
-    image_url: str = "",
-    key_type: str = "ed25519",
-    time: Mapping[str, Any] | None = None,
-    factory_image: tuple[str, Path] | None = None,
 ) -> dict[str, Any]:
-    """Make a Secondary in ``directory`` (configuration: ``directory/secondary.json``); returns its description.
+    """Make a Secondary in ``directory`` (``directory/secondary.json``); returns its description for the Primary.
 
-    ``image_root`` is needed for full verification. ``listen`` is ``http://127.0.0.1:PORT`` or ``unix:PATH``.
+    ``listen`` is ``http://HOST:PORT`` or ``unix:PATH``, the path absolute or relative to ``directory``. The
+    description holds ``ecu``, ``hardwareId``, ``verification``, ``address``, ``keyid`` and ``key``.
+    Raises: UsageError, StorageError, or the refusal of a Root file that is not sound.
     """
-    raise NotImplementedError
+    full = verification == Verification.FULL.value
+    if full and repositories.image_root is None:
+        raise UsageError(reason="full verification needs the Root file of the Image repository")
+    _prepare(directory)
+    config = directory / SECONDARY_FILE
+    settings = _settings("secondary", plan) | {"verification": verification, "listen": listen}
+    if full:
+        settings["map"] = "map.json"
+    key = _make(directory, plan, repositories, full=full)
+    _write_json(config, settings)
+    address = load_secondary(config).listen
+    return {
+        "ecu": plan.ecu,
+        "hardwareId": plan.hardware_id,
+        "verification": verification,
+        "address": address,
+        "keyid": key.public_key.keyid,
+        "key": key.public_key.as_json(),
+    }
+
+
+def _prepare(directory: Path) -> None:
+    with storage_errors(directory, "create"):
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise StorageError(
+                path=str(directory), operation="provision an ECU in", reason="it is not empty; choose a new directory"
+            )
+
+
+def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: bool) -> Identity:
+    """Everything but the configuration file, which comes last: what has none was not finished."""
+    roots: dict[RepositoryName, bytes] = {DIRECTOR: repositories.director_root}
+    if full:
+        assert repositories.image_root is not None
+        roots[IMAGE] = repositories.image_root
+        _write_json(directory / "map.json", _map(repositories))
+        decode_map((directory / "map.json").read_bytes())
+    identifier(plan.ecu)
+    TrustedState.create(directory / "state.db", roots).close()
+    path, source = plan.factory_image or ("factory", None)
+    SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source), source)
+    return create_identity(directory / "identity.pem", plan.key_type)
+
+
+def _settings(role: str, plan: EcuPlan) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "role": role,
+        "vehicle": plan.vehicle,
+        "ecu": plan.ecu,
+        "hardwareId": plan.hardware_id,
+        "accepts": list(plan.accepts),
+        "policy": plan.policy,
+        "time": dict(plan.time),
+        "key": "identity.pem",
+        "state": "state.db",
+        "staging": "staging",
+        "slots": "slots",
+    }
+
+
+def _map(repositories: Repositories) -> dict[str, Any]:
+    # A Secondary fetches nothing, so it may not know the URLs; the format wants one all the same.
+    return {
+        "repositories": {
+            DIRECTOR: [repositories.director_url or "primary:"],
+            IMAGE: [repositories.image_url or "primary:"],
+        },
+        "mapping": [{"paths": ["*"], "repositories": [DIRECTOR, IMAGE], "threshold": 2, "terminating": True}],
+    }
+
+
+def _factory_entry(path: str, source: Path | None) -> ImageEntry:
+    sha256, sha512, length = hashlib.sha256(), hashlib.sha512(), 0
+    if source is not None:
+        with storage_errors(source, "read"), source.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                sha256.update(chunk)
+                sha512.update(chunk)
+                length += len(chunk)
+    hashes = {"sha256": sha256.hexdigest(), "sha512": sha512.hexdigest()}
+    return ImageEntry(target_path(path), length, hashes, release_counter=0)
+
+
+_DESCRIPTION = ("ecu", "hardwareId", "verification", "address", "keyid", "key")
+
+
+def _checked_description(item: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [name for name in _DESCRIPTION if name not in item]
+    if missing:
+        raise UsageError(reason=f"the description of a Secondary lacks {', '.join(missing)}")
+    return {name: item[name] for name in _DESCRIPTION}
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    create_once(path, json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")

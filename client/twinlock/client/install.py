@@ -1,0 +1,30 @@
+"""What an installer is. The built-in one is in ``slots.py``; a product brings its own for other hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.state import InstalledImage
+
+Precondition = Callable[[ImageEntry], "str | None"]
+"""Why ``entry`` cannot be installed now (not parked, battery low), or None if it can. Uptane 2.1.0 5.4.3.5."""
+
+
+class Installer(Protocol):
+    """Puts a verified image into operation on one ECU. Methods block and run in a worker thread."""
+
+    def installed(self) -> InstalledImage:
+        """What the ECU runs, read from the ECU itself and not from memory. Raises: StorageError."""
+
+    def install(self, entry: ImageEntry, source: Path) -> InstalledImage:
+        """Install ``source``, which was verified as ``entry`` and is verified again on the way.
+
+        After any failure and any crash the ECU runs either what it ran before, or ``entry``, whole.
+        Raises: PreconditionError, ReleaseCounterError, LengthError, DigestError, StorageError.
+        """
+
+    def rollback(self) -> InstalledImage:
+        """Go back to the image that ran before. Raises: StorageError when there is none."""

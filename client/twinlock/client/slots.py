@@ -1,0 +1,175 @@
+"""The built-in installer: two slot files, and one small file that says which of them runs.
+
+``active.json`` is the whole truth. It is replaced by one rename, so at every instant it names one complete image. The
+slot that does not run is the only one that is ever written. Belongs here: writing, switching, going back. Does not
+belong here: whether an image may be installed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twinlock.client.durable import flush_directory, storage_errors, write_atomically
+from twinlock.client.errors import PreconditionError
+from twinlock.client.install import Precondition
+from twinlock.client.results import image_as_json
+from twinlock.client.staging import CHUNK_BYTES, verify_file
+from twinlock.trust.checks.image import ImageVerifier
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.images import ReleaseCounterError
+from twinlock.trust.errors.local import StorageError
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import EcuId, target_path
+from twinlock.trust.state import InstalledImage
+
+_FORMAT = 1
+_SLOTS = ("a", "b")
+_ACTIVE = "active.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    name: str
+    image: InstalledImage
+
+
+class SlotInstaller:
+    """An ``Installer`` for one ECU whose slots are files in ``directory``."""
+
+    def __init__(self, directory: Path, ecu: EcuId, precondition: Precondition | None = None) -> None:
+        self.directory = directory
+        self._ecu = ecu
+        self._precondition = precondition
+
+    @classmethod
+    def provision(cls, directory: Path, ecu: EcuId, entry: ImageEntry, source: Path | None) -> SlotInstaller:
+        """Make the slots of a new ECU that runs ``entry``; ``source`` None is an empty image. Raises: StorageError."""
+        with storage_errors(directory, "create"):
+            directory.mkdir(parents=True)
+        installer = cls(directory, ecu)
+        installer._write_slot("a", entry, source)
+        installer._switch(_Slot("a", as_installed(entry)), None)
+        return installer
+
+    def installed(self) -> InstalledImage:
+        """See ``Installer.installed``."""
+        return self._active()[0].image
+
+    @property
+    def path(self) -> Path:
+        """The file of the image that runs."""
+        return self._file(self._active()[0].name)
+
+    def install(self, entry: ImageEntry, source: Path) -> InstalledImage:
+        """See ``Installer.install``."""
+        active, previous = self._active()
+        reason = self._precondition(entry) if self._precondition is not None else None
+        if reason is not None:
+            raise PreconditionError(ecu=self._ecu, reason=reason)
+        self._guard_counter(entry, active.image)
+        inactive = _SLOTS[1 - _SLOTS.index(active.name)]
+        if previous is not None:
+            # The slot about to be written no longer holds what `previous` says, even if we die half-way.
+            self._switch(active, None)
+        self._write_slot(inactive, entry, source)
+        installed = as_installed(entry)
+        self._switch(_Slot(inactive, installed), active)
+        return installed
+
+    def rollback(self) -> InstalledImage:
+        """See ``Installer.rollback``. The old slot is verified before the switch."""
+        active, previous = self._active()
+        if previous is None:
+            raise self._unusable("go back to the old image of", "no old image is kept")
+        entry = ImageEntry(previous.image.path, previous.image.length, previous.image.hashes)
+        try:
+            verify_file(self._file(previous.name), entry)
+        except RefusalError as error:
+            raise self._unusable("go back to the old image of", f"it is damaged: {error}") from error
+        self._switch(previous, active)
+        return previous.image
+
+    def _guard_counter(self, entry: ImageEntry, installed: InstalledImage) -> None:
+        # Decided before, on metadata; held here once more, because this is the last gate. Uptane 2.1.0 5.4.3.4 step 5.
+        if entry.release_counter is None or installed.release_counter is None:
+            return
+        if entry.release_counter < installed.release_counter:
+            raise ReleaseCounterError(
+                ecu=self._ecu,
+                target=entry.path,
+                offered=entry.release_counter,
+                installed=installed.release_counter,
+            )
+
+    def _write_slot(self, name: str, entry: ImageEntry, source: Path | None) -> None:
+        path = self._file(name)
+        verifier = ImageVerifier(entry)
+        with storage_errors(path, "write"), path.open("wb") as slot:
+            if source is not None:
+                with source.open("rb") as image:
+                    while chunk := image.read(CHUNK_BYTES):
+                        verifier.update(chunk)
+                        slot.write(chunk)
+            verifier.finish()
+            slot.flush()
+            os.fsync(slot.fileno())
+        with storage_errors(path, "write"):
+            flush_directory(self.directory)
+
+    def _switch(self, active: _Slot, previous: _Slot | None) -> None:
+        state = {
+            "format": _FORMAT,
+            "active": _slot_as_json(active),
+            "previous": None if previous is None else _slot_as_json(previous),
+        }
+        write_atomically(self.directory / _ACTIVE, json.dumps(state, indent=2).encode())
+
+    def _active(self) -> tuple[_Slot, _Slot | None]:
+        path = self.directory / _ACTIVE
+        with storage_errors(path, "read"):
+            data = path.read_bytes()
+        try:
+            state = json.loads(data)
+            if state["format"] != _FORMAT:
+                raise ValueError(f"its format is {state['format']}")
+            previous = state["previous"]
+            return _slot_from_json(state["active"]), None if previous is None else _slot_from_json(previous)
+        except (ValueError, KeyError, TypeError, RefusalError) as error:
+            raise self._unusable("read what is installed from", f"{_ACTIVE} is damaged: {error!r}") from None
+
+    def _file(self, name: str) -> Path:
+        return self.directory / f"slot-{name}"
+
+    def _unusable(self, operation: str, reason: str) -> StorageError:
+        return StorageError(path=str(self.directory), operation=operation, reason=reason)
+
+
+def as_installed(entry: ImageEntry) -> InstalledImage:
+    """``entry`` as a report names it once it runs."""
+    return InstalledImage(
+        path=entry.path,
+        length=entry.length,
+        hashes=dict(entry.hashes),
+        release_counter=entry.release_counter,
+    )
+
+
+def _slot_as_json(slot: _Slot) -> dict[str, Any]:
+    return {"slot": slot.name, **image_as_json(slot.image)}
+
+
+def _slot_from_json(value: dict[str, Any]) -> _Slot:
+    if value["slot"] not in _SLOTS:
+        raise ValueError(f"there is no slot {value['slot']!r}")
+    counter = value["releaseCounter"]
+    image = InstalledImage(
+        path=target_path(value["path"]),
+        length=int(value["length"]),
+        hashes=dict(value["hashes"]),
+        release_counter=None if counter is None else int(counter),
+    )
+    return _Slot(value["slot"], image)

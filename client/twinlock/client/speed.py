@@ -1,0 +1,57 @@
+"""Watching how fast the other end delivers: the guard against slow retrieval (Uptane 2.1.0 5.4).
+
+Belongs here: counting bytes against time spent *waiting for the other end*. Does not belong here: HTTP. Time that this
+ECU spends on its own disk is not counted, so a slow disk never looks like an attack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from twinlock.trust.errors.local import SlowRetrievalError
+
+T = TypeVar("T")
+
+
+class SpeedWatch:
+    """Raises as soon as one window of waiting brought fewer bytes than the floor asks for.
+
+    ``floor_bytes_per_s`` 0 switches the floor off; a wait of a whole window for nothing at all still ends.
+    """
+
+    def __init__(
+        self, url: str, *, floor_bytes_per_s: int, window_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._url = url
+        self._floor = floor_bytes_per_s
+        self._window_s = window_s
+        self._clock = clock
+        self._waited_s = 0.0
+        self._bytes = 0
+
+    async def wait(self, coming: Awaitable[T]) -> T:
+        """Wait for the next piece, at most for a window. Raises: SlowRetrievalError."""
+        started = self._clock()
+        try:
+            async with asyncio.timeout(self._window_s):
+                return await coming
+        except TimeoutError:
+            raise self._too_slow(f"nothing arrived for {self._window_s:g} s") from None
+        finally:
+            self._waited_s += self._clock() - started
+
+    def count(self, received: int) -> None:
+        """Count a piece of ``received`` bytes. Raises: SlowRetrievalError."""
+        self._bytes += received
+        if self._waited_s < self._window_s:
+            return
+        if self._bytes < self._floor * self._waited_s:
+            raise self._too_slow(f"measured over {self._waited_s:.1f} s")
+        self._waited_s, self._bytes = 0.0, 0
+
+    def _too_slow(self, reason: str) -> SlowRetrievalError:
+        rate = int(self._bytes / max(self._waited_s, self._window_s))
+        return SlowRetrievalError(url=self._url, reason=reason, bytes_per_s=rate, floor_bytes_per_s=self._floor)

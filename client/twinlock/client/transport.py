@@ -1,0 +1,193 @@
+"""HTTP as an ECU uses it: bounded, watched, without redirects to strangers, and every fault one of ours.
+
+Belongs here: one session, its limits, and the meaning of status codes and exceptions. Does not belong here: what is
+fetched (``fetch.py``, ``download.py``, ``http_link.py``). aiohttp is imported when the first request is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from twinlock.client.config import FetchSettings, TlsSettings
+from twinlock.client.speed import SpeedWatch
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.local import FetchError, SlowRetrievalError, StorageError, TransportError
+
+if TYPE_CHECKING:
+    import ssl
+
+    import aiohttp
+
+T = TypeVar("T")
+CHUNK_BYTES = 65_536
+_REDIRECTS = 3
+_CONNECTIONS = 4  # enough for one Primary; each costs buffers
+
+
+class Reply:
+    """An answer whose body has not been read yet. ``length`` is what the other end claims, or None."""
+
+    def __init__(self, response: aiohttp.ClientResponse, watch: SpeedWatch, url: str) -> None:
+        self.status = response.status
+        self.url = url
+        self.length = response.content_length
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._watch = watch
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body piece by piece. Raises: SlowRetrievalError, TransportError when it breaks off."""
+        while chunk := await self._watch.wait(self._response.content.read(CHUNK_BYTES)):
+            self._watch.count(len(chunk))
+            yield chunk
+
+    async def read(self, what: str, max_bytes: int) -> bytes:
+        """The whole body. Raises: EndlessDataError as soon as it is, or claims to be, longer than ``max_bytes``."""
+        if self.length is not None and self.length > max_bytes:
+            raise EndlessDataError(what=what, limit_bytes=max_bytes)
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > max_bytes:
+                raise EndlessDataError(what=what, limit_bytes=max_bytes)
+        return bytes(body)
+
+
+class Transport:
+    """One HTTP session. ``unix_path`` speaks over that socket instead of TCP. Close it when done."""
+
+    def __init__(self, settings: FetchSettings, tls: TlsSettings | None = None, unix_path: str | None = None) -> None:
+        self.settings = settings
+        self._tls = tls or TlsSettings()
+        self._unix_path = unix_path
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | AsyncIterable[bytes] | None = None,
+        deadline_s: float | None = None,
+    ) -> AsyncIterator[Reply]:
+        """Send a request and yield its reply; the body is read inside the block, within ``deadline_s`` in all.
+
+        Raises: TransportError, SlowRetrievalError.
+        """
+        import aiohttp
+
+        settings = self.settings
+        watch = SpeedWatch(url, floor_bytes_per_s=settings.floor_bytes_per_s, window_s=settings.window_s)
+        try:
+            async with asyncio.timeout(deadline_s):
+                response = await self._send(method, url, watch, headers, body)
+                try:
+                    yield Reply(response, watch, url)
+                finally:
+                    response.close()
+        except aiohttp.ServerTimeoutError as error:
+            raise TransportError(url=url, reason=str(error) or "no connection in time") from error
+        except TimeoutError:
+            reason = f"not done within {deadline_s:g} s"
+            raise SlowRetrievalError(
+                url=url, reason=reason, bytes_per_s=0, floor_bytes_per_s=settings.floor_bytes_per_s
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportError(url=url, reason=f"{type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        """End the session."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        watch: SpeedWatch,
+        headers: Mapping[str, str] | None,
+        body: bytes | AsyncIterable[bytes] | None,
+    ) -> aiohttp.ClientResponse:
+        from yarl import URL
+
+        session = self._open()
+        try:
+            target = URL(url, encoded=True)  # names were encoded by the profile; encoding twice would change them
+        except ValueError as error:
+            raise TransportError(url=url, reason=f"it is not a URL: {error}") from None
+        for _ in range(_REDIRECTS + 1):
+            sending = session.request(method, target, headers=headers, data=body, allow_redirects=False)
+            # An upload takes as long as it takes; its answer is only awaited at the end, so no window fits it.
+            response = await (watch.wait(sending) if body is None else sending)
+            location = response.headers.get("Location")
+            if response.status not in (301, 302, 303, 307, 308) or location is None or method != "GET":
+                return response
+            response.close()
+            onward = target.join(URL(location))
+            if onward.origin() != target.origin():
+                raise FetchError(url=url, status=response.status, reason=f"it redirects to another host: {onward}")
+            target = onward
+        raise FetchError(url=url, status=310, reason=f"more than {_REDIRECTS} redirects")
+
+    def _open(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._session is None:
+            connector: aiohttp.BaseConnector
+            if self._unix_path is not None:
+                connector = aiohttp.UnixConnector(self._unix_path, limit=_CONNECTIONS)
+            else:
+                connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._tls_context())
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                auto_decompress=False,  # a few kB may unpack to gigabytes; we ask for plain bytes
+                headers={"Accept-Encoding": "identity", "User-Agent": "twinlock"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+                read_bufsize=CHUNK_BYTES,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.settings.connect_s),
+            )
+        return self._session
+
+    def _tls_context(self) -> ssl.SSLContext | bool:
+        if self._tls == TlsSettings():
+            return True
+        import ssl
+
+        try:
+            context = ssl.create_default_context(cafile=self._tls.ca)
+            if self._tls.certificate is not None:
+                context.load_cert_chain(self._tls.certificate, self._tls.key)
+        except (OSError, ssl.SSLError) as error:
+            path = str(self._tls.ca if self._tls.certificate is None else self._tls.certificate)
+            raise StorageError(path=path, operation="use the TLS files at", reason=str(error)) from error
+        return context
+
+
+async def with_retries(settings: FetchSettings, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Run ``attempt`` until it succeeds, at most ``settings.attempts`` times, waiting longer each time.
+
+    Only faults of transport are tried again: an answer that was understood would be the same, and a server that is
+    slow on purpose would only win time. Raises: whatever the last attempt raised.
+    """
+    for number in range(1, settings.attempts):
+        try:
+            return await attempt()
+        except TransportError as error:
+            if not _passing(error):
+                raise
+        # Spread, so that a fleet that lost its server together does not come back in step.
+        await asyncio.sleep(settings.backoff_s * 2 ** (number - 1) * random.uniform(0.5, 1.0))  # noqa: S311
+    return await attempt()
+
+
+def _passing(error: TransportError) -> bool:
+    if isinstance(error, FetchError):
+        return error.status >= 500 or error.status == 429
+    return not isinstance(error, SlowRetrievalError)
