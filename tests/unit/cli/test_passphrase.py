@@ -79,7 +79,12 @@ def test_a_person_is_asked_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
 
 def test_keys_ask_when_they_need_it_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(click, "prompt", lambda text, **_options: asked.append(text) or "typed")
+
+    def prompt(text: str, **_options: object) -> str:
+        asked.append(text)
+        return "typed"
+
+    monkeypatch.setattr(click, "prompt", prompt)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     passphrase = key_passphrase(None, prompt="Root")
     assert asked == []
