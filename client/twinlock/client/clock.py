@@ -15,13 +15,29 @@ from datetime import UTC, datetime, timedelta
 from twinlock.client.config import TimeSettings
 from twinlock.client.state import TrustedState
 from twinlock.trust.attestation import check_attestation
+from twinlock.trust.checks.context import Context
+from twinlock.trust.commands import Steps
 from twinlock.trust.errors.metadata import TimeError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
+from twinlock.trust.policy import STRICT
+from twinlock.trust.refresh import walk_roots
+from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.tuf import TUF
 
 BUILT = datetime(2025, 1, 1, tzinfo=UTC)
 """Earlier than any release of this software: a clock that shows less has lost its battery."""
 
 Wall = Callable[[], datetime]
+
+
+def follow_roots(director: TrustedRepository) -> Steps[TrustedRepository]:
+    """Follow the Director's Root chain without a time: how a changed key of the time source reaches an ECU.
+
+    The expiry of the last Root is not judged here; verification does that before anything else counts.
+    """
+    context = Context(repository=director.name, now=BUILT, limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)
+    return walk_roots(director, context)
 
 
 def system_clock() -> datetime:

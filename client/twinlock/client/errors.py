@@ -33,6 +33,17 @@ class SecondaryRefusedError(TwinlockError):
 
 
 @dataclass(kw_only=True, eq=False)
+class BundleHeldError(TwinlockError):
+    """ECUs that were ready did not install, because others of the same bundle were not."""
+
+    code = "bundle-held"
+    template = "nothing was installed on [{ready}]: [{waiting}] cannot take what belongs to the same update"
+    hint = "set holdIncompleteBundles to false to install on each ECU by itself"
+    ready: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+@dataclass(kw_only=True, eq=False)
 class PreconditionError(TwinlockError):
     """The ECU is not in a state to install now, for example not parked. Nothing was written."""
 

@@ -2,43 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from twinlock.client.clock import Clock, Wall, system_clock
+from twinlock.client.config import PrimaryConfig, load_primary
+from twinlock.client.director_link import DirectorLink
+from twinlock.client.download import Progress
+from twinlock.client.durable import storage_errors
+from twinlock.client.fetch import MetadataFetcher
+from twinlock.client.http_link import HttpLink
+from twinlock.client.identity import load_identity
+from twinlock.client.install import Installer, Precondition
+from twinlock.client.link import SecondaryLink
 from twinlock.client.results import CycleResult
-from twinlock.trust.names import EcuId
-
-Progress = Callable[[str, int, int], None]
-"""Called as an image arrives: its path, the bytes so far, and the bytes in all."""
+from twinlock.client.secondaries import Member, Secondaries
+from twinlock.client.slots import SlotInstaller
+from twinlock.client.staging import Staging
+from twinlock.client.state import TrustedState
+from twinlock.client.transport import Transport
+from twinlock.client.update import Equipment, UpdateCycle
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.mapping import decode_map
+from twinlock.trust.names import DIRECTOR, EcuId, Verification
+from twinlock.trust.state import InstalledImage
 
 
 class Primary:
-    """A vehicle's Primary. Not safe for several threads; one cycle at a time."""
+    """A vehicle's Primary. One event loop, one cycle at a time; it holds the state of this ECU until it is closed."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+        self._cycle = asyncio.Lock()
 
     @classmethod
-    def open(cls, config: Path, *, wall: Callable[[], datetime] | None = None) -> Primary:
-        """Open the Primary configured in ``config`` (a ``primary.json``); ``wall`` replaces the system clock."""
-        raise NotImplementedError
+    def open(
+        cls,
+        config: Path,
+        *,
+        links: Mapping[EcuId, SecondaryLink] | None = None,
+        wall: Wall = system_clock,
+        precondition: Precondition | None = None,
+        installer: Installer | None = None,
+    ) -> Primary:
+        """Open the Primary configured in ``config``, a ``primary.json``.
+
+        ``links`` replaces the way to some Secondaries, ``wall`` the system clock, ``installer`` the built-in one;
+        ``precondition`` says why nothing can be installed now.
+        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it runs already.
+        """
+        settings = load_primary(config)
+        identity = load_identity(settings.key)
+        assert settings.map is not None
+        with storage_errors(settings.map, "read"):
+            found_map = decode_map(settings.map.read_bytes())
+        state = TrustedState.open(settings.state)
+        try:
+            transport = Transport(settings.fetch, settings.tls)
+            return cls(
+                Equipment(
+                    config=settings,
+                    map=found_map,
+                    state=state,
+                    signer=identity,
+                    installer=installer or SlotInstaller(settings.slots, settings.ecu.ecu, precondition),
+                    staging=Staging(settings.staging),
+                    clock=Clock(settings.time, state, wall=wall),
+                    transport=transport,
+                    fetcher=MetadataFetcher(transport, found_map.repositories),
+                    director=DirectorLink(transport, found_map.repositories[DIRECTOR], settings.time.url),
+                    secondaries=Secondaries(_members(settings, links or {}), state),
+                )
+            )
+        except BaseException:
+            state.close()
+            raise
+
+    @property
+    def config(self) -> PrimaryConfig:
+        """What it was configured with."""
+        return self._equipment.config
 
     async def update_cycle(self, *, progress: Progress | None = None) -> CycleResult:
         """Run the seven steps of Uptane 2.1.0 5.4.2 once. Refusals and faults are in the result, not raised."""
-        raise NotImplementedError
+        if self._cycle.locked():
+            raise UsageError(reason="an update cycle is running already")
+        async with self._cycle:
+            return await UpdateCycle(self._equipment, progress).run()
 
     def describe(self) -> dict[str, Any]:
-        """The vehicle description that ``twinlock director register`` reads."""
-        raise NotImplementedError
+        """The vehicle description that a Director registers: vehicle, Primary, and every ECU with its public key."""
+        return describe_vehicle(self._equipment.config)
 
-    def installed(self) -> Mapping[EcuId, Mapping[str, Any]]:
-        """What every ECU runs, as far as known here."""
-        raise NotImplementedError
+    def installed(self) -> dict[EcuId, InstalledImage]:
+        """What every ECU runs: this one in truth, the others by their last report."""
+        tools = self._equipment
+        return {tools.config.ecu.ecu: tools.installer.installed(), **tools.secondaries.installed()}
 
     async def close(self) -> None:
         """Release the state and all connections."""
+        await self._equipment.secondaries.close()
+        await self._equipment.transport.close()
+        self._equipment.state.close()
 
     async def __aenter__(self) -> Primary:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
         await self.close()
+
+
+def describe_vehicle(config: PrimaryConfig) -> dict[str, Any]:
+    """See ``Primary.describe``; needs no state, so it works while the Primary runs. Raises: StorageError."""
+    key = load_identity(config.key).public_key
+    own = {
+        "ecu": config.ecu.ecu,
+        "hardwareId": config.ecu.hardware_id,
+        "keyid": key.keyid,
+        "key": key.as_json(),
+        "verification": Verification.FULL.value,
+    }
+    others = [
+        {
+            "ecu": item.ecu.ecu,
+            "hardwareId": item.ecu.hardware_id,
+            "keyid": item.key.keyid,
+            "key": item.key.as_json(),
+            "verification": item.verification.value,
+        }
+        for item in config.secondaries
+    ]
+    return {"vehicle": config.vehicle, "primary": config.ecu.ecu, "ecus": [own, *others]}
+
+
+def _members(config: PrimaryConfig, links: Mapping[EcuId, SecondaryLink]) -> list[Member]:
+    return [
+        Member(item, links.get(item.ecu.ecu) or HttpLink(item.ecu.ecu, item.address, config.fetch))
+        for item in config.secondaries
+    ]

@@ -44,6 +44,7 @@ class EcuPlan:
     time: Mapping[str, Any] = field(default_factory=dict)
     policy: str = "strict"
     factory_image: tuple[str, Path] | None = None
+    factory_release_counter: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,7 +144,7 @@ def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: b
     identifier(plan.ecu)
     TrustedState.create(directory / "state.db", roots).close()
     path, source = plan.factory_image or ("factory", None)
-    SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source), source)
+    SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
     return create_identity(directory / "identity.pem", plan.key_type)
 
 
@@ -175,7 +176,7 @@ def _map(repositories: Repositories) -> dict[str, Any]:
     }
 
 
-def _factory_entry(path: str, source: Path | None) -> ImageEntry:
+def _factory_entry(path: str, source: Path | None, plan: EcuPlan) -> ImageEntry:
     sha256, sha512, length = hashlib.sha256(), hashlib.sha512(), 0
     if source is not None:
         with storage_errors(source, "read"), source.open("rb") as file:
@@ -184,7 +185,7 @@ def _factory_entry(path: str, source: Path | None) -> ImageEntry:
                 sha512.update(chunk)
                 length += len(chunk)
     hashes = {"sha256": sha256.hexdigest(), "sha512": sha512.hexdigest()}
-    return ImageEntry(target_path(path), length, hashes, release_counter=0)
+    return ImageEntry(target_path(path), length, hashes, release_counter=plan.factory_release_counter)
 
 
 _DESCRIPTION = ("ecu", "hardwareId", "verification", "address", "keyid", "key")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from twinlock.client.errors import SecondaryRefusedError
 from twinlock.client.state import format_time
-from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.names import EcuId
 from twinlock.trust.state import InstalledImage
 
@@ -18,8 +21,8 @@ class Outcome(enum.Enum):
 
     UP_TO_DATE = "up-to-date"  # nothing to install, nothing refused
     UPDATED = "updated"  # everything that was approved is installed
-    INCOMPLETE = "incomplete"  # something was installed or verified, and something failed
-    FAILED = "failed"  # refused or broken before anything was installed
+    INCOMPLETE = "incomplete"  # the metadata passed and something went wrong, but not everything
+    FAILED = "failed"  # the metadata was refused or could not be had, or nothing of what was approved got installed
 
 
 class Step(enum.Enum):
@@ -65,14 +68,17 @@ class Installation:
 class CycleResult:
     """One update cycle. ``reported`` says whether the Director took the final manifest.
 
-    ``problems`` is in order of occurrence; the first one is why a failed cycle failed. ``weaker`` names the guarantees
-    that a lax policy left out. ``now`` is the time the cycle relied on, None if there was none.
+    ``verified`` says whether the metadata passed, so that ``approved`` is the verdict and not just empty. ``problems``
+    and ``notices`` are in order of occurrence; a notice deserves a report but stopped nothing. ``weaker`` names the
+    guarantees that a lax policy left out. ``now`` is the time the cycle relied on, None if there was none.
     """
 
     now: datetime | None
+    verified: bool
     approved: tuple[Installation, ...]
     installed: tuple[Installation, ...]
     problems: tuple[Problem, ...]
+    notices: tuple[TwinlockError, ...]
     reported: bool
     correlation_id: str | None = None
     weaker: tuple[str, ...] = ()
@@ -82,12 +88,15 @@ class CycleResult:
         """The one-word answer."""
         if not self.problems:
             return Outcome.UPDATED if self.installed else Outcome.UP_TO_DATE
-        return Outcome.INCOMPLETE if self.installed else Outcome.FAILED
+        if not self.verified or (self.approved and not self.installed):
+            return Outcome.FAILED
+        return Outcome.INCOMPLETE
 
     @property
     def error(self) -> TwinlockError | None:
-        """The first thing that went wrong, None if nothing did."""
-        return self.problems[0].error if self.problems else None
+        """What went wrong, None if nothing did. See ``gravest``."""
+        found = gravest(self.problems)
+        return found.error if found else None
 
     def as_json(self) -> dict[str, Any]:
         """The whole result as plain JSON values."""
@@ -96,11 +105,19 @@ class CycleResult:
             "now": format_time(self.now) if self.now else None,
             "approved": [image.as_json() for image in self.approved],
             "installed": [image.as_json() for image in self.installed],
+            "verified": self.verified,
             "problems": [problem.as_json() for problem in self.problems],
+            "notices": [notice.as_json() for notice in self.notices],
             "reported": self.reported,
             "correlationId": self.correlation_id,
             "weaker": list(self.weaker),
         }
+
+
+def gravest(problems: Sequence[Problem]) -> Problem | None:
+    """The first problem that names an attack, else the first one: a dead ECU must not hide a refusal elsewhere."""
+    attacks = (RefusalError, SlowRetrievalError, SecondaryRefusedError)
+    return next((problem for problem in problems if isinstance(problem.error, attacks)), next(iter(problems), None))
 
 
 def image_as_json(image: InstalledImage) -> dict[str, Any]:

@@ -1,47 +1,220 @@
-"""A Secondary, from the outside: what its Primary may hand it, each checked here again before it counts."""
+"""A Secondary: what its Primary may hand it, each checked here again before it counts.
+
+Belongs here: the Secondary's own order of steps (Uptane 2.1.0 5.4.3). Does not belong here: HTTP
+(``secondary_server.py``). A Secondary believes its Primary nothing but that bytes were delivered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
+import asyncio
+from collections.abc import AsyncIterable, Generator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from twinlock.client.bundle import Bundle, decode_bundle
+from twinlock.client.clock import Clock, Wall, follow_roots, system_clock
+from twinlock.client.config import SecondaryConfig, load_secondary
+from twinlock.client.durable import storage_errors
+from twinlock.client.identity import Identity, load_identity
+from twinlock.client.install import Installer, Precondition
+from twinlock.client.reporting import make_report
+from twinlock.client.results import Step
+from twinlock.client.slots import SlotInstaller
+from twinlock.client.staging import Staging
+from twinlock.client.state import LastRefusal, TrustedState
+from twinlock.trust.commands import Answer, Command, Fetch, Notice, Persist, drive
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.state import InstalledImage
+from twinlock.trust.names import DIRECTOR, Verification
+from twinlock.trust.state import Decision, InstalledImage, TrustedVehicle, Vehicle
+from twinlock.trust.verification import full_verification, partial_verification
 
 
 class Secondary:
-    """One Secondary ECU. It trusts its Primary for nothing but delivery. One event loop."""
+    """One Secondary ECU. Use it from one event loop; its methods that change anything exclude each other."""
+
+    def __init__(
+        self,
+        config: SecondaryConfig,
+        *,
+        state: TrustedState,
+        identity: Identity,
+        installer: Installer,
+        wall: Wall = system_clock,
+    ) -> None:
+        self.config = config
+        self._state = state
+        self._identity = identity
+        self._installer = installer
+        self._clock = Clock(config.time, state, wall=wall)
+        self._staging = Staging(config.staging)
+        self._map = _load_map(config)
+        self._wanted: ImageEntry | None = None
+        self._held_attestation: bytes | None = None
+        self._receiving = asyncio.Lock()
 
     @classmethod
-    def open(cls, config: Path, *, wall: Callable[[], datetime] | None = None) -> Secondary:
-        """Open the Secondary configured in ``config`` (a ``secondary.json``); ``wall`` replaces the system clock."""
-        raise NotImplementedError
+    def open(cls, config: Path, *, wall: Wall = system_clock, precondition: Precondition | None = None) -> Secondary:
+        """Open the Secondary configured in ``config``, a ``secondary.json``. ``wall`` replaces the system clock.
 
-    def identity(self) -> dict[str, Any]:
-        """Who this is: ``ecu``, ``hardwareId``, ``verification``, ``keyid``, ``key``, ``timeNonce``."""
-        raise NotImplementedError
-
-    def accept_time(self, attestation: bytes) -> datetime:
-        """Check a signed time attestation and take the time from it."""
-        raise NotImplementedError
-
-    def accept_metadata(self, bundle: bytes) -> ImageEntry | None:
-        """Verify a bundle of metadata; the image this ECU wants now, None if it has what it should have."""
-        raise NotImplementedError
-
-    async def accept_image(self, path: str, chunks: AsyncIterable[bytes]) -> InstalledImage:
-        """Take the wanted image, verify it while it streams in, and install it."""
-        raise NotImplementedError
-
-    def report(self) -> bytes:
-        """A fresh signed ECU version report."""
-        raise NotImplementedError
-
-    def installed(self) -> InstalledImage:
-        """What this ECU runs."""
-        raise NotImplementedError
+        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it runs already.
+        """
+        settings = load_secondary(config)
+        identity = load_identity(settings.key)
+        state = TrustedState.open(settings.state)
+        try:
+            installer = SlotInstaller(settings.slots, settings.ecu.ecu, precondition)
+            return cls(settings, state=state, identity=identity, installer=installer, wall=wall)
+        except BaseException:
+            state.close()
+            raise
 
     def close(self) -> None:
         """Release the state."""
+        self._state.close()
+
+    def __enter__(self) -> Secondary:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def identity(self) -> dict[str, Any]:
+        """Who this is. ``timeNonce`` is what an attestation has to answer, None if this ECU has its own clock."""
+        return {
+            "ecu": self.config.ecu.ecu,
+            "hardwareId": self.config.ecu.hardware_id,
+            "verification": self.config.verification.value,
+            "keyid": self._identity.public_key.keyid,
+            "key": self._identity.public_key.as_json(),
+            "timeNonce": self._clock.nonce if self.config.time.attested else None,
+        }
+
+    def installed(self) -> InstalledImage:
+        """What this ECU runs. Raises: StorageError."""
+        return self._installer.installed()
+
+    def accept_time(self, attestation: bytes) -> datetime:
+        """Step 1 (5.4.3.1): take the time from a signed attestation.
+
+        One whose signature the known Root does not cover is refused but kept: metadata that comes next may bring the
+        Root that names the new keys. Raises: AttestationError, MalformedError, LimitError, StorageError.
+        """
+        root = self._state.repository(DIRECTOR).root.signed
+        try:
+            return self._clock.accept(attestation, root)
+        except AttestationError:
+            self._held_attestation = attestation[: DEFAULT_LIMITS.attestation_bytes]
+            raise
+
+    def accept_metadata(self, bundle: bytes) -> ImageEntry | None:
+        """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
+
+        Whatever is wrong with it is remembered for the next report, and the image wanted before is wanted no longer.
+        Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
+        """
+        if self._receiving.locked():
+            raise UsageError(reason=f"{self.config.ecu.ecu} is receiving an image; send metadata when it is done")
+        self._wanted = None
+        notices: list[RefusalError] = []
+        now: datetime | None = None
+        try:
+            offered = decode_bundle(bundle)
+            self._follow_time_keys(offered)
+            now = self._clock.now()
+            decision = self._verify(offered, now, notices)
+            self._clock.check_lag(decision.now)
+        except TwinlockError as error:
+            self._state.store_refusal(LastRefusal.of(error, step=Step.METADATA.value, now=now))
+            raise
+        self._state.store_verified_time(decision.now)
+        self._state.store_decision(decision)
+        refusal = LastRefusal.of(notices[0], step=Step.METADATA.value, now=now) if notices else None
+        self._state.store_refusal(refusal)
+        self._wanted = decision.approved[0].entry if decision.approved else None
+        return self._wanted
+
+    async def accept_image(self, path: str, chunks: AsyncIterable[bytes]) -> InstalledImage:
+        """Steps 3 to 5 (5.4.3.3 to 5.4.3.5): receive the wanted image, verify it, install it.
+
+        Raises: UsageError if ``path`` is not what this ECU wants now; EndlessDataError, LengthError, DigestError,
+        ReleaseCounterError; PreconditionError; StorageError. The ECU then runs what it ran before.
+        """
+        async with self._receiving:
+            entry = self._wanted
+            if entry is None or entry.path != path:
+                wanted = "no image" if entry is None else entry.path
+                raise UsageError(reason=f"{self.config.ecu.ecu} wants {wanted} now, not {path}; send metadata first")
+            try:
+                installed = await self._receive(entry, chunks)
+            except TwinlockError as error:
+                refusal = LastRefusal.of(error, step=Step.INSTALL.value, now=self._state.verified_time)
+                self._state.store_refusal(refusal)
+                raise
+            self._wanted = None
+            return installed
+
+    def report(self) -> bytes:
+        """Step 6 (5.4.3.6): a fresh signed report. Raises: StorageError."""
+        return make_report(
+            self.config.ecu.ecu, self.installed(), state=self._state, clock=self._clock, signer=self._identity
+        )
+
+    async def _receive(self, entry: ImageEntry, chunks: AsyncIterable[bytes]) -> InstalledImage:
+        with self._staging.arrival(entry) as arrival:
+            arrival.restart()  # the link sends whole images; a vehicle's bus is near and fast
+            async for chunk in chunks:
+                arrival.write(chunk)
+            source = await asyncio.to_thread(arrival.finish)
+        installed = await asyncio.to_thread(self._installer.install, entry, source)
+        self._staging.tidy()
+        return installed
+
+    def _verify(self, offered: Bundle, now: datetime, notices: list[RefusalError]) -> Decision:
+        ecu = self.config.ecu
+        vehicle = Vehicle(
+            vehicle=self.config.vehicle,
+            ecus={ecu.ecu: ecu},
+            installed={ecu.ecu: self.installed()},
+            complete=False,
+        )
+        steps: Generator[Command, Answer, Decision]
+        if self._map is None:
+            director = self._state.repository(DIRECTOR)
+            steps = partial_verification(director, vehicle, now, policy=self.config.policy)
+        else:
+            trusted = self._state.repositories(self._map.repositories)
+            known = TrustedVehicle(map=self._map, repositories=trusted)
+            steps = full_verification(known, vehicle, now, policy=self.config.policy)
+        return drive(steps, lambda command: self._answer(command, offered, notices))
+
+    def _follow_time_keys(self, offered: Bundle) -> None:
+        """Try an attestation again that was refused before, under the newest Root that the bundle leads to."""
+        held, self._held_attestation = self._held_attestation, None
+        if held is None:
+            return
+        director = drive(
+            follow_roots(self._state.repository(DIRECTOR)), lambda command: self._answer(command, offered, [])
+        )
+        self._clock.accept(held, director.root.signed)
+
+    def _answer(self, command: Command, offered: Bundle, notices: list[RefusalError]) -> Answer:
+        if isinstance(command, Fetch):
+            return offered.fetch(command)
+        if isinstance(command, Persist):
+            self._state.persist(command)
+        elif isinstance(command, Notice):
+            notices.append(command.error)
+        return None
+
+
+def _load_map(config: SecondaryConfig) -> RepositoryMap | None:
+    if config.verification is Verification.PARTIAL:
+        return None
+    assert config.map is not None
+    with storage_errors(config.map, "read"):
+        return decode_map(config.map.read_bytes())

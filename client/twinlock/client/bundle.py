@@ -1,0 +1,92 @@
+"""What a Primary hands to a Secondary to verify: metadata files by name, byte for byte as the repositories served them.
+
+Belongs here: choosing, packing and unpacking. Does not belong here: judging; a Secondary believes nothing of a bundle
+before its own engine has verified it. Source: Uptane 2.1.0 5.4.2.6.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from twinlock.client.state import StoredFile
+from twinlock.trust.commands import ABSENT, Absent, Fetch
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, TIMESTAMP, RepositoryName, Verification
+from twinlock.trust.wire.profile import WireProfile
+
+MAX_BUNDLE_BYTES = 16_000_000
+"""A Secondary holds a bundle in memory while it verifies it; eight thousand delegated files of 2 kB still fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Files by repository and file name."""
+
+    files: Mapping[RepositoryName, Mapping[str, bytes]]
+
+    def fetch(self, command: Fetch) -> bytes | Absent:
+        """The answer to the engine's ``Fetch``. Raises: EndlessDataError for a file over its bound."""
+        data = self.files.get(command.repository, {}).get(command.name)
+        if data is None:
+            return ABSENT
+        if len(data) > command.max_bytes:
+            raise EndlessDataError(what=f"{command.repository}/{command.role}", limit_bytes=command.max_bytes)
+        return data
+
+    def encode(self) -> bytes:
+        """The bundle as the link carries it."""
+        texts = {
+            repository: {name: data.decode() for name, data in files.items()}
+            for repository, files in self.files.items()
+        }
+        return json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode_bundle(data: bytes) -> Bundle:
+    """Unpack a bundle. Raises: MalformedError, EndlessDataError."""
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise EndlessDataError(what="metadata bundle", limit_bytes=MAX_BUNDLE_BYTES)
+    try:
+        texts = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _malformed(f"it is not JSON: {error}") from None
+    if not isinstance(texts, dict) or not all(isinstance(files, dict) for files in texts.values()):
+        raise _malformed("an object of objects is required")
+    files: dict[RepositoryName, dict[str, bytes]] = {}
+    for repository, named in texts.items():
+        if not all(isinstance(text, str) for text in named.values()):
+            raise _malformed("each file has to be a string")
+        try:
+            files[RepositoryName(repository)] = {name: text.encode() for name, text in named.items()}
+        except UnicodeEncodeError:
+            raise _malformed("a file is not valid Unicode") from None
+    return Bundle(files)
+
+
+def make_bundle(
+    verification: Verification,
+    repositories: Iterable[RepositoryName],
+    stored: Callable[[RepositoryName], list[StoredFile]],
+    wire: WireProfile,
+) -> Bundle:
+    """What a Secondary that verifies by ``verification`` needs of what this Primary has stored and verified.
+
+    Partial: the Director's Root chain and its Targets under the bare name. Full: everything of every repository.
+    """
+    if verification is Verification.PARTIAL:
+        needed = [file for file in stored(DIRECTOR) if file.role in (ROOT, TARGETS)]
+        return Bundle({DIRECTOR: {_name(file, wire, bare=TARGETS): file.data for file in needed}})
+    return Bundle(
+        {name: {_name(file, wire, bare=TIMESTAMP): file.data for file in stored(name)} for name in repositories}
+    )
+
+
+def _name(file: StoredFile, wire: WireProfile, *, bare: str) -> str:
+    return wire.file_name(file.role, None if file.role == bare else file.version)
+
+
+def _malformed(reason: str) -> MalformedError:
+    return MalformedError(what="metadata bundle", json_path="$", reason=reason)

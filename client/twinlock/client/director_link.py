@@ -1,0 +1,89 @@
+"""A Primary's side of the Director's device API: handing in the manifest, and asking for the time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from twinlock.client.errors import ManifestRefusedError
+from twinlock.client.transport import Transport, with_retries
+from twinlock.trust.errors.local import FetchError, TransportError
+from twinlock.trust.errors.metadata import TimeError
+from twinlock.trust.limits import DEFAULT_LIMITS
+
+_PROBLEM_BYTES = 65_536
+_REPLAYED = "report-replay"
+
+
+class DirectorLink:
+    """``urls`` are this vehicle's at the Director, the preferred one first; ``time_url`` is the time service's."""
+
+    def __init__(self, transport: Transport, urls: Sequence[str], time_url: str | None) -> None:
+        self._transport = transport
+        self._urls = urls
+        self._time_url = time_url
+
+    async def put_manifest(self, manifest: bytes) -> None:
+        """Hand in a signed vehicle version manifest: Uptane 2.1.0 5.4.2.1.
+
+        Raises: ManifestRefusedError when the Director says no, TransportError when it says nothing.
+        """
+        broken = False  # a way that broke off may have delivered the manifest all the same
+
+        async def attempt() -> None:
+            nonlocal broken
+            try:
+                await self._put(url, manifest)
+            except ManifestRefusedError as error:
+                if not (broken and error.problem == _REPLAYED):
+                    raise
+            except TransportError:
+                broken = True
+                raise
+
+        fault: TransportError | None = None
+        for base in self._urls:
+            url = f"{base.rstrip('/')}/manifest"
+            try:
+                return await with_retries(self._transport.settings, attempt)
+            except TransportError as error:
+                fault = error
+        raise fault or TransportError(url="director", reason="the map gives no URL for it")
+
+    async def attest_time(self, nonce: str) -> bytes:
+        """A signed time attestation that answers ``nonce``; unverified. Raises: TimeError when none can be had."""
+        if self._time_url is None:
+            raise TimeError(reason="time has to be attested, but no time service is configured (time.url)")
+        url = self._time_url
+
+        async def attempt() -> bytes:
+            body = json.dumps({"nonce": nonce}).encode()
+            headers = {"Content-Type": "application/json"}
+            deadline = self._transport.settings.deadline_s
+            async with self._transport.request("POST", url, headers=headers, body=body, deadline_s=deadline) as reply:
+                answer = await reply.read("time attestation", DEFAULT_LIMITS.attestation_bytes)
+                if reply.status != 200:
+                    raise FetchError(url=url, status=reply.status, reason="a time attestation was expected")
+                return answer
+
+        try:
+            return await with_retries(self._transport.settings, attempt)
+        except TransportError as error:
+            raise TimeError(reason=f"the time service gave no answer: {error}") from error
+
+    async def _put(self, url: str, manifest: bytes) -> None:
+        headers = {"Content-Type": "application/json"}
+        deadline = self._transport.settings.deadline_s
+        async with self._transport.request("PUT", url, headers=headers, body=manifest, deadline_s=deadline) as reply:
+            if reply.status in (200, 201, 202, 204):
+                return
+            answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
+            raise _refusal(url, reply.status, answer)
+
+
+def _refusal(url: str, status: int, answer: bytes) -> ManifestRefusedError | FetchError:
+    try:
+        problem = json.loads(answer)
+        return ManifestRefusedError(status=status, problem=str(problem["code"]), detail=str(problem["detail"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return FetchError(url=url, status=status, reason="the Director did not take the manifest, and did not say why")

@@ -1,0 +1,107 @@
+"""The link over HTTP, on loopback TCP, a vehicle's Ethernet or a Unix socket: the Primary's side.
+
+The Secondary's side is ``secondary_server.py``; ``/v1`` is the version that both speak.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from twinlock.client.bundle import Bundle
+from twinlock.client.config import FetchSettings
+from twinlock.client.durable import storage_errors
+from twinlock.client.errors import SecondaryRefusedError
+from twinlock.client.transport import CHUNK_BYTES, Transport
+from twinlock.trust.errors.local import FetchError, TransportError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import EcuId
+
+_ANSWER_BYTES = 65_536
+_INSTALL_S = 3_600.0  # a large image over a slow bus, and the time to write it
+
+
+class HttpLink:
+    """A ``SecondaryLink``. ``address`` is ``http://host:port`` or ``unix:PATH``; times out as ``settings`` says."""
+
+    def __init__(self, ecu: EcuId, address: str, settings: FetchSettings) -> None:
+        self._ecu = ecu
+        unix_path = address.removeprefix("unix:") if address.startswith("unix:") else None
+        self._base = "http://secondary" if unix_path is not None else address
+        self._transport = Transport(settings, unix_path=unix_path)
+
+    async def identity(self) -> Mapping[str, Any]:
+        """See ``SecondaryLink.identity``."""
+        return self._object(await self._call("GET", "identity", max_bytes=_ANSWER_BYTES))
+
+    async def send_time(self, attestation: bytes) -> None:
+        """See ``SecondaryLink.send_time``."""
+        await self._call("POST", "time", attestation, max_bytes=_ANSWER_BYTES)
+
+    async def send_metadata(self, bundle: Bundle) -> bool:
+        """See ``SecondaryLink.send_metadata``."""
+        answer = self._object(await self._call("PUT", "metadata", bundle.encode(), max_bytes=_ANSWER_BYTES))
+        return answer.get("wants") is not None
+
+    async def send_image(self, entry: ImageEntry, source: Path) -> None:
+        """See ``SecondaryLink.send_image``."""
+        path = f"image/{quote(entry.path, safe='/')}"
+        await self._call("PUT", path, _file_chunks(source), max_bytes=_ANSWER_BYTES, deadline_s=_INSTALL_S)
+
+    async def report(self) -> bytes:
+        """See ``SecondaryLink.report``."""
+        return await self._call("POST", "report", b"", max_bytes=DEFAULT_LIMITS.report_bytes)
+
+    async def close(self) -> None:
+        """See ``SecondaryLink.close``."""
+        await self._transport.close()
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterator[bytes] | None = None,
+        *,
+        max_bytes: int,
+        deadline_s: float | None = None,
+    ) -> bytes:
+        url = f"{self._base}/v1/{path}"
+        deadline_s = deadline_s or self._transport.settings.deadline_s
+        async with self._transport.request(method, url, body=body, deadline_s=deadline_s) as reply:
+            answer = await reply.read(f"answer of {self._ecu}", max_bytes)
+            if reply.status in (200, 204):
+                return answer
+            raise self._refusal(url, reply.status, answer)
+
+    def _refusal(self, url: str, status: int, answer: bytes) -> SecondaryRefusedError | FetchError:
+        try:
+            problem = json.loads(answer)
+            return SecondaryRefusedError(
+                ecu=self._ecu,
+                problem=str(problem["code"]),
+                attack=str(problem.get("attack", "none")),
+                clause=str(problem.get("clause", "")),
+                detail=str(problem["detail"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return FetchError(url=url, status=status, reason="the Secondary failed without saying why")
+
+    def _object(self, answer: bytes) -> Mapping[str, Any]:
+        try:
+            found = json.loads(answer)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise TransportError(url=self._base, reason="it answered with something that is no JSON object")
+        return found
+
+
+async def _file_chunks(path: Path) -> AsyncIterator[bytes]:
+    """The file piece by piece. Reading blocks for one piece at a time, which is as long as a page cache miss."""
+    with storage_errors(path, "read"), path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

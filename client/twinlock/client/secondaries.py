@@ -1,0 +1,132 @@
+"""A Primary's Secondaries together: asking all for reports, handing each what it needs, and noting who failed.
+
+Belongs here: doing one thing with every Secondary so that one failing ECU stops nobody else. Does not belong here:
+the order of the steps (``update.py``) and the bus (``link.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from twinlock.client.bundle import make_bundle
+from twinlock.client.config import SecondarySettings
+from twinlock.client.director_link import DirectorLink
+from twinlock.client.link import SecondaryLink
+from twinlock.client.results import Problem, Step
+from twinlock.client.state import TrustedState
+from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureError
+from twinlock.trust.names import EcuId, RepositoryName
+from twinlock.trust.reports import decode_report, verify_report
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf import TUF
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One Secondary: what is configured of it, and the way to it."""
+
+    settings: SecondarySettings
+    link: SecondaryLink
+
+    @property
+    def ecu(self) -> EcuId:
+        """Its identifier."""
+        return self.settings.ecu.ecu
+
+
+class Secondaries:
+    """All Secondaries of one Primary. Methods append to ``problems`` what goes wrong, and raise nothing of it."""
+
+    def __init__(self, members: Collection[Member], state: TrustedState) -> None:
+        self.members = {member.ecu: member for member in members}
+        self._state = state
+
+    async def collect_reports(self, step: Step, problems: list[Problem]) -> dict[EcuId, bytes]:
+        """A fresh report of every Secondary that answers with one it signed; each is stored with its sender.
+
+        Source: Uptane 2.1.0 5.4.2.1 (a Primary may poll) and 5.4.3.6.
+        """
+        reports: dict[EcuId, bytes] = {}
+
+        async def ask(member: Member) -> None:
+            data = await member.link.report()
+            self._check_report(member, data)
+            self._state.store_report(member.ecu, data)
+            reports[member.ecu] = data
+
+        await self._each(self.members, ask, step, problems)
+        return reports
+
+    def installed(self) -> dict[EcuId, InstalledImage]:
+        """What each Secondary runs by the last report of it that is stored and verifies."""
+        stored = self._state.reports()
+        found = {}
+        for ecu, member in self.members.items():
+            if ecu in stored:
+                try:
+                    found[ecu] = verify_report(decode_report(stored[ecu]), member.settings.key).installed
+                except TwinlockError:
+                    continue  # its key was replaced in the workshop; the next report is under the new one
+        return found
+
+    async def pass_time(self, director: DirectorLink, problems: list[Problem]) -> None:
+        """Give each Secondary that asks for it an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""
+
+        async def give(member: Member) -> None:
+            nonce = (await member.link.identity()).get("timeNonce")
+            if isinstance(nonce, str):
+                await member.link.send_time(await director.attest_time(nonce))
+
+        await self._each(self.members, give, Step.SECONDARY_TIME, problems)
+
+    async def pass_metadata(
+        self, repositories: Collection[RepositoryName], problems: list[Problem]
+    ) -> dict[EcuId, bool]:
+        """Offer each Secondary the metadata it needs (5.4.2.6): whether it now wants an image. Who failed is left out."""
+        wants: dict[EcuId, bool] = {}
+        needed = {member.settings.verification for member in self.members.values()}
+        bundles = {kind: make_bundle(kind, repositories, self._state.files, TUF) for kind in needed}
+
+        async def offer(member: Member) -> None:
+            wants[member.ecu] = await member.link.send_metadata(bundles[member.settings.verification])
+
+        await self._each(self.members, offer, Step.SECONDARY_METADATA, problems)
+        return wants
+
+    async def close(self) -> None:
+        """Give up all connections."""
+        for member in self.members.values():
+            await member.link.close()
+
+    def _check_report(self, member: Member, data: bytes) -> None:
+        """Refuse a report that is not this ECU's, or not new. The Director checks again; this finds it where it is."""
+        signed = decode_report(data)
+        if signed.report.ecu != member.ecu:
+            raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"it is {signed.report.ecu}'s")
+        report = verify_report(signed, member.settings.key)
+        stored = self._state.reports().get(member.ecu)
+        if stored is None:
+            return
+        last = decode_report(stored).report
+        if report.counter <= last.counter:
+            raise ReportReplayError(
+                ecu=member.ecu, field="counter", offered=str(report.counter), last=str(last.counter)
+            )
+
+    async def _each(
+        self,
+        members: Mapping[EcuId, Member],
+        action: Callable[[Member], Awaitable[None]],
+        step: Step,
+        problems: list[Problem],
+    ) -> None:
+        async def guarded(member: Member) -> None:
+            try:
+                await action(member)
+            except TwinlockError as error:
+                problems.append(Problem(step=step, ecu=member.ecu, error=error))
+
+        await asyncio.gather(*(guarded(member) for member in members.values()))

@@ -1,0 +1,165 @@
+"""The link over HTTP: the Secondary's side. Every answer is small, every request is bounded, no request ends the server.
+
+Belongs here: routes, bounds and the form of errors. Does not belong here: any decision (``secondary.py``).
+
+=======  ===================  ========================================  =====================================
+method   path                 body                                      answer
+=======  ===================  ========================================  =====================================
+GET      /v1/identity         none                                      who this is
+POST     /v1/time             signed time attestation                   ``{"time": ...}``
+PUT      /v1/metadata         ``{"director": {NAME: TEXT}, ...}``       ``{"wants": null | {path, length, hashes}}``
+PUT      /v1/image/PATH       the image                                 ``{"installed": {...}}``
+POST     /v1/report           none                                      signed ECU version report
+=======  ===================  ========================================  =====================================
+
+A refusal is a problem (RFC 9457) with the fields of the error: 422 refused, 409 out of turn, 507 storage, 400 otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from twinlock.client.bundle import MAX_BUNDLE_BYTES
+from twinlock.client.results import image_as_json
+from twinlock.client.secondary import Secondary
+from twinlock.client.speed import SpeedWatch
+from twinlock.client.state import format_time
+from twinlock.client.transport import CHUNK_BYTES
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.local import SlowRetrievalError, StorageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+
+_LOG = logging.getLogger(__name__)
+_SECONDARY = web.AppKey("secondary", Secondary)
+_FLOOR_BYTES_PER_S = 1_000
+_WINDOW_S = 30.0
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def secondary_application(secondary: Secondary) -> web.Application:
+    """The link of ``secondary`` as an application. It does not close ``secondary`` when it ends."""
+    application = web.Application(middlewares=[_problems])
+    application[_SECONDARY] = secondary
+    application.add_routes(
+        [
+            web.get("/v1/identity", _identity),
+            web.post("/v1/time", _time),
+            web.put("/v1/metadata", _metadata),
+            web.put("/v1/image/{path:.+}", _image),
+            web.post("/v1/report", _report),
+        ]
+    )
+    return application
+
+
+async def start_secondary(secondary: Secondary) -> tuple[web.AppRunner, str]:
+    """Listen where the configuration says; returns the runner (``cleanup`` it) and the address that was bound.
+
+    Raises: UsageError if the address cannot be bound.
+    """
+    runner = web.AppRunner(secondary_application(secondary), access_log=None, auto_decompress=False)
+    await runner.setup()
+    listen = secondary.config.listen
+    try:
+        if listen.startswith("unix:"):
+            path = Path(listen.removeprefix("unix:"))
+            await web.UnixSite(runner, path).start()
+            return runner, listen
+        parts = urlsplit(listen)
+        await web.TCPSite(runner, parts.hostname, parts.port or 0).start()
+    except (OSError, ValueError) as error:
+        await runner.cleanup()
+        raise UsageError(reason=f"cannot listen on {listen}: {error}") from error
+    host, port = runner.addresses[0][:2]
+    return runner, f"http://{host}:{port}"
+
+
+async def _identity(request: web.Request) -> web.Response:
+    return web.json_response(request.app[_SECONDARY].identity())
+
+
+async def _time(request: web.Request) -> web.Response:
+    attestation = await _body(request, "time attestation", DEFAULT_LIMITS.attestation_bytes)
+    return web.json_response({"time": format_time(request.app[_SECONDARY].accept_time(attestation))})
+
+
+async def _metadata(request: web.Request) -> web.Response:
+    bundle = await _body(request, "metadata bundle", MAX_BUNDLE_BYTES)
+    entry = request.app[_SECONDARY].accept_metadata(bundle)
+    wants = None if entry is None else {"path": entry.path, "length": entry.length, "hashes": dict(entry.hashes)}
+    return web.json_response({"wants": wants})
+
+
+async def _image(request: web.Request) -> web.Response:
+    installed = await request.app[_SECONDARY].accept_image(request.match_info["path"], _chunks(request))
+    return web.json_response({"installed": image_as_json(installed)})
+
+
+async def _report(request: web.Request) -> web.Response:
+    return web.Response(body=request.app[_SECONDARY].report(), content_type="application/json")
+
+
+async def _body(request: web.Request, what: str, max_bytes: int) -> bytes:
+    if request.content_length is not None and request.content_length > max_bytes:
+        raise EndlessDataError(what=what, limit_bytes=max_bytes)
+    body = bytearray()
+    async for chunk in _chunks(request):
+        body += chunk
+        if len(body) > max_bytes:
+            raise EndlessDataError(what=what, limit_bytes=max_bytes)
+    return bytes(body)
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body of a request, watched like any download: Uptane 2.1.0 5.4 asks it of every ECU."""
+    watch = SpeedWatch(request.path, floor_bytes_per_s=_FLOOR_BYTES_PER_S, window_s=_WINDOW_S)
+    while chunk := await watch.wait(request.content.read(CHUNK_BYTES)):
+        watch.count(len(chunk))
+        yield chunk
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _problem(error.status, {"code": "http", "detail": error.reason or "", "title": error.reason})
+    except TwinlockError as error:
+        _LOG.warning("%s %s: error[%s]: %s", request.method, request.path, error.code, error)
+        described = error.as_json()
+        return _problem(_status(error), {**described, "detail": described.pop("message"), "title": error.code})
+    except (asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception:  # noqa: BLE001 - one bad request must not end the server
+        _LOG.exception("%s %s failed", request.method, request.path)
+        return _problem(
+            500, {"code": "internal", "title": "internal", "detail": "a fault of this software; see its log"}
+        )
+
+
+def _status(error: TwinlockError) -> int:
+    if isinstance(error, EndlessDataError):
+        return 413
+    statuses: tuple[tuple[type[TwinlockError], int], ...] = (
+        (RefusalError, 422),
+        (UsageError, 409),
+        (StorageError, 507),
+        (SlowRetrievalError, 408),
+    )
+    return next((status for kind, status in statuses if isinstance(error, kind)), 400)
+
+
+def _problem(status: int, members: dict[str, object]) -> web.Response:
+    body = json.dumps({"type": f"urn:twinlock:error:{members['code']}", "status": status, **members}, default=str)
+    # A body that was not read to its end would be taken for the next request.
+    return web.Response(
+        status=status, text=body, content_type="application/problem+json", headers={"Connection": "close"}
+    )

@@ -1,0 +1,244 @@
+"""One update cycle of a Primary: the seven steps of Uptane 2.1.0 5.4.2, in their order, and the report at the end.
+
+Belongs here: the order, and that every failure jumps to the report. Does not belong here: how a step is done. Nothing
+is kept between cycles but trusted state, verified files and what the ECUs run, so a cycle that was cut off anywhere is
+simply run again.
+
+=======  ==================================================  ===========================
+step     what                                                where
+=======  ==================================================  ===========================
+1        manifest                                            ``_send_manifest``
+2        time                                                ``_take_time``
+3        metadata, full verification                         ``_verify``
+4        images, all of them, before any ECU is touched      ``_download``
+5        time to Secondaries                                 ``Secondaries.pass_time``
+6        metadata to Secondaries                             ``Secondaries.pass_metadata``
+7        images to Secondaries, then our own                 ``_install``
+=======  ==================================================  ===========================
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from twinlock.client.clock import Clock, follow_roots
+from twinlock.client.config import PrimaryConfig
+from twinlock.client.cycle import run_verification
+from twinlock.client.director_link import DirectorLink
+from twinlock.client.download import Progress, download_image, image_urls
+from twinlock.client.errors import BundleHeldError, ManifestRefusedError
+from twinlock.client.fetch import MetadataFetcher
+from twinlock.client.install import Installer
+from twinlock.client.reporting import make_report
+from twinlock.client.results import CycleResult, Installation, Problem, Step, gravest
+from twinlock.client.secondaries import Secondaries
+from twinlock.client.slots import as_installed
+from twinlock.client.staging import Staging
+from twinlock.client.state import LastRefusal, TrustedState
+from twinlock.client.transport import Transport
+from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.keys import Signer
+from twinlock.trust.mapping import RepositoryMap
+from twinlock.trust.names import DIRECTOR, EcuId
+from twinlock.trust.reports import sign_manifest
+from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
+from twinlock.trust.verification import full_verification
+from twinlock.trust.wire.tuf import TUF
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Equipment:
+    """Everything a cycle works with."""
+
+    config: PrimaryConfig
+    map: RepositoryMap
+    state: TrustedState
+    signer: Signer
+    installer: Installer
+    staging: Staging
+    clock: Clock
+    transport: Transport
+    fetcher: MetadataFetcher
+    director: DirectorLink
+    secondaries: Secondaries
+
+
+@dataclass(slots=True)
+class UpdateCycle:
+    """One run. Use a new one for each; ``run`` does it."""
+
+    equipment: Equipment
+    progress: Progress | None = None
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[RefusalError] = field(default_factory=list)
+    installed: list[Installation] = field(default_factory=list)
+    decision: Decision | None = None
+    now: datetime | None = None
+    reported: bool = False
+    _step: Step = Step.MANIFEST
+
+    async def run(self) -> CycleResult:
+        """Run the steps. Whatever is refused or fails is in the result; nothing of it is raised."""
+        before = self.equipment.state.refusal
+        try:
+            await self._send_manifest(Step.MANIFEST)
+            now = await self._take_time()
+            decision = await self._verify(now)
+            files = await self._download(decision)
+            wants = await self._inform_secondaries(decision)
+            await self._install(decision, files, wants)
+        except TwinlockError as error:
+            self.problems.append(Problem(step=self._step, error=error))
+        await self._report(before)
+        return self._result()
+
+    async def _send_manifest(self, step: Step) -> None:
+        """Step 1 (5.4.2.1), and once more at the end. A Director that refuses it does not stop us: it may be wrong."""
+        self._step = step
+        tools, own = self.equipment, self.equipment.config.ecu.ecu
+        reports = await tools.secondaries.collect_reports(step, self.problems)
+        installed = tools.installer.installed()
+        report = make_report(own, installed, state=tools.state, clock=tools.clock, signer=tools.signer)
+        tools.state.store_report(own, report)
+        manifest = sign_manifest(tools.config.vehicle, own, [report, *reports.values()], tools.signer)
+        try:
+            await tools.director.put_manifest(manifest)
+        except ManifestRefusedError as error:
+            self.problems.append(Problem(step=step, error=error))
+            self.reported = False
+        else:
+            self.reported = True
+
+    async def _take_time(self) -> datetime:
+        """Step 2 (5.4.2.2). The time is fixed here for the whole cycle."""
+        self._step = Step.TIME
+        tools = self.equipment
+        if tools.config.time.attested:
+            attestation = await tools.director.attest_time(tools.clock.nonce)
+            director = tools.state.repository(DIRECTOR)
+            try:
+                tools.clock.accept(attestation, director.root.signed)
+            except AttestationError:
+                # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
+                director = await run_verification(
+                    follow_roots(director),
+                    fetch=tools.fetcher.fetch,
+                    persist=tools.state.persist,
+                    notices=self.notices,
+                )
+                tools.clock.accept(attestation, director.root.signed)
+        self.now = tools.clock.now()
+        return self.now
+
+    async def _verify(self, now: datetime) -> Decision:
+        """Step 3 (5.4.2.3): fetch metadata and verify it fully."""
+        self._step = Step.METADATA
+        tools, config = self.equipment, self.equipment.config
+        ecus = {config.ecu.ecu: config.ecu, **{ecu: m.settings.ecu for ecu, m in tools.secondaries.members.items()}}
+        vehicle = Vehicle(vehicle=config.vehicle, ecus=ecus, installed=self._installed_images(), complete=True)
+        trusted = TrustedVehicle(map=tools.map, repositories=tools.state.repositories(tools.map.repositories))
+        decision = await run_verification(
+            full_verification(trusted, vehicle, now, policy=config.policy),
+            fetch=tools.fetcher.fetch,
+            persist=tools.state.persist,
+            notices=self.notices,
+        )
+        tools.clock.check_lag(decision.now)
+        self.now = decision.now
+        tools.state.store_verified_time(decision.now)
+        tools.state.store_decision(decision)
+        self.decision = decision
+        return decision
+
+    async def _download(self, decision: Decision) -> Mapping[EcuId, Path]:
+        """Step 4 (5.4.2.4): every approved image is here and verified before anything else happens."""
+        self._step = Step.IMAGES
+        tools = self.equipment
+        tools.staging.tidy(keep=[image.entry for image in decision.approved])
+        files: dict[EcuId, Path] = {}
+        for image in decision.approved:
+            files[image.ecu] = await download_image(
+                image,
+                image_urls(image, tools.map.repositories, TUF),
+                transport=tools.transport,
+                staging=tools.staging,
+                progress=self.progress,
+            )
+        return files
+
+    async def _inform_secondaries(self, decision: Decision) -> Mapping[EcuId, bool]:
+        """Steps 5 and 6: time and metadata to every Secondary. Holds back the whole bundle if one cannot follow."""
+        tools = self.equipment
+        self._step = Step.SECONDARY_TIME
+        await tools.secondaries.pass_time(tools.director, self.problems)
+        self._step = Step.SECONDARY_METADATA
+        wants = await tools.secondaries.pass_metadata(tools.map.repositories, self.problems)
+        ordered = [image.ecu for image in decision.approved]
+        waiting = tuple(ecu for ecu in ordered if ecu in tools.secondaries.members and ecu not in wants)
+        ready = tuple(ecu for ecu in ordered if ecu not in waiting)
+        if waiting and tools.config.hold_incomplete_bundles:
+            if ready:
+                raise BundleHeldError(ready=ready, waiting=waiting)
+            return {}
+        return wants
+
+    async def _install(self, decision: Decision, files: Mapping[EcuId, Path], wants: Mapping[EcuId, bool]) -> None:
+        """Step 7 (5.4.2.7), then our own image (5.4.3.5): the Primary last, because it carries the others' bytes."""
+        own = self.equipment.config.ecu.ecu
+        for image in sorted(decision.approved, key=lambda image: image.ecu == own):
+            self._step = Step.INSTALL if image.ecu == own else Step.SECONDARY_IMAGES
+            try:
+                if image.ecu == own:
+                    await asyncio.to_thread(self.equipment.installer.install, image.entry, files[own])
+                elif wants.get(image.ecu):
+                    link = self.equipment.secondaries.members[image.ecu].link
+                    await link.send_image(image.entry, files[image.ecu])
+                else:
+                    continue
+            except TwinlockError as error:
+                self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
+            else:
+                self.installed.append(_installation(image))
+
+    async def _report(self, before: LastRefusal | None) -> None:
+        """What every failure jumps to (5.4.3.6): remember how it went, and tell the Director if there is news."""
+        state = self.equipment.state
+        found = gravest(self.problems)
+        error, step = (found.error, found.step) if found else (next(iter(self.notices), None), Step.METADATA)
+        refusal = LastRefusal.of(error, step=step.value, now=self.now) if error is not None else None
+        try:
+            state.store_refusal(refusal)
+            if not self.problems:
+                self.equipment.staging.tidy()
+            if self.installed or refusal is not None or before is not None:
+                await self._send_manifest(Step.REPORT)
+        except TwinlockError as failed:
+            self.reported = False
+            self.problems.append(Problem(step=Step.REPORT, error=failed))
+
+    def _installed_images(self) -> dict[EcuId, InstalledImage]:
+        tools = self.equipment
+        return {**tools.secondaries.installed(), tools.config.ecu.ecu: tools.installer.installed()}
+
+    def _result(self) -> CycleResult:
+        decision = self.decision
+        return CycleResult(
+            now=self.now,
+            verified=decision is not None,
+            approved=tuple(map(_installation, decision.approved)) if decision else (),
+            installed=tuple(self.installed),
+            problems=tuple(self.problems),
+            notices=tuple(self.notices),
+            reported=self.reported,
+            correlation_id=decision.correlation_id if decision else None,
+            weaker=decision.weaker if decision else (),
+        )
+
+
+def _installation(image: ApprovedImage) -> Installation:
+    return Installation(ecu=image.ecu, image=as_installed(image.entry))
