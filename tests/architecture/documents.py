@@ -2,7 +2,8 @@
 
 Blocks of ``console``, ``bash`` and ``python`` are run, each file in its own empty directory, from top to bottom in one
 shell. In a ``console`` block the lines after ``$ `` (continued by ``> ``) are commands; the lines below a command must
-appear in its output in that order, with ``...`` for any text. A command must succeed, unless an ``error[`` is shown.
+appear in its output in that order, with ``...`` for any text. A ``text`` block right below a ``python`` block is that
+block's output. A command must succeed, unless an ``error[`` is shown.
 ``<!-- no-run: reason -->`` on the line above a block leaves it out; ``<!-- setup: command -->`` runs unseen.
 
 Belongs here: finding and running blocks. Does not belong here: which documents there are.
@@ -16,7 +17,7 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,22 +42,26 @@ class Command:
     @property
     def fails(self) -> bool:
         """Whether the document shows it failing."""
-        return any("error[" in line for line in self.expected)
+        return any(line.startswith("error[") for line in self.expected)
 
 
-def commands(text: str) -> Iterator[Command]:
+def commands(text: str) -> list[Command]:
     """Every command of a document, in order."""
-    end = 0
+    found: list[Command] = []
+    end, above = 0, ""
     for block in _FENCE.finditer(text):
-        before = text[end : block.start()]
+        before, line = text[end : block.start()], _line(text, block.start()) + 1
         comments = list(_COMMENT.finditer(before))
-        for comment in comments:
-            if comment["kind"] == "setup":
-                yield Command(_line(text, end + comment.start()), comment["text"])
-        end = block.end()
+        setups = [comment for comment in comments if comment["kind"] == "setup"]
+        found.extend(Command(_line(text, end + comment.start()), comment["text"]) for comment in setups)
         skipped = comments and comments[-1]["kind"] == "no-run" and not before[comments[-1].end() :].strip()
-        if block["language"] in RUNNABLE and not skipped:
-            yield from _block(block["language"], block["body"], _line(text, block.start()) + 1)
+        language = "" if skipped else block["language"]
+        if language in RUNNABLE:
+            found.extend(_block(language, block["body"], line))
+        elif language == "text" and above == "python" and not before.strip():
+            found[-1] = replace(found[-1], expected=tuple(block["body"].splitlines()))
+        end, above = block.end(), language
+    return found
 
 
 def _block(language: str, body: str, line: int) -> Iterator[Command]:

@@ -20,7 +20,7 @@ _LINK = re.compile(r"\]\((?!https?:|mailto:|#)(?P<target>[^)#\s]+)")
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_every_block_works(document: Path, tmp_path: Path) -> None:
-    found = list(commands(document.read_text()))
+    found = commands(document.read_text())
     directory = tmp_path / "here"
     directory.mkdir()
     assert not (found and run(found, directory))
@@ -34,7 +34,7 @@ def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> Non
 
 def wrong(text: str, directory: Path) -> list[str]:
     """What is wrong with the document ``text``."""
-    return run(list(commands(text)), directory)
+    return run(commands(text), directory)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,8 @@ def wrong(text: str, directory: Path) -> list[str]:
         "<!-- setup: touch there -->\n```console\n$ ls\nthere\n```",
         "```json\n{\n```",
         "```python\nimport sys\nprint(sys.version)\n```",
+        "```python\nprint('a\\nb')\n```\n\n```text\nb\n```",
+        "```text\nnothing\n```",
         "```console\n$ sleep 1000 &\n$ echo here\nhere\n```",
     ],
 )
@@ -65,6 +67,7 @@ def test_a_true_document_passes(text: str, tmp_path: Path) -> None:
         ("```console\n$ echo 'error[x]: y'\nerror[x]: y\n```", "line 2: exit status 0"),
         ("```bash\nexit 3\n```", "line 2: did not finish"),
         ("```python\nraise SystemExit(4)\n```", "line 2: exit status 4"),
+        ("```python\nprint('a')\n```\n\n```text\nb\n```", "line 2: the output lacks 'b'"),
         ("<!-- no-run: reason -->\n\ntext\n\n```bash\nfalse\n```", "line 6: exit status 1"),
     ],
 )
