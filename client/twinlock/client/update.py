@@ -215,7 +215,8 @@ class UpdateCycle:
             state.store_refusal(refusal)
             if not self.problems:
                 self.equipment.staging.tidy()
-            if self.installed or refusal is not None or before is not None:
+            news = bool(self.installed) or refusal is not None or before is not None
+            if news and self._step is not Step.MANIFEST:  # a Director that could not be reached is not asked twice
                 await self._send_manifest(Step.REPORT)
         except TwinlockError as failed:
             self.reported = False
