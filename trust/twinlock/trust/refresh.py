@@ -66,11 +66,13 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
     "No newer Root" is the answer ABSENT and nothing else. A link that rotates the keys of Timestamp or Snapshot drops
     all other stored files in the same transaction. With the Snapshot goes the floor of Targets versions, as in TUF.
     """
-    for _ in range(context.limits.root_rotations):
+    for rotations in range(context.limits.root_rotations + 1):
         version = trusted.root.signed.version + 1
         data = yield from fetch(context, ROOT, version, context.limits.root_bytes)
         if data is ABSENT:
             return trusted
+        if rotations == context.limits.root_rotations:
+            break
         root = check_next_root(data, trusted=trusted.root, context=context)
         dropped: tuple[RoleName, ...] = ()
         if online_keys_rotated(trusted.root.signed, root.signed):
