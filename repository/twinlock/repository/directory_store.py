@@ -28,7 +28,7 @@ from twinlock.repository.atomic import (
     temporary_file,
     write_all,
 )
-from twinlock.repository.object_store import ObjectInfo, StoredObject, object_name
+from twinlock.repository.object_store import ObjectInfo, Readable, StoredObject, object_name
 from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
 
@@ -91,7 +91,7 @@ class DirectoryStore:
             os.fsync(descriptor)
             return self._place_new(temporary, path)
 
-    def put_new_from(self, name: str, source: BinaryIO) -> bool:
+    def put_new_from(self, name: str, source: Readable) -> bool:
         """See ``ObjectStore``."""
         path = self._path(name)
         with self._writing(path) as (descriptor, temporary):

@@ -1,6 +1,9 @@
 """The Image repository as one object: what the command, the demo and tests hold in their hands.
 
-    from twinlock.repository.entries import Component
+    from twinlock.repository.creation import create_first
+from twinlock.repository.entries import Component, describe
+from twinlock.repository.image_files import Progress
+from twinlock.repository.images import stage_image, unstage_image
     from twinlock.repository.image import ImageRepository
 
     repository = ImageRepository.create("image-repo")              # keys, first Root, Targets, Snapshot, Timestamp
@@ -30,10 +33,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from twinlock.repository.entries import Component
+from twinlock.repository.creation import create_first
+from twinlock.repository.entries import Component, describe
+from twinlock.repository.image_files import Progress
+from twinlock.repository.images import stage_image, unstage_image
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
+from twinlock.repository.layout import root_object
 from twinlock.repository.periods import Clock, Periods, utc_now
+from twinlock.repository.publishing import publish_draft
+from twinlock.repository.showing import show_repository
 from twinlock.repository.views import ImageView, Publication, RepositoryView
+from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from twinlock.repository.object_store import ObjectStore
@@ -45,6 +57,10 @@ class ImageRepository:
     Methods that change something stage it; ``publish`` makes it so. ``rotate`` and ``refresh`` publish by themselves.
     Every method may raise StorageError; those that sign PassphraseError, and UsageError when too few keys are held.
     """
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Used by ``create`` and ``open``."""
+        self.workspace = workspace
 
     @classmethod
     def create(
@@ -60,7 +76,9 @@ class ImageRepository:
 
         A creation that was cut off is finished. Raises: UsageError if there is a repository already.
         """
-        raise NotImplementedError
+        workspace = create_workspace(Path(path), passphrase=passphrase, periods=periods or Periods(), clock=clock)
+        create_first(workspace, keys or {})
+        return cls(workspace)
 
     @classmethod
     def open(cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now) -> Self:
@@ -68,15 +86,37 @@ class ImageRepository:
 
         Raises: UsageError if there is none, NewerStateError.
         """
-        raise NotImplementedError
+        workspace = open_workspace(Path(path), passphrase=passphrase, clock=clock)
+        workspace.published()
+        return cls(workspace)
 
-    path: Path
-    store: ObjectStore
-    keyring: Keyring
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self.workspace.path
+
+    @property
+    def store(self) -> ObjectStore:
+        """Where the published files are; what a server serves."""
+        return self.workspace.store
+
+    @property
+    def keyring(self) -> Keyring:
+        """The private keys that are held here."""
+        return self.workspace.keyring
 
     def root_bytes(self, version: int | None = None) -> bytes:
-        """A published Root file: the newest, or that ``version``. What a vehicle is built with."""
-        raise NotImplementedError
+        """A published Root file: the newest, or that ``version``. What a vehicle is built with.
+
+        Raises: UsageError if there is no such version.
+        """
+        newest = self.workspace.published().trusted.root
+        if version is None or version == newest.signed.version:
+            return newest.data
+        stored = self.store.get(root_object(version), max_bytes=DEFAULT_LIMITS.root_bytes)
+        if stored is None:
+            raise UsageError(reason=f"there is no version {version} of root")
+        return stored.data
 
     def add_image(
         self,
@@ -87,17 +127,19 @@ class ImageRepository:
         release_counter: int,
         component: Component | None = None,
         replace: bool = False,
+        progress: Progress = lambda _: None,
     ) -> ImageView:
         """Hash and store the file ``source`` and stage an entry that lists it as ``path``.
 
         Raises: UsageError (duplicate without ``replace``, a lower release counter, a version that is not PEP 440, a
         bad specifier, no hardware id), UnsafePathError for names.
         """
-        raise NotImplementedError
+        description = describe(path, hardware_ids, release_counter, component)
+        return stage_image(self.workspace, Path(source), description, replace=replace, progress=progress)
 
     def remove_image(self, path: str) -> None:
         """Stage the removal of an entry. The bytes stay for vehicles that still follow the old Targets."""
-        raise NotImplementedError
+        unstage_image(self.workspace, path)
 
     def delegate(
         self,
@@ -132,9 +174,9 @@ class ImageRepository:
         """Sign what is staged and publish it as one step, after the trust engine accepted it as a vehicle would.
 
         Raises: ConflictError if somebody else published meanwhile (nothing is mixed, what was staged stays staged),
-        RefusalError if the trust engine refuses, UsageError if keys are missing.
+        RefusalError if the trust engine refuses, MissingKeysError if keys are missing.
         """
-        raise NotImplementedError
+        return publish_draft(self.workspace)
 
     def refresh(self, within: timedelta | None = None) -> Publication:
         """Sign again what expires within that time (default: half of its validity), as far as keys are held here."""
@@ -146,4 +188,4 @@ class ImageRepository:
 
     def show(self) -> RepositoryView:
         """What is published now."""
-        raise NotImplementedError
+        return show_repository(self.workspace)

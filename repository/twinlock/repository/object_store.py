@@ -36,15 +36,26 @@ class StoredObject:
     etag: str
 
 
-class ObjectStore(Protocol):
+class Readable(Protocol):
+    """Something that hands out bytes piece by piece, and no bytes at its end."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes."""
+
+
+class ObjectReader(Protocol):
+    """The one thing that verification needs of a store."""
+
+    def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
+        """The object, or None if there is none. Above ``max_bytes``: StorageError."""
+
+
+class ObjectStore(ObjectReader, Protocol):
     """A flat space of named, immutable-by-habit objects. Every method may raise StorageError and UnsafePathError.
 
     Each write is atomic and durable once the method returned; after a failure nothing half-written is visible.
     Methods block: an event loop calls them in a thread. All are safe to call from several threads and processes.
     """
-
-    def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
-        """The object, or None if there is none. Above ``max_bytes``: StorageError."""
 
     def stat(self, name: str) -> ObjectInfo | None:
         """Size and etag, or None if there is none."""
@@ -55,7 +66,7 @@ class ObjectStore(Protocol):
     def put_new(self, name: str, data: bytes) -> bool:
         """Create ``name`` with ``data``; False, and nothing done, if it exists."""
 
-    def put_new_from(self, name: str, source: BinaryIO) -> bool:
+    def put_new_from(self, name: str, source: Readable) -> bool:
         """Create ``name`` with what ``source`` holds from where it stands; False if it exists. Streams."""
 
     def copy_new(self, source: str, name: str) -> bool:

@@ -1,0 +1,237 @@
+"""The next publication while it is made: the published state, the edits on top, and then the signed files.
+
+    candidate = Candidate(published, keyring, periods, now)
+    candidate.edit_targets("targets").targets[path] = entry
+    record = candidate.seal()
+
+Only what was edited is signed again; Snapshot and Timestamp follow by themselves. Nothing is stored here.
+
+Belongs here: versions, who signs, and what the indexes list. Does not belong here: what an edit means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from tuf.api.metadata import Delegations, Key, Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
+
+from twinlock.repository.keyring import Keyring
+from twinlock.repository.layout import TIMESTAMP_OBJECT, metadata_object, root_object
+from twinlock.repository.periods import Periods
+from twinlock.repository.publication import Record
+from twinlock.repository.published import Published
+from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
+
+_SUFFIX = ".json"
+
+
+class Candidate:
+    """One publication under construction. ``published`` None means the first one."""
+
+    def __init__(self, published: Published | None, keyring: Keyring, periods: Periods, now: datetime) -> None:
+        self.published = published
+        self.now = now
+        self._keyring = keyring
+        self._periods = periods
+        self._root: Root | None = None
+        self._root_file: bytes | None = None
+        self._targets: dict[str, Targets] = {}
+        self._accepted: dict[str, bytes] = {}
+        self._forgotten: set[str] = set()
+        self._renew_snapshot = False
+        self._renew_timestamp = False
+
+    def edit_root(self) -> Root:
+        """Root, to be changed in place; it will be signed by the old and the new keys."""
+        if self._root is None:
+            self._root = self.published.root.signed if self.published else Root(spec_version=SPEC_VERSION)
+        return self._root
+
+    def put_root(self, data: bytes) -> None:
+        """Take a Root that was signed elsewhere, as it is."""
+        self._root_file = data
+
+    def edit_targets(self, role: str = TARGETS) -> Targets:
+        """A Targets role's file, to be changed in place; it will be signed with the keys held here."""
+        if role not in self._targets:
+            self._targets[role] = self._current_targets(role) or Targets(spec_version=SPEC_VERSION)
+        return self._targets[role]
+
+    def view_targets(self, role: str = TARGETS) -> Targets | None:
+        """A Targets role as it will be, for reading only; None if it has no file."""
+        if role in self._accepted:
+            return Metadata[Targets].from_bytes(self._accepted[role]).signed
+        return self._targets.get(role) or self._current_targets(role)
+
+    def role_file(self, role: str) -> bytes | None:
+        """The file of a delegated role that is accepted or listed, whoever may delegate to it; None if there is none."""
+        if role in self._accepted:
+            return self._accepted[role]
+        listed = self.published.listed.get(RoleName(role)) if self.published else None
+        if listed is None or self.published is None:
+            return None
+        name = metadata_object(role, listed.version)
+        stored = self.published.store.get(name, max_bytes=DEFAULT_LIMITS.targets_bytes)
+        return stored.data if stored else None
+
+    def can_sign(self, keyids: Iterable[str], threshold: int) -> bool:
+        """Whether enough of these keys are held here."""
+        return len(self._keyring.held(keyids)) >= threshold
+
+    def accept(self, role: str, data: bytes) -> None:
+        """Take a delegated role's file that its owner signed, as it is."""
+        self._accepted[role] = data
+
+    def forget(self, role: str) -> None:
+        """Leave a role that nobody delegates to out of Snapshot. Vehicles allow that only after a key rotation."""
+        self._forgotten.add(role)
+
+    def renew(self, role: str) -> None:
+        """Have a role signed again with a new expiry though nothing in it changes."""
+        if role == ROOT:
+            self.edit_root()
+        elif role == SNAPSHOT:
+            self._renew_snapshot = True
+        elif role == TIMESTAMP:
+            self._renew_timestamp = True
+        else:
+            self.edit_targets(role)
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to publish."""
+        return bool(
+            self._root
+            or self._root_file
+            or self._targets
+            or self._accepted
+            or self._forgotten
+            or self._renew_snapshot
+            or self._renew_timestamp
+        )
+
+    def roles(self) -> Iterator[tuple[str, Authority]]:
+        """Every Targets role of the candidate with who signs for it, breadth first, each once. Bins have no children."""
+        root = self._new_root()
+        top = root.roles[TARGETS]
+        yield TARGETS, Authority({keyid: root.keys[keyid] for keyid in top.keyids}, top.threshold)
+        queue: list[str] = [TARGETS]
+        seen = set(queue)
+        while queue:
+            targets = self.view_targets(queue.pop(0))
+            if targets is None or targets.delegations is None:
+                continue
+            for name, authority in delegated(targets.delegations):
+                if name not in seen:
+                    seen.add(name)
+                    yield name, authority
+                    if targets.delegations.succinct_roles is None:
+                        queue.append(name)
+
+    def authority(self, role: str) -> Authority:
+        """Who signs for a Targets role. Raises: UsageError if nobody delegates to it."""
+        for name, authority in self.roles():
+            if name == role:
+                return authority
+        raise UsageError(reason=f"no role delegates to {role}")
+
+    def seal(self) -> Record:
+        """Sign everything that has to be signed. Raises: MissingKeysError, PassphraseError, UsageError."""
+        files = dict(self._sealed_root())
+        changed = dict(self._sealed_targets())
+        files |= {metadata_object(role, version): data for role, (version, data) in changed.items()}
+        snapshot, snapshot_version = self._sealed_snapshot(changed)
+        if snapshot is not None:
+            files[metadata_object(SNAPSHOT, snapshot_version)] = snapshot
+        version, data = self._sealed_timestamp(snapshot, snapshot_version)
+        files[TIMESTAMP_OBJECT] = data
+        return Record(version, self.published.etag if self.published else None, files)
+
+    def _current_targets(self, role: str) -> Targets | None:
+        if self.published is None or role not in self.published.listed:
+            return None
+        try:
+            return self.published.targets(role).signed
+        except KeyError:  # still listed, but nobody delegates to it any more
+            return None
+
+    def _new_root(self) -> Root:
+        if self._root_file is not None:
+            return Metadata[Root].from_bytes(self._root_file).signed
+        if self._root is None:
+            return self.published.root.signed if self.published else self.edit_root()
+        return self._root
+
+    def _sealed_root(self) -> Iterator[tuple[str, bytes]]:
+        if self._root_file is not None:
+            yield root_object(self._new_root().version), self._root_file
+        elif self._root is not None:
+            version = self.published.root.signed.version + 1 if self.published else 1
+            renew(self._root, self.now, self._periods.root, version=version)
+            signers = [root_authority(self._root, ROOT)]
+            if self.published:
+                signers.append(root_authority(self.published.root.signed, ROOT))
+            yield root_object(version), seal(ROOT, self._root, signers, self._keyring)
+
+    def _sealed_targets(self) -> Iterator[tuple[str, tuple[int, bytes]]]:
+        for role, targets in self._targets.items():
+            listed = self.published.listed.get(RoleName(role)) if self.published else None
+            version = listed.version + 1 if listed else 1
+            renew(targets, self.now, self._periods.targets, version=version)
+            yield role, (version, seal(role, targets, [self.authority(role)], self._keyring))
+        for role, data in self._accepted.items():
+            yield role, (Metadata[Targets].from_bytes(data).signed.version, data)
+
+    def _sealed_snapshot(self, changed: dict[str, tuple[int, bytes]]) -> tuple[bytes | None, int]:
+        current = self.published.snapshot.signed if self.published else None
+        if current and not (changed or self._forgotten or self._renew_snapshot):
+            return None, current.version
+        snapshot = current or Snapshot(spec_version=SPEC_VERSION, meta={})
+        for role, (version, data) in changed.items():
+            snapshot.meta[role + _SUFFIX] = meta_file(version, data)
+        for role in self._forgotten:
+            snapshot.meta.pop(role + _SUFFIX, None)
+        version = current.version + 1 if self.published and current else 1
+        renew(snapshot, self.now, self._periods.snapshot, version=version)
+        return seal(SNAPSHOT, snapshot, [root_authority(self._new_root(), SNAPSHOT)], self._keyring), version
+
+    def _sealed_timestamp(self, snapshot: bytes | None, snapshot_version: int) -> tuple[int, bytes]:
+        if self.published:
+            timestamp, version = self.published.timestamp.signed, self.published.version + 1
+        else:
+            timestamp, version = Timestamp(spec_version=SPEC_VERSION), 1
+        if snapshot is not None:
+            timestamp.snapshot_meta = meta_file(snapshot_version, snapshot)
+        renew(timestamp, self.now, self._periods.timestamp, version=version)
+        return version, seal(TIMESTAMP, timestamp, [root_authority(self._new_root(), TIMESTAMP)], self._keyring)
+
+
+def root_authority(root: Root, role: str) -> Authority:
+    """Who signs for a top-level role under ``root``."""
+    found = root.roles[role]
+    return Authority({keyid: root.keys[keyid] for keyid in found.keyids}, found.threshold)
+
+
+def delegated(delegations: Delegations) -> Iterator[tuple[str, Authority]]:
+    """The roles that a file delegates to, in order of priority, with who signs for them."""
+    keys: dict[str, Key] = delegations.keys
+    if delegations.succinct_roles is not None:
+        bins = delegations.succinct_roles
+        authority = Authority({keyid: keys[keyid] for keyid in bins.keyids}, bins.threshold)
+        for name in bins.get_roles():
+            yield name, authority
+    for role in (delegations.roles or {}).values():
+        yield role.name, Authority({keyid: keys[keyid] for keyid in role.keyids}, role.threshold)
+    for several in delegations.unrecognized_fields.get("prioritized_delegations", ()):
+        for item in several["roles"]:
+            yield item["name"], Authority({keyid: keys[keyid] for keyid in item["keyids"]}, item["threshold"])
+
+
+def meta_file(version: int, data: bytes) -> MetaFile:
+    """What an index says of a file: version, length and SHA-256, so that no signer below can swap the bytes."""
+    return MetaFile(version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})

@@ -1,0 +1,47 @@
+"""The first publication of a repository: keys for every role, Root 1, empty Targets, Snapshot, Timestamp.
+
+Creating is safe to repeat: what a crash left is used, never made twice. Belongs here: that, and nothing later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twinlock.repository.atomic import locked
+from twinlock.repository.candidate import Candidate
+from twinlock.repository.keyring import KeyPlan, KeyRecord
+from twinlock.repository.publishing import commit
+from twinlock.repository.workspace import Workspace
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.names import TARGETS, TOP_LEVEL
+
+
+def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan]) -> None:
+    """Make the first publication. Raises: UsageError if there is one, or for a role that does not exist."""
+    unknown = set(plans) - set(TOP_LEVEL)
+    if unknown:
+        raise UsageError(reason=f"no top-level role has the name {', '.join(sorted(unknown))}")
+    with locked(workspace.path / ".init.lock"):
+        _create(workspace, plans)
+
+
+def _create(workspace: Workspace, plans: Mapping[str, KeyPlan]) -> None:
+    if workspace.find_published() is not None:
+        raise UsageError(reason=f"{workspace.path} is an Image repository already")
+    candidate = Candidate(None, workspace.keyring, workspace.periods, workspace.now())
+    root = candidate.edit_root()
+    for role in TOP_LEVEL:
+        plan = plans.get(role, KeyPlan())
+        for record in ensure_keys(workspace, role, plan):
+            root.add_key(record.authoring_key, role)
+        root.roles[role].threshold = plan.threshold
+    candidate.edit_targets(TARGETS)
+    commit(workspace, candidate)
+    workspace.published()
+
+
+def ensure_keys(workspace: Workspace, role: str, plan: KeyPlan) -> tuple[KeyRecord, ...]:
+    """The keys made for ``role`` earlier, and new ones until the plan's number is reached."""
+    present = workspace.keyring.records(role)[: plan.count]
+    missing = plan.count - len(present)
+    return present + workspace.keyring.generate(role, kind=plan.kind, count=missing)

@@ -1,0 +1,35 @@
+"""The names of objects in the store: one place that knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import ROOT, TIMESTAMP, RoleName, TargetPath
+from twinlock.trust.wire.tuf import TUF
+
+METADATA = "metadata/"
+TARGETS_FILES = "targets/"
+PUBLICATIONS = "publications/"
+TIMESTAMP_OBJECT = f"{METADATA}{TUF.file_name(TIMESTAMP, None)}"
+
+
+def metadata_object(role: str, version: int) -> str:
+    """Where version ``version`` of a role's file is, Timestamp (which has one name) excepted."""
+    return METADATA + TUF.file_name(RoleName(role), version)
+
+
+def root_object(version: int) -> str:
+    """Where one Root of the chain is."""
+    return metadata_object(ROOT, version)
+
+
+def publication_object(version: int) -> str:
+    """Where the record of the publication that brings Timestamp ``version`` is."""
+    return f"{PUBLICATIONS}{version}.json"
+
+
+def image_objects(path: str, length: int, hashes: Mapping[str, str]) -> tuple[str, ...]:
+    """Where the bytes of an image are: once for each digest (Uptane 2.1.0 5.2.7)."""
+    entry = ImageEntry(TargetPath(path), length, hashes)
+    return tuple(TARGETS_FILES + name for name in TUF.image_file_names(entry))

@@ -1,0 +1,99 @@
+"""Before a publication is made: the trust engine reads it as vehicles would, and has to accept it.
+
+Two vehicles are played: one that has followed the repository up to what is published now, and one fresh from the
+factory that knows only the first Root. The signing side is python-tuf's, the judging side is our own engine; a file on
+which they disagree never leaves the house.
+
+Belongs here: driving the engine over files that are not published yet. Does not belong here: any check of its own,
+except that the bytes of every image to be listed are in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.layout import METADATA, image_objects
+from twinlock.repository.object_store import ObjectStore, StoredObject
+from twinlock.repository.publication import Record
+from twinlock.repository.published import Published, read_published
+from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.delegation import find_image
+from twinlock.trust.errors.images import EndlessDataError, ImageNotFoundError
+from twinlock.trust.errors.metadata import UnlistedRoleError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import IMAGE, TargetPath
+from twinlock.trust.refresh import refresh_repository
+from twinlock.trust.restore import bootstrap_repository
+
+_WHOLE = DEFAULT_LIMITS.targets_bytes  # the largest kind of file; the engine states the bound of each itself
+
+
+class Overlay:
+    """The store as it would be after ``record``: what the record brings, and behind it what is there."""
+
+    def __init__(self, store: ObjectStore, record: Record) -> None:
+        self._store = store
+        self._files = record.files
+
+    def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
+        """See ``ObjectReader``."""
+        if name in self._files:
+            return StoredObject(self._files[name], etag="")
+        return self._store.get(name, max_bytes=max_bytes)
+
+    def answer(self, command: Command) -> Answer:
+        """Play the repository to the engine. What it would persist or report is of no interest here."""
+        if not isinstance(command, Fetch):
+            return None
+        stored = self.get(METADATA + command.name, max_bytes=_WHOLE)
+        if stored is None:
+            return ABSENT
+        if len(stored.data) > command.max_bytes:
+            raise EndlessDataError(what=command.name, limit_bytes=command.max_bytes)
+        return stored.data
+
+
+def verify_candidate(
+    store: ObjectStore,
+    record: Record,
+    *,
+    published: Published | None,
+    first_root: bytes,
+    images: Iterable[str],
+    now: datetime,
+) -> None:
+    """Have the engine accept ``record`` on top of what is published, and find each of ``images`` in it.
+
+    Raises: any RefusalError; StoreTamperedError for missing bytes of an image.
+    """
+    overlay = Overlay(store, record)
+    vehicles = [drive(refresh_repository(bootstrap_repository(IMAGE, first_root), now), overlay.answer)]
+    if published is not None:
+        vehicles.append(drive(refresh_repository(published.trusted, now), overlay.answer))
+    for path in images:
+        found = [drive(find_image(vehicle, TargetPath(path), None, now), overlay.answer).entry for vehicle in vehicles]
+        if found[0] is None or any(entry != found[0] for entry in found):
+            raise ImageNotFoundError(target=path, repository=IMAGE, hardware_id="any")
+        _check_bytes(store, found[0])
+    _check_delegated(overlay, first_root)
+
+
+def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:
+    for name in image_objects(entry.path, entry.length, entry.hashes):
+        info = store.stat(name)
+        if info is None or info.size != entry.length:
+            raise StoreTamperedError(reason=f"the bytes of {entry.path} are missing or incomplete ({name})")
+
+
+def _check_delegated(overlay: Overlay, first_root: bytes) -> None:
+    """Every role that anybody delegates to has a file, and its delegator's keys signed it."""
+    state = read_published(overlay, first_root)
+    assert state is not None
+    for role, targets in state.walk():
+        delegations = targets.signed.delegations
+        for child in (member.name for entry in delegations.entries for member in entry.roles) if delegations else ():
+            if child not in state.listed:
+                raise UnlistedRoleError(repository=IMAGE, role=f"{child} (delegated by {role})")

@@ -1,0 +1,136 @@
+"""The publication log: what makes many files change as one.
+
+A publication is a record ``publications/N.json`` that holds every metadata file of the step to Timestamp version N.
+Creating the record is the decision, and only one publisher can create it. Putting the files in their places follows,
+Timestamp last; a crash in between is finished by whoever looks next, with the same result however often it is done.
+
+    1. images are in the store already, under names that contain their digests
+    2. create publications/N.json       exists: ConflictError, nothing was done
+    3. create every versioned file      exists with the same bytes: fine
+    4. replace timestamp.json           only if it is still the one that the record says it replaces
+
+Belongs here: that protocol. Does not belong here: what is in the files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.layout import METADATA, TIMESTAMP_OBJECT, publication_object
+from twinlock.repository.object_store import ObjectStore
+from twinlock.trust.errors.local import ConflictError, NewerStateError
+from twinlock.trust.limits import DEFAULT_LIMITS
+
+_FORMAT = 1
+_MAX_RECORD_BYTES = 1 << 30
+_KEPT = 64  # records behind the newest that stay, so that a stalled publisher still finds its number taken
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One publication: ``files`` maps object name to bytes; ``replaces`` is the etag of the Timestamp before it."""
+
+    version: int
+    replaces: str | None
+    files: Mapping[str, bytes]
+
+
+def publish_record(store: ObjectStore, record: Record) -> None:
+    """Publish, as one step. Raises: ConflictError if another publisher was first; then nothing of this is visible."""
+    _check_base(store, record)
+    if not store.put_new(publication_object(record.version), _encode(record)):
+        raise _conflict(record.version)
+    _apply(store, record)
+    _prune(store, record.version)
+
+
+def roll_forward(store: ObjectStore) -> int | None:
+    """Finish a publication that was decided but not completed; return its version, or None if there is none."""
+    done = None
+    while True:
+        version = timestamp_version(store)
+        record = _read(store, version + 1)
+        if record is None:
+            return done
+        _apply(store, record)
+        done = record.version
+
+
+def timestamp_version(store: ObjectStore) -> int:
+    """The version of the Timestamp that is published now; 0 if there is none."""
+    current = store.get(TIMESTAMP_OBJECT, max_bytes=DEFAULT_LIMITS.timestamp_bytes)
+    if current is None:
+        return 0
+    try:
+        version = json.loads(current.data)["signed"]["version"]
+    except (ValueError, KeyError, TypeError):
+        raise StoreTamperedError(reason="timestamp.json is not readable") from None
+    if not isinstance(version, int) or version < 1:
+        raise StoreTamperedError(reason="timestamp.json has no version")
+    return version
+
+
+def _check_base(store: ObjectStore, record: Record) -> None:
+    current = store.stat(TIMESTAMP_OBJECT)
+    if (current.etag if current else None) != record.replaces:
+        raise _conflict(record.version)
+
+
+def _apply(store: ObjectStore, record: Record) -> None:
+    for name, data in record.files.items():
+        if name != TIMESTAMP_OBJECT:
+            _put(store, name, data)
+    timestamp = record.files[TIMESTAMP_OBJECT]
+    try:
+        store.replace(TIMESTAMP_OBJECT, timestamp, expected=record.replaces)
+    except ConflictError:
+        if timestamp_version(store) < record.version:
+            raise StoreTamperedError(reason="timestamp.json was changed by somebody who keeps no log") from None
+
+
+def _put(store: ObjectStore, name: str, data: bytes) -> None:
+    if store.put_new(name, data):
+        return
+    present = store.get(name, max_bytes=len(data))
+    if present is None or present.data != data:
+        raise StoreTamperedError(reason=f"{name} is there already, with other bytes")
+
+
+def _prune(store: ObjectStore, version: int) -> None:
+    if version > _KEPT:
+        store.delete(publication_object(version - _KEPT))
+
+
+def _conflict(version: int) -> ConflictError:
+    return ConflictError(what="the repository", reason=f"publication {version} was made by somebody else")
+
+
+def _encode(record: Record) -> bytes:
+    files = {name: data.decode() for name, data in record.files.items()}
+    body = {"format": _FORMAT, "version": record.version, "replaces": record.replaces, "files": files}
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def _read(store: ObjectStore, version: int) -> Record | None:
+    name = publication_object(version)
+    stored = store.get(name, max_bytes=_MAX_RECORD_BYTES)
+    if stored is None:
+        return None
+    try:
+        body: dict[str, Any] = json.loads(stored.data)
+        found = int(body["format"])
+        if found > _FORMAT:
+            reason = "it was written by a newer version"
+            raise NewerStateError(path=name, operation="read", reason=reason, found=found, supported=_FORMAT)
+        files = {str(file): str(text).encode() for file, text in body["files"].items()}
+        record = Record(int(body["version"]), body["replaces"], files)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StoreTamperedError(reason=f"{name} is not readable") from None
+    inside = all(file.startswith(METADATA) for file in files)
+    if record.version != version or TIMESTAMP_OBJECT not in files or not inside:
+        raise StoreTamperedError(reason=f"{name} is not the record of that publication")
+    return record

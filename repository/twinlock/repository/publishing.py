@@ -1,0 +1,68 @@
+"""From staged edits to a publication: apply, sign, have it verified, publish, and forget the edits.
+
+Belongs here: the order of those steps. Does not belong here: the steps themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twinlock.repository.candidate import Candidate
+from twinlock.repository.draft import Draft, RoleEdits, editing_draft, read_draft
+from twinlock.repository.layout import METADATA, root_object
+from twinlock.repository.precheck import verify_candidate
+from twinlock.repository.publication import publish_record
+from twinlock.repository.staging import apply_draft, listed_images
+from twinlock.repository.views import Publication
+from twinlock.repository.workspace import Workspace
+from twinlock.trust.names import RoleName
+
+
+def publish_draft(workspace: Workspace) -> Publication:
+    """Publish what is staged. Raises: ConflictError, RefusalError, MissingKeysError; what is staged stays staged."""
+    published = workspace.published()
+    draft = read_draft(workspace.draft_path)
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    waiting = apply_draft(candidate, draft)
+    if candidate.changed:
+        publication = commit(workspace, candidate, images=listed_images(draft), waiting=waiting)
+    else:
+        publication = Publication(version=published.version, files=(), changed=False, waiting=waiting)
+    done = Draft(
+        {
+            role: RoleEdits(edits.images, {n: edit for n, edit in edits.delegations.items() if n not in waiting})
+            for role, edits in draft.roles.items()
+        },
+        draft.accepted,
+    )
+    with editing_draft(workspace.draft_path) as current:
+        current.discharge(done)
+    return publication
+
+
+def commit(
+    workspace: Workspace,
+    candidate: Candidate,
+    *,
+    images: Iterable[str] = (),
+    waiting: tuple[RoleName, ...] = (),
+) -> Publication:
+    """Sign a candidate, have the trust engine accept it, and publish it.
+
+    Raises: ConflictError, RefusalError, MissingKeysError, PassphraseError; then nothing was published.
+    """
+    record = candidate.seal()
+    first_root = record.files[root_object(1)] if candidate.published is None else workspace.first_root()
+    verify_candidate(
+        workspace.store,
+        record,
+        published=candidate.published,
+        first_root=first_root,
+        images=images,
+        now=candidate.now,
+    )
+    if candidate.published is None:
+        workspace.set_anchor(first_root)
+    publish_record(workspace.store, record)
+    files = tuple(sorted(name.removeprefix(METADATA) for name in record.files))
+    return Publication(version=record.version, files=files, waiting=waiting)

@@ -1,0 +1,137 @@
+"""Serving an Image repository over HTTP: read-only, the same for everybody, made for caches.
+
+    GET /metadata/<name>    timestamp.json is revalidated every time; N.root.json and its like never change
+    GET /targets/<path>     images, under names that contain their digests; ranges for interrupted downloads
+    GET /livez /readyz
+
+    async with serving(image_application(repository.store), port=8080) as server: ...
+
+Belongs here: these routes. Does not belong here: anything that needs a key; this may run where no key ever is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from typing import BinaryIO
+
+from aiohttp import web
+
+from twinlock.repository.http import add_health, problem, problems
+from twinlock.repository.layout import METADATA, TARGETS_FILES, TIMESTAMP_OBJECT
+from twinlock.repository.object_store import ObjectInfo, ObjectStore
+from twinlock.repository.publication import timestamp_version
+from twinlock.repository.ranges import Slice, is_unchanged, wanted_slice
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.metadata import UnsafePathError
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"
+
+_CHUNK_BYTES = 1 << 18
+_SMALL_BYTES = 1 << 17
+_VERSIONED = re.compile(r"metadata/[1-9][0-9]*\.[^/]+\.json\Z")
+_HASH_NAMED = re.compile(r"([0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})\.")
+
+_STORE = web.AppKey("store", ObjectStore)
+
+
+def image_application(store: ObjectStore, *, prefix: str = "") -> web.Application:
+    """The application that serves ``store``, below the path ``prefix`` (such as ``/image``) if one is given."""
+    app = web.Application(middlewares=[problems])
+    app[_STORE] = store
+    app.router.add_get(f"{prefix}/{METADATA}{{name:.+}}", _metadata)
+    app.router.add_get(f"{prefix}/{TARGETS_FILES}{{name:.+}}", _target)
+
+    async def ready() -> None:
+        if not await asyncio.to_thread(timestamp_version, store):
+            raise UsageError(reason="nothing is published yet")
+
+    add_health(app, ready=ready)
+    return app
+
+
+async def _metadata(request: web.Request) -> web.StreamResponse:
+    name = METADATA + request.match_info["name"]
+    return await _serve(request, name, "application/json")
+
+
+async def _target(request: web.Request) -> web.StreamResponse:
+    name = TARGETS_FILES + request.match_info["name"]
+    return await _serve(request, name, "application/octet-stream")
+
+
+async def _serve(request: web.Request, name: str, content_type: str) -> web.StreamResponse:
+    opened = await asyncio.to_thread(_open, request.app[_STORE], name)
+    if opened is None:
+        return problem(404, code="not-found", detail="there is no such file")
+    info, stream = opened
+    try:
+        return await _send(request, stream, info, content_type)
+    finally:
+        stream.close()
+
+
+def _open(store: ObjectStore, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
+    """What an object is and its bytes, taken at one moment: a small one, which may be replaced meanwhile, is read whole."""
+    try:
+        info = store.stat(name)
+        if info is None:
+            return None
+        if info.size <= _SMALL_BYTES:
+            stored = store.get(name, max_bytes=_SMALL_BYTES)
+            return stored and (ObjectInfo(name, len(stored.data), stored.etag), io.BytesIO(stored.data))
+        stream = store.open(name)
+    except UnsafePathError:
+        return None
+    return stream and (info, stream)
+
+
+async def _send(request: web.Request, stream: BinaryIO, info: ObjectInfo, content_type: str) -> web.StreamResponse:
+    etag = _etag(info)
+    headers = {
+        "ETag": f'"{etag}"',
+        "Cache-Control": _cache_control(info.name),
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if is_unchanged(request.headers, etag):
+        return web.Response(status=304, headers=headers)
+    part = wanted_slice(request.headers, etag, info.size)
+    if part is None:
+        headers = {"Content-Range": f"bytes */{info.size}"}
+        return problem(416, code="range-not-satisfiable", detail=f"the file has {info.size} bytes", headers=headers)
+    response = web.StreamResponse(status=206 if part.partial else 200, headers=headers)
+    response.content_type = content_type
+    response.content_length = part.length
+    if part.partial:
+        response.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{info.size}"
+    await response.prepare(request)
+    if request.method != "HEAD":
+        await _copy(response, stream, part)
+    return response
+
+
+async def _copy(response: web.StreamResponse, stream: BinaryIO, part: Slice) -> None:
+    await asyncio.to_thread(stream.seek, part.start)
+    left = part.length
+    while left:
+        chunk = await asyncio.to_thread(stream.read, min(left, _CHUNK_BYTES))
+        if not chunk:  # shorter than it was a moment ago; the client sees that the length is not reached
+            raise ConnectionResetError("the file ended early")
+        left -= len(chunk)
+        await response.write(chunk)
+    await response.write_eof()
+
+
+def _etag(info: ObjectInfo) -> str:
+    """The digest in an image's name is the strongest etag there is, and equal on every replica."""
+    match = _HASH_NAMED.match(info.name.rpartition("/")[2]) if info.name.startswith(TARGETS_FILES) else None
+    return match.group(1) if match else info.etag
+
+
+def _cache_control(name: str) -> str:
+    if name != TIMESTAMP_OBJECT and (name.startswith(TARGETS_FILES) or _VERSIONED.match(name)):
+        return IMMUTABLE
+    return REVALIDATE

@@ -1,0 +1,80 @@
+"""Signing one metadata file: the object in, the file's bytes out, with as many signatures as its role needs.
+
+Belongs here: the common fields and the signatures. Does not belong here: what the body of a file says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from tuf.api.metadata import Key, Metadata, Root, Signed, Snapshot, Targets, Timestamp
+
+from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.keyring import Keyring
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+
+SPEC_VERSION = "1.0.34"
+ISSUED = "issued"
+
+S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
+
+_MAX_BYTES = {
+    Root.type: DEFAULT_LIMITS.root_bytes,
+    Timestamp.type: DEFAULT_LIMITS.timestamp_bytes,
+    Snapshot.type: DEFAULT_LIMITS.snapshot_bytes,
+    Targets.type: DEFAULT_LIMITS.targets_bytes,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who signs for a role: its keys by id, and how many of them have to."""
+
+    keys: dict[str, Key]
+    threshold: int
+
+    @property
+    def keyids(self) -> tuple[str, ...]:
+        """The ids of the keys, in their order."""
+        return tuple(self.keys)
+
+
+def renew(signed: Signed, now: datetime, valid_for: timedelta, *, version: int) -> None:
+    """Set the fields that every new signature brings: version, expiry, and the signed time of issue."""
+    signed.version = version
+    signed.expires = (now + valid_for).replace(microsecond=0)
+    signed.unrecognized_fields[ISSUED] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seal(role: str, signed: S, authorities: Iterable[Authority], keyring: Keyring) -> bytes:
+    """Sign ``signed`` with every key of ``authorities`` that is held, and return the file.
+
+    Each authority's threshold has to be reached (Root has two: the old and the new).
+    Raises: MissingKeysError; PassphraseError; UsageError above the size that vehicles accept.
+    """
+    metadata = Metadata(signed)
+    for authority in authorities:
+        signers = keyring.signers(authority.keyids)
+        if len(signers) < authority.threshold:
+            raise MissingKeysError(
+                role=role,
+                required=authority.threshold,
+                held=len(signers),
+                keyids=authority.keyids,
+            )
+        for signer in signers:
+            if signer.public_key.keyid not in metadata.signatures:
+                metadata.sign(signer, append=True)
+    return checked_size(role, signed.type, metadata.to_bytes())
+
+
+def checked_size(role: str, role_type: str, data: bytes) -> bytes:
+    """``data`` if vehicles read a file of that size. Raises: UsageError."""
+    if len(data) > _MAX_BYTES[role_type]:
+        reason = f"{role} would take {len(data)} bytes; vehicles read at most {_MAX_BYTES[role_type]} (use hash bins)"
+        raise UsageError(reason=reason)
+    return data

@@ -1,0 +1,173 @@
+"""A repository's own directory: configuration, keys, draft, and what was last seen to be published.
+
+    config.json            validity by role, where the keys are
+    draft.json             staged edits
+    keys/offline, online   private keys (0600 in 0700), elsewhere if config.json says so
+    trusted/               the newest Root, Timestamp and Snapshot seen: the store is checked against these
+    public/                the object store: metadata/ targets/ publications/
+
+Belongs here: opening and checking that directory. Does not belong here: editing, signing and publishing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from twinlock.repository.atomic import clean_stale, create_file, make_directory, read_file, replace_file, storage
+from twinlock.repository.directory_store import DirectoryStore
+from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.keyring import Keyring
+from twinlock.repository.layout import root_object
+from twinlock.repository.object_store import ObjectStore
+from twinlock.repository.periods import Clock, Periods
+from twinlock.repository.private_keys import Passphrase
+from twinlock.repository.publication import roll_forward
+from twinlock.repository.published import Published, check_not_older, read_published
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TIMESTAMP, RoleName
+from twinlock.trust.restore import restore_repository
+
+_FORMAT = 1
+_KIND = "image-repository"
+_MAX_CONFIG_BYTES = 65_536
+ONLINE_ROLES = frozenset({SNAPSHOT, TIMESTAMP})
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An opened repository directory."""
+
+    path: Path
+    store: ObjectStore
+    keyring: Keyring
+    periods: Periods
+    clock: Clock
+
+    @property
+    def draft_path(self) -> Path:
+        """The file of staged edits."""
+        return self.path / "draft.json"
+
+    def now(self) -> datetime:
+        """The time for one operation, in whole seconds."""
+        return self.clock().replace(microsecond=0)
+
+    def anchor(self) -> bytes | None:
+        """The Root from which the store is believed, or None before the first publication."""
+        return read_file(self._seen(ROOT), max_bytes=DEFAULT_LIMITS.root_bytes)
+
+    def set_anchor(self, root: bytes) -> None:
+        """Keep the first Root, made here, before anything is in the store; in place of one from an attempt cut off."""
+        with storage("create", self._seen(ROOT).parent):
+            make_directory(self._seen(ROOT).parent)
+        replace_file(self._seen(ROOT), root)
+
+    def published(self) -> Published:
+        """What is published now, verified; a publication that was cut off is finished first.
+
+        Raises: StoreTamperedError, UsageError if nothing was published yet.
+        """
+        found = self.find_published()
+        if found is None:
+            raise UsageError(reason=f"{self.path} was not created completely; run init again")
+        return found
+
+    def find_published(self) -> Published | None:
+        """As ``published``, but None if nothing is."""
+        roll_forward(self.store)
+        anchor = self.anchor()
+        if anchor is None:
+            return None
+        found = read_published(self.store, anchor)
+        if found is not None:
+            self._compare_and_keep(found)
+        elif read_file(self._seen(TIMESTAMP), max_bytes=DEFAULT_LIMITS.timestamp_bytes) is not None:
+            raise StoreTamperedError(reason="timestamp.json is gone")
+        return found
+
+    def first_root(self) -> bytes:
+        """Root version 1, with which the first vehicles were built. Raises: StoreTamperedError."""
+        stored = self.store.get(root_object(1), max_bytes=DEFAULT_LIMITS.root_bytes)
+        if stored is None:
+            raise StoreTamperedError(reason="the first Root is missing")
+        return stored.data
+
+    def _seen(self, role: RoleName) -> Path:
+        return self.path / "trusted" / f"{role}.json"
+
+    def _compare_and_keep(self, found: Published) -> None:
+        limit = DEFAULT_LIMITS.targets_bytes
+        seen = {
+            role: data
+            for role in (ROOT, TIMESTAMP, SNAPSHOT)
+            if (data := read_file(self._seen(role), max_bytes=limit)) is not None
+        }
+        check_not_older(found, restore_repository(IMAGE, {**seen, ROOT: found.trusted.root.data}))
+        trusted = found.trusted
+        assert trusted.snapshot is not None
+        assert trusted.timestamp is not None
+        files = {ROOT: trusted.root.data, SNAPSHOT: trusted.snapshot.data, TIMESTAMP: trusted.timestamp.data}
+        for role, data in files.items():
+            if seen.get(role) != data:
+                replace_file(self._seen(role), data)
+
+
+def create_workspace(path: Path, *, passphrase: Passphrase, periods: Periods, clock: Clock) -> Workspace:
+    """Make the directory and its configuration; one that is there already is opened. Raises: StorageError."""
+    with storage("create", path):
+        make_directory(path)
+        if not (path / "config.json").exists() and any(path.iterdir()):
+            raise UsageError(reason=f"{path} is not empty and is no Image repository")
+    body = {
+        "format": _FORMAT,
+        "kind": _KIND,
+        "validity": periods.as_json(),
+        "keys": {"offline": "keys/offline", "online": "keys/online"},
+        "store": "public",
+    }
+    create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
+    return open_workspace(path, passphrase=passphrase, clock=clock)
+
+
+def open_workspace(path: Path, *, passphrase: Passphrase, clock: Clock) -> Workspace:
+    """Open a repository directory. Raises: UsageError if it is none, NewerStateError, StorageError."""
+    config = _read_config(path / "config.json")
+    keys = config.get("keys", {})
+    clean_stale(path)
+    clean_stale(path / "trusted")
+    return Workspace(
+        path=path,
+        store=DirectoryStore(path / str(config.get("store", "public"))),
+        keyring=Keyring(
+            offline=path / str(keys.get("offline", "keys/offline")),
+            online=path / str(keys.get("online", "keys/online")),
+            online_roles=ONLINE_ROLES,
+            passphrase=passphrase,
+        ),
+        periods=Periods.from_json(config.get("validity", {})),
+        clock=clock,
+    )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    data = read_file(path, max_bytes=_MAX_CONFIG_BYTES)
+    if data is None:
+        raise UsageError(reason=f"{path.parent} is no Image repository: it has no config.json (run init first)")
+    try:
+        body: dict[str, Any] = json.loads(data)
+        found = int(body["format"])
+        kind = body["kind"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None
+    if found > _FORMAT:
+        reason = "it was written by a newer version"
+        raise NewerStateError(path=str(path), operation="open", reason=reason, found=found, supported=_FORMAT)
+    if kind != _KIND:
+        raise UsageError(reason=f"{path.parent} is a {kind}, not an Image repository")
+    return body
