@@ -6,7 +6,9 @@ Belongs here: JSON as text. Does not belong here: what any member means (``node.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from json.scanner import make_scanner
 from typing import Any, NoReturn
 
 from twinlock.trust.canonical import encode_canonical
@@ -27,9 +29,26 @@ class RawEnvelope:
     def canonical(self) -> bytes:
         """The canonical form of ``signed``. Raises: MalformedError when it has none."""
         try:
-            return encode_canonical(self.signed)
+            return encode_canonical(parse_json(self.payload, "file"))
         except (ValueError, TypeError, RecursionError) as error:
             raise MalformedError(what="file", json_path="$.signed", reason=f"no canonical form: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedMembers:
+    """The members of a large object, found and known to be JSON, but not built until somebody asks for one.
+
+    A Targets file may list a hundred thousand images of which a vehicle wants three. Only names and places are kept.
+    """
+
+    places: Mapping[str, int]
+    text: str = field(repr=False)
+    what: str
+    path: str
+
+    def read(self, name: str) -> Any:
+        """The value of the member. Raises: KeyError; MalformedError for what strict JSON forbids inside it."""
+        return _parse_value(self.text, self.places[name], self.what, f"{self.path}[{name!r}]")[0]
 
 
 def parse_json(data: bytes, what: str) -> Any:
@@ -40,34 +59,96 @@ def parse_json(data: bytes, what: str) -> Any:
     return value
 
 
-def parse_envelope(data: bytes, what: str, max_bytes: int) -> RawEnvelope:
+def parse_envelope(data: bytes, what: str, max_bytes: int, *, locate: str | None = None) -> RawEnvelope:
     """Split ``{"signatures": …, "signed": …}`` (members in any order, others ignored) without losing a byte.
 
+    ``locate`` names a member of ``signed`` that becomes a ``LocatedMembers`` instead of an object.
     Raises: LimitError for a file over ``max_bytes``, MalformedError with the place for everything else.
     """
     if len(data) > max_bytes:
         raise LimitError(what=f"{what} in bytes", value=len(data), limit=max_bytes)
     text = _decode_text(data, what)
+    span = slice(0, 0)
+
+    def read_signed(name: str, start: int) -> tuple[Any, int]:
+        path = f"$.signed.{name}"
+        return _locate(text, start, what, path) if name == locate else _parse_value(text, start, what, path)
+
+    def read_member(name: str, start: int) -> tuple[Any, int]:
+        nonlocal span
+        if name != "signed":
+            return _parse_value(text, start, what, f"$.{name}")
+        value, end = _parse_object(text, start, what, "$.signed", read_signed)
+        span = slice(start, end)
+        return value, end
+
+    members, end = _parse_object(text, _skip(text, 0), what, "$", read_member)
+    _expect_end(text, end, what)
+    if "signed" not in members or "signatures" not in members:
+        _malformed(what, "$", "an object with the members 'signatures' and 'signed' is required")
+    # In ASCII text characters are bytes, and nothing needs to be encoded again.
+    payload = data[span] if text.isascii() else text[span].encode()
+    return RawEnvelope(members["signed"], payload, members["signatures"], data)
+
+
+def _parse_object(
+    text: str, position: int, what: str, path: str, read: Callable[[str, int], tuple[Any, int]]
+) -> tuple[dict[str, Any], int]:
+    """One object, each of whose values is read by ``read(name, position)``. Returns it and where it ends."""
     members: dict[str, Any] = {}
-    payload = b""
-    position = _expect(text, _skip(text, 0), "{", what)
+    position = _skip(text, _expect(text, position, "{", what, path))
+    if text[position : position + 1] == "}":
+        return members, position + 1
     while True:
-        name, position = _member_name(text, position, what)
+        name, position = _member_name(text, position, what, path)
         if name in members:
-            _malformed(what, "$", f"the member {name!r} stands twice")
-        start = position
-        members[name], position = _parse_value(text, start, what, f"$.{name}")
-        if name == "signed":
-            payload = text[start:position].encode()
+            _malformed(what, path, f"the member {name!r} stands twice")
+        members[name], position = read(name, position)
         position = _skip(text, position)
         if text[position : position + 1] != ",":
-            break
-        position += 1
-    _expect_end(text, _expect(text, position, "}", what), what)
-    signed = members.get("signed")
-    if not isinstance(signed, dict) or "signatures" not in members:
-        _malformed(what, "$", "an object with the members 'signatures' and 'signed' is required")
-    return RawEnvelope(signed, payload, members["signatures"], data)
+            return members, _expect(text, position, "}", what, path)
+        position = _skip(text, position + 1)
+
+
+def _locate(text: str, position: int, what: str, path: str) -> tuple[LocatedMembers, int]:
+    """Find the members of a large object; every value is scanned as JSON and thrown away."""
+    located = _locate_compact(text, position)
+    if located is None:
+
+        def skip(name: str, start: int) -> tuple[int, int]:
+            return start, _scan(_SKIPPER, text, start, what, f"{path}[{name!r}]")[1]
+
+        located = _parse_object(text, position, what, path, skip)
+    return LocatedMembers(located[0], text, what, path), located[1]
+
+
+def _locate_compact(text: str, position: int) -> tuple[dict[str, int], int] | None:
+    """The same for text without white space, which is what repositories write: half the time for the usual case.
+
+    None for anything unexpected, white space or fault; the careful reader then says what it is.
+    """
+    places: dict[str, int] = {}
+    scan = make_scanner(_SKIPPER)  # type: ignore[arg-type]  # the stubs want a scanner where a decoder goes
+    count, char = 0, text[position : position + 1]
+    if char != "{":
+        return None
+    try:
+        while char != "}":
+            position += 1
+            if text[position] != '"':
+                return None
+            name, position = scan(text, position)
+            if text[position] != ":":
+                return None
+            places[name] = position + 1
+            count += 1
+            _, position = scan(text, position + 1)
+            char = text[position]
+            if char not in ",}":
+                return None
+    except (StopIteration, ValueError, IndexError, RecursionError, _Number):
+        return None
+    return (places, position + 1) if len(places) == count else None
 
 
 def _decode_text(data: bytes, what: str) -> str:
@@ -77,16 +158,21 @@ def _decode_text(data: bytes, what: str) -> str:
         _malformed(what, "$", f"not UTF-8 at byte {error.start}")
 
 
-def _member_name(text: str, position: int, what: str) -> tuple[str, int]:
-    position = _skip(text, position)
-    _expect(text, position, '"', what)
-    name, position = _parse_value(text, position, what, "$")
-    return name, _skip(text, _expect(text, _skip(text, position), ":", what))
+def _member_name(text: str, position: int, what: str, path: str) -> tuple[str, int]:
+    _expect(text, position, '"', what, path)
+    name, position = _scan(_DECODER, text, position, what, path)
+    if text[position : position + 1] != ":":
+        position = _skip(text, position)
+    return name, _skip(text, _expect(text, position, ":", what, path))
 
 
 def _parse_value(text: str, position: int, what: str, path: str) -> tuple[Any, int]:
+    return _scan(_DECODER, text, position, what, path)
+
+
+def _scan(decoder: json.JSONDecoder, text: str, position: int, what: str, path: str) -> tuple[Any, int]:
     try:
-        value, end = _DECODER.raw_decode(text, position)
+        value, end = decoder.raw_decode(text, position)
     except _Duplicate as duplicate:
         _malformed(what, path, f"the member {duplicate.args[0]!r} stands twice in one object")
     except _Number as number:
@@ -95,7 +181,27 @@ def _parse_value(text: str, position: int, what: str, path: str) -> tuple[Any, i
         _malformed(what, path, "nested too deeply")
     except ValueError as error:
         _malformed(what, path, f"not JSON: {error}")
+    if text.find("\\u", position, end) >= 0 and _has_lone_surrogate(value):
+        _malformed(what, path, "a string holds a lone surrogate")
     return value, end
+
+
+def _has_lone_surrogate(value: Any) -> bool:
+    """Whether any string of ``value`` is not Unicode text: it could neither be encoded nor shown to anybody."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            try:
+                item.encode()
+            except UnicodeEncodeError:
+                return True
+        elif isinstance(item, dict):
+            stack.extend(item)
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return False
 
 
 def _skip(text: str, position: int) -> int:
@@ -104,10 +210,10 @@ def _skip(text: str, position: int) -> int:
     return position
 
 
-def _expect(text: str, position: int, char: str, what: str) -> int:
+def _expect(text: str, position: int, char: str, what: str, path: str) -> int:
     if text[position : position + 1] != char:
         found = text[position : position + 1] or "the end"
-        _malformed(what, "$", f"{char!r} is required at character {position}, found {found!r}")
+        _malformed(what, path, f"{char!r} is required at character {position}, found {found!r}")
     return position + 1
 
 
@@ -140,4 +246,7 @@ def _no_float(text: str) -> NoReturn:
     raise _Number(text[:40])
 
 
+# Builds values.
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float)
+# Scans values by the same grammar and keeps nothing: an object becomes the number of its members.
+_SKIPPER = json.JSONDecoder(object_pairs_hook=len, parse_float=_no_float, parse_constant=_no_float)

@@ -44,7 +44,9 @@ class TufProfile:
     def decode_targets(self, data: bytes, what: str, limits: Limits) -> Envelope[Targets]:
         from twinlock.trust.wire.tuf_targets import decode_targets
 
-        return _decode(data, what, "targets", decode_targets, max_bytes=limits.targets_bytes, limits=limits)
+        return _decode(
+            data, what, "targets", decode_targets, max_bytes=limits.targets_bytes, limits=limits, locate="targets"
+        )
 
     def file_name(self, role: RoleName, version: int | None) -> str:
         name = role_file(role) + _SUFFIX
@@ -110,8 +112,9 @@ def _decode(
     *,
     max_bytes: int,
     limits: Limits,
+    locate: str | None = None,
 ) -> Envelope[T]:
-    raw = parse_envelope(data, what, max_bytes)
+    raw = parse_envelope(data, what, max_bytes, locate=locate)
     signed = Node(raw.signed, what, "$.signed")
     found = signed.get("_type").text()
     if found != role_type:

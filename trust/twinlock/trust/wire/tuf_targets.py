@@ -20,6 +20,7 @@ from twinlock.trust.names import (
     target_path,
 )
 from twinlock.trust.wire.node import Node, check_text
+from twinlock.trust.wire.strict import LocatedMembers
 from twinlock.trust.wire.tuf import common_fields, decode_keys, decode_role_keys
 
 _MAX_BIN_BITS = 32
@@ -35,7 +36,7 @@ def decode_targets(signed: Node, limits: Limits) -> Targets:
         correlation = custom.get("correlationId").text()
     return Targets(
         **common_fields(signed),
-        images=_Images(signed.get("targets"), limits),
+        images=_Images(_located(signed.get("targets")), limits),
         delegations=_delegations(signed.get("delegations"), limits) if signed.has("delegations") else None,
         vehicle=vehicle,
         correlation_id=correlation,
@@ -45,33 +46,37 @@ def decode_targets(signed: Node, limits: Limits) -> Targets:
 class _Images(Mapping[TargetPath, ImageEntry]):
     """Entries, decoded when looked up: a vehicle wants a handful of the hundred thousand that a file may list.
 
-    Until then only the number of images and their names are known. A malformed entry raises when it is looked up.
+    Until then only their names are known. A malformed entry raises when it is looked up.
     """
 
-    __slots__ = ("_decoded", "_limits", "_node", "_raw")
+    __slots__ = ("_decoded", "_limits", "_located")
 
-    def __init__(self, node: Node, limits: Limits) -> None:
-        self._node = node
-        self._raw = node.object()
+    def __init__(self, located: LocatedMembers, limits: Limits) -> None:
+        self._located = located
         self._limits = limits
         self._decoded: dict[str, ImageEntry] = {}
 
     def __getitem__(self, path: TargetPath) -> ImageEntry:
         if path not in self._decoded:
-            if path not in self._raw:
-                raise KeyError(path)
-            node = Node(self._raw[path], self._node.what, f"{self._node.path}[{path!r}]")
+            located = self._located
+            node = Node(located.read(path), located.what, f"{located.path}[{path!r}]")
             self._decoded[path] = _entry(path, node, self._limits)
         return self._decoded[path]
 
     def __iter__(self) -> Iterator[TargetPath]:
-        return (TargetPath(path) for path in self._raw)
+        return (TargetPath(path) for path in self._located.places)
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self._located.places)
 
     def __contains__(self, path: object) -> bool:
-        return path in self._raw
+        return path in self._located.places
+
+
+def _located(node: Node) -> LocatedMembers:
+    if not isinstance(node.value, LocatedMembers):
+        node.fail("an object is required")
+    return node.value
 
 
 def _entry(path: str, node: Node, limits: Limits) -> ImageEntry:
@@ -85,10 +90,10 @@ def _entry(path: str, node: Node, limits: Limits) -> ImageEntry:
         hashes=node.get("hashes").hashes(limits.hashes),
         release_counter=_release_counter(agreed, custom),
         hardware_ids=_hardware_ids(agreed, custom, limits),
-        must_agree=None if agreed is None else agreed.object(),
+        must_agree=None if agreed is None else agreed.shallow(),
         ecus=_ecus(custom, limits),
         download_url=custom.get("downloadUrl").text() if custom.has("downloadUrl") else None,
-        custom=custom.object(),
+        custom=custom.shallow(),
     )
 
 
