@@ -80,12 +80,21 @@ class RefusalError(TwinlockError):
     attack: ClassVar[Attack] = Attack.NONE
     clause: ClassVar[str] = ""
 
+    def __str__(self) -> str:
+        # The fields are the other side's words: they must not write control sequences to a terminal or lines to a log.
+        text = super().__str__()
+        return text if text.isprintable() else "".join(map(_printable, text))
+
     def as_json(self) -> dict[str, Any]:
         return super().as_json() | {"attack": self.attack.value, "clause": self.clause}
 
 
 def _rebuild(cls: type[TwinlockError], values: dict[str, Any]) -> TwinlockError:
     return cls(**values)
+
+
+def _printable(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def _show(value: Any) -> Any:

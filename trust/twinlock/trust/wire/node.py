@@ -15,6 +15,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _MAX_INTEGER = 2**63 - 1
 _MAX_TEXT = 65_536
+_MAX_DEPTH = 16  # of members that are kept as plain JSON, such as ``custom``
 
 # How many hexadecimal digits a digest of each known algorithm has. Others are kept: whoever has to check one refuses.
 DIGEST_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -48,6 +49,18 @@ class Node:
         if not isinstance(self.value, dict):
             self.fail("an object is required")
         return self.value
+
+    def shallow(self) -> dict[str, Any]:
+        """This value as an object that nests no deeper than any sane use, so that whoever walks it has the stack to."""
+        level: list[Any] = [self.object()]
+        depth = 0
+        while level:
+            depth += 1
+            if depth > _MAX_DEPTH:
+                self.fail(f"it nests deeper than {_MAX_DEPTH} levels")
+            inner = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
+            level = [child for child in inner if isinstance(child, (dict, list))]
+        return self.object()
 
     def members(self, limit: int) -> Iterator[tuple[str, Node]]:
         """The members of this object, of which there may be at most ``limit``."""
