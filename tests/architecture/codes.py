@@ -1,0 +1,65 @@
+"""The list of every error code, made from the classes: ``docs/codes.md``.
+
+Run it (``make fix`` does) to write that page again. Belongs here: making the page. What each error means is said where
+its class is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import TYPE_CHECKING
+
+from tests.architecture.source import PARTS, ROOT, part_modules
+from twinlock.trust.errors.base import RefusalError, TwinlockError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = ROOT / "docs" / "codes.md"
+HEAD = """\
+# Codes
+
+Every error has a stable code. It stands in the command's output (`error[code]`), in problems over HTTP, and in version
+reports. This page is made from the classes by `make fix`.
+
+A *refusal* is a verdict on what was offered; trusted state is then what it was before. All others say that something
+could not be done.
+
+"""
+
+
+def errors() -> list[type[TwinlockError]]:
+    """Every public error class of the project that gives a code of its own, by code."""
+    modules = {module.name for part in PARTS for module in part_modules(part) if "errors" in module.name.split(".")}
+    for name in modules:
+        importlib.import_module(name)
+    found = [error for error in set(_below(TwinlockError)) if "code" in vars(error) and error.__module__ in modules]
+    return sorted(found, key=lambda error: error.code)
+
+
+def _below(error: type[TwinlockError]) -> Iterator[type[TwinlockError]]:
+    yield error
+    for child in error.__subclasses__():
+        yield from _below(child)
+
+
+def page() -> str:
+    """The whole page."""
+    refusals = [error for error in errors() if issubclass(error, RefusalError)]
+    others = [error for error in errors() if not issubclass(error, RefusalError)]
+    lines = ["## Refusals", "", "| code | attack | clause | meaning |", "|---|---|---|---|"]
+    for error in refusals:
+        assert issubclass(error, RefusalError)
+        lines.append(f"| `{error.code}` | {error.attack.value} | {error.clause} | {_meaning(error)} |")
+    lines += ["", "## Others", "", "| code | meaning | what helps |", "|---|---|---|"]
+    lines += [f"| `{error.code}` | {_meaning(error)} | {error.hint} |" for error in others]
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def _meaning(error: type[TwinlockError]) -> str:
+    return " ".join(inspect.cleandoc(error.__doc__ or "").split("\n\n", maxsplit=1)[0].split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
