@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twinlock.trust.errors.base import TwinlockError
 
 
-@dataclass(kw_only=True, eq=False)
 class ManifestRefusedError(TwinlockError):
     """The Director did not accept the vehicle version manifest. ``problem`` is the code it gave, ``status`` HTTP's."""
 
@@ -19,7 +16,6 @@ class ManifestRefusedError(TwinlockError):
     detail: str
 
 
-@dataclass(kw_only=True, eq=False)
 class SecondaryRefusedError(TwinlockError):
     """A Secondary refused what its Primary handed it. ``problem``, ``attack`` and ``clause`` are the Secondary's."""
 
@@ -32,7 +28,6 @@ class SecondaryRefusedError(TwinlockError):
     detail: str
 
 
-@dataclass(kw_only=True, eq=False)
 class BundleHeldError(TwinlockError):
     """ECUs that were ready did not install, because others of the same bundle were not."""
 
@@ -43,7 +38,6 @@ class BundleHeldError(TwinlockError):
     waiting: tuple[str, ...]
 
 
-@dataclass(kw_only=True, eq=False)
 class PreconditionError(TwinlockError):
     """The ECU is not in a state to install now, for example not parked. Nothing was written."""
 

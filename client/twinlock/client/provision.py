@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.config import FORMAT, load_primary, load_secondary
+from twinlock.client.config import FORMAT, SecondaryConfig, load_primary, load_secondary
 from twinlock.client.durable import create_once, storage_errors
-from twinlock.client.identity import Identity, create_identity
+from twinlock.client.identity import create_identity, load_identity
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
 from twinlock.trust.errors.base import UsageError
@@ -111,16 +111,21 @@ def provision_secondary(
     settings = _settings("secondary", plan) | {"verification": verification, "listen": listen}
     if full:
         settings["map"] = "map.json"
-    key = _make(directory, plan, repositories, full=full)
+    _make(directory, plan, repositories, full=full)
     _write_json(config, settings)
-    address = load_secondary(config).listen
+    return describe_secondary(load_secondary(config))
+
+
+def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
+    """A Secondary for its Primary's configuration; see ``provision_secondary``. Raises: StorageError."""
+    key = load_identity(config.key).public_key
     return {
-        "ecu": plan.ecu,
-        "hardwareId": plan.hardware_id,
-        "verification": verification,
-        "address": address,
-        "keyid": key.public_key.keyid,
-        "key": key.public_key.as_json(),
+        "ecu": config.ecu.ecu,
+        "hardwareId": config.ecu.hardware_id,
+        "verification": config.verification.value,
+        "address": config.listen,
+        "keyid": key.keyid,
+        "key": key.as_json(),
     }
 
 
@@ -133,7 +138,7 @@ def _prepare(directory: Path) -> None:
             )
 
 
-def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: bool) -> Identity:
+def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: bool) -> None:
     """Everything but the configuration file, which comes last: what has none was not finished."""
     roots: dict[RepositoryName, bytes] = {DIRECTOR: repositories.director_root}
     if full:
@@ -145,7 +150,7 @@ def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: b
     TrustedState.create(directory / "state.db", roots).close()
     path, source = plan.factory_image or ("factory", None)
     SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
-    return create_identity(directory / "identity.pem", plan.key_type)
+    create_identity(directory / "identity.pem", plan.key_type)
 
 
 def _settings(role: str, plan: EcuPlan) -> dict[str, Any]:

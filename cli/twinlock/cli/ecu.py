@@ -1,0 +1,115 @@
+"""What the commands for ECUs share: finding a configuration, showing a cycle, running until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twinlock.cli.output import Output, error_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from twinlock.client.results import CycleResult
+
+
+def cycle_lines(result: CycleResult) -> Iterator[str]:
+    """One cycle, for people: the outcome, then each installation, each problem with its attack and clause."""
+    yield f"cycle: {result.outcome.value}" + ("" if result.reported else " (the Director has no report of it)")
+    for done in result.installed:
+        yield f"  {done.ecu} runs {done.image.path}"
+    for problem in result.problems:
+        where = f" [{problem.ecu}]" if problem.ecu else ""
+        first, *rest = error_lines(problem.error)
+        yield f"  {problem.step.value}{where}: {first}"
+        yield from (f"    {line}" for line in rest)
+    for notice in result.notices:
+        yield f"  notice: {next(iter(error_lines(notice)))}"
+
+
+def refusal_lines(found: dict[str, Any]) -> Iterator[str]:
+    """How the last cycle failed, if it did."""
+    refusal = found["lastRefusal"]
+    if refusal is None:
+        yield "the last cycle ended well, or there was none yet"
+        return
+    yield f"last refusal, at step {refusal['step']}: error[{refusal['code']}]: {refusal['detail']}"
+    if refusal["attack"] != "none":
+        yield f"attack: {refusal['attack']} (refused by {refusal['clause']})"
+
+
+def config_file(directory: Path, name: str) -> Path:
+    """The configuration file in ``directory``. Raises: UsageError if there is none."""
+    from twinlock.trust.errors.base import UsageError
+
+    path = directory / name
+    if not path.is_file():
+        role = name.removesuffix(".json")
+        raise UsageError(reason=f"{directory} holds no {name}; make one with `twinlock {role} init`")
+    return path
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises: UsageError."""
+    import json
+
+    from twinlock.trust.errors.base import UsageError
+
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError(reason=f"{path} is not a JSON object")
+    return found
+
+
+def factory_image(options: dict[str, Any]) -> tuple[str, Path] | None:
+    """The factory image that the options name, None for none."""
+    return (options["factory_name"], options["factory_image"]) if options["factory_image"] else None
+
+
+async def until_stopped(running: Coroutine[Any, Any, None]) -> None:
+    """Run until SIGINT or SIGTERM, and then end it in order, so that state and sockets are closed."""
+    import contextlib
+    import signal
+
+    task = asyncio.ensure_future(running)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+class ImageProgress:
+    """Progress bars, one after another, as images arrive."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._path: str | None = None
+        self._bar: Any = None
+        self._advance: Callable[[int], None] | None = None
+        self._done = 0
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        return self._show
+
+    def __exit__(self, *_exception: object) -> None:
+        self._end()
+
+    def _show(self, path: str, received: int, length: int) -> None:
+        if path != self._path:
+            self._end()
+            self._path, self._done = path, 0
+            self._bar = self._out.progress(length, path)
+            self._advance = self._bar.__enter__()
+        if self._advance is not None:
+            self._advance(received - self._done)
+        self._done = received
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None

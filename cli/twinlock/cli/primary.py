@@ -1,0 +1,187 @@
+"""``twinlock primary``: a vehicle's Primary, from the shell."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twinlock.cli.ecu import (
+    ImageProgress,
+    config_file,
+    cycle_lines,
+    factory_image,
+    read_object,
+    refusal_lines,
+    until_stopped,
+)
+from twinlock.cli.output import Output, exit_status, output_options, table
+
+if TYPE_CHECKING:
+    from twinlock.client.primary import Primary
+    from twinlock.client.results import CycleResult
+
+_DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group()
+def primary() -> None:
+    """A vehicle's Primary: fetch, verify, distribute, install, report."""
+
+
+@primary.command()
+@_DIRECTORY
+@click.option("--vehicle", required=True, help="The vehicle's identifier, for example its VIN.")
+@click.option("--ecu", required=True, help="This ECU's identifier.")
+@click.option("--hardware-id", required=True, help="What kind of hardware this ECU is.")
+@click.option("--director-url", required=True, help="This vehicle's URL at the Director, ending in /vehicles/VEHICLE.")
+@click.option("--image-url", required=True, help="The Image repository's URL.")
+@click.option("--director-root", required=True, type=_FILE, help="The Director's Root file that the factory trusts.")
+@click.option("--image-root", required=True, type=_FILE, help="The Image repository's Root file that it trusts.")
+@click.option("--secondary", "secondaries", multiple=True, type=_FILE, help="What `secondary describe` printed.")
+@click.option("--factory-image", type=_FILE, help="What the ECU runs now.  [default: nothing]")
+@click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
+@click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa"]))
+@click.option("--time-url", help="Take the time from signed attestations of this service, not from the system clock.")
+@output_options
+def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **options: Any) -> None:
+    """Make a Primary in a new DIRECTORY: its key, trusted state, slots and configuration.
+
+    \b
+    Example:
+      twinlock primary init ./gateway --vehicle VIN1 --ecu ecu-gw --hardware-id gw-1 \\
+        --director-url http://127.0.0.1:8001/vehicles/VIN1 --image-url http://127.0.0.1:8000 \\
+        --director-root director-root.json --image-root image-root.json --secondary brake.json
+    """
+    from twinlock.client.provision import EcuPlan, Repositories, provision_primary
+
+    plan = EcuPlan(
+        vehicle=options["vehicle"],
+        ecu=options["ecu"],
+        hardware_id=options["hardware_id"],
+        key_type=options["key_type"],
+        time={"source": "attested", "url": options["time_url"]} if options["time_url"] else {},
+        factory_image=factory_image(options),
+    )
+    repositories = Repositories(
+        director_root=options["director_root"].read_bytes(),
+        image_root=options["image_root"].read_bytes(),
+        director_url=options["director_url"],
+        image_url=options["image_url"],
+    )
+    described = [read_object(path) for path in secondaries]
+    config = provision_primary(directory, plan, repositories, secondaries=described)
+    out.result(
+        {"config": str(config), "ecu": plan.ecu, "vehicle": plan.vehicle},
+        [
+            f"made {plan.ecu}, the Primary of {plan.vehicle}, in {directory}",
+            f"next: twinlock primary describe {directory} > vehicle.json, and register that with the Director",
+        ],
+    )
+
+
+@primary.command()
+@_DIRECTORY
+@output_options
+def describe(out: Output, directory: Path) -> None:
+    """Print the vehicle description that `twinlock director register` reads.
+
+    \b
+    Example:
+      twinlock primary describe ./gateway > vehicle.json
+    """
+    import json
+
+    from twinlock.client.config import load_primary
+    from twinlock.client.primary import describe_vehicle
+
+    description = describe_vehicle(load_primary(config_file(directory, "primary.json")))
+    out.result(description, json.dumps(description, indent=2, ensure_ascii=False))
+
+
+@primary.command()
+@_DIRECTORY
+@output_options
+def update(out: Output, directory: Path) -> None:
+    """Run one update cycle: report, verify, download, install, report again.
+
+    \b
+    Example:
+      twinlock primary update ./gateway
+      twinlock primary update ./gateway --json
+    """
+
+    async def once() -> CycleResult:
+        async with _open(directory) as opened:
+            with ImageProgress(out) as progress:
+                return await opened.update_cycle(progress=progress)
+
+    result = asyncio.run(once())
+    out.result(result.as_json(), list(cycle_lines(result)))
+    if result.error is not None:
+        raise SystemExit(exit_status(result.error))
+
+
+@primary.command()
+@_DIRECTORY
+@click.option(
+    "--interval", default=60.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds between cycles."
+)
+@output_options
+def run(out: Output, directory: Path, *, interval: float) -> None:
+    """Run update cycles until interrupted.
+
+    \b
+    Example:
+      twinlock primary run ./gateway --interval 30
+    """
+
+    async def forever() -> None:
+        async with _open(directory) as opened:
+            out.event({"event": "started", "ecu": opened.config.ecu.ecu}, f"{opened.config.ecu.ecu} runs")
+            while True:
+                result = await opened.update_cycle()
+                out.event({"event": "cycle", **result.as_json()}, "\n".join(cycle_lines(result)))
+                await asyncio.sleep(interval)
+
+    asyncio.run(until_stopped(forever()))
+
+
+@primary.command()
+@_DIRECTORY
+@output_options
+def show(out: Output, directory: Path) -> None:
+    """Show the vehicle: its ECUs, what each runs by its last report, and how the last cycle went.
+
+    \b
+    Example:
+      twinlock primary show ./gateway
+    """
+    from twinlock.client.config import load_primary
+    from twinlock.client.inspection import inspect_primary
+
+    found = inspect_primary(load_primary(config_file(directory, "primary.json")))
+    rows = [
+        (ecu["ecu"], ecu["hardwareId"], ecu["verification"], _image_name(ecu["installed"])) for ecu in found["ecus"]
+    ]
+    out.result(
+        found,
+        [
+            f"vehicle {found['vehicle']}",
+            *table(("ECU", "HARDWARE", "VERIFICATION", "RUNS"), rows),
+            *refusal_lines(found),
+        ],
+    )
+
+
+def _open(directory: Path) -> Primary:
+    from twinlock.client.primary import Primary
+
+    return Primary.open(config_file(directory, "primary.json"))
+
+
+def _image_name(installed: dict[str, Any] | None) -> str:
+    return "(unknown)" if installed is None else str(installed["path"])

@@ -1,0 +1,135 @@
+"""``twinlock secondary``: one Secondary ECU, from the shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twinlock.cli.ecu import config_file, factory_image, refusal_lines, until_stopped
+from twinlock.cli.output import Output, output_options
+
+_DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group()
+def secondary() -> None:
+    """A Secondary ECU: verify what the Primary hands over, install, report."""
+
+
+@secondary.command()
+@_DIRECTORY
+@click.option("--vehicle", required=True, help="The vehicle's identifier, for example its VIN.")
+@click.option("--ecu", required=True, help="This ECU's identifier.")
+@click.option("--hardware-id", required=True, help="What kind of hardware this ECU is.")
+@click.option("--listen", required=True, help="Where the Primary reaches it: http://HOST:PORT or unix:PATH.")
+@click.option("--verification", default="full", show_default=True, type=click.Choice(["full", "partial"]))
+@click.option("--director-root", required=True, type=_FILE, help="The Director's Root file that the factory trusts.")
+@click.option("--image-root", type=_FILE, help="The Image repository's Root file; full verification needs it.")
+@click.option("--factory-image", type=_FILE, help="What the ECU runs now.  [default: nothing]")
+@click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
+@click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa"]))
+@click.option("--attested-time", is_flag=True, help="It has no clock; the Primary passes on signed time attestations.")
+@output_options
+def init(out: Output, directory: Path, *, listen: str, verification: str, **options: Any) -> None:
+    """Make a Secondary in a new DIRECTORY: its key, trusted state, slots and configuration.
+
+    \b
+    Example:
+      twinlock secondary init ./brake --vehicle VIN1 --ecu ecu-brake --hardware-id brake-7 \\
+        --listen http://127.0.0.1:9101 --director-root director-root.json --image-root image-root.json
+    """
+    from twinlock.client.provision import EcuPlan, Repositories, provision_secondary
+
+    plan = EcuPlan(
+        vehicle=options["vehicle"],
+        ecu=options["ecu"],
+        hardware_id=options["hardware_id"],
+        key_type=options["key_type"],
+        time={"source": "attested"} if options["attested_time"] else {},
+        factory_image=factory_image(options),
+    )
+    image_root = options["image_root"]
+    repositories = Repositories(
+        director_root=options["director_root"].read_bytes(),
+        image_root=image_root.read_bytes() if image_root else None,
+    )
+    description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)
+    out.result(
+        description,
+        [
+            f"made {plan.ecu}, a Secondary of {plan.vehicle} with {verification} verification, in {directory}",
+            f"next: twinlock secondary describe {directory} > {plan.ecu}.json, for `twinlock primary init --secondary`",
+        ],
+    )
+
+
+@secondary.command()
+@_DIRECTORY
+@output_options
+def describe(out: Output, directory: Path) -> None:
+    """Print the description that `twinlock primary init --secondary` reads.
+
+    \b
+    Example:
+      twinlock secondary describe ./brake > brake.json
+    """
+    from twinlock.client.config import load_secondary
+    from twinlock.client.provision import describe_secondary
+
+    description = describe_secondary(load_secondary(config_file(directory, "secondary.json")))
+    out.result(description, json.dumps(description, indent=2, ensure_ascii=False))
+
+
+@secondary.command()
+@_DIRECTORY
+@output_options
+def run(out: Output, directory: Path) -> None:
+    """Serve the Primary until interrupted.
+
+    \b
+    Example:
+      twinlock secondary run ./brake
+    """
+    from twinlock.client.secondary import Secondary
+    from twinlock.client.secondary_server import start_secondary
+
+    async def forever() -> None:
+        with Secondary.open(config_file(directory, "secondary.json")) as opened:
+            runner, address = await start_secondary(opened)
+            try:
+                ecu = opened.config.ecu.ecu
+                out.event({"event": "listening", "ecu": ecu, "url": address}, f"{ecu} listens on {address}")
+                await asyncio.Event().wait()
+            finally:
+                await runner.cleanup()
+
+    asyncio.run(until_stopped(forever()))
+
+
+@secondary.command()
+@_DIRECTORY
+@output_options
+def show(out: Output, directory: Path) -> None:
+    """Show the ECU: what it is, what it runs, and how its last verification went.
+
+    \b
+    Example:
+      twinlock secondary show ./brake
+    """
+    from twinlock.client.config import load_secondary
+    from twinlock.client.inspection import inspect_secondary
+
+    found = inspect_secondary(load_secondary(config_file(directory, "secondary.json")))
+    out.result(
+        found,
+        [
+            f"{found['ecu']} ({found['hardwareId']}) of {found['vehicle']}: {found['verification']} verification",
+            f"runs {found['installed']['path']}, listens on {found['listen']}",
+            *refusal_lines(found),
+        ],
+    )
