@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twinlock.trust.errors.base import TwinlockError, UsageError
 
 
-@dataclass(kw_only=True, eq=False)
 class MissingExtraError(UsageError):
     """A command for servers, run where only the vehicle's packages are installed."""
 
     hint = "install twinlock[server]"
 
 
-@dataclass(kw_only=True, eq=False)
 class ConfirmationError(UsageError):
     """Something that cannot be taken back, and nobody there to agree to it."""
 
     hint = "add --yes to go on without being asked"
 
 
-@dataclass(kw_only=True, eq=False)
 class NoPassphraseError(UsageError):
     """An encrypted key, no passphrase, and nobody there to type it."""
 
     hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file"
 
 
-@dataclass(kw_only=True, eq=False)
 class DeclinedError(TwinlockError):
     """The answer to the question was no."""
 
@@ -37,7 +31,6 @@ class DeclinedError(TwinlockError):
     what: str
 
 
-@dataclass(kw_only=True, eq=False)
 class SystemFaultError(TwinlockError):
     """The operating system refused something that is no file: a port in use, a full disk behind stdout."""
 
@@ -46,7 +39,6 @@ class SystemFaultError(TwinlockError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class InternalError(TwinlockError):
     """A fault in Twinlock itself: an exception that nobody foresaw."""
 
@@ -57,7 +49,6 @@ class InternalError(TwinlockError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class CommandLineError(UsageError):
     """Arguments that a command does not understand. ``command`` is the one whose help explains them."""
 

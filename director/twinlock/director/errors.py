@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.images import VehicleMismatchError
 
 
-@dataclass(kw_only=True, eq=False)
 class UnknownVehicleError(UsageError):
     """A vehicle that is not in the inventory."""
 
@@ -18,7 +16,6 @@ class UnknownVehicleError(UsageError):
     vehicle: str
 
 
-@dataclass(kw_only=True, eq=False)
 class RegistrationError(RefusalError):
     """A description that contradicts the inventory or the Standard. ``field`` says where."""
 
@@ -30,7 +27,6 @@ class RegistrationError(RefusalError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class EnrolmentTokenError(TwinlockError):
     """An enrolment token that is unknown, used up, expired, or another vehicle's. Which one is not told."""
 
@@ -40,7 +36,6 @@ class EnrolmentTokenError(TwinlockError):
     vehicle: str
 
 
-@dataclass(kw_only=True, eq=False)
 class NoImageSetError(RefusalError):
     """No choice of images fits the vehicle. ``causes`` are sentences, one for each cause."""
 
@@ -54,7 +49,6 @@ class NoImageSetError(RefusalError):
         return self.template.format(vehicle=self.vehicle, causes="; ".join(self.causes))
 
 
-@dataclass(kw_only=True, eq=False)
 class UnknownImageError(RefusalError):
     """An assignment of an image that the Image repository does not list."""
 
@@ -63,3 +57,10 @@ class UnknownImageError(RefusalError):
     template = "{target} cannot be assigned to {ecu}: the Image repository lists no such image"
     ecu: str
     target: str
+
+
+class ManifestVehicleError(VehicleMismatchError):
+    """A manifest of one vehicle that came to another's address."""
+
+    clause = "Uptane 2.1.0 5.3.2.1"
+    template = "the manifest is of vehicle {offered}; it came to the address of {expected}"

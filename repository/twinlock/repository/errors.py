@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twinlock.trust.errors.base import TwinlockError, UsageError
 
 
-@dataclass(kw_only=True, eq=False)
 class MissingKeysError(UsageError):
     """Too few of a role's private keys are held here to sign for it."""
 
@@ -21,7 +18,6 @@ class MissingKeysError(UsageError):
     keyids: tuple[str, ...]
 
 
-@dataclass(kw_only=True, eq=False)
 class StoreTamperedError(TwinlockError):
     """The store holds something that our own keys did not sign, or an older state than we have seen there."""
 

@@ -1,15 +1,24 @@
 """The roots of the error tree, and how an error shows itself.
 
-Every error is a keyword-only dataclass: the fields are the error, ``template`` is only how they read. Tests and
-programs look at fields and ``code``; people read ``str()``.
+An error is its fields, all given by keyword; ``template`` is only how they read. Tests and programs look at fields and
+``code``; people read ``str()``. A subclass declares its fields as annotations and is done:
+
+    class RollbackError(RefusalError):
+        code = "rollback"
+        template = "{role}: {offered} is older than {trusted}"
+        role: str
+        offered: int
+        trusted: int
+
+``TwinlockError`` gives it what ``dataclass`` would, but makes no code at import: there are many errors, a gateway's
+engine imports them all at each start, and meets none of them on most days.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 
 class Attack(enum.Enum):
@@ -32,26 +41,38 @@ class Attack(enum.Enum):
     WRONG_HARDWARE = "wrong-hardware"
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass_transform(kw_only_default=True, eq_default=False)
 class TwinlockError(Exception):
     """Anything this project raises on purpose. ``code`` is stable; programs may depend on it."""
 
     code: ClassVar[str] = "error"
     template: ClassVar[str] = "an error"
     hint: ClassVar[str] = ""
+    field_names: ClassVar[tuple[str, ...]] = ()
 
-    def __post_init__(self) -> None:
+    def __init_subclass__(cls) -> None:
+        own = cls.__annotations__
+        cls.field_names += tuple(name for name, kind in own.items() if not str(kind).startswith("ClassVar"))
+
+    def __init__(self, **values: Any) -> None:
+        if values.keys() != set(self.field_names):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(self.field_names)}, not {', '.join(values)}")
+        for name in self.field_names:
+            setattr(self, name, values[name])
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        return self.template.format(**{field.name: _show(getattr(self, field.name)) for field in fields(self)})
+        return self.template.format(**{name: _show(value) for name, value in self.fields().items()})
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.fields().items())})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.fields())
 
     def fields(self) -> dict[str, Any]:
         """The fields of this error by name, as given."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in self.field_names}
 
     def as_json(self) -> dict[str, Any]:
         """This error for machines: its code, its sentence and its fields (all plain JSON values)."""
@@ -63,7 +84,6 @@ class TwinlockError(Exception):
         }
 
 
-@dataclass(kw_only=True, eq=False)
 class UsageError(TwinlockError):
     """The caller's own fault: a wrong argument, a wrong order, a missing file of theirs."""
 
@@ -72,7 +92,6 @@ class UsageError(TwinlockError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class RefusalError(TwinlockError):
     """Metadata, an image or a report was refused; trusted state is what it was before."""
 

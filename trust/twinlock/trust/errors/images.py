@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twinlock.trust.errors.base import Attack, RefusalError
 
 
-@dataclass(kw_only=True, eq=False)
 class ImageNotFoundError(RefusalError):
     """The Director orders an image that a repository which has to agree does not list."""
 
@@ -20,7 +17,6 @@ class ImageNotFoundError(RefusalError):
     hardware_id: str
 
 
-@dataclass(kw_only=True, eq=False)
 class RepositoryMismatchError(RefusalError):
     """Director and Image repository list one image differently. ``field`` is what differs."""
 
@@ -35,7 +31,6 @@ class RepositoryMismatchError(RefusalError):
     image: str
 
 
-@dataclass(kw_only=True, eq=False)
 class ReleaseCounterError(RefusalError):
     """An image older than the one installed."""
 
@@ -49,7 +44,6 @@ class ReleaseCounterError(RefusalError):
     installed: int
 
 
-@dataclass(kw_only=True, eq=False)
 class CustomFieldError(RefusalError):
     """An entry lacks a field that the strict profile requires."""
 
@@ -62,7 +56,6 @@ class CustomFieldError(RefusalError):
     field: str
 
 
-@dataclass(kw_only=True, eq=False)
 class HardwareError(RefusalError):
     """An image, or an order, for other hardware."""
 
@@ -76,7 +69,6 @@ class HardwareError(RefusalError):
     actual: str
 
 
-@dataclass(kw_only=True, eq=False)
 class TargetNotAcceptedError(RefusalError):
     """An image whose name the ECU is configured not to accept."""
 
@@ -89,7 +81,6 @@ class TargetNotAcceptedError(RefusalError):
     accepted: tuple[str, ...]
 
 
-@dataclass(kw_only=True, eq=False)
 class DuplicateEcuError(RefusalError):
     """Director Targets that name one ECU twice."""
 
@@ -102,7 +93,6 @@ class DuplicateEcuError(RefusalError):
     second: str
 
 
-@dataclass(kw_only=True, eq=False)
 class UnknownEcuError(RefusalError):
     """Director Targets, or a manifest, that name an ECU which this vehicle does not have."""
 
@@ -114,7 +104,6 @@ class UnknownEcuError(RefusalError):
     ecu: str
 
 
-@dataclass(kw_only=True, eq=False)
 class VehicleMismatchError(RefusalError):
     """Director Targets, or a manifest, of another vehicle, or of none where one must be named."""
 
@@ -126,7 +115,6 @@ class VehicleMismatchError(RefusalError):
     expected: str
 
 
-@dataclass(kw_only=True, eq=False)
 class DirectorDelegationError(RefusalError):
     """Director Targets that delegate."""
 
@@ -137,7 +125,6 @@ class DirectorDelegationError(RefusalError):
     roles: tuple[str, ...]
 
 
-@dataclass(kw_only=True, eq=False)
 class DigestError(RefusalError):
     """Image bytes with another digest than the one listed."""
 
@@ -151,7 +138,6 @@ class DigestError(RefusalError):
     computed: str
 
 
-@dataclass(kw_only=True, eq=False)
 class LengthError(RefusalError):
     """Fewer image bytes than listed."""
 
@@ -164,7 +150,6 @@ class LengthError(RefusalError):
     received: int
 
 
-@dataclass(kw_only=True, eq=False)
 class EndlessDataError(RefusalError):
     """More bytes than the bound for what was asked; reading stopped there."""
 
@@ -176,7 +161,6 @@ class EndlessDataError(RefusalError):
     limit_bytes: int
 
 
-@dataclass(kw_only=True, eq=False)
 class UnmappedImageError(RefusalError):
     """An image whose name no mapping covers, so that nobody is known who would have to agree."""
 

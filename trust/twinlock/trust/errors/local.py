@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twinlock.trust.errors.base import TwinlockError
 
 
-@dataclass(kw_only=True, eq=False)
 class TransportError(TwinlockError):
     """The network or the other end failed; nothing was learnt about what they would have said."""
 
@@ -18,7 +15,6 @@ class TransportError(TwinlockError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class FetchError(TransportError):
     """The other end answered with a status that is neither success nor a plain absence."""
 
@@ -27,7 +23,6 @@ class FetchError(TransportError):
     status: int
 
 
-@dataclass(kw_only=True, eq=False)
 class SlowRetrievalError(TransportError):
     """The other end sends more slowly than the floor: the attack of that name, or a very bad line."""
 
@@ -37,7 +32,6 @@ class SlowRetrievalError(TransportError):
     floor_bytes_per_s: int
 
 
-@dataclass(kw_only=True, eq=False)
 class StorageError(TwinlockError):
     """A file, directory or database could not be read or written. Nothing is half-written."""
 
@@ -48,7 +42,6 @@ class StorageError(TwinlockError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class NewerStateError(StorageError):
     """State written by a newer version of this software."""
 
@@ -59,7 +52,6 @@ class NewerStateError(StorageError):
     supported: int
 
 
-@dataclass(kw_only=True, eq=False)
 class PassphraseError(TwinlockError):
     """A private key that the given passphrase does not open."""
 
@@ -69,7 +61,6 @@ class PassphraseError(TwinlockError):
     path: str
 
 
-@dataclass(kw_only=True, eq=False)
 class ConflictError(TwinlockError):
     """Somebody else changed the same thing first. Nothing was mixed; look at the new state and try again."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from twinlock.trust.errors.base import Attack, RefusalError
 
 
-@dataclass(kw_only=True, eq=False)
 class MalformedError(RefusalError):
     """Bytes that are not what their format requires. ``json_path`` says where, ``$`` being the whole."""
 
@@ -20,7 +18,6 @@ class MalformedError(RefusalError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class UnsupportedSpecError(RefusalError):
     """A file that follows a major version of the TUF specification that we do not."""
 
@@ -32,7 +29,6 @@ class UnsupportedSpecError(RefusalError):
     supported: str
 
 
-@dataclass(kw_only=True, eq=False)
 class UnsafePathError(RefusalError):
     """A name that must never become a path."""
 
@@ -44,7 +40,6 @@ class UnsafePathError(RefusalError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class WeakKeyError(RefusalError):
     """A public key that would let anybody sign, or that no secure scheme uses."""
 
@@ -56,7 +51,6 @@ class WeakKeyError(RefusalError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class ThresholdError(RefusalError):
     """Too few distinct keys signed. ``signed``, ``invalid``, ``missing`` and ``unknown`` are key ids."""
 
@@ -77,7 +71,6 @@ class ThresholdError(RefusalError):
     unknown: tuple[str, ...]
 
 
-@dataclass(kw_only=True, eq=False)
 class RollbackError(RefusalError):
     """A version older than the one already trusted."""
 
@@ -91,7 +84,6 @@ class RollbackError(RefusalError):
     trusted: int
 
 
-@dataclass(kw_only=True, eq=False)
 class RootVersionError(RefusalError):
     """A Root that is not the direct successor of the trusted one."""
 
@@ -104,7 +96,6 @@ class RootVersionError(RefusalError):
     expected: int
 
 
-@dataclass(kw_only=True, eq=False)
 class RoleRemovedError(RefusalError):
     """A Snapshot that no longer lists a Targets file that it listed before."""
 
@@ -116,7 +107,6 @@ class RoleRemovedError(RefusalError):
     role: str
 
 
-@dataclass(kw_only=True, eq=False)
 class EquivocationError(RefusalError):
     """Other content under a version that was already seen."""
 
@@ -129,7 +119,6 @@ class EquivocationError(RefusalError):
     version: int
 
 
-@dataclass(kw_only=True, eq=False)
 class ExpiredError(RefusalError):
     """Metadata past its time."""
 
@@ -144,7 +133,6 @@ class ExpiredError(RefusalError):
     now: datetime
 
 
-@dataclass(kw_only=True, eq=False)
 class MixAndMatchError(RefusalError):
     """A file that is not the one its index lists. ``field`` is ``version``, ``length``, ``hashes.NAME`` or ``role``."""
 
@@ -159,7 +147,6 @@ class MixAndMatchError(RefusalError):
     offered: str
 
 
-@dataclass(kw_only=True, eq=False)
 class MissingMetadataError(RefusalError):
     """A file that an index promises, or that must always exist, and that the repository does not have."""
 
@@ -172,7 +159,6 @@ class MissingMetadataError(RefusalError):
     name: str
 
 
-@dataclass(kw_only=True, eq=False)
 class UnlistedRoleError(RefusalError):
     """A delegated role that Snapshot does not list."""
 
@@ -184,7 +170,6 @@ class UnlistedRoleError(RefusalError):
     role: str
 
 
-@dataclass(kw_only=True, eq=False)
 class LimitError(RefusalError):
     """A bound was reached. It is never to be read as an absence."""
 
@@ -197,7 +182,6 @@ class LimitError(RefusalError):
     limit: int
 
 
-@dataclass(kw_only=True, eq=False)
 class TimeError(RefusalError):
     """There is no time that can be relied on, so nothing can be shown to be unexpired."""
 

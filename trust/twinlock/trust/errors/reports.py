@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twinlock.trust.errors.base import Attack, RefusalError
 
 
-@dataclass(kw_only=True, eq=False)
 class ReportSignatureError(RefusalError):
     """A report or manifest that its ECU's key did not sign."""
 
@@ -20,7 +17,6 @@ class ReportSignatureError(RefusalError):
     reason: str
 
 
-@dataclass(kw_only=True, eq=False)
 class ReportReplayError(RefusalError):
     """A report whose counter or nonce was used before."""
 
@@ -34,7 +30,6 @@ class ReportReplayError(RefusalError):
     last: str
 
 
-@dataclass(kw_only=True, eq=False)
 class MissingEcuError(RefusalError):
     """A manifest that leaves out ECUs which the inventory records."""
 
@@ -46,7 +41,6 @@ class MissingEcuError(RefusalError):
     missing: tuple[str, ...]
 
 
-@dataclass(kw_only=True, eq=False)
 class DuplicateReportError(RefusalError):
     """A manifest with two reports of one ECU."""
 
@@ -58,7 +52,6 @@ class DuplicateReportError(RefusalError):
     ecu: str
 
 
-@dataclass(kw_only=True, eq=False)
 class ReportTimeError(RefusalError):
     """A report whose time cannot be right."""
 
@@ -72,7 +65,6 @@ class ReportTimeError(RefusalError):
     latest: str
 
 
-@dataclass(kw_only=True, eq=False)
 class AttestationError(RefusalError):
     """A time attestation that does not prove a time to this ECU."""
 
