@@ -1,0 +1,16 @@
+"""Dropped requests: files that have to be there and are not.
+
+Each scenario is told and expected in ``tests/simulator/scenarios``; ``play`` runs it from the legitimate state, through
+the attack and its refusal with exactly the honest files stored, to the next honest update.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.scenario import Scenario, family, play
+
+
+@pytest.mark.parametrize("scenario", family("drop-request"), ids=str)
+def test_drop_request(scenario: Scenario) -> None:
+    play(scenario)

@@ -1,0 +1,16 @@
+"""Fast-forward, and the recovery from it by rotating keys.
+
+Each scenario is told and expected in ``tests/simulator/scenarios``; ``play`` runs it from the legitimate state, through
+the attack and its refusal with exactly the honest files stored, to the next honest update.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.scenario import Scenario, family, play
+
+
+@pytest.mark.parametrize("scenario", family("fast-forward"), ids=str)
+def test_fast_forward(scenario: Scenario) -> None:
+    play(scenario)

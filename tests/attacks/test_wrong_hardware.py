@@ -1,0 +1,16 @@
+"""Wrong hardware: images, orders and delegations for another kind of ECU.
+
+Each scenario is told and expected in ``tests/simulator/scenarios``; ``play`` runs it from the legitimate state, through
+the attack and its refusal with exactly the honest files stored, to the next honest update.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.scenario import Scenario, family, play
+
+
+@pytest.mark.parametrize("scenario", family("wrong-hardware"), ids=str)
+def test_wrong_hardware(scenario: Scenario) -> None:
+    play(scenario)

@@ -1,0 +1,244 @@
+"""An attack, told once: how the world stands, what the attacker does, and the refusal that it must meet.
+
+A scenario is a function registered by ``@scenario``. Its docstring is the comment of the fixture made from it, its
+name is the detail, and it returns what it expects (``refused`` or ``accepted``) *before* anything is run. Both
+``tests/attacks`` and ``metadata-fixtures/generate.py`` read the catalogue, so a vector never says what the engine
+happened to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from tests.simulator.repository import wire_time
+from tests.simulator.vehicle import changed
+from tests.simulator.world import PARTS, World
+from twinlock.trust.errors.base import Attack, RefusalError
+from twinlock.trust.state import Decision
+
+Place = tuple[str, str]
+
+REPOSITORIES = ("director", "image")
+ONLINE: tuple[Place, ...] = (
+    ("director", "timestamp"),
+    ("director", "snapshot"),
+    ("director", "targets"),
+    ("image", "timestamp"),
+    ("image", "snapshot"),
+    ("image", "targets"),
+    ("image", "acme"),
+)
+EVERYWHERE: tuple[Place, ...] = (("director", "root"), ("image", "root"), *ONLINE)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The cycle must end in ``error`` with these ``fields``, and exactly the ``stored`` entries may have changed."""
+
+    error: type[RefusalError]
+    fields: dict[str, Any]
+    stored: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The cycle must end well and approve these image names, with a notice for each class in ``notices``."""
+
+    approved: tuple[str, ...]
+    notices: tuple[type[RefusalError], ...] = ()
+
+
+Expectation = Refused | Accepted
+Teller = Callable[..., Expectation]
+Decorator = Callable[[Teller], Teller]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One entry of the catalogue.
+
+    ``fixture`` is False for what files cannot express (a lying or breaking server). ``undo`` is False where what was
+    done stays done, because honest people did it or because a Root was signed.
+    """
+
+    attack: str
+    detail: str
+    comment: str
+    prepare: Callable[[World], None]
+    act: Callable[[World], Expectation]
+    recover: Callable[[World], None]
+    verification: str = "full"
+    ecu: str | None = None
+    fixture: bool = True
+    undo: bool = True
+
+    @property
+    def name(self) -> str:
+        """``<attack>--<detail>``, the name of its directory among the fixtures."""
+        return f"{self.attack}--{self.detail}"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def run(self, world: World) -> Decision:
+        """One cycle of the vehicle in the way that this scenario is about."""
+        if self.verification == "partial":
+            assert self.ecu is not None
+            return world.vehicle.partial_update(self.ecu)
+        return world.vehicle.update()
+
+
+CATALOGUE: dict[str, Scenario] = {}
+
+
+def refused(error: type[RefusalError], stored: Iterable[str] = (), **fields: Any) -> Refused:
+    """Expect a refusal; ``stored`` names the entries of ``snapshot_state`` that were honestly replaced before it."""
+    return Refused(error, fields, frozenset(stored))
+
+
+def accepted(*approved: str, notices: Sequence[type[RefusalError]] = ()) -> Accepted:
+    """Expect success with exactly these images approved."""
+    return Accepted(tuple(sorted(approved)), tuple(notices))
+
+
+def seasoned(world: World) -> None:
+    """Releases 1 and 2 are installed, so that everything has a past; release 3 is published and not yet seen."""
+    world.update()
+    world.pass_time(hours=1)
+    world.release()
+    world.update()
+    world.pass_time(hours=1)
+    world.release()
+
+
+def current(world: World) -> None:
+    """As ``seasoned``, with release 3 installed as well: nothing is new."""
+    seasoned(world)
+    world.update()
+
+
+def next_releases(world: World) -> None:
+    """What honest people do next: two more releases, an hour later, and a new Root where the old one is about to end."""
+    world.pass_time(hours=1)
+    for repository in world.repositories.values():
+        if repository.bodies["root"]["expires"] <= wire_time(world.now):
+            repository.publish_root()
+    world.release()
+    world.release()
+
+
+def scenario(
+    attack: str,
+    *,
+    prepare: Callable[[World], None] = seasoned,
+    recover: Callable[[World], None] = next_releases,
+    verification: str = "full",
+    ecu: str | None = None,
+    fixture: bool = True,
+    undo: bool = True,
+    each: Sequence[Any] | None = None,
+) -> Decorator:
+    """Register a function ``(world, *arguments) -> Expectation``, once for every entry of ``each``.
+
+    An entry of ``each`` is a tuple of arguments (a lone value counts as a tuple of one).
+    """
+
+    def register(function: Teller) -> Teller:
+        for entry in [()] if each is None else each:
+            arguments = entry if isinstance(entry, tuple) else (entry,)
+            parts = [function.__name__, *(str(argument) for argument in arguments)]
+            detail = "-".join(parts).replace("_", "-").lower()
+            made = Scenario(
+                attack=attack,
+                detail=detail,
+                comment=" ".join((function.__doc__ or "").split()),
+                prepare=prepare,
+                act=_bind(function, arguments),
+                recover=recover,
+                verification=verification,
+                ecu=ecu,
+                fixture=fixture,
+                undo=undo,
+            )
+            assert made.name not in CATALOGUE, made.name
+            CATALOGUE[made.name] = made
+        return function
+
+    return register
+
+
+def family(attack: str) -> list[Scenario]:
+    """All scenarios of one attack."""
+    import tests.simulator.scenarios  # noqa: F401  (fills the catalogue)
+
+    found = [entry for entry in CATALOGUE.values() if entry.attack == attack]
+    assert found, attack
+    return found
+
+
+def play(entry: Scenario) -> None:
+    """Run one scenario whole: legitimate, attack, verdict, nothing else changed, and the next honest update."""
+    world = World()
+    entry.prepare(world)
+    with world.attack() if entry.undo else nullcontext():
+        expected = entry.act(world)
+        before = world.vehicle.snapshot_state()
+        if isinstance(expected, Refused):
+            _check_refusal(entry, world, expected)
+            assert changed(before, world.vehicle.snapshot_state()) == expected.stored
+        else:
+            _check_acceptance(entry, world, expected)
+    entry.recover(world)
+    _check_recovery(entry, world)
+
+
+def _check_refusal(entry: Scenario, world: World, expected: Refused) -> None:
+    try:
+        decision = entry.run(world)
+    except RefusalError as error:
+        assert type(error) is expected.error, f"{type(error).__name__}: {error}"
+        found = error.fields()
+        assert {name: found[name] for name in expected.fields} == expected.fields
+        assert error.clause
+        assert isinstance(error.attack, Attack)
+        assert error.as_json()["code"] == error.code
+        return
+    raise AssertionError(f"the attack got through: {[image.entry.path for image in decision.approved]}")
+
+
+def _check_acceptance(entry: Scenario, world: World, expected: Accepted) -> None:
+    decision = entry.run(world)
+    assert tuple(sorted(image.entry.path for image in decision.approved)) == expected.approved
+    assert tuple(type(notice) for notice in world.vehicle.notices) == expected.notices
+
+
+def _check_recovery(entry: Scenario, world: World) -> None:
+    if entry.verification == "partial":
+        assert entry.ecu is not None
+        wanted = {part.path(world.releases) for part in PARTS if part.ecu == entry.ecu}
+    else:
+        wanted = {part.path(world.releases) for part in PARTS}
+    decision = entry.run(world)
+    assert {str(image.entry.path) for image in decision.approved} == wanted
+    world.vehicle.install(decision)
+    assert entry.run(world).approved == ()
+
+
+def _bind(function: Teller, arguments: tuple[Any, ...]) -> Callable[[World], Expectation]:
+    return lambda world: function(world, *arguments)
+
+
+_ORDER = ("timestamp", "snapshot", "targets")
+
+
+def before(place: Place) -> list[str]:
+    """What an honest new publication has stored by the time that ``place`` is looked at."""
+    repository, role = place
+    director = [f"director/{entry}" for entry in _ORDER]
+    if repository == "director":
+        return director[: _ORDER.index(role)] if role in _ORDER else []
+    image = [f"image/{entry}" for entry in _ORDER]
+    return director + (image[: _ORDER.index(role)] if role in _ORDER else image if role != "root" else [])

@@ -1,0 +1,335 @@
+"""Attacks through delegations (Uptane 2.1.0 5.4.4.7): who may speak for an image, and who only says so."""
+
+from __future__ import annotations
+
+from tests.simulator.hands import delegation
+from tests.simulator.keys import JSON
+from tests.simulator.repository import sha256
+from tests.simulator.scenario import Accepted, Refused, accepted, refused, scenario, seasoned
+from tests.simulator.scenarios.rollback import both_repositories
+from tests.simulator.world import BRAKE, PARTS, World
+from twinlock.trust.errors.images import ImageNotFoundError
+from twinlock.trust.errors.metadata import (
+    LimitError,
+    MalformedError,
+    MissingMetadataError,
+    ThresholdError,
+    UnlistedRoleError,
+)
+
+ALL = tuple(part.path(3) for part in PARTS)
+
+
+def nest(
+    world: World, *roles: str, paths: str = "brake/*", listing: str | None = None, parent: str = "targets"
+) -> None:
+    """Replace the way to the brake's images: a chain of delegations from ``parent``, the entry in ``listing``.
+
+    ``listing`` is the last of ``roles`` unless given. Nothing is published.
+    """
+    image = world.image
+    entry = image.bodies["acme"]["targets"].pop(BRAKE.path(3))
+    drop_delegations(image.bodies[parent])
+    for above, role in zip((parent, *roles), roles, strict=False):
+        image.delegate(above, role, [paths])
+    image.bodies[listing or roles[-1]]["targets"][BRAKE.path(3)] = entry
+
+
+def drop_delegations(body: JSON) -> None:
+    """Forget what ``body`` delegates."""
+    body["delegations"] = {"keys": {}, "roles": []}
+
+
+def not_found(*stored: str) -> Refused:
+    """The brake's image is not found; ``stored`` are the delegated roles that were read on the way."""
+    fields = {"target": BRAKE.path(3), "repository": "image", "hardware_id": BRAKE.hardware_id}
+    return refused(ImageNotFoundError, [*both_repositories(), *(f"image/{role}" for role in stored)], **fields)
+
+
+def _rebuilt(world: World) -> None:
+    # Honest people put the delegation to acme back as it was, with everything that it listed.
+    drop_delegations(world.image.bodies["targets"])
+    world.image.delegate("targets", "acme", ["brake/*"])
+    world.pass_time(hours=1)
+    world.release()
+    world.release()
+
+
+@scenario("delegations")
+def three_tiers(world: World) -> Accepted:
+    """Delegations nest: the entry of a supplier's supplier counts."""
+    nest(world, "tier-1", "tier-2", "tier-3")
+    world.image.publish("tier-1", "tier-2", "tier-3", "targets")
+    return accepted(*ALL)
+
+
+@scenario("delegations")
+def cycle(world: World) -> Refused:
+    """Two roles delegate to each other: each is asked once, and the search ends."""
+    nest(world, "ring-1", "ring-2", listing="acme")
+    world.image.delegate("ring-2", "ring-1", ["brake/*"])
+    world.image.publish("ring-1", "ring-2", "targets")
+    return not_found("ring-1", "ring-2")
+
+
+@scenario("delegations")
+def cycle_before_the_answer(world: World) -> Accepted:
+    """A cycle is passed over, and a later delegation of the same role still counts."""
+    nest(world, "ring-1", "ring-2", listing="acme")
+    entry = world.image.bodies["acme"]["targets"].pop(BRAKE.path(3))
+    world.image.delegate("ring-2", "ring-1", ["brake/*"])
+    world.image.delegate("ring-2", "honest", ["brake/*"])
+    world.image.bodies["honest"]["targets"][BRAKE.path(3)] = entry
+    world.image.publish("ring-1", "ring-2", "honest", "targets")
+    return accepted(*ALL)
+
+
+@scenario("delegations")
+def too_deep(world: World) -> Refused:
+    """A chain of forty roles, where thirty-two are the bound. Reaching it is an error, not an absence."""
+    roles = [f"deep-{number}" for number in range(40)]
+    nest(world, *roles)
+    world.image.publish(*roles, "targets")
+    read = [f"image/{role}" for role in roles[:32]]
+    return refused(LimitError, [*both_repositories(), *read], limit=32)
+
+
+@scenario("delegations")
+def path_outside_the_delegation(world: World) -> Refused:
+    """A role lists an image that its delegator does not trust it with."""
+    delegation(world.image, "acme")["paths"] = ["gearbox/*"]
+    world.image.put("targets")
+    return not_found()
+
+
+@scenario("delegations")
+def path_outside_the_chain(world: World) -> Refused:
+    """A role hands on more than it was given: the paths of the whole chain count, not those of the last link."""
+    nest(world, "tier-1", "tier-2")
+    delegation(world.image, "tier-1")["paths"] = ["gearbox/*"]
+    world.image.publish("tier-1", "tier-2", "targets")
+    return not_found()
+
+
+@scenario("delegations", each=["*", "*.bin", "brake*", "*brake-3.bin", "brake/*/*", "?rake?brake-3.bin", "BRAKE/*"])
+def pattern_that_does_not_fit(world: World, pattern: str) -> Refused:
+    """A pattern goes segment by segment: ``*`` and ``?`` never stand for a slash, and case counts."""
+    delegation(world.image, "acme")["paths"] = [pattern]
+    world.image.put("targets")
+    return not_found()
+
+
+@scenario("delegations", each=["*/*", "brake/brake-?.bin", "brake/brake-[0-9].bin", "brake/brake-3.bin", "?????/*-3.*"])
+def pattern_that_fits(world: World, pattern: str) -> Accepted:
+    """The patterns of TUF 1.0.34 4.5."""
+    delegation(world.image, "acme")["paths"] = [pattern]
+    world.image.put("targets")
+    return accepted(*ALL)
+
+
+@scenario("delegations")
+def terminating_role_without_the_image(world: World) -> Refused:
+    """A terminating delegation covers the image and does not list it: nobody after it is asked."""
+    image = world.image
+    image.delegate("targets", "first", ["brake/*"], terminating=True)
+    roles = image.bodies["targets"]["delegations"]["roles"]
+    roles.insert(0, roles.pop())
+    image.publish("first", "targets")
+    return not_found("first")
+
+
+@scenario("delegations")
+def children_of_a_terminating_role(world: World) -> Accepted:
+    """A terminating role's own delegations are still searched (TUF 1.0.34 5.6.7.2)."""
+    nest(world, "first", "child")
+    delegation(world.image, "first")["terminating"] = True
+    world.image.publish("first", "child", "targets")
+    return accepted(*ALL)
+
+
+@scenario("delegations")
+def terminating_below(world: World) -> Refused:
+    """A terminating delegation deep in the tree ends the whole search, not only its own branch."""
+    image = world.image
+    image.delegate("targets", "first", ["brake/*"])
+    roles = image.bodies["targets"]["delegations"]["roles"]
+    roles.insert(0, roles.pop())
+    image.delegate("first", "second", ["brake/*"], terminating=True)
+    image.publish("first", "second", "targets")
+    return not_found("first", "second")
+
+
+@scenario("delegations")
+def terminating_that_does_not_cover(world: World) -> Accepted:
+    """A terminating delegation that has no say on the image ends nothing."""
+    image = world.image
+    image.delegate("targets", "first", ["gearbox/*"], terminating=True)
+    roles = image.bodies["targets"]["delegations"]["roles"]
+    roles.insert(0, roles.pop())
+    image.publish("first", "targets")
+    return accepted(*ALL)
+
+
+@scenario("delegations")
+def earlier_role_wins(world: World) -> Accepted:
+    """Two roles list the image; the earlier delegation decides, so the later one's malware is never looked at."""
+    image = world.image
+    entry = image.bodies["acme"]["targets"][BRAKE.path(3)]
+    image.delegate("targets", "late", ["brake/*"])
+    image.bodies["late"]["targets"][BRAKE.path(3)] = {**entry, "length": 1}
+    image.publish("late", "targets")
+    return accepted(*ALL)
+
+
+@scenario("delegations")
+def unlisted_in_snapshot(world: World) -> Refused:
+    """A delegated role that no Snapshot ever listed: its file is not even asked for."""
+    nest(world, "ghost")
+    image = world.image
+    image.bodies["ghost"]["version"] = 1
+    image.put("ghost")
+    image.publish("targets")
+    return refused(UnlistedRoleError, both_repositories(), repository="image", role="ghost")
+
+
+@scenario("delegations")
+def missing_file(world: World) -> Refused:
+    """A listed role whose file is not there; that a later role lists the image does not help."""
+    image = world.image
+    image.delegate("targets", "first", ["brake/*"])
+    roles = image.bodies["targets"]["delegations"]["roles"]
+    roles.insert(0, roles.pop())
+    image.publish("first", "targets")
+    name = image.drop("first")
+    return refused(MissingMetadataError, both_repositories(), repository="image", role="first", name=name)
+
+
+def _two_delegators(world: World) -> None:
+    # Role "shared" is trusted by "left" under one key; it has been read and stored through it.
+    seasoned(world)
+    nest(world, "left", "shared")
+    world.image.publish("left", "shared", "targets")
+    world.update()
+    world.pass_time(hours=1)
+    world.image.bodies["shared"]["targets"].pop(BRAKE.path(3))
+    world.release()
+
+
+@scenario("delegations", prepare=_two_delegators, recover=_rebuilt)
+def trusted_through_another_delegator(world: World) -> Refused:
+    """A stored role was verified under one delegator's key; another delegator names another key for it.
+
+    The file in store must not pass for the second delegator, although its version is the listed one.
+    """
+    image = world.image
+    drop_delegations(image.bodies["targets"])
+    image.delegate("targets", "right", ["brake/*"])
+    other = image.key("shared", 2)
+    image.bodies["right"]["delegations"] = {
+        "keys": {other.keyid: other.public},
+        "roles": [
+            {"name": "shared", "keyids": [other.keyid], "threshold": 1, "terminating": False, "paths": ["brake/*"]},
+        ],
+    }
+    image.publish("right", "targets")
+    fields = {"repository": "image", "role": "shared", "valid": 0, "missing": (other.keyid,)}
+    return refused(ThresholdError, [*both_repositories(), "image/right"], **fields)
+
+
+@scenario("delegations", each=["root", "timestamp", "snapshot", "targets"])
+def named_like_a_top_level_role(world: World, name: str) -> Refused:
+    """A delegated role that calls itself by a top-level role's name would overwrite it in the store."""
+    delegation(world.image, "acme")["name"] = name
+    world.image.put("targets")
+    return refused(MalformedError, both_repositories()[:-1], json_path="$.signed.delegations.roles[0].name")
+
+
+@scenario("delegations", each=["../../etc/cron", "a/b", "\u202ex"])
+def role_name_that_is_no_file_name(world: World, name: str) -> Refused:
+    """A role name is encoded where it becomes a file name, so that it never leaves the directory."""
+    nest(world, name)
+    world.image.publish("targets")
+    return refused(UnlistedRoleError, both_repositories(), repository="image", role=name)
+
+
+@scenario("path-traversal", each=["../brake.bin", "/brake.bin", "brake/../../x", "brake\\x", "con/brake"])
+def image_repository_lists(world: World, path: str) -> Accepted:
+    """A hostile name in the Image repository is never looked up, because no Director order could have it."""
+    entry = world.image.bodies["targets"]["targets"]
+    entry[path] = next(iter(entry.values()))
+    world.image.put("targets")
+    return accepted(*ALL)
+
+
+@scenario("delegations", each=[8, 10])
+def bins(world: World, bits: int) -> Accepted:
+    """Succinct hash bins (TAP 15): the one bin that the path's digest names is asked, and no other."""
+    _into_bins(world, bits)
+    return accepted(*ALL)
+
+
+@scenario("delegations")
+def entry_in_the_wrong_bin(world: World) -> Refused:
+    """A bin lists an image that belongs into another one."""
+    bin_name = _into_bins(world, 8)
+    image = world.image
+    entry = image.bodies[bin_name]["targets"].pop(BRAKE.path(3))
+    other = "bin-00" if bin_name != "bin-00" else "bin-01"
+    image.add_role(other, [image.key("bins")])
+    image.bodies[other]["targets"][BRAKE.path(3)] = entry
+    image.publish(bin_name, other)
+    return not_found(bin_name)
+
+
+@scenario("delegations")
+def bin_missing_from_snapshot(world: World) -> Refused:
+    """All bins have to exist; one that Snapshot does not list is no empty bin."""
+    bin_name = _into_bins(world, 8)
+    del world.image.bodies["snapshot"]["meta"][f"{bin_name}.json"]
+    world.image.reindex_listed()
+    return refused(UnlistedRoleError, both_repositories(), repository="image", role=bin_name)
+
+
+@scenario("delegations", each=[True, False])
+def hash_prefixes(world: World, fitting: bool) -> Accepted | Refused:
+    """A delegation by the leading digits of the path's SHA-256."""
+    digest = sha256(BRAKE.path(3).encode())
+    entry = delegation(world.image, "acme")
+    del entry["paths"]
+    entry["path_hash_prefixes"] = [digest[:3] if fitting else f"{(int(digest[0], 16) + 1) % 16:x}"]
+    world.image.put("targets")
+    return accepted(*ALL) if fitting else not_found()
+
+
+@scenario("delegations")
+def both_kinds_of_path(world: World) -> Refused:
+    """Patterns and hash prefixes exclude each other; which would count is not left to the reader."""
+    delegation(world.image, "acme")["path_hash_prefixes"] = [""]
+    world.image.put("targets")
+    path = "$.signed.delegations.roles[0]"
+    return refused(MalformedError, both_repositories()[:-1], json_path=path)
+
+
+@scenario("delegations")
+def role_removed_and_delegated_again(world: World) -> Accepted:
+    """Delegating to a new supplier for the same images is honest work."""
+    nest(world, "new-supplier")
+    world.image.publish("new-supplier", "targets")
+    return accepted(*ALL)
+
+
+def _into_bins(world: World, bits: int) -> str:
+    image = world.image
+    key = image.key("bins")
+    entry = image.bodies["acme"]["targets"].pop(BRAKE.path(3))
+    digits = len(f"{2**bits - 1:x}")
+    number = int(sha256(BRAKE.path(3).encode()), 16) >> (256 - bits)
+    name = f"bin-{number:0{digits}x}"
+    image.bodies["targets"]["delegations"] = {
+        "keys": {key.keyid: key.public},
+        "succinct_roles": {"keyids": [key.keyid], "threshold": 1, "bit_length": bits, "name_prefix": "bin"},
+    }
+    image.add_role(name, [key])
+    image.bodies[name]["targets"][BRAKE.path(3)] = entry
+    image.publish(name, "targets")
+    return name

@@ -1,0 +1,154 @@
+"""Files that are not what they are asked for as: other roles, other formats, damaged bytes."""
+
+from __future__ import annotations
+
+import json
+
+from tests.simulator.hands import offer, replace
+from tests.simulator.keys import canonical
+from tests.simulator.repository import seal
+from tests.simulator.scenario import EVERYWHERE, REPOSITORIES, Refused, before, refused, scenario
+from tests.simulator.world import World
+from twinlock.trust.errors.metadata import MalformedError, UnsupportedSpecError
+
+
+def _at(place: tuple[str, ...], path: str) -> Refused:
+    name, role = place
+    return refused(MalformedError, before((name, role)), json_path=path)
+
+
+@scenario("malformed", each=EVERYWHERE)
+def not_json(world: World, *place: str) -> Refused:
+    """A captive portal's page, served with status 200."""
+    offer(world, (place[0], place[1]))
+    replace(world, (place[0], place[1]), b"<html><body>Welcome to Free WiFi</body></html>\n")
+    return _at(place, "$")
+
+
+@scenario("malformed", each=EVERYWHERE)
+def truncated(world: World, *place: str) -> Refused:
+    """The last byte is missing."""
+    repository = offer(world, (place[0], place[1]))
+    replace(world, (place[0], place[1]), repository.files[repository.current(place[1])][:-1])
+    return _at(place, "$")
+
+
+@scenario("malformed", each=EVERYWHERE)
+def empty_file(world: World, *place: str) -> Refused:
+    """Nothing at all, which is not the same as an absent file."""
+    offer(world, (place[0], place[1]))
+    replace(world, (place[0], place[1]), b"")
+    return _at(place, "$")
+
+
+@scenario("malformed", each=EVERYWHERE)
+def duplicate_member(world: World, *place: str) -> Refused:
+    """The version stands twice, so that two readers could each see another one. The signature is over the bytes."""
+    repository = offer(world, (place[0], place[1]))
+    role = place[1]
+    payload = canonical(repository.bodies[role])
+    twice = b'{"version":1,' + payload[1:]
+    key = repository.signers[role][0]
+    signature = {"keyid": key.keyid, "sig": key.sign(twice).hex()}
+    data = b'{"signatures":' + canonical_list([signature]) + b',"signed":' + twice + b"}"
+    replace(world, (place[0], place[1]), data)
+    return _at(place, "$.signed")
+
+
+@scenario("malformed", each=EVERYWHERE)
+def floating_version(world: World, *place: str) -> Refused:
+    """The version is written 2.0, which has no canonical form."""
+    repository = offer(world, (place[0], place[1]))
+    role = place[1]
+    text = seal(repository.bodies[role], repository.signers[role]).decode()
+    version = repository.bodies[role]["version"]
+    head, found, tail = text.rpartition(f'"version":{version}')
+    assert found
+    replace(world, (place[0], place[1]), f"{head}{found}.0{tail}".encode())
+    return _at(place, "$.signed.version")
+
+
+@scenario("malformed", each=EVERYWHERE)
+def wrong_type(world: World, *place: str) -> Refused:
+    """The right keys signed a file that says to be of another role."""
+    repository = offer(world, (place[0], place[1]))
+    role = place[1]
+    body = repository.bodies[role] | {"_type": "root" if role != "root" else "targets"}
+    replace(world, (place[0], place[1]), seal(body, repository.signers[role]))
+    return _at(place, "$.signed._type")
+
+
+@scenario("malformed", each=EVERYWHERE)
+def other_major_specification(world: World, *place: str) -> Refused:
+    """The right keys signed a file that follows version 2 of the specification."""
+    repository = offer(world, (place[0], place[1]))
+    role = place[1]
+    body = repository.bodies[role] | {"spec_version": "2.0.0"}
+    replace(world, (place[0], place[1]), seal(body, repository.signers[role]))
+    return refused(UnsupportedSpecError, before((place[0], role)), offered="2.0.0")
+
+
+@scenario("malformed", each=[("director", "timestamp"), ("image", "snapshot"), ("image", "acme")])
+def nested_deeply(world: World, *place: str) -> Refused:
+    """A member of the signed part nests thirty thousand levels, to exhaust the stack of whoever reads it."""
+    repository = offer(world, (place[0], place[1]))
+    role = place[1]
+    levels = 30_000
+    payload = canonical(repository.bodies[role])[:-1] + b',"x":' + b"[" * levels + b"]" * levels + b"}"
+    key = repository.signers[role][0]
+    signature = {"keyid": key.keyid, "sig": key.sign(payload).hex()}
+    replace(world, (place[0], role), b'{"signatures":' + canonical_list([signature]) + b',"signed":' + payload + b"}")
+    return _at(place, "$.signed.x")
+
+
+@scenario("malformed", each=EVERYWHERE)
+def lone_surrogate(world: World, *place: str) -> Refused:
+    """The right keys signed a member with half a character in it, which no other form of the file could hold."""
+    repository = offer(world, (place[0], place[1]))
+    role = place[1]
+    payload = canonical(repository.bodies[role])[:-1] + b',"x":"\\ud800"}'
+    key = repository.signers[role][0]
+    signature = {"keyid": key.keyid, "sig": key.sign(payload).hex()}
+    replace(world, (place[0], role), b'{"signatures":' + canonical_list([signature]) + b',"signed":' + payload + b"}")
+    return _at(place, "$.signed.x")
+
+
+@scenario("malformed")
+def must_agree_nested_deeply(world: World) -> Refused:
+    """The must-agree section nests a hundred levels, to exhaust the stack of whoever compares it."""
+    deep: object = 1
+    for _ in range(100):
+        deep = [deep]
+    world.director.bodies["targets"]["targets"]["adas/adas-3.bin"]["custom"]["mustAgree"]["x"] = deep
+    world.director.put("targets")
+    return refused(MalformedError, before(("director", "targets")))
+
+
+@scenario("malformed", each=REPOSITORIES)
+def next_root_is_something_else(world: World, name: str) -> Refused:
+    """The answer for the next Root is a rightly signed Targets file: a 200 that is not a Root is no absence."""
+    repository = world.repositories[name]
+    repository.files["2.root.json"] = repository.files[repository.current("targets")]
+    return _at((name, "root"), "$.signed._type")
+
+
+@scenario("malformed", each=REPOSITORIES)
+def next_root_is_an_error_page(world: World, name: str) -> Refused:
+    """The answer for the next Root is a JSON error object with status 200."""
+    world.repositories[name].files["2.root.json"] = b'{"error": "not found"}'
+    return _at((name, "root"), "$")
+
+
+@scenario("malformed", each=EVERYWHERE)
+def issued_after_its_expiry(world: World, *place: str) -> Refused:
+    """The right keys signed a file whose time of signing lies after its own expiry."""
+    repository = offer(world, (place[0], place[1]))
+    role = place[1]
+    body = repository.bodies[role] | {"issued": "2999-01-01T00:00:00Z"}
+    replace(world, (place[0], place[1]), seal(body, repository.signers[role]))
+    return _at(place, "$.signed.issued")
+
+
+def canonical_list(values: list[dict[str, str]]) -> bytes:
+    """A list in canonical form."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,173 @@
+"""Rollback: metadata older than what was seen, roles that vanish, and Roots out of line."""
+
+from __future__ import annotations
+
+from tests.simulator.hands import offer
+from tests.simulator.scenario import EVERYWHERE, ONLINE, REPOSITORIES, Refused, before, refused, scenario, seasoned
+from tests.simulator.world import ADAS, BRAKE, World
+from twinlock.trust.errors.images import ReleaseCounterError
+from twinlock.trust.errors.metadata import MalformedError, RoleRemovedError, RollbackError, RootVersionError
+
+INDEXED = [place for place in ONLINE if place[1] not in ("timestamp", "snapshot")]
+
+
+@scenario("rollback", each=REPOSITORIES)
+def timestamp(world: World, name: str) -> Refused:
+    """The Timestamp that was current two publications ago is served again."""
+    world.repositories[name].rewind("timestamp", 2)
+    stored = [] if name == "director" else before(("image", "timestamp"))
+    return refused(RollbackError, stored, repository=name, role="timestamp", offered=2, trusted=3)
+
+
+@scenario("rollback", each=REPOSITORIES)
+def whole_repository(world: World, name: str) -> Refused:
+    """Every file is served as it was two publications ago."""
+    repository = world.repositories[name]
+    for role in ("targets", "snapshot", "timestamp"):
+        repository.bodies[role]["version"] = 2
+    repository.rewind("timestamp", 2)
+    return refused(RollbackError, before((name, "timestamp")), repository=name, role="timestamp", offered=2, trusted=3)
+
+
+@scenario("rollback", each=REPOSITORIES)
+def snapshot_behind_a_new_timestamp(world: World, name: str) -> Refused:
+    """The attacker holds the Timestamp key and lists, and serves, an older Snapshot."""
+    repository = world.repositories[name]
+    old = repository.history["snapshot"][1]
+    repository.bodies["snapshot"]["version"] = 2
+    repository.put("snapshot", data=old)
+    repository.index("snapshot")
+    repository.put("timestamp")
+    stored = before((name, "timestamp"))
+    return refused(RollbackError, stored, repository=name, role="snapshot", offered=2, trusted=3)
+
+
+@scenario("rollback", each=INDEXED)
+def targets_behind_a_new_snapshot(world: World, *place: str) -> Refused:
+    """The attacker holds the Snapshot and Timestamp keys and lists, and serves, an older version of a Targets file."""
+    name, role = place
+    repository = world.repositories[name]
+    trusted = repository.bodies[role]["version"] - 1
+    repository.bodies[role]["version"] = trusted - 1
+    repository.reindex(role)
+    fields = {"repository": name, "role": role, "offered": trusted - 1, "trusted": trusted}
+    return refused(RollbackError, before((name, "snapshot")), **fields)
+
+
+@scenario("rollback", each=["acme"])
+def role_removed_from_snapshot(world: World, role: str) -> Refused:
+    """The attacker holds the Snapshot and Timestamp keys and lists a delegated role no longer."""
+    del world.image.bodies["snapshot"]["meta"][f"{role}.json"]
+    world.image.reindex()
+    return refused(RoleRemovedError, before(("image", "snapshot")), repository="image", role=role)
+
+
+@scenario("rollback", each=REPOSITORIES)
+def targets_removed_from_snapshot(world: World, name: str) -> Refused:
+    """The attacker holds the Snapshot and Timestamp keys and lists no top-level Targets at all."""
+    repository = world.repositories[name]
+    del repository.bodies["snapshot"]["meta"]["targets.json"]
+    repository.reindex()
+    return refused(MalformedError, before((name, "snapshot")), json_path="$.signed.meta")
+
+
+@scenario("rollback", each=REPOSITORIES)
+def root_that_skips_a_version(world: World, name: str) -> Refused:
+    """What is served as the next Root is, rightly signed, the one after it."""
+    repository = world.repositories[name]
+    repository.publish_root()
+    repository.publish_root()
+    repository.files["2.root.json"] = repository.files["3.root.json"]
+    return refused(RootVersionError, before((name, "root")), repository=name, offered=3, expected=2)
+
+
+@scenario("rollback", each=REPOSITORIES)
+def root_again(world: World, name: str) -> Refused:
+    """What is served as the next Root is the one that is trusted already."""
+    repository = world.repositories[name]
+    repository.files["2.root.json"] = repository.files["1.root.json"]
+    return refused(RootVersionError, before((name, "root")), repository=name, offered=1, expected=2)
+
+
+def _rotated_twice(world: World) -> None:
+    seasoned(world)
+    for repository in world.repositories.values():
+        repository.publish_root()
+        repository.publish_root()
+    world.update()
+    world.pass_time(hours=1)
+    world.release()
+
+
+@scenario("rollback", prepare=_rotated_twice, each=REPOSITORIES)
+def older_root(world: World, name: str) -> Refused:
+    """What is served as Root 4 is Root 2."""
+    repository = world.repositories[name]
+    repository.files["4.root.json"] = repository.files["2.root.json"]
+    return refused(RootVersionError, before((name, "root")), repository=name, offered=2, expected=4)
+
+
+@scenario("rollback", each=EVERYWHERE)
+def version_zero(world: World, *place: str) -> Refused:
+    """A rightly signed file with version 0, which is no version."""
+    name, role = place
+    repository = offer(world, (name, role))
+    file = repository.current(role)
+    repository.bodies[role]["version"] = 0
+    data = repository.put(role)
+    repository.files[file] = data
+    if role == "snapshot":
+        repository.bodies["snapshot"]["version"] = int(file.split(".")[0])
+        repository.put("snapshot", data=data)
+        repository.index("snapshot")
+        repository.put("timestamp")
+    return refused(MalformedError, before((name, role)), json_path="$.signed.version")
+
+
+@scenario("image-rollback")
+def compromised_director_orders_the_older_image(world: World) -> Refused:
+    """The Director's keys are stolen; an older, rightly listed image is ordered again."""
+    listed = world.image.bodies["targets"]["targets"][ADAS.path(1)]
+    world.director.order(ADAS.ecu, ADAS.hardware_id, ADAS.path(1), listed)
+    world.director.publish("targets")
+    fields = {"ecu": ADAS.ecu, "target": ADAS.path(1), "offered": 1, "installed": 2}
+    return refused(ReleaseCounterError, both_repositories(), **fields)
+
+
+@scenario("image-rollback")
+def older_image_of_a_supplier(world: World) -> Refused:
+    """As above, for an image that a delegated role lists."""
+    listed = world.image.bodies["acme"]["targets"][BRAKE.path(1)]
+    world.director.order(BRAKE.ecu, BRAKE.hardware_id, BRAKE.path(1), listed)
+    world.director.publish("targets")
+    fields = {"ecu": BRAKE.ecu, "target": BRAKE.path(1), "offered": 1, "installed": 2}
+    return refused(ReleaseCounterError, [*both_repositories(), "image/acme"], **fields)
+
+
+@scenario("image-rollback")
+def director_raises_the_counter_of_an_old_image(world: World) -> Refused:
+    """The Director's keys are stolen; an old image is ordered under a release counter that was never signed for it."""
+    from twinlock.trust.errors.images import RepositoryMismatchError
+
+    listed = world.image.bodies["targets"]["targets"][ADAS.path(1)]
+    entry = world.director.order(ADAS.ecu, ADAS.hardware_id, ADAS.path(1), listed)
+    entry["custom"]["mustAgree"]["releaseCounter"] = 9
+    world.director.publish("targets")
+    return refused(RepositoryMismatchError, both_repositories(), target=ADAS.path(1))
+
+
+@scenario("image-rollback")
+def same_name_lower_counter_at_both(world: World) -> Refused:
+    """Both repositories list the new image with a release counter below the installed one's: a publisher's mistake,
+    or both thefts at once; the counter still holds."""
+    world.list_release(4, (ADAS,), counter=1)
+    world.image.publish("targets")
+    world.order_release(4, (ADAS,))
+    world.director.publish("targets")
+    fields = {"ecu": ADAS.ecu, "target": ADAS.path(4), "offered": 1, "installed": 2}
+    return refused(ReleaseCounterError, both_repositories(), **fields)
+
+
+def both_repositories() -> list[str]:
+    """Timestamp, Snapshot and Targets of both: what is stored before images are compared."""
+    return [f"{name}/{role}" for name in REPOSITORIES for role in ("timestamp", "snapshot", "targets")]

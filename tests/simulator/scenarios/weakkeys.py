@@ -1,0 +1,50 @@
+"""Keys with which anybody could sign, named by a Root or a delegation whose keys were stolen, or by mistake."""
+
+from __future__ import annotations
+
+from tests.simulator.hands import delegation
+from tests.simulator.scenario import REPOSITORIES, Refused, before, refused, scenario
+from tests.simulator.scenarios.rollback import both_repositories
+from tests.simulator.world import World
+from twinlock.trust.errors.metadata import WeakKeyError
+
+LOW_ORDER = {
+    "order-1": "01" + "00" * 31,
+    "order-2": "ec" + "ff" * 30 + "7f",
+    "order-4": "00" * 32,
+    "order-4-signed": "00" * 31 + "80",
+    "order-8-a": "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "order-8-b": "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "not-canonical": "ed" + "ff" * 30 + "7f",
+}
+
+
+@scenario("weak-keys", each=[(name, order) for name in REPOSITORIES for order in LOW_ORDER])
+def root_names_a_key_of_low_order(world: World, name: str, order: str) -> Refused:
+    """The next Root, rightly signed, gives Targets an ed25519 key of low order, for which anybody can sign."""
+    repository = world.repositories[name]
+    key = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": LOW_ORDER[order]}}
+    root = repository.bodies["root"]
+    root["keys"]["weak"] = key
+    root["roles"]["targets"] = {"keyids": ["weak"], "threshold": 1}
+    repository.publish_root()
+    return refused(WeakKeyError, before((name, "root")), keyid="weak")
+
+
+@scenario("weak-keys", each=list(LOW_ORDER))
+def delegation_to_a_key_of_low_order(world: World, order: str) -> Refused:
+    """Targets, rightly signed, delegate to an ed25519 key of low order."""
+    key = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": LOW_ORDER[order]}}
+    world.image.bodies["targets"]["delegations"]["keys"]["weak"] = key
+    delegation(world.image, "acme")["keyids"] = ["weak"]
+    world.image.put("targets")
+    return refused(WeakKeyError, both_repositories()[:-1], keyid="weak")
+
+
+@scenario("weak-keys", each=["md5", "rsassa-pkcs1v15-sha1", "ed448"])
+def unknown_scheme(world: World, scheme: str) -> Refused:
+    """The next Root names a key under a scheme that no secure reader supports."""
+    root = world.image.bodies["root"]
+    root["keys"]["weak"] = {"keytype": "rsa", "scheme": scheme, "keyval": {"public": "x"}}
+    world.image.publish_root()
+    return refused(WeakKeyError, before(("image", "root")), keyid="weak")
