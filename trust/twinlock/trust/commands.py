@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.names import RepositoryName, RoleName
@@ -25,8 +24,7 @@ class Absent(enum.Enum):
 ABSENT = Absent.ABSENT
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(NamedTuple):
     """Get one metadata file. ``name`` is its file name in the profile, already encoded; ``version`` is None for the
     unversioned name. A driver stops reading after ``max_bytes`` and raises EndlessDataError. Answer: bytes or ABSENT."""
 
@@ -37,8 +35,7 @@ class Fetch:
     max_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(NamedTuple):
     """Store these files atomically, all or none, before going on; None deletes. Each is byte-identical to what was
     served and has passed its own checks. Root files are kept under every version; others replace the last. No answer.
 
@@ -49,8 +46,7 @@ class Persist:
     files: tuple[tuple[RoleName, int, bytes | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """Something to put into the report that does not end the cycle, such as an equivocating Timestamp. No answer."""
 
     error: RefusalError

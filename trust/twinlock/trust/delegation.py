@@ -9,8 +9,8 @@ Source: Uptane 2.1.0 5.4.4.7 (search) and 5.4.4.8 (several roles that have to ag
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.checks.context import Context
@@ -33,8 +33,7 @@ from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The outcome of a search: the entry or None, the state with what was fetched, and the roles from the top down."""
 
     entry: ImageEntry | None
@@ -64,8 +63,7 @@ def find_image(
     return Found(outcome.entry, search.trusted, outcome.chain)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     """What a subtree says: an entry with the chain to it, or nothing, and whether the search has to end here."""
 
     entry: ImageEntry | None = None
@@ -157,7 +155,7 @@ class _Search:
         data = yield from fetch_required(context, role, listed.version, limit)
         targets = check_targets(data, authority=authority, listed=listed, trusted=stored, context=context)
         yield Persist(context.repository, ((role, targets.signed.version, data),))
-        self.trusted = replace(self.trusted, delegated={**self.trusted.delegated, role: data})
+        self.trusted = self.trusted._replace(delegated={**self.trusted.delegated, role: data})
         return targets
 
     def _stored(self, authority: Authority) -> Verified[Targets] | None:

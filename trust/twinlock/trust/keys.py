@@ -6,14 +6,11 @@ counting signatures (``signatures.py`` does that, once for everything that is si
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from twinlock.trust.errors.metadata import WeakKeyError
 from twinlock.trust.names import KeyId
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Signer(Protocol):
@@ -27,16 +24,38 @@ class Signer(Protocol):
         """The raw signature over ``message`` in the scheme of ``public_key``."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
-    """One public key. ``identity`` is equal for equal key material, whatever key id or scheme it goes by."""
+Verifier = Callable[[bytes, bytes], bool]
+"""Whether a signature is over a message, for one key. Never raises."""
 
-    keyid: KeyId
-    keytype: str
-    scheme: str
-    public: str  # as on the wire: hex for ed25519, PEM for the others
-    identity: bytes = field(repr=False)
-    _verify: Callable[[bytes, bytes], bool] = field(repr=False, compare=False)
+_Loaded = tuple[bytes, Verifier]
+
+
+class PublicKey:
+    """One public key. ``identity`` is equal for equal key material, whatever key id or scheme it goes by.
+
+    ``public`` is as on the wire: hexadecimal for ed25519, PEM for the others.
+    """
+
+    __slots__ = ("_verify", "identity", "keyid", "keytype", "public", "scheme")
+
+    def __init__(self, keyid: KeyId, *, keytype: str, scheme: str, public: str, loaded: tuple[bytes, Verifier]) -> None:
+        """Only ``load_key`` makes these: it knows what to refuse."""
+        self.keyid = keyid
+        self.keytype = keytype
+        self.scheme = scheme
+        self.public = public
+        self.identity, self._verify = loaded
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PublicKey):
+            return NotImplemented
+        return (self.keyid, self.scheme, self.identity) == (other.keyid, other.scheme, other.identity)
+
+    def __hash__(self) -> int:
+        return hash((self.keyid, self.scheme, self.identity))
+
+    def __repr__(self) -> str:
+        return f"PublicKey({self.keyid!r}, {self.scheme!r})"
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether ``signature`` is this key's over ``message``. Never raises."""
@@ -56,21 +75,19 @@ def load_key(keyid: str, *, keytype: str, scheme: str, public: str) -> PublicKey
     if loader is None:
         raise WeakKeyError(keyid=keyid, reason=f"key type {keytype!r} with scheme {scheme!r} is not supported")
     try:
-        identity, verify = loader(public)
+        loaded = loader(public)
     except WeakKeyError:
         raise
     except (ValueError, TypeError, AttributeError) as error:
         raise WeakKeyError(keyid=keyid, reason=f"it cannot be read as {keytype}: {error}") from None
     except _Weak as weak:
         raise WeakKeyError(keyid=keyid, reason=str(weak)) from None
-    return PublicKey(KeyId(keyid), keytype, scheme, public, identity, verify)
+    return PublicKey(KeyId(keyid), keytype=keytype, scheme=scheme, public=public, loaded=loaded)
 
 
 class _Weak(Exception):
     """Raised by a loader for readable key material that must not be used."""
 
-
-_Loaded = tuple[bytes, "Callable[[bytes, bytes], bool]"]
 
 # y-coordinates of the points of order 1, 2, 4 and 8 on edwards25519 (sign bit cleared). With such a key one signature
 # fits many messages. See RFC 8032 5.1 and the table in libsodium's ge25519_has_small_order.

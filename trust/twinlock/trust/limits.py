@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Bounds on what a repository may make a vehicle do. Sizes are in bytes."""
 
     root_bytes: int = 512_000  # eight keys of ML-DSA-87 with their signatures are about 100 kB

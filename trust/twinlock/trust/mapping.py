@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinlock.trust.errors.images import UnmappedImageError
 from twinlock.trust.errors.metadata import LimitError, UnsafePathError
@@ -16,8 +16,7 @@ from twinlock.trust.wire.strict import parse_json
 _EVERYTHING = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class PathMapping:
+class PathMapping(NamedTuple):
     """Images whose name fits one of ``paths`` need the agreement of all ``repositories``. ``*`` alone fits any name."""
 
     paths: tuple[str, ...]
@@ -28,8 +27,7 @@ class PathMapping:
         return any(pattern == _EVERYTHING or path_matches(path, pattern) for pattern in self.paths)
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryMap:
+class RepositoryMap(NamedTuple):
     """Repositories with their URLs, and mappings in order; the first that covers a name decides."""
 
     repositories: Mapping[RepositoryName, tuple[str, ...]]

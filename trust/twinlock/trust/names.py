@@ -7,9 +7,9 @@ Does not belong here: anything that opens a path or a URL. A name that passed is
 from __future__ import annotations
 
 import enum
+import re
 import unicodedata
 from typing import NewType
-from urllib.parse import quote
 
 from twinlock.trust.errors.metadata import UnsafePathError
 
@@ -33,6 +33,8 @@ TOP_LEVEL = (ROOT, TIMESTAMP, SNAPSHOT, TARGETS)
 MAX_NAME_BYTES = 1024
 MAX_SEGMENT_BYTES = 126  # with a 128-digit hash and a dot before it: the usual 255-byte limit of file systems
 MAX_ID_BYTES = 128
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 
 # Names that Windows gives to devices, whatever the extension; a gateway or a supplier's desk may run Windows.
 _DEVICES = frozenset(
@@ -81,7 +83,11 @@ def role_file(role: str) -> str:
     ``../x`` becomes ``..%2Fx``. The same encoding is used on disk and in URLs. Raises: UnsafePathError.
     """
     _check_text(role, MAX_NAME_BYTES)
-    encoded = quote(role, safe="")
+    encoded = role
+    if not _PLAIN.fullmatch(role):
+        from urllib.parse import quote  # here, because most role names never need it and it is slow to import
+
+        encoded = quote(role, safe="")
     if len(encoded) > MAX_SEGMENT_BYTES or not encoded.strip("."):
         raise UnsafePathError(path=role, reason="it cannot be the name of a file")
     return encoded

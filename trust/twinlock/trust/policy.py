@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What an entry has to state. A field that is stated is always checked, whatever the policy."""
 
     require_vehicle: bool = True

@@ -6,7 +6,6 @@ Both repositories are refreshed by this one generator; ``verification.py`` says 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from twinlock.trust.checks.context import Context
@@ -53,7 +52,7 @@ def refresh_repository(
     context = Context(repository=trusted.name, now=now, limits=limits, wire=wire, policy=policy)
     trusted = yield from walk_roots(trusted, context)
     # Only now: the chain may have dropped the file whose false time would otherwise expire everything.
-    context = replace(context, now=not_before(now, [trusted]))
+    context = context._replace(now=not_before(now, [trusted]))
     check_expiry(trusted.root.signed, ROOT, context)
     trusted = yield from _refresh_timestamp(trusted, context)
     trusted = yield from _refresh_snapshot(trusted, context)
@@ -97,7 +96,7 @@ def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[Tr
         yield Notice(equivocation)
     if timestamp is not trusted.timestamp:
         yield Persist(context.repository, ((TIMESTAMP, timestamp.signed.version, timestamp.data),))
-    return replace(trusted, timestamp=timestamp)
+    return trusted._replace(timestamp=timestamp)
 
 
 def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
@@ -111,7 +110,7 @@ def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[Tru
     data = yield from fetch_required(context, SNAPSHOT, listed.version, limit)
     snapshot = check_snapshot(data, root=trusted.root.signed, listed=listed, trusted=trusted.snapshot, context=context)
     yield Persist(context.repository, ((SNAPSHOT, snapshot.signed.version, data),))
-    return replace(trusted, snapshot=snapshot)
+    return trusted._replace(snapshot=snapshot)
 
 
 def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Inspect | None) -> Steps[TrustedRepository]:
@@ -135,7 +134,7 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
     if inspect is not None:
         inspect(targets.signed)
     yield Persist(context.repository, ((TARGETS, targets.signed.version, data),))
-    return replace(trusted, targets=targets)
+    return trusted._replace(targets=targets)
 
 
 def _is_listed(targets: Verified[Targets], listed: FileInfo, context: Context) -> bool:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.metadata import LimitError, MalformedError
@@ -31,8 +30,7 @@ MAX_ATTACK_BYTES = 64
 MAX_DETAIL_BYTES = 1024
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EcuReport:
+class EcuReport(NamedTuple):
     """What one ECU says of itself. ``attack`` is the code of the refusal it met, or empty; ``detail`` its sentence.
 
     ``time`` is the newest verified time known when the report was made. ``counter`` rises with every report.
@@ -47,8 +45,7 @@ class EcuReport:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SignedReport:
+class SignedReport(NamedTuple):
     """A decoded report whose signature nobody has checked yet. ``data`` is the canonical form of the whole."""
 
     report: EcuReport
@@ -57,8 +54,7 @@ class SignedReport:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SignedManifest:
+class SignedManifest(NamedTuple):
     """A decoded manifest whose signatures nobody has checked yet: neither its own nor those of its reports."""
 
     vehicle: VehicleId
@@ -69,8 +65,7 @@ class SignedManifest:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _ReportSignature:
+class _ReportSignature(NamedTuple):
     keyid: KeyId
     method: str
     payload_hash: bytes

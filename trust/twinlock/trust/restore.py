@@ -6,7 +6,6 @@ Belongs here: deciding what stored bytes are still worth under the newest Root. 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -60,8 +59,7 @@ def restore_repository(
     trusted = bootstrap_repository(name, files[ROOT], limits=limits, wire=wire)
     delegated = {role: data for role, data in files.items() if role not in TOP_LEVEL}
     context = Context(repository=name, now=_NEVER, limits=limits, wire=wire, policy=LAX)
-    return replace(
-        trusted,
+    return trusted._replace(
         timestamp=_reverify(files.get(TIMESTAMP), TIMESTAMP, wire.decode_timestamp, trusted.root.signed, context),
         snapshot=_reverify(files.get(SNAPSHOT), SNAPSHOT, wire.decode_snapshot, trusted.root.signed, context),
         targets=_reverify(files.get(TARGETS), TARGETS, wire.decode_targets, trusted.root.signed, context),
@@ -84,7 +82,7 @@ def under_root(trusted: TrustedRepository, root: Verified[Root], context: Contex
         snapshot = _reverify(snapshot.data, SNAPSHOT, wire.decode_snapshot, signed, context)
     if targets is not None and not kept(TARGETS):
         targets = _reverify(targets.data, TARGETS, wire.decode_targets, signed, context)
-    return replace(trusted, root=root, timestamp=timestamp, snapshot=snapshot, targets=targets)
+    return trusted._replace(root=root, timestamp=timestamp, snapshot=snapshot, targets=targets)
 
 
 def top_level_authority(root: Root) -> Authority:

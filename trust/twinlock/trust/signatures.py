@@ -7,8 +7,7 @@ signatures nobody counted: that is a type error.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.keys import PublicKey
@@ -17,24 +16,21 @@ from twinlock.trust.names import KeyId
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """One signature as a file carries it; ``value`` is raw bytes."""
 
     keyid: KeyId
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RoleKeys:
+class RoleKeys(NamedTuple):
     """Who may sign something, and how many of them have to. ``threshold`` is at least 1."""
 
     keyids: tuple[KeyId, ...]
     threshold: int
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureTally:
+class SignatureTally(NamedTuple):
     """What a count found: key ids by outcome. ``valid`` counts distinct public keys and may be below ``len(signed)``."""
 
     valid: int
@@ -50,8 +46,7 @@ class SignatureTally:
         return self.valid >= self.required
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope(Generic[T]):
+class Envelope(NamedTuple, Generic[T]):
     """A decoded, *unverified* file: the object, the exact bytes it was parsed from, and what claims to have signed them.
 
     ``payload`` is the received ``signed`` member, byte for byte. ``canonical`` computes the canonical form of the same
@@ -62,11 +57,10 @@ class Envelope(Generic[T]):
     payload: bytes
     signatures: tuple[Signature, ...]
     data: bytes
-    canonical: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
+    canonical: Callable[[], bytes] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verified(Generic[T]):
+class Verified(NamedTuple, Generic[T]):
     """A file whose threshold was met. ``data`` is the whole file as received."""
 
     signed: T

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from twinlock.trust.mapping import RepositoryMap
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
@@ -15,8 +16,7 @@ from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, Ta
 from twinlock.trust.signatures import Verified
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrustedRepository:
+class TrustedRepository(NamedTuple):
     """One repository as far as it has been verified.
 
     ``delegated`` holds the stored bytes of delegated roles. They are *not* verified by being here: each use verifies
@@ -28,11 +28,10 @@ class TrustedRepository:
     timestamp: Verified[Timestamp] | None = None
     snapshot: Verified[Snapshot] | None = None
     targets: Verified[Targets] | None = None
-    delegated: Mapping[RoleName, bytes] = field(default_factory=dict)
+    delegated: Mapping[RoleName, bytes] = NOTHING
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InstalledImage:
+class InstalledImage(NamedTuple):
     """What an ECU runs now. ``release_counter`` is None where its entry gave none."""
 
     path: TargetPath
@@ -41,8 +40,7 @@ class InstalledImage:
     release_counter: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ecu:
+class Ecu(NamedTuple):
     """One ECU of this vehicle. ``accepts`` are the patterns of image names it takes; empty means any."""
 
     ecu: EcuId
@@ -50,8 +48,7 @@ class Ecu:
     accepts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Vehicle:
+class Vehicle(NamedTuple):
     """Who is verifying: the vehicle, its ECUs as far as known here, and what they run.
 
     A Primary knows all ECUs (``complete``), so an ECU id that is not among them is refused; a Secondary knows itself.
@@ -59,20 +56,18 @@ class Vehicle:
 
     vehicle: VehicleId
     ecus: Mapping[EcuId, Ecu]
-    installed: Mapping[EcuId, InstalledImage] = field(default_factory=dict)
+    installed: Mapping[EcuId, InstalledImage] = NOTHING
     complete: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrustedVehicle:
+class TrustedVehicle(NamedTuple):
     """The state that full verification starts from: the map and each repository in it."""
 
     map: RepositoryMap
     repositories: Mapping[RepositoryName, TrustedRepository]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ApprovedImage:
+class ApprovedImage(NamedTuple):
     """An image that one ECU may now fetch and install: every check on metadata has passed."""
 
     ecu: EcuId
@@ -81,8 +76,7 @@ class ApprovedImage:
     repositories: tuple[RepositoryName, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The verdict of a verification. ``weaker`` says which guarantees a lax profile left out (empty when strict)."""
 
     repositories: Mapping[RepositoryName, TrustedRepository]

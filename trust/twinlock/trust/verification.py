@@ -20,8 +20,8 @@ step 10.2.3            ``check_entry``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.director import check_director_targets
@@ -122,7 +122,7 @@ def partial_verification(
     """
     context = Context(repository=DIRECTOR, now=now, limits=limits, wire=wire, policy=policy)
     director = yield from walk_roots(director, context)
-    context = replace(context, now=not_before(now, [director]))
+    context = context._replace(now=not_before(now, [director]))
     check_expiry(director.root.signed, ROOT, context)
     data = yield from fetch_required(context, TARGETS, None, limits.targets_bytes)
     targets = check_targets(
@@ -139,7 +139,7 @@ def partial_verification(
     for order in orders:
         check_entry(order.entry, order.ecu, order.installed, policy=policy)
     return Decision(
-        repositories={DIRECTOR: replace(director, targets=targets)},
+        repositories={DIRECTOR: director._replace(targets=targets)},
         approved=tuple(order.approve(()) for order in _pending(orders)),
         correlation_id=targets.signed.correlation_id,
         now=context.now,
@@ -147,15 +147,13 @@ def partial_verification(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
+class _Settings(NamedTuple):
     limits: Limits
     policy: Policy
     wire: WireProfile
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
+class _Order(NamedTuple):
     """One line of the Director's Targets for one ECU known here."""
 
     ecu: Ecu

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import RepositoryName, RoleName
@@ -11,8 +11,7 @@ from twinlock.trust.policy import Policy
 from twinlock.trust.wire.profile import WireProfile
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The repository under check, the time fixed for the cycle (UTC), the bounds, the wire profile, the policy."""
 
     repository: RepositoryName

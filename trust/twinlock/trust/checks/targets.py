@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
@@ -15,8 +15,7 @@ from twinlock.trust.names import KeyId, RoleName
 from twinlock.trust.signatures import RoleKeys, Verified, verify_signatures
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(NamedTuple):
     """Who signs for a Targets role: Root says it of the top level, the delegating file of a delegated role."""
 
     role: RoleName

@@ -1,23 +1,37 @@
-"""What every role's file carries: Uptane 2.1.0 5.2.1."""
+"""What every role's file carries: Uptane 2.1.0 5.2.1.
+
+Values of the engine are named tuples: immutable, typed, cheap to make, and cheap to import in a gateway that starts
+often.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+"""The empty mapping, for defaults."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Signed:
-    """The common part. Times are UTC; ``issued`` is when the signer says it signed (None where not stated)."""
+class Signed(Protocol):
+    """What the value of every role has. Times are UTC; ``issued`` is when its signer says it signed, if it says so."""
 
-    version: int
-    expires: datetime
-    issued: datetime | None
+    @property
+    def version(self) -> int:
+        """At least 1."""
+
+    @property
+    def expires(self) -> datetime:
+        """From then on it does not count."""
+
+    @property
+    def issued(self) -> datetime | None:
+        """A lower bound of the time, for whoever trusts the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileInfo:
+class FileInfo(NamedTuple):
     """What an index says of another metadata file: version, and length in bytes and hashes where stated."""
 
     version: int

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.names import HardwareId, KeyId, RoleName, TargetPath
 from twinlock.trust.signatures import RoleKeys
 
 
-@dataclass(frozen=True, slots=True)
-class DelegatedRole:
+class DelegatedRole(NamedTuple):
     """A role and who signs for it."""
 
     name: RoleName
     signers: RoleKeys
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Delegation:
+class Delegation(NamedTuple):
     """One delegation: to one role, or to several of which ``min_roles_in_agreement`` have to say the same.
 
     Exactly one of ``paths`` and ``path_hash_prefixes`` is given. ``hardware_ids`` None means any hardware.
@@ -47,8 +45,7 @@ class Delegation:
         return any(path_matches(path, pattern) for pattern in self.paths or ())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SuccinctBins:
+class SuccinctBins(NamedTuple):
     """TAP 15: ``2 ** bit_length`` bins under one set of keys, named ``PREFIX-HEX``."""
 
     signers: RoleKeys
@@ -66,8 +63,7 @@ class SuccinctBins:
         return RoleName(f"{self.name_prefix}-{number:0{digits}x}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Delegations:
+class Delegations(NamedTuple):
     """All delegations of one file: either ``entries`` in order of priority, or ``bins``."""
 
     keys: Mapping[KeyId, PublicKey]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from twinlock.trust.keys import PublicKey
-from twinlock.trust.model.base import Signed
 from twinlock.trust.names import KeyId, RoleName
 from twinlock.trust.signatures import RoleKeys
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Root(Signed):
+class Root(NamedTuple):
     """Keys and thresholds of the four top-level roles, and of the time source where there is one."""
 
+    version: int
+    expires: datetime
+    issued: datetime | None
     keys: Mapping[KeyId, PublicKey]
     roles: Mapping[RoleName, RoleKeys]
     time_source: RoleKeys | None = None

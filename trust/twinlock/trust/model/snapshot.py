@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
-from twinlock.trust.model.base import FileInfo, Signed
+from twinlock.trust.model.base import FileInfo
 from twinlock.trust.names import RoleName
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot(Signed):
+class Snapshot(NamedTuple):
     """The version of every Targets file, by role name. An entry for Root, if any, is not among them."""
 
+    version: int
+    expires: datetime
+    issued: datetime | None
     targets: Mapping[RoleName, FileInfo]

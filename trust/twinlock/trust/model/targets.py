@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from twinlock.trust.model.base import Signed
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.delegations import Delegations
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId
 
 
-@dataclass(frozen=True, slots=True)
-class ImageEntry:
+class ImageEntry(NamedTuple):
     """What one repository says of one image.
 
     ``length`` is in bytes; ``hashes`` maps algorithm to lower-case hex, at least one. ``must_agree`` is the section
@@ -25,18 +24,20 @@ class ImageEntry:
     release_counter: int | None = None
     hardware_ids: frozenset[HardwareId] | None = None
     must_agree: Mapping[str, Any] | None = None
-    ecus: Mapping[EcuId, HardwareId | None] = field(default_factory=dict)
+    ecus: Mapping[EcuId, HardwareId | None] = NOTHING
     download_url: str | None = None
-    custom: Mapping[str, Any] = field(default_factory=dict)
+    custom: Mapping[str, Any] = NOTHING
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Targets(Signed):
+class Targets(NamedTuple):
     """Images by name, delegations in order of priority, and, from a Director, whose vehicle this is for.
 
     ``images`` may decode entries when they are looked up; a malformed entry raises MalformedError then.
     """
 
+    version: int
+    expires: datetime
+    issued: datetime | None
     images: Mapping[TargetPath, ImageEntry]
     delegations: Delegations | None = None
     vehicle: VehicleId | None = None

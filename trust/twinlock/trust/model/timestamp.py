@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
-from twinlock.trust.model.base import FileInfo, Signed
+from twinlock.trust.model.base import FileInfo
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timestamp(Signed):
+class Timestamp(NamedTuple):
     """Which Snapshot is the newest."""
 
+    version: int
+    expires: datetime
+    issued: datetime | None
     snapshot: FileInfo

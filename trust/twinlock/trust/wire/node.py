@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 
@@ -21,8 +20,7 @@ _MAX_DEPTH = 16  # of members that are kept as plain JSON, such as ``custom``
 DIGEST_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A JSON value, the file it is from, and its place in it (``$.signed.roles.root``)."""
 
     value: Any

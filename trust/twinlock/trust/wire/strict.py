@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from json.scanner import make_scanner
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.metadata import LimitError, MalformedError
@@ -17,8 +16,7 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError
 _SPACE = " \t\n\r"
 
 
-@dataclass(frozen=True, slots=True)
-class RawEnvelope:
+class RawEnvelope(NamedTuple):
     """A file split into its two members. ``payload`` is the text of ``signed`` as it was received."""
 
     signed: dict[str, Any]
@@ -34,15 +32,14 @@ class RawEnvelope:
             raise MalformedError(what="file", json_path="$.signed", reason=f"no canonical form: {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class LocatedMembers:
+class LocatedMembers(NamedTuple):
     """The members of a large object, found and known to be JSON, but not built until somebody asks for one.
 
     A Targets file may list a hundred thousand images of which a vehicle wants three. Only names and places are kept.
     """
 
     places: Mapping[str, int]
-    text: str = field(repr=False)
+    text: str
     what: str
     path: str
 
