@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
 
 
 class MissingKeysError(UsageError):
@@ -24,4 +24,30 @@ class StoreTamperedError(TwinlockError):
     code = "store-tampered"
     template = "the store is not as it was published: {reason}"
     hint = "do not sign anything until you know who changed the store; restore it from a copy you trust"
+    reason: str
+
+
+class NotDelegatedError(RefusalError):
+    """A supplier lists an image, or hardware, that was not delegated to it. ``field`` is what goes beyond."""
+
+    code = "not-delegated"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.4.4.7"
+    template = "{role} lists {target}, but {field} {value} is not delegated to it (allowed: [{allowed}])"
+    role: str
+    target: str
+    field: str
+    value: str
+    allowed: tuple[str, ...]
+
+
+class UnacceptableEntryError(RefusalError):
+    """A supplier's entry that we would not have written: vehicles or our resolver could not use it."""
+
+    code = "unacceptable-entry"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.2.3.1"
+    template = "{role} lists {target}: {reason}"
+    role: str
+    target: str
     reason: str
