@@ -14,25 +14,49 @@ Belongs here: the list of what one can do. Does not belong here: how it is done 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from tuf.api.metadata import Metadata, Root
+
+from twinlock.director.assigning import Assigning
+from twinlock.director.assignments import load_assignments
+from twinlock.director.catalogue import CatalogueKeeper
+from twinlock.director.config import Settings, read_config
+from twinlock.director.database import Database
+from twinlock.director.description import read_description
+from twinlock.director.enrolment import create_token, enrol_vehicle, register_vehicle
+from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit, record_audit
+from twinlock.director.inventory import list_vehicles, load_vehicle
+from twinlock.director.ordering import Ordering
+from twinlock.director.published import read_file
+from twinlock.director.reception import Reception
 from twinlock.director.records import (
     Acceptance,
+    Assignment,
     DecisionRecord,
+    Event,
     Issue,
     ManifestRecord,
     Plan,
     VehicleRecord,
     VehicleSummary,
 )
-from twinlock.repository.keyring import KeyPlan, Passphrase
+from twinlock.director.roots import insert_root, next_root, read_root, time_keyids
+from twinlock.director.setup import create_director, open_keyring
+from twinlock.director.source import open_source
+from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.periods import Clock, utc_now
+from twinlock.trust.attestation import sign_attestation
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import StorageError
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 
-if TYPE_CHECKING:
-    from twinlock.director.config import Settings
+_VERSIONED = re.compile(r"([1-9][0-9]{0,17})\.(root|snapshot|targets)\.json")
+_BARE = {f"{role}.json": role for role in (ROOT, SNAPSHOT, TARGETS, TIMESTAMP)}
 
 
 class Director:
@@ -42,7 +66,19 @@ class Director:
     UnknownVehicleError; those that sign PassphraseError.
     """
 
-    path: Path
+    def __init__(self, path: Path, settings: Settings, database: Database, keyring: Keyring, clock: Clock) -> None:
+        """Not for callers: use ``create`` or ``open``."""
+        self.path = path
+        self.settings = settings
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._catalogues = CatalogueKeeper(
+            database, open_source(settings.image_url), max_age_s=settings.catalogue_max_age_s
+        )
+        self._ordering = Ordering(database, self._catalogues, keyring, settings)
+        self._assigning = Assigning(database, self._catalogues, self._ordering)
+        self._reception = Reception(database, self._catalogues, settings.manifest_policy)
 
     @classmethod
     def create(
@@ -61,16 +97,30 @@ class Director:
         ``image_url`` is the Image repository's base URL or directory (the one that holds ``metadata/``).
         Raises: UsageError if there is a Director already, RefusalError for a bad Image Root.
         """
-        raise NotImplementedError
+        create_director(
+            Path(path),
+            image_root=image_root,
+            image_url=image_url,
+            passphrase=passphrase,
+            plans=keys or {},
+            settings=settings or Settings(),
+            now=clock(),
+        )
+        return cls.open(path, passphrase=passphrase, clock=clock)
 
     @classmethod
     def open(cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now) -> Self:
         """Open a Director. Raises: UsageError if there is none, NewerStateError."""
-        raise NotImplementedError
+        directory = Path(path)
+        settings = read_config(directory)
+        database = Database.connect(settings.database, directory=directory)
+        database.check_version()
+        return cls(directory, settings, database, open_keyring(directory, settings, passphrase), clock)
 
     def close(self) -> None:
         """Let go of the database and of opened keys."""
-        raise NotImplementedError
+        self._database.close()
+        self._keyring.forget()
 
     def __enter__(self) -> Self:
         return self
@@ -80,30 +130,47 @@ class Director:
 
     def root_bytes(self, version: int | None = None) -> bytes:
         """A Root file of this Director: the newest, or that ``version``. What a vehicle is built with."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            data = read_root(connection, version)
+        if data is None:
+            raise UsageError(reason=f"the Director has no Root {version or ''}".rstrip())
+        return data
 
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
         """Take a vehicle into the inventory; True if it is new, False if it is registered just so already.
 
         Raises: MalformedError, WeakKeyError, UnsafePathError, RegistrationError.
         """
-        raise NotImplementedError
+        read = read_description(description)
+        with self._database.writing("register a vehicle") as connection:
+            return register_vehicle(connection, read, actor="operator", now=now or self._clock())
 
     def enrolment_token(self, vehicle: str, *, valid_s: int = 86_400, now: datetime | None = None) -> str:
         """A token with which ``vehicle`` may register itself once over HTTP. It is shown only here."""
-        raise NotImplementedError
+        with self._database.writing("store a token") as connection:
+            return create_token(connection, vehicle, valid_s=valid_s, now=now or self._clock())
 
     def enrol(self, vehicle: str, token: str, description: bytes, *, now: datetime | None = None) -> bool:
         """Register with a token, as ``register``. Raises: EnrolmentTokenError, and what ``register`` does."""
-        raise NotImplementedError
+        read = read_description(description)
+        with self._database.writing("enrol a vehicle") as connection:
+            return enrol_vehicle(connection, vehicle, token, read, now=now or self._clock())
 
     def vehicles(self) -> tuple[VehicleSummary, ...]:
         """All registered vehicles, by id."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return list_vehicles(connection)
 
     def vehicle(self, vehicle: str) -> VehicleRecord:
         """One vehicle with its ECUs and what they last reported."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            return load_vehicle(connection, vehicle)
+
+    def assignments(self, vehicle: str) -> tuple[Assignment, ...]:
+        """What is assigned to the ECUs of a vehicle."""
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return load_assignments(connection, vehicle)
 
     def assign(
         self,
@@ -118,7 +185,7 @@ class Director:
         Nothing is stored unless the whole set fits. Raises: UnknownEcuError, UnknownImageError, NoImageSetError,
         HardwareError, ReleaseCounterError, RefusalError and TransportError of the Image repository.
         """
-        raise NotImplementedError
+        return self._assigning.assign(vehicle, images, actor=actor, now=now or self._clock())
 
     def unassign(
         self,
@@ -129,13 +196,11 @@ class Director:
         now: datetime | None = None,
     ) -> Plan:
         """Withdraw the assignments of ``ecus`` (None: all). Raises: UsageError if there are none."""
-        raise NotImplementedError
+        return self._assigning.unassign(vehicle, ecus, actor=actor, now=now or self._clock())
 
-    def explain(
-        self, vehicle: str, images: Mapping[str, str] | None = None, *, now: datetime | None = None
-    ) -> Plan:
+    def explain(self, vehicle: str, images: Mapping[str, str] | None = None, *, now: datetime | None = None) -> Plan:
         """What the vehicle would be told now, and why; with ``images``, as if they were assigned. Changes nothing."""
-        raise NotImplementedError
+        return self._assigning.explain(vehicle, images, now=now or self._clock())
 
     def receive_manifest(self, data: bytes, *, vehicle: str | None = None, now: datetime | None = None) -> Acceptance:
         """Judge a vehicle version manifest and take over what it reports; ``vehicle`` is whose URL it came to.
@@ -143,46 +208,92 @@ class Director:
         A refused manifest is stored with its verdict and changes nothing else. Raises: RefusalError of every kind.
         Source: Uptane 2.1.0 5.3.2.1 steps 1 to 4.
         """
-        raise NotImplementedError
+        return self._reception.receive(data, address=vehicle, now=now or self._clock())
 
     def metadata(self, vehicle: str, name: str, *, now: datetime | None = None) -> bytes | None:
         """A metadata file of one vehicle by its file name; None if there is none of that name.
 
         Asking for an unversioned name plans and signs afresh when something changed or is about to expire.
         """
-        raise NotImplementedError
+        if match := _VERSIONED.fullmatch(name):
+            return self._versioned(vehicle, match[2], int(match[1]))
+        role = _BARE.get(name)
+        if role is None:
+            return None
+        if role == ROOT:
+            return self._versioned(vehicle, ROOT, None)
+        issue = self._ordering.see_to(vehicle, now or self._clock())
+        version = {TARGETS: issue.targets, SNAPSHOT: issue.snapshot, TIMESTAMP: issue.timestamp}[role]
+        with self._database.reading() as connection:
+            return read_file(connection, vehicle, role, version)
 
     def issue(self, vehicle: str, *, force: bool = False, now: datetime | None = None) -> Issue:
         """See that the vehicle's metadata is current; with ``force``, sign all of it again."""
-        raise NotImplementedError
+        return self._ordering.see_to(vehicle, now or self._clock(), force=force)
 
     def attest_time(self, nonces: Iterable[str] = (), *, now: datetime | None = None) -> bytes:
         """A signed statement of the time that echoes ``nonces``. Source: Uptane 2.1.0 5.4.3.1."""
-        raise NotImplementedError
+        root = Metadata[Root].from_bytes(self.root_bytes()).signed
+        signer = self._keyring.raw_signer(time_keyids(root)[0])
+        return sign_attestation(now or self._clock(), tuple(nonces), signer)
 
     def refresh_catalogue(self, *, now: datetime | None = None) -> Mapping[str, int]:
         """Bring the verified view of the Image repository up to date; returns its versions by role."""
-        raise NotImplementedError
+        return self._catalogues.refresh(now or self._clock()).versions
 
     def rotate(self, *roles: str, plan: KeyPlan | None = None, now: datetime | None = None) -> int:
         """Give each role (root, targets, snapshot, timestamp, time) new keys; returns the new Root version.
 
         Vehicles' metadata is signed with the new keys when it is next asked for.
         """
-        raise NotImplementedError
+        if not roles:
+            raise UsageError(reason="name at least one role to rotate")
+        return self._follow_root(now or self._clock(), roles, plan)
 
     def refresh_root(self, *, now: datetime | None = None) -> int:
         """Publish the same Root with a later expiry; returns its version."""
-        raise NotImplementedError
+        return self._follow_root(now or self._clock(), (), None)
 
     def decisions(self, vehicle: str, *, limit: int = 50) -> tuple[DecisionRecord, ...]:
         """What was decided for the vehicle, newest first."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_decisions(connection, vehicle, limit)
 
     def manifests(self, vehicle: str, *, limit: int = 50) -> tuple[ManifestRecord, ...]:
         """What the vehicle sent, accepted or refused, newest first."""
-        raise NotImplementedError
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_manifests(connection, vehicle, limit)
+
+    def events(self, vehicle: str, *, limit: int = 50) -> tuple[tuple[datetime, Event], ...]:
+        """What accepted manifests showed that people should see, such as attack indicators; newest first."""
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_events(connection, vehicle, limit)
+
+    def audit(self, vehicle: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Who did what, newest first."""
+        with self._database.reading() as connection:
+            return read_audit(connection, vehicle=vehicle, limit=limit)
 
     def check(self) -> None:
         """See that the database answers and can be written to. Raises: StorageError."""
-        raise NotImplementedError
+        with self._database.writing("check") as connection:
+            if read_root(connection) is None:
+                raise StorageError(path=str(self.path), operation="check", reason="the inventory holds no Root")
+
+    def _versioned(self, vehicle: str, role: str, version: int | None) -> bytes | None:
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            if role == ROOT:
+                return read_root(connection, version)
+            return None if version is None else read_file(connection, vehicle, role, version)
+
+    def _follow_root(self, now: datetime, roles: tuple[str, ...], plan: KeyPlan | None) -> int:
+        data = next_root(self.root_bytes(), self._keyring, self.settings.periods, now, rotate=roles, plan=plan)
+        with self._database.writing("publish a Root") as connection:
+            version = insert_root(connection, data, now)
+            detail = {"roles": list(roles), "version": version}
+            record_audit(connection, actor="operator", action="root", detail=detail, now=now)
+        return version

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.images import VehicleMismatchError
 
 
-class UnknownVehicleError(UsageError):
+class UnknownVehicleError(TwinlockError):
     """A vehicle that is not in the inventory."""
 
     code = "unknown-vehicle"
     template = "no vehicle {vehicle} is registered"
     hint = "register it with `twinlock director register`"
-    reason: str = ""
     vehicle: str
 
 
@@ -46,7 +45,9 @@ class NoImageSetError(RefusalError):
     causes: tuple[str, ...]
 
     def __str__(self) -> str:
-        return self.template.format(vehicle=self.vehicle, causes="; ".join(self.causes))
+        # One sentence after the other, each free of control characters as every refusal is.
+        text = self.template.format(vehicle=self.vehicle, causes="; ".join(self.causes))
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class UnknownImageError(RefusalError):

@@ -134,7 +134,9 @@ def _fits(option: Software | None, component: str, versions: SpecifierSet) -> bo
 
 
 def _any_fits(host: EcuChoices, component: str, versions: SpecifierSet) -> bool:
-    return any(option is None or option.component != component or _fits(option, component, versions) for option in host.options)
+    return any(
+        option is None or option.component != component or _fits(option, component, versions) for option in host.options
+    )
 
 
 def _always_runs(host: EcuChoices, component: str) -> bool:

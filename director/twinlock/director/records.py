@@ -139,11 +139,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
-    """A plan as it was recorded. ``versions`` are those of the Image repository's files that it was made from."""
+    """A plan as it was recorded. ``versions`` are those of the Image repository's files that it was made from.
+
+    ``entries`` are what Director Targets list for it, by target path.
+    """
 
     number: int
     made_at: datetime
     plan: Plan
+    entries: Mapping[str, Any]
     correlation_id: str
     manifest: int | None
     versions: Mapping[str, int]

@@ -81,10 +81,11 @@ vehicles = Table(
     metadata,
     Column("vehicle", String(128), primary_key=True),
     Column("registered_at", UtcTime, nullable=False),
-    # What the newest accepted manifest was, and what the newest plan was made from: see planning.py.
+    # ``revision`` rises with every accepted manifest and every change of assignments.
     Column("last_manifest", _Number),
     Column("last_manifest_at", UtcTime),
     Column("revision", _Number, nullable=False, default=0),
+    Column("planned_from", String(64)),  # SHA-256 of what the newest plan was made from
 )
 
 ecus = Table(
@@ -183,7 +184,6 @@ decisions = Table(
     Column("correlation_id", String(128), nullable=False),
     Column("manifest", _Number, ForeignKey("manifests.number")),
     Column("versions", Json, nullable=False),
-    Column("inputs", String(64), nullable=False),  # SHA-256 of all that it was made from
 )
 
 # What was ordered and has not been confirmed by a manifest since. Withdrawn orders may still be installing.
@@ -205,6 +205,7 @@ known_images = Table(
     "known_images",
     metadata,
     Column("image", String(64), primary_key=True),
+    Column("path", Text, nullable=False, index=True),
     Column("entry", Json, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
 )
@@ -264,16 +265,19 @@ audit = Table(
 APPEND_ONLY = (manifests, reports, events, decisions, known_images, signed_metadata, issues, roots, audit)
 
 
+def _ddl(text: str) -> DDL:
+    return DDL(text.replace("%", "%%"))  # type: ignore[no-untyped-call]
+
+
 def _append_only(table: Table) -> None:
     for operation in ("UPDATE", "DELETE"):
         name = f"{table.name}_no_{operation.lower()}"
         message = f"{table.name} is append-only"
-        sqlite = DDL(
-            f"CREATE TRIGGER {name} BEFORE {operation} ON {table.name} "
-            f"BEGIN SELECT RAISE(ABORT, '{message}'); END",
+        sqlite = _ddl(
+            f"CREATE TRIGGER {name} BEFORE {operation} ON {table.name} BEGIN SELECT RAISE(ABORT, '{message}'); END",
         )
         event.listen(table, "after_create", sqlite.execute_if(dialect="sqlite"))
-        postgresql = DDL(
+        postgresql = _ddl(
             f"CREATE FUNCTION {name}() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION '{message}'; END $$ "
             f"LANGUAGE plpgsql; "
             f"CREATE TRIGGER {name} BEFORE {operation} ON {table.name} FOR EACH ROW EXECUTE FUNCTION {name}()",

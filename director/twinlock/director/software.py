@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -75,15 +75,20 @@ def read_software(entry: ImageEntry) -> Software:
     )
 
 
-def same_image(installed: InstalledImage, entry: ImageEntry) -> bool:
-    """Whether an ECU reports precisely this image: name, length and every hash that both sides know."""
-    common = installed.hashes.keys() & entry.hashes.keys()
+def is_image(installed: InstalledImage, path: str, length: int, hashes: Mapping[str, str]) -> bool:
+    """Whether an ECU reports precisely this image: name, length in bytes and every hash that both sides know."""
+    common = installed.hashes.keys() & hashes.keys()
     return (
-        installed.path == entry.path
-        and installed.length == entry.length
+        installed.path == path
+        and installed.length == length
         and bool(common)
-        and all(installed.hashes[name] == entry.hashes[name] for name in common)
+        and all(installed.hashes[name] == hashes[name] for name in common)
     )
+
+
+def same_image(installed: InstalledImage, entry: ImageEntry) -> bool:
+    """Whether an ECU reports precisely the image of ``entry``."""
+    return is_image(installed, entry.path, entry.length, entry.hashes)
 
 
 def show_versions(versions: SpecifierSet) -> str:
@@ -112,5 +117,5 @@ def _terms(entry: ImageEntry, name: str) -> Terms:
     return tuple(found)
 
 
-def _fail(entry: ImageEntry, name: str, reason: str) -> Any:
+def _fail(entry: ImageEntry, name: str, reason: str) -> NoReturn:
     raise MalformedError(what=f"image {entry.path}", json_path=f"$.custom.{name}", reason=reason)

@@ -1,0 +1,77 @@
+"""The operator's side: assigning images, withdrawing that, and asking what would come of it.
+
+Belongs here: checking a wish before it is stored. Does not belong here: planning itself (``planning.py``), or telling the
+vehicle (``ordering.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from twinlock.director.assignments import drop_assignments, put_assignments
+from twinlock.director.catalogue import Catalogue, CatalogueKeeper
+from twinlock.director.database import Database
+from twinlock.director.inventory import lock_vehicle
+from twinlock.director.ordering import Ordering, plan_with
+from twinlock.director.planning import Situation, make_plan, plan_images
+from twinlock.director.records import Plan
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.images import UnknownEcuError
+from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.names import EcuId, TargetPath, target_path
+
+
+class Assigning:
+    """Takes the operator's wishes for vehicles of one inventory."""
+
+    def __init__(self, database: Database, catalogues: CatalogueKeeper, ordering: Ordering) -> None:
+        self._database = database
+        self._catalogues = catalogues
+        self._ordering = ordering
+
+    def assign(self, vehicle: str, images: Mapping[str, str], *, actor: str, now: datetime) -> Plan:
+        """Store assignments after a full plan with them was found. Raises: see ``Director.assign``."""
+        if not images:
+            raise UsageError(reason="name at least one ECU and its image")
+        wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
+        catalogue = self._catalogues.refresh(now)
+        view = self._ordering.view(vehicle)
+        situation = _with(view.situation, wanted)
+        plan_images(situation, catalogue)
+        with self._database.writing("store assignments") as connection:
+            if lock_vehicle(connection, vehicle) != view.revision:
+                raise ConflictError(what=f"the vehicle {vehicle}", reason="it reported or was reassigned meanwhile")
+            put_assignments(connection, vehicle, wanted, actor=actor, now=now)
+        self._catalogues.save()
+        return make_plan(situation, catalogue).plan
+
+    def unassign(self, vehicle: str, ecus: Iterable[str] | None, *, actor: str, now: datetime) -> Plan:
+        """Withdraw assignments (None: all). Raises: see ``Director.unassign``."""
+        situation = self._ordering.view(vehicle).situation
+        gone = set(situation.assigned) if ecus is None else {EcuId(ecu) for ecu in ecus}
+        for ecu in sorted(gone - situation.record.ecus.keys()):
+            raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+        if not gone or not gone <= situation.assigned.keys():
+            missing = ", ".join(sorted(gone - situation.assigned.keys())) or vehicle
+            raise UsageError(reason=f"nothing is assigned to {missing}")
+        with self._database.writing("withdraw assignments") as connection:
+            lock_vehicle(connection, vehicle)
+            drop_assignments(connection, vehicle, gone, actor=actor, now=now)
+        return self.explain(vehicle, None, now=now)
+
+    def explain(self, vehicle: str, images: Mapping[str, str] | None, *, now: datetime) -> Plan:
+        """What the vehicle would be told, with ``images`` as if they were assigned. Raises: see ``Director.explain``."""
+        situation = self._ordering.view(vehicle).situation
+        if images:
+            wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
+            situation = _with(situation, wanted)
+            for ecu in sorted(wanted.keys() - situation.record.ecus.keys()):
+                raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+        catalogue: Catalogue | None = self._catalogues.refresh(now) if situation.assigned else None
+        return plan_with(situation, catalogue).plan
+
+
+def _with(situation: Situation, wanted: Mapping[EcuId, TargetPath]) -> Situation:
+    return replace(situation, assigned={**situation.assigned, **wanted})

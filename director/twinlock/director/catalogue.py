@@ -1,0 +1,214 @@
+"""The Director's verified view of the Image repository: which images exist, for which hardware, as the engine sees it.
+
+The Director trusts the Image repository as a vehicle does, starting from the Root it was created with. An image counts
+only if the delegation walk finds it; names are collected beforehand from all files, but only as a hint where to look.
+
+Belongs here: looking images up. Does not belong here: choosing among them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from twinlock.director.database import Database
+from twinlock.director.source import FetchFile
+from twinlock.director.trusted_files import load_files, store_files
+from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
+from twinlock.trust.delegation import find_image
+from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.local import StorageError, TransportError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.targets import ImageEntry, Targets
+from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
+from twinlock.trust.refresh import refresh_repository
+from twinlock.trust.restore import restore_repository
+from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.tuf import TUF
+
+
+class Catalogue:
+    """The images of one verified state of the Image repository. ``problems`` are roles and entries that were refused."""
+
+    def __init__(self, trusted: TrustedRepository, now: datetime, fetch: FetchFile) -> None:
+        self.trusted = trusted
+        self.now = now
+        self.problems: dict[str, TwinlockError] = {}
+        self.unsaved: list[Persist] = []
+        self._fetch = fetch
+        self._lock = threading.RLock()
+        self._files: dict[str, bytes] = {}
+        self._entries: dict[tuple[TargetPath, HardwareId], ImageEntry | None] = {}
+        self._hints: dict[TargetPath, None] | None = None
+
+    @property
+    def versions(self) -> Mapping[str, int]:
+        """The versions of its top-level files by role, as decisions record them."""
+        trusted = self.trusted
+        roles = {ROOT: trusted.root, TIMESTAMP: trusted.timestamp, SNAPSHOT: trusted.snapshot, TARGETS: trusted.targets}
+        return {role: verified.signed.version for role, verified in roles.items() if verified is not None}
+
+    @property
+    def content(self) -> Mapping[str, int]:
+        """The versions that decide which images there are; a mere re-signing of Timestamp is not among them."""
+        assert self.trusted.snapshot is not None
+        roles = {role: info.version for role, info in sorted(self.trusted.snapshot.signed.targets.items())}
+        return {"root": self.trusted.root.signed.version, **{f"targets/{role}": n for role, n in roles.items()}}
+
+    def find(self, path: TargetPath, hardware_id: HardwareId) -> ImageEntry | None:
+        """The entry of an image for some hardware; None if the repository lists none.
+
+        Raises: RefusalError of every kind for a role on the way, TransportError, StorageError.
+        """
+        key = (path, hardware_id)
+        with self._lock:
+            if key not in self._entries:
+                found = drive(find_image(self.trusted, path, hardware_id, self.now), self._answer)
+                self.trusted = found.trusted
+                self._entries[key] = found.entry
+            return self._entries[key]
+
+    def offers(self, hardware_id: HardwareId) -> tuple[ImageEntry, ...]:
+        """Every image that is properly listed for ``hardware_id``, by path.
+
+        What is refused on the way is noted in ``problems`` and not offered. Raises: TransportError, StorageError.
+        """
+        with self._lock:
+            found = [self._offer(path, hardware_id) for path in self._names()]
+        return tuple(
+            entry for entry in found if entry is not None and hardware_id in (entry.hardware_ids or frozenset())
+        )
+
+    def _offer(self, path: TargetPath, hardware_id: HardwareId) -> ImageEntry | None:
+        try:
+            return self.find(path, hardware_id)
+        except RefusalError as error:
+            self.problems[path] = error
+            return None
+
+    def _names(self) -> list[TargetPath]:
+        if self._hints is None:
+            self._hints = dict.fromkeys(path for targets in self._all_targets() for path in targets.images)
+        return sorted(self._hints)
+
+    def _all_targets(self) -> Iterator[Targets]:
+        """Every Targets file that Snapshot lists. Delegated ones are *not* verified here: their names are hints."""
+        assert self.trusted.snapshot is not None
+        assert self.trusted.targets is not None
+        yield self.trusted.targets.signed
+        for role, info in sorted(self.trusted.snapshot.signed.targets.items()):
+            if role == TARGETS:
+                continue
+            try:
+                yield TUF.decode_targets(self._delegated(role, info.version), f"{IMAGE}/{role}", DEFAULT_LIMITS).signed
+            except RefusalError as error:
+                self.problems[role] = error
+
+    def _delegated(self, role: RoleName, version: int) -> bytes:
+        stored = self.trusted.delegated.get(role)
+        if stored is not None and _is_version(stored, role, version):
+            return stored
+        data = self._get(TUF.file_name(role, version), DEFAULT_LIMITS.targets_bytes)
+        return data if isinstance(data, bytes) else b""
+
+    def _answer(self, command: Command) -> Answer:
+        if isinstance(command, Persist):
+            self.unsaved.append(command)
+        return self._get(command.name, command.max_bytes) if isinstance(command, Fetch) else None
+
+    def _get(self, name: str, limit: int) -> Answer:
+        """Versioned files never change, so one that was fetched once in this state is kept."""
+        if name not in self._files:
+            data = self._fetch(name, limit)
+            if not isinstance(data, bytes):
+                return data
+            self._files[name] = data
+        return self._files[name]
+
+
+def _is_version(data: bytes, role: RoleName, version: int) -> bool:
+    try:
+        return TUF.decode_targets(data, f"{IMAGE}/{role}", DEFAULT_LIMITS).signed.version == version
+    except RefusalError:
+        return False
+
+
+class CatalogueKeeper:
+    """Keeps the view up to date. Threads may share it; it is refreshed by one at a time."""
+
+    def __init__(self, database: Database, fetch: FetchFile, *, max_age_s: int) -> None:
+        self._database = database
+        self._fetch = fetch
+        self._max_age = timedelta(seconds=max_age_s)
+        self._lock = threading.Lock()
+        self._current: Catalogue | None = None
+
+    def current(self, now: datetime) -> Catalogue:
+        """A view not older than the agreed age. If the repository cannot be reached, the stored one while it is valid.
+
+        Raises: RefusalError of every kind, TransportError before anything was ever fetched, StorageError.
+        """
+        with self._lock:
+            current = self._current
+            if current is not None and abs(now - current.now) <= self._max_age:
+                return current
+            try:
+                return self._refresh(now)
+            except (TransportError, StorageError) as error:
+                return self._stored(now, error)
+
+    def refresh(self, now: datetime) -> Catalogue:
+        """A view as of now. Raises: RefusalError of every kind, TransportError, StorageError."""
+        with self._lock:
+            return self._refresh(now)
+
+    def save(self) -> None:
+        """Store the delegated files that lookups brought. Not to be called inside a transaction."""
+        with self._lock:
+            current = self._current
+            if current is None or not current.unsaved:
+                return
+            with self._database.writing("store trusted metadata") as connection:
+                while current.unsaved:
+                    store_files(connection, current.unsaved[0])
+                    current.unsaved.pop(0)
+
+    def _refresh(self, now: datetime) -> Catalogue:
+        trusted = self._load()
+
+        def answer(command: Command) -> Answer:
+            if isinstance(command, Fetch):
+                return self._fetch(command.name, command.max_bytes)
+            if isinstance(command, Persist):
+                with self._database.writing("store trusted metadata") as connection:
+                    store_files(connection, command)
+            return None
+
+        self._current = Catalogue(drive(refresh_repository(trusted, now), answer), now, self._fetch)
+        return self._current
+
+    def _stored(self, now: datetime, cause: TwinlockError) -> Catalogue:
+        trusted = self._load()
+        if trusted.targets is None:
+            raise cause
+        steps = refresh_repository(trusted, now)  # the same checks, expiry above all, on what is stored
+        trusted = drive(steps, lambda command: stored_answer(trusted, command))
+        self._current = Catalogue(trusted, now, self._fetch)
+        return self._current
+
+    def _load(self) -> TrustedRepository:
+        with self._database.reading() as connection:
+            return restore_repository(IMAGE, load_files(connection, IMAGE))
+
+
+def stored_answer(trusted: TrustedRepository, command: Command) -> Answer:
+    """Answer the engine from what is trusted already: there is no newer Root, and every other file is as it was."""
+    if not isinstance(command, Fetch):
+        return None
+    top = {TIMESTAMP: trusted.timestamp, SNAPSHOT: trusted.snapshot, TARGETS: trusted.targets}
+    verified = top.get(command.role)
+    if verified is not None and command.version in (None, verified.signed.version):
+        return verified.data
+    data = trusted.delegated.get(command.role)
+    return ABSENT if data is None else data

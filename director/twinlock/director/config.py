@@ -1,0 +1,88 @@
+"""The configuration of a Director: ``config.json`` in its directory.
+
+Belongs here: what an operator may set. Does not belong here: keys, and anything that changes by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from twinlock.director.intake import ManifestPolicy
+from twinlock.repository.atomic import create_file, read_file
+from twinlock.repository.periods import Periods
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import NewerStateError, StorageError
+
+FORMAT = 1
+CONFIG = "config.json"
+_MAX_BYTES = 65_536
+_DAY = timedelta(days=1)
+
+
+def _vehicle_periods() -> Periods:
+    return Periods(root=timedelta(days=365), targets=_DAY, snapshot=_DAY, timestamp=_DAY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a Director works. Durations ending in ``_s`` are seconds.
+
+    Metadata of a vehicle is signed again when less than ``renew_before_s`` of its validity is left. A view of the Image
+    repository counts as current for ``catalogue_max_age_s``.
+    """
+
+    image_url: str = ""
+    database: str = "sqlite:///inventory.sqlite"
+    offline_keys: str = "keys/offline"
+    online_keys: str = "keys/online"
+    periods: Periods = field(default_factory=_vehicle_periods)
+    renew_before_s: int = 21_600
+    catalogue_max_age_s: int = 60
+    report_future_s: int = 300
+    report_past_s: int = 2_592_000
+
+    def __post_init__(self) -> None:
+        shortest = min(self.periods.of(role).total_seconds() for role in ("targets", "snapshot", "timestamp"))
+        if not 0 < self.renew_before_s < shortest:
+            raise UsageError(reason=f"renew_before_s has to lie between 0 and the shortest validity, {shortest:.0f}")
+        if min(self.catalogue_max_age_s, self.report_future_s, self.report_past_s) < 0:
+            raise UsageError(reason="ages and tolerances cannot be negative")
+
+    @property
+    def manifest_policy(self) -> ManifestPolicy:
+        """What times in reports are plausible."""
+        return ManifestPolicy(
+            future=timedelta(seconds=self.report_future_s), past=timedelta(seconds=self.report_past_s)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        found = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {**found, "periods": self.periods.as_json()}
+
+
+def write_config(directory: Path, settings: Settings) -> None:
+    """Write the configuration of a new Director; an existing one stands. Raises: StorageError."""
+    body = {"format": FORMAT, **settings.as_json()}
+    create_file(directory / CONFIG, json.dumps(body, indent=2).encode() + b"\n")
+
+
+def read_config(directory: Path) -> Settings:
+    """Read the configuration. Raises: UsageError if there is none, NewerStateError, StorageError."""
+    path = directory / CONFIG
+    data = read_file(path, max_bytes=_MAX_BYTES)
+    if data is None:
+        raise UsageError(reason=f"there is no Director in {directory}; `twinlock director init` makes one")
+    try:
+        body = json.loads(data)
+        found = int(body.pop("format"))
+        if found > FORMAT:
+            reason = "a newer version wrote it"
+            raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=FORMAT)
+        return Settings(**{**body, "periods": Periods.from_json(body.get("periods", {}))})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error})") from None

@@ -1,0 +1,111 @@
+"""Taking vehicles into the inventory, by an operator or by the vehicle itself with a one-time token.
+
+Belongs here: whether a description fits what is registered, and tokens. Does not belong here: reading descriptions
+(``description.py``), or queries on vehicles (``inventory.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, insert, select, update
+
+from twinlock.director import schema
+from twinlock.director.description import VehicleDescription
+from twinlock.director.errors import EnrolmentTokenError, RegistrationError, UnknownVehicleError
+from twinlock.director.history import record_audit
+from twinlock.director.inventory import find_ecu_owners, find_key_owners, insert_vehicle, load_vehicle
+from twinlock.director.records import VehicleRecord
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.names import VehicleId, identifier
+
+_TOKEN_BYTES = 32
+_MAX_VALID_S = 366 * 86_400
+_T = schema.enrolment_tokens.c
+
+
+def register_vehicle(connection: Connection, description: VehicleDescription, *, actor: str, now: datetime) -> bool:
+    """Add a vehicle; True if it is new, False if precisely this is registered already.
+
+    Raises: RegistrationError if the inventory holds something else under one of its ids or keys.
+    Source: Uptane 2.1.0 5.3.2.2 (identifiers are unique).
+    """
+    try:
+        registered = load_vehicle(connection, description.vehicle)
+    except UnknownVehicleError:
+        _check_free(connection, description)
+        insert_vehicle(connection, description.vehicle, description.ecus.values(), now)
+        detail = {"ecus": sorted(description.ecus), "description": description.digest}
+        record_audit(connection, actor=actor, action="register", vehicle=description.vehicle, detail=detail, now=now)
+        return True
+    if _described(registered).digest != description.digest:
+        reason = "it is registered already, with other ECUs, keys or hardware"
+        raise RegistrationError(vehicle=description.vehicle, field="vehicle", reason=reason)
+    return False
+
+
+def create_token(connection: Connection, vehicle: str, *, valid_s: int, now: datetime) -> str:
+    """Make a one-time token for ``vehicle``. Only its hash is stored. Raises: UsageError, UnsafePathError."""
+    if not 0 < valid_s <= _MAX_VALID_S:
+        raise UsageError(reason=f"a token is valid for 1 to {_MAX_VALID_S} seconds, not {valid_s}")
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    connection.execute(
+        insert(schema.enrolment_tokens).values(
+            vehicle=identifier(vehicle),
+            digest=_digest(token),
+            created_at=now,
+            expires=now + timedelta(seconds=valid_s),
+        ),
+    )
+    record_audit(connection, actor="operator", action="token", vehicle=vehicle, detail={"valid_s": valid_s}, now=now)
+    return token
+
+
+def enrol_vehicle(
+    connection: Connection, vehicle: str, token: str, description: VehicleDescription, *, now: datetime
+) -> bool:
+    """Register with a token and use it up. A repetition of the same request is answered like the first.
+
+    Raises: EnrolmentTokenError, RegistrationError.
+    """
+    found = _find_token(connection, vehicle, token)
+    if found is None or found.expires <= now or found.used_for not in (None, description.digest):
+        raise EnrolmentTokenError(vehicle=vehicle)
+    if description.vehicle != vehicle:
+        raise RegistrationError(vehicle=vehicle, field="vehicle", reason=f"the description is of {description.vehicle}")
+    new = register_vehicle(connection, description, actor="vehicle", now=now)
+    connection.execute(
+        update(schema.enrolment_tokens).where(_T.number == found.number).values(used_for=description.digest)
+    )
+    return new
+
+
+def _find_token(connection: Connection, vehicle: str, token: str):  # type: ignore[no-untyped-def]
+    """The row of this token, if it is this vehicle's. Every token of the vehicle is compared, in constant time."""
+    digest, found = _digest(token), None
+    query = select(schema.enrolment_tokens).where(_T.vehicle == vehicle).with_for_update()
+    for row in connection.execute(query):
+        if hmac.compare_digest(row.digest, digest):
+            found = row
+    return found
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+def _check_free(connection: Connection, description: VehicleDescription) -> None:
+    for ecu, vehicle in sorted(find_ecu_owners(connection, description.ecus).items()):
+        reason = f"the ECU {ecu} is registered in {vehicle}"
+        raise RegistrationError(vehicle=description.vehicle, field="ecus", reason=reason)
+    keys = [record.key for record in description.ecus.values()]
+    for keyid, ecu in sorted(find_key_owners(connection, keys).items()):
+        reason = f"the key {keyid} is that of the ECU {ecu}"
+        raise RegistrationError(vehicle=description.vehicle, field="ecus", reason=reason)
+
+
+def _described(record: VehicleRecord) -> VehicleDescription:
+    return VehicleDescription(vehicle=VehicleId(record.vehicle), primary=record.primary, ecus=record.ecus)

@@ -1,0 +1,173 @@
+"""Judging a vehicle version manifest against the inventory: Uptane 2.1.0 5.3.2.1 steps 1, 3 and 4.
+
+Pure: what was sent, what the inventory holds and the time go in; what it shows, or a refusal, comes out. Belongs here:
+every check of a manifest. Does not belong here: the database (``reception.py``), or what to install (``planning.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from twinlock.director.errors import ManifestVehicleError
+from twinlock.director.records import EcuRecord, Event, LastReport, VehicleRecord
+from twinlock.director.software import same_image
+from twinlock.trust.errors.images import UnknownEcuError
+from twinlock.trust.errors.reports import (
+    DuplicateReportError,
+    MissingEcuError,
+    ReportReplayError,
+    ReportSignatureError,
+    ReportTimeError,
+)
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import EcuId
+from twinlock.trust.reports import EcuReport, SignedManifest, verify_manifest, verify_report
+from twinlock.trust.state import InstalledImage
+
+_FUTURE = timedelta(minutes=5)  # clocks of vehicles and servers differ by seconds, not minutes
+_PAST = timedelta(days=30)  # a Secondary that slept keeps its last verified time until its Primary tells it a new one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestPolicy:
+    """What times in reports are plausible: up to ``future`` ahead of the Director's clock and ``past`` behind it."""
+
+    future: timedelta = _FUTURE
+    past: timedelta = _PAST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What the Director knows beside the vehicle's own rows.
+
+    ``nonces`` are those in this manifest that were seen before, by ECU; ``images`` is what the Director knows of the
+    image that each ECU reports (absent: nothing). ``complete`` False: the Image repository could not be asked, so what
+    is not known may well be listed.
+    """
+
+    nonces: frozenset[tuple[EcuId, str]] = frozenset()
+    images: Mapping[EcuId, ImageEntry] = field(default_factory=dict)
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What an acceptable manifest shows: one report for every ECU of the vehicle, and what people should see."""
+
+    reports: Mapping[EcuId, EcuReport]
+    installed: Mapping[EcuId, InstalledImage]
+    events: tuple[Event, ...]
+
+
+def judge_manifest(  # noqa: PLR0913 - four facts, and two that have defaults
+    manifest: SignedManifest,
+    record: VehicleRecord,
+    *,
+    now: datetime,
+    address: str | None = None,
+    knowledge: Knowledge = Knowledge(),  # noqa: B008 - frozen
+    policy: ManifestPolicy = ManifestPolicy(),  # noqa: B008 - frozen
+) -> Findings:
+    """Decide whether ``manifest`` is what this vehicle, as the inventory knows it, says now.
+
+    ``address`` is the vehicle whose URL it came to, if any. ``record`` is the vehicle that the manifest names.
+    Raises: ManifestVehicleError, UnknownEcuError, ReportSignatureError, DuplicateReportError, MissingEcuError,
+    ReportTimeError, ReportReplayError.
+    """
+    # Step 1: the signed part says whose manifest this is, and the address must not say otherwise.
+    if manifest.vehicle != record.vehicle or address not in (None, manifest.vehicle):
+        raise ManifestVehicleError(offered=manifest.vehicle, expected=address or record.vehicle)
+    _check_primary(manifest, record)
+    reports = _check_completeness(manifest, record)
+    for ecu, report in reports.items():
+        _check_time(report, record.reports.get(ecu), now, policy)
+    # Step 4.
+    for ecu, report in reports.items():
+        _check_fresh(report, record.reports.get(ecu), knowledge)
+    return Findings(
+        reports=reports,
+        installed={ecu: _installed(report, knowledge.images.get(ecu)) for ecu, report in reports.items()},
+        events=tuple(event for ecu in reports for event in _events(reports[ecu], record.ecus[ecu], knowledge)),
+    )
+
+
+def _check_primary(manifest: SignedManifest, record: VehicleRecord) -> None:
+    """The manifest is the registered Primary's, and signed with its key."""
+    sender = record.ecus.get(manifest.primary)
+    if sender is None:
+        raise UnknownEcuError(vehicle=record.vehicle, ecu=manifest.primary)
+    if not sender.primary:
+        reason = f"{manifest.primary} is a Secondary; the Primary is {record.primary}"
+        raise ReportSignatureError(what="manifest", ecu=manifest.primary, reason=reason)
+    verify_manifest(manifest, sender.key)
+
+
+def _check_completeness(manifest: SignedManifest, record: VehicleRecord) -> dict[EcuId, EcuReport]:
+    """Every ECU in the inventory reports exactly once, nobody else does, and each with its own key."""
+    found: dict[EcuId, EcuReport] = {}
+    for signed in manifest.reports:
+        ecu = signed.report.ecu
+        known = record.ecus.get(ecu)
+        if known is None:
+            raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
+        if ecu in found:
+            raise DuplicateReportError(vehicle=record.vehicle, ecu=ecu)
+        found[ecu] = verify_report(signed, known.key)
+    missing = tuple(sorted(record.ecus.keys() - found.keys()))
+    if missing:
+        raise MissingEcuError(vehicle=record.vehicle, missing=missing)
+    return found
+
+
+def _check_time(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> None:
+    earliest, latest = now - policy.past, now + policy.future
+    if last is not None:
+        earliest = max(earliest, min(last.time, latest))
+    if not earliest <= report.time <= latest:
+        raise ReportTimeError(
+            ecu=report.ecu, reported=_text(report.time), earliest=_text(earliest), latest=_text(latest)
+        )
+
+
+def _check_fresh(report: EcuReport, last: LastReport | None, knowledge: Knowledge) -> None:
+    if last is not None and last.counter is not None and report.counter <= last.counter:
+        raise ReportReplayError(ecu=report.ecu, field="counter", offered=str(report.counter), last=str(last.counter))
+    if report.nonce is not None and (report.ecu, report.nonce) in knowledge.nonces:
+        raise ReportReplayError(ecu=report.ecu, field="nonce", offered=report.nonce, last=report.nonce)
+
+
+def _installed(report: EcuReport, entry: ImageEntry | None) -> InstalledImage:
+    """What is installed, with the release counter that its entry states; the ECU's own word counts where none does."""
+    installed = report.installed
+    if entry is None or not same_image(installed, entry) or entry.release_counter is None:
+        return installed
+    return InstalledImage(
+        path=installed.path,
+        length=installed.length,
+        hashes=installed.hashes,
+        release_counter=entry.release_counter,
+    )
+
+
+def _events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Event]:
+    found = []
+    if report.attack:
+        found.append(Event(kind="attack", ecu=report.ecu, detail=f"{report.attack}: {report.detail}"))
+    elif report.detail:
+        found.append(Event(kind="detail", ecu=report.ecu, detail=report.detail))
+    entry = knowledge.images.get(report.ecu)
+    if entry is None or not same_image(report.installed, entry):
+        if not knowledge.complete:
+            return found
+        detail = f"{report.installed.path}, as installed, is not what the Image repository ever listed"
+        found.append(Event(kind="unlisted-image", ecu=report.ecu, detail=detail))
+    elif entry.hardware_ids is not None and ecu.hardware_id not in entry.hardware_ids:
+        detail = f"{report.installed.path} is for {', '.join(sorted(entry.hardware_ids))}, not {ecu.hardware_id}"
+        found.append(Event(kind="wrong-hardware", ecu=report.ecu, detail=detail))
+    return found
+
+
+def _text(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,165 @@
+"""Vehicles and ECUs in the database: Uptane 2.1.0 5.3.2.2.
+
+Belongs here: reading and writing what a vehicle *is* and what it last reported. Does not belong here: history
+(``history.py``), what is signed (``published.py``), or any decision.
+
+All functions take a connection whose transaction the caller owns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from twinlock.director import schema
+from twinlock.director.errors import UnknownVehicleError
+from twinlock.director.records import EcuRecord, LastReport, VehicleRecord, VehicleSummary
+from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
+from twinlock.trust.state import InstalledImage
+
+_E = schema.ecus.c
+_V = schema.vehicles.c
+_R = schema.reports.c
+
+
+def lock_vehicle(connection: Connection, vehicle: str) -> int:
+    """Hold the vehicle's row until the transaction ends, and return its revision. Raises: UnknownVehicleError.
+
+    With SQLite the whole write transaction is exclusive already; with PostgreSQL this row is what serialises.
+    """
+    query = select(_V.revision).where(_V.vehicle == vehicle).with_for_update()
+    revision = connection.execute(query).scalar_one_or_none()
+    if revision is None:
+        raise UnknownVehicleError(vehicle=vehicle)
+    return int(revision)
+
+
+def touch_vehicle(connection: Connection, vehicle: str) -> None:
+    """Note that something about the vehicle changed, so that its plan is made afresh."""
+    connection.execute(update(schema.vehicles).where(_V.vehicle == vehicle).values(revision=_V.revision + 1))
+
+
+def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
+    """One vehicle with all of its ECUs and no other's. Raises: UnknownVehicleError.
+
+    Source: Uptane 2.1.0 5.3.2.1 step 2.
+    """
+    row = connection.execute(select(schema.vehicles).where(_V.vehicle == vehicle)).one_or_none()
+    if row is None:
+        raise UnknownVehicleError(vehicle=vehicle)
+    found = connection.execute(select(schema.ecus).where(_E.vehicle == vehicle).order_by(_E.ecu)).all()
+    records = {EcuId(item.ecu): _ecu(item) for item in found}
+    return VehicleRecord(
+        vehicle=VehicleId(row.vehicle),
+        primary=next(ecu for ecu, record in records.items() if record.primary),
+        ecus=records,
+        reports=_reports(connection, found),
+        registered_at=row.registered_at,
+        last_manifest_at=row.last_manifest_at,
+    )
+
+
+def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
+    """All vehicles by id, one line each."""
+    counted = (
+        select(_E.vehicle, func.count().label("ecus"), func.min(_E.ecu).filter(_E.primary_ecu).label("primary_ecu"))
+        .group_by(_E.vehicle)
+        .subquery()
+    )
+    wishes = (
+        select(schema.assignments.c.vehicle, func.count().label("assignments"))
+        .group_by(schema.assignments.c.vehicle)
+        .subquery()
+    )
+    query = (
+        select(schema.vehicles, counted.c.ecus, counted.c.primary_ecu, wishes.c.assignments)
+        .join(counted, counted.c.vehicle == _V.vehicle)
+        .outerjoin(wishes, wishes.c.vehicle == _V.vehicle)
+        .order_by(_V.vehicle)
+    )
+    return tuple(
+        VehicleSummary(
+            vehicle=VehicleId(row.vehicle),
+            primary=EcuId(row.primary_ecu),
+            ecus=row.ecus,
+            registered_at=row.registered_at,
+            last_manifest_at=row.last_manifest_at,
+            assignments=row.assignments or 0,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def find_ecu_owners(connection: Connection, ecus: Iterable[str]) -> dict[EcuId, VehicleId]:
+    """Which of ``ecus`` are registered already, and in which vehicle."""
+    query = select(_E.ecu, _E.vehicle).where(_E.ecu.in_(list(ecus)))
+    return {EcuId(row.ecu): VehicleId(row.vehicle) for row in connection.execute(query)}
+
+
+def find_key_owners(connection: Connection, keys: Iterable[PublicKey]) -> dict[str, EcuId]:
+    """Which of ``keys`` are some ECU's already, by key id as given."""
+    by_identity = {key_identity(key): key.keyid for key in keys}
+    query = select(_E.ecu, _E.key_identity).where(_E.key_identity.in_(list(by_identity)))
+    return {by_identity[row.key_identity]: EcuId(row.ecu) for row in connection.execute(query)}
+
+
+def insert_vehicle(connection: Connection, vehicle: VehicleId, ecus: Iterable[EcuRecord], now: datetime) -> None:
+    """Add a vehicle with its ECUs. Raises: IntegrityError where an id or key is taken."""
+    connection.execute(insert(schema.vehicles).values(vehicle=vehicle, registered_at=now, revision=0))
+    rows = [
+        {
+            "ecu": record.ecu,
+            "vehicle": vehicle,
+            "hardware_id": record.hardware_id,
+            "primary_ecu": record.primary,
+            "verification": record.verification.value,
+            "keyid": record.key.keyid,
+            "keytype": record.key.keytype,
+            "scheme": record.key.scheme,
+            "public": record.key.public,
+            "key_identity": key_identity(record.key),
+        }
+        for record in ecus
+    ]
+    connection.execute(insert(schema.ecus), rows)
+
+
+def key_identity(key: PublicKey) -> str:
+    """SHA-256 of the key material, whatever key id it goes by."""
+    return hashlib.sha256(key.identity).hexdigest()
+
+
+def _ecu(row: Row[tuple[object, ...]]) -> EcuRecord:
+    return EcuRecord(
+        ecu=EcuId(row.ecu),
+        hardware_id=HardwareId(row.hardware_id),
+        key=load_key(row.keyid, keytype=row.keytype, scheme=row.scheme, public=row.public),
+        primary=row.primary_ecu,
+        verification=Verification(row.verification),
+    )
+
+
+def _reports(connection: Connection, ecus: Iterable[Row[tuple[object, ...]]]) -> dict[EcuId, LastReport]:
+    counters = {row.last_report: row.highest_counter for row in ecus if row.last_report is not None}
+    query = select(schema.reports).where(_R.number.in_(list(counters)))
+    return {EcuId(row.ecu): _report(row, counters[row.number]) for row in connection.execute(query)}
+
+
+def _report(row: Row[tuple[object, ...]], counter: int | None) -> LastReport:
+    return LastReport(
+        installed=InstalledImage(
+            path=TargetPath(row.path),
+            length=row.length,
+            hashes=row.hashes,
+            release_counter=row.release_counter,
+        ),
+        time=row.reported_time,
+        counter=counter,
+        attack=row.attack,
+        detail=row.detail,
+        manifest=row.manifest,
+    )

@@ -1,0 +1,167 @@
+"""Signing one vehicle's Targets, Snapshot and Timestamp, and having the trust engine accept them as that vehicle would.
+
+Belongs here: the three files. Does not belong here: what they order (``planning.py``), or storing them
+(``published.py``). Files are made with python-tuf and judged by our own engine; what they disagree on is never stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+
+from twinlock.director.catalogue import Catalogue, stored_answer
+from twinlock.director.records import Issue, VehicleRecord
+from twinlock.director.roots import signers_of
+from twinlock.director.software import is_image
+from twinlock.repository.keyring import Keyring
+from twinlock.repository.periods import Periods
+from twinlock.repository.signing import SPEC_VERSION, renew, seal
+from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.mapping import plain_map
+from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RepositoryName, RoleName
+from twinlock.trust.refresh import refresh_repository
+from twinlock.trust.restore import restore_repository
+from twinlock.trust.state import Ecu, InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.verification import full_verification
+
+_INDEX = {TARGETS: "targets.json", SNAPSHOT: "snapshot.json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to sign: whose it is, what Targets list (by path, plain JSON), and under which correlation id."""
+
+    record: VehicleRecord
+    entries: Mapping[str, Any]
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What is in force for the vehicle: the newest set of files, if any."""
+
+    issue: Issue | None = None
+    files: Mapping[RoleName, bytes] = field(default_factory=dict)
+
+
+def sign_set(
+    order: Order, before: Before, *, root: bytes, keyring: Keyring, periods: Periods, now: datetime
+) -> tuple[Issue, dict[RoleName, bytes]]:
+    """Make the next set of files of a vehicle. Every version is one above the last.
+
+    Raises: MissingKeysError, PassphraseError, StorageError.
+    Source: Uptane 2.1.0 5.3.2.1 step 7.
+    """
+    authority = Metadata[Root].from_bytes(root).signed
+    last = before.issue
+    targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(order.entries))
+    # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id where no image is listed; we always write it.
+    targets.unrecognized_fields["custom"] = {
+        "vehicleIdentifier": order.record.vehicle,
+        "correlationId": order.correlation_id,
+    }
+    renew(targets, now, periods.targets, version=last.targets + 1 if last else 1)
+    files = {TARGETS: seal(TARGETS, targets, [signers_of(authority, TARGETS)], keyring)}
+    snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: _meta(targets.version, files[TARGETS])})
+    renew(snapshot, now, periods.snapshot, version=last.snapshot + 1 if last else 1)
+    files[SNAPSHOT] = seal(SNAPSHOT, snapshot, [signers_of(authority, SNAPSHOT)], keyring)
+    timestamp = Timestamp(spec_version=SPEC_VERSION, snapshot_meta=_meta(snapshot.version, files[SNAPSHOT]))
+    renew(timestamp, now, periods.timestamp, version=last.timestamp + 1 if last else 1)
+    files[TIMESTAMP] = seal(TIMESTAMP, timestamp, [signers_of(authority, TIMESTAMP)], keyring)
+    issue = Issue(
+        vehicle=order.record.vehicle,
+        root=authority.version,
+        targets=targets.version,
+        snapshot=snapshot.version,
+        timestamp=timestamp.version,
+        issued_at=now,
+        expires=min(signed.expires for signed in (targets, snapshot, timestamp)),
+        correlation_id=order.correlation_id,
+    )
+    return issue, files
+
+
+def keys_changed(old: bytes, new: bytes) -> bool:
+    """Whether files signed under the Root ``old`` have to be signed again under ``new``."""
+    before, after = (Metadata[Root].from_bytes(data).signed for data in (old, new))
+    return any(
+        set(before.roles[role].keyids) != set(after.roles[role].keyids)
+        or before.roles[role].threshold != after.roles[role].threshold
+        for role in (TARGETS, SNAPSHOT, TIMESTAMP)
+    )
+
+
+def verify_set(  # noqa: PLR0913 - what a vehicle has, and what it would be offered
+    order: Order,
+    files: Mapping[RoleName, bytes],
+    *,
+    before: Before,
+    root: bytes,
+    catalogue: Catalogue | None,
+    now: datetime,
+) -> None:
+    """Have the trust engine judge the set as this vehicle would, coming from the set before it.
+
+    With ``catalogue`` both locks are tried, and the engine has to approve exactly the images that are ordered and not
+    installed; without one (nothing is ordered) only the Director's files are.
+    Raises: RefusalError of every kind; ConflictError if the engine read another order than was meant.
+    """
+    director = restore_repository(DIRECTOR, {RoleName("root"): root, **before.files})
+    vehicle = _as_vehicle(order.record)
+    if catalogue is None:
+        drive(refresh_repository(director, now), lambda command: _candidate_answer(files, command))
+        return
+
+    def answer(command: Command) -> Answer:
+        if isinstance(command, Fetch) and command.repository == IMAGE:
+            return stored_answer(catalogue.trusted, command)
+        return _candidate_answer(files, command)
+
+    repositories: dict[RepositoryName, TrustedRepository] = {DIRECTOR: director, IMAGE: catalogue.trusted}
+    state = TrustedVehicle(map=plain_map("director:", "image:"), repositories=repositories)
+    decision = drive(full_verification(state, vehicle, now), answer)
+    approved = {image.ecu: image.entry.path for image in decision.approved}
+    wanted = _wanted(order, vehicle.installed)
+    if approved != wanted:
+        reason = f"a vehicle would install {sorted(approved.items())}, and not {sorted(wanted.items())}"
+        raise ConflictError(what=f"the order for {order.record.vehicle}", reason=reason)
+
+
+def _wanted(order: Order, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, str]:
+    found = {}
+    for path, entry in order.entries.items():
+        for ecu in map(EcuId, entry["custom"]["ecuIdentifiers"]):
+            running = installed.get(ecu)
+            if running is None or not is_image(running, path, entry["length"], entry["hashes"]):
+                found[ecu] = path
+    return found
+
+
+def _as_vehicle(record: VehicleRecord) -> Vehicle:
+    return Vehicle(
+        vehicle=record.vehicle,
+        ecus={ecu: Ecu(ecu=ecu, hardware_id=item.hardware_id) for ecu, item in record.ecus.items()},
+        installed={ecu: report.installed for ecu, report in record.reports.items()},
+    )
+
+
+def _candidate_answer(files: Mapping[RoleName, bytes], command: Command) -> Answer:
+    """The Director as it would be with these files. The Root that the engine starts from is the newest."""
+    return files.get(command.role, ABSENT) if isinstance(command, Fetch) else None
+
+
+def _target_files(entries: Mapping[str, Any]) -> dict[str, TargetFile]:
+    return {
+        path: TargetFile(entry["length"], dict(entry["hashes"]), path, {"custom": entry["custom"]})
+        for path, entry in entries.items()
+    }
+
+
+def _meta(version: int, data: bytes) -> MetaFile:
+    return MetaFile(version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})

@@ -1,0 +1,251 @@
+"""From a change to signed metadata: plan for one vehicle, record the decision, sign, verify, store.
+
+Nothing slow happens inside a write transaction. A plan is made from one reading of the inventory and stored only if the
+vehicle has not changed since; otherwise it is made again.
+
+Belongs here: that order of steps. Does not belong here: any of the steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import IntegrityError
+
+from twinlock.director import schema
+from twinlock.director.assignments import load_assignments
+from twinlock.director.catalogue import Catalogue, CatalogueKeeper
+from twinlock.director.config import Settings
+from twinlock.director.database import Database
+from twinlock.director.history import insert_decision, list_decisions
+from twinlock.director.inventory import load_vehicle, lock_vehicle
+from twinlock.director.issuing import Before, Order, keys_changed, sign_set, verify_set
+from twinlock.director.planning import Planned, Situation, entries_as_json, make_plan
+from twinlock.director.published import (
+    current_files,
+    insert_issue,
+    list_outstanding,
+    newest_issue,
+    ordered_images,
+    recall_images,
+    remember_images,
+    update_outstanding,
+)
+from twinlock.director.records import IMPOSSIBLE, DecisionRecord, Issue, Plan
+from twinlock.director.roots import read_root
+from twinlock.repository.keyring import Keyring
+from twinlock.trust.canonical import encode_canonical
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.local import ConflictError, StorageError, TransportError
+from twinlock.trust.names import RoleName
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One reading of all that concerns a vehicle. ``decision`` is the newest one; ``before`` is what is in force, and
+    ``issue_root`` the Root under which that was signed."""
+
+    situation: Situation
+    revision: int
+    planned_from: str | None
+    decision: DecisionRecord | None
+    before: Before
+    root: bytes
+    issue_root: bytes | None
+
+
+class Ordering:
+    """Keeps the metadata of vehicles current."""
+
+    def __init__(self, database: Database, catalogues: CatalogueKeeper, keyring: Keyring, settings: Settings) -> None:
+        self._database = database
+        self._catalogues = catalogues
+        self._keyring = keyring
+        self._settings = settings
+
+    def see_to(self, vehicle: str, now: datetime, *, force: bool = False) -> Issue:
+        """Return the set of files that is in force for a vehicle, after making a new one if that is due.
+
+        Raises: UnknownVehicleError, StorageError, ConflictError, MissingKeysError, PassphraseError, RefusalError.
+        """
+        for _ in range(_ATTEMPTS):
+            view = self.view(vehicle)
+            issue = view.before.issue
+            catalogue = self.catalogue_for(view.situation, now)
+            inputs = _inputs(view, catalogue)
+            if issue is not None and not force and inputs == view.planned_from and not self._is_due(view, issue, now):
+                return issue
+            planned = plan_with(view.situation, catalogue)
+            made = self._make(view, planned, catalogue, inputs, now=now, force=force)
+            if made is not None:
+                self._catalogues.save()
+                return made
+        raise ConflictError(what=f"the vehicle {vehicle}", reason="it changed each time while its metadata was signed")
+
+    def view(self, vehicle: str) -> View:
+        """Read everything that concerns a vehicle, in one transaction. Raises: UnknownVehicleError, StorageError."""
+        with self._database.reading() as connection:
+            return _read_view(connection, vehicle)
+
+    def catalogue_for(self, situation: Situation, now: datetime) -> Catalogue | RefusalError | TransportError | None:
+        """The Image repository if this vehicle needs it: None if nothing is assigned, an error if it cannot be used."""
+        if not situation.assigned:
+            return None
+        try:
+            return self._catalogues.current(now)
+        except (RefusalError, TransportError) as error:
+            return error
+
+    def _is_due(self, view: View, issue: Issue, now: datetime) -> bool:
+        if issue.expires - now <= timedelta(seconds=self._settings.renew_before_s):
+            return True
+        root = view.issue_root
+        return root is not None and root != view.root and keys_changed(root, view.root)
+
+    def _make(  # noqa: PLR0913 - one step of see_to
+        self,
+        view: View,
+        planned: Planned,
+        catalogue: Catalogue | RefusalError | TransportError | None,
+        inputs: str,
+        *,
+        now: datetime,
+        force: bool,
+    ) -> Issue | None:
+        """Record the plan and, where needed, sign; None if the vehicle changed meanwhile."""
+        record, issue = view.situation.record, view.before.issue
+        entries = entries_as_json(planned, record.ecus)
+        last = view.decision
+        same = last is not None and last.entries == entries
+        correlation = last.correlation_id if last is not None and same else f"urn:uuid:{uuid.uuid4()}"
+        usable = catalogue if isinstance(catalogue, Catalogue) else None
+        files: dict[RoleName, bytes] = {}
+        if issue is None or force or not same or self._is_due(view, issue, now):
+            order = Order(record=record, entries=entries, correlation_id=correlation)
+            issue, files = sign_set(
+                order, view.before, root=view.root, keyring=self._keyring, periods=self._settings.periods, now=now
+            )
+            judge = usable if entries else None
+            verify_set(order, files, before=view.before, root=view.root, catalogue=judge, now=now)
+        versions = {} if usable is None else usable.versions
+        decision = _Decision(planned, entries, correlation, versions, inputs)
+        try:
+            with self._database.writing("store signed metadata") as connection:
+                return self._store(connection, view, decision, issue, files, now)
+        except IntegrityError:
+            return None
+
+    def _store(  # noqa: PLR0913, PLR0917 - one transaction
+        self,
+        connection: Connection,
+        view: View,
+        decision: _Decision,
+        issue: Issue,
+        files: Mapping[RoleName, bytes],
+        now: datetime,
+    ) -> Issue | None:
+        vehicle = view.situation.record.vehicle
+        newest = newest_issue(connection, vehicle)
+        if lock_vehicle(connection, vehicle) != view.revision or (newest and newest[0]) != view.before.issue:
+            return None
+        number = _record_decision(connection, view, decision, now)
+        connection.execute(
+            update(schema.vehicles).where(schema.vehicles.c.vehicle == vehicle).values(planned_from=decision.inputs)
+        )
+        if files:
+            insert_issue(connection, issue, number, files)
+            installed = {ecu: report.installed for ecu, report in view.situation.record.reports.items()}
+            update_outstanding(connection, vehicle, decision.entries, installed)
+            remember_images(connection, decision.planned.entries.values(), now)
+        return issue
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    planned: Planned
+    entries: Mapping[str, Any]
+    correlation_id: str
+    versions: Mapping[str, int]
+    inputs: str
+
+
+def plan_with(situation: Situation, catalogue: Catalogue | RefusalError | TransportError | None) -> Planned:
+    """A plan, also where the Image repository cannot be used: then nothing is ordered, and the plan says so."""
+    if isinstance(catalogue, (RefusalError, TransportError)):
+        return _unusable(situation, catalogue)
+    try:
+        return make_plan(situation, catalogue)
+    except (TransportError, StorageError) as error:
+        return _unusable(situation, error)
+
+
+def _unusable(situation: Situation, error: Exception) -> Planned:
+    reason = f"the Image repository cannot be used: {error}"
+    return Planned(plan=Plan(vehicle=situation.record.vehicle, outcome=IMPOSSIBLE, orders=(), reasons=(reason,)))
+
+
+def _read_view(connection: Connection, vehicle: str) -> View:
+    record = load_vehicle(connection, vehicle)
+    columns = schema.vehicles.c
+    query = select(columns.revision, columns.planned_from, columns.last_manifest).where(columns.vehicle == vehicle)
+    row = connection.execute(query).one()
+    newest = newest_issue(connection, vehicle)
+    decisions = list_decisions(connection, vehicle, 1)
+    before, issue_root = Before(), None
+    if newest is not None:
+        before = Before(issue=newest[0], files=current_files(connection, newest[0]))
+        issue_root = read_root(connection, newest[0].root)
+    situation = Situation(
+        record=record,
+        assigned={item.ecu: item.path for item in load_assignments(connection, vehicle)},
+        # Whenever a decision changes what is listed, it is stored in one transaction with the files that list it.
+        ordered=ordered_images(decisions[0].entries) if decisions else {},
+        outstanding=list_outstanding(connection, vehicle),
+        known=recall_images(connection, {ecu: report.installed for ecu, report in record.reports.items()}),
+        manifest=row.last_manifest,
+    )
+    root = read_root(connection)
+    if root is None:
+        raise StorageError(path=vehicle, operation="read", reason="the inventory holds no Root")
+    return View(
+        situation=situation,
+        revision=row.revision,
+        planned_from=row.planned_from,
+        decision=decisions[0] if decisions else None,
+        before=before,
+        root=root,
+        issue_root=issue_root,
+    )
+
+
+def _record_decision(connection: Connection, view: View, decision: _Decision, now: datetime) -> int:
+    """Keep the decision if it says something new; returns the number of the one that holds."""
+    last = view.decision
+    if last is not None and last.plan == decision.planned.plan and last.correlation_id == decision.correlation_id:
+        return last.number
+    return insert_decision(
+        connection,
+        decision.planned.plan,
+        entries=decision.entries,
+        correlation_id=decision.correlation_id,
+        manifest=view.situation.manifest,
+        versions=decision.versions,
+        now=now,
+    )
+
+
+def _inputs(view: View, catalogue: object) -> str:
+    content: Any = None
+    if isinstance(catalogue, Catalogue):
+        content = dict(catalogue.content)
+    elif catalogue is not None:
+        content = str(catalogue)
+    return hashlib.sha256(encode_canonical([view.revision, content])).hexdigest()

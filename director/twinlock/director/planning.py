@@ -1,0 +1,292 @@
+"""What a vehicle should be told now: from its inventory, its assignments and the Image repository to a plan.
+
+Belongs here: the rules of 5.3.2.1 step 5 that are not about picking versions, which are: nothing before the first
+manifest, every image checked, and no further order while an earlier one may still be installing. Does not belong here:
+picking versions (``resolve.py``), storing, or signing (``issuing.py``). No database; the only input from outside is the
+catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from twinlock.director.catalogue import Catalogue
+from twinlock.director.choices import EcuChoices, Problem, Selection, violations
+from twinlock.director.errors import NoImageSetError, UnknownImageError
+from twinlock.director.records import (
+    HELD,
+    IMPOSSIBLE,
+    NOTHING,
+    ORDERED,
+    WAITING,
+    EcuRecord,
+    Order,
+    Plan,
+    VehicleRecord,
+)
+from twinlock.director.resolve import resolve
+from twinlock.director.software import Software, fingerprint, read_software, same_image
+from twinlock.trust.checks.image import check_entry
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.images import CustomFieldError, UnknownEcuError
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import IMAGE, EcuId, TargetPath
+from twinlock.trust.state import Ecu, InstalledImage
+
+Images = Mapping[EcuId, str]  # ECU to the fingerprint of an image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outstanding:
+    """An order that no manifest has confirmed yet. A withdrawn one may still be installing."""
+
+    ecu: EcuId
+    image: str
+    path: TargetPath
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything about one vehicle that a plan is made from. ``known`` are entries of installed images, by ECU, that
+    the Director remembers; ``ordered`` is what its newest signed Targets list."""
+
+    record: VehicleRecord
+    assigned: Mapping[EcuId, TargetPath]
+    ordered: Images = field(default_factory=dict)
+    outstanding: tuple[Outstanding, ...] = ()
+    known: Mapping[EcuId, ImageEntry] = field(default_factory=dict)
+    manifest: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan with the entries that Director Targets list for it, and the ECUs that each entry is for."""
+
+    plan: Plan
+    entries: Mapping[TargetPath, ImageEntry] = field(default_factory=dict)
+
+    @property
+    def images(self) -> Images:
+        """The image ordered for each ECU, by fingerprint."""
+        found = {}
+        for order in self.plan.orders:
+            entry = self.entries[order.path]
+            found[order.ecu] = fingerprint(entry.path, entry.length, entry.hashes)
+        return found
+
+
+def make_plan(situation: Situation, catalogue: Catalogue | None) -> Planned:
+    """Decide what the vehicle should be told. What stands in the way becomes an outcome with reasons, not an error.
+
+    ``catalogue`` may be None where nothing is assigned: that takes no look at the Image repository.
+    Raises: TransportError, StorageError where the Image repository cannot be read.
+    """
+    vehicle = situation.record.vehicle
+    if not situation.assigned or catalogue is None:
+        return _nothing(situation, NOTHING, "nothing is assigned")
+    if situation.manifest is None:
+        return _nothing(situation, WAITING, f"{vehicle} has not reported yet, so what it needs is not known")
+    try:
+        planned = plan_images(situation, catalogue)
+    except NoImageSetError as error:
+        return _nothing(situation, IMPOSSIBLE, *error.causes)
+    except RefusalError as error:
+        return _nothing(situation, IMPOSSIBLE, str(error))
+    return _hold_back(situation, planned)
+
+
+def plan_images(situation: Situation, catalogue: Catalogue) -> Planned:
+    """The images that the vehicle should have by its assignments, whatever is outstanding.
+
+    Raises: UnknownEcuError, UnknownImageError, NoImageSetError, HardwareError, ReleaseCounterError, CustomFieldError,
+    MalformedError, LimitError, any refusal of the Image repository's metadata, TransportError, StorageError.
+    """
+    record = situation.record
+    for ecu in situation.assigned:
+        if ecu not in record.ecus:
+            raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
+    offers = {ecu: _offers(situation, ecu, catalogue) for ecu in record.ecus}
+    installed = {ecu: _installed(situation, ecu, offers[ecu]) for ecu in record.ecus}
+    problem = Problem(
+        vehicle=record.vehicle,
+        ecus=tuple(
+            EcuChoices(
+                ecu=ecu,
+                hardware_id=record.ecus[ecu].hardware_id,
+                installed=installed[ecu],
+                offered=tuple(offers[ecu]),
+                assigned=situation.assigned.get(ecu),
+            )
+            for ecu in record.ecus
+        ),
+    )
+    return _planned(situation, problem, resolve(problem), offers)
+
+
+Offers = Mapping[Software, ImageEntry]
+
+
+def _offers(situation: Situation, ecu: EcuId, catalogue: Catalogue) -> Offers:
+    """The images that the repository lists for this ECU: the assigned one, or, for a free ECU, all that may follow."""
+    record, path = situation.record.ecus[ecu], situation.assigned.get(ecu)
+    if path is not None:
+        entry = _assigned(situation, record, path, catalogue)
+        return {read_software(entry): entry}
+    found = {}
+    for entry in catalogue.offers(record.hardware_id):
+        try:
+            _check(record, entry, None)
+            found[read_software(entry)] = entry
+        except RefusalError:
+            continue  # incomplete or unreadable: no choice. What is older than installed is for the resolver to say
+    return found
+
+
+def _assigned(situation: Situation, record: EcuRecord, path: TargetPath, catalogue: Catalogue) -> ImageEntry:
+    entry = catalogue.find(path, record.hardware_id)
+    if entry is None:
+        raise UnknownImageError(ecu=record.ecu, target=path)
+    _check(record, entry, installed_on(situation, record.ecu))
+    return entry
+
+
+def _check(record: EcuRecord, entry: ImageEntry, installed: InstalledImage | None) -> None:
+    """What the ECU itself would check of the entry. Source: Uptane 2.1.0 5.4.3.4 steps 3 to 5."""
+    if entry.must_agree is None:
+        raise CustomFieldError(target=entry.path, repository=IMAGE, field="mustAgree")
+    check_entry(entry, Ecu(ecu=record.ecu, hardware_id=record.hardware_id), installed)
+
+
+def installed_on(situation: Situation, ecu: EcuId) -> InstalledImage | None:
+    """What an ECU last reported as installed, None if it never reported."""
+    report = situation.record.reports.get(ecu)
+    return None if report is None else report.installed
+
+
+def _installed(situation: Situation, ecu: EcuId, offers: Offers) -> Software | None:
+    """What an ECU runs, as software: by what is listed now, or by what the Director remembers of it."""
+    installed = installed_on(situation, ecu)
+    if installed is None:
+        return None
+    for software, entry in offers.items():
+        if same_image(installed, entry):
+            return software
+    known = situation.known.get(ecu)
+    if known is not None and same_image(installed, known):
+        return replace(read_software(known), release_counter=installed.release_counter)
+    return Software(
+        image=fingerprint(installed.path, installed.length, installed.hashes),
+        path=installed.path,
+        release_counter=installed.release_counter,
+    )
+
+
+def _planned(situation: Situation, problem: Problem, selection: Selection, offers: Mapping[EcuId, Offers]) -> Planned:
+    orders: list[Order] = []
+    entries: dict[TargetPath, ImageEntry] = {}
+    reasons: list[str] = []
+    for ecu, image in selection.items():
+        choices = problem.by_id[ecu]
+        if image is None or (choices.assigned is None and image == choices.installed):
+            continue
+        entry = offers[ecu][image]
+        if entries.setdefault(entry.path, entry) != entry:
+            cause = f"{entry.path} is listed differently for different hardware, so one list cannot order both"
+            raise NoImageSetError(vehicle=problem.vehicle, causes=(cause,))
+        orders.append(_order(ecu, image, moved=choices.assigned is None))
+        if choices.assigned is None:
+            reasons.append(f"{ecu} gets {image.label} because {_asker(selection, ecu)} asks for it")
+    pending = [order for order in orders if not _has(situation, order, entries)]
+    if not pending:
+        reasons.append("everything that is assigned is installed")
+    plan = Plan(
+        vehicle=situation.record.vehicle,
+        outcome=ORDERED if pending else NOTHING,
+        orders=tuple(orders),
+        reasons=tuple(reasons),
+    )
+    return Planned(plan=plan, entries=entries)
+
+
+def _order(ecu: EcuId, image: Software, *, moved: bool) -> Order:
+    return Order(ecu=ecu, path=image.path, label=image.label, release_counter=image.release_counter, moved=moved)
+
+
+def _asker(selection: Selection, ecu: EcuId) -> str:
+    """Whose dependency or conflict moved an ECU, as far as one image by itself tells."""
+    moved = selection[ecu]
+    for image in selection.values():
+        if image is None or image == moved or moved is None:
+            continue
+        terms = (*image.dependencies, *image.conflicts, *moved.dependencies, *moved.conflicts)
+        if any(component in (moved.component, image.component) for component, _ in terms):
+            return image.label
+    return "another image"
+
+
+def _has(situation: Situation, order: Order, entries: Mapping[TargetPath, ImageEntry]) -> bool:
+    installed = installed_on(situation, order.ecu)
+    return installed is not None and same_image(installed, entries[order.path])
+
+
+def _hold_back(situation: Situation, planned: Planned) -> Planned:
+    """Order nothing new while an earlier order is unconfirmed; keep what was ordered already and is still wanted.
+
+    Source: Deployment Best Practices (send no further bundle that could clash with what may be installing until a
+    manifest confirms the previous one).
+    """
+    images = planned.images
+    new = {ecu for ecu, image in images.items() if situation.ordered.get(ecu) != image}
+    if not situation.outstanding or not new:
+        return planned
+    kept = tuple(order for order in planned.plan.orders if order.ecu not in new)
+    if not _is_consistent(situation, kept, planned):
+        kept = ()
+    plan = replace(planned.plan, outcome=HELD, orders=kept, reasons=tuple(_why_held(situation)))
+    paths = {order.path for order in kept}
+    return Planned(plan=plan, entries={path: entry for path, entry in planned.entries.items() if path in paths})
+
+
+def _why_held(situation: Situation) -> Iterator[str]:
+    for item in situation.outstanding:
+        what = "was withdrawn but may be installing" if item.withdrawn else "was ordered"
+        yield f"{item.path} {what} on {item.ecu}; the next order waits for a manifest that tells what became of it"
+
+
+def _is_consistent(situation: Situation, orders: tuple[Order, ...], planned: Planned) -> bool:
+    selection: dict[EcuId, Software | None] = {}
+    for ecu in situation.record.ecus:
+        known, installed = situation.known.get(ecu), installed_on(situation, ecu)
+        fits = known is not None and installed is not None and same_image(installed, known)
+        selection[ecu] = read_software(known) if fits and known is not None else None
+    for order in orders:
+        selection[order.ecu] = read_software(planned.entries[order.path])
+    return not any(violations(selection))
+
+
+def _nothing(situation: Situation, outcome: str, *reasons: str) -> Planned:
+    return Planned(plan=Plan(vehicle=situation.record.vehicle, outcome=outcome, orders=(), reasons=reasons))
+
+
+def entries_as_json(planned: Planned, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
+    """What Director Targets list for a plan, by target path: length, hashes and custom, as plain JSON.
+
+    The must-agree section is copied as it is. Source: Uptane 2.1.0 5.2.3.1 and 5.2.3.1.1.
+    """
+    found: dict[str, Any] = {}
+    for path, entry in sorted(planned.entries.items()):
+        ecus = sorted(order.ecu for order in planned.plan.orders if order.path == path)
+        shown = {name: entry.custom[name] for name in ("name", "version") if name in entry.custom}
+        found[path] = {
+            "length": entry.length,
+            "hashes": dict(entry.hashes),
+            "custom": {
+                **shown,
+                "mustAgree": entry.must_agree,
+                "ecuIdentifiers": {ecu: {"hardwareId": hardware[ecu].hardware_id} for ecu in ecus},
+            },
+        }
+    return found

@@ -1,0 +1,150 @@
+"""The Director's Root: made once, and followed by one more whenever keys change or it nears its expiry.
+
+Every Root is kept for ever. Belongs here: what Root says and who signs it. Does not belong here: what vehicles are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+from tuf.api.metadata import Metadata, Root
+
+from twinlock.director import schema
+from twinlock.repository.keyring import KeyPlan, Keyring, KeyRecord
+from twinlock.repository.periods import Periods
+from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
+from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.checks.context import Context
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
+from twinlock.trust.policy import STRICT
+from twinlock.trust.refresh import walk_roots
+from twinlock.trust.restore import bootstrap_repository
+from twinlock.trust.wire.tuf import TUF
+
+TIME = "time"
+ROTATABLE = (*TOP_LEVEL, TIME)
+ONLINE_ROLES = (TARGETS, SNAPSHOT, TIMESTAMP, TIME)
+_CUSTOM, _TIME_SOURCE = "custom", "timeSource"
+_C = schema.roots.c
+
+
+def read_root(connection: Connection, version: int | None = None) -> bytes | None:
+    """A Root file, the newest where no version is asked for; None if there is none."""
+    query = select(_C.data).order_by(_C.version.desc()).limit(1)
+    if version is not None:
+        query = query.where(_C.version == version)
+    data = connection.execute(query).scalar_one_or_none()
+    return None if data is None else bytes(data)
+
+
+def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
+    """Publish a Root. Raises: ConflictError if somebody else published that version."""
+    version = Metadata[Root].from_bytes(data).signed.version
+    try:
+        connection.execute(insert(schema.roots).values(version=version, data=data, published_at=now))
+    except IntegrityError:
+        raise ConflictError(what="the Director's Root", reason=f"version {version} exists already") from None
+    return version
+
+
+def first_root(keyring: Keyring, plans: Mapping[str, KeyPlan], periods: Periods, now: datetime) -> bytes:
+    """Make keys for every role by plan (one ed25519 key where none is given) and sign Root 1."""
+    root = Root(spec_version=SPEC_VERSION, consistent_snapshot=True)
+    for role in ROTATABLE:
+        _give_keys(root, role, keyring, plans.get(role, KeyPlan()))
+    renew(root, now, periods.root, version=1)
+    data = seal(ROOT, root, [_authority(root)], keyring)
+    bootstrap_repository(DIRECTOR, data)
+    return data
+
+
+def next_root(  # noqa: PLR0913 - the two last have defaults
+    current: bytes,
+    keyring: Keyring,
+    periods: Periods,
+    now: datetime,
+    *,
+    rotate: Iterable[str] = (),
+    plan: KeyPlan | None = None,
+) -> bytes:
+    """The Root that follows ``current``: new keys for the roles in ``rotate``, a later expiry, everything else alike.
+
+    It is signed with the old and the new Root keys, and the trust engine has to accept it as the successor.
+    Raises: UsageError for an unknown role, MissingKeysError, PassphraseError, RefusalError.
+    """
+    old = Metadata[Root].from_bytes(current).signed
+    new = Metadata[Root].from_bytes(current).signed
+    for role in dict.fromkeys(rotate):
+        if role not in ROTATABLE:
+            raise UsageError(reason=f"there is no role {role!r}; the roles are {', '.join(ROTATABLE)}")
+        _give_keys(new, role, keyring, plan or _plan_of(old, role))
+    renew(new, now, periods.root, version=old.version + 1)
+    data = seal(ROOT, new, [_authority(old), _authority(new)], keyring)
+    _verify_successor(current, data, now)
+    return data
+
+
+def signers_of(root: Root, role: str) -> Authority:
+    """Who signs for a role by this Root."""
+    found = root.roles[role]
+    return Authority({keyid: root.keys[keyid] for keyid in found.keyids}, found.threshold)
+
+
+def time_keyids(root: Root) -> tuple[str, ...]:
+    """The ids of the keys that attest time."""
+    return tuple(root.unrecognized_fields[_CUSTOM][_TIME_SOURCE]["keyids"])
+
+
+def _authority(root: Root) -> Authority:
+    return signers_of(root, ROOT)
+
+
+def _plan_of(root: Root, role: str) -> KeyPlan:
+    if role == TIME:
+        source = root.unrecognized_fields[_CUSTOM][_TIME_SOURCE]
+        return KeyPlan(count=len(source["keyids"]), threshold=source["threshold"])
+    found = root.roles[role]
+    return KeyPlan(count=len(found.keyids), threshold=found.threshold)
+
+
+def _give_keys(root: Root, role: str, keyring: Keyring, plan: KeyPlan) -> None:
+    """Put new keys in place of a role's old ones, and drop old ones that no role uses any more."""
+    records = keyring.generate(role, kind=plan.kind, count=plan.count)
+    if role == TIME:
+        _give_time_keys(root, records, plan.threshold)
+    else:
+        root.roles[role].keyids = [record.keyid for record in records]
+        root.roles[role].threshold = plan.threshold
+        root.keys.update({record.keyid: record.authoring_key for record in records})
+    used = {keyid for found in root.roles.values() for keyid in found.keyids}
+    used |= set(time_keyids(root)) if _CUSTOM in root.unrecognized_fields else set()
+    for keyid in set(root.keys) - used:
+        del root.keys[keyid]
+
+
+def _give_time_keys(root: Root, records: Iterable[KeyRecord], threshold: int) -> None:
+    if threshold != 1:
+        raise UsageError(reason="one key attests time; a threshold above 1 cannot be met by one attestation")
+    found = list(records)
+    root.keys.update({record.keyid: record.authoring_key for record in found})
+    source = {"keyids": [record.keyid for record in found], "threshold": threshold}
+    root.unrecognized_fields[_CUSTOM] = {_TIME_SOURCE: source}
+
+
+def _verify_successor(current: bytes, offered: bytes, now: datetime) -> None:
+    trusted = bootstrap_repository(DIRECTOR, current)
+    wanted = trusted.root.signed.version + 1
+
+    def answer(command: Command) -> Answer:
+        if not isinstance(command, Fetch):
+            return None
+        return offered if command.version == wanted else ABSENT
+
+    context = Context(repository=DIRECTOR, now=now, limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)
+    drive(walk_roots(trusted, context), answer)
