@@ -1,7 +1,7 @@
 """The roots of the error tree, and how an error shows itself.
 
 An error is its fields, all given by keyword; ``template`` is only how they read. Tests and programs look at fields and
-``code``; people read ``str()``. A subclass declares its fields as annotations and is done:
+``code``; people read ``str()``. A subclass declares its fields as annotations, with a value where there is a default, and is done:
 
     class RollbackError(RefusalError):
         code = "rollback"
@@ -55,10 +55,10 @@ class TwinlockError(Exception):
         cls.field_names += tuple(name for name, kind in own.items() if not str(kind).startswith("ClassVar"))
 
     def __init__(self, **values: Any) -> None:
-        if values.keys() != set(self.field_names):
+        given = {name: getattr(type(self), name) for name in self.field_names if hasattr(type(self), name)} | values
+        if given.keys() != set(self.field_names):
             raise TypeError(f"{type(self).__name__} takes {', '.join(self.field_names)}, not {', '.join(values)}")
-        for name in self.field_names:
-            setattr(self, name, values[name])
+        self.__dict__.update(given)
         super().__init__(str(self))
 
     def __str__(self) -> str:
