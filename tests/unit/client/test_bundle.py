@@ -1,0 +1,89 @@
+"""Metadata bundles: what each kind of Secondary gets, byte for byte, and what a hostile one meets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.world import World
+from twinlock.client.bundle import MAX_BUNDLE_BYTES, Bundle, decode_bundle, make_bundle
+from twinlock.client.state import TrustedState
+from twinlock.trust.commands import ABSENT, Fetch, Persist
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TARGETS, RoleName, Verification
+from twinlock.trust.wire.tuf import TUF
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def stored(tmp_path: Path, world: World) -> TrustedState:
+    roots = {DIRECTOR: world.director.files["1.root.json"], IMAGE: world.image.files["1.root.json"]}
+    state = TrustedState.create(tmp_path / "state.db", roots)
+    world.director.publish_root()
+    state.persist(Persist(DIRECTOR, ((ROOT, 2, world.director.files["2.root.json"]),)))
+    for name, repository in ((DIRECTOR, world.director), (IMAGE, world.image)):
+        roles = [role for role in repository.bodies if role != "root"]
+        files = tuple(
+            (RoleName(role), repository.bodies[role]["version"], repository.files[repository.current(role)])
+            for role in roles
+        )
+        state.persist(Persist(name, files))
+    return state
+
+
+def test_a_partial_secondary_gets_the_directors_roots_and_bare_targets(tmp_path: Path, world: World) -> None:
+    with stored(tmp_path, world) as state:
+        bundle = make_bundle(Verification.PARTIAL, [DIRECTOR, IMAGE], state.files, TUF)
+    assert {name: sorted(files) for name, files in bundle.files.items()} == {
+        DIRECTOR: ["1.root.json", "2.root.json", "targets.json"]
+    }
+    assert bundle.files[DIRECTOR]["targets.json"] == world.director.files["targets.json"]
+
+
+def test_a_full_secondary_gets_every_role_of_both_and_the_delegated(tmp_path: Path, world: World) -> None:
+    with stored(tmp_path, world) as state:
+        bundle = make_bundle(Verification.FULL, [DIRECTOR, IMAGE], state.files, TUF)
+    targets = world.image.current("targets")
+    assert set(bundle.files[IMAGE]) == {
+        "1.root.json", "timestamp.json", world.image.current("snapshot"), targets, world.image.current("acme")
+    }  # fmt: skip
+    assert {"1.root.json", "2.root.json", "timestamp.json"} < set(bundle.files[DIRECTOR])
+    for name, data in bundle.files[IMAGE].items():
+        assert data == world.image.files[name]
+
+
+def test_a_bundle_survives_the_link_byte_for_byte() -> None:
+    data = '{"a":"é\\u0000\\n"}\r\n '.encode()
+    bundle = Bundle({DIRECTOR: {"1.root.json": data}})
+    assert decode_bundle(bundle.encode()) == bundle
+
+
+def test_what_is_not_in_it_is_absent_and_what_is_too_long_is_endless() -> None:
+    bundle = Bundle({DIRECTOR: {"targets.json": b"x" * 11}})
+    assert bundle.fetch(Fetch(DIRECTOR, TARGETS, None, "snapshot.json", 10)) is ABSENT
+    assert bundle.fetch(Fetch(IMAGE, TARGETS, None, "targets.json", 10)) is ABSENT
+    assert bundle.fetch(Fetch(DIRECTOR, TARGETS, None, "targets.json", 11)) == b"x" * 11
+    with pytest.raises(EndlessDataError) as refused:
+        bundle.fetch(Fetch(DIRECTOR, TARGETS, None, "targets.json", 10))
+    assert refused.value.limit_bytes == 10
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"null", b'{"director": []}', b'{"director": {"a": 1}}', b'{"director": {"a": "\\ud800"}}', b"\xff",
+     b"[" * 100_000],
+    ids=["empty", "list", "null", "list-inside", "number", "surrogate", "no-utf8", "deep"],
+)  # fmt: skip
+def test_a_malformed_bundle_is_refused(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        decode_bundle(data)
+
+
+def test_an_oversize_bundle_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(EndlessDataError):
+        decode_bundle(b" " * (MAX_BUNDLE_BYTES + 1))
