@@ -7,9 +7,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist=worksteal
-SOURCES := trust client repository director cli tests bench demo metadata-fixtures .ci
+SOURCES := trust client repository director cli tests bench demo metadata-fixtures conformance .ci
 
-.PHONY: help demo test check format lint types fast fix fixtures bench clean
+.PHONY: help demo test check format lint types fast fix fixtures bench conformance removals clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -45,6 +45,12 @@ fixtures: $(READY)  ## write the test vectors again; they must come out byte for
 
 bench: $(READY)  ## benchmarks, each against a floor measured in the same run
 	$(BIN)/python -m bench
+
+conformance: $(READY)  ## Uptane, clause by clause: the tests of every rule, and a report in build/conformance/ (ONLY=5.4.4)
+	$(BIN)/python -m conformance.report --jobs $(JOBS) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+removals: $(READY)  ## take each check out in turn; a test of its rule has to notice (minutes)
+	$(BIN)/python -m conformance.removals --jobs $(JOBS) $(ARGS)
 
 clean:  ## remove the environment and everything that tools left behind
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
