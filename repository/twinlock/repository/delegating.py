@@ -18,7 +18,8 @@ from tuf.api.metadata import DelegatedRole, Delegations, Targets
 from twinlock.repository.public_keys import authoring_keys, checked_key
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
-from twinlock.trust.names import TOP_LEVEL, identifier, role_file, target_path
+from twinlock.trust.model.delegations import Delegation as TrustedDelegation
+from twinlock.trust.names import TOP_LEVEL, TargetPath, identifier, role_file, target_path
 
 Json = dict[str, Any]
 
@@ -78,6 +79,19 @@ class Delegation:
     def name(self) -> str:
         """The role's name, or the names of those that have to agree."""
         return JOINT.join(member.name for member in self.members)
+
+    def covers(self, path: str) -> bool:
+        """Whether a vehicle would ask these roles for ``path``."""
+        return self._trusted.covers(TargetPath(path), None)
+
+    @property
+    def _trusted(self) -> TrustedDelegation:
+        return TrustedDelegation(
+            roles=(),
+            terminating=self.terminating,
+            paths=self.paths or None,
+            path_hash_prefixes=self.path_hash_prefixes or None,
+        )
 
     def as_json(self) -> Json:
         """As a draft keeps it."""

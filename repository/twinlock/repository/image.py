@@ -1,9 +1,21 @@
 """The Image repository as one object: what the command, the demo and tests hold in their hands.
 
-    from twinlock.repository.creation import create_first
+    from twinlock.repository.accepting import accept_outbox
+from twinlock.repository.creation import create_first
 from twinlock.repository.entries import Component, describe
 from twinlock.repository.image_files import Progress
-from twinlock.repository.images import stage_image, unstage_image
+from twinlock.repository.delegating import Delegation, Member
+from twinlock.repository.editing import (
+    delegations_covering,
+    stage_delegation,
+    stage_image,
+    unstage_delegation,
+    unstage_image,
+)
+from twinlock.repository.expiry import refresh_due
+from twinlock.repository.public_keys import read_key_files
+from twinlock.repository.root_ceremony import RootChanges, prepare_root, publish_root
+from twinlock.repository.rotation import rotate_roles
     from twinlock.repository.image import ImageRepository
 
     repository = ImageRepository.create("image-repo")              # keys, first Root, Targets, Snapshot, Timestamp
@@ -33,16 +45,28 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from twinlock.repository.accepting import accept_outbox
 from twinlock.repository.creation import create_first
+from twinlock.repository.delegating import Delegation, Member
+from twinlock.repository.editing import (
+    delegations_covering,
+    stage_delegation,
+    stage_image,
+    unstage_delegation,
+    unstage_image,
+)
 from twinlock.repository.entries import Component, describe
+from twinlock.repository.expiry import refresh_due
 from twinlock.repository.image_files import Progress
-from twinlock.repository.images import stage_image, unstage_image
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.layout import root_object
 from twinlock.repository.periods import Clock, Periods, utc_now
+from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.publishing import publish_draft
-from twinlock.repository.showing import show_repository
-from twinlock.repository.views import ImageView, Publication, RepositoryView
+from twinlock.repository.root_ceremony import RootChanges, prepare_root, publish_root
+from twinlock.repository.rotation import rotate_roles
+from twinlock.repository.showing import show_repository, show_status
+from twinlock.repository.views import ImageView, Publication, RepositoryView, RootView, StatusView
 from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -155,20 +179,34 @@ class ImageRepository:
         """Stage a delegation to the role ``name``, signed with the public ``keys`` (files that a supplier gave).
 
         ``before`` puts it ahead of another delegation in priority; else it is the last. It is published together with
-        the first file of that role (see ``accept``).
+        the first file of that role (see ``accept``). Delegating again to a role replaces its keys and names.
         """
-        raise NotImplementedError
+        delegation = Delegation(
+            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold),),
+            paths=tuple(paths),
+            hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
+            terminating=terminating,
+        )
+        stage_delegation(self.workspace, delegation, before=before)
+
+    def stage_delegation(self, delegation: Delegation, *, before: str | None = None) -> None:
+        """Stage a delegation of any form, such as one to several roles that have to agree (TAP 3)."""
+        stage_delegation(self.workspace, delegation, before=before)
 
     def undelegate(self, name: str) -> None:
         """Stage the end of a delegation. Snapshot lists the name until Snapshot and Timestamp keys are rotated."""
-        raise NotImplementedError
+        unstage_delegation(self.workspace, name)
+
+    def delegations_covering(self, path: str) -> tuple[str, ...]:
+        """The delegations that would be asked for ``path`` if we listed nothing under that name."""
+        return tuple(delegations_covering(self.workspace, path))
 
     def accept(self, outbox: str | Path) -> tuple[str, ...]:
         """Check what a supplier signed, store its images, and stage it; returns the names of the roles.
 
-        Raises: RefusalError of every kind, as a vehicle would.
+        Raises: RefusalError of every kind, as a vehicle would; UsageError if nobody delegates to a role in it.
         """
-        raise NotImplementedError
+        return accept_outbox(self.workspace, Path(outbox))
 
     def publish(self) -> Publication:
         """Sign what is staged and publish it as one step, after the trust engine accepted it as a vehicle would.
@@ -179,12 +217,27 @@ class ImageRepository:
         return publish_draft(self.workspace)
 
     def refresh(self, within: timedelta | None = None) -> Publication:
-        """Sign again what expires within that time (default: half of its validity), as far as keys are held here."""
-        raise NotImplementedError
+        """Sign again what expires within that time (default: each role's margin), as far as keys are held here.
+
+        The names of roles that are due and whose keys are not here are in ``overdue``.
+        """
+        return refresh_due(self.workspace, within)
 
     def rotate(self, *roles: str, plan: KeyPlan | None = None) -> Publication:
-        """Give each role new keys by ``plan`` (default: as many, and the threshold, it has now), and publish that."""
-        raise NotImplementedError
+        """Give each role new keys by ``plan`` (default: number, threshold and kind as now), and publish that."""
+        return rotate_roles(self.workspace, roles, plan)
+
+    def prepare_root(self, target: str | Path, changes: RootChanges) -> RootView:
+        """Write the next Root to a file for others to sign (``root_ceremony.sign_root``)."""
+        return prepare_root(self.workspace, changes, Path(target))
+
+    def publish_root(self, path: str | Path) -> Publication:
+        """Publish a Root that others signed, with what has to be signed again because of it."""
+        return publish_root(self.workspace, Path(path))
+
+    def status(self, within: timedelta | None = None) -> StatusView:
+        """What is staged, what waits for a supplier, and what expires soon."""
+        return show_status(self.workspace, within)
 
     def show(self) -> RepositoryView:
         """What is published now."""

@@ -13,7 +13,7 @@ Belongs here: which keys exist, and opening them. Does not belong here: threshol
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from twinlock.repository.private_keys import (
     KeyKind,
     Passphrase,
     generate_private_key,
+    is_encrypted,
     passphrase_bytes,
     read_private_key,
     write_private_key,
@@ -78,6 +79,12 @@ class KeyRecord:
         from securesystemslib.signer import SSlibKey
 
         return SSlibKey(self.keyid, self.keytype, self.scheme, {"public": self.public})
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that make up this key here: its record, and its private half if that is a file of ours."""
+        record = self.place / f"{role_file(self.role)}.{self.keyid[:16]}.json"
+        return (record, self.place / self.signer.removeprefix(_PEM)) if self.signer.startswith(_PEM) else (record,)
 
     def public_json(self) -> dict[str, Any]:
         """What is given to others: the key and its id."""
@@ -149,6 +156,17 @@ class Keyring:
             raise UsageError(reason=f"the key {keyid} is not in this keyring")
         return RawSigner(records[0].public_key, self.signers([keyid])[0])
 
+    def retire(self, keyids: Iterable[str]) -> None:
+        """Put keys aside that sign nothing any more: into ``retired`` beside them. Raises: StorageError."""
+        for record in self.held(keyids):
+            aside = record.place / "retired"
+            with storage("create", aside):
+                make_directory(aside, 0o700)
+            for path in record.files:
+                with storage("move", path):
+                    path.rename(aside / path.name)
+            self._signers.pop(record.keyid, None)
+
     def forget(self) -> None:
         """Drop opened private keys from memory."""
         self._signers.clear()
@@ -160,7 +178,7 @@ class Keyring:
             make_directory(place, 0o700)
         private, public = generate_private_key(kind)
         stem = f"{stem_role}.{public.keyid[:16]}"
-        write_private_key(place / f"{stem}.pem", private, self._passphrase)
+        write_private_key(place / f"{stem}.pem", private, self._passphrase_for_new())
         record = KeyRecord(
             keyid=KeyId(public.keyid),
             role=role,
@@ -173,6 +191,16 @@ class Keyring:
         body = {"format": _FORMAT, "role": role, "signer": record.signer, **record.public_json()}
         create_file(place / f"{stem}.json", json.dumps(body, indent=2).encode() + b"\n", mode=0o600)
         return record
+
+    def _passphrase_for_new(self) -> Passphrase:
+        """A passphrase that is given encrypts new keys; one that is asked for does so if the others are encrypted."""
+        if not callable(self._passphrase) or any(is_encrypted(path) for path in self._key_files()):
+            return self._passphrase
+        return None
+
+    def _key_files(self) -> Iterator[Path]:
+        for place in dict.fromkeys((self.offline, self.online)):
+            yield from place.glob("*.pem")
 
     def _open(self, record: KeyRecord) -> Signer:
         from securesystemslib.signer import CryptoSigner, Signer

@@ -41,6 +41,15 @@ class Periods:
             return chosen
         return self.targets
 
+    def margin(self, role: str) -> timedelta:
+        """How long before its expiry a role is due: half of its validity where nobody has to be present for it.
+
+        For offline roles a month, or a quarter of the validity if that is less: time for people to meet.
+        """
+        if role in ("snapshot", "timestamp"):
+            return self.of(role) / 2
+        return min(timedelta(days=30), self.of(role) / 4)
+
     def as_json(self) -> dict[str, int]:
         """Seconds by role."""
         return {role: int(self.of(role).total_seconds()) for role in ("root", "targets", "snapshot", "timestamp")}

@@ -22,6 +22,8 @@ Passphrase = str | bytes | Callable[[], str] | None
 
 MAX_KEY_FILE_BYTES = 65_536  # an encrypted ML-DSA-87 key takes 7 kB of PEM
 
+_ENCRYPTED = b"BEGIN ENCRYPTED PRIVATE KEY"
+
 
 class KeyKind(enum.Enum):
     """The kinds of key that can be made here. The value is what people type."""
@@ -33,6 +35,22 @@ class KeyKind(enum.Enum):
     ML_DSA_44 = "ml-dsa-44"
     ML_DSA_65 = "ml-dsa-65"
     ML_DSA_87 = "ml-dsa-87"
+
+
+_SCHEMES = {
+    ("ed25519", "ed25519"): KeyKind.ED25519,
+    ("ecdsa", "ecdsa-sha2-nistp256"): KeyKind.ECDSA_P256,
+    ("ecdsa", "ecdsa-sha2-nistp384"): KeyKind.ECDSA_P384,
+    ("rsa", "rsassa-pss-sha256"): KeyKind.RSA_PSS,
+    ("ml-dsa", "ml-dsa-44/1"): KeyKind.ML_DSA_44,
+    ("ml-dsa", "ml-dsa-65/1"): KeyKind.ML_DSA_65,
+    ("ml-dsa", "ml-dsa-87/1"): KeyKind.ML_DSA_87,
+}
+
+
+def kind_of(keytype: str, scheme: str) -> KeyKind:
+    """The kind that makes keys of that type and scheme; ed25519 for one that we do not make."""
+    return _SCHEMES.get((keytype, scheme), KeyKind.ED25519)
 
 
 def generate_private_key(kind: KeyKind) -> tuple[PrivateKeyTypes, SSlibKey]:
@@ -77,7 +95,7 @@ def read_private_key(path: Path, passphrase: Passphrase) -> PrivateKeyTypes:
     pem = read_file(path, max_bytes=MAX_KEY_FILE_BYTES)
     if pem is None:
         raise StorageError(path=str(path), operation="read", reason="no such key file")
-    encrypted = b"ENCRYPTED PRIVATE KEY" in pem
+    encrypted = _ENCRYPTED in pem
     secret = passphrase_bytes(passphrase) if encrypted else None
     if encrypted and secret is None:
         raise PassphraseError(path=str(path))
@@ -87,6 +105,11 @@ def read_private_key(path: Path, passphrase: Passphrase) -> PrivateKeyTypes:
         if encrypted:
             raise PassphraseError(path=str(path)) from None
         raise StorageError(path=str(path), operation="read", reason=f"it is no private key: {error}") from None
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether a key file needs a passphrase. Raises: StorageError."""
+    return _ENCRYPTED in (read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"")
 
 
 def passphrase_bytes(passphrase: Passphrase) -> bytes | None:

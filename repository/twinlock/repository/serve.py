@@ -81,11 +81,11 @@ def _open(store: ObjectStore, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
             return None
         if info.size <= _SMALL_BYTES:
             stored = store.get(name, max_bytes=_SMALL_BYTES)
-            return stored and (ObjectInfo(name, len(stored.data), stored.etag), io.BytesIO(stored.data))
+            return (ObjectInfo(name, len(stored.data), stored.etag), io.BytesIO(stored.data)) if stored else None
         stream = store.open(name)
     except UnsafePathError:
         return None
-    return stream and (info, stream)
+    return (info, stream) if stream else None
 
 
 async def _send(request: web.Request, stream: BinaryIO, info: ObjectInfo, content_type: str) -> web.StreamResponse:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from twinlock.repository.candidate import Candidate, root_authority
-from twinlock.repository.delegating import read_delegations
+from twinlock.repository.delegating import Delegation, read_delegations
+from twinlock.repository.draft import read_draft
 from twinlock.repository.entries import entry_view
 from twinlock.repository.keyring import Keyring
 from twinlock.repository.published import Published
 from twinlock.repository.signing import Authority
-from twinlock.repository.views import DelegationView, ImageView, RepositoryView, RoleView
+from twinlock.repository.staging import apply_draft
+from twinlock.repository.views import DelegationView, DueView, ImageView, RepositoryView, RoleView, StatusView
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.model.base import Signed
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, HardwareId, KeyId, RoleName
@@ -26,24 +29,27 @@ def show_repository(workspace: Workspace) -> RepositoryView:
         targets = published.targets(role).signed
         images += [entry_view(role, entry) for entry in targets.targets.values()]
         for entry in read_delegations(targets):
-            delegations += [
-                DelegationView(
-                    name=RoleName(member.name),
-                    delegator=role,
-                    paths=entry.paths or tuple(f"sha256:{prefix}*" for prefix in entry.path_hash_prefixes),
-                    threshold=member.threshold,
-                    keyids=tuple(map(KeyId, member.keys)),
-                    terminating=entry.terminating,
-                    hardware_ids=None if entry.hardware_ids is None else tuple(map(HardwareId, entry.hardware_ids)),
-                )
-                for member in entry.members
-            ]
+            delegations += delegation_views(role, entry)
     return RepositoryView(
         publication=published.version,
         roles=tuple(role_views(published, candidate, workspace.keyring)),
         images=tuple(images),
         delegations=tuple(delegations),
     )
+
+
+def delegation_views(delegator: RoleName, entry: Delegation) -> Iterator[DelegationView]:
+    """A delegation for people: one view for each role that it names."""
+    for member in entry.members:
+        yield DelegationView(
+            name=RoleName(member.name),
+            delegator=delegator,
+            paths=entry.paths or tuple(f"sha256:{prefix}*" for prefix in entry.path_hash_prefixes),
+            threshold=member.threshold,
+            keyids=tuple(map(KeyId, member.keys)),
+            terminating=entry.terminating,
+            hardware_ids=None if entry.hardware_ids is None else tuple(map(HardwareId, entry.hardware_ids)),
+        )
 
 
 def role_views(published: Published, candidate: Candidate, keyring: Keyring) -> Iterator[RoleView]:
@@ -69,3 +75,37 @@ def _role(name: RoleName, signed: Signed, authority: Authority, keyring: Keyring
         keyids=tuple(map(KeyId, authority.keyids)),
         held=len(keyring.held(authority.keyids)),
     )
+
+
+def show_status(workspace: Workspace, within: timedelta | None) -> StatusView:
+    """What is staged, what waits for a supplier, and what expires within that time (None: its own margin)."""
+    published = workspace.published()
+    draft = read_draft(workspace.draft_path)
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    waiting = apply_draft(candidate, draft)
+    images = {path: edit for edits in draft.roles.values() for path, edit in edits.images.items()}
+    delegations = {name: edit for edits in draft.roles.values() for name, edit in edits.delegations.items()}
+    return StatusView(
+        staged_images=tuple(path for path, edit in images.items() if edit is not None),
+        staged_removals=tuple(path for path, edit in images.items() if edit is None),
+        staged_delegations=tuple(name for name, edit in delegations.items() if edit is not None),
+        staged_undelegations=tuple(name for name, edit in delegations.items() if edit is None),
+        accepted=tuple(map(RoleName, draft.accepted)),
+        waiting=waiting,
+        due=due_roles(workspace, published, within),
+    )
+
+
+def due_roles(workspace: Workspace, published: Published, within: timedelta | None) -> tuple[DueView, ...]:
+    """Roles that expire within that time from now, or have expired; None means each role's own margin.
+
+    The first to expire comes first.
+    """
+    now = workspace.now()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, now)
+    due = [
+        DueView(role=role.name, expires=role.expires, can_sign=role.can_sign)
+        for role in role_views(published, candidate, workspace.keyring)
+        if role.expires - now <= (workspace.periods.margin(role.name) if within is None else within)
+    ]
+    return tuple(sorted(due, key=lambda view: view.expires))

@@ -17,6 +17,7 @@ from twinlock.repository.published import Published
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.keys import load_key
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import IMAGE, KeyId, RoleName
 from twinlock.trust.signatures import RoleKeys, verify_signatures
 from twinlock.trust.wire.tuf import TUF
@@ -87,17 +88,22 @@ def _has_file(candidate: Candidate, member: Member) -> bool:
 
 def is_signed_by(data: bytes, member: Member) -> bool:
     """Whether a threshold of the member's keys signed this Targets file."""
+    try:
+        verify_delegated(data, member)
+    except RefusalError:
+        return False
+    return True
+
+
+def verify_delegated(data: bytes, member: Member) -> TrustedTargets:
+    """A delegated role's file, verified by the trust engine. Raises: ThresholdError, MalformedError, LimitError."""
     keys = {
         KeyId(keyid): load_key(keyid, keytype=key["keytype"], scheme=key["scheme"], public=key["keyval"]["public"])
         for keyid, key in member.keys.items()
     }
-    try:
-        envelope = TUF.decode_targets(data, member.name, DEFAULT_LIMITS)
-        signers = RoleKeys(tuple(keys), member.threshold)
-        verify_signatures(envelope, keys, signers, repository=IMAGE, role_name=member.name)
-    except RefusalError:
-        return False
-    return True
+    envelope = TUF.decode_targets(data, member.name, DEFAULT_LIMITS)
+    signers = RoleKeys(tuple(keys), member.threshold)
+    return verify_signatures(envelope, keys, signers, repository=IMAGE, role_name=member.name).signed
 
 
 def _changes(current: Targets, images: Mapping[str, Json | None], delegations: Mapping[str, Json | None]) -> bool:

@@ -28,6 +28,11 @@ class ImageView:
     dependencies: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        shown: dict[str, Any] = plain(asdict(self))
+        return shown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleView:
@@ -76,14 +81,81 @@ class RepositoryView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SupplierView:
+    """A supplier's place: what is listed, and the version signed last (0: none)."""
+
+    role: RoleName
+    version: int
+    expires: datetime | None
+    unsigned_changes: bool
+    threshold: int
+    keyids: tuple[KeyId, ...]
+    images: tuple[ImageView, ...]
+    delegations: tuple[DelegationView, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values; times as RFC 3339 in UTC."""
+        shown: dict[str, Any] = plain(asdict(self))
+        return shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootView:
+    """A Root on its way: its keys and thresholds by role, who signed, and how many signatures it lacks."""
+
+    version: int
+    expires: datetime
+    keys: Mapping[str, tuple[str, ...]]
+    thresholds: Mapping[str, int]
+    signed: tuple[str, ...]
+    missing: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values; times as RFC 3339 in UTC."""
+        shown: dict[str, Any] = plain(asdict(self))
+        return shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueView:
+    """A role whose file expires soon, or has expired. ``can_sign``: enough of its keys are held here."""
+
+    role: RoleName
+    expires: datetime
+    can_sign: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView:
+    """What is staged, what is held back, and what expires soon."""
+
+    staged_images: tuple[str, ...]
+    staged_removals: tuple[str, ...]
+    staged_delegations: tuple[str, ...]
+    staged_undelegations: tuple[str, ...]
+    accepted: tuple[RoleName, ...]
+    waiting: tuple[RoleName, ...]
+    due: tuple[DueView, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values; times as RFC 3339 in UTC."""
+        shown: dict[str, Any] = plain(asdict(self))
+        return shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What one publication did. ``files`` are the metadata files it brought; ``waiting`` are delegations held back
-    because the role that they name has delivered no file yet. ``version`` is the Timestamp's."""
+    """What one publication did. ``version`` is the Timestamp's; ``files`` are the metadata files it brought.
+
+    ``waiting`` are delegations held back because the role that they name has delivered no file yet. ``overdue`` are
+    roles that a refresh found due and could not sign, because too few of their keys are here.
+    """
 
     version: int
     files: tuple[str, ...]
     changed: bool = True
     waiting: tuple[RoleName, ...] = ()
+    overdue: tuple[RoleName, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""

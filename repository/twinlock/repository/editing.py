@@ -1,6 +1,6 @@
-"""Staging images: measured, stored under their digests, listed in the draft.
+"""Staging our own edits: images measured, stored under their digests and listed; delegations begun and ended.
 
-Belongs here: adding and removing entries of our own. Does not belong here: suppliers' entries (``accepting``).
+Belongs here: what goes into the draft. Does not belong here: suppliers' files (``accepting``), and applying a draft.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from tuf.api.metadata import TargetFile, Targets
 
 from twinlock.repository.candidate import Candidate
+from twinlock.repository.delegating import JOINT, Delegation, read_delegations
 from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.entries import Description, check_succession, entry_view, target_entry
 from twinlock.repository.image_files import Progress, measure_file, store_image
@@ -69,6 +70,34 @@ def delegations_covering(workspace: Workspace, path: str) -> Iterator[str]:
     targets = preview(workspace)
     if targets.delegations is not None:
         yield from (name for name, _ in targets.delegations.get_roles_for_target(path))
+
+
+def stage_delegation(
+    workspace: Workspace, delegation: Delegation, *, before: str | None = None, delegator: str = TARGETS
+) -> None:
+    """Stage a delegation, or a change of one that is there. Raises: UsageError if ``before`` names none."""
+    with editing_draft(workspace.draft_path) as draft:
+        edits = draft.of(delegator).delegations
+        present = {entry.name for entry in read_delegations(preview(workspace, draft))}
+        staged = {name for name, edit in edits.items() if edit is not None}
+        if before is not None and before not in present | staged:
+            raise UsageError(reason=f"there is no delegation {before} that {delegation.name} could come before")
+        edits[delegation.name] = {"delegation": delegation.as_json(), "before": before}
+
+
+def unstage_delegation(workspace: Workspace, name: str, *, delegator: str = TARGETS) -> None:
+    """Stage the end of a delegation; one that was only staged is forgotten. Raises: UsageError if there is none."""
+    with editing_draft(workspace.draft_path) as draft:
+        edits = draft.of(delegator).delegations
+        published = workspace.published().targets(delegator).signed
+        listed = name in {entry.name for entry in read_delegations(published)}
+        if not listed and not edits.get(name):
+            raise UsageError(reason=f"{delegator} does not delegate to {name}")
+        edits.pop(name, None)
+        if listed:
+            edits[name] = None
+        for role in name.split(JOINT):
+            draft.accepted.pop(role, None)
 
 
 def _check(current: Targets, path: TargetPath, entry: TargetFile, *, replace: bool) -> None:

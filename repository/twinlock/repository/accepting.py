@@ -1,0 +1,210 @@
+"""Taking over what a supplier signed: everything a vehicle would check, and what only we can, before it is staged.
+
+Order of checks for each role, from the delegator down: somebody delegates to it; a threshold of the delegated keys
+signed; the version rises; it has not expired; every entry lies within the delegations that lead to it, is complete,
+and may follow its predecessor; the bytes of every image are there and fit. Only then is anything kept.
+
+Belongs here: that judgement. Does not belong here: publishing, which has the trust engine judge once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tuf.api.metadata import Metadata, TargetFile, Targets
+
+from twinlock.repository.candidate import Candidate
+from twinlock.repository.delegating import Delegation, read_delegations
+from twinlock.repository.directory_store import DirectoryStore
+from twinlock.repository.draft import Draft, editing_draft
+from twinlock.repository.editing import preview_candidate
+from twinlock.repository.entries import check_entry_of_others, check_succession, entry_view
+from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError
+from twinlock.repository.image_files import Measured, check_stored
+from twinlock.repository.layout import image_objects
+from twinlock.repository.outbox import open_outbox, read_roles
+from twinlock.repository.staging import verify_delegated
+from twinlock.repository.workspace import Workspace
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.images import ImageNotFoundError
+from twinlock.trust.errors.metadata import (
+    EquivocationError,
+    ExpiredError,
+    RollbackError,
+    UnlistedRoleError,
+)
+from twinlock.trust.names import IMAGE, TARGETS, RoleName
+
+
+def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
+    """Check an outbox, store its images and stage its files; returns the roles that brought something new.
+
+    Raises: UsageError if nobody delegates to a role in it; ThresholdError, RollbackError, EquivocationError,
+    ExpiredError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError, StorageError.
+    """
+    outbox = open_outbox(path)
+    offered = read_roles(outbox)
+    with editing_draft(workspace.draft_path) as draft:
+        review = _Review(workspace, preview_candidate(workspace, draft), draft, outbox, offered)
+        news = review.judge()
+        for role in news:
+            review.keep_images(role)
+        draft.accepted.update({role: offered[role].decode() for role in news})
+    return tuple(RoleName(role) for role in news)
+
+
+class _Review:
+    """One outbox under examination. Nothing is stored before all of it has been judged."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        candidate: Candidate,
+        draft: Draft,
+        outbox: DirectoryStore,
+        offered: Mapping[str, bytes],
+    ) -> None:
+        self.workspace = workspace
+        self.candidate = candidate
+        self.outbox = outbox
+        self.offered = offered
+        self.delegations = _all_delegations(candidate, draft)
+        self.targets: dict[str, Targets] = {}
+
+    def judge(self) -> list[str]:
+        """Judge every file, delegators first; returns the roles that bring something new."""
+        left, news = dict(self.offered), []
+        while ready := [role for role in left if self._parents(role)]:
+            for role in ready:
+                if self._judge_role(role, left.pop(role)):
+                    news.append(role)
+        if left:
+            raise UsageError(reason=f"nobody delegates to {', '.join(left)}; delegate first, or correct the name")
+        return news
+
+    def keep_images(self, role: str) -> None:
+        """Put the images that a judged file lists into the store. Raises: StorageError."""
+        for path, entry in self.targets[role].targets.items():
+            for name in image_objects(path, entry.length, entry.hashes):
+                stream = self.outbox.open(name)
+                if stream is not None:
+                    with stream:
+                        self.workspace.store.put_new_from(name, stream)
+                check_stored(self.workspace.store, name, Measured(entry.length, dict(entry.hashes)))
+
+    def _judge_role(self, role: str, data: bytes) -> bool:
+        members = [member for parent in self._parents(role) for member in parent.members if member.name == role]
+        verified = [verify_delegated(data, member) for member in members]  # under every delegator, or searches break
+        trusted = verified[0]
+        if trusted.expires <= self.candidate.now:
+            raise ExpiredError(
+                repository=IMAGE,
+                role=role,
+                version=trusted.version,
+                expires=trusted.expires,
+                now=self.candidate.now,
+            )
+        if not self._is_newer(role, data, trusted.version):
+            return False
+        targets = Metadata[Targets].from_bytes(data).signed
+        self._judge_entries(role, targets)
+        self.targets[role] = targets
+        self.delegations[role] = read_delegations(targets)
+        self._judge_children(role)
+        return True
+
+    def _is_newer(self, role: str, data: bytes, version: int) -> bool:
+        before = self.candidate.role_file(role)
+        if before is None:
+            return True
+        known = Metadata[Targets].from_bytes(before).signed.version
+        if version < known:
+            raise RollbackError(repository=IMAGE, role=role, offered=version, trusted=known)
+        if version == known and data != before:
+            raise EquivocationError(repository=IMAGE, role=role, version=version)
+        return version > known
+
+    def _judge_entries(self, role: str, targets: Targets) -> None:
+        current = self.candidate.view_targets(role)
+        previous = current.targets if current else {}
+        for path, entry in targets.targets.items():
+            if previous.get(path) == entry:
+                continue
+            try:
+                check_entry_of_others(path, entry)
+                check_succession(path, entry, previous.get(path), replace=path in previous)
+            except UsageError as error:
+                raise UnacceptableEntryError(role=role, target=path, reason=error.reason) from None
+            self._judge_scope(role, path, entry)
+            self._judge_bytes(path, entry)
+
+    def _judge_scope(self, role: str, path: str, entry: TargetFile) -> None:
+        """Every delegation on at least one way down to ``role`` covers the name and all the hardware."""
+        chains = list(self._chains(role, frozenset()))
+        named = [chain for chain in chains if all(link.covers(path) for link in chain)]
+        if not named:
+            allowed = tuple(sorted({pattern for chain in chains for pattern in chain[-1].paths}))
+            raise NotDelegatedError(role=role, target=path, field="the name", value=path, allowed=allowed)
+        hardware = set(entry_view(role, entry).hardware_ids)
+        allowed_sets = [_hardware(chain) for chain in named]
+        if not any(allowed is None or hardware <= allowed for allowed in allowed_sets):
+            allowed = tuple(sorted(set().union(*(found for found in allowed_sets if found))))
+            beyond = ", ".join(sorted(hardware - set(allowed)))
+            raise NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
+
+    def _judge_bytes(self, path: str, entry: TargetFile) -> None:
+        measured = Measured(entry.length, dict(entry.hashes))
+        for name in image_objects(path, entry.length, entry.hashes):
+            for store in (self.outbox, self.workspace.store):
+                if store.stat(name) is not None:
+                    check_stored(store, name, measured)
+                    break
+            else:
+                raise ImageNotFoundError(target=path, repository="the outbox", hardware_id="any")
+
+    def _judge_children(self, role: str) -> None:
+        for delegation in self.delegations[role]:
+            for member in delegation.members:
+                if member.name not in self.offered and self.candidate.role_file(member.name) is None:
+                    raise UnlistedRoleError(repository="the outbox", role=f"{member.name} (delegated by {role})")
+
+    def _parents(self, role: str) -> list[Delegation]:
+        return [
+            delegation
+            for entries in self.delegations.values()
+            for delegation in entries
+            if any(member.name == role for member in delegation.members)
+        ]
+
+    def _chains(self, role: str, below: frozenset[str]) -> Iterator[tuple[Delegation, ...]]:
+        """Every way from our Targets down to ``role``, as the delegations on it; cycles are left out."""
+        if role == TARGETS:
+            yield ()
+            return
+        for delegator, entries in self.delegations.items():
+            if delegator in below:
+                continue
+            for delegation in entries:
+                if any(member.name == role for member in delegation.members):
+                    for chain in self._chains(delegator, below | {role}):
+                        yield (*chain, delegation)
+
+
+def _all_delegations(candidate: Candidate, draft: Draft) -> dict[str, tuple[Delegation, ...]]:
+    """Delegations by delegator, as the draft will have them, those included that wait for a first file."""
+    found: dict[str, tuple[Delegation, ...]] = {}
+    for role, _ in candidate.roles():
+        targets = candidate.view_targets(role)
+        found[role] = read_delegations(targets) if targets else ()
+    for role, edits in draft.roles.items():
+        staged = {name: Delegation.from_json(edit["delegation"]) for name, edit in edits.delegations.items() if edit}
+        kept = tuple(entry for entry in found.get(role, ()) if entry.name not in edits.delegations)
+        found[role] = (*kept, *staged.values())
+    return found
+
+
+def _hardware(chain: tuple[Delegation, ...]) -> set[str] | None:
+    """The hardware ids that all links allow; None for any."""
+    limits = [set(link.hardware_ids) for link in chain if link.hardware_ids is not None]
+    return set.intersection(*limits) if limits else None

@@ -1,0 +1,47 @@
+"""What expires soon, and signing it again. Online roles are renewed unattended; for others people are told in time.
+
+Belongs here: expiry and renewal. Does not belong here: any other reason to sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from datetime import datetime, timedelta
+
+from twinlock.repository.candidate import Candidate
+from twinlock.repository.publishing import commit
+from twinlock.repository.showing import due_roles, role_views
+from twinlock.repository.views import Publication
+from twinlock.repository.workspace import ONLINE_ROLES, Workspace
+
+
+def refresh_due(
+    workspace: Workspace, within: timedelta | None = None, *, only: Container[str] | None = None
+) -> Publication:
+    """Sign again every due role whose keys are held, and publish; ``only`` restricts that to some roles.
+
+    Raises: as ``commit``.
+    """
+    published = workspace.published()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    overdue = []
+    for view in due_roles(workspace, published, within):
+        if not view.can_sign:
+            overdue.append(view.role)
+        elif only is None or view.role in only:
+            candidate.renew(view.role)
+    if not candidate.changed:
+        return Publication(version=published.version, files=(), changed=False, overdue=tuple(overdue))
+    publication = commit(workspace, candidate)
+    return Publication(version=publication.version, files=publication.files, overdue=tuple(overdue))
+
+
+def next_renewal(workspace: Workspace) -> datetime:
+    """When the first of the online roles will be due."""
+    published = workspace.published()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    return min(
+        role.expires - workspace.periods.margin(role.name)
+        for role in role_views(published, candidate, workspace.keyring)
+        if role.name in ONLINE_ROLES
+    )

@@ -1,0 +1,68 @@
+"""Serving and keeping fresh in one: what ``twinlock image serve`` and ``twinlock up`` run.
+
+Belongs here: the loop that renews Snapshot and Timestamp in time. Does not belong here: routes and renewal itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from twinlock.repository.expiry import next_renewal, refresh_due
+from twinlock.repository.http import RunningServer, serve_until_stopped
+from twinlock.repository.serve import image_application
+from twinlock.repository.workspace import ONLINE_ROLES, Workspace
+from twinlock.trust.errors.base import TwinlockError
+
+_RETRY_S = 30.0
+_LONGEST_S = 3600.0  # how long a publication by somebody else, or a step of the clock, may go unnoticed
+
+Renewed = Callable[[int], None]
+Failed = Callable[[TwinlockError], None]
+
+
+async def keep_fresh(
+    workspace: Workspace,
+    *,
+    stop: asyncio.Event,
+    renewed: Renewed = lambda _: None,
+    failed: Failed = lambda _: None,
+) -> None:
+    """Renew Snapshot and Timestamp whenever they are due, until ``stop``. A failure is told and tried again."""
+    while not stop.is_set():
+        try:
+            publication = await asyncio.to_thread(refresh_due, workspace, None, only=ONLINE_ROLES)
+            if publication.changed:
+                renewed(publication.version)
+            due = await asyncio.to_thread(next_renewal, workspace)
+            pause = min(_LONGEST_S, max(1.0, (due - workspace.now()).total_seconds()))
+        except TwinlockError as error:
+            failed(error)
+            pause = _RETRY_S
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+
+
+async def serve_repository(
+    workspace: Workspace,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    refresh: bool = True,
+    started: Callable[[RunningServer], None] = lambda _: None,
+    renewed: Renewed = lambda _: None,
+    failed: Failed = lambda _: None,
+) -> None:
+    """Serve a repository until SIGINT or SIGTERM, keeping it fresh meanwhile. Raises: UsageError for the address."""
+    stop = asyncio.Event()
+    serving = serve_until_stopped(image_application(workspace.store), host=host, port=port, started=started, stop=stop)
+    if not refresh:
+        await serving
+        return
+    loop = asyncio.create_task(keep_fresh(workspace, stop=stop, renewed=renewed, failed=failed))
+    try:
+        await serving
+    finally:
+        stop.set()
+        await loop

@@ -1,0 +1,119 @@
+"""Other keys for a role: new Root (or delegation), and everything that those keys sign, in one publication.
+
+Root is signed by its old and its new keys, and every version of it is kept for ever. Replacing the keys of Snapshot
+and Timestamp together is also the moment when Snapshot forgets roles that nobody delegates to any more, since vehicles
+drop what they stored from it (Uptane 2.1.0 5.4.4.3 step 4).
+
+Belongs here: changing who signs. Does not belong here: making keys (``keyring``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tuf.api.metadata import Root
+
+from twinlock.repository.candidate import Candidate, root_authority
+from twinlock.repository.delegating import Json, read_delegations, rekeyed, write_delegations
+from twinlock.repository.keyring import KeyPlan, KeyRecord
+from twinlock.repository.private_keys import kind_of
+from twinlock.repository.publishing import commit
+from twinlock.repository.signing import Authority
+from twinlock.repository.views import Publication
+from twinlock.repository.workspace import Workspace
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
+
+
+def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> Publication:
+    """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kind.
+
+    Old private keys are put aside afterwards. Raises: UsageError, MissingKeysError, and as ``commit``.
+    """
+    names = tuple(dict.fromkeys(roles))
+    if not names:
+        raise UsageError(reason="name at least one role")
+    published = workspace.published()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    old = {role: current_authority(candidate, role) for role in names}
+    _check_signable(workspace, old)
+    for role in names:
+        wanted = plan or _same_plan(old[role])
+        records = workspace.keyring.generate(role, kind=wanted.kind, count=wanted.count)
+        if role in TOP_LEVEL:
+            replace_top_level(candidate, role, records, wanted.threshold)
+        else:
+            _replace_delegated(candidate, role, records, wanted.threshold)
+    if {SNAPSHOT, TIMESTAMP} <= set(names):
+        forget_unreachable(candidate)
+    publication = commit(workspace, candidate)
+    workspace.keyring.retire(keyid for authority in old.values() for keyid in authority.keyids)
+    return publication
+
+
+def current_authority(candidate: Candidate, role: str) -> Authority:
+    """Who signs for any role now. Raises: UsageError if there is no such role."""
+    assert candidate.published is not None
+    if role in TOP_LEVEL:
+        return root_authority(candidate.published.root.signed, role)
+    return candidate.authority(role)
+
+
+def replace_top_level(candidate: Candidate, role: str, records: Iterable[KeyRecord], threshold: int) -> None:
+    """Put new keys for a top-level role into the next Root, and have the role signed again by them."""
+    root = candidate.edit_root()
+    for keyid in list(root.roles[role].keyids):
+        root.revoke_key(keyid, role)
+    for record in records:
+        root.add_key(record.authoring_key, role)
+    root.roles[role].threshold = threshold
+    if role != ROOT:
+        candidate.renew(role)
+
+
+def renew_changed(candidate: Candidate, old: Root, new: Root) -> None:
+    """Have every role signed again whose keys or threshold differ between two Roots."""
+    for role in TOP_LEVEL:
+        before, after = root_authority(old, role), root_authority(new, role)
+        changed = (set(before.keyids), before.threshold) != (set(after.keyids), after.threshold)
+        if role != ROOT and changed:
+            candidate.renew(role)
+
+
+def forget_unreachable(candidate: Candidate) -> None:
+    """Leave roles that nobody delegates to out of the next Snapshot."""
+    assert candidate.published is not None
+    reachable = {name for name, _ in candidate.roles()}
+    for role in candidate.published.listed:
+        if role not in reachable:
+            candidate.forget(role)
+
+
+def _replace_delegated(candidate: Candidate, role: str, records: Iterable[KeyRecord], threshold: int) -> None:
+    keys: dict[str, Json] = {record.keyid: record.public_json()["key"] for record in records}
+    found = False
+    for delegator, _ in list(candidate.roles()):
+        view = candidate.view_targets(delegator)
+        entries = read_delegations(view) if view else ()
+        if any(member.name == role for entry in entries for member in entry.members):
+            write_delegations(
+                candidate.edit_targets(delegator), [rekeyed(entry, role, keys, threshold) for entry in entries]
+            )
+            found = True
+    if not found:
+        raise UsageError(reason=f"the keys of {role} are stated where hash bins are; rotate that role's delegator")
+    candidate.renew(role)
+
+
+def _check_signable(workspace: Workspace, old: dict[str, Authority]) -> None:
+    """A delegated role is rotated by whoever holds its keys; for others there is ``delegate`` with the new keys."""
+    for role, authority in old.items():
+        if role not in TOP_LEVEL and len(workspace.keyring.held(authority.keyids)) < authority.threshold:
+            reason = f"the keys of {role} are not held here; have its owner make new ones and delegate to those"
+            raise UsageError(reason=reason)
+
+
+def _same_plan(old: Authority) -> KeyPlan:
+    """As many keys as there are, of the kind of the first of them."""
+    first = next(iter(old.keys.values()))
+    return KeyPlan(count=len(old.keys), threshold=old.threshold, kind=kind_of(first.keytype, first.scheme))

@@ -1,0 +1,277 @@
+"""A supplier's own place: own keys, own images, and an outbox that the Image repository's owner accepts.
+
+    from twinlock.repository.supplier import SupplierPlace
+
+    place = SupplierPlace.create("acme", role="acme")          # keys; acme/acme.pub.json is what the owner is given
+    place.add_image("build/lidar.bin", "acme/lidar-1.0.bin", hardware_ids=["hw-9"], release_counter=1)
+    place.sign()                                               # acme/outbox: the signed file and the images
+
+    repository.delegate("acme", keys=["acme/acme.pub.json"], paths=["acme/*"])     # the owner, elsewhere
+    repository.accept("acme/outbox")
+    repository.publish()
+
+The private keys never leave the place; every signature raises the version. A supplier may delegate further in the same
+way, and passes on what its own suppliers signed.
+
+Belongs here: what a supplier does. Does not belong here: what the owner checks (``accepting``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from tuf.api.metadata import Metadata, Targets
+
+from twinlock.repository.atomic import create_file, locked, make_directory, read_file, replace_file, storage
+from twinlock.repository.delegating import Delegation, Member, apply_delegations, read_delegations
+from twinlock.repository.directory_store import DirectoryStore
+from twinlock.repository.draft import Draft, editing_draft, read_draft
+from twinlock.repository.entries import Component, check_succession, describe, entry_view, target_entry
+from twinlock.repository.image_files import Measured, Progress, check_stored, measure_file, store_image
+from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
+from twinlock.repository.layout import image_objects
+from twinlock.repository.outbox import open_outbox, read_roles, role_object
+from twinlock.repository.periods import Clock, utc_now
+from twinlock.repository.public_keys import read_key_files
+from twinlock.repository.showing import delegation_views
+from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
+from twinlock.repository.staging import apply_images, verify_delegated
+from twinlock.repository.views import ImageView, SupplierView
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import KeyId, RoleName, role_file, target_path
+
+_FORMAT = 1
+_KIND = "supplier"
+_MAX_CONFIG_BYTES = 65_536
+
+
+class SupplierPlace:
+    """A supplier's directory. Methods stage; ``sign`` makes it so. Every method may raise StorageError."""
+
+    def __init__(self, path: Path, config: dict[str, Any], keyring: Keyring, clock: Clock) -> None:
+        self.path = path
+        self.role = RoleName(str(config["role"]))
+        self.threshold = int(config["threshold"])
+        self.valid_for = timedelta(seconds=int(config["validity"]))
+        self.keyring = keyring
+        self.clock = clock
+        self.outbox = DirectoryStore(path / "outbox")
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        role: str,
+        plan: KeyPlan | None = None,
+        passphrase: Passphrase = None,
+        valid_for: timedelta = timedelta(days=365),
+        clock: Clock = utc_now,
+    ) -> Self:
+        """Make a place with keys for ``role``. Repeating a creation that was cut off finishes it.
+
+        Raises: UsageError if there is a place already, or for a role that cannot be delegated to.
+        """
+        plan = plan or KeyPlan()
+        path = Path(path)
+        role_file(role)
+        with storage("create", path):
+            make_directory(path)
+        if (path / f"{role_file(role)}.pub.json").exists():
+            raise UsageError(reason=f"{path} is the place of a supplier already")
+        body = {
+            "format": _FORMAT,
+            "kind": _KIND,
+            "role": role,
+            "threshold": plan.threshold,
+            "validity": int(valid_for.total_seconds()),
+        }
+        create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
+        place = cls.open(path, passphrase=passphrase, clock=clock)
+        if place.role != role:
+            raise UsageError(reason=f"{path} is the place of {place.role} already")
+        held = len(place.keyring.records(role))
+        place.keyring.generate(role, kind=plan.kind, count=max(0, plan.count - held))
+        place.write_public_keys()
+        return place
+
+    @classmethod
+    def open(cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now) -> Self:
+        """Open a place. Raises: UsageError if it is none, NewerStateError."""
+        path = Path(path)
+        return cls(
+            path, _read_config(path / "config.json"), Keyring(offline=path / "keys", passphrase=passphrase), clock
+        )
+
+    @property
+    def public_key_file(self) -> Path:
+        """The file with the public keys, to be given to whoever delegates."""
+        return self.path / f"{role_file(self.role)}.pub.json"
+
+    def write_public_keys(self) -> Path:
+        """Write the public keys that are held now, and return the file."""
+        keys = [record.public_json() for record in self.keyring.records(self.role)]
+        body = {"role": self.role, "threshold": self.threshold, "keys": keys}
+        replace_file(self.public_key_file, json.dumps(body, indent=2).encode() + b"\n")
+        return self.public_key_file
+
+    def add_image(
+        self,
+        source: str | Path,
+        path: str,
+        *,
+        hardware_ids: Iterable[str],
+        release_counter: int,
+        component: Component | None = None,
+        replace: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> ImageView:
+        """Put the bytes of ``source`` into the outbox and stage an entry. Raises: as ``ImageRepository.add_image``."""
+        description = describe(path, hardware_ids, release_counter, component)
+        measured = measure_file(Path(source), progress)
+        entry = target_entry(description, measured.length, measured.hashes)
+        with editing_draft(self._draft_path) as draft:
+            check_succession(path, entry, self._preview(draft).targets.get(path), replace=replace)
+            store_image(self.outbox, Path(source), path, measured)
+            draft.of(self.role).images[path] = entry.to_dict()
+        return entry_view(self.role, entry)
+
+    def remove_image(self, path: str) -> None:
+        """Stage the removal of an entry. Raises: UsageError if there is none."""
+        target_path(path)
+        with editing_draft(self._draft_path) as draft:
+            if path not in self._preview(draft).targets:
+                raise UsageError(reason=f"{path} is not listed")
+            draft.of(self.role).images[path] = None
+
+    def delegate(
+        self,
+        name: str,
+        *,
+        keys: Iterable[str | Path],
+        paths: Iterable[str],
+        threshold: int = 1,
+        hardware_ids: Iterable[str] | None = None,
+        terminating: bool = False,
+        outbox: str | Path,
+    ) -> None:
+        """Stage a delegation to a supplier of one's own, and take what it signed (its ``outbox``) into this outbox.
+
+        Raises: UsageError, ThresholdError, UnsafePathError, WeakKeyError.
+        """
+        delegation = Delegation(
+            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold),),
+            paths=tuple(paths),
+            hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
+            terminating=terminating,
+        )
+        self._forward(delegation.members[0], Path(outbox))
+        with editing_draft(self._draft_path) as draft:
+            draft.of(self.role).delegations[name] = {"delegation": delegation.as_json(), "before": None}
+
+    def undelegate(self, name: str) -> None:
+        """Stage the end of a delegation. Raises: UsageError if there is none."""
+        with editing_draft(self._draft_path) as draft:
+            if name not in {entry.name for entry in read_delegations(self._preview(draft))}:
+                raise UsageError(reason=f"{self.role} does not delegate to {name}")
+            draft.of(self.role).delegations[name] = None
+
+    def sign(self, *, above: int = 0) -> int:
+        """Sign what is listed, staged edits included, under a new version, into the outbox; returns the version.
+
+        The version is above every one signed here, and above ``above`` (for a place that lost its memory).
+        Raises: MissingKeysError, PassphraseError, UsageError.
+        """
+        with locked(self.path / ".sign.lock"):
+            draft = read_draft(self._draft_path)
+            targets = self._preview(draft)
+            version = max(self._last_version(), above) + 1
+            now = self.clock().replace(microsecond=0)
+            renew(targets, now, self.valid_for, version=version)
+            records = self.keyring.records(self.role)
+            authority = Authority({record.keyid: record.authoring_key for record in records}, self.threshold)
+            data = seal(self.role, targets, [authority], self.keyring)
+            name = role_object(self.role)
+            before = self.outbox.stat(name)
+            self.outbox.replace(name, data, expected=before.etag if before else None)
+            with editing_draft(self._draft_path) as current:
+                current.discharge(draft)
+        return version
+
+    def show(self) -> SupplierView:
+        """What is listed, staged edits included, and what was signed last."""
+        draft = read_draft(self._draft_path)
+        targets = self._preview(draft)
+        signed = self._signed()
+        return SupplierView(
+            role=self.role,
+            version=signed.version if signed else 0,
+            expires=signed.expires if signed else None,
+            unsigned_changes=not draft.empty,
+            threshold=self.threshold,
+            keyids=tuple(KeyId(record.keyid) for record in self.keyring.records(self.role)),
+            images=tuple(entry_view(self.role, entry) for entry in targets.targets.values()),
+            delegations=tuple(
+                view for entry in read_delegations(targets) for view in delegation_views(self.role, entry)
+            ),
+        )
+
+    @property
+    def _draft_path(self) -> Path:
+        return self.path / "draft.json"
+
+    def _signed(self) -> Targets | None:
+        stored = self.outbox.get(role_object(self.role), max_bytes=DEFAULT_LIMITS.targets_bytes)
+        return Metadata[Targets].from_bytes(stored.data).signed if stored else None
+
+    def _last_version(self) -> int:
+        signed = self._signed()
+        return signed.version if signed else 0
+
+    def _preview(self, draft: Draft) -> Targets:
+        targets = self._signed() or Targets(spec_version=SPEC_VERSION)
+        edits = draft.of(self.role)
+        apply_images(targets, edits.images)
+        apply_delegations(targets, edits.delegations)
+        return targets
+
+    def _forward(self, member: Member, path: Path) -> None:
+        theirs = open_outbox(path)
+        for role, data in read_roles(theirs).items():
+            if role == member.name:
+                verify_delegated(data, member)
+            targets = Metadata[Targets].from_bytes(data).signed
+            for image, entry in targets.targets.items():
+                for name in image_objects(target_path(image), entry.length, entry.hashes):
+                    stream = theirs.open(name)
+                    if stream is not None:
+                        with stream:
+                            self.outbox.put_new_from(name, stream)
+                    check_stored(self.outbox, name, Measured(entry.length, dict(entry.hashes)))
+            name = role_object(role)
+            before = self.outbox.stat(name)
+            self.outbox.replace(name, data, expected=before.etag if before else None)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    data = read_file(path, max_bytes=_MAX_CONFIG_BYTES)
+    if data is None:
+        raise UsageError(reason=f"{path.parent} is no supplier's place: it has no config.json (run init first)")
+    try:
+        body: dict[str, Any] = json.loads(data)
+        found, kind = int(body["format"]), body["kind"]
+        if found > _FORMAT:
+            reason = "it was written by a newer version"
+            raise NewerStateError(path=str(path), operation="open", reason=reason, found=found, supported=_FORMAT)
+        if kind != _KIND:
+            raise UsageError(reason=f"{path.parent} is a {kind}, not a supplier's place")
+        _ = str(body["role"]), int(body["threshold"]), int(body["validity"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None
+    return body
