@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from twinlock.client.errors import ManifestRefusedError
+from twinlock.client.errors import ManifestRefusedError, quoted
 from twinlock.client.transport import Transport, with_retries
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import TimeError
@@ -84,6 +84,8 @@ class DirectorLink:
 def _refusal(url: str, status: int, answer: bytes) -> ManifestRefusedError | FetchError:
     try:
         problem = json.loads(answer)
-        return ManifestRefusedError(status=status, problem=str(problem["code"]), detail=str(problem["detail"]))
+        return ManifestRefusedError(
+            status=status, problem=quoted(problem["code"], 64), detail=quoted(problem["detail"], 500)
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         return FetchError(url=url, status=status, reason="the Director did not take the manifest, and did not say why")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from twinlock.client.bundle import Bundle
 from twinlock.client.config import FetchSettings
 from twinlock.client.durable import storage_errors
-from twinlock.client.errors import SecondaryRefusedError
+from twinlock.client.errors import SecondaryRefusedError, quoted
 from twinlock.client.transport import CHUNK_BYTES, Transport
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -82,10 +82,10 @@ class HttpLink:
             problem = json.loads(answer)
             return SecondaryRefusedError(
                 ecu=self._ecu,
-                problem=str(problem["code"]),
-                attack=str(problem.get("attack", "none")),
-                clause=str(problem.get("clause", "")),
-                detail=str(problem["detail"]),
+                problem=quoted(problem["code"], 64),
+                attack=quoted(problem.get("attack", "none"), 64),
+                clause=quoted(problem.get("clause", ""), 64),
+                detail=quoted(problem["detail"], 500),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return FetchError(url=url, status=status, reason="the Secondary failed without saying why")

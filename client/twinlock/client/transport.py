@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from twinlock.client.config import FetchSettings, TlsSettings
+from twinlock.client.errors import quoted
 from twinlock.client.speed import SpeedWatch
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, StorageError, TransportError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHUNK_BYTES = 65_536
 _REDIRECTS = 3
+_REASON_CHARACTERS = 200  # some exceptions quote whatever the other end sent
 _CONNECTIONS = 4  # enough for one Primary; each costs buffers
 
 
@@ -92,14 +94,18 @@ class Transport:
                 finally:
                     response.close()
         except aiohttp.ServerTimeoutError as error:
-            raise TransportError(url=url, reason=str(error) or "no connection in time") from error
+            raise TransportError(
+                url=url, reason=quoted(f"{type(error).__name__}: {error}", _REASON_CHARACTERS)
+            ) from error
         except TimeoutError:
             reason = f"not done within {deadline_s:g} s"
             raise SlowRetrievalError(
                 url=url, reason=reason, bytes_per_s=0, floor_bytes_per_s=settings.floor_bytes_per_s
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(url=url, reason=f"{type(error).__name__}: {error}") from error
+            raise TransportError(
+                url=url, reason=quoted(f"{type(error).__name__}: {error}", _REASON_CHARACTERS)
+            ) from error
 
     async def close(self) -> None:
         """End the session."""

@@ -136,7 +136,7 @@ def test_the_image_is_on_the_disk_before_the_switch(
     fsync, replace = os.fsync, Path.replace
 
     def noted_fsync(descriptor: int) -> None:
-        log.append(f"flush {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+        log.append(f"flush {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
         fsync(descriptor)
 
     def noted_replace(self: Path, target: Path) -> Any:
