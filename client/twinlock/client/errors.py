@@ -5,6 +5,12 @@ from __future__ import annotations
 from twinlock.trust.errors.base import TwinlockError
 
 
+def quoted(value: object, limit: int) -> str:
+    """What another end said, fit to be shown: on one line, printable, and at most ``limit`` characters."""
+    text = " ".join(str(value).split())[:limit]
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 class ManifestRefusedError(TwinlockError):
     """The Director did not accept the vehicle version manifest. ``problem`` is the code it gave, ``status`` HTTP's."""
 

@@ -27,7 +27,7 @@ def test_a_key_survives_a_restart_and_signs(tmp_path: Path, keytype: str) -> Non
 def test_the_key_id_is_securesystemslibs(tmp_path: Path, keytype: str) -> None:
     made = create_identity(tmp_path / "key.pem", keytype)
     private = load_pem_private_key((tmp_path / "key.pem").read_bytes(), None)
-    expected = SSlibKey.from_crypto(private.public_key())  # type: ignore[arg-type]
+    expected = SSlibKey.from_crypto(private.public_key())
     assert made.public_key.keyid == expected.keyid
     assert made.public_key.as_json() == expected.to_dict()
 
