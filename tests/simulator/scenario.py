@@ -8,6 +8,7 @@ happened to answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 from tests.simulator.repository import wire_time
 from tests.simulator.vehicle import changed
-from tests.simulator.world import PARTS, World
+from tests.simulator.world import PARTS, Part, World
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.state import Decision
 
@@ -60,7 +61,7 @@ Decorator = Callable[[Teller], Teller]
 class Scenario:
     """One entry of the catalogue.
 
-    ``fixture`` is False for what files cannot express (a lying or breaking server). ``undo`` is False where what was
+    ``subject`` is the ECU of a partial verification, or the repository that is refreshed alone. ``fixture`` is False for what files cannot express (a lying or breaking server). ``undo`` is False where what was
     done stays done, because honest people did it or because a Root was signed.
     """
 
@@ -71,7 +72,7 @@ class Scenario:
     act: Callable[[World], Expectation]
     recover: Callable[[World], None]
     verification: str = "full"
-    ecu: str | None = None
+    subject: str | None = None
     fixture: bool = True
     undo: bool = True
 
@@ -86,12 +87,15 @@ class Scenario:
     def run(self, world: World) -> Decision:
         """One cycle of the vehicle in the way that this scenario is about."""
         if self.verification == "partial":
-            assert self.ecu is not None
-            return world.vehicle.partial_update(self.ecu)
+            return world.vehicle.partial_update(str(self.subject))
+        if self.verification == "repository":
+            trusted = world.vehicle.refresh(str(self.subject))
+            return Decision(repositories={trusted.name: trusted}, approved=(), correlation_id=None, now=world.now)
         return world.vehicle.update()
 
 
 CATALOGUE: dict[str, Scenario] = {}
+_UNSAFE = re.compile("[^a-z0-9-]")  # a detail is the name of a directory
 
 
 def refused(error: type[RefusalError], stored: Iterable[str] = (), **fields: Any) -> Refused:
@@ -136,7 +140,7 @@ def scenario(
     prepare: Callable[[World], None] = seasoned,
     recover: Callable[[World], None] = next_releases,
     verification: str = "full",
-    ecu: str | None = None,
+    subject: str | None = None,
     fixture: bool = True,
     undo: bool = True,
     each: Sequence[Any] | None = None,
@@ -150,7 +154,7 @@ def scenario(
         for entry in [()] if each is None else each:
             arguments = entry if isinstance(entry, tuple) else (entry,)
             parts = [function.__name__, *(str(argument) for argument in arguments)]
-            detail = "-".join(parts).replace("_", "-").lower()
+            detail = _UNSAFE.sub(lambda found: f"_{ord(found[0]):x}", "-".join(parts).replace("_", "-").lower())
             made = Scenario(
                 attack=attack,
                 detail=detail,
@@ -159,7 +163,7 @@ def scenario(
                 act=_bind(function, arguments),
                 recover=recover,
                 verification=verification,
-                ecu=ecu,
+                subject=subject,
                 fixture=fixture,
                 undo=undo,
             )
@@ -216,15 +220,15 @@ def _check_acceptance(entry: Scenario, world: World, expected: Accepted) -> None
 
 
 def _check_recovery(entry: Scenario, world: World) -> None:
-    if entry.verification == "partial":
-        assert entry.ecu is not None
-        wanted = {part.path(world.releases) for part in PARTS if part.ecu == entry.ecu}
-    else:
-        wanted = {part.path(world.releases) for part in PARTS}
+    wanted = {part.path(world.releases) for part in PARTS if _concerns(entry, part)}
     decision = entry.run(world)
     assert {str(image.entry.path) for image in decision.approved} == wanted
     world.vehicle.install(decision)
     assert entry.run(world).approved == ()
+
+
+def _concerns(entry: Scenario, part: Part) -> bool:
+    return entry.verification == "full" or (entry.verification == "partial" and entry.subject == part.ecu)
 
 
 def _bind(function: Teller, arguments: tuple[Any, ...]) -> Callable[[World], Expectation]:

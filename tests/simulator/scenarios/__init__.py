@@ -1,6 +1,7 @@
 """The catalogue of attacks, one module a family. Importing this package fills ``scenario.CATALOGUE``."""
 
 from tests.simulator.scenarios import (
+    alone,
     bundles,
     delegations,
     disagreement,
@@ -20,6 +21,7 @@ from tests.simulator.scenarios import (
 )
 
 __all__ = [
+    "alone",
     "bundles",
     "delegations",
     "disagreement",

@@ -37,7 +37,7 @@ def _partial_seasoned(world: World) -> None:
 
 
 def _scenario(attack: str, **more: Any) -> Decorator:
-    return scenario(attack, prepare=_partial_seasoned, verification="partial", ecu=BRAKE.ecu, **more)
+    return scenario(attack, prepare=_partial_seasoned, verification="partial", subject=BRAKE.ecu, **more)
 
 
 def _refused(error: type[RefusalError], **fields: Any) -> Refused:

@@ -1,0 +1,134 @@
+"""One scenario as data: the world is brought to the moment before the vehicle looks, and written down.
+
+The engine's verdict plays no part here: what a case expects is what the scenario says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tests.simulator.keys import JSON, Key
+from tests.simulator.repository import FAR_AHEAD, RepositorySimulator, file_name, wire_time
+from tests.simulator.scenario import Accepted, Expectation, Scenario
+from tests.simulator.vehicle import Store, VehicleSimulator
+from tests.simulator.world import World
+
+Files = dict[str, dict[str, bytes]]
+_VERSIONED = re.compile(r"(\d+)\.(.+)\.json")
+
+
+@dataclass(frozen=True)
+class Case:
+    """``document`` is ``case.json`` without its files; those are bytes by repository and file name."""
+
+    folder: str
+    document: JSON
+    trusted: Files
+    offered: Files
+    keys: tuple[Key, ...]
+
+
+def capture(scenario: Scenario) -> Case:
+    """Bring a new world to the scenario's moment and write it down."""
+    world = World()
+    scenario.prepare(world)
+    expected = scenario.act(world)
+    vehicle = world.vehicle
+    names = _repositories(scenario, vehicle)
+    trusted = {name: _stored(vehicle.stores[name]) for name in names}
+    document = {
+        "format": 1,
+        "comment": scenario.comment,
+        "verification": scenario.verification,
+        "now": wire_time(world.now),
+        "vehicle": _vehicle(scenario, vehicle),
+        "installed": _installed(scenario, vehicle),
+        "map": _map() if scenario.verification == "full" else None,
+        "expect": _expectation(expected),
+    }
+    offered = {name: _offered(world.repositories[name], trusted[name]) for name in names}
+    return Case(_folder(scenario, expected), document, trusted, offered, tuple(world.keys.made()))
+
+
+def _folder(scenario: Scenario, expected: Expectation) -> str:
+    name = scenario.name.removeprefix("honest--")
+    return f"valid/{name}" if isinstance(expected, Accepted) else f"hostile/{name}"
+
+
+def _repositories(scenario: Scenario, vehicle: VehicleSimulator) -> list[str]:
+    if scenario.verification == "full":
+        return sorted(vehicle.stores)
+    return ["director"] if scenario.verification == "partial" else [str(scenario.subject)]
+
+
+def _stored(store: Store) -> dict[str, bytes]:
+    files = {file_name("root", version): data for version, data in store.roots.items()}
+    for role, data in store.files.items():
+        files[file_name(role, json.loads(data)["signed"]["version"])] = data
+    return dict(sorted(files.items()))
+
+
+def _offered(repository: RepositorySimulator, trusted: dict[str, bytes]) -> dict[str, bytes]:
+    """What the server would answer with, except files that are older than what the vehicle has."""
+    floors: dict[str, int] = {}
+    for name in trusted:
+        found = _VERSIONED.fullmatch(name)
+        if found and found[2] != "root" and int(found[1]) < FAR_AHEAD:
+            floors[found[2]] = int(found[1])
+    return {name: data for name, data in sorted(repository.files.items()) if not _is_old(name, floors)}
+
+
+def _is_old(name: str, floors: dict[str, int]) -> bool:
+    found = _VERSIONED.fullmatch(name)
+    return found is not None and int(found[1]) < floors.get(found[2], 0) - 1
+
+
+def _vehicle(scenario: Scenario, vehicle: VehicleSimulator) -> JSON | None:
+    if scenario.verification == "repository":
+        return None
+    ecus = {str(ecu): str(known.hardware_id) for ecu, known in vehicle.ecus.items()}
+    if scenario.verification == "partial":
+        ecus = {str(scenario.subject): ecus[str(scenario.subject)]}
+    return {"vehicle": vehicle.vehicle_id, "complete": scenario.verification == "full", "ecus": ecus}
+
+
+def _installed(scenario: Scenario, vehicle: VehicleSimulator) -> JSON:
+    described = _vehicle(scenario, vehicle)
+    return {
+        str(ecu): {
+            "path": image.path,
+            "length": image.length,
+            "hashes": dict(image.hashes),
+            "releaseCounter": image.release_counter,
+        }
+        for ecu, image in vehicle.installed.items()
+        if described is not None and ecu in described["ecus"]
+    }
+
+
+def _map() -> JSON:
+    return {
+        "repositories": {"director": ["https://director.test"], "image": ["https://image.test"]},
+        "mapping": [{"paths": ["*"], "repositories": ["director", "image"], "threshold": 2, "terminating": True}],
+    }
+
+
+def _expectation(expected: Expectation) -> JSON:
+    if isinstance(expected, Accepted):
+        notices = [notice.code for notice in expected.notices]
+        return {"verdict": "accepted", "approved": list(expected.approved), "notices": notices}
+    return {
+        "verdict": "refused",
+        "code": expected.error.code,
+        "attack": expected.error.attack.value,
+        "clause": expected.error.clause,
+        "fields": {name: _plain(value) for name, value in expected.fields.items()},
+        "approved": [],
+    }
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
