@@ -15,7 +15,7 @@ from twinlock.repository.editing import (
 from twinlock.repository.expiry import refresh_due
 from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.root_ceremony import RootChanges, prepare_root, publish_root
-from twinlock.repository.rotation import rotate_roles
+from twinlock.repository.rotation import plan_of, rotate_roles
     from twinlock.repository.image import ImageRepository
 
     repository = ImageRepository.create("image-repo")              # keys, first Root, Targets, Snapshot, Timestamp
@@ -64,7 +64,7 @@ from twinlock.repository.periods import Clock, Periods, utc_now
 from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.publishing import publish_draft
 from twinlock.repository.root_ceremony import RootChanges, prepare_root, publish_root
-from twinlock.repository.rotation import rotate_roles
+from twinlock.repository.rotation import plan_of, rotate_roles
 from twinlock.repository.showing import show_repository, show_status
 from twinlock.repository.views import ImageView, Publication, RepositoryView, RootView, StatusView
 from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
@@ -226,6 +226,10 @@ class ImageRepository:
     def rotate(self, *roles: str, plan: KeyPlan | None = None) -> Publication:
         """Give each role new keys by ``plan`` (default: number, threshold and kind as now), and publish that."""
         return rotate_roles(self.workspace, roles, plan)
+
+    def plan_of(self, role: str) -> KeyPlan:
+        """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
+        return plan_of(self.workspace, role)
 
     def prepare_root(self, target: str | Path, changes: RootChanges) -> RootView:
         """Write the next Root to a file for others to sign (``root_ceremony.sign_root``)."""

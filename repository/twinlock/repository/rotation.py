@@ -51,6 +51,12 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     return publication
 
 
+def plan_of(workspace: Workspace, role: str) -> KeyPlan:
+    """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
+    candidate = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    return _same_plan(current_authority(candidate, role))
+
+
 def current_authority(candidate: Candidate, role: str) -> Authority:
     """Who signs for any role now. Raises: UsageError if there is no such role."""
     assert candidate.published is not None

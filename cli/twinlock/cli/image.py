@@ -1,0 +1,267 @@
+"""``twinlock image``: the Image repository, from the shell.
+
+Belongs here: creating it, what is in it, looking at it, serving it. Publishing, delegating and keys are beside this
+file. Does not belong here: work; every command calls ``twinlock.repository``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.image_options import (
+    DIRECTORY,
+    KEY_KINDS,
+    EntryArguments,
+    entry_options,
+    open_image_repository,
+    read_component,
+    read_duration,
+    read_plans,
+)
+from twinlock.cli.image_publish import accept, delegate, publish, refresh, root_group, rotate, status, undelegate
+from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.passphrase import passphrase_option, read_passphrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.repository.views import ImageView, RepositoryView
+
+
+@click.group()
+def image() -> None:
+    """Create, fill, publish and serve an Image repository: the lock that says "this image is genuine".
+
+    \b
+    Example:
+      twinlock image init ./image
+      twinlock image add ./image build/brake.bin brake/brake-2.0.bin --hardware hw-7 --release-counter 3
+      twinlock image publish ./image
+      twinlock image serve ./image --port 8080
+    """
+
+
+@image.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--kind", type=click.Choice(KEY_KINDS), default="ed25519", show_default=True, help="The kind of keys.")
+@click.option("--keys", multiple=True, metavar="ROLE=T/N[:KIND]", help="N keys of which T must sign, such as root=2/3.")
+@click.option(
+    "--valid", multiple=True, metavar="ROLE=DURATION", help="How long files stay valid, such as timestamp=1d."
+)
+@click.option("--encrypt", is_flag=True, help="Ask for a passphrase (one that is given is used anyway).")
+@passphrase_option
+@output_options
+def init(
+    out: Output,
+    directory: Path,
+    *,
+    kind: str,
+    keys: tuple[str, ...],
+    valid: tuple[str, ...],
+    encrypt: bool,
+    passphrase_file: Path | None,
+) -> None:
+    """Make a repository: keys for each role, and the first publication. Safe to repeat if it was cut off.
+
+    \b
+    Example:
+      twinlock image init ./image --keys root=2/3 --keys targets=1/2 --valid timestamp=12h
+    """
+    from twinlock.repository.image import ImageRepository
+    from twinlock.repository.periods import Periods
+    from twinlock.trust.errors.base import UsageError
+
+    for value in valid:
+        if value.partition("=")[0] not in ("root", "targets", "snapshot", "timestamp"):
+            raise UsageError(reason=f"{value!r} is not ROLE=DURATION, such as timestamp=1d")
+    periods = Periods(**{role: read_duration(text) for role, _, text in (value.partition("=") for value in valid)})
+    repository = ImageRepository.create(
+        directory,
+        passphrase=read_passphrase(
+            passphrase_file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True
+        ),
+        keys=read_plans(keys, kind),
+        periods=periods,
+    )
+    shown = repository.show().as_json()
+    out.result(
+        {"created": str(directory), "publication": shown["publication"], "roles": shown["roles"]},
+        [
+            f"created the Image repository {directory}",
+            f"move {repository.keyring.offline} to a medium that you can take away; root and targets keys are in it",
+            f"next: twinlock image add {directory} FILE NAME --hardware ID --release-counter N",
+        ],
+    )
+
+
+@image.command()
+@click.argument("directory", type=DIRECTORY)
+@entry_options
+@passphrase_option
+@output_options
+def add(out: Output, directory: Path, *, entry: EntryArguments, passphrase_file: Path | None) -> None:
+    """Stage a new image: the file SOURCE, to be listed as NAME.
+
+    \b
+    Example:
+      twinlock image add ./image build/brake.bin brake/brake-2.0.bin --hardware hw-7 --release-counter 3 \\
+          --component brake --version 2.0 --needs "gateway>=1.4" --conflicts "adas<3"
+    """
+    _stage(out, directory, entry, passphrase_file, replace=False)
+
+
+@image.command()
+@click.argument("directory", type=DIRECTORY)
+@entry_options
+@passphrase_option
+@output_options
+def replace(out: Output, directory: Path, *, entry: EntryArguments, passphrase_file: Path | None) -> None:
+    """Stage other bytes, or another description, for an image that is listed already. Its counter may not fall.
+
+    \b
+    Example:
+      twinlock image replace ./image build/brake.bin brake/brake.bin --hardware hw-7 --release-counter 4
+    """
+    _stage(out, directory, entry, passphrase_file, replace=True)
+
+
+def _stage(out: Output, directory: Path, entry: EntryArguments, passphrase_file: Path | None, *, replace: bool) -> None:
+    repository = open_image_repository(directory, passphrase_file)
+    component = read_component(entry)
+    with out.progress(entry.source.stat().st_size if entry.source.is_file() else 0, "hashing") as advance:
+        view = repository.add_image(
+            entry.source,
+            entry.name,
+            hardware_ids=entry.hardware,
+            release_counter=entry.release_counter,
+            component=component,
+            replace=replace,
+            progress=advance,
+        )
+    for role in repository.delegations_covering(entry.name):
+        out.note(f"note: {role} may speak for {entry.name} too; vehicles take our own entry first")
+    out.result(
+        {"staged": view.as_json()},
+        f"staged {view.path} ({view.length} bytes, release {view.release_counter}); publish to make it so",
+    )
+
+
+@image.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("name")
+@yes_option
+@output_options
+def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
+    """Take an image out of the next publication. Its bytes stay for vehicles that still follow the old one.
+
+    \b
+    Example:
+      twinlock image remove ./image brake/brake-1.0.bin --yes
+    """
+    repository = open_image_repository(directory, None)
+    out.confirm(f"take {name} out of {directory}", yes=yes)
+    repository.remove_image(name)
+    out.result({"removed": name}, f"staged the removal of {name}; publish to make it so")
+
+
+@image.command()
+@click.argument("directory", type=DIRECTORY)
+@output_options
+def show(out: Output, directory: Path) -> None:
+    """List what is published: images, delegations, roles with their versions and expiry.
+
+    \b
+    Example:
+      twinlock image show ./image --json
+    """
+    view = open_image_repository(directory, None).show()
+    out.result(view.as_json(), _show_lines(view))
+
+
+def _show_lines(view: RepositoryView) -> Iterator[str]:
+    yield f"publication {view.publication}"
+    yield ""
+    roles = [
+        (
+            role.name,
+            role.version,
+            f"{role.expires:%Y-%m-%d %H:%M}Z",
+            f"{role.threshold} of {len(role.keyids)}",
+            role.held,
+        )
+        for role in view.roles
+    ]
+    yield from table(("ROLE", "VERSION", "EXPIRES", "MUST SIGN", "KEYS HERE"), roles)
+    yield ""
+    images = [
+        (entry.path, entry.role, entry.release_counter, ",".join(entry.hardware_ids), entry.length, _software(entry))
+        for entry in view.images
+    ]
+    if images:
+        yield from table(("IMAGE", "SIGNED BY", "RELEASE", "HARDWARE", "BYTES", "SOFTWARE"), images)
+    else:
+        yield "no images"
+    if view.delegations:
+        rows = [
+            (
+                delegation.name,
+                delegation.delegator,
+                " ".join(delegation.paths),
+                "any" if delegation.hardware_ids is None else ",".join(delegation.hardware_ids),
+                "terminating" if delegation.terminating else "",
+            )
+            for delegation in view.delegations
+        ]
+        yield ""
+        yield from table(("DELEGATED TO", "BY", "NAMES", "HARDWARE", ""), rows)
+
+
+def _software(entry: ImageView) -> str:
+    needs = [f"needs {name}{spec}" for name, spec in entry.dependencies.items()]
+    clashes = [f"not with {name}{spec}" for name, spec in entry.conflicts.items()]
+    return "; ".join([" ".join(filter(None, (entry.component, entry.version))), *needs, *clashes]) or "-"
+
+
+@image.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free port.")
+@click.option("--refresh/--no-refresh", default=True, help="Renew Snapshot and Timestamp while serving.")
+@passphrase_option
+@output_options
+def serve(out: Output, directory: Path, *, host: str, port: int, refresh: bool, passphrase_file: Path | None) -> None:
+    """Serve the repository over HTTP until interrupted, and keep its short-lived files fresh.
+
+    \b
+    Example:
+      twinlock image serve ./image --host 0.0.0.0 --port 8080
+    """
+    import asyncio
+
+    from twinlock.repository.renewal import serve_repository
+
+    repository = open_image_repository(directory, passphrase_file)
+    asyncio.run(
+        serve_repository(
+            repository.workspace,
+            host=host,
+            port=port,
+            refresh=refresh,
+            started=lambda server: out.event(
+                {"event": "listening", "url": server.url}, f"serving {directory} at {server.url}"
+            ),
+            renewed=lambda version: out.event(
+                {"event": "renewed", "publication": version}, f"renewed: publication {version}"
+            ),
+            failed=lambda error: out.event(
+                {"event": "renewal-failed", "error": error.as_json()}, f"renewal failed: {error}"
+            ),
+        )
+    )
+
+
+for _command in (publish, status, delegate, undelegate, accept, refresh, rotate, root_group):
+    image.add_command(_command)

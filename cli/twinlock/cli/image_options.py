@@ -1,0 +1,175 @@
+"""Options that several commands of ``twinlock image`` and ``twinlock supplier`` share, and what they turn into.
+
+Belongs here: reading option values. Does not belong here: commands.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from twinlock.repository.entries import Component
+    from twinlock.repository.image import ImageRepository
+    from twinlock.repository.keyring import KeyPlan, Passphrase
+
+_R = TypeVar("_R")
+
+KEY_KINDS = ("ed25519", "ecdsa-p256", "ecdsa-p384", "rsa-pss-3072", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
+DIRECTORY = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryArguments:
+    """What the command line says of one image, as text; ``read_component`` turns it into values."""
+
+    source: Path
+    name: str
+    hardware: tuple[str, ...]
+    release_counter: int
+    component: str | None
+    version: str | None
+    needs: tuple[str, ...]
+    conflicts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelegationArguments:
+    """What the command line says of one delegation."""
+
+    role: str
+    keys: tuple[Path, ...]
+    threshold: int
+    paths: tuple[str, ...]
+    hardware: tuple[str, ...]
+    terminating: bool
+
+
+def entry_options(function: Callable[..., _R]) -> Callable[..., _R]:
+    """Everything that is said about one image (SOURCE, NAME and options), handed over as ``entry``."""
+    return _packed(
+        function,
+        "entry",
+        EntryArguments,
+        click.argument("source", type=click.Path(path_type=Path)),
+        click.argument("name"),
+        click.option("--hardware", multiple=True, required=True, help="A hardware id that it is for (repeat)."),
+        click.option("--release-counter", type=int, required=True, help="Its place in the order of releases."),
+        click.option("--component", help="The name of the software component that it carries."),
+        click.option("--version", help="The component's version (PEP 440)."),
+        click.option("--needs", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "gateway>=1.4" (repeat).'),
+        click.option("--conflicts", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "adas<3" (repeat).'),
+    )
+
+
+def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
+    """Everything that is said about one delegation (ROLE and options), handed over as ``delegation``."""
+    return _packed(
+        function,
+        "delegation",
+        DelegationArguments,
+        click.argument("role"),
+        click.option("--key", "keys", type=FILE, multiple=True, required=True, help="A file of public keys (repeat)."),
+        click.option("--threshold", type=click.IntRange(1), default=1, help="How many keys must sign (default: 1)."),
+        click.option("--path", "paths", multiple=True, required=True, help='Names, such as "acme/*" (repeat).'),
+        click.option("--hardware", multiple=True, help="Hardware it may speak for (repeat); any if left away."),
+        click.option("--terminating", is_flag=True, help="Ask nobody else for these names."),
+    )
+
+
+def _packed(
+    function: Callable[..., _R], name: str, kind: type[EntryArguments | DelegationArguments], *parameters: Any
+) -> Callable[..., _R]:
+    """Give a command ``parameters`` and hand their values over as one argument of type ``kind``."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> _R:
+        values = {field.name: options.pop(field.name) for field in fields(kind)}
+        return function(*args, **{name: kind(**values)}, **options)
+
+    for parameter in reversed(parameters):
+        run = parameter(run)
+    return run
+
+
+def read_component(entry: EntryArguments) -> Component | None:
+    """The component that the options describe, or None if they name none. Raises: UsageError, UnsafePathError."""
+    from twinlock.repository.entries import Component
+    from twinlock.trust.errors.base import UsageError
+
+    if entry.component is None:
+        if entry.version or entry.needs or entry.conflicts:
+            raise UsageError(reason="--version, --needs and --conflicts say something of a --component; name it")
+        return None
+    if entry.version is None:
+        raise UsageError(reason=f"the component {entry.component} needs a --version")
+    return Component(
+        name=entry.component,
+        version=entry.version,
+        dependencies=dict(map(_relation, entry.needs)),
+        conflicts=dict(map(_relation, entry.conflicts)),
+    )
+
+
+def _relation(text: str) -> tuple[str, str]:
+    """``gateway>=1.4`` as its name and its specifier; a bare name means any version."""
+    cut = next((index for index, char in enumerate(text) if char in "<>=!~ "), len(text))
+    return text[:cut], text[cut:].strip()
+
+
+def read_plans(values: Iterable[str], kind: str) -> dict[str, KeyPlan]:
+    """``targets=2/3`` or ``root=1/2:ecdsa-p256`` as key plans by role; ``kind`` is for all that name none.
+
+    Raises: UsageError.
+    """
+    from twinlock.repository.keyring import KeyKind, KeyPlan
+    from twinlock.trust.errors.base import UsageError
+
+    plans = {role: KeyPlan(kind=KeyKind(kind)) for role in ("root", "targets", "snapshot", "timestamp")}
+    for value in values:
+        role, _, rest = value.partition("=")
+        numbers, _, own_kind = rest.partition(":")
+        threshold, _, count = numbers.partition("/")
+        try:
+            plans[role] = KeyPlan(
+                count=int(count or threshold), threshold=int(threshold), kind=KeyKind(own_kind or kind)
+            )
+        except ValueError:
+            raise UsageError(
+                reason=f"{value!r} is not ROLE=THRESHOLD/COUNT[:KIND], such as root=2/3:ecdsa-p256"
+            ) from None
+    return plans
+
+
+def read_duration(value: str) -> timedelta:
+    """``36h``, ``7d``, ``90m``, ``2w`` or ``30s`` as a duration. Raises: UsageError."""
+    from twinlock.trust.errors.base import UsageError
+
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+    number, unit = value[:-1], value[-1:]
+    if not (number.isascii() and number.isdigit() and len(number) < 8) or unit not in units:
+        raise UsageError(reason=f"{value!r} is no duration; write a number and one of s, m, h, d, w, such as 36h")
+    return timedelta(seconds=int(number) * units[unit])
+
+
+def passphrase_for(file: Path | None) -> Passphrase:
+    """The passphrase for opening keys, and for new ones: as given, or else asked for when a key turns out to need it."""
+    from twinlock.cli.passphrase import key_passphrase, read_passphrase
+
+    given = read_passphrase(file)
+    return key_passphrase(file) if given is None else given
+
+
+def open_image_repository(directory: Path, passphrase_file: Path | None) -> ImageRepository:
+    """Open the repository of a command. Raises: UsageError, StorageError, StoreTamperedError."""
+    from twinlock.repository.image import ImageRepository
+
+    return ImageRepository.open(directory, passphrase=passphrase_for(passphrase_file))

@@ -1,0 +1,278 @@
+"""The commands of ``twinlock image`` that sign: publish, delegate, accept, refresh, rotate, and root in several places.
+
+Belongs here: those commands; ``image.py`` puts them into the group. Does not belong here: work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.image_options import (
+    DIRECTORY,
+    FILE,
+    KEY_KINDS,
+    DelegationArguments,
+    delegation_options,
+    open_image_repository,
+    passphrase_for,
+    read_duration,
+    read_plans,
+)
+from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.passphrase import passphrase_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.repository.views import Publication, RootView, StatusView
+
+_ROLES = ("root", "targets", "snapshot", "timestamp")
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@passphrase_option
+@output_options
+def publish(out: Output, directory: Path, *, passphrase_file: Path | None) -> None:
+    """Sign what is staged and publish it as one step, once the trust engine has accepted it as a vehicle would.
+
+    Safe to repeat after a crash. If somebody else published first, exit status 3: run it again.
+
+    \b
+    Example:
+      twinlock image publish ./image
+    """
+    publication = open_image_repository(directory, passphrase_file).publish()
+    out.result(publication.as_json(), _publication_lines(publication))
+
+
+def _publication_lines(publication: Publication) -> Iterator[str]:
+    if publication.changed:
+        yield f"published {publication.version}: {', '.join(publication.files)}"
+    else:
+        yield f"nothing to publish; publication {publication.version} stands"
+    for role in publication.waiting:
+        yield f"held back: the delegation to {role}, until its first signed file is accepted (twinlock image accept)"
+    for role in publication.overdue:
+        yield f"due, and its keys are not here: {role} (run twinlock image refresh where they are)"
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--within", metavar="DURATION", help="Also name what expires within this time, such as 14d.")
+@output_options
+def status(out: Output, directory: Path, *, within: str | None) -> None:
+    """Show what is staged, what waits for a supplier, and what expires soon.
+
+    \b
+    Example:
+      twinlock image status ./image --within 14d
+    """
+    found = open_image_repository(directory, None).status(read_duration(within) if within else None)
+    out.result(found.as_json(), _status_lines(found))
+
+
+def _status_lines(found: StatusView) -> Iterator[str]:
+    staged = [
+        *(("image", name) for name in found.staged_images),
+        *(("removal", name) for name in found.staged_removals),
+        *(("delegation", name) for name in found.staged_delegations),
+        *(("end of delegation", name) for name in found.staged_undelegations),
+        *(("supplier's file", role) for role in found.accepted),
+    ]
+    yield from table(("STAGED", "NAME"), staged) if staged else ["nothing is staged"]
+    for role in found.waiting:
+        yield f"waiting: the delegation to {role} has no signed file yet"
+    for due in found.due:
+        what = "twinlock image refresh signs it" if due.can_sign else "its keys are not here; refresh where they are"
+        yield f"expires {due.expires:%Y-%m-%d %H:%M}Z: {due.role} ({what})"
+    if not found.due:
+        yield "nothing expires soon"
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@delegation_options
+@click.option("--before", metavar="ROLE", help="Ask it before this role; last if left away.")
+@output_options
+def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, before: str | None) -> None:
+    """Stage a delegation: the supplier ROLE signs for some names with its own keys, in its own place.
+
+    It is published together with the supplier's first signed file. Delegating again replaces keys and names.
+
+    \b
+    Example:
+      twinlock image delegate ./image acme --key acme.pub.json --path "acme/*" --hardware hw-9
+    """
+    open_image_repository(directory, None).delegate(
+        delegation.role,
+        keys=delegation.keys,
+        threshold=delegation.threshold,
+        paths=delegation.paths,
+        hardware_ids=delegation.hardware or None,
+        terminating=delegation.terminating,
+        before=before,
+    )
+    out.result(
+        {"staged": {"delegation": delegation.role}},
+        f"staged the delegation to {delegation.role}; accept its first signed file, then publish",
+    )
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("role")
+@yes_option
+@output_options
+def undelegate(out: Output, directory: Path, role: str, *, yes: bool) -> None:
+    """Stage the end of a delegation. Its name leaves Snapshot when the keys of Snapshot and Timestamp are rotated.
+
+    \b
+    Example:
+      twinlock image undelegate ./image acme --yes
+    """
+    repository = open_image_repository(directory, None)
+    out.confirm(f"end the delegation to {role}", yes=yes)
+    repository.undelegate(role)
+    out.result({"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; publish to make it so")
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("outbox", type=DIRECTORY)
+@output_options
+def accept(out: Output, directory: Path, outbox: Path) -> None:
+    """Check what a supplier signed, as a vehicle would and more, and stage it.
+
+    \b
+    Example:
+      twinlock image accept ./image ./acme/outbox
+    """
+    roles = open_image_repository(directory, None).accept(outbox)
+    text = f"accepted the files of {', '.join(roles)}; publish to make it so" if roles else "nothing new in it"
+    out.result({"accepted": list(roles)}, text)
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--within", metavar="DURATION", help="Sign what expires within this time; else each role has a margin.")
+@passphrase_option
+@output_options
+def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file: Path | None) -> None:
+    """Sign again what expires soon, as far as its keys are here, and name the rest. Made for a timer.
+
+    \b
+    Example:
+      twinlock image refresh ./image --within 2d
+    """
+    repository = open_image_repository(directory, passphrase_file)
+    publication = repository.refresh(read_duration(within) if within else None)
+    out.result(publication.as_json(), _publication_lines(publication))
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("roles", nargs=-1, required=True)
+@click.option("--keys", metavar="T/N", help="How many new keys, and how many of them must sign; else as it is now.")
+@click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
+@click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next root to FILE, for others to sign.")
+@passphrase_option
+@yes_option
+@output_options
+def rotate(
+    out: Output,
+    directory: Path,
+    roles: tuple[str, ...],
+    *,
+    keys: str | None,
+    kind: str | None,
+    prepare: Path | None,
+    passphrase_file: Path | None,
+    yes: bool,
+) -> None:
+    """Give ROLES new keys and publish that: a new root, signed by old and new keys, and what the roles sign.
+
+    Rotating snapshot and timestamp together also drops ended delegations from Snapshot.
+
+    \b
+    Example:
+      twinlock image rotate ./image snapshot timestamp --yes
+    """
+    from twinlock.repository.root_ceremony import RootChanges
+    from twinlock.trust.errors.base import UsageError
+
+    repository = open_image_repository(directory, passphrase_file)
+    plan = read_plans([f"_={keys}"], kind or "ed25519")["_"] if keys else None
+    if kind and not keys:
+        raise UsageError(reason="--kind needs --keys: how many of them?")
+    if prepare is not None:
+        plans = {role: plan or repository.plan_of(role) for role in roles}
+        view = repository.prepare_root(prepare, RootChanges(rotate=plans))
+        out.result(view.as_json(), _root_lines(view, prepare))
+        return
+    out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
+    publication = repository.rotate(*roles, plan=plan)
+    out.result(publication.as_json(), _publication_lines(publication))
+
+
+@click.group(name="root")
+def root_group() -> None:
+    """Root with keys in several places: sign a prepared root, publish one that has all its signatures.
+
+    \b
+    Example:
+      twinlock image rotate ./image root --keys 2/3 --prepare next-root.json
+      twinlock image root sign next-root.json --keys /media/key-2
+      twinlock image root publish ./image next-root.json
+    """
+
+
+@root_group.command(name="sign")
+@click.argument("file", type=FILE)
+@click.option("--keys", type=DIRECTORY, required=True, help="The directory of the root keys that are here.")
+@click.option("--previous", type=FILE, help="The root it follows; needed where only its keys are here.")
+@passphrase_option
+@output_options
+def sign_command(out: Output, file: Path, *, keys: Path, previous: Path | None, passphrase_file: Path | None) -> None:
+    """Add the signatures of the root keys in a directory to a prepared root. No repository is needed.
+
+    \b
+    Example:
+      twinlock image root sign next-root.json --keys /media/key-2
+    """
+    from twinlock.repository.keyring import Keyring
+    from twinlock.repository.root_ceremony import sign_root
+
+    ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
+    view = sign_root(file, ring, previous=previous.read_bytes() if previous else None)
+    out.result(view.as_json(), _root_lines(view, file))
+
+
+@root_group.command(name="publish")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("file", type=FILE)
+@passphrase_option
+@output_options
+def publish_command(out: Output, directory: Path, file: Path, *, passphrase_file: Path | None) -> None:
+    """Publish a root that has all its signatures, with everything that has to be signed again because of it.
+
+    \b
+    Example:
+      twinlock image root publish ./image next-root.json
+    """
+    publication = open_image_repository(directory, passphrase_file).publish_root(file)
+    out.result(publication.as_json(), _publication_lines(publication))
+
+
+def _root_lines(view: RootView, file: Path) -> Iterator[str]:
+    yield f"root {view.version}, valid until {view.expires:%Y-%m-%d}, in {file}"
+    rows = [
+        (role, f"{view.thresholds[role]} of {len(view.keys[role])}", ", ".join(key[:12] for key in view.keys[role]))
+        for role in _ROLES
+    ]
+    yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
+    yield f"signed by {', '.join(key[:12] for key in view.signed) or 'nobody yet'}"
+    yield f"still lacks {view.missing} signature(s)" if view.missing else "complete; publish it with image root publish"

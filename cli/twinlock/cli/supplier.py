@@ -1,0 +1,215 @@
+"""``twinlock supplier``: a supplier's own place, from the shell.
+
+Belongs here: the commands of whoever signs images that an Image repository delegated. Does not belong here: work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.image_options import (
+    DIRECTORY,
+    KEY_KINDS,
+    DelegationArguments,
+    EntryArguments,
+    delegation_options,
+    entry_options,
+    passphrase_for,
+    read_component,
+    read_duration,
+    read_plans,
+)
+from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.passphrase import passphrase_option, read_passphrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.repository.supplier import SupplierPlace
+    from twinlock.repository.views import SupplierView
+
+
+@click.group()
+def supplier() -> None:
+    """Sign images that were delegated to you, with your own keys, in your own place.
+
+    \b
+    Example:
+      twinlock supplier init ./acme --role acme
+      twinlock supplier add ./acme build/lidar.bin acme/lidar-1.0.bin --hardware hw-9 --release-counter 1
+      twinlock supplier sign ./acme
+    """
+
+
+@supplier.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--role", required=True, help="The name that images are delegated to.")
+@click.option("--keys", default="1/1", show_default=True, metavar="T/N", help="N keys of which T must sign.")
+@click.option("--kind", type=click.Choice(KEY_KINDS), default="ed25519", show_default=True, help="The kind of keys.")
+@click.option(
+    "--valid", default="52w", show_default=True, metavar="DURATION", help="How long what is signed stays valid."
+)
+@click.option("--encrypt", is_flag=True, help="Ask for a passphrase (one that is given is used anyway).")
+@passphrase_option
+@output_options
+def init(
+    out: Output,
+    directory: Path,
+    *,
+    role: str,
+    keys: str,
+    kind: str,
+    valid: str,
+    encrypt: bool,
+    passphrase_file: Path | None,
+) -> None:
+    """Make a place with keys, and a file with the public ones to give away.
+
+    \b
+    Example:
+      twinlock supplier init ./acme --role acme
+    """
+    from twinlock.repository.supplier import SupplierPlace
+
+    place = SupplierPlace.create(
+        directory,
+        role=role,
+        plan=read_plans([f"_={keys}"], kind)["_"],
+        passphrase=read_passphrase(
+            passphrase_file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True
+        ),
+        valid_for=read_duration(valid),
+    )
+    out.result(
+        {"created": str(directory), "role": role, "publicKeyFile": str(place.public_key_file)},
+        [
+            f"created the supplier's place {directory} for {role}",
+            f"give {place.public_key_file} to the owner of the Image repository; private keys stay in {place.keyring.offline}",
+        ],
+    )
+
+
+@supplier.command()
+@click.argument("directory", type=DIRECTORY)
+@entry_options
+@click.option("--replace", is_flag=True, help="The name is listed already; list these bytes instead.")
+@output_options
+def add(out: Output, directory: Path, *, entry: EntryArguments, replace: bool) -> None:
+    """Stage an image: the file SOURCE, to be listed as NAME.
+
+    \b
+    Example:
+      twinlock supplier add ./acme build/lidar.bin acme/lidar-1.0.bin --hardware hw-9 --release-counter 1
+    """
+    place = _open(directory, None)
+    component = read_component(entry)
+    with out.progress(entry.source.stat().st_size if entry.source.is_file() else 0, "hashing") as advance:
+        view = place.add_image(
+            entry.source,
+            entry.name,
+            hardware_ids=entry.hardware,
+            release_counter=entry.release_counter,
+            component=component,
+            replace=replace,
+            progress=advance,
+        )
+    out.result({"staged": view.as_json()}, f"staged {view.path} ({view.length} bytes); sign to put it into the outbox")
+
+
+@supplier.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("name")
+@yes_option
+@output_options
+def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
+    """Take an image out of the next signed file.
+
+    \b
+    Example:
+      twinlock supplier remove ./acme acme/lidar-0.9.bin --yes
+    """
+    place = _open(directory, None)
+    out.confirm(f"take {name} out of {directory}", yes=yes)
+    place.remove_image(name)
+    out.result({"removed": name}, f"staged the removal of {name}; sign to put it into the outbox")
+
+
+@supplier.command()
+@click.argument("directory", type=DIRECTORY)
+@delegation_options
+@click.option("--outbox", type=DIRECTORY, required=True, help="What your own supplier signed.")
+@output_options
+def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, outbox: Path) -> None:
+    """Delegate further, to a supplier of your own, and pass on what it signed.
+
+    \b
+    Example:
+      twinlock supplier delegate ./acme sub --key sub.pub.json --path "acme/sub/*" --outbox ./sub/outbox
+    """
+    _open(directory, None).delegate(
+        delegation.role,
+        keys=delegation.keys,
+        threshold=delegation.threshold,
+        paths=delegation.paths,
+        hardware_ids=delegation.hardware or None,
+        terminating=delegation.terminating,
+        outbox=outbox,
+    )
+    out.result(
+        {"staged": {"delegation": delegation.role}},
+        f"staged the delegation to {delegation.role}; sign to put it into the outbox",
+    )
+
+
+@supplier.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--above", type=click.IntRange(0), default=0, help="Sign above this version, if this place lost its own.")
+@passphrase_option
+@output_options
+def sign(out: Output, directory: Path, *, above: int, passphrase_file: Path | None) -> None:
+    """Sign everything that is listed under a new version, into the outbox.
+
+    \b
+    Example:
+      twinlock supplier sign ./acme
+    """
+    place = _open(directory, passphrase_file)
+    version = place.sign(above=above)
+    out.result(
+        {"role": place.role, "version": version, "outbox": str(place.outbox.root)},
+        f"signed version {version} of {place.role}; hand over {place.outbox.root}",
+    )
+
+
+@supplier.command()
+@click.argument("directory", type=DIRECTORY)
+@output_options
+def show(out: Output, directory: Path) -> None:
+    """List images, staged edits included, and what was signed last.
+
+    \b
+    Example:
+      twinlock supplier show ./acme --json
+    """
+    view = _open(directory, None).show()
+    out.result(view.as_json(), _show_lines(view))
+
+
+def _show_lines(view: SupplierView) -> Iterator[str]:
+    signed = f"version {view.version}, valid until {view.expires:%Y-%m-%d}" if view.expires else "nothing signed yet"
+    yield f"{view.role}: {signed}; {view.threshold} of {len(view.keyids)} keys must sign"
+    if view.unsigned_changes:
+        yield "there are changes that are not signed yet"
+    rows = [(entry.path, entry.release_counter, ",".join(entry.hardware_ids), entry.length) for entry in view.images]
+    yield from table(("IMAGE", "RELEASE", "HARDWARE", "BYTES"), rows) if rows else ["no images"]
+    for delegation in view.delegations:
+        yield f"delegates {' '.join(delegation.paths)} to {delegation.name}"
+
+
+def _open(directory: Path, passphrase_file: Path | None) -> SupplierPlace:
+    from twinlock.repository.supplier import SupplierPlace
+
+    return SupplierPlace.open(directory, passphrase=passphrase_for(passphrase_file))
