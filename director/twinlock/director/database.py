@@ -8,6 +8,7 @@ Every write transaction takes the write lock first (SQLite: ``BEGIN IMMEDIATE``;
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ class Database:
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self.name = name
+        self._writer = threading.Lock()  # SQLite lets waiting writers poll; within a process they queue instead
 
     @classmethod
     def connect(cls, url: str, *, directory: Path) -> Database:
@@ -90,14 +92,26 @@ class Database:
 
         Raises: StorageError, and IntegrityError where a constraint was hit: its caller knows what that means.
         """
-        with self._errors(operation), self._engine.connect() as connection:
-            connection = connection.execution_options(**{_WRITE: True})
+        with self._errors(operation), self._turn(operation), self._engine.connect() as plain:
+            connection = plain.execution_options(**{_WRITE: True})
             with connection.begin():
                 yield connection
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    @contextmanager
+    def _turn(self, operation: str) -> Iterator[None]:
+        if self.file is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=BUSY_TIMEOUT_S):
+            raise StorageError(path=self.name, operation=operation, reason="other writers did not finish in time")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @contextmanager
     def _errors(self, operation: str) -> Iterator[None]:

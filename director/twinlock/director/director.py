@@ -42,6 +42,7 @@ from twinlock.director.records import (
     Issue,
     ManifestRecord,
     Plan,
+    Served,
     VehicleRecord,
     VehicleSummary,
 )
@@ -215,6 +216,11 @@ class Director:
 
         Asking for an unversioned name plans and signs afresh when something changed or is about to expire.
         """
+        served = self.serve(vehicle, name, now=now)
+        return None if served is None else served.data
+
+    def serve(self, vehicle: str, name: str, *, now: datetime | None = None) -> Served | None:
+        """As ``metadata``, with the correlation id of the order that the file belongs to where that is known."""
         if match := _VERSIONED.fullmatch(name):
             return self._versioned(vehicle, match[2], int(match[1]))
         role = _BARE.get(name)
@@ -225,7 +231,8 @@ class Director:
         issue = self._ordering.see_to(vehicle, now or self._clock())
         version = {TARGETS: issue.targets, SNAPSHOT: issue.snapshot, TIMESTAMP: issue.timestamp}[role]
         with self._database.reading() as connection:
-            return read_file(connection, vehicle, role, version)
+            data = read_file(connection, vehicle, role, version)
+        return None if data is None else Served(data=data, correlation_id=issue.correlation_id)
 
     def issue(self, vehicle: str, *, force: bool = False, now: datetime | None = None) -> Issue:
         """See that the vehicle's metadata is current; with ``force``, sign all of it again."""
@@ -283,12 +290,13 @@ class Director:
             if read_root(connection) is None:
                 raise StorageError(path=str(self.path), operation="check", reason="the inventory holds no Root")
 
-    def _versioned(self, vehicle: str, role: str, version: int | None) -> bytes | None:
+    def _versioned(self, vehicle: str, role: str, version: int | None) -> Served | None:
         with self._database.reading() as connection:
             load_vehicle(connection, vehicle)
-            if role == ROOT:
-                return read_root(connection, version)
-            return None if version is None else read_file(connection, vehicle, role, version)
+            data = (
+                read_root(connection, version) if role == ROOT else read_file(connection, vehicle, role, version or 0)
+            )
+        return None if data is None else Served(data=data)
 
     def _follow_root(self, now: datetime, roles: tuple[str, ...], plan: KeyPlan | None) -> int:
         data = next_root(self.root_bytes(), self._keyring, self.settings.periods, now, rotate=roles, plan=plan)

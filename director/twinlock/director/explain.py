@@ -62,7 +62,7 @@ def _blocked(
             yield from _intolerable(image, other)
 
 
-def _missing(  # noqa: PLR0913, PLR0917 - one question, asked at each step of the walk
+def _missing(  # noqa: PLR0917 - one question, asked at each step of the walk
     problem: Problem,
     choices: EcuChoices,
     image: Software,

@@ -28,7 +28,7 @@ MAX_REFUSED_PER_DAY = 256
 MAX_REFUSED_BYTES = 65_536
 
 
-def record_audit(  # noqa: PLR0913 - one row
+def record_audit(
     connection: Connection,
     *,
     actor: str,
@@ -118,7 +118,7 @@ def list_events(connection: Connection, vehicle: str, limit: int) -> tuple[tuple
     )
 
 
-def insert_decision(  # noqa: PLR0913 - one row
+def insert_decision(
     connection: Connection,
     plan: Plan,
     *,

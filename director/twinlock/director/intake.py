@@ -61,14 +61,14 @@ class Findings:
     events: tuple[Event, ...]
 
 
-def judge_manifest(  # noqa: PLR0913 - four facts, and two that have defaults
+def judge_manifest(
     manifest: SignedManifest,
     record: VehicleRecord,
     *,
     now: datetime,
     address: str | None = None,
-    knowledge: Knowledge = Knowledge(),  # noqa: B008 - frozen
-    policy: ManifestPolicy = ManifestPolicy(),  # noqa: B008 - frozen
+    knowledge: Knowledge = Knowledge(),
+    policy: ManifestPolicy = ManifestPolicy(),
 ) -> Findings:
     """Decide whether ``manifest`` is what this vehicle, as the inventory knows it, says now.
 

@@ -97,7 +97,7 @@ def keys_changed(old: bytes, new: bytes) -> bool:
     )
 
 
-def verify_set(  # noqa: PLR0913 - what a vehicle has, and what it would be offered
+def verify_set(
     order: Order,
     files: Mapping[RoleName, bytes],
     *,

@@ -110,7 +110,7 @@ class Ordering:
         root = view.issue_root
         return root is not None and root != view.root and keys_changed(root, view.root)
 
-    def _make(  # noqa: PLR0913 - one step of see_to
+    def _make(
         self,
         view: View,
         planned: Planned,
@@ -143,7 +143,7 @@ class Ordering:
         except IntegrityError:
             return None
 
-    def _store(  # noqa: PLR0913, PLR0917 - one transaction
+    def _store(  # noqa: PLR0917 - one transaction
         self,
         connection: Connection,
         view: View,

@@ -187,3 +187,11 @@ class Issue:
     issued_at: datetime
     expires: datetime
     correlation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A metadata file, and the correlation id of the order that it belongs to where that is known."""
+
+    data: bytes
+    correlation_id: str | None = None

@@ -13,11 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director import schema
-from twinlock.repository.keyring import KeyPlan, Keyring, KeyRecord
+from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.periods import Periods
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.checks.context import Context
+from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -55,6 +55,8 @@ def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
 
 def first_root(keyring: Keyring, plans: Mapping[str, KeyPlan], periods: Periods, now: datetime) -> bytes:
     """Make keys for every role by plan (one ed25519 key where none is given) and sign Root 1."""
+    for role in plans:
+        _check_role(role)
     root = Root(spec_version=SPEC_VERSION, consistent_snapshot=True)
     for role in ROTATABLE:
         _give_keys(root, role, keyring, plans.get(role, KeyPlan()))
@@ -64,7 +66,7 @@ def first_root(keyring: Keyring, plans: Mapping[str, KeyPlan], periods: Periods,
     return data
 
 
-def next_root(  # noqa: PLR0913 - the two last have defaults
+def next_root(
     current: bytes,
     keyring: Keyring,
     periods: Periods,
@@ -81,13 +83,17 @@ def next_root(  # noqa: PLR0913 - the two last have defaults
     old = Metadata[Root].from_bytes(current).signed
     new = Metadata[Root].from_bytes(current).signed
     for role in dict.fromkeys(rotate):
-        if role not in ROTATABLE:
-            raise UsageError(reason=f"there is no role {role!r}; the roles are {', '.join(ROTATABLE)}")
+        _check_role(role)
         _give_keys(new, role, keyring, plan or _plan_of(old, role))
     renew(new, now, periods.root, version=old.version + 1)
     data = seal(ROOT, new, [_authority(old), _authority(new)], keyring)
     _verify_successor(current, data, now)
     return data
+
+
+def _check_role(role: str) -> None:
+    if role not in ROTATABLE:
+        raise UsageError(reason=f"there is no role {role!r}; the roles are {', '.join(ROTATABLE)}")
 
 
 def signers_of(root: Root, role: str) -> Authority:

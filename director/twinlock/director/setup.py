@@ -25,7 +25,7 @@ from twinlock.trust.names import IMAGE, ROOT
 from twinlock.trust.restore import bootstrap_repository
 
 
-def create_director(  # noqa: PLR0913 - all keyword-only
+def create_director(
     path: Path,
     *,
     image_root: bytes,

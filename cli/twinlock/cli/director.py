@@ -1,0 +1,300 @@
+"""``twinlock director``: the Director, from the shell.
+
+Belongs here: creating it, its vehicles, keys and server. What vehicles are told is in ``director_orders.py``. Does not
+belong here: work; every command calls ``twinlock.director``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli import director_orders
+from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, passphrase_for, read_duration, read_plans
+from twinlock.cli.output import Output, output_options, table
+from twinlock.cli.passphrase import passphrase_option, read_passphrase
+
+if TYPE_CHECKING:
+    from twinlock.director.config import Settings
+    from twinlock.director.director import Director
+
+ROLES = ("root", "targets", "snapshot", "timestamp", "time")
+
+
+@click.group()
+def director() -> None:
+    """Create and run a Director: the lock that says "this vehicle should install it now".
+
+    \b
+    Example:
+      twinlock director init ./director --image-root ./image/public/metadata/1.root.json --image http://127.0.0.1:8080
+      twinlock director register ./director vehicle.json
+      twinlock director assign ./director VIN1 ecu-brake=brake/brake-2.0.bin
+      twinlock director serve ./director --port 8081
+    """
+
+
+for _command in director_orders.COMMANDS:
+    director.add_command(_command)
+
+
+@director.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--image-root", type=FILE, required=True, help="A Root file of the Image repository, which is trusted.")
+@click.option("--image", required=True, help="The Image repository's base URL, or its directory.")
+@click.option("--kind", type=click.Choice(KEY_KINDS), default="ed25519", show_default=True, help="The kind of keys.")
+@click.option("--keys", multiple=True, metavar="ROLE=T/N[:KIND]", help="N keys of which T must sign, such as root=2/3.")
+@click.option("--valid", default="1d", show_default=True, help="How long the metadata of a vehicle stays valid.")
+@click.option("--encrypt", is_flag=True, help="Ask for a passphrase (one that is given is used anyway).")
+@passphrase_option
+@output_options
+def init(  # noqa: PLR0913 - one parameter for each option
+    out: Output,
+    directory: Path,
+    *,
+    image_root: Path,
+    image: str,
+    kind: str,
+    keys: tuple[str, ...],
+    valid: str,
+    encrypt: bool,
+    passphrase_file: Path | None,
+) -> None:
+    """Make a Director: keys for each role, the first Root, an empty inventory.
+
+    \b
+    Example:
+      twinlock director init ./director --image-root root.json --image http://127.0.0.1:8080 --keys root=2/3
+    """
+    from twinlock.director.director import Director
+    from twinlock.repository.keyring import KeyKind, KeyPlan
+
+    passphrase = read_passphrase(passphrase_file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True)
+    with Director.create(
+        directory,
+        image_root=image_root.read_bytes(),
+        image_url=image,
+        passphrase=passphrase,
+        keys={"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind)},
+        settings=_settings(valid),
+    ):
+        pass
+    out.result(
+        {"created": str(directory), "image": image},
+        [
+            f"created the Director {directory}",
+            f"move {directory / 'keys' / 'offline'} to a medium that you can take away; the Root keys are in it",
+            f"next: twinlock director register {directory} DESCRIPTION",
+        ],
+    )
+
+
+def _settings(valid: str) -> Settings:
+    from twinlock.director.config import Settings
+    from twinlock.repository.periods import Periods
+
+    period = read_duration(valid)
+    periods = Periods(targets=period, snapshot=period, timestamp=period)
+    return Settings(periods=periods, renew_before_s=max(1, int(period.total_seconds()) // 4))
+
+
+@director.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("description", type=click.File("rb"))
+@output_options
+def register(out: Output, directory: Path, description: click.File) -> None:
+    """Take a vehicle into the inventory, by its DESCRIPTION (- reads standard input).
+
+    \b
+    Example:
+      twinlock primary describe ./gateway --json | twinlock director register ./director -
+    """
+    import json
+
+    from twinlock.director.description import read_description
+
+    data = description.read()  # type: ignore[attr-defined]
+    vehicle = read_description(data).vehicle
+    with open_director(directory) as opened:
+        new = opened.register(data)
+    text = f"registered {vehicle}" if new else f"{vehicle} is registered just so already"
+    out.result({"vehicle": vehicle, "new": new, "ecus": len(json.loads(data)["ecus"])}, text)
+
+
+@director.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.option("--valid", default="1d", show_default=True, help="How long it can be used.")
+@output_options
+def token(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
+    """Make a one-time token with which VEHICLE may register itself over HTTP. It is shown only now.
+
+    \b
+    Example:
+      twinlock director token ./director VIN1 --valid 2h
+    """
+    with open_director(directory) as opened:
+        made = opened.enrolment_token(vehicle, valid_s=int(read_duration(valid).total_seconds()))
+    out.result({"vehicle": vehicle, "token": made}, made)
+
+
+@director.command()
+@click.argument("directory", type=DIRECTORY)
+@output_options
+def vehicles(out: Output, directory: Path) -> None:
+    """List the registered vehicles.
+
+    \b
+    Example:
+      twinlock director vehicles ./director
+    """
+    with open_director(directory) as opened:
+        found = opened.vehicles()
+    rows = [
+        (item.vehicle, item.primary, item.ecus, item.assignments, director_orders.when(item.last_manifest_at))
+        for item in found
+    ]
+    shown = [
+        {
+            "vehicle": item.vehicle,
+            "primary": item.primary,
+            "ecus": item.ecus,
+            "assignments": item.assignments,
+            "registeredAt": item.registered_at,
+            "lastManifestAt": item.last_manifest_at,
+        }
+        for item in found
+    ]
+    header = ("VEHICLE", "PRIMARY", "ECUS", "ASSIGNED", "LAST MANIFEST")
+    out.result({"vehicles": shown}, table(header, rows) if rows else "no vehicles")
+
+
+@director.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--version", type=click.IntRange(1), help="An earlier Root than the newest.")
+@click.option("--output", type=FILE, help="Write the file here instead of to standard output.")
+@output_options
+def root(out: Output, directory: Path, *, version: int | None, output: Path | None) -> None:
+    """Give out the Root that a vehicle is built with.
+
+    \b
+    Example:
+      twinlock director root ./director --output director-root.json
+    """
+    with open_director(directory) as opened:
+        data = opened.root_bytes(version)
+    if output is not None:
+        output.write_bytes(data)
+    text = data.decode() if output is None else f"wrote {output}"
+    out.result({"root": data.decode(), "output": str(output) if output else None}, text)
+
+
+@director.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("roles", nargs=-1, required=True, type=click.Choice(ROLES))
+@passphrase_option
+@output_options
+def rotate(out: Output, directory: Path, roles: tuple[str, ...], *, passphrase_file: Path | None) -> None:
+    """Give each of ROLES new keys, by a new Root. Vehicles get metadata signed with them when they next ask.
+
+    After a theft of the online keys rotate targets, snapshot, timestamp and time together.
+
+    \b
+    Example:
+      twinlock director rotate ./director targets snapshot timestamp time
+    """
+    with open_director(directory, passphrase_file) as opened:
+        version = opened.rotate(*roles)
+    out.result({"root": version, "rotated": list(roles)}, f"rotated {', '.join(roles)} by Root {version}")
+
+
+@director.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicles", nargs=-1, metavar="[VEHICLE]...")
+@click.option("--root", "with_root", is_flag=True, help="Publish a Root with a later expiry first.")
+@click.option("--force", is_flag=True, help="Sign again whether or not it is due.")
+@passphrase_option
+@output_options
+def refresh(
+    out: Output,
+    directory: Path,
+    vehicles: tuple[str, ...],
+    *,
+    with_root: bool,
+    force: bool,
+    passphrase_file: Path | None,
+) -> None:
+    """Look at the Image repository afresh, and sign what is due for VEHICLEs (none named: all).
+
+    The server does this by itself when a vehicle asks.
+
+    \b
+    Example:
+      twinlock director refresh ./director --root
+    """
+    with open_director(directory, passphrase_file) as opened:
+        root_version = opened.refresh_root() if with_root else None
+        versions = opened.refresh_catalogue()
+        names = vehicles or tuple(item.vehicle for item in opened.vehicles())
+        issues = {}
+        with out.progress(len(names), "signing") as advance:
+            for name in names:
+                issues[name] = opened.issue(name, force=force)
+                advance(1)
+    rows = [
+        (name, issue.targets, issue.timestamp, director_orders.when(issue.expires)) for name, issue in issues.items()
+    ]
+    shown = {
+        name: {"targets": issue.targets, "timestamp": issue.timestamp, "expires": issue.expires}
+        for name, issue in issues.items()
+    }
+    lines = [f"the Image repository is at {', '.join(f'{role} {number}' for role, number in versions.items())}"]
+    lines += [f"published Root {root_version}"] if root_version else []
+    lines += table(("VEHICLE", "TARGETS", "TIMESTAMP", "EXPIRES"), rows) if rows else ["no vehicles"]
+    out.result({"image": dict(versions), "root": root_version, "vehicles": shown}, lines)
+
+
+@director.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0 takes a free port.")
+@click.option("--log-requests/--no-log-requests", default=True, help="Write a JSON line per request to stderr.")
+@passphrase_option
+@output_options
+def serve(
+    out: Output, directory: Path, *, host: str, port: int, log_requests: bool, passphrase_file: Path | None
+) -> None:
+    """Serve the device API until interrupted: manifests, metadata, time, enrolment.
+
+    \b
+    Example:
+      twinlock director serve ./director --host 0.0.0.0 --port 8081
+    """
+    import asyncio
+    import logging
+
+    from twinlock.director.serve import director_application
+    from twinlock.repository.http import serve_until_stopped
+
+    logging.basicConfig(level=logging.INFO if log_requests else logging.WARNING, format="%(message)s")
+    with open_director(directory, passphrase_file) as opened:
+        opened.check()
+        asyncio.run(
+            serve_until_stopped(
+                director_application(opened),
+                host=host,
+                port=port,
+                started=lambda server: out.event(
+                    {"event": "listening", "url": server.url}, f"serving {directory} at {server.url}"
+                ),
+            )
+        )
+
+
+def open_director(directory: Path, passphrase_file: Path | None = None) -> Director:
+    """Open the Director of a command. Raises: UsageError, StorageError."""
+    from twinlock.director.director import Director
+
+    return Director.open(directory, passphrase=passphrase_for(passphrase_file))

@@ -1,0 +1,216 @@
+"""``twinlock director assign`` and its kin: what vehicles are told, what they said, and why.
+
+Belongs here: the commands about orders and reports. Does not belong here: creating and running the Director
+(``director.py``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twinlock.cli.image_options import DIRECTORY, passphrase_for
+from twinlock.cli.output import Output, output_options, table, yes_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from twinlock.director.director import Director
+    from twinlock.director.records import Assignment, Event, Plan, VehicleRecord
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.argument("images", nargs=-1, required=True, metavar="ECU=IMAGE...")
+@click.option("--actor", default="operator", show_default=True, help="Who wants it, for the audit.")
+@output_options
+def assign(out: Output, directory: Path, vehicle: str, images: tuple[str, ...], *, actor: str) -> None:
+    """Demand that ECUs of VEHICLE run IMAGEs. What these depend on is added; nothing is stored unless all of it fits.
+
+    \b
+    Example:
+      twinlock director assign ./director VIN1 ecu-brake=brake/brake-2.0.bin ecu-gw=gateway/gateway-1.4.bin
+    """
+    with _open(directory) as director:
+        plan = director.assign(vehicle, _images(images), actor=actor)
+    out.result(plan.as_json(), _plan_lines(plan))
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.argument("ecus", nargs=-1, metavar="[ECU]...")
+@click.option("--actor", default="operator", show_default=True, help="Who wants it, for the audit.")
+@yes_option
+@output_options
+def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, actor: str, yes: bool) -> None:
+    """Withdraw what is assigned to ECUs of VEHICLE (none named: all of it). What they installed stays installed.
+
+    \b
+    Example:
+      twinlock director unassign ./director VIN1 ecu-brake
+    """
+    if not ecus:
+        out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes)
+    with _open(directory) as director:
+        plan = director.unassign(vehicle, ecus or None, actor=actor)
+    out.result(plan.as_json(), _plan_lines(plan))
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.argument("images", nargs=-1, metavar="[ECU=IMAGE]...")
+@output_options
+def explain(out: Output, directory: Path, vehicle: str, images: tuple[str, ...]) -> None:
+    """Say what VEHICLE would be told now, and why; with IMAGEs, what would come of assigning them. Changes nothing.
+
+    \b
+    Example:
+      twinlock director explain ./director VIN1 ecu-brake=brake/brake-2.0.bin
+    """
+    with _open(directory) as director:
+        plan = director.explain(vehicle, _images(images))
+    out.result(plan.as_json(), _plan_lines(plan))
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@output_options
+def show(out: Output, directory: Path, vehicle: str) -> None:
+    """Show a VEHICLE: its ECUs, what each reported last, what is assigned, and what stood out in its manifests.
+
+    \b
+    Example:
+      twinlock director show ./director VIN1
+    """
+    with _open(directory) as director:
+        record = director.vehicle(vehicle)
+        assigned = director.assignments(vehicle)
+        events = director.events(vehicle, limit=10)
+        refused = [item for item in director.manifests(vehicle, limit=20) if item.refusal is not None]
+    shown = {
+        **_vehicle_json(record, assigned),
+        "events": [{"at": at, "kind": event.kind, "ecu": event.ecu, "detail": event.detail} for at, event in events],
+        "refused": [{"at": item.received_at, "refusal": item.refusal} for item in refused],
+    }
+    lines = list(_vehicle_lines(record, assigned, events))
+    lines += [
+        f"refused manifest at {when(item.received_at)}: {(item.refusal or {}).get('message')}" for item in refused
+    ]
+    out.result(shown, lines)
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
+@output_options
+def decisions(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
+    """List what was decided for VEHICLE and why, newest first.
+
+    \b
+    Example:
+      twinlock director decisions ./director VIN1 --json
+    """
+    with _open(directory) as director:
+        found = director.decisions(vehicle, limit=limit)
+    shown = [
+        {
+            "number": item.number,
+            "madeAt": item.made_at,
+            "correlationId": item.correlation_id,
+            "manifest": item.manifest,
+            "imageVersions": dict(item.versions),
+            **item.plan.as_json(),
+        }
+        for item in found
+    ]
+    lines = []
+    for item in found:
+        lines += [f"{item.number}  {when(item.made_at)}  {item.correlation_id}"]
+        lines += [f"   {line}" for line in _plan_lines(item.plan)]
+    out.result({"vehicle": vehicle, "decisions": shown}, lines or "nothing was decided yet")
+
+
+COMMANDS = (assign, unassign, explain, show, decisions)
+
+
+def when(time: datetime | None) -> str:
+    """A time for a table."""
+    return "never" if time is None else f"{time:%Y-%m-%d %H:%M:%S}Z"
+
+
+def _open(directory: Path) -> Director:
+    from twinlock.director.director import Director
+
+    return Director.open(directory, passphrase=passphrase_for(None))
+
+
+def _images(values: Iterable[str]) -> dict[str, str]:
+    from twinlock.trust.errors.base import UsageError
+
+    found: dict[str, str] = {}
+    for value in values:
+        ecu, separator, image = value.partition("=")
+        if not separator or not ecu or not image or ecu in found:
+            raise UsageError(reason=f"{value!r} is not ECU=IMAGE, each ECU once")
+        found[ecu] = image
+    return found
+
+
+def _plan_lines(plan: Plan) -> Iterator[str]:
+    yield f"{plan.vehicle}: {plan.outcome}"
+    for order in plan.orders:
+        yield f"  {order.ecu} <- {order.path} ({order.label}, release {order.release_counter})"
+    for reason in plan.reasons:
+        yield f"  because {reason}" if plan.outcome == "impossible" else f"  {reason}"
+
+
+def _vehicle_json(record: VehicleRecord, assigned: tuple[Assignment, ...]) -> dict[str, Any]:
+    wishes = {item.ecu: item.path for item in assigned}
+    ecus = []
+    for ecu, item in record.ecus.items():
+        report = record.reports.get(ecu)
+        installed = None
+        if report is not None:
+            image = report.installed
+            installed = {
+                "path": image.path,
+                "length": image.length,
+                "hashes": dict(image.hashes),
+                "releaseCounter": image.release_counter,
+                "reportedAt": report.time,
+                "attack": report.attack,
+                "detail": report.detail,
+            }
+        ecus.append({**item.as_json(), "installed": installed, "assigned": wishes.get(ecu)})
+    return {
+        "vehicle": record.vehicle,
+        "primary": record.primary,
+        "registeredAt": record.registered_at,
+        "lastManifestAt": record.last_manifest_at,
+        "ecus": ecus,
+    }
+
+
+def _vehicle_lines(
+    record: VehicleRecord, assigned: tuple[Assignment, ...], events: tuple[tuple[datetime, Event], ...]
+) -> Iterator[str]:
+    wishes = {item.ecu: item.path for item in assigned}
+    yield f"{record.vehicle}: last manifest {when(record.last_manifest_at)}"
+    rows = []
+    for ecu, item in record.ecus.items():
+        report = record.reports.get(ecu)
+        kind = "Primary" if item.primary else "Secondary"
+        installed = "not reported" if report is None else report.installed.path
+        attack = "" if report is None else report.attack
+        rows.append((ecu, kind, item.verification.value, item.hardware_id, installed, wishes.get(ecu, "-"), attack))
+    yield from table(("ECU", "KIND", "VERIFIES", "HARDWARE", "INSTALLED", "ASSIGNED", "ATTACK"), rows)
+    for at, event in events:
+        yield f"{when(at)} {event.kind} on {event.ecu}: {event.detail}"
