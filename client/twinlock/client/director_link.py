@@ -82,6 +82,8 @@ class DirectorLink:
 
 
 def _refusal(url: str, status: int, answer: bytes) -> ManifestRefusedError | FetchError:
+    if status >= 500 or status == 429:  # a server in trouble; what it says about that is no verdict on the manifest
+        return FetchError(url=url, status=status, reason="the Director cannot take a manifest now")
     try:
         problem = json.loads(answer)
         return ManifestRefusedError(
