@@ -39,13 +39,12 @@ def check_timestamp(
             what=context.what(TIMESTAMP), json_path="$.signed.meta", reason="it lists no hash of the Snapshot"
         )
     equivocation = None
-    if trusted is not None:
+    if trusted is not None and offered.signed.version == trusted.signed.version:
+        version = trusted.signed.version
+        equivocation = EquivocationError(repository=context.repository, role=TIMESTAMP, version=version)
+        offered = trusted
+    elif trusted is not None:
         _check_rollback(offered.signed, trusted.signed, context)
-        if offered.signed.version == trusted.signed.version:
-            equivocation = EquivocationError(
-                repository=context.repository, role=TIMESTAMP, version=trusted.signed.version
-            )
-            offered = trusted
     # Step 4.
     check_expiry(offered.signed, TIMESTAMP, context)
     return offered, equivocation
