@@ -161,6 +161,13 @@ def html(_car: Car) -> bytes:
     return b"<html><body>Welcome to our network. Please log in.</body></html>"
 
 
+def order_unlisted(car: Car) -> None:
+    entry = {"length": 4, "hashes": {"sha256": "0" * 64}}
+    agreed = {"mustAgree": {"hardwareIds": [GATEWAY.hardware_id], "releaseCounter": 9}}
+    car.world.director.order(GATEWAY.ecu, GATEWAY.hardware_id, "gateway/evil.bin", entry | {"custom": agreed})
+    car.world.director.publish("targets")
+
+
 ATTACKS: dict[str, tuple[Callable[[Car], object], type[TwinlockError]]] = {
     "a Director's Timestamp of yesterday": (lambda car: car.world.director.rewind("timestamp", 2), RollbackError),
     "an Image Timestamp of yesterday": (lambda car: car.world.image.rewind("timestamp", 3), RollbackError),
@@ -177,13 +184,6 @@ ATTACKS: dict[str, tuple[Callable[[Car], object], type[TwinlockError]]] = {
     ),
     "an order for what nobody lists": (order_unlisted, ImageNotFoundError),
 }
-
-
-def order_unlisted(car: Car) -> None:
-    entry = {"length": 4, "hashes": {"sha256": "0" * 64}}
-    agreed = {"mustAgree": {"hardwareIds": [GATEWAY.hardware_id], "releaseCounter": 9}}
-    car.world.director.order(GATEWAY.ecu, GATEWAY.hardware_id, "gateway/evil.bin", entry | {"custom": agreed})
-    car.world.director.publish("targets")
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -497,7 +497,7 @@ def test_a_cycle_that_died_half_way_is_simply_run_again(tmp_path: Path) -> None:
             raise TransportError(url="bus", reason="the cable was pulled")
 
         genuine = link.send_image
-        link.send_image = fail  # type: ignore[method-assign]
+        link.send_image = fail  # type: ignore[method-assign, assignment]
         result = await car.primary.update_cycle()
         assert result.outcome is Outcome.INCOMPLETE
         assert car.paths() == RELEASE[1] | {ADAS.ecu: "factory"}
