@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from twinlock.director.database import Database
 from twinlock.director.source import FetchFile
-from twinlock.director.trusted_files import load_files, store_files
+from twinlock.director.trusted_files import load_files, newest_versions, store_files
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
@@ -145,13 +145,14 @@ class CatalogueKeeper:
         self._current: Catalogue | None = None
 
     def current(self, now: datetime) -> Catalogue:
-        """A view not older than the agreed age. If the repository cannot be reached, the stored one while it is valid.
+        """A view not older than the agreed age, nor than what another process has stored meanwhile.
 
+        If the repository cannot be reached, the stored one while it is valid.
         Raises: RefusalError of every kind, TransportError before anything was ever fetched, StorageError.
         """
         with self._lock:
             current = self._current
-            if current is not None and abs(now - current.now) <= self._max_age:
+            if current is not None and abs(now - current.now) <= self._max_age and not self._overtaken(current):
                 return current
             try:
                 return self._refresh(now)
@@ -187,6 +188,12 @@ class CatalogueKeeper:
 
         self._current = Catalogue(drive(refresh_repository(trusted, now), answer), now, self._fetch)
         return self._current
+
+    def _overtaken(self, current: Catalogue) -> bool:
+        """Whether another process has stored newer files: what it assigned may be in none that are known here."""
+        with self._database.reading() as connection:
+            stored = newest_versions(connection, IMAGE)
+        return any(stored.get(role, 0) > current.versions[role] for role in (ROOT, TIMESTAMP))
 
     def _stored(self, now: datetime, cause: TwinlockError) -> Catalogue:
         trusted = self._load()

@@ -20,6 +20,12 @@ def load_files(connection: Connection, repository: RepositoryName) -> dict[RoleN
     return {RoleName(row.role): row.data for row in connection.execute(query)}
 
 
+def newest_versions(connection: Connection, repository: RepositoryName) -> dict[RoleName, int]:
+    """The highest stored version of each role, without reading any file."""
+    query = select(_F.role, func.max(_F.version).label("version")).where(_F.repository == repository).group_by(_F.role)
+    return {RoleName(row.role): row.version for row in connection.execute(query)}
+
+
 def store_files(connection: Connection, persist: Persist) -> None:
     """Do what the engine asked for, except replace a file by an older one: another process may have been faster."""
     for role, version, data in persist.files:

@@ -1,0 +1,1 @@
+"""The demonstration: two repositories and a vehicle on real sockets, an honest update, then the attacks."""

@@ -1,0 +1,96 @@
+"""What runs inside the processes of the play: ``python -m demo.part KIND PLACE CLOCK``.
+
+Each is the product and nothing else, except that it reads the time from the stage's clock. It writes one JSON line when
+it is ready, one for each line that it is sent, and ends when its input does. Belongs here: starting the four kinds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from demo.clock import StageClock
+
+Answer = Callable[[str], Any]
+
+
+@asynccontextmanager
+async def _image(place: Path, _clock: StageClock) -> AsyncIterator[Mapping[str, Any]]:
+    from twinlock.repository.http import serving
+    from twinlock.repository.image import ImageRepository
+    from twinlock.repository.serve import image_application
+
+    async with serving(image_application(ImageRepository.open(place).store)) as server:
+        yield {"url": server.url}
+
+
+@asynccontextmanager
+async def _director(place: Path, clock: StageClock) -> AsyncIterator[Mapping[str, Any]]:
+    from twinlock.director.director import Director
+    from twinlock.director.serve import director_application
+    from twinlock.repository.http import serving
+
+    with Director.open(place, clock=clock) as director:
+        async with serving(director_application(director)) as server:
+            yield {"url": server.url}
+
+
+@asynccontextmanager
+async def _secondary(place: Path, clock: StageClock) -> AsyncIterator[Mapping[str, Any]]:
+    from twinlock.client.secondary import Secondary
+    from twinlock.client.secondary_server import start_secondary
+
+    with Secondary.open(place, wall=clock) as secondary:
+        runner, address = await start_secondary(secondary)
+        try:
+            yield {"url": address}
+        finally:
+            await runner.cleanup()
+
+
+@asynccontextmanager
+async def _primary(place: Path, clock: StageClock) -> AsyncIterator[Mapping[str, Any]]:
+    from twinlock.client.primary import Primary
+    from twinlock.client.results import image_as_json
+
+    async with Primary.open(place, wall=clock) as primary:
+
+        async def cycle() -> dict[str, Any]:
+            return (await primary.update_cycle()).as_json()
+
+        async def installed() -> dict[str, Any]:
+            return image_as_json(primary.installed()[primary.config.ecu.ecu])
+
+        yield {"cycle": cycle, "installed": installed}
+
+
+PARTS: Mapping[str, Callable[[Path, StageClock], AbstractAsyncContextManager[Mapping[str, Any]]]] = {
+    "image": _image,
+    "director": _director,
+    "secondary": _secondary,
+    "primary": _primary,
+}
+
+
+async def run(kind: str, place: Path, clock: Path) -> None:
+    """Run one part until its input ends."""
+    async with PARTS[kind](place, StageClock(clock)) as part:
+        _say({name: value for name, value in part.items() if isinstance(value, str)})
+        lines = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+        while line := await lines.readline():
+            _say(await part[line.decode().strip()]())
+
+
+def _say(value: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
