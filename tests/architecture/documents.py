@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUNNABLE = frozenset({"console", "bash", "sh", "shell", "python"})
-TIMEOUT_S = 90
+TIMEOUT_S = 240
 _FENCE = re.compile(r"^(?P<mark>`{3,}|~{3,})(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=mark)[ ]*$", re.M | re.S)
 _COMMENT = re.compile(r"<!--\s*(?P<kind>no-run|setup):\s*(?P<text>.*?)\s*-->", re.S)
 _END = "\x1e"  # a control character that no command prints, written between their outputs
@@ -42,7 +42,7 @@ class Command:
     @property
     def fails(self) -> bool:
         """Whether the document shows it failing."""
-        return any(line.startswith("error[") for line in self.expected)
+        return any("error[" in line for line in self.expected)
 
 
 def commands(text: str) -> list[Command]:

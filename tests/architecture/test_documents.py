@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "metadata-fixtures").glob("*.md")])
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+SLOW = {"docs/first-update.md", "docs/operations.md"}  # many commands, each a process; one starts real servers
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)(?P<target>[^)#\s]+)")
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(path, id=name, marks=[pytest.mark.slow, pytest.mark.timeout(300)] if name in SLOW else [])
+        for path, name in zip(DOCUMENTS, NAMES, strict=True)
+    ],
+)
 def test_every_block_works(document: Path, tmp_path: Path) -> None:
     found = commands(document.read_text())
     directory = tmp_path / "here"

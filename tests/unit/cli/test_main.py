@@ -42,7 +42,7 @@ def test_every_command_has_an_example_and_json(name: str) -> None:
         options = {option for parameter in leaf.params for option in parameter.opts}
         text = inspect.cleandoc(leaf.help or "")
         assert "Example" in text, path
-        assert f"\n  {path}" in text, f"the example of {path} shows another command"
+        assert f"{path} " in text.partition("Example")[2], f"the example of {path} shows another command"
         assert {"--json", "--debug"} <= options, path
         assert not {"--passphrase", "--password"} & options, f"{path} would show a passphrase to `ps`"
 
