@@ -7,6 +7,7 @@ fetched (``fetch.py``, ``download.py``, ``http_link.py``). aiohttp is imported w
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -119,7 +120,7 @@ class Transport:
         url: str,
         watch: SpeedWatch,
         headers: Mapping[str, str] | None,
-        body: bytes | AsyncIterable[bytes] | None,
+        body: bytes | io.BytesIO | AsyncIterable[bytes] | None,
     ) -> aiohttp.ClientResponse:
         from yarl import URL
 
@@ -128,6 +129,8 @@ class Transport:
             target = URL(url, encoded=True)  # names were encoded by the profile; encoding twice would change them
         except ValueError as error:
             raise TransportError(url=url, reason=f"it is not a URL: {error}") from None
+        if isinstance(body, bytes) and len(body) > CHUNK_BYTES:
+            body = io.BytesIO(body)  # sent in pieces, so that other requests get their turn
         for _ in range(_REDIRECTS + 1):
             sending = session.request(method, target, headers=headers, data=body, allow_redirects=False)
             # An upload takes as long as it takes; its answer is only awaited at the end, so no window fits it.
