@@ -42,6 +42,9 @@ class Record:
 def publish_record(store: ObjectStore, record: Record) -> None:
     """Publish, as one step. Raises: ConflictError if another publisher was first; then nothing of this is visible."""
     _check_base(store, record)
+    for name, data in record.files.items():
+        if name != TIMESTAMP_OBJECT:
+            _check_free(store, name, data)
     if not store.put_new(publication_object(record.version), _encode(record)):
         raise _conflict(record.version)
     _apply(store, record)
@@ -93,9 +96,16 @@ def _apply(store: ObjectStore, record: Record) -> None:
 
 
 def _put(store: ObjectStore, name: str, data: bytes) -> None:
-    if store.put_new(name, data):
+    if not store.put_new(name, data):
+        _check_free(store, name, data)
+
+
+def _check_free(store: ObjectStore, name: str, data: bytes) -> None:
+    """Nothing else is in the place of a file. An attempt that lost against another publisher leaves nothing there."""
+    info = store.stat(name)
+    if info is None:
         return
-    present = store.get(name, max_bytes=len(data))
+    present = store.get(name, max_bytes=info.size)
     if present is None or present.data != data:
         raise StoreTamperedError(reason=f"{name} is there already, with other bytes")
 

@@ -1,0 +1,37 @@
+"""A vehicle that reads an object store with the trust engine: what the tests judge a repository by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from twinlock.repository.layout import METADATA
+from twinlock.repository.object_store import ObjectStore
+from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.delegation import Found, find_image
+from twinlock.trust.names import IMAGE, HardwareId, TargetPath
+from twinlock.trust.refresh import refresh_repository
+from twinlock.trust.restore import bootstrap_repository
+from twinlock.trust.state import TrustedRepository
+
+
+class Reader:
+    """One vehicle, built with ``root``, that remembers what it trusted."""
+
+    def __init__(self, store: ObjectStore, root: bytes) -> None:
+        self.store = store
+        self.trusted: TrustedRepository = bootstrap_repository(IMAGE, root)
+
+    def refresh(self, now: datetime) -> TrustedRepository:
+        self.trusted = drive(refresh_repository(self.trusted, now), self._answer)
+        return self.trusted
+
+    def find(self, path: str, now: datetime, hardware: str | None = None) -> Found:
+        self.refresh(now)
+        wanted = HardwareId(hardware) if hardware else None
+        return drive(find_image(self.trusted, TargetPath(path), wanted, now), self._answer)
+
+    def _answer(self, command: Command) -> Answer:
+        if not isinstance(command, Fetch):
+            return None
+        stored = self.store.get(METADATA + command.name, max_bytes=command.max_bytes)
+        return stored.data if stored else ABSENT

@@ -1,0 +1,284 @@
+"""Accepting: everything a supplier could hand over that must not get in, and that a refusal keeps nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tuf.api.metadata import Metadata, TargetFile, Targets
+
+from tests.unit.repository.conftest import Acme, HandClock
+from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError
+from twinlock.repository.image import ImageRepository
+from twinlock.repository.supplier import SupplierPlace
+from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.errors.images import ImageNotFoundError
+from twinlock.trust.errors.local import StorageError
+from twinlock.trust.errors.metadata import (
+    EquivocationError,
+    ExpiredError,
+    MalformedError,
+    RollbackError,
+    ThresholdError,
+    UnlistedRoleError,
+    UnsafePathError,
+)
+
+
+@pytest.fixture
+def expecting(filled: ImageRepository, acme: Acme) -> ImageRepository:
+    """A repository that has delegated acme/* on hw-9 to acme."""
+    filled.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/*"], hardware_ids=["hw-9"])
+    return filled
+
+
+def refused(repository: ImageRepository, outbox: Path, error: type[TwinlockError]) -> Any:
+    """Accepting ``outbox`` raises ``error``, stores no image and stages nothing."""
+    images = set(repository.store.names("targets"))
+    with pytest.raises(error) as caught:
+        repository.accept(outbox)
+    assert type(caught.value) is error
+    assert repository.status().accepted == ()
+    assert set(repository.store.names("targets")) == images
+    return caught.value
+
+
+def resign(acme: Acme, change: Callable[[Targets], object], *, role: str = "acme") -> None:
+    """Change the signed file in the outbox and sign it with acme's own keys, as a hostile supplier could."""
+    path = acme.outbox / "metadata" / f"{role}.json"
+    metadata = Metadata[Targets].from_file(str(path))
+    change(metadata.signed)
+    metadata.signatures.clear()
+    for signer in acme.place.keyring.signers(record.keyid for record in acme.place.keyring.records()):
+        metadata.sign(signer, append=True)
+    path.write_bytes(metadata.to_bytes())
+
+
+def test_nobody_delegates_to_it(filled: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    assert "acme" in refused(filled, acme.outbox, UsageError).reason
+
+
+def test_other_keys_signed_it(expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock) -> None:
+    impostor = Acme(tmp_path / "impostor", clock) if (tmp_path / "impostor").mkdir() is None else acme
+    impostor.sign()
+    error = refused(expecting, impostor.outbox, ThresholdError)
+    assert (error.role, error.valid, error.required) == ("acme", 0, 1)
+
+
+def test_bytes_changed_after_signing(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    path = acme.outbox / "metadata/acme.json"
+    body = json.loads(path.read_bytes())
+    body["signed"]["version"] = 5
+    path.write_text(json.dumps(body))
+    refused(expecting, acme.outbox, ThresholdError)
+
+
+def test_too_few_keys_signed(filled: ImageRepository, tmp_path: Path, clock: HandClock) -> None:
+    from twinlock.repository.keyring import KeyPlan
+
+    place = SupplierPlace.create(tmp_path / "acme", role="acme", plan=KeyPlan(count=2, threshold=1), clock=clock)
+    source = tmp_path / "x"
+    source.write_bytes(b"x")
+    place.add_image(source, "acme/x.bin", hardware_ids=["hw-9"], release_counter=1)
+    for path in place.keyring.records()[1].files:
+        path.unlink()
+    place.sign()
+    filled.delegate("acme", keys=[place.public_key_file], threshold=2, paths=["acme/*"])
+    error = refused(filled, place.path / "outbox", ThresholdError)
+    assert (error.valid, error.required) == (1, 2)
+
+
+def test_an_older_version(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    old = (acme.outbox / "metadata/acme.json").read_bytes()
+    acme.sign(counter=2)
+    expecting.accept(acme.outbox)
+    expecting.publish()
+    (acme.outbox / "metadata/acme.json").write_bytes(old)
+    error = refused(expecting, acme.outbox, RollbackError)
+    assert (error.role, error.offered, error.trusted) == ("acme", 1, 2)
+
+
+def test_the_same_version_again_brings_nothing(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    assert expecting.accept(acme.outbox) == ("acme",)
+    assert expecting.accept(acme.outbox) == ()
+    expecting.publish()
+    assert expecting.accept(acme.outbox) == ()
+
+
+def test_other_content_under_the_same_version(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    expecting.accept(acme.outbox)
+    expecting.publish()
+    resign(acme, lambda targets: targets.targets.clear())
+    assert refused(expecting, acme.outbox, EquivocationError).version == 1
+
+
+def test_an_expired_file(expecting: ImageRepository, acme: Acme, clock: HandClock) -> None:
+    acme.sign()
+    clock.turn(days=366)
+    assert refused(expecting, acme.outbox, ExpiredError).role == "acme"
+
+
+def test_a_name_outside_the_delegation(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign("brake/brake.bin")
+    error = refused(expecting, acme.outbox, NotDelegatedError)
+    assert (error.role, error.target, error.field, error.allowed) == (
+        "acme",
+        "brake/brake.bin",
+        "the name",
+        ("acme/*",),
+    )
+
+
+def test_a_name_deeper_than_the_pattern(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign("acme/deep/x.bin")
+    assert refused(expecting, acme.outbox, NotDelegatedError).field == "the name"
+
+
+def test_hardware_outside_the_delegation(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign(hardware="hw-7")
+    error = refused(expecting, acme.outbox, NotDelegatedError)
+    assert (error.field, error.value, error.allowed) == ("hardware", "hw-7", ("hw-9",))
+
+
+def test_missing_bytes(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    next((acme.outbox / "targets").rglob("*.lidar.bin")).unlink()
+    assert refused(expecting, acme.outbox, ImageNotFoundError).target == "acme/lidar.bin"
+
+
+@pytest.mark.parametrize("content", [b"", b"lidar firmwarE", b"lidar firmware and more"])
+def test_other_bytes(expecting: ImageRepository, acme: Acme, content: bytes) -> None:
+    acme.sign()
+    next((acme.outbox / "targets").rglob("*.lidar.bin")).write_bytes(content)
+    refused(expecting, acme.outbox, StorageError)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../../etc/passwd", "/etc/passwd", "acme/../../x", "acme\\x", "acme/con", "acme/x\0y", "acme/e\u0301"],
+)
+def test_hostile_names_inside_a_signed_file(expecting: ImageRepository, acme: Acme, path: str) -> None:
+    acme.sign()
+    entry = TargetFile(1, {"sha256": "0" * 64}, path)
+    resign(acme, lambda targets: targets.targets.update({path: entry}))
+    refused(expecting, acme.outbox, UnsafePathError)
+
+
+@pytest.mark.parametrize(
+    "custom",
+    [
+        {},
+        {"mustAgree": {"hardwareIds": ["hw-9"]}},
+        {"mustAgree": {"releaseCounter": 1}},
+        {"mustAgree": {"hardwareIds": [], "releaseCounter": 1}},
+        {"mustAgree": {"hardwareIds": ["hw-9"], "releaseCounter": "1"}},
+        {"mustAgree": {"hardwareIds": ["hw-9"], "releaseCounter": 1}, "name": "lidar"},
+        {"mustAgree": {"hardwareIds": ["hw-9"], "releaseCounter": 1}, "name": "lidar", "version": "x y"},
+        {
+            "mustAgree": {"hardwareIds": ["hw-9"], "releaseCounter": 1},
+            "name": "lidar",
+            "version": "1",
+            "dependencies": {"gateway": "soon"},
+        },
+    ],
+)
+def test_entries_that_no_vehicle_or_resolver_could_use(
+    expecting: ImageRepository, acme: Acme, custom: dict[str, object]
+) -> None:
+    acme.sign()
+
+    def change(targets: Targets) -> None:
+        targets.targets["acme/lidar.bin"].unrecognized_fields["custom"] = custom
+
+    resign(acme, change)
+    error = refused(expecting, acme.outbox, UnacceptableEntryError)
+    assert (error.role, error.target) == ("acme", "acme/lidar.bin")
+
+
+def test_a_release_counter_that_falls(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign(counter=5)
+    expecting.accept(acme.outbox)
+    expecting.publish()
+    acme.sign("acme/other.bin")
+    resign(
+        acme,
+        lambda targets: (
+            targets.targets["acme/lidar.bin"].unrecognized_fields["custom"]["mustAgree"].update(releaseCounter=4)
+        ),
+    )
+    assert "release counter" in refused(expecting, acme.outbox, UnacceptableEntryError).reason
+
+
+def test_a_further_role_without_its_file(
+    expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
+) -> None:
+    sub = SupplierPlace.create(tmp_path / "sub", role="sub", clock=clock)
+    sub.sign()
+    acme.place.delegate("sub", keys=[sub.public_key_file], paths=["acme/*"], outbox=sub.path / "outbox")
+    acme.sign()
+    (acme.outbox / "metadata/sub.json").unlink()
+    assert "sub" in refused(expecting, acme.outbox, UnlistedRoleError).role
+
+
+def test_a_further_role_cannot_go_beyond_what_its_delegator_was_given(
+    expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
+) -> None:
+    sub = SupplierPlace.create(tmp_path / "sub", role="sub", clock=clock)
+    source = tmp_path / "x"
+    source.write_bytes(b"x")
+    sub.add_image(source, "brake/x.bin", hardware_ids=["hw-9"], release_counter=1)
+    sub.sign()
+    acme.place.delegate("sub", keys=[sub.public_key_file], paths=["*/*"], outbox=sub.path / "outbox")
+    acme.sign()
+    error = refused(expecting, acme.outbox, NotDelegatedError)
+    assert (error.role, error.target) == ("sub", "brake/x.bin")
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"signed": {}, "signatures": []}', b"\xff\xfe"])
+def test_what_is_no_signed_file(expecting: ImageRepository, acme: Acme, data: bytes) -> None:
+    acme.sign()
+    (acme.outbox / "metadata/acme.json").write_bytes(data)
+    refused(expecting, acme.outbox, MalformedError)
+
+
+def test_a_root_under_a_suppliers_name(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    (acme.outbox / "metadata/acme.json").write_bytes(expecting.root_bytes())
+    refused(expecting, acme.outbox, MalformedError)
+
+
+def test_what_is_no_outbox(expecting: ImageRepository, tmp_path: Path) -> None:
+    refused(expecting, tmp_path / "nowhere", UsageError)
+    (tmp_path / "box" / "metadata").mkdir(parents=True)
+    refused(expecting, tmp_path / "box", UsageError)
+    (tmp_path / "box" / "metadata" / "notes.txt").touch()
+    refused(expecting, tmp_path / "box", UsageError)
+
+
+def test_a_link_in_the_outbox_is_not_followed(expecting: ImageRepository, acme: Acme, tmp_path: Path) -> None:
+    acme.sign()
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"lidar firmware")
+    for path in (acme.outbox / "targets").rglob("*.lidar.bin"):
+        path.unlink()
+        path.symlink_to(secret)
+    refused(expecting, acme.outbox, StorageError)
+
+
+def test_nothing_is_kept_of_an_outbox_in_which_one_role_is_bad(
+    expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
+) -> None:
+    acme.sign()
+    other = SupplierPlace.create(tmp_path / "other", role="other", clock=clock)
+    other.sign()
+    expecting.delegate("other", keys=[acme.place.public_key_file], paths=["other/*"])
+    (acme.outbox / "metadata/other.json").write_bytes((other.path / "outbox/metadata/other.json").read_bytes())
+    assert refused(expecting, acme.outbox, ThresholdError).role == "other"
