@@ -9,7 +9,7 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist=worksteal
 SOURCES := trust client repository director cli tests bench demo metadata-fixtures conformance .ci
 
-.PHONY: help demo test check format lint types fast fix fixtures bench conformance removals clean
+.PHONY: help demo test check format lint types fast fix fixtures bench conformance removals fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -43,14 +43,18 @@ fix: $(READY)  ## let the tools repair what they can
 fixtures: $(READY)  ## write the test vectors again; they must come out byte for byte the same
 	$(BIN)/python metadata-fixtures/generate.py
 
-bench: $(READY)  ## benchmarks, each against a floor measured in the same run
-	$(BIN)/python -m bench
+bench: $(READY)  ## benchmarks against floors and peers of the same run (ARGS=--quick for a first look)
+	$(BIN)/python -m bench $(ARGS)
 
 conformance: $(READY)  ## Uptane, clause by clause: the tests of every rule, and a report in build/conformance/ (ONLY=5.4.4)
 	$(BIN)/python -m conformance.report --jobs $(JOBS) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 removals: $(READY)  ## take each check out in turn; a test of its rule has to notice (minutes)
 	$(BIN)/python -m conformance.removals --jobs $(JOBS) $(ARGS)
+
+fuzz: $(READY)  ## fuzz every decoder (SECONDS=600 for each; NAMES="root targets" for some)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(NAMES) --seconds $(or $(SECONDS),60)
 
 clean:  ## remove the environment and everything that tools left behind
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,25 +1,21 @@
-"""``make bench``: run every benchmark and print, for each, what it takes and how that compares to its floor.
+"""``make bench``: every benchmark in turn. Each also runs alone, as ``python -m bench.NAME``.
 
-A floor is the cheapest work that could give the same answer (the signatures, hashes and parsing that cannot be left
-out), measured in the same run. So the ratio means the same on every machine; the milliseconds do not.
+A floor is work on the same input that cannot be left out (signatures, parsing, hashing), a peer is another client on
+the same files. Both are measured in the same run as we are, in turn, so a ratio means the same on every machine; the
+milliseconds do not.
 """
 
 from __future__ import annotations
 
-from bench import images, refresh
-from bench.measure import Result
+from bench import images, imports, options, poll, refresh
 
 
 def main() -> None:
     """Run all of them."""
-    print(f"{'benchmark':<44} {'ours':>11} {'floor':>11} {'ratio':>7}")
-    for result in (*refresh.results(), *images.results()):
-        show(result)
+    chosen = options.parse(__doc__)
+    for program in (refresh, poll, imports, images):
+        program.run(chosen)
 
 
-def show(result: Result) -> None:
-    """Print one line."""
-    print(f"{result.name:<44} {result.ours_s * 1e3:>8.2f} ms {result.floor_s * 1e3:>8.2f} ms {result.ratio:>6.2f}x")
-
-
-main()
+if __name__ == "__main__":
+    main()

@@ -1,102 +1,101 @@
-"""One repository brought up to date by the engine, against parsing, hashing and verifying the same files once."""
+"""One repository brought up to date, by our engine and by python-tuf's client.
+
+Each repository is met twice: ``first``, by a client that knows only the first Root, and ``stored``, by one that has
+everything stored and finds nothing new. Both read the same files from a folder and store what they accept.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from securesystemslib.formats import encode_canonical
-from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
-
-from bench.measure import Result, compare
-from twinlock.trust.commands import ABSENT, Absent, Command, Fetch, drive
-from twinlock.trust.names import IMAGE
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository
+from bench import options, report
+from bench.processes import measure
+from bench.report import OURS, Case, Goal, at_least, at_most
+from bench.repositories import SMALLEST, Recipe, obtain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from twinlock.trust.state import TrustedRepository
+    from bench.options import Options
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-EXPIRES = NOW + timedelta(days=365)
-
-
-@dataclass
-class Repository:
-    """A repository in memory: files by name, the payload and signature of each, and the one key that signed them."""
-
-    key: Ed25519PrivateKey
-    files: dict[str, bytes] = field(default_factory=dict)
-    signatures: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
-
-    def sign(self, name: str, signed: Root | Timestamp | Snapshot | Targets, *, compact: bool) -> None:
-        """Sign, encode and keep one file: canonically, or formatted for people as many repositories do."""
-        payload = encode_canonical(signed.to_dict())
-        assert payload is not None
-        signature = CryptoSigner(self.key).sign(payload.encode())
-        whole = {"signatures": [signature.to_dict()], "signed": signed.to_dict()}
-        text = encode_canonical(whole) if compact else json.dumps(whole, indent=1)
-        assert text is not None
-        self.files[name] = text.encode()
-        self.signatures[name] = (bytes.fromhex(signature.signature), payload.encode())
-
-    def answer(self, command: Command) -> bytes | Absent | None:
-        """The file that the engine asks for, or nothing for a command that needs no answer."""
-        return self.files.get(command.name, ABSENT) if isinstance(command, Fetch) else None
+NAME = "refresh"
+PEERS = ("python-tuf",)
+FLOORS = ("signatures", "json.loads", "sha256")
+SUBJECTS = ("twinlock", "tuf", "floor")
 
 
-def results() -> Iterator[Result]:
-    """A first refresh, of a small and of a large repository, served canonically and formatted for people."""
-    for images, compact in ((100, True), (10_000, True), (10_000, False)):
-        repository = build(images, compact=compact)
-        refresh(repository)  # what is measured has to succeed
-        form = "canonical" if compact else "indented"
-        ours, least = partial(refresh, repository), partial(floor, repository)
-        yield compare(f"refresh, {images} images, {form}", ours, least)
+@dataclass(frozen=True)
+class Plan:
+    """A repository with the number of processes, and of repetitions in each, that its size affords."""
+
+    recipe: Recipe
+    runs: int
+    repeat: int
+    quick: bool = True
 
 
-def refresh(repository: Repository) -> TrustedRepository:
-    """From the first Root to the newest Targets, as a vehicle does."""
-    trusted = bootstrap_repository(IMAGE, repository.files["1.root.json"])
-    return drive(refresh_repository(trusted, NOW), repository.answer)
+PLANS = (
+    Plan(SMALLEST, 5, 20),
+    Plan(Recipe(name="flat-1k", images=1_000), 5, 5),
+    Plan(Recipe(name="flat-10k", images=10_000), 5, 2),
+    Plan(Recipe(name="flat-10k-indented", images=10_000, indented=True), 3, 1, quick=False),
+    Plan(Recipe(name="flat-100k", images=100_000), 3, 1, quick=False),
+    Plan(Recipe(name="bins-1024", images=100_000, bins=1_024), 5, 5),
+    Plan(Recipe(name="bins-16384", images=1_000_000, bins=16_384), 5, 2, quick=False),
+    Plan(Recipe(name="roots-100", roots=100), 5, 2),
+)
 
 
-def floor(repository: Repository) -> None:
-    """Parse and hash each file and verify its signature once, over a payload that was canonical to begin with."""
-    public = repository.key.public_key()
-    for name, data in repository.files.items():
-        json.loads(data)
-        hashlib.sha256(data).digest()
-        public.verify(*repository.signatures[name])
+def main() -> None:
+    """Measure, print and write."""
+    run(options.parse(__doc__))
 
 
-def build(images: int, *, compact: bool) -> Repository:
-    """A repository with one key, made with python-tuf's model."""
-    repository = Repository(Ed25519PrivateKey.generate())
-    root = Root(expires=EXPIRES, consistent_snapshot=True)
-    for role in ("root", "timestamp", "snapshot", "targets"):
-        root.add_key(CryptoSigner(repository.key).public_key, role)
-    repository.sign("1.root.json", root, compact=compact)
-    entries = {f"ecu/{number}.bin": entry(number) for number in range(images)}
-    repository.sign("1.targets.json", Targets(expires=EXPIRES, targets=entries), compact=compact)
-    snapshot = Snapshot(expires=EXPIRES, meta={"targets.json": MetaFile(1)})
-    repository.sign("1.snapshot.json", snapshot, compact=compact)
-    digest = hashlib.sha256(repository.files["1.snapshot.json"]).hexdigest()
-    listed = MetaFile(1, hashes={"sha256": digest})
-    repository.sign("timestamp.json", Timestamp(expires=EXPIRES, snapshot_meta=listed), compact=compact)
-    return repository
+def run(chosen: Options) -> None:
+    """Measure, print and write."""
+    report.show_heading("refresh of one repository, CPU", PEERS, FLOORS, memory=True)
+    cases = {case.name: case for case in measured(chosen)}
+    goals = list(judged(cases))
+    report.show_goals(goals)
+    report.write(NAME, list(cases.values()), goals, quick=chosen.quick, folder=chosen.folder)
 
 
-def entry(number: int) -> TargetFile:
-    """An image entry with the custom fields of an Image repository."""
-    digest = hashlib.sha256(str(number).encode()).hexdigest()
-    custom = {"mustAgree": {"hardwareIds": [f"hw-{number}"], "releaseCounter": 1}}
-    return TargetFile(4096, {"sha256": digest}, f"ecu/{number}.bin", {"custom": custom})
+def measured(chosen: Options) -> Iterator[Case]:
+    """Every plan in both modes."""
+    warm_up = [obtain(SMALLEST, chosen.repositories)]
+    for plan in PLANS:
+        if not chosen.wants(plan.recipe.name) or (chosen.quick and not plan.quick):
+            continue
+        repository = obtain(plan.recipe, chosen.repositories)
+        for mode in ("first", "stored"):
+            runs = min(plan.runs, 2) if chosen.quick else plan.runs
+            found = measure(SUBJECTS, mode, [repository], warm_up=warm_up, runs=runs, repeat=plan.repeat)
+            memory = {label: found.extra_memory_kib[label] for label in SUBJECTS if label in found.extra_memory_kib}
+            case = Case(
+                name=f"{plan.recipe.name} {mode}",
+                samples_ms=found.samples_ms,
+                repeat=plan.repeat,
+                peers=PEERS,
+                floors=FLOORS,
+                extra_memory_kib=memory,
+            )
+            report.show(case)
+            yield case
+
+
+def judged(cases: Mapping[str, Case]) -> Iterator[Goal]:
+    """The goals, as far as their cases were measured."""
+    for name, bound in (("flat-10k", 8), ("flat-100k", 5)):
+        for mode in ("first", "stored"):
+            if case := cases.get(f"{name} {mode}"):
+                yield at_least("times less CPU than python-tuf", case.name, bound, case.times_less["python-tuf"])
+                memory = case.extra_memory_kib.get(OURS)
+                if name == "flat-100k" and memory is not None:
+                    yield at_most("extra memory in MB", case.name, 120, memory / 1024)
+    if case := cases.get("roots-100 first"):
+        yield at_most("times the signature checks alone", case.name, 1.4, case.times_floor["signatures"])
+
+
+if __name__ == "__main__":
+    main()
