@@ -1,0 +1,109 @@
+"""The decoders under fuzzing. Each takes arbitrary bytes; raising anything but a TwinlockError is a finding.
+
+Accepting is not enough either: what a decoder accepted is read to the last field, so that lazy parts are exercised too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twinlock.trust.attestation import check_attestation
+from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.mapping import decode_map
+from twinlock.trust.model.root import Root
+from twinlock.trust.names import identifier, role_file, target_path
+from twinlock.trust.reports import decode_manifest, decode_report
+from twinlock.trust.signatures import Envelope
+from twinlock.trust.wire.tuf import TUF
+
+
+def _root(data: bytes) -> None:
+    _read(TUF.decode_root(data, "root", DEFAULT_LIMITS))
+
+
+def _timestamp(data: bytes) -> None:
+    _read(TUF.decode_timestamp(data, "timestamp", DEFAULT_LIMITS))
+
+
+def _snapshot(data: bytes) -> None:
+    _read(TUF.decode_snapshot(data, "snapshot", DEFAULT_LIMITS))
+
+
+def _targets(data: bytes) -> None:
+    envelope = TUF.decode_targets(data, "targets", DEFAULT_LIMITS)
+    _read(envelope)
+    images = envelope.signed.images
+    for path in images:
+        try:
+            TUF.image_file_names(images[path])
+        except TwinlockError:  # one bad entry does not spoil the file; it spoils whoever asks for it
+            continue
+
+
+def _read(envelope: Envelope[Any]) -> None:
+    assert envelope.payload in envelope.data
+    assert envelope.canonical is not None
+    envelope.canonical()
+
+
+def _report(data: bytes) -> None:
+    decode_report(data)
+
+
+def _manifest(data: bytes) -> None:
+    decode_manifest(data)
+
+
+def _map(data: bytes) -> None:
+    decode_map(data)
+
+
+def _attestation(data: bytes) -> None:
+    check_attestation(data, _NO_TIME_SOURCE, nonce="00")
+
+
+def _names(data: bytes) -> None:
+    try:
+        text = data.decode("utf-8", "surrogatepass")  # JSON can hold half a character, so a name can
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    for admit in (target_path, identifier, role_file):
+        try:
+            admitted = admit(text)
+        except TwinlockError:
+            continue
+        # What was admitted is a relative path that stays below where it is joined, on every system.
+        assert not admitted.startswith("/")
+        assert "\\" not in admitted
+        assert not {"", ".", ".."} & set(admitted.split("/"))
+
+
+_NO_TIME_SOURCE: Root = TUF.decode_root(
+    b'{"signatures":[],"signed":{"_type":"root","version":1,"expires":"2030-01-01T00:00:00Z","keys":{},"roles":{'
+    b'"root":{"keyids":[],"threshold":1},"timestamp":{"keyids":[],"threshold":1},'
+    b'"snapshot":{"keyids":[],"threshold":1},"targets":{"keyids":[],"threshold":1}}}}',
+    "root",
+    DEFAULT_LIMITS,
+).signed
+
+DECODERS: dict[str, Callable[[bytes], None]] = {
+    "attestation": _attestation,
+    "manifest": _manifest,
+    "map": _map,
+    "names": _names,
+    "report": _report,
+    "root": _root,
+    "snapshot": _snapshot,
+    "targets": _targets,
+    "timestamp": _timestamp,
+}
+
+
+def exercise(name: str, data: bytes) -> None:
+    """Feed ``data`` to one decoder; refusals are fine, anything else propagates and is a finding."""
+    try:
+        DECODERS[name](data)
+    except TwinlockError as error:
+        str(error), error.as_json()  # an error about hostile bytes has to be printable itself
