@@ -1,0 +1,127 @@
+"""Every class of error: its text, its JSON, its copies; and that codes tell them apart."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import typing
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import twinlock.trust.errors.images
+import twinlock.trust.errors.local
+import twinlock.trust.errors.metadata
+import twinlock.trust.errors.reports  # noqa: F401  (fills the tree)
+from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError
+
+TIME = datetime(2030, 1, 1, tzinfo=UTC)
+SAMPLES: dict[Any, Any] = {str: "a{b}\u00e4", int: 7, datetime: TIME, tuple[str, ...]: ("k1", "k2"), bool: True}
+
+
+def _tree(cls: type[TwinlockError] = TwinlockError) -> Iterator[type[TwinlockError]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from _tree(child)
+
+
+CLASSES = [cls for cls in dict.fromkeys(_tree()) if cls.__module__.startswith("twinlock.trust.")]
+REFUSALS = [cls for cls in CLASSES if issubclass(cls, RefusalError) and cls is not RefusalError]
+
+
+def sample(cls: type[TwinlockError]) -> TwinlockError:
+    """An error of this class, every field filled by its type."""
+    hints = {
+        name: kind
+        for name, kind in typing.get_type_hints(cls).items()
+        if typing.get_origin(kind) is not typing.ClassVar
+    }
+    return cls(**{name: SAMPLES[kind] for name, kind in hints.items()})
+
+
+def test_the_tree_is_there() -> None:
+    assert len(REFUSALS) > 30
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+class TestEveryClass:
+    def test_text(self, cls: type[TwinlockError]) -> None:
+        error = sample(cls)
+        text = str(error)
+        assert text
+        assert text.isprintable()
+        for value in error.fields().values():
+            shown = (
+                "2030-01-01T00:00:00Z"
+                if isinstance(value, datetime)
+                else "k1, k2"
+                if value == ("k1", "k2")
+                else str(value)
+            )
+            assert shown in text
+        assert "datetime" not in text
+        assert type(error).__name__ in repr(error)
+
+    def test_copies_are_equal_in_all_fields(self, cls: type[TwinlockError]) -> None:
+        error = sample(cls)
+        for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+            assert type(other) is cls
+            assert other.fields() == error.fields()
+            assert str(other) == str(error)
+
+    def test_json(self, cls: type[TwinlockError]) -> None:
+        error = sample(cls)
+        document = json.loads(json.dumps(error.as_json()))
+        assert document["code"] == cls.code
+        assert document["message"] == str(error)
+        assert set(document["fields"]) == set(error.fields())
+        if isinstance(error, RefusalError):
+            assert document["attack"] == error.attack.value
+            assert document["clause"] == error.clause
+
+    def test_raising(self, cls: type[TwinlockError]) -> None:
+        with pytest.raises(cls) as caught:
+            raise sample(cls) from ValueError("cause")
+        assert isinstance(caught.value.__cause__, ValueError)
+        assert {caught.value: 1}[caught.value] == 1
+
+    def test_fields_are_all_needed_and_only_by_keyword(self, cls: type[TwinlockError]) -> None:
+        fields = sample(cls).fields()
+        if fields:
+            with pytest.raises(TypeError):
+                cls(**dict(list(fields.items())[1:]))
+        with pytest.raises(TypeError):
+            cls(**fields, surprise=1)
+        with pytest.raises(TypeError):
+            cls("positional")  # type: ignore[call-arg]
+
+
+def test_codes_are_unique() -> None:
+    codes = [cls.code for cls in CLASSES]
+    assert len(set(codes)) == len(codes)
+
+
+@pytest.mark.parametrize("cls", REFUSALS, ids=lambda cls: cls.__name__)
+def test_every_refusal_says_its_clause_and_attack(cls: type[RefusalError]) -> None:
+    assert cls.clause.split(" ")[0] in {"Uptane", "TUF"}
+    assert isinstance(cls.attack, Attack)
+    assert cls.__doc__
+
+
+def test_every_attack_but_those_outside_metadata_is_named_by_some_refusal() -> None:
+    outside = {Attack.DENIAL_OF_SERVICE, Attack.SLOW_RETRIEVAL}
+    assert {cls.attack for cls in REFUSALS} >= set(Attack) - outside
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[31mred", "\u202egnp.exe", "\ud800", "\x00", "\u2028"], ids=ascii)
+def test_a_refusal_never_writes_control_characters(text: str) -> None:
+    for cls in REFUSALS:
+        error = sample(cls)
+        fields = {name: text if isinstance(value, str) else value for name, value in error.fields().items()}
+        made = cls(**fields)
+        assert str(made).isprintable()
+        assert str(made).encode()
+        assert json.dumps(made.as_json())

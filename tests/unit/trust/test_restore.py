@@ -1,0 +1,106 @@
+"""From stored bytes back to trust: what a restart, a rotation or a damaged store leaves standing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.repository import seal
+from tests.simulator.scenario import current
+from tests.simulator.world import BRAKE, World
+from twinlock.trust.commands import drive
+from twinlock.trust.delegation import find_image
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.metadata import MalformedError, ThresholdError
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
+from twinlock.trust.restore import bootstrap_repository, restore_repository
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    current(made)
+    return made
+
+
+def _files(world: World, name: str) -> dict[RoleName, bytes]:
+    store = world.vehicle.stores[name]
+    files = {RoleName(role): data for role, data in store.files.items()}
+    return files | {ROOT: store.roots[max(store.roots)]}
+
+
+def test_everything_that_was_stored_is_trusted_again(world: World) -> None:
+    trusted = restore_repository(IMAGE, _files(world, "image"))
+    assert trusted.timestamp is not None
+    assert trusted.snapshot is not None
+    assert trusted.targets is not None
+    assert trusted.root.signed.version == 1
+    assert trusted.timestamp.signed.version == 4
+    assert trusted.snapshot.signed.version == 4
+    assert trusted.targets.signed.version == 4
+    assert set(trusted.delegated) == {"acme"}
+
+
+@pytest.mark.parametrize("role", [TIMESTAMP, SNAPSHOT, TARGETS])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "stranger", "unsigned", "another role"])
+def test_a_damaged_file_is_as_if_never_stored(world: World, role: RoleName, damage: str) -> None:
+    files = _files(world, "director")
+    body = world.director.bodies[role]
+    files[role] = {
+        "truncated": files[role][:-10],
+        "empty": b"",
+        "stranger": seal(body, [world.keys("mallory")]),
+        "unsigned": seal(body, []),
+        "another role": files[ROOT],
+    }[damage]
+    trusted = restore_repository(DIRECTOR, files)
+    found = {TIMESTAMP: trusted.timestamp, SNAPSHOT: trusted.snapshot, TARGETS: trusted.targets}
+    assert found.pop(role) is None
+    assert all(found.values())
+
+
+def test_a_rotation_is_noticed_by_the_files_that_it_revokes(world: World) -> None:
+    files = _files(world, "director")
+    world.director.set_keys("targets", [world.director.key("targets", 2)])
+    world.director.publish_root()
+    files[ROOT] = world.director.files["2.root.json"]
+    trusted = restore_repository(DIRECTOR, files)
+    assert trusted.targets is None
+    assert trusted.snapshot is not None
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\xff"])
+def test_a_root_that_cannot_be_read_is_an_error(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        bootstrap_repository(IMAGE, data)
+
+
+def test_a_factory_root_has_to_be_signed_by_itself(world: World) -> None:
+    body = world.image.bodies["root"]
+    with pytest.raises(ThresholdError):
+        bootstrap_repository(IMAGE, seal(body, [world.keys("mallory")]))
+    assert bootstrap_repository(IMAGE, seal(body, world.image.signers["root"])).targets is None
+
+
+def test_no_root_no_repository() -> None:
+    with pytest.raises(KeyError):
+        restore_repository(IMAGE, {})
+
+
+def test_a_search_needs_a_refresh_first(world: World) -> None:
+    trusted = bootstrap_repository(IMAGE, world.image.files["1.root.json"])
+    with pytest.raises(UsageError):
+        drive(find_image(trusted, TargetPath("x"), None, world.now), world.vehicle.answer)
+
+
+def test_a_search_says_who_answered_and_whether_anybody_did(world: World) -> None:
+    trusted = world.vehicle.refresh("image")
+    path = TargetPath(BRAKE.path(3))
+    found = drive(find_image(trusted, path, HardwareId("brake-7"), world.now), world.vehicle.answer)
+    assert found.entry is not None
+    assert (found.entry.path, found.chain) == (path, ("targets", "acme"))
+    nothing = drive(find_image(trusted, TargetPath("x"), None, world.now), world.vehicle.answer)
+    assert nothing.entry is None
+    other = drive(find_image(trusted, path, HardwareId("brake-8"), world.now), world.vehicle.answer)
+    assert other.entry is None
+    any_kind = drive(find_image(trusted, path, None, world.now), world.vehicle.answer)
+    assert any_kind.entry == found.entry
