@@ -112,7 +112,7 @@ def _http_problem(error: web.HTTPException) -> web.StreamResponse:
         name: error.headers[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in error.headers
     }
     code = HTTPStatus(error.status).phrase.lower().replace(" ", "-")
-    return problem(error.status, code=code, detail=error.text or error.reason, headers=headers)
+    return problem(error.status, code=code, detail=error.reason, headers=headers)
 
 
 def add_health(app: web.Application, *, ready: Ready | None = None) -> None:

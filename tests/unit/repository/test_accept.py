@@ -63,7 +63,8 @@ def test_nobody_delegates_to_it(filled: ImageRepository, acme: Acme) -> None:
 
 
 def test_other_keys_signed_it(expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock) -> None:
-    impostor = Acme(tmp_path / "impostor", clock) if (tmp_path / "impostor").mkdir() is None else acme
+    (tmp_path / "impostor").mkdir()
+    impostor = Acme(tmp_path / "impostor", clock)
     impostor.sign()
     error = refused(expecting, impostor.outbox, ThresholdError)
     assert (error.role, error.valid, error.required) == ("acme", 0, 1)

@@ -1,0 +1,198 @@
+"""Other keys: every role, every way, followed by a vehicle that was there before and by one fresh from the factory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.repository.conftest import START, Acme
+from tests.unit.repository.reading import Reader
+from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.image import ImageRepository
+from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.public_keys import read_key_files
+from twinlock.repository.root_ceremony import RootChanges, sign_root
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.metadata import MalformedError, RootVersionError, ThresholdError
+
+ROLES = ("root", "targets", "snapshot", "timestamp")
+
+
+def keyids(repository: ImageRepository) -> dict[str, tuple[str, ...]]:
+    return {role.name: role.keyids for role in repository.show().roles}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_vehicles_follow_the_rotation_of_every_role(filled: ImageRepository, role: str) -> None:
+    before = keyids(filled)
+    follower = Reader(filled.store, filled.root_bytes(1))
+    follower.refresh(START)
+    filled.rotate(role)
+    after = keyids(filled)
+    assert {name for name in ROLES if before[name] != after[name]} == {role}
+    assert not set(before[role]) & set(after[role])
+    for reader in (follower, Reader(filled.store, filled.root_bytes(1)), Reader(filled.store, filled.root_bytes(2))):
+        assert reader.find("brake/brake.bin", START).entry is not None
+        assert reader.trusted.root.signed.version == 2
+
+
+def test_all_roles_at_once_with_other_numbers_and_kinds(filled: ImageRepository) -> None:
+    follower = Reader(filled.store, filled.root_bytes(1))
+    filled.rotate(*ROLES, plan=KeyPlan(count=3, threshold=2, kind=KeyKind.ECDSA_P384))
+    assert follower.find("brake/brake.bin", START).entry is not None
+    assert all((role.threshold, len(role.keyids), role.held) == (2, 3, 3) for role in filled.show().roles)
+    root = follower.trusted.root.signed
+    assert {key.scheme for key in root.keys.values()} == {"ecdsa-sha2-nistp384"}
+
+
+def test_the_root_chain_is_kept_for_ever(filled: ImageRepository) -> None:
+    first = Reader(filled.store, filled.root_bytes(1))
+    for _ in range(5):
+        filled.rotate("root")
+    assert first.refresh(START).root.signed.version == 6
+    assert {f"metadata/{n}.root.json" for n in range(1, 7)} <= set(filled.store.names("metadata"))
+
+
+def test_a_root_is_signed_by_the_keys_before_and_its_own(filled: ImageRepository) -> None:
+    old = keyids(filled)["root"]
+    filled.rotate("root")
+    tally = filled.workspace.published().root.signatures
+    assert set(tally) == set(old) | set(keyids(filled)["root"])
+
+
+def test_old_private_keys_are_put_aside(filled: ImageRepository) -> None:
+    old = keyids(filled)["snapshot"]
+    filled.rotate("snapshot")
+    assert not filled.keyring.held(old)
+    assert len(list((filled.keyring.online / "retired").glob("snapshot.*.pem"))) == 1
+
+
+def test_after_a_rotation_the_old_keys_are_worth_nothing(filled: ImageRepository, tmp_path: Path) -> None:
+    """What the old timestamp key signs later, no vehicle that saw the rotation takes."""
+    reader = Reader(filled.store, filled.root_bytes(1))
+    old = (filled.path / "public/metadata/timestamp.json").read_bytes()
+    filled.rotate("timestamp")
+    reader.refresh(START)
+    (filled.path / "public/metadata/timestamp.json").write_bytes(old)
+    with pytest.raises(ThresholdError) as caught:
+        reader.refresh(START)
+    assert caught.value.role == "timestamp"
+
+
+def test_a_rotation_without_the_old_root_keys_is_refused_and_changes_nothing(filled: ImageRepository) -> None:
+    before = keyids(filled)
+    filled.keyring.offline.rename(filled.path / "away")
+    with pytest.raises(MissingKeysError) as caught:
+        ImageRepository.open(filled.path).rotate("timestamp")
+    assert caught.value.role == "root"
+    (filled.keyring.offline).rmdir() if filled.keyring.offline.exists() else None
+    (filled.path / "away").rename(filled.keyring.offline)
+    assert keyids(ImageRepository.open(filled.path)) == before
+
+
+@pytest.mark.parametrize("roles", [(), ("nobody",), ("acme",)])
+def test_roles_that_cannot_be_rotated_here(filled: ImageRepository, acme: Acme, roles: tuple[str, ...]) -> None:
+    acme.sign()
+    filled.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/*"])
+    filled.accept(acme.outbox)
+    filled.publish()
+    with pytest.raises(UsageError):
+        filled.rotate(*roles)
+
+
+def test_a_delegated_role_whose_keys_are_held_here_is_rotated_like_others(
+    filled: ImageRepository, tmp_path: Path
+) -> None:
+    record = filled.keyring.generate("plant-2")[0]
+    public = tmp_path / "plant-2.json"
+    public.write_text(__import__("json").dumps(record.public_json()))
+    filled.delegate("plant-2", keys=[public], paths=["plant-2/*"])
+    filled.publish()
+    reader = Reader(filled.store, filled.root_bytes(1))
+    reader.refresh(START)
+    before = keyids(filled)["plant-2"]
+    publication = filled.rotate("plant-2")
+    assert publication.files == ("2.plant-2.json", "4.snapshot.json", "4.targets.json", "timestamp.json")
+    assert keyids(filled)["plant-2"] != before
+    reader.find("plant-2/x.bin", START)
+
+
+# Root keys in different places.
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> tuple[ImageRepository, Path]:
+    """A repository whose root needs 2 of 2 keys, one of which lies in another place."""
+    repository = ImageRepository.create(tmp_path / "image", keys={"root": KeyPlan(count=2, threshold=2)})
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for path in repository.keyring.records("root")[1].files:
+        path.rename(elsewhere / path.name)
+    return ImageRepository.open(repository.path), elsewhere
+
+
+def test_root_is_signed_in_two_places(shared: tuple[ImageRepository, Path], tmp_path: Path) -> None:
+    repository, elsewhere = shared
+    file = tmp_path / "next.json"
+    with pytest.raises(MissingKeysError):
+        repository.rotate("timestamp")
+    view = repository.prepare_root(file, RootChanges(rotate={"timestamp": KeyPlan()}))
+    assert (view.version, view.missing) == (2, 1)
+    with pytest.raises(ThresholdError):
+        repository.publish_root(file)
+    view = sign_root(file, Keyring(offline=elsewhere))
+    assert view.missing == 0
+    publication = repository.publish_root(file)
+    assert publication.files == ("2.root.json", "timestamp.json")
+    reader = Reader(repository.store, repository.root_bytes(1))
+    from datetime import UTC, datetime
+
+    reader.refresh(datetime.now(UTC))
+    assert reader.trusted.root.signed.version == 2
+    with pytest.raises(RootVersionError):
+        repository.publish_root(file)
+
+
+def test_a_key_is_added_and_one_removed(shared: tuple[ImageRepository, Path], tmp_path: Path) -> None:
+    repository, elsewhere = shared
+    gone = Keyring(offline=elsewhere).records()[0]
+    third = Keyring(offline=tmp_path / "third").generate("root")[0]
+    public = tmp_path / "third.json"
+    public.write_text(__import__("json").dumps(third.public_json()))
+    file = tmp_path / "next.json"
+    changes = RootChanges(add={"root": read_key_files([public])}, remove={"root": (gone.keyid,)})
+    assert repository.prepare_root(file, changes).missing == 1
+    previous = repository.root_bytes()
+    assert sign_root(file, Keyring(offline=elsewhere), previous=previous).missing == 1  # the old threshold is met
+    assert sign_root(file, Keyring(offline=tmp_path / "third"), previous=previous).missing == 0
+    repository.publish_root(file)
+    assert set(keyids(repository)["root"]) == {third.keyid, repository.keyring.records("root")[0].keyid}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        RootChanges(thresholds={"root": 3}),
+        RootChanges(thresholds={"snapshot": 0}),
+        RootChanges(thresholds={"acme": 1}),
+        RootChanges(remove={"targets": ("00" * 32,)}),
+        RootChanges(rotate={"acme": KeyPlan()}),
+    ],
+)
+def test_changes_that_make_no_sense(shared: tuple[ImageRepository, Path], tmp_path: Path, changes: RootChanges) -> None:
+    with pytest.raises(UsageError):
+        shared[0].prepare_root(tmp_path / "next.json", changes)
+    assert not (tmp_path / "next.json").exists()
+
+
+def test_a_signer_signs_nothing_that_it_cannot_read_as_root(filled: ImageRepository, tmp_path: Path) -> None:
+    file = tmp_path / "next.json"
+    targets = (filled.path / "public/metadata/2.targets.json").read_bytes()
+    for data in (b"", b"{}", targets):
+        file.write_bytes(data)
+        with pytest.raises(MalformedError):
+            sign_root(file, filled.keyring)
+        assert file.read_bytes() == data
+    with pytest.raises(UsageError):
+        sign_root(tmp_path / "missing.json", filled.keyring)
