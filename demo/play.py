@@ -18,13 +18,15 @@ from demo.vehicle import Evidence
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Referee:
-    """Plays attacks on ``stage`` and judges them. ``tell`` prints one line."""
+    """Plays attacks on ``stage`` and judges them. ``tell`` prints one line; ``last`` is what the ECUs were last seen
+    to run, which nothing but a cycle changes."""
 
     stage: Stage
     tell: Tell
     paint: Paint
+    last: Evidence | None = None
 
     async def play(self, acts: Iterable[Act]) -> list[Row]:
         """Play every attack of every act; one row for each."""
@@ -41,8 +43,8 @@ class Referee:
     async def judge(self, attack: Attack) -> Row:
         """Play one attack while an honest update waits, then see what changed and whether honest updates go on."""
         stage = self.stage
+        before = self.last or await stage.vehicle.evidence()
         waiting = await stage.release(attack.pending)
-        before = await stage.vehicle.evidence()
         seen = await attack.play(stage)
         after = await stage.vehicle.evidence()
         stage.proxy.honest()
@@ -54,7 +56,8 @@ class Referee:
     async def _honest_update(self, waiting: Release) -> str:
         """Let the vehicle install what was waiting; why it did not, empty if it did."""
         result = await self.stage.cycle()
-        running = (await self.stage.vehicle.evidence())[waiting.component]
+        self.last = await self.stage.vehicle.evidence()
+        running = self.last[waiting.component]
         if result["problems"]:
             return f"the next honest update failed: {result['problems'][0]['error']['message']}"
         if running.path != waiting.path:

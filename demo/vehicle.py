@@ -6,6 +6,7 @@ once on its disk and once by asking it. Does not belong here: servers (``stage.p
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -73,7 +74,7 @@ class Vehicle:
             for spec in ECUS
             if spec.verification is not None
         }
-        keys = {item.ecu.ecu: item.key for item in load_primary(config).secondaries}
+        keys = {str(item.ecu.ecu): item.key for item in load_primary(config).secondaries}
         vehicle = cls(directory, Part("primary", config, clock.file), secondaries, keys)
         try:
             for part in (*secondaries.values(), vehicle.primary):
@@ -96,7 +97,8 @@ class Vehicle:
 
     async def evidence(self) -> Evidence:
         """What every ECU runs now, found on its disk and by asking it."""
-        asked = {name: (await self.report(name))["sha256"] for name in self.secondaries}
+        reports = await asyncio.gather(*(self.report(name) for name in self.secondaries))
+        asked = {name: hashes["sha256"] for name, hashes in zip(self.secondaries, reports, strict=True)}
         asked[GATEWAY.name] = (await self.primary.ask("installed"))["hashes"]["sha256"]
         return {spec.name: self._on_disk(spec.name, asked[spec.name]) for spec in ECUS}
 

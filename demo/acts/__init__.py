@@ -16,8 +16,8 @@ from demo.acts.tampering import TAMPERING
 
 ACTS = (
     TAMPERING,
-    STARVING,
     MIXING,
+    STARVING,
     ROLLBACK,
     COMPROMISED_DIRECTOR,
     COMPROMISED_IMAGE_REPOSITORY,

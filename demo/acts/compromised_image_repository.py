@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import TargetFile, Targets
 
 from demo.acts.compromised_director import EVIL, ONLINE, instead, the_order
 from demo.acts.rollback import with_keys
@@ -39,7 +39,10 @@ def _other_bytes(stage: Stage, forger: Forger) -> None:
 
 
 def _taken_away(stage: Stage, forger: Forger) -> None:
-    forger.edit_targets(lambda targets: targets.targets.pop(_waiting(stage)))
+    def change(targets: Targets) -> None:
+        del targets.targets[_waiting(stage)]
+
+    forger.edit_targets(change)
 
 
 def _forged_targets(stage: Stage, forger: Forger) -> None:

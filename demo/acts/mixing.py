@@ -43,6 +43,15 @@ MIXING = Act(
     title="Genuine files that do not belong together",
     story="Everything here was properly signed by its owner; only the combination is the attacker's.",
     attacks=(
+        Attack(
+            title="another vehicle's orders",
+            story="The vehicle is given what the Director signed for a different vehicle.",
+            attacker=NETWORK,
+            play=other_vehicles_orders,
+            code="other-vehicle",
+            recovery=sign_again,
+            recovery_story="the Director numbers this vehicle's files above the other's",
+        ),
         *(
             Attack(
                 title=f"old {role} among new, {repository}",
@@ -53,15 +62,6 @@ MIXING = Act(
             )
             for repository in ("director", "image")
             for role in ("snapshot", "targets")
-        ),
-        Attack(
-            title="another vehicle's orders",
-            story="The vehicle is given what the Director signed for a different vehicle.",
-            attacker=NETWORK,
-            play=other_vehicles_orders,
-            code="other-vehicle",
-            recovery=sign_again,
-            recovery_story="the Director numbers this vehicle's files above the other's",
         ),
     ),
 )

@@ -1,0 +1,152 @@
+"""``twinlock up``: both repositories on embedded defaults, in one directory and one process.
+
+Belongs here: making or opening both, serving them together, and saying what to do next. Does not belong here: how
+either of them works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.image_options import passphrase_for
+from twinlock.cli.output import Output, output_options
+from twinlock.cli.passphrase import passphrase_option, read_passphrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.director.director import Director
+    from twinlock.repository.image import ImageRepository
+
+_PORT = click.IntRange(0, 65535)
+
+
+@click.command()
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("twinlock-data"),
+    show_default=True,
+    help="Where both repositories are, or will be made.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--image-port", type=_PORT, default=8080, show_default=True, help="0 takes a free port.")
+@click.option("--director-port", type=_PORT, default=8081, show_default=True, help="0 takes a free port.")
+@passphrase_option
+@output_options
+def up(
+    out: Output, directory: Path, *, host: str, image_port: int, director_port: int, passphrase_file: Path | None
+) -> None:
+    """Run an Image repository and a Director until interrupted; the first time, make them.
+
+    What expires is renewed meanwhile. Everything else is done with the other commands while this one runs: it says
+    how. All keys are kept in the same directory, which is for trying things out.
+
+    \b
+    Example:
+      twinlock up
+      twinlock up --dir ./fleet --image-port 9000 --director-port 9001
+    """
+    image = _open_image(out, directory / "image", passphrase_file)
+    with _open_director(out, directory / "director", image, passphrase_file) as director:
+        director.check()
+        asyncio.run(_serve(out, image, director, host=host, ports=(image_port, director_port)))
+    out.event({"event": "stopped"}, "stopped")
+
+
+def _open_image(out: Output, place: Path, passphrase_file: Path | None) -> ImageRepository:
+    from twinlock.repository.image import ImageRepository
+
+    # Timestamp is what the first publication writes last; without it, making the repository was cut off, or is to come.
+    if (place / "public" / "metadata" / "timestamp.json").exists():
+        return ImageRepository.open(place, passphrase=passphrase_for(passphrase_file))
+    made = ImageRepository.create(place, passphrase=read_passphrase(passphrase_file))
+    out.note(f"made an Image repository in {place}")
+    return made
+
+
+def _open_director(out: Output, place: Path, image: ImageRepository, passphrase_file: Path | None) -> Director:
+    from twinlock.director.config import CONFIG
+    from twinlock.director.director import Director
+
+    if (place / CONFIG).exists():
+        return Director.open(place, passphrase=passphrase_for(passphrase_file))
+    made = Director.create(
+        place,
+        image_root=image.root_bytes(),
+        image_url=str(image.path.absolute()),
+        passphrase=read_passphrase(passphrase_file),
+    )
+    out.note(f"made a Director in {place}")
+    return made
+
+
+async def _serve(out: Output, image: ImageRepository, director: Director, *, host: str, ports: tuple[int, int]) -> None:
+    from twinlock.director.serve import director_application
+    from twinlock.repository.http import serve_until_stopped, serving
+    from twinlock.repository.renewal import keep_fresh
+    from twinlock.repository.serve import image_application
+
+    stop = asyncio.Event()
+    async with serving(image_application(image.store), host=host, port=ports[0]) as first:
+        renewing = asyncio.create_task(
+            keep_fresh(
+                image.workspace,
+                stop=stop,
+                renewed=lambda version: out.event(
+                    {"event": "renewed", "publication": version}, f"renewed: publication {version}"
+                ),
+                failed=lambda error: out.event(
+                    {"event": "renewal-failed", "error": error.as_json()}, f"renewal failed: {error}"
+                ),
+            )
+        )
+        try:
+            await serve_until_stopped(
+                director_application(director),
+                host=host,
+                port=ports[1],
+                stop=stop,
+                started=lambda second: _say_ready(out, (image.path, first.url), (director.path, second.url)),
+            )
+        finally:
+            stop.set()
+            await renewing
+
+
+def _say_ready(out: Output, image: tuple[Path, str], director: tuple[Path, str]) -> None:
+    event = {
+        "event": "listening",
+        "image": {"directory": str(image[0]), "url": image[1]},
+        "director": {"directory": str(director[0]), "url": director[1]},
+    }
+    out.event(event, "\n".join(_next_steps(image, director)))
+
+
+def _next_steps(image: tuple[Path, str], director: tuple[Path, str]) -> Iterator[str]:
+    place, other = shlex.quote(str(image[0])), shlex.quote(str(director[0]))
+    root = shlex.quote(str(image[0] / "public" / "metadata" / "1.root.json"))
+    yield f"Image repository  {image[1]}  in {image[0]}"
+    yield f"Director          {director[1]}  in {director[0]}"
+    yield ""
+    yield "Add an image, in another terminal:"
+    yield f"  twinlock image add {place} FILE gw/gateway-1.0.bin --hardware gw-1 --release-counter 1"
+    yield f"  twinlock image publish {place}"
+    yield "Build a vehicle and register it:"
+    yield f"  twinlock director root {other} --output director-root.json"
+    yield "  twinlock primary init ./gateway --vehicle VIN1 --ecu ecu-gw --hardware-id gw-1 \\"
+    yield f"    --director-url {director[1]}/vehicles/VIN1 --image-url {image[1]} \\"
+    yield f"    --director-root director-root.json --image-root {root}"
+    yield f"  twinlock primary describe ./gateway | twinlock director register {other} -"
+    yield "Update it:"
+    yield "  twinlock primary update ./gateway"
+    yield f"  twinlock director assign {other} VIN1 ecu-gw=gw/gateway-1.0.bin"
+    yield "  twinlock primary update ./gateway"
+    yield ""
+    yield "Ctrl-C stops both."
