@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,8 +39,8 @@ class Database:
         self._lock = lock
 
     @classmethod
-    def create(cls, path: Path) -> Database:
-        """Make a new state file, which must not exist.
+    def create(cls, path: Path, metadata: Iterable[tuple[str, str, int, bytes]]) -> Database:
+        """Make a new state file, which must not exist, with these rows of ``metadata`` in it from the first moment on.
 
         Raises: StorageError if it exists or cannot be written, ConflictError if another process is making it.
         """
@@ -49,7 +49,7 @@ class Database:
             if path.exists():
                 raise StorageError(path=str(path), operation="create", reason="it exists already")
             with _sqlite_errors(path, "create"):
-                return cls(path, _create(path), lock)
+                return cls(path, _create(path, metadata), lock)
         except BaseException:
             os.close(lock)
             raise
@@ -100,16 +100,17 @@ class Database:
             self._lock = None
 
 
-def _create(path: Path) -> sqlite3.Connection:
+def _create(path: Path, metadata: Iterable[tuple[str, str, int, bytes]]) -> sqlite3.Connection:
     # Built beside the final name, so that a crash here leaves no half-made state that would look damaged later.
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     connection = sqlite3.connect(draft, isolation_level=None)
+    connection.execute("PRAGMA synchronous = FULL")
     try:
-        connection.executescript(
-            f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; "
-            f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
+        connection.executescript(_SCHEMA)
+        connection.executemany("INSERT INTO metadata VALUES (?, ?, ?, ?)", metadata)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     finally:
         connection.close()
     draft.chmod(0o600)

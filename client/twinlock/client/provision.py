@@ -134,7 +134,9 @@ def _prepare(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise StorageError(
-                path=str(directory), operation="provision an ECU in", reason="it is not empty; choose a new directory"
+                path=str(directory),
+                operation="provision an ECU in",
+                reason="it is not empty; choose a new one, or remove what an interrupted init left",
             )
 
 

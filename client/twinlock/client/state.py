@@ -70,13 +70,8 @@ class TrustedState:
         made. Source: Uptane 2.1.0 5.4.1.
         """
         anchors = {name: bootstrap_repository(name, data) for name, data in roots.items()}
-        state = cls(Database.create(path))
-        with state._database.transaction("provision") as connection:
-            connection.executemany(
-                "INSERT INTO metadata VALUES (?, ?, ?, ?)",
-                [(name, ROOT, trusted.root.signed.version, trusted.root.data) for name, trusted in anchors.items()],
-            )
-        return state
+        rows = [(name, ROOT, trusted.root.signed.version, trusted.root.data) for name, trusted in anchors.items()]
+        return cls(Database.create(path, rows))
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> TrustedState:
