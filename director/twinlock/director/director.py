@@ -46,14 +46,13 @@ from twinlock.director.records import (
     VehicleRecord,
     VehicleSummary,
 )
-from twinlock.director.roots import insert_root, next_root, read_root, time_keyids
+from twinlock.director.roots import check_signing, insert_root, next_root, read_root, time_keyids
 from twinlock.director.setup import create_director, open_keyring
 from twinlock.director.source import open_source
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import StorageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 
 _VERSIONED = re.compile(r"([1-9][0-9]{0,17})\.(root|snapshot|targets)\.json")
@@ -284,11 +283,14 @@ class Director:
         with self._database.reading() as connection:
             return read_audit(connection, vehicle=vehicle, limit=limit)
 
-    def check(self) -> None:
-        """See that the database answers and can be written to. Raises: StorageError."""
-        with self._database.writing("check") as connection:
-            if read_root(connection) is None:
-                raise StorageError(path=str(self.path), operation="check", reason="the inventory holds no Root")
+    def check(self, *, now: datetime | None = None) -> None:
+        """See that the database can be written to, Root is valid, and the online keys are held and open.
+
+        Raises: StorageError, ExpiredError, MissingKeysError, PassphraseError.
+        """
+        with self._database.writing("check"):
+            pass
+        check_signing(self.root_bytes(), self._keyring, now or self._clock())
 
     def _versioned(self, vehicle: str, role: str, version: int | None) -> Served | None:
         with self._database.reading() as connection:

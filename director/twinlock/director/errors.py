@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import VehicleMismatchError
 
 
-class UnknownVehicleError(TwinlockError):
+class UnknownVehicleError(UsageError):
     """A vehicle that is not in the inventory."""
 
     code = "unknown-vehicle"
     template = "no vehicle {vehicle} is registered"
     hint = "register it with `twinlock director register`"
+    reason: str = ""
     vehicle: str
 
 

@@ -59,7 +59,7 @@ def _blocked(
         yield from _missing(problem, choices, image, component, versions, (*trail, image))
     for other in problem.by_id.values():
         if other.ecu != choices.ecu and other.options:
-            yield from _intolerable(image, other)
+            yield from _intolerable(choices, image, other)
 
 
 def _missing(  # noqa: PLR0917 - one question, asked at each step of the walk
@@ -105,28 +105,30 @@ def _why_not_offered(hosts: list[EcuChoices], component: str, versions: Specifie
     return f"which is not offered for {hardware}"
 
 
-def _intolerable(image: Software, other: EcuChoices) -> Iterator[str]:
+def _intolerable(choices: EcuChoices, image: Software, other: EcuChoices) -> Iterator[str]:
     """Another ECU that can run nothing but what ``image`` conflicts with, or what conflicts with ``image``."""
     reasons = []
     for option in other.options:
-        reason = None if option is None else _conflict(image, option)
+        reason = None if option is None else _conflict(choices, image, other, option)
         if reason is None:
             return
         reasons.append(reason)
-    kept = other.options[0]
-    assert kept is not None
-    place = f"is assigned to {other.ecu}" if other.assigned is not None else f"stays on {other.ecu}"
-    yield f"{reasons[0]}, and {kept.label} {place}"
+    yield reasons[0]
 
 
-def _conflict(image: Software, option: Software) -> str | None:
+def _conflict(choices: EcuChoices, image: Software, other: EcuChoices, option: Software) -> str | None:
     for component, versions in image.conflicts:
         if option.is_one_of(component, versions):
-            return f"{image.label} conflicts with {component} {show_versions(versions)}"
+            return _told(image, component, versions, option, other)
     for component, versions in option.conflicts:
         if image.is_one_of(component, versions):
-            return f"{option.label} conflicts with {component} {show_versions(versions)}"
+            return _told(option, component, versions, image, choices)
     return None
+
+
+def _told(image: Software, component: str, versions: SpecifierSet, victim: Software, place: EcuChoices) -> str:
+    where = f"is assigned to {place.ecu}" if place.assigned is not None else f"stays on {place.ecu}"
+    return f"{image.label} conflicts with {component} {show_versions(versions)}, and {victim.label} {where}"
 
 
 def _fits(option: Software | None, component: str, versions: SpecifierSet) -> bool:

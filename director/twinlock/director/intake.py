@@ -32,7 +32,11 @@ _PAST = timedelta(days=30)  # a Secondary that slept keeps its last verified tim
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestPolicy:
-    """What times in reports are plausible: up to ``future`` ahead of the Director's clock and ``past`` behind it."""
+    """What times in reports are plausible: up to ``future`` ahead of the Director's clock and ``past`` behind it.
+
+    An ECU fresh from the factory may not know the time before it has talked to anybody, so its first report may be as
+    old as it likes (which is then noted as an event); from its second on, both bounds hold.
+    """
 
     future: timedelta = _FUTURE
     past: timedelta = _PAST
@@ -89,7 +93,10 @@ def judge_manifest(
     return Findings(
         reports=reports,
         installed={ecu: _installed(report, knowledge.images.get(ecu)) for ecu, report in reports.items()},
-        events=tuple(event for ecu in reports for event in _events(reports[ecu], record.ecus[ecu], knowledge)),
+        events=(
+            *(event for report in reports.values() for event in _time_events(report, now, policy)),
+            *(event for ecu, report in reports.items() for event in _events(report, record.ecus[ecu], knowledge)),
+        ),
     )
 
 
@@ -122,9 +129,8 @@ def _check_completeness(manifest: SignedManifest, record: VehicleRecord) -> dict
 
 
 def _check_time(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> None:
-    earliest, latest = now - policy.past, now + policy.future
-    if last is not None:
-        earliest = max(earliest, min(last.time, latest))
+    latest = now + policy.future
+    earliest = report.time if last is None else max(now - policy.past, min(last.time, latest))
     if not earliest <= report.time <= latest:
         raise ReportTimeError(
             ecu=report.ecu, reported=_text(report.time), earliest=_text(earliest), latest=_text(latest)
@@ -149,6 +155,12 @@ def _installed(report: EcuReport, entry: ImageEntry | None) -> InstalledImage:
         hashes=installed.hashes,
         release_counter=entry.release_counter,
     )
+
+
+def _time_events(report: EcuReport, now: datetime, policy: ManifestPolicy) -> list[Event]:
+    if report.time >= now - policy.past:
+        return []
+    return [Event(kind="old-time", ecu=report.ecu, detail=f"it knows no later time than {_text(report.time)}")]
 
 
 def _events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Event]:

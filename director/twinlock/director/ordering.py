@@ -9,6 +9,7 @@ Belongs here: that order of steps. Does not belong here: any of the steps.
 from __future__ import annotations
 
 import hashlib
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ from twinlock.trust.errors.local import ConflictError, StorageError, TransportEr
 from twinlock.trust.names import RoleName
 
 _ATTEMPTS = 5
+_STRIPES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ class Ordering:
         self._catalogues = catalogues
         self._keyring = keyring
         self._settings = settings
+        self._turns = [threading.Lock() for _ in range(_STRIPES)]
 
     def see_to(self, vehicle: str, now: datetime, *, force: bool = False) -> Issue:
         """Return the set of files that is in force for a vehicle, after making a new one if that is due.
@@ -77,18 +80,25 @@ class Ordering:
         Raises: UnknownVehicleError, StorageError, ConflictError, MissingKeysError, PassphraseError, RefusalError.
         """
         for _ in range(_ATTEMPTS):
-            view = self.view(vehicle)
-            issue = view.before.issue
-            catalogue = self.catalogue_for(view.situation, now)
-            inputs = _inputs(view, catalogue)
-            if issue is not None and not force and inputs == view.planned_from and not self._is_due(view, issue, now):
-                return issue
-            planned = plan_with(view.situation, catalogue)
-            made = self._make(view, planned, catalogue, inputs, now=now, force=force)
+            # Requests for one vehicle take turns, so that all but the first find the work done. Other processes are
+            # not held off by this; they meet in the transaction.
+            with self._turns[hash(vehicle) % _STRIPES]:
+                made = self._attempt(vehicle, now, force=force)
             if made is not None:
-                self._catalogues.save()
                 return made
         raise ConflictError(what=f"the vehicle {vehicle}", reason="it changed each time while its metadata was signed")
+
+    def _attempt(self, vehicle: str, now: datetime, *, force: bool) -> Issue | None:
+        view = self.view(vehicle)
+        issue = view.before.issue
+        catalogue = self.catalogue_for(view.situation, now)
+        inputs = _inputs(view, catalogue)
+        if issue is not None and not force and inputs == view.planned_from and not self._is_due(view, issue, now):
+            return issue
+        planned = plan_with(view.situation, catalogue)
+        made = self._make(view, planned, catalogue, inputs, now=now, force=force)
+        self._catalogues.save()
+        return made
 
     def view(self, vehicle: str) -> View:
         """Read everything that concerns a vehicle, in one transaction. Raises: UnknownVehicleError, StorageError."""

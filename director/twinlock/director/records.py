@@ -79,7 +79,7 @@ class Assignment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something in an accepted manifest that people should see: ``kind`` is ``attack``, ``detail``,
-    ``unlisted-image`` or ``wrong-hardware``."""
+    ``old-time``, ``unlisted-image`` or ``wrong-hardware``."""
 
     kind: str
     ecu: EcuId

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director import schema
+from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.periods import Periods
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
@@ -20,6 +21,7 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.errors.metadata import ExpiredError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
 from twinlock.trust.policy import STRICT
@@ -100,6 +102,22 @@ def signers_of(root: Root, role: str) -> Authority:
     """Who signs for a role by this Root."""
     found = root.roles[role]
     return Authority({keyid: root.keys[keyid] for keyid in found.keyids}, found.threshold)
+
+
+def check_signing(data: bytes, keyring: Keyring, now: datetime) -> None:
+    """See that vehicles still accept this Root, and that the keys of the online roles are held and open.
+
+    Raises: ExpiredError, MissingKeysError, PassphraseError, StorageError.
+    """
+    root = Metadata[Root].from_bytes(data).signed
+    if now >= root.expires:
+        raise ExpiredError(repository=DIRECTOR, role=ROOT, version=root.version, expires=root.expires, now=now)
+    for role in (TARGETS, SNAPSHOT, TIMESTAMP):
+        authority = signers_of(root, role)
+        held = len(keyring.signers(authority.keyids))
+        if held < authority.threshold:
+            raise MissingKeysError(role=role, required=authority.threshold, held=held, keyids=authority.keyids)
+    keyring.raw_signer(time_keyids(root)[0])
 
 
 def time_keyids(root: Root) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import TypeVar
 
 from aiohttp import web
@@ -48,7 +49,8 @@ _MAX_NONCE_BYTES = 64
 _DIRECTOR = web.AppKey("director", Director)
 _WORKERS = web.AppKey("workers", ThreadPoolExecutor)
 _WAITING = web.AppKey("waiting", set)
-_FACTS = "twinlock_facts"
+# What the line that is logged for the request in hand will say beside the usual.
+_FACTS: ContextVar[dict[str, object]] = ContextVar("facts")
 
 
 def director_application(director: Director, *, prefix: str = "") -> web.Application:
@@ -90,7 +92,7 @@ async def _manifest(request: web.Request) -> web.Response:
     director, vehicle = request.app[_DIRECTOR], request.match_info["vehicle"]
     data = await _body(request, "manifest", DEFAULT_LIMITS.report_bytes)
     accepted = await _run(request, lambda: director.receive_manifest(data, vehicle=vehicle))
-    _note(request, manifest=accepted.manifest, events=[event.kind for event in accepted.events])
+    _note(manifest=accepted.manifest, events=[event.kind for event in accepted.events])
     return web.Response(status=204)
 
 
@@ -99,7 +101,7 @@ async def _metadata(request: web.Request) -> web.Response:
     served = await _run(request, lambda: director.serve(vehicle, name))
     if served is None:
         return problem(404, code="not-found", detail="there is no such file")
-    _note(request, correlation_id=served.correlation_id)
+    _note(correlation_id=served.correlation_id)
     caching = IMMUTABLE if name[:1].isdigit() else "no-store"
     headers = {"Cache-Control": caching, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=served.data, content_type="application/json", headers=headers)
@@ -165,9 +167,10 @@ async def _director_problems(request: web.Request, handler: Handler) -> web.Stre
 async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
     """One structured line for each request: who, what, how it ended. No body, header or token is ever in it."""
     started = time.monotonic()
-    request[_FACTS] = {"request_id": uuid.uuid4().hex}
+    request_id = uuid.uuid4().hex
+    _FACTS.set({"request_id": request_id})
     response = await handler(request)  # the next middleware turns every failure into a response
-    response.headers["X-Request-Id"] = request[_FACTS]["request_id"]
+    response.headers["X-Request-Id"] = request_id
     resource = request.match_info.route.resource
     line = {
         "event": "request",
@@ -178,7 +181,7 @@ async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
         "status": response.status,
         "code": _problem_code(response),
         "ms": round((time.monotonic() - started) * 1000),
-        **request[_FACTS],
+        **_FACTS.get(),
     }
     log.info("%s", json.dumps({name: value for name, value in line.items() if value is not None}))
     return response
@@ -191,5 +194,5 @@ def _problem_code(response: web.StreamResponse) -> str | None:
     return str(json.loads(body)["code"]) if isinstance(body, bytes) else None
 
 
-def _note(request: web.Request, **facts: object) -> None:
-    request[_FACTS].update(facts)
+def _note(**facts: object) -> None:
+    _FACTS.get().update(facts)

@@ -15,6 +15,7 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
+    Key,
     Metadata,
     MetaFile,
     Root,
@@ -89,7 +90,8 @@ class ImageSite:
         targets = Targets(version=self.version, expires=expires, targets=dict(self.images))
         metas = {}
         if self.suppliers:
-            roles, keys = {}, {}
+            roles: dict[str, DelegatedRole] = {}
+            keys: dict[str, Key] = {}
             for name, images in self.suppliers.items():
                 key = test_key(f"supplier {name}")
                 keys[key.public_key.keyid] = key.public_key

@@ -1,0 +1,139 @@
+"""Manifests and the inventory: what is stored, what changes, and that a race has one winner."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.unit.director.world import NOW, TestVehicle, at
+from twinlock.director import history
+from twinlock.director.director import Director
+from twinlock.director.errors import ManifestVehicleError, UnknownVehicleError
+from twinlock.director.records import Acceptance
+from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.errors.reports import MissingEcuError, ReportReplayError
+from twinlock.trust.names import EcuId
+
+GW = EcuId("ecu-gw")
+
+
+@pytest.fixture
+def registered(director: Director, car: TestVehicle) -> Director:
+    director.register(car.description())
+    return director
+
+
+def test_an_accepted_manifest_changes_what_is_known_of_every_ecu(registered: Director, car: TestVehicle) -> None:
+    accepted = registered.receive_manifest(car.manifest())
+    record = registered.vehicle("VIN1")
+    assert record.last_manifest_at == NOW
+    assert {ecu: report.installed.path for ecu, report in record.reports.items()} == {
+        "ecu-gw": "gw/1.3.bin",
+        "ecu-brake": "brake/1.0.bin",
+    }
+    assert record.reports[GW].installed.release_counter == 13
+    assert record.reports[GW].counter == 1
+    assert [item.number for item in registered.manifests("VIN1")] == [accepted.manifest]
+
+
+def test_a_refused_manifest_is_kept_with_its_verdict_and_changes_nothing(
+    registered: Director, car: TestVehicle
+) -> None:
+    registered.receive_manifest(car.manifest())
+    before = registered.vehicle("VIN1")
+    bad = car.manifest(now=at(minutes=1), reports=[car.report("ecu-gw")])
+    with pytest.raises(MissingEcuError):
+        registered.receive_manifest(bad, now=at(minutes=1))
+    assert registered.vehicle("VIN1") == before
+    newest = registered.manifests("VIN1")[0]
+    assert newest.data == bad
+    assert newest.refusal is not None
+    assert newest.refusal["code"] == "missing-ecu"
+    assert newest.refusal["fields"]["missing"] == ["ecu-brake"]
+
+
+def test_a_replayed_manifest_is_refused_and_the_next_honest_one_is_taken(
+    registered: Director, car: TestVehicle
+) -> None:
+    data = car.manifest()
+    registered.receive_manifest(data)
+    with pytest.raises(ReportReplayError):
+        registered.receive_manifest(data)
+    registered.receive_manifest(car.manifest())
+
+
+def test_a_nonce_is_taken_once_for_ever(registered: Director, car: TestVehicle) -> None:
+    registered.receive_manifest(car.manifest(nonce="aa"))
+    registered.receive_manifest(car.manifest(nonce="bb"))
+    with pytest.raises(ReportReplayError) as caught:
+        registered.receive_manifest(car.manifest(nonce="aa"))
+    assert caught.value.field == "nonce"
+
+
+def test_a_manifest_of_an_unknown_vehicle_leaves_no_row(registered: Director) -> None:
+    stranger = TestVehicle("VIN9", {"ecu-9": "gw-1"})
+    with pytest.raises(UnknownVehicleError) as caught:
+        registered.receive_manifest(stranger.manifest())
+    assert caught.value.vehicle == "VIN9"
+    assert registered.manifests("VIN1") == ()
+
+
+def test_a_manifest_at_another_vehicles_address_is_kept_there_as_refused(
+    registered: Director, car: TestVehicle
+) -> None:
+    other = TestVehicle("VIN2", {"ecu-2": "gw-1"})
+    registered.register(other.description())
+    with pytest.raises(ManifestVehicleError):
+        registered.receive_manifest(car.manifest(), vehicle="VIN2")
+    assert [item.refusal["code"] for item in registered.manifests("VIN2") if item.refusal] == ["other-vehicle"]
+    assert registered.vehicle("VIN1").reports == {}
+
+
+def test_nonsense_is_kept_once_in_part_and_not_without_end(
+    registered: Director, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MAX_REFUSED_PER_DAY", 3)
+    monkeypatch.setattr(history, "MAX_REFUSED_BYTES", 10)
+    for number in (1, 1, 2, 3, 4, 5):
+        with pytest.raises(MalformedError):
+            registered.receive_manifest(b"nonsense number %d" % number, vehicle="VIN1")
+    kept = registered.manifests("VIN1")
+    assert [item.data for item in kept] == [b"nonsense n"] * 3
+    with pytest.raises(MalformedError):
+        registered.receive_manifest(b"tomorrow", vehicle="VIN1", now=at(days=2))
+    assert len(registered.manifests("VIN1")) == 4
+
+
+def test_of_two_identical_manifests_that_race_exactly_one_is_accepted(registered: Director, car: TestVehicle) -> None:
+    for _ in range(5):
+        data = car.manifest()
+
+        def send(data: bytes = data) -> Acceptance | ReportReplayError:
+            try:
+                return registered.receive_manifest(data)
+            except ReportReplayError as error:
+                return error
+
+        with ThreadPoolExecutor(4) as pool:
+            outcomes = [future.result() for future in [pool.submit(send) for _ in range(4)]]
+        assert sum(isinstance(outcome, Acceptance) for outcome in outcomes) == 1
+    assert registered.vehicle("VIN1").reports[GW].counter == 5
+
+
+def test_an_attack_indicator_is_kept_as_an_event(registered: Director, car: TestVehicle) -> None:
+    registered.receive_manifest(car.manifest(attack="freeze", detail="expired"))
+    events = [event for _, event in registered.events("VIN1") if event.kind == "attack"]
+    assert {event.ecu for event in events} == {"ecu-gw", "ecu-brake"}
+    assert registered.vehicle("VIN1").reports[GW].attack == "freeze"
+
+
+def test_reports_are_taken_in_while_the_image_repository_is_away(
+    registered: Director, car: TestVehicle, tmp_path: object
+) -> None:
+    import shutil
+
+    shutil.rmtree(registered.settings.image_url)
+    accepted = registered.receive_manifest(car.manifest())
+    assert accepted.events == ()
+    assert registered.vehicle("VIN1").reports[GW].installed.path == "gw/1.3.bin"

@@ -1,0 +1,258 @@
+"""The device API over real sockets: statuses, problems, bounds, and that bad input does not stop the server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.unit.director.world import TestVehicle, listed
+from twinlock.director import serve
+from twinlock.director.director import Director
+from twinlock.repository.http import serving
+from twinlock.trust.attestation import check_attestation
+from twinlock.trust.names import DIRECTOR
+from twinlock.trust.restore import bootstrap_repository
+
+VIN = "VIN1"
+Scenario = Callable[[aiohttp.ClientSession], Awaitable[None]]
+
+
+@asynccontextmanager
+async def session_for(director: Director) -> AsyncIterator[aiohttp.ClientSession]:
+    async with serving(serve.director_application(director)) as server, aiohttp.ClientSession(server.url) as session:
+        yield session
+
+
+def run(director: Director, scenario: Scenario) -> None:
+    async def main() -> None:
+        async with session_for(director) as session:
+            await scenario(session)
+            async with session.get("/livez") as response:
+                assert response.status == 200
+
+    asyncio.run(main())
+
+
+async def problem(response: aiohttp.ClientResponse, status: int, code: str) -> dict[str, Any]:
+    assert response.status == status
+    assert response.content_type == "application/problem+json"
+    body: dict[str, Any] = await response.json(content_type=None)
+    assert body["status"] == status
+    assert body["code"] == code
+    return body
+
+
+def test_a_cycle_of_a_primary(director: Director, car: TestVehicle) -> None:
+    director.register(car.description())
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async with session.put(f"/vehicles/{VIN}/manifest", data=car.manifest()) as response:
+            assert response.status == 204
+        await asyncio.to_thread(director.assign, VIN, {"ecu-gw": "gw/1.4.bin"})
+        async with session.get(f"/vehicles/{VIN}/metadata/1.root.json") as response:
+            assert await response.read() == director.root_bytes()
+            assert "immutable" in response.headers["Cache-Control"]
+        async with session.get(f"/vehicles/{VIN}/metadata/timestamp.json") as response:
+            assert response.status == 200
+            assert response.headers["Cache-Control"] == "no-store"
+        async with session.get(f"/vehicles/{VIN}/metadata/1.targets.json") as response:
+            assert listed(await response.read()) == {"gw/1.4.bin": ["ecu-gw"]}
+        async with session.get(f"/vehicles/{VIN}/metadata/2.root.json") as response:
+            await problem(response, 404, "not-found")
+
+    run(director, scenario)
+
+
+def test_a_refused_manifest_is_answered_with_attack_clause_and_fields(fleet: Director, car: TestVehicle) -> None:
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async with session.put(f"/vehicles/{VIN}/manifest", data=car.manifest(counter=1)) as response:
+            body = await problem(response, 422, "report-replay")
+        assert body["attack"] == "replay"
+        assert body["clause"] == "Uptane 2.1.0 5.3.2.1"
+        assert body["fields"] == {"ecu": "ecu-gw", "field": "counter", "offered": "1", "last": "1"}
+
+    run(fleet, scenario)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"signed": {}, "signed": {}}', b"\xff\xfe", b"[" * 5000])
+def test_a_malformed_manifest_is_a_bad_request(fleet: Director, body: bytes) -> None:
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async with session.put(f"/vehicles/{VIN}/manifest", data=body) as response:
+            await problem(response, 400, "malformed")
+
+    run(fleet, scenario)
+
+
+def test_an_oversize_manifest_is_cut_off_declared_or_not(fleet: Director) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 65_536
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async with session.put(f"/vehicles/{VIN}/manifest", data=b"x" * 1_000_001) as response:
+            body = await problem(response, 413, "endless-data")
+        assert body["fields"]["limit_bytes"] == 1_000_000
+        try:
+            async with session.put(f"/vehicles/{VIN}/manifest", data=endless()) as response:
+                await problem(response, 413, "endless-data")
+        except aiohttp.ClientConnectionError:
+            pass  # the server closed the connection while we were still sending
+
+    run(fleet, scenario)
+
+
+def test_a_body_that_trickles_in_is_given_up_on(fleet: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "BODY_S", 0.2)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(3)
+        yield b"}"
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        try:
+            async with session.put(f"/vehicles/{VIN}/manifest", data=slow()) as response:
+                assert response.status == 408
+        except aiohttp.ClientConnectionError:
+            pass
+
+    run(fleet, scenario)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/vehicles/VIN9/manifest"),
+        ("GET", "/vehicles/VIN9/metadata/timestamp.json"),
+        ("GET", "/vehicles/VIN9/metadata/1.root.json"),
+        ("GET", "/vehicles/..%2F..%2Fetc/metadata/timestamp.json"),
+    ],
+)
+def test_an_unknown_vehicle_is_not_found(fleet: Director, method: str, path: str) -> None:
+    stranger = TestVehicle("VIN9", {"ecu-9": "gw-1"})
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        data = stranger.manifest() if method == "PUT" else None
+        async with session.request(method, path, data=data) as response:
+            await problem(response, 404, "unknown-vehicle")
+
+    run(fleet, scenario)
+
+
+def test_no_route_lists_the_inventory(fleet: Director) -> None:
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        for path in ("/", "/vehicles", f"/vehicles/{VIN}", f"/vehicles/{VIN}/manifest", "/inventory", "/audit"):
+            async with session.get(path) as response:
+                assert response.status in (404, 405)
+                assert VIN not in await response.text()
+
+    run(fleet, scenario)
+
+
+def test_time_is_attested_for_the_nonce(fleet: Director) -> None:
+    root = bootstrap_repository(DIRECTOR, fleet.root_bytes()).root.signed
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async with session.post("/time", json={"nonce": "ab12"}) as response:
+            assert response.status == 200
+            check_attestation(await response.read(), root, nonce="ab12")
+        for body in (b"{", b"[]", b'{"nonce": 1}', b'{"nonce": "xyz"}', json.dumps({"nonce": "ab" * 65}).encode()):
+            async with session.post("/time", data=body) as response:
+                await problem(response, 400, "malformed")
+        async with session.post("/time", data=b"x" * 70_000) as response:
+            await problem(response, 413, "endless-data")
+
+    run(fleet, scenario)
+
+
+def test_a_vehicle_enrols_itself_with_a_token(director: Director, car: TestVehicle) -> None:
+    token = director.enrolment_token(VIN)
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        url, data = f"/vehicles/{VIN}/enrolment", json.dumps(car.description())
+        for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer x"}, {"Authorization": token}):
+            async with session.post(url, data=data, headers=headers) as response:
+                body = await problem(response, 401, "enrolment-token")
+                assert response.headers["WWW-Authenticate"] == "Bearer"
+                assert token not in json.dumps(body)
+        for status in (201, 200):
+            async with session.post(url, data=data, headers={"Authorization": f"Bearer {token}"}) as response:
+                assert response.status == status
+                assert await response.json() == {"vehicle": VIN, "registered": True}
+
+    run(director, scenario)
+    assert director.vehicle(VIN).primary == "ecu-gw"
+
+
+def test_each_request_leaves_a_structured_line_without_secrets(
+    director: Director, car: TestVehicle, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = director.enrolment_token(VIN)
+    caplog.set_level(logging.INFO, logger="twinlock.director.requests")
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with session.post(
+            f"/vehicles/{VIN}/enrolment", data=json.dumps(car.description()), headers=headers
+        ) as response:
+            assert response.status == 201
+        async with session.put(f"/vehicles/{VIN}/manifest", data=b"{}") as response:
+            assert response.status == 400
+        async with session.get(f"/vehicles/{VIN}/metadata/timestamp.json") as response:
+            assert response.headers["X-Request-Id"]
+
+    run(director, scenario)
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "twinlock.director.requests"]
+    assert [(line["method"], line["status"], line.get("vehicle")) for line in lines] == [
+        ("POST", 201, VIN),
+        ("PUT", 400, VIN),
+        ("GET", 200, VIN),
+        ("GET", 200, None),
+    ]
+    assert lines[1]["code"] == "malformed"
+    assert lines[2]["correlation_id"].startswith("urn:")
+    assert token not in caplog.text
+
+
+def test_readiness_tells_that_the_keys_are_gone(fleet: Director) -> None:
+    with Director.open(fleet.path) as opened:
+        for path in (fleet.path / "keys" / "online").iterdir():
+            path.unlink()
+
+        async def scenario(session: aiohttp.ClientSession) -> None:
+            async with session.get("/readyz") as response:
+                assert response.status == 503
+
+        run(opened, scenario)
+
+
+def test_more_requests_than_can_wait_are_told_to_come_back(fleet: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "MAX_WAITING", 0)
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async with session.get(f"/vehicles/{VIN}/metadata/timestamp.json") as response:
+            assert response.status == 503
+            assert response.headers["Retry-After"] == "5"
+
+    run(fleet, scenario)
+
+
+def test_two_hundred_requests_at_once_are_all_answered(fleet: Director) -> None:
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async def get(number: int) -> bytes:
+            name = ("timestamp.json", "1.root.json", "targets.json", "snapshot.json")[number % 4]
+            async with session.get(f"/vehicles/{VIN}/metadata/{name}") as response:
+                assert response.status == 200
+                return await response.read()
+
+        answers = await asyncio.gather(*(get(number) for number in range(200)))
+        assert len(set(answers)) == 4
+
+    run(fleet, scenario)
