@@ -142,15 +142,31 @@ class Candidate:
 
     def seal(self) -> Record:
         """Sign everything that has to be signed. Raises: MissingKeysError, PassphraseError, UsageError."""
-        files = dict(self._sealed_root())
+        root = dict(self._sealed_root())
         changed = dict(self._sealed_targets())
-        files |= {metadata_object(role, version): data for role, (version, data) in changed.items()}
+        files = {metadata_object(role, version): data for role, (version, data) in changed.items()}
         snapshot, snapshot_version = self._sealed_snapshot(changed)
         if snapshot is not None:
             files[metadata_object(SNAPSHOT, snapshot_version)] = snapshot
         version, data = self._sealed_timestamp(snapshot, snapshot_version)
-        files[TIMESTAMP_OBJECT] = data
-        return Record(version, self.published.etag if self.published else None, files)
+        timestamp = {TIMESTAMP_OBJECT: data}
+        # With files that satisfy the old Root too, Root comes last and there is no moment at which a vehicle fails.
+        ordered = files | timestamp | root if self._is_bridged() else files | root | timestamp
+        return Record(version, self.published.etag if self.published else None, ordered)
+
+    def _is_bridged(self) -> bool:
+        """Whether every file that changes hands is signed by its old keys as well."""
+        return not self._forgotten and all(
+            also is None or self.can_sign(also.keyids, also.threshold)
+            for also in map(self._before, (TARGETS, SNAPSHOT, TIMESTAMP))
+        )
+
+    def _before(self, role: str) -> Authority | None:
+        """Who signed for a top-level role until now, if the next Root changes that."""
+        if self.published is None:
+            return None
+        old, new = root_authority(self.published.root.signed, role), root_authority(self._new_root(), role)
+        return None if set(old.keyids) == set(new.keyids) and old.threshold == new.threshold else old
 
     def _current_targets(self, role: str) -> Targets | None:
         if self.published is None or role not in self.published.listed:
@@ -183,7 +199,8 @@ class Candidate:
             listed = self.published.listed.get(RoleName(role)) if self.published else None
             version = listed.version + 1 if listed else 1
             renew(targets, self.now, self._periods.targets, version=version)
-            yield role, (version, seal(role, targets, [self.authority(role)], self._keyring))
+            also = self._before(role) if role == TARGETS else None
+            yield role, (version, seal(role, targets, [self.authority(role)], self._keyring, also=also))
         for role, data in self._accepted.items():
             yield role, (Metadata[Targets].from_bytes(data).signed.version, data)
 
@@ -198,7 +215,10 @@ class Candidate:
             snapshot.meta.pop(role + _SUFFIX, None)
         version = current.version + 1 if self.published and current else 1
         renew(snapshot, self.now, self._periods.snapshot, version=version)
-        return seal(SNAPSHOT, snapshot, [root_authority(self._new_root(), SNAPSHOT)], self._keyring), version
+        # A Snapshot that forgets roles must not be taken by a vehicle that has not dropped what it stored.
+        also = None if self._forgotten else self._before(SNAPSHOT)
+        signers = [root_authority(self._new_root(), SNAPSHOT)]
+        return seal(SNAPSHOT, snapshot, signers, self._keyring, also=also), version
 
     def _sealed_timestamp(self, snapshot: bytes | None, snapshot_version: int) -> tuple[int, bytes]:
         if self.published:
@@ -208,7 +228,9 @@ class Candidate:
         if snapshot is not None:
             timestamp.snapshot_meta = meta_file(snapshot_version, snapshot)
         renew(timestamp, self.now, self._periods.timestamp, version=version)
-        return version, seal(TIMESTAMP, timestamp, [root_authority(self._new_root(), TIMESTAMP)], self._keyring)
+        also = None if self._forgotten else self._before(TIMESTAMP)
+        signers = [root_authority(self._new_root(), TIMESTAMP)]
+        return version, seal(TIMESTAMP, timestamp, signers, self._keyring, also=also)
 
 
 def root_authority(root: Root, role: str) -> Authority:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from twinlock.repository.atomic import locked
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.keyring import KeyPlan, KeyRecord
+from twinlock.repository.publication import timestamp_version
 from twinlock.repository.publishing import commit
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -26,7 +27,10 @@ def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan]) -> None:
 
 
 def _create(workspace: Workspace, plans: Mapping[str, KeyPlan]) -> None:
+    begun = timestamp_version(workspace.store) == 0
     if workspace.find_published() is not None:
+        if begun:  # an earlier attempt was cut off after its decision, and has just been finished
+            return
         raise UsageError(reason=f"{workspace.path} is an Image repository already")
     candidate = Candidate(None, workspace.keyring, workspace.periods, workspace.now())
     root = candidate.edit_root()
@@ -37,7 +41,6 @@ def _create(workspace: Workspace, plans: Mapping[str, KeyPlan]) -> None:
         root.roles[role].threshold = plan.threshold
     candidate.edit_targets(TARGETS)
     commit(workspace, candidate)
-    workspace.published()
 
 
 def ensure_keys(workspace: Workspace, role: str, plan: KeyPlan) -> tuple[KeyRecord, ...]:

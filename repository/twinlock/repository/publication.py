@@ -2,12 +2,13 @@
 
 A publication is a record ``publications/N.json`` that holds every metadata file of the step to Timestamp version N.
 Creating the record is the decision, and only one publisher can create it. Putting the files in their places follows,
-Timestamp last; a crash in between is finished by whoever looks next, with the same result however often it is done.
+in the order of the record; a crash in between is finished by whoever looks next, with the same result however often it
+is done. Timestamp is the last, or only Root comes after it (see ``candidate``), so vehicles see old or new, never both.
 
     1. images are in the store already, under names that contain their digests
     2. create publications/N.json       exists: ConflictError, nothing was done
     3. create every versioned file      exists with the same bytes: fine
-    4. replace timestamp.json           only if it is still the one that the record says it replaces
+       replace timestamp.json           only if it is still the one that the record says it replaces
 
 Belongs here: that protocol. Does not belong here: what is in the files.
 """
@@ -51,16 +52,16 @@ def publish_record(store: ObjectStore, record: Record) -> None:
     _prune(store, record.version)
 
 
-def roll_forward(store: ObjectStore) -> int | None:
-    """Finish a publication that was decided but not completed; return its version, or None if there is none."""
-    done = None
+def roll_forward(store: ObjectStore) -> None:
+    """Finish publications that were decided but not completed: the next one, and what may lack of the last one."""
     while True:
         version = timestamp_version(store)
+        if version:
+            _complete(store, version)
         record = _read(store, version + 1)
         if record is None:
-            return done
+            return
         _apply(store, record)
-        done = record.version
 
 
 def timestamp_version(store: ObjectStore) -> int:
@@ -85,14 +86,26 @@ def _check_base(store: ObjectStore, record: Record) -> None:
 
 def _apply(store: ObjectStore, record: Record) -> None:
     for name, data in record.files.items():
-        if name != TIMESTAMP_OBJECT:
+        if name == TIMESTAMP_OBJECT:
+            _replace_timestamp(store, record)
+        else:
             _put(store, name, data)
-    timestamp = record.files[TIMESTAMP_OBJECT]
+
+
+def _replace_timestamp(store: ObjectStore, record: Record) -> None:
     try:
-        store.replace(TIMESTAMP_OBJECT, timestamp, expected=record.replaces)
+        store.replace(TIMESTAMP_OBJECT, record.files[TIMESTAMP_OBJECT], expected=record.replaces)
     except ConflictError:
         if timestamp_version(store) < record.version:
             raise StoreTamperedError(reason="timestamp.json was changed by somebody who keeps no log") from None
+
+
+def _complete(store: ObjectStore, version: int) -> None:
+    """Put the files of a publication whose Timestamp is in place already, as far as they are missing."""
+    record = _read(store, version)
+    for name, data in record.files.items() if record else ():
+        if name != TIMESTAMP_OBJECT and store.stat(name) is None:
+            _put(store, name, data)
 
 
 def _put(store: ObjectStore, name: str, data: bytes) -> None:

@@ -64,5 +64,6 @@ def commit(
     if candidate.published is None:
         workspace.set_anchor(first_root)
     publish_record(workspace.store, record)
+    workspace.published()  # remembers what was seen, so that a store that goes back in time is noticed
     files = tuple(sorted(name.removeprefix(METADATA) for name in record.files))
     return Publication(version=record.version, files=files, waiting=waiting)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from securesystemslib.signer import Signer
 from tuf.api.metadata import Key, Metadata, Root, Signed, Snapshot, Targets, Timestamp
 
 from twinlock.repository.errors import MissingKeysError
@@ -50,10 +51,13 @@ def renew(signed: Signed, now: datetime, valid_for: timedelta, *, version: int) 
     signed.unrecognized_fields[ISSUED] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def seal(role: str, signed: S, authorities: Iterable[Authority], keyring: Keyring) -> bytes:
+def seal(
+    role: str, signed: S, authorities: Iterable[Authority], keyring: Keyring, *, also: Authority | None = None
+) -> bytes:
     """Sign ``signed`` with every key of ``authorities`` that is held, and return the file.
 
-    Each authority's threshold has to be reached (Root has two: the old and the new).
+    Each authority's threshold has to be reached (Root has two: the old and the new). Keys of ``also`` sign if they are
+    held; nothing depends on it here.
     Raises: MissingKeysError; PassphraseError; UsageError above the size that vehicles accept.
     """
     metadata = Metadata(signed)
@@ -66,10 +70,16 @@ def seal(role: str, signed: S, authorities: Iterable[Authority], keyring: Keyrin
                 held=len(signers),
                 keyids=authority.keyids,
             )
-        for signer in signers:
-            if signer.public_key.keyid not in metadata.signatures:
-                metadata.sign(signer, append=True)
+        _sign(metadata, signers)
+    if also is not None:
+        _sign(metadata, keyring.signers(also.keyids))
     return checked_size(role, signed.type, metadata.to_bytes())
+
+
+def _sign(metadata: Metadata[S], signers: Iterable[Signer]) -> None:
+    for signer in signers:
+        if signer.public_key.keyid not in metadata.signatures:
+            metadata.sign(signer, append=True)
 
 
 def checked_size(role: str, role_type: str, data: bytes) -> bytes:

@@ -122,6 +122,7 @@ def create_workspace(path: Path, *, passphrase: Passphrase, periods: Periods, cl
     """Make the directory and its configuration; one that is there already is opened. Raises: StorageError."""
     with storage("create", path):
         make_directory(path)
+        clean_stale(path)
         if not (path / "config.json").exists() and any(path.iterdir()):
             raise UsageError(reason=f"{path} is not empty and is no Image repository")
     body = {
@@ -139,17 +140,18 @@ def open_workspace(path: Path, *, passphrase: Passphrase, clock: Clock) -> Works
     """Open a repository directory. Raises: UsageError if it is none, NewerStateError, StorageError."""
     config = _read_config(path / "config.json")
     keys = config.get("keys", {})
-    clean_stale(path)
-    clean_stale(path / "trusted")
+    keyring = Keyring(
+        offline=path / str(keys.get("offline", "keys/offline")),
+        online=path / str(keys.get("online", "keys/online")),
+        online_roles=ONLINE_ROLES,
+        passphrase=passphrase,
+    )
+    for directory in (path, path / "trusted", keyring.offline, keyring.online):
+        clean_stale(directory)
     return Workspace(
         path=path,
         store=DirectoryStore(path / str(config.get("store", "public"))),
-        keyring=Keyring(
-            offline=path / str(keys.get("offline", "keys/offline")),
-            online=path / str(keys.get("online", "keys/online")),
-            online_roles=ONLINE_ROLES,
-            passphrase=passphrase,
-        ),
+        keyring=keyring,
         periods=Periods.from_json(config.get("validity", {})),
         clock=clock,
     )
