@@ -123,7 +123,7 @@ def write(name: str, cases: Sequence[Case], goals: Sequence[Goal], *, quick: boo
 def show_heading(title: str, peers: Sequence[str], floors: Sequence[str], *, memory: bool = False) -> None:
     """Print what the columns are."""
     columns = [f"{'ours ms':>10}", *(f"{'x less: ' + peer:>22}" for peer in peers)]
-    columns += [f"{'x ' + floor:>14}" for floor in (*floors, *([TOGETHER] if len(floors) > 1 else []))]
+    columns += [f"{'x ' + floor:>16}" for floor in (*floors, *([TOGETHER] if len(floors) > 1 else []))]
     columns += [f"{'+MB':>7}"] if memory else []
     print(f"\n{title:<44}{''.join(columns)}")
 
@@ -131,7 +131,7 @@ def show_heading(title: str, peers: Sequence[str], floors: Sequence[str], *, mem
 def show(case: Case) -> None:
     """Print one line: our median, peers over ours, the engine over floors, and our extra memory."""
     cells = [f"{case.median(OURS):>10.2f}", *(f"{ratio:>22.2f}" for ratio in case.times_less.values())]
-    cells += [f"{ratio:>14.2f}" for ratio in case.times_floor.values()]
+    cells += [f"{ratio:>16.2f}" for ratio in case.times_floor.values()]
     memory = case.extra_memory_kib.get(OURS)
     cells += [] if memory is None else [f"{memory / 1024:>7.1f}"]
     print(f"{case.name:<44}{''.join(cells)}", flush=True)
