@@ -18,7 +18,7 @@ from twinlock.trust.model.root import Root
 from twinlock.trust.signatures import Envelope, verify_signatures
 from twinlock.trust.wire.node import Node
 from twinlock.trust.wire.strict import parse_envelope
-from twinlock.trust.wire.tuf import decode_signatures
+from twinlock.trust.wire.tuf_members import decode_signatures
 
 _TYPE = "time-attestation"
 _WHAT = "time attestation"

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
-from twinlock.trust.checks.root import check_next_root, online_keys_rotated
+from twinlock.trust.checks.root import check_next_root, roles_to_drop
 from twinlock.trust.checks.snapshot import check_snapshot, is_still_current
 from twinlock.trust.checks.targets import check_targets
 from twinlock.trust.checks.timestamp import check_timestamp
@@ -63,7 +63,8 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
     """Follow the Root chain to its end, persisting each link. Source: Uptane 2.1.0 5.4.4.3 steps 2 and 4.
 
     "No newer Root" is the answer ABSENT and nothing else. A link that rotates the keys of Timestamp or Snapshot drops
-    all other stored files in the same transaction. With the Snapshot goes the floor of Targets versions, as in TUF.
+    stored files in the same transaction (``roles_to_drop``), and with the Snapshot the floor of Targets versions, as in
+    TUF.
     """
     for rotations in range(context.limits.root_rotations + 1):
         version = trusted.root.signed.version + 1
@@ -73,17 +74,22 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
         if rotations == context.limits.root_rotations:
             break
         root = check_next_root(data, trusted=trusted.root, context=context)
-        dropped: tuple[RoleName, ...] = ()
-        if online_keys_rotated(trusted.root.signed, root.signed):
-            dropped = (TIMESTAMP, SNAPSHOT, TARGETS, *trusted.delegated)
-            trusted = TrustedRepository(name=trusted.name, root=root)
-        else:
-            trusted = under_root(trusted, root, context)
+        dropped = roles_to_drop(trusted, root.signed)
+        trusted = under_root(_without(trusted, dropped), root, context)
         yield Persist(context.repository, ((ROOT, version, data), *((role, 0, None) for role in dropped)))
     raise LimitError(
         what=f"{context.repository}: Root rotations in one cycle",
         value=context.limits.root_rotations + 1,
         limit=context.limits.root_rotations,
+    )
+
+
+def _without(trusted: TrustedRepository, roles: tuple[RoleName, ...]) -> TrustedRepository:
+    return trusted._replace(
+        timestamp=None if TIMESTAMP in roles else trusted.timestamp,
+        snapshot=None if SNAPSHOT in roles else trusted.snapshot,
+        targets=None if TARGETS in roles else trusted.targets,
+        delegated={role: data for role, data in trusted.delegated.items() if role not in roles},
     )
 
 

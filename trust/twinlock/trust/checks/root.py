@@ -5,8 +5,9 @@ from __future__ import annotations
 from twinlock.trust.checks.context import Context
 from twinlock.trust.errors.metadata import RootVersionError
 from twinlock.trust.model.root import Root
-from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.signatures import Verified, verify_signatures
+from twinlock.trust.state import TrustedRepository
 
 
 def check_next_root(data: bytes, *, trusted: Verified[Root], context: Context) -> Verified[Root]:
@@ -28,9 +29,20 @@ def check_next_root(data: bytes, *, trusted: Verified[Root], context: Context) -
     return verified
 
 
-def online_keys_rotated(old: Root, new: Root) -> bool:
-    """Whether the keys of Timestamp or Snapshot differ, so that stored copies have to go.
+def roles_to_drop(trusted: TrustedRepository, new: Root) -> tuple[RoleName, ...]:
+    """The stored files, by role, that have to go because ``new`` rotates keys (recovery from fast-forward attacks).
 
-    Source: Uptane 2.1.0 5.4.4.3 step 4 (recovery from a fast-forward attack).
+    New keys of Timestamp or Snapshot drop everything: what is current is then said by the next Snapshot. An ECU that
+    stores no Snapshot (partial verification) has nobody to say it, so for Targets it forgets the version that it saw
+    only when the keys of Targets themselves change; otherwise old Targets could be replayed to it.
+    Source: Uptane 2.1.0 5.4.4.3 step 4.
     """
-    return any(old.signers(role) != new.signers(role) for role in (TIMESTAMP, SNAPSHOT))
+    online = _rotated(trusted.root.signed, new, TIMESTAMP, SNAPSHOT)
+    if trusted.snapshot is None and trusted.targets is not None:
+        targets = (TARGETS,) if _rotated(trusted.root.signed, new, TARGETS) else ()
+        return ((TIMESTAMP, SNAPSHOT) if online else ()) + targets
+    return (TIMESTAMP, SNAPSHOT, TARGETS, *trusted.delegated) if online else ()
+
+
+def _rotated(old: Root, new: Root, *roles: RoleName) -> bool:
+    return any(old.signers(role) != new.signers(role) for role in roles)

@@ -6,11 +6,10 @@ This file decodes Root, Timestamp and Snapshot and knows the file names; ``tuf_t
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twinlock.trust.errors.metadata import UnsupportedSpecError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.root import Root
@@ -18,9 +17,11 @@ from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import SNAPSHOT, TARGETS, TOP_LEVEL, KeyId, RoleName, role_file
-from twinlock.trust.signatures import Envelope, RoleKeys, Signature
+from twinlock.trust.signatures import Envelope, RoleKeys
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.strict import parse_envelope
+from twinlock.trust.wire.tuf_members import common_fields, decode_keys, decode_role_keys, decode_signatures
+from twinlock.trust.wire.tuf_targets import decode_targets
 
 T = TypeVar("T")
 _SPEC_MAJOR = "1"
@@ -42,8 +43,6 @@ class TufProfile:
         return _decode(data, what, "snapshot", _snapshot, max_bytes=limits.snapshot_bytes, limits=limits)
 
     def decode_targets(self, data: bytes, what: str, limits: Limits) -> Envelope[Targets]:
-        from twinlock.trust.wire.tuf_targets import decode_targets
-
         return _decode(
             data, what, "targets", decode_targets, max_bytes=limits.targets_bytes, limits=limits, locate="targets"
         )
@@ -59,49 +58,6 @@ class TufProfile:
 
 
 TUF = TufProfile()
-
-
-def common_fields(signed: Node) -> dict[str, Any]:
-    """Version, expiry and signing time of any role, as keyword arguments of its class."""
-    issued: datetime | None = signed.get("issued").time() if signed.has("issued") else None
-    expires = signed.get("expires").time()
-    if issued is not None and issued > expires:
-        signed.get("issued").fail("it was issued after its own expiry")
-    return {"version": signed.get("version").integer(1), "expires": expires, "issued": issued}
-
-
-def decode_keys(node: Node, limits: Limits) -> dict[KeyId, PublicKey]:
-    """Public keys by key id. Raises: WeakKeyError for one that must not be used."""
-    return {KeyId(keyid): decode_key(KeyId(keyid), key) for keyid, key in node.members(limits.keys)}
-
-
-def decode_key(keyid: KeyId, node: Node) -> PublicKey:
-    """One public key as TUF 1.0.34 4.2 writes it."""
-    check_text(keyid, node)
-    return load_key(
-        keyid,
-        keytype=node.get("keytype").text(),
-        scheme=node.get("scheme").text(),
-        public=node.get("keyval").get("public").text(),
-    )
-
-
-def decode_role_keys(node: Node, limits: Limits) -> RoleKeys:
-    """The ``keyids`` and ``threshold`` of a role. A key id that stands twice is refused."""
-    keyids = tuple(KeyId(item.text()) for item in node.get("keyids").items(limits.keys))
-    if len(set(keyids)) != len(keyids):
-        node.get("keyids").fail("a key id stands twice")
-    return RoleKeys(keyids, node.get("threshold").integer(1))
-
-
-def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
-    """The signatures of a file. A key id that stands twice is refused (TUF 1.0.34 4.2.1)."""
-    found = tuple(
-        Signature(KeyId(item.get("keyid").text()), item.get("sig").hex()) for item in node.items(limits.signatures)
-    )
-    if len({signature.keyid for signature in found}) != len(found):
-        node.fail("two signatures have the same key id")
-    return found
 
 
 def _decode(

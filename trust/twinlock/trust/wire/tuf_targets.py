@@ -21,7 +21,7 @@ from twinlock.trust.names import (
 )
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.strict import LocatedMembers
-from twinlock.trust.wire.tuf import common_fields, decode_keys, decode_role_keys
+from twinlock.trust.wire.tuf_members import common_fields, decode_keys, decode_role_keys
 
 _MAX_BIN_BITS = 32
 

@@ -1,0 +1,55 @@
+"""Members that more than one kind of file of the ``tuf`` profile has: versions and times, keys, signatures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.limits import Limits
+from twinlock.trust.names import KeyId
+from twinlock.trust.signatures import RoleKeys, Signature
+from twinlock.trust.wire.node import Node, check_text
+
+
+def common_fields(signed: Node) -> dict[str, Any]:
+    """Version, expiry and signing time of any role, as keyword arguments of its class."""
+    issued: datetime | None = signed.get("issued").time() if signed.has("issued") else None
+    expires = signed.get("expires").time()
+    if issued is not None and issued > expires:
+        signed.get("issued").fail("it was issued after its own expiry")
+    return {"version": signed.get("version").integer(1), "expires": expires, "issued": issued}
+
+
+def decode_keys(node: Node, limits: Limits) -> dict[KeyId, PublicKey]:
+    """Public keys by key id. Raises: WeakKeyError for one that must not be used."""
+    return {KeyId(keyid): decode_key(KeyId(keyid), key) for keyid, key in node.members(limits.keys)}
+
+
+def decode_key(keyid: KeyId, node: Node) -> PublicKey:
+    """One public key as TUF 1.0.34 4.2 writes it."""
+    check_text(keyid, node)
+    return load_key(
+        keyid,
+        keytype=node.get("keytype").text(),
+        scheme=node.get("scheme").text(),
+        public=node.get("keyval").get("public").text(),
+    )
+
+
+def decode_role_keys(node: Node, limits: Limits) -> RoleKeys:
+    """The ``keyids`` and ``threshold`` of a role. A key id that stands twice is refused."""
+    keyids = tuple(KeyId(item.text()) for item in node.get("keyids").items(limits.keys))
+    if len(set(keyids)) != len(keyids):
+        node.get("keyids").fail("a key id stands twice")
+    return RoleKeys(keyids, node.get("threshold").integer(1))
+
+
+def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
+    """The signatures of a file. A key id that stands twice is refused (TUF 1.0.34 4.2.1)."""
+    found = tuple(
+        Signature(KeyId(item.get("keyid").text()), item.get("sig").hex()) for item in node.items(limits.signatures)
+    )
+    if len({signature.keyid for signature in found}) != len(found):
+        node.fail("two signatures have the same key id")
+    return found
