@@ -152,3 +152,20 @@ def issued_after_its_expiry(world: World, *place: str) -> Refused:
 def canonical_list(values: list[dict[str, str]]) -> bytes:
     """A list in canonical form."""
     return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
+
+
+@scenario("malformed", each=REPOSITORIES)
+def duplicate_member_in_an_entry(world: World, name: str) -> Refused:
+    """The length of an ordered image stands twice in its entry, so that two readers could each see another one."""
+    repository = world.repositories[name]
+    payload = canonical(repository.bodies["targets"])
+    one, twice = b'"length":304', b'"length":304,"length":304'
+    assert payload.count(one) >= 1
+    before_it, _, after_it = payload.rpartition(one)
+    key = repository.signers["targets"][0]
+    payload = before_it + twice + after_it
+    signature = {"keyid": key.keyid, "sig": key.sign(payload).hex()}
+    data = b'{"signatures":' + canonical_list([signature]) + b',"signed":' + payload + b"}"
+    replace(world, (name, "targets"), data)
+    stored = before((name, "targets")) + (["image/targets"] if name == "image" else [])
+    return refused(MalformedError, stored)

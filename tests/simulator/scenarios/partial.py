@@ -182,7 +182,7 @@ def revoked_key(world: World) -> Refused:
     stolen = world.director.key("targets")
     world.director.rotate("targets")
     world.director.put("targets", signers=[stolen])
-    stored = ["director/2.root"]
+    stored = ["director/2.root", "director/targets"]  # what the revoked key had signed is dropped
     return refused(ThresholdError, stored, repository="director", role="targets", unknown=(stolen.keyid,))
 
 
@@ -210,3 +210,48 @@ def wrong_type(world: World) -> Refused:
     world.director.bodies["targets"] = {**body, "version": 4}
     world.director.put("targets")
     return _refused(MalformedError, json_path="$.signed._type")
+
+
+@_scenario("partial", undo=False, each=["timestamp", "snapshot"])
+def rolled_back_after_a_rotation_of_other_keys(world: World, role: str) -> Refused:
+    """Only the Timestamp's or Snapshot's keys are rotated, and old Director Targets are replayed.
+
+    Full verification may forget the floor of Targets then, because the next Snapshot says which are current. This ECU
+    reads no Snapshot, so for it nothing but a rotation of the Targets keys drops that floor.
+    """
+    old = world.director.history["targets"][1]
+    world.director.rotate(role)
+    world.director.files[BARE] = old
+    fields = {"repository": "director", "role": "targets", "offered": 2, "trusted": 3}
+    return refused(RollbackError, ["director/2.root"], **fields)
+
+
+def _fast_forwarded(world: World) -> None:
+    _partial_seasoned(world)
+    body = world.director.bodies["targets"]
+    honest = body["version"]
+    body["version"] = 1_000_000
+    world.director.put("targets")
+    world.vehicle.partial_update(BRAKE.ecu)
+    body["version"] = honest + 1
+    world.director.put("targets")
+
+
+def _rotate_targets(world: World) -> None:
+    world.director.rotate("targets")
+    world.release()
+
+
+@scenario(
+    "partial",
+    prepare=_fast_forwarded,
+    recover=_rotate_targets,
+    undo=False,
+    verification="partial",
+    subject=BRAKE.ecu,
+)
+def fast_forwarded(world: World) -> Refused:
+    """Director Targets of version one million were accepted; their floor goes when the Targets keys are rotated."""
+    version = world.director.bodies["targets"]["version"]
+    fields = {"repository": "director", "role": "targets", "offered": version, "trusted": 1_000_000}
+    return refused(RollbackError, **fields)
