@@ -104,6 +104,28 @@ def describe(out: Output, directory: Path) -> None:
 
 @primary.command()
 @_DIRECTORY
+@click.option("--token-file", type=_FILE, help="Where the token is.  [default: $TWINLOCK_ENROLMENT_TOKEN]")
+@output_options
+def enrol(out: Output, directory: Path, *, token_file: Path | None) -> None:
+    """Register the vehicle with its Director, by a one-time token that the Director gave out.
+
+    \b
+    Example:
+      twinlock director token ./director VIN1 > token
+      twinlock primary enrol ./gateway --token-file token
+    """
+    token = _token(token_file)
+
+    async def once() -> bool:
+        async with _open(directory) as opened:
+            return await opened.enrol(token)
+
+    new = asyncio.run(once())
+    out.result({"registered": True, "new": new}, "registered" if new else "this vehicle is registered already")
+
+
+@primary.command()
+@_DIRECTORY
 @output_options
 def update(out: Output, directory: Path) -> None:
     """Run one update cycle: report, verify, download, install, report again.
@@ -181,6 +203,18 @@ def _open(directory: Path) -> Primary:
     from twinlock.client.primary import Primary
 
     return Primary.open(config_file(directory, "primary.json"))
+
+
+def _token(file: Path | None) -> str:
+    """The enrolment token: never an argument, because other users see those. Raises: UsageError."""
+    import os
+
+    from twinlock.trust.errors.base import UsageError
+
+    token = file.read_text() if file else os.environ.get("TWINLOCK_ENROLMENT_TOKEN", "")
+    if not token.strip():
+        raise UsageError(reason="no token: set TWINLOCK_ENROLMENT_TOKEN or use --token-file")
+    return token.strip()
 
 
 def _image_name(installed: dict[str, Any] | None) -> str:

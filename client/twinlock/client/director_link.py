@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from twinlock.client.errors import ManifestRefusedError, quoted
+from twinlock.client.errors import EnrolmentRefusedError, ManifestRefusedError, quoted
 from twinlock.client.transport import Transport, with_retries
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import TimeError
@@ -71,6 +71,27 @@ class DirectorLink:
         except TransportError as error:
             raise TimeError(reason=f"the time service gave no answer: {error}") from error
 
+    async def enrol(self, description: bytes, token: str) -> bool:
+        """Register this vehicle with a one-time ``token``; whether it was new to the Director.
+
+        Raises: EnrolmentRefusedError when the Director says no, TransportError when it says nothing.
+        """
+        url = f"{self._urls[0].rstrip('/')}/enrolment"
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+
+        async def attempt() -> bool:
+            deadline = self._transport.settings.deadline_s
+            async with self._transport.request(
+                "POST", url, headers=headers, body=description, deadline_s=deadline
+            ) as reply:
+                answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
+                if reply.status in (200, 201):
+                    return reply.status == 201
+                status, problem, detail = _problem(url, reply.status, answer)
+                raise EnrolmentRefusedError(status=status, problem=problem, detail=detail)
+
+        return await with_retries(self._transport.settings, attempt)
+
     async def _put(self, url: str, manifest: bytes) -> None:
         headers = {"Content-Type": "application/json"}
         deadline = self._transport.settings.deadline_s
@@ -78,16 +99,16 @@ class DirectorLink:
             if reply.status in (200, 201, 202, 204):
                 return
             answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
-            raise _refusal(url, reply.status, answer)
+            status, problem, detail = _problem(url, reply.status, answer)
+            raise ManifestRefusedError(status=status, problem=problem, detail=detail)
 
 
-def _refusal(url: str, status: int, answer: bytes) -> ManifestRefusedError | FetchError:
-    if status >= 500 or status == 429:  # a server in trouble; what it says about that is no verdict on the manifest
-        return FetchError(url=url, status=status, reason="the Director cannot take a manifest now")
+def _problem(url: str, status: int, answer: bytes) -> tuple[int, str, str]:
+    """Status, code and detail of a refusal. Raises: FetchError when the answer is no verdict of a Director."""
+    if status >= 500 or status == 429:  # a server in trouble; what it says about that is no verdict
+        raise FetchError(url=url, status=status, reason="the Director cannot take this now")
     try:
         problem = json.loads(answer)
-        return ManifestRefusedError(
-            status=status, problem=quoted(problem["code"], 64), detail=quoted(problem["detail"], 500)
-        )
+        return status, quoted(problem["code"], 64), quoted(problem["detail"], 500)
     except (ValueError, KeyError, TypeError, RecursionError):
-        return FetchError(url=url, status=status, reason="the Director did not take the manifest, and did not say why")
+        raise FetchError(url=url, status=status, reason="the Director refused, and did not say why") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.base import RefusalError, TwinlockError
 
 
 def quoted(value: object, limit: int) -> str:
@@ -20,6 +20,27 @@ class ManifestRefusedError(TwinlockError):
     status: int
     problem: str
     detail: str
+
+
+class EnrolmentRefusedError(TwinlockError):
+    """The Director did not take the vehicle into its inventory. ``problem`` is the code it gave, ``status`` HTTP's."""
+
+    code = "enrolment-refused"
+    template = "the Director refused to register the vehicle ({problem}): {detail}"
+    hint = "get a new token with `twinlock director token`; each serves one vehicle, once"
+    status: int
+    problem: str
+    detail: str
+
+
+class NotOrderedError(RefusalError):
+    """An image that the Director does not list for this vehicle, so that nobody may fetch it."""
+
+    code = "not-ordered"
+    clause = "Uptane 2.1.0 5.4.3.3"
+    template = "the Director lists no {target} for {vehicle}"
+    target: str
+    vehicle: str
 
 
 class SecondaryRefusedError(TwinlockError):

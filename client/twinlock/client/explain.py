@@ -13,6 +13,7 @@ from typing import Any
 
 from twinlock.client.config import EcuSettings, PrimaryConfig
 from twinlock.client.durable import storage_errors
+from twinlock.client.errors import NotOrderedError
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState, format_time
 from twinlock.trust.checks.context import Context
@@ -110,7 +111,7 @@ class _Account:
         self._top_level(director, partial=repository_map is None)
         assert director.targets is not None
         if self.path not in director.targets.signed.images:
-            raise ImageNotFoundError(target=self.path, repository=DIRECTOR, hardware_id=self.settings.ecu.hardware_id)
+            raise NotOrderedError(target=self.path, vehicle=self.settings.vehicle)
         ordered = director.targets.signed.images[self.path]
         self.entry = ordered
         known = _known_ecus(self.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,13 @@ class Primary:
     def describe(self) -> dict[str, Any]:
         """The vehicle description that a Director registers: vehicle, Primary, and every ECU with its public key."""
         return describe_vehicle(self._equipment.config)
+
+    async def enrol(self, token: str) -> bool:
+        """Register this vehicle with its Director by a one-time ``token``; whether it was new there.
+
+        Raises: EnrolmentRefusedError, TransportError.
+        """
+        return await self._equipment.director.enrol(json.dumps(self.describe()).encode(), token)
 
     def installed(self) -> dict[EcuId, InstalledImage]:
         """What every ECU runs: this one in truth, the others by their last report."""

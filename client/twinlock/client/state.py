@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from twinlock.client.database import Database
+from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
@@ -66,12 +67,17 @@ class TrustedState:
     def create(cls, path: Path, roots: Mapping[RepositoryName, bytes]) -> TrustedState:
         """Make the state of a new ECU from the Root files that its factory trusts, one for each repository.
 
+        The time at which the Roots were signed is the first time that this ECU knows.
         Raises: StorageError, or what ``bootstrap_repository`` raises for a Root that is not sound; then no file is
         made. Source: Uptane 2.1.0 5.4.1.
         """
         anchors = {name: bootstrap_repository(name, data) for name, data in roots.items()}
         rows = [(name, ROOT, trusted.root.signed.version, trusted.root.data) for name, trusted in anchors.items()]
-        return cls(Database.create(path, rows))
+        state = cls(Database.create(path, rows))
+        provisioned = time_floor(anchors.values())
+        if provisioned is not None:
+            state.store_verified_time(provisioned)
+        return state
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> TrustedState:
