@@ -42,6 +42,52 @@ def snapshot_behind_a_new_timestamp(world: World, name: str) -> Refused:
     return refused(RollbackError, stored, repository=name, role="snapshot", offered=2, trusted=3)
 
 
+def _timestamps_lost(world: World) -> None:
+    seasoned(world)
+    for name in REPOSITORIES:
+        world.vehicle.forget(name, ["timestamp"])
+
+
+@scenario("rollback", prepare=_timestamps_lost, each=REPOSITORIES)
+def snapshot_after_the_timestamp_was_lost(world: World, name: str) -> Refused:
+    """The store has lost its Timestamp, so that only the Snapshot itself remembers how new it was.
+
+    An older publication is served, Timestamp and all.
+    """
+    repository = world.repositories[name]
+    repository.bodies["snapshot"]["version"] = 2
+    repository.rewind("timestamp", 2)
+    stored = before((name, "snapshot"))
+    return refused(RollbackError, stored, repository=name, role="snapshot", offered=2, trusted=3)
+
+
+def _snapshots_lost(world: World) -> None:
+    seasoned(world)
+    for name in REPOSITORIES:
+        world.vehicle.forget(name, ["timestamp", "snapshot"])
+
+
+@scenario("rollback", prepare=_snapshots_lost, each=REPOSITORIES)
+def targets_after_the_snapshot_was_lost(world: World, name: str) -> Refused:
+    """The store has lost its Timestamp and Snapshot, so that only Targets themselves remember how new they were.
+
+    An older publication is served, all of it.
+    """
+    world.repositories[name].rewind("timestamp", 2)
+    stored = before((name, "targets"))
+    return refused(RollbackError, stored, repository=name, role="targets", offered=2, trusted=3)
+
+
+@scenario("rollback", prepare=_snapshots_lost, each=["acme"])
+def delegated_role_after_the_snapshot_was_lost(world: World, role: str) -> Refused:
+    """As above; the attacker holds the Snapshot and Timestamp keys, and only the supplier's file is an old one."""
+    trusted = world.image.bodies[role]["version"] - 1
+    world.image.bodies[role]["version"] = trusted - 1
+    world.image.reindex(role)
+    fields = {"repository": "image", "role": role, "offered": trusted - 1, "trusted": trusted}
+    return refused(RollbackError, both_repositories(), **fields)
+
+
 @scenario("rollback", each=INDEXED)
 def targets_behind_a_new_snapshot(world: World, *place: str) -> Refused:
     """The attacker holds the Snapshot and Timestamp keys and lists, and serves, an older version of a Targets file."""
