@@ -38,7 +38,7 @@ def image() -> None:
     \b
     Example:
       twinlock image init ./image
-      twinlock image add ./image build/brake.bin brake/brake-2.0.bin --hardware hw-7 --release-counter 3
+      twinlock image add ./image build/brake.bin brake/brake-2.0.bin --hardware-id hw-7 --release-counter 3
       twinlock image publish ./image
       twinlock image serve ./image --port 8080
     """
@@ -92,7 +92,7 @@ def init(
         [
             f"created the Image repository {directory}",
             f"move {repository.keyring.offline} to a medium that you can take away; root and targets keys are in it",
-            f"next: twinlock image add {directory} FILE NAME --hardware ID --release-counter N",
+            f"next: twinlock image add {directory} FILE NAME --hardware-id ID --release-counter N",
         ],
     )
 
@@ -107,7 +107,7 @@ def add(out: Output, directory: Path, *, entry: EntryArguments, passphrase_file:
 
     \b
     Example:
-      twinlock image add ./image build/brake.bin brake/brake-2.0.bin --hardware hw-7 --release-counter 3 \\
+      twinlock image add ./image build/brake.bin brake/brake-2.0.bin --hardware-id hw-7 --release-counter 3 \\
           --component brake --version 2.0 --needs "gateway>=1.4" --conflicts "adas<3"
     """
     _stage(out, directory, entry, passphrase_file, replace=False)
@@ -123,7 +123,7 @@ def replace(out: Output, directory: Path, *, entry: EntryArguments, passphrase_f
 
     \b
     Example:
-      twinlock image replace ./image build/brake.bin brake/brake.bin --hardware hw-7 --release-counter 4
+      twinlock image replace ./image build/brake.bin brake/brake.bin --hardware-id hw-7 --release-counter 4
     """
     _stage(out, directory, entry, passphrase_file, replace=True)
 

@@ -61,7 +61,9 @@ def entry_options(function: Callable[..., _R]) -> Callable[..., _R]:
         EntryArguments,
         click.argument("source", type=click.Path(path_type=Path)),
         click.argument("name"),
-        click.option("--hardware", multiple=True, required=True, help="A hardware id that it is for (repeat)."),
+        click.option(
+            "--hardware-id", "hardware", multiple=True, required=True, help="A hardware id that it is for (repeat)."
+        ),
         click.option("--release-counter", type=int, required=True, help="Its place in the order of releases."),
         click.option("--component", help="The name of the software component that it carries."),
         click.option("--version", help="The component's version (PEP 440)."),
@@ -80,7 +82,9 @@ def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
         click.option("--key", "keys", type=FILE, multiple=True, required=True, help="A file of public keys (repeat)."),
         click.option("--threshold", type=click.IntRange(1), default=1, help="How many keys must sign (default: 1)."),
         click.option("--path", "paths", multiple=True, required=True, help='Names, such as "acme/*" (repeat).'),
-        click.option("--hardware", multiple=True, help="Hardware it may speak for (repeat); any if left away."),
+        click.option(
+            "--hardware-id", "hardware", multiple=True, help="Hardware it may speak for (repeat); any if left away."
+        ),
         click.option("--terminating", is_flag=True, help="Ask nobody else for these names."),
     )
 

@@ -105,7 +105,7 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, b
 
     \b
     Example:
-      twinlock image delegate ./image acme --key acme.pub.json --path "acme/*" --hardware hw-9
+      twinlock image delegate ./image acme --key acme.pub.json --path "acme/*" --hardware-id hw-9
     """
     open_image_repository(directory, None).delegate(
         delegation.role,

@@ -39,7 +39,7 @@ def supplier() -> None:
     \b
     Example:
       twinlock supplier init ./acme --role acme
-      twinlock supplier add ./acme build/lidar.bin acme/lidar-1.0.bin --hardware hw-9 --release-counter 1
+      twinlock supplier add ./acme build/lidar.bin acme/lidar-1.0.bin --hardware-id hw-9 --release-counter 1
       twinlock supplier sign ./acme
     """
 
@@ -102,7 +102,7 @@ def add(out: Output, directory: Path, *, entry: EntryArguments, replace: bool) -
 
     \b
     Example:
-      twinlock supplier add ./acme build/lidar.bin acme/lidar-1.0.bin --hardware hw-9 --release-counter 1
+      twinlock supplier add ./acme build/lidar.bin acme/lidar-1.0.bin --hardware-id hw-9 --release-counter 1
     """
     place = _open(directory, None)
     component = read_component(entry)

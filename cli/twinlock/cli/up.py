@@ -136,7 +136,7 @@ def _next_steps(image: tuple[Path, str], director: tuple[Path, str]) -> Iterator
     yield f"Director          {director[1]}  in {director[0]}"
     yield ""
     yield "Add an image, in another terminal:"
-    yield f"  twinlock image add {place} FILE gw/gateway-1.0.bin --hardware gw-1 --release-counter 1"
+    yield f"  twinlock image add {place} FILE gw/gateway-1.0.bin --hardware-id gw-1 --release-counter 1"
     yield f"  twinlock image publish {place}"
     yield "Build a vehicle and register it:"
     yield f"  twinlock director root {other} --output director-root.json"
