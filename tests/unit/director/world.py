@@ -67,16 +67,16 @@ def entry(path: str, *, hardware: list[str], counter: int, **custom: Any) -> Tar
 class ImageSite:
     """An Image repository that is written anew on each ``publish``. ``suppliers`` are delegated roles by name."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, now: datetime = NOW) -> None:
         self.path = path
         (path / "metadata").mkdir(parents=True)
         self.images: dict[str, TargetFile] = {}
         self.suppliers: dict[str, dict[str, TargetFile]] = {}
         self.version = 0
-        self.now = NOW
+        self.now = now
         self.valid = timedelta(days=30)
         self.keys = {role: test_key(f"image {role}") for role in ("root", "targets", "snapshot", "timestamp")}
-        root = Root(consistent_snapshot=True, expires=NOW + timedelta(days=365))
+        root = Root(consistent_snapshot=True, expires=now + timedelta(days=365))
         for role, key in self.keys.items():
             root.add_key(key.public_key, role)
         self.root = self._write("1.root.json", root, "root")

@@ -1,0 +1,174 @@
+"""``twinlock director``: the path of an operator, in text and JSON, and exit statuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.unit.director.world import ImageSite, TestVehicle
+from twinlock.cli.main import main
+from twinlock.director.director import Director
+from twinlock.repository.periods import utc_now
+
+BRAKE, GW = "brake/2.0.bin", "gw/1.4.bin"
+
+
+class Shell:
+    """Runs commands on one Director directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self, command: str, *arguments: str, status: int = 0, stdin: str = "") -> Result:
+        result = CliRunner().invoke(main, ["director", command, str(self.path), *arguments], input=stdin)
+        assert result.exit_code == status, result.output
+        return result
+
+    def json(self, command: str, *arguments: str, status: int = 0, stdin: str = "") -> Any:
+        return json.loads(self.run(command, *arguments, "--json", status=status, stdin=stdin).stdout)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> ImageSite:
+    site = ImageSite(tmp_path / "image", now=utc_now())
+    site.add("factory.bin", hardware=["gw-1", "hw-7"], counter=0)
+    site.add(GW, hardware=["gw-1"], counter=14, name="gateway", version="1.4")
+    site.add(BRAKE, hardware=["hw-7"], counter=2, name="brake", version="2.0", dependencies={"gateway": ">=1.4"})
+    site.publish()
+    (tmp_path / "image-root.json").write_bytes(site.root)
+    return site
+
+
+@pytest.fixture
+def car() -> TestVehicle:
+    return TestVehicle("VIN1", {"ecu-gw": "gw-1", "ecu-brake": "hw-7"})
+
+
+@pytest.fixture
+def shell(tmp_path: Path, site: ImageSite, car: TestVehicle, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A Director with a vehicle, made with the commands themselves."""
+    monkeypatch.delenv("TWINLOCK_PASSPHRASE", raising=False)
+    shell = Shell(tmp_path / "director")
+    made = shell.json("init", "--image-root", str(tmp_path / "image-root.json"), "--image", str(site.path))
+    assert made["created"] == str(shell.path)
+    assert shell.json("register", "-", stdin=json.dumps(car.description())) == {
+        "vehicle": "VIN1",
+        "new": True,
+        "ecus": 2,
+    }
+    return shell
+
+
+def test_every_command_has_help_with_an_example(shell: Shell) -> None:
+    listed = CliRunner().invoke(main, ["director", "--help"]).stdout
+    names = [line.split()[0] for line in listed.partition("Commands:")[2].splitlines() if line.strip()]
+    assert {"init", "register", "vehicles", "assign", "unassign", "explain", "show", "decisions", "serve"} <= set(names)
+    for name in names:
+        text = CliRunner().invoke(main, ["director", name, "--help"]).stdout
+        assert "Example:" in text, name
+        assert "--json" in text, name
+
+
+def test_registering_again_is_harmless_and_otherwise_refused(shell: Shell, car: TestVehicle) -> None:
+    assert shell.json("register", "-", stdin=json.dumps(car.description()))["new"] is False
+    other = car.description()
+    other["ecus"][1]["hardwareId"] = "hw-8"
+    error = shell.json("register", "-", stdin=json.dumps(other), status=1)["error"]
+    assert error["code"] == "registration"
+    assert shell.json("vehicles")["vehicles"][0]["vehicle"] == "VIN1"
+
+
+def receive(shell: Shell, car: TestVehicle) -> None:
+    now = utc_now()
+    with Director.open(shell.path) as director:
+        director.receive_manifest(car.manifest(now=now), now=now)
+
+
+def test_assign_explain_show_decisions_unassign(shell: Shell, car: TestVehicle) -> None:
+    receive(shell, car)
+    plan = shell.json("assign", "VIN1", f"ecu-brake={BRAKE}", "--actor", "alice")
+    assert plan["outcome"] == "ordered"
+    assert {order["ecu"] for order in plan["orders"]} == {"ecu-brake", "ecu-gw"}
+    assert shell.json("explain", "VIN1") == plan
+    refreshed = shell.json("refresh")
+    assert refreshed["vehicles"]["VIN1"]["targets"] == 1
+    decided = shell.json("decisions", "VIN1")["decisions"]
+    assert [item["outcome"] for item in decided] == ["ordered"]
+    assert decided[0]["imageVersions"]["targets"] == 1
+    shown = shell.json("show", "VIN1")
+    assert {item["ecu"]: item["assigned"] for item in shown["ecus"]} == {"ecu-brake": BRAKE, "ecu-gw": None}
+    assert {item["installed"]["path"] for item in shown["ecus"]} == {"factory.bin"}
+    text = shell.run("show", "VIN1").stdout
+    assert BRAKE in text
+    assert shell.json("unassign", "VIN1", "ecu-brake")["outcome"] == "nothing"
+
+
+def test_a_refusal_says_why_in_text_and_json(shell: Shell, car: TestVehicle, site: ImageSite) -> None:
+    receive(shell, car)
+    del site.images[GW]
+    site.publish()
+    result = shell.run("assign", "VIN1", f"ecu-brake={BRAKE}", status=1)
+    assert result.stderr.startswith("error[no-image-set]: no set of images fits VIN1: brake 2.0 needs gateway >= 1.4")
+    error = shell.json("assign", "VIN1", f"ecu-brake={BRAKE}", status=1)["error"]
+    assert error["code"] == "no-image-set"
+    assert len(error["fields"]["causes"]) == 1
+    impossible = shell.json("explain", "VIN1", f"ecu-brake={BRAKE}")
+    assert impossible["outcome"] == "impossible"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "status", "code"),
+    [
+        ("assign", ("VIN1", "ecu-brake"), 2, "usage"),
+        ("assign", ("VIN1", "a=b", "a=c"), 2, "usage"),
+        ("assign", ("VIN9", f"ecu-gw={GW}"), 2, "unknown-vehicle"),
+        ("assign", ("VIN1", f"ecu-gw={BRAKE}"), 1, "wrong-hardware"),
+        ("assign", ("VIN1", "ecu-gw=../x"), 1, "unsafe-path"),
+        ("show", ("VIN9",), 2, "unknown-vehicle"),
+        ("unassign", ("VIN1", "ecu-gw"), 2, "usage"),
+        ("unassign", ("VIN1",), 2, "usage"),
+        ("root", ("--version", "7"), 2, "usage"),
+        ("register", ("/no/such/file",), 2, "usage"),
+    ],
+)
+def test_exit_statuses(shell: Shell, command: str, arguments: tuple[str, ...], status: int, code: str) -> None:
+    assert shell.json(command, *arguments, status=status)["error"]["code"] == code
+
+
+def test_there_is_no_second_director_in_one_place(shell: Shell, tmp_path: Path, site: ImageSite) -> None:
+    arguments = ("--image-root", str(tmp_path / "image-root.json"), "--image", str(site.path))
+    assert shell.json("init", *arguments, status=2)["error"]["code"] == "usage"
+
+
+def test_rotating_publishes_a_root(shell: Shell, tmp_path: Path) -> None:
+    assert shell.json("rotate", "targets", "time")["root"] == 2
+    target = tmp_path / "root.json"
+    shell.run("root", "--output", str(target))
+    assert json.loads(target.read_bytes())["signed"]["version"] == 2
+    first = json.loads(shell.json("root", "--version", "1")["root"])
+    assert first["signed"]["version"] == 1
+
+
+def test_a_token_is_shown_once(shell: Shell) -> None:
+    token = shell.json("token", "VIN2", "--valid", "2h")["token"]
+    assert len(token) > 40
+    assert shell.run("token", "VIN2").stdout.strip() != token
+
+
+def test_keys_under_a_passphrase_need_it(tmp_path: Path, site: ImageSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell(tmp_path / "locked")
+    monkeypatch.setenv("TWINLOCK_PASSPHRASE", "correct horse")
+    shell.run("init", "--image-root", str(tmp_path / "image-root.json"), "--image", str(site.path))
+    assert shell.json("rotate", "targets")["root"] == 2
+    monkeypatch.setenv("TWINLOCK_PASSPHRASE", "wrong")
+    assert shell.json("rotate", "targets", status=1)["error"]["code"] == "passphrase"
+    monkeypatch.delenv("TWINLOCK_PASSPHRASE")
+    assert shell.json("rotate", "targets", status=2)["error"]["code"] == "usage"
+    assert not any(
+        b"PRIVATE KEY" in path.read_bytes() and b"ENCRYPTED" not in path.read_bytes()
+        for path in (shell.path / "keys").rglob("*.pem")
+    )
