@@ -78,7 +78,8 @@ async def until_stopped(running: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(running)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+        with contextlib.suppress(RuntimeError, NotImplementedError):  # not in the main thread, or not on this system
+            loop.add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await task
 
