@@ -53,17 +53,20 @@ def image_application(store: ObjectStore, *, prefix: str = "") -> web.Applicatio
 
 
 async def _metadata(request: web.Request) -> web.StreamResponse:
-    name = METADATA + request.match_info["name"]
-    return await _serve(request, name, "application/json")
+    # The name of a role is percent-encoded in the name of its file. Some clients put that name into the URL as it is,
+    # some encode it once more, so the last segment is looked for both as it came and decoded.
+    raw = request.rel_url.raw_path.rpartition("/")[2]
+    names = dict.fromkeys((METADATA + raw, METADATA + request.match_info["name"]))
+    return await _serve(request, tuple(names), "application/json")
 
 
 async def _target(request: web.Request) -> web.StreamResponse:
     name = TARGETS_FILES + request.match_info["name"]
-    return await _serve(request, name, "application/octet-stream")
+    return await _serve(request, (name,), "application/octet-stream")
 
 
-async def _serve(request: web.Request, name: str, content_type: str) -> web.StreamResponse:
-    opened = await asyncio.to_thread(_open, request.app[_STORE], name)
+async def _serve(request: web.Request, names: tuple[str, ...], content_type: str) -> web.StreamResponse:
+    opened = await asyncio.to_thread(_open_first, request.app[_STORE], names)
     if opened is None:
         return problem(404, code="not-found", detail="there is no such file")
     info, stream = opened
@@ -71,6 +74,10 @@ async def _serve(request: web.Request, name: str, content_type: str) -> web.Stre
         return await _send(request, stream, info, content_type)
     finally:
         stream.close()
+
+
+def _open_first(store: ObjectStore, names: tuple[str, ...]) -> tuple[ObjectInfo, BinaryIO] | None:
+    return next((opened for name in names if (opened := _open(store, name))), None)
 
 
 def _open(store: ObjectStore, name: str) -> tuple[ObjectInfo, BinaryIO] | None:

@@ -221,7 +221,9 @@ def test_a_role_with_an_odd_name_is_served_under_its_encoded_name(store: Directo
     store.put_new("metadata/1.a%2Fb.json", b"{}")
 
     async def script(ask: Ask) -> None:
-        assert (await ask("/metadata/1.a%252Fb.json")).body == b"{}"
+        for path in ("/metadata/1.a%2Fb.json", "/metadata/1.a%252Fb.json"):
+            assert (await ask(path)).body == b"{}"
+        assert (await ask("/metadata/1.a/b.json")).status == 404
 
     ask_all(store, script)
 
