@@ -158,7 +158,7 @@ def _status(error: TwinlockError) -> int:
 
 
 def _problem(status: int, members: dict[str, object]) -> web.Response:
-    body = json.dumps({"type": f"urn:twinlock:error:{members['code']}", "status": status, **members}, default=str)
+    body = json.dumps({"type": f"urn:twinlock:problem:{members['code']}", "status": status, **members}, default=str)
     # A body that was not read to its end would be taken for the next request.
     return web.Response(
         status=status, text=body, content_type="application/problem+json", headers={"Connection": "close"}

@@ -110,7 +110,7 @@ def test_bad_requests_are_answered(tmp_path: Path, method: str, path: str, body:
         got, problem = await _answer(method, f"{address}/v1/{path}", data=io.BytesIO(body))
         assert (got, problem["code"]) == (status, code)
         assert problem["status"] == status
-        assert problem["type"] == f"urn:twinlock:error:{code}"
+        assert problem["type"] == f"urn:twinlock:problem:{code}"
         assert problem["detail"]
 
     serve(tmp_path, scenario)
