@@ -22,7 +22,6 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
 
 _ANSWER_BYTES = 65_536
-_INSTALL_S = 3_600.0  # a large image over a slow bus, and the time to write it
 
 
 class HttpLink:
@@ -50,7 +49,10 @@ class HttpLink:
     async def send_image(self, entry: ImageEntry, source: Path) -> None:
         """See ``SecondaryLink.send_image``."""
         path = f"image/{quote(entry.path, safe='/')}"
-        await self._call("PUT", path, _file_chunks(source), max_bytes=_ANSWER_BYTES, deadline_s=_INSTALL_S)
+        settings = self._transport.settings
+        # An upload cannot be watched piece by piece; as a whole it may not be slower than the floor either.
+        deadline_s = settings.deadline_s + entry.length / max(settings.floor_bytes_per_s, 1)
+        await self._call("PUT", path, _file_chunks(source), max_bytes=_ANSWER_BYTES, deadline_s=deadline_s)
 
     async def report(self) -> bytes:
         """See ``SecondaryLink.report``."""

@@ -107,8 +107,10 @@ class Secondary:
         root = self._state.repository(DIRECTOR).root.signed
         try:
             return self._clock.accept(attestation, root)
-        except AttestationError:
-            self._held_attestation = attestation[: DEFAULT_LIMITS.attestation_bytes]
+        except TwinlockError as error:
+            if isinstance(error, AttestationError):
+                self._held_attestation = attestation[: DEFAULT_LIMITS.attestation_bytes]
+            self._state.store_refusal(LastRefusal.of(error, step=Step.TIME.value, now=None))
             raise
 
     def accept_metadata(self, bundle: bytes) -> ImageEntry | None:

@@ -135,7 +135,8 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     except TwinlockError as error:
         _LOG.warning("%s %s: error[%s]: %s", request.method, request.path, error.code, error)
         described = error.as_json()
-        return _problem(_status(error), {**described, "detail": described.pop("message"), "title": error.code})
+        detail = described.pop("message")
+        return _problem(_status(error), {"title": error.code, "detail": detail, **described})
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception:  # noqa: BLE001 - one bad request must not end the server

@@ -30,7 +30,7 @@ from twinlock.client.config import PrimaryConfig
 from twinlock.client.cycle import run_verification
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.download import Progress, download_image, image_urls
-from twinlock.client.errors import BundleHeldError, ManifestRefusedError
+from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.install import Installer
 from twinlock.client.reporting import make_report
@@ -178,6 +178,8 @@ class UpdateCycle:
         await tools.secondaries.pass_time(tools.director, self.problems)
         self._step = Step.SECONDARY_METADATA
         wants = await tools.secondaries.pass_metadata(tools.map.repositories, self.problems)
+        # One that refused the time and then took the metadata has a time: the Root it needed came with the metadata.
+        self.problems = [problem for problem in self.problems if not _overcome(problem, wants)]
         ordered = [image.ecu for image in decision.approved]
         waiting = tuple(ecu for ecu in ordered if ecu in tools.secondaries.members and ecu not in wants)
         ready = tuple(ecu for ecu in ordered if ecu not in waiting)
@@ -239,6 +241,11 @@ class UpdateCycle:
             correlation_id=decision.correlation_id if decision else None,
             weaker=decision.weaker if decision else (),
         )
+
+
+def _overcome(problem: Problem, wants: Mapping[EcuId, bool]) -> bool:
+    refused_time = problem.step is Step.SECONDARY_TIME and isinstance(problem.error, SecondaryRefusedError)
+    return refused_time and problem.ecu in wants
 
 
 def _installation(image: ApprovedImage) -> Installation:

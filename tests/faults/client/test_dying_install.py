@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.faults.client.dying import every_death, in_child
 from tests.unit.client.test_slots import NEW, OLD, image
 from twinlock.client.slots import SlotInstaller
@@ -22,6 +24,7 @@ def whole(slots: SlotInstaller) -> str:
     return path
 
 
+@pytest.mark.slow
 def test_dying_while_installing(tmp_path: Path) -> None:
     SlotInstaller.provision(tmp_path / "first", ECU, *image(tmp_path, OLDER, 1))
     SlotInstaller(tmp_path / "first", ECU).install(*image(tmp_path, OLD, 2))  # so that an old slot is overwritten

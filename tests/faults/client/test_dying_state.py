@@ -42,6 +42,7 @@ def test_dying_while_storing(tmp_path: Path) -> None:
     assert False in whole
 
 
+@pytest.mark.slow
 def test_dying_while_a_state_is_made(tmp_path: Path) -> None:
     """Either there is no state, and making it again works, or there is a whole one."""
     world = World()

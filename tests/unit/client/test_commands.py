@@ -149,6 +149,7 @@ def test_enrolment_hands_in_the_description_with_the_token(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_secondary_as_a_process_serves_its_primary(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with repositories(tmp_path) as (world, _servers, options):
@@ -199,6 +200,7 @@ async def served(directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.wait()
 
 
+@pytest.mark.slow
 def test_a_running_primary_keeps_its_vehicle_up_to_date(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with repositories(tmp_path) as (_world, _servers, options):

@@ -347,6 +347,7 @@ def test_a_replayed_time_is_refused(make: Make, world: World) -> None:
     secondary.accept_time(old)
     with pytest.raises(AttestationError):
         secondary.accept_time(old)
+    assert reported(secondary).attack == AttestationError.code
 
 
 def test_a_held_attestation_does_not_get_in_with_a_root_that_does_not_name_its_key(make: Make, world: World) -> None:

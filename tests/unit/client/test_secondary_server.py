@@ -112,6 +112,7 @@ def test_bad_requests_are_answered(tmp_path: Path, method: str, path: str, body:
         assert problem["status"] == status
         assert problem["type"] == f"urn:twinlock:problem:{code}"
         assert problem["detail"]
+        assert "message" not in problem
 
     serve(tmp_path, scenario)
 
