@@ -27,18 +27,16 @@ def encode_canonical(value: Any) -> bytes:
 
     Raises: ValueError for a float or a lone surrogate, TypeError for what is not plain JSON.
     """
+    _refuse_floats(value)
+    return encode_parsed(value)
+
+
+def encode_parsed(value: Any) -> bytes:
+    """The same for a value that strict parsing gave, which has refused floats already."""
     text = _ENCODER.encode(value)
     if "\\" in text:
         text = _ESCAPES.sub(lambda match: _RAW.get(match.group(), match.group()), text)
     return text.encode("utf-8")
-
-
-class _NoFloats(json.JSONEncoder):
-    """The standard encoder, made to refuse floats (it writes them through ``float.__repr__`` otherwise)."""
-
-    def encode(self, o: Any) -> str:
-        _refuse_floats(o)
-        return super().encode(o)
 
 
 def _refuse_floats(value: Any) -> None:
@@ -56,4 +54,4 @@ def _refuse_floats(value: Any) -> None:
             stack.extend(item)
 
 
-_ENCODER = _NoFloats(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -7,6 +7,7 @@ counting signatures (``signatures.py`` does that, once for everything that is si
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 from twinlock.trust.errors.metadata import WeakKeyError
@@ -38,13 +39,21 @@ class PublicKey:
 
     __slots__ = ("_verify", "identity", "keyid", "keytype", "public", "scheme")
 
+    _verify: Verifier
+    identity: bytes
+    keyid: KeyId
+    keytype: str
+    public: str
+    scheme: str
+
     def __init__(self, keyid: KeyId, *, keytype: str, scheme: str, public: str, loaded: tuple[bytes, Verifier]) -> None:
         """Only ``load_key`` makes these: it knows what to refuse."""
-        self.keyid = keyid
-        self.keytype = keytype
-        self.scheme = scheme
-        self.public = public
-        self.identity, self._verify = loaded
+        values = (loaded[1], loaded[0], keyid, keytype, public, scheme)
+        for name, value in zip(self.__slots__, values, strict=True):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a public key does not change: {name}")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PublicKey):
@@ -66,9 +75,11 @@ class PublicKey:
         return {"keytype": self.keytype, "scheme": self.scheme, "keyval": {"public": self.public}}
 
 
+@lru_cache(maxsize=512)
 def load_key(keyid: str, *, keytype: str, scheme: str, public: str) -> PublicKey:
     """Decode a public key and refuse a weak one.
 
+    Keys that were admitted are remembered, since Root after Root names the same ones; refusals are not.
     Raises: WeakKeyError for an unknown type or scheme, an unreadable value, a point of low order or a short RSA key.
     """
     loader = _LOADERS.get((keytype, scheme))

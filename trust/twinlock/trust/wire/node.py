@@ -12,7 +12,7 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
-_MAX_INTEGER = 2**63 - 1
+MAX_INTEGER = 2**63 - 1
 _MAX_TEXT = 65_536
 _MAX_DEPTH = 16  # of members that are kept as plain JSON, such as ``custom``
 
@@ -21,11 +21,23 @@ DIGEST_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
 class Node(NamedTuple):
-    """A JSON value, the file it is from, and its place in it (``$.signed.roles.root``)."""
+    """A JSON value, the file it is from, and its place in it.
+
+    ``place`` is a path as text, or the node above and the member or index there: most paths are never read, so they
+    are put together when a refusal needs one.
+    """
 
     value: Any
     what: str
-    path: str
+    place: str | tuple[Node, str | int]
+
+    @property
+    def path(self) -> str:
+        """The place as text, such as ``$.signed.roles.root``."""
+        if isinstance(self.place, str):
+            return self.place
+        above, step = self.place
+        return f"{above.path}[{step}]" if isinstance(step, int) else f"{above.path}.{step}"
 
     def fail(self, reason: str) -> NoReturn:
         """Raise the MalformedError of this place."""
@@ -40,7 +52,7 @@ class Node(NamedTuple):
         members = self.object()
         if name not in members:
             self.fail(f"the member {name!r} is missing")
-        return Node(members[name], self.what, f"{self.path}.{name}")
+        return Node(members[name], self.what, (self, name))
 
     def object(self) -> dict[str, Any]:
         """This value as an object."""
@@ -65,7 +77,7 @@ class Node(NamedTuple):
         found = self.object()
         if len(found) > limit:
             raise LimitError(what=f"{self.what}: members of {self.path}", value=len(found), limit=limit)
-        return ((name, Node(value, self.what, f"{self.path}.{name}")) for name, value in found.items())
+        return ((name, Node(value, self.what, (self, name))) for name, value in found.items())
 
     def items(self, limit: int) -> list[Node]:
         """The items of this array, of which there may be at most ``limit``."""
@@ -73,21 +85,23 @@ class Node(NamedTuple):
             self.fail("an array is required")
         if len(self.value) > limit:
             raise LimitError(what=f"{self.what}: items of {self.path}", value=len(self.value), limit=limit)
-        return [Node(item, self.what, f"{self.path}[{index}]") for index, item in enumerate(self.value)]
+        return [Node(item, self.what, (self, index)) for index, item in enumerate(self.value)]
 
     def text(self) -> str:
         """This value as a string in the network form of RFC 5198: NFC, encodable, of a sane size."""
-        if not isinstance(self.value, str):
+        value = self.value
+        if not isinstance(value, str):
             self.fail("a string is required")
-        check_text(self.value, self)
-        return self.value
+        if not value.isascii() or len(value) > _MAX_TEXT:
+            check_text(value, self)
+        return value
 
     def integer(self, least: int) -> int:
         """This value as an integer from ``least`` to 2**63 - 1."""
         if not isinstance(self.value, int) or isinstance(self.value, bool):
             self.fail("an integer is required")
-        if not least <= self.value <= _MAX_INTEGER:
-            self.fail(f"an integer from {least} to {_MAX_INTEGER} is required")
+        if not least <= self.value <= MAX_INTEGER:
+            self.fail(f"an integer from {least} to {MAX_INTEGER} is required")
         return self.value
 
     def boolean(self) -> bool:

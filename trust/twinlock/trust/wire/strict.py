@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from json.scanner import make_scanner
 from typing import Any, NamedTuple, NoReturn
 
-from twinlock.trust.canonical import encode_canonical
+from twinlock.trust.canonical import encode_parsed
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 
 _SPACE = " \t\n\r"
@@ -27,7 +27,7 @@ class RawEnvelope(NamedTuple):
     def canonical(self) -> bytes:
         """The canonical form of ``signed``. Raises: MalformedError when it has none."""
         try:
-            return encode_canonical(parse_json(self.payload, "file"))
+            return encode_parsed(parse_json(self.payload, "file"))
         except (ValueError, TypeError, RecursionError) as error:
             raise MalformedError(what="file", json_path="$.signed", reason=f"no canonical form: {error}") from None
 
@@ -73,15 +73,17 @@ def parse_envelope(data: bytes, what: str, max_bytes: int, *, locate: str | None
 
     def read_member(name: str, start: int) -> tuple[Any, int]:
         nonlocal span
-        if name != "signed":
-            return _parse_value(text, start, what, f"$.{name}")
-        value, end = _parse_object(text, start, what, "$.signed", read_signed)
-        span = slice(start, end)
+        if name != "signed" or locate is None:
+            value, end = _parse_value(text, start, what, f"$.{name}")
+        else:
+            value, end = _parse_object(text, start, what, "$.signed", read_signed)
+        if name == "signed":
+            span = slice(start, end)
         return value, end
 
     members, end = _parse_object(text, _skip(text, 0), what, "$", read_member)
     _expect_end(text, end, what)
-    if "signed" not in members or "signatures" not in members:
+    if not isinstance(members.get("signed"), dict) or "signatures" not in members:
         _malformed(what, "$", "an object with the members 'signatures' and 'signed' is required")
     # In ASCII text characters are bytes, and nothing needs to be encoded again.
     payload = data[span] if text.isascii() else text[span].encode()

@@ -6,19 +6,19 @@ This file decodes Root, Timestamp and Snapshot and knows the file names; ``tuf_t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from twinlock.trust.errors.metadata import UnsupportedSpecError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import Limits
-from twinlock.trust.model.base import FileInfo
+from twinlock.trust.model.base import NOTHING, FileInfo
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
-from twinlock.trust.names import SNAPSHOT, TARGETS, TOP_LEVEL, KeyId, RoleName, role_file
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TOP_LEVEL, KeyId, RoleName, role_file
 from twinlock.trust.signatures import Envelope, RoleKeys
-from twinlock.trust.wire.node import Node, check_text
+from twinlock.trust.wire.node import MAX_INTEGER, Node, check_text
 from twinlock.trust.wire.strict import parse_envelope
 from twinlock.trust.wire.tuf_members import common_fields, decode_keys, decode_role_keys, decode_signatures
 from twinlock.trust.wire.tuf_targets import decode_targets
@@ -86,24 +86,23 @@ def _decode(
 
 def _root(signed: Node, limits: Limits) -> Root:
     keys = decode_keys(signed.get("keys"), limits)
-    roles = {role: decode_role_keys(signed.get("roles").get(role), limits) for role in TOP_LEVEL}
-    for role, role_keys in roles.items():
-        _known(signed.get("roles").get(role), role_keys, keys)
+    listed = signed.get("roles")
+    roles = {role: _role(listed.get(role), keys, limits) for role in TOP_LEVEL}
     time_source = None
     if signed.has("custom") and signed.get("custom").has("timeSource"):
-        node = signed.get("custom").get("timeSource")
-        time_source = decode_role_keys(node, limits)
-        _known(node, time_source, keys)
+        time_source = _role(signed.get("custom").get("timeSource"), keys, limits)
     consistent = not signed.has("consistent_snapshot") or signed.get("consistent_snapshot").boolean()
     return Root(
         **common_fields(signed), keys=keys, roles=roles, time_source=time_source, consistent_snapshot=consistent
     )
 
 
-def _known(node: Node, role_keys: RoleKeys, keys: dict[KeyId, PublicKey]) -> None:
+def _role(node: Node, keys: dict[KeyId, PublicKey], limits: Limits) -> RoleKeys:
+    role_keys = decode_role_keys(node, limits)
     for keyid in role_keys.keyids:
         if keyid not in keys:
             node.get("keyids").fail(f"the key {keyid} is not among the keys")
+    return role_keys
 
 
 def _timestamp(signed: Node, limits: Limits) -> Timestamp:
@@ -114,20 +113,34 @@ def _timestamp(signed: Node, limits: Limits) -> Timestamp:
 def _snapshot(signed: Node, limits: Limits) -> Snapshot:
     meta = signed.get("meta")
     found: dict[RoleName, FileInfo] = {}
-    for name, node in meta.members(limits.snapshot_bytes):
-        check_text(name, node)
-        if not name.endswith(_SUFFIX):
-            node.fail("a name ending in .json is required")
-        if name != "root.json":  # permitted for old clients, and meaningless to us (Uptane 2.1.0 5.2.4)
-            found[RoleName(name.removesuffix(_SUFFIX))] = _file_info(node, limits)
+    for name, value in meta.object().items():
+        info = _bare_version(name, value)
+        if info is None:
+            node = Node(value, meta.what, (meta, name))
+            check_text(name, node)
+            if not name.endswith(_SUFFIX):
+                node.fail("a name ending in .json is required")
+            info = _file_info(node, limits)
+        found[RoleName(name[: -len(_SUFFIX)])] = info
+    found.pop(ROOT, None)  # permitted for old clients, and meaningless to us (Uptane 2.1.0 5.2.4)
     if TARGETS not in found:
         meta.fail("targets.json is missing")
     return Snapshot(**common_fields(signed), targets=found)
+
+
+def _bare_version(name: str, value: Any) -> FileInfo | None:
+    """The entry that says a version and nothing else, as sixteen thousand bins are listed; None for any other."""
+    if not name.isascii() or not name.endswith(_SUFFIX) or type(value) is not dict or len(value) != 1:
+        return None
+    version = value.get("version")
+    if type(version) is not int or not 1 <= version <= MAX_INTEGER:
+        return None
+    return FileInfo(version, None, NOTHING)
 
 
 def _file_info(node: Node, limits: Limits) -> FileInfo:
     return FileInfo(
         version=node.get("version").integer(1),
         length=node.get("length").integer(0) if node.has("length") else None,
-        hashes=node.get("hashes").hashes(limits.hashes) if node.has("hashes") else {},
+        hashes=node.get("hashes").hashes(limits.hashes) if node.has("hashes") else NOTHING,
     )
