@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 
 from twinlock.director.schema import SCHEMA_VERSION, metadata, schema_version
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 
 BUSY_TIMEOUT_S = 15.0  # how long a writer waits for another; longer than any transaction of ours takes
 _WRITE = "twinlock_write"
@@ -82,15 +82,18 @@ class Database:
     @contextmanager
     def reading(self, operation: str = "read") -> Iterator[Connection]:
         """A transaction that sees one state of the inventory throughout. Raises: StorageError."""
-        with self._errors(operation), self._engine.connect() as connection:
-            yield connection
-            connection.rollback()
+        with self._errors(operation), self._engine.connect() as plain:
+            # SQLite readers see one state anyway; PostgreSQL has to be asked.
+            level = {} if self.file is not None else {"isolation_level": "REPEATABLE READ"}
+            connection = plain.execution_options(**level)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self, operation: str = "write") -> Iterator[Connection]:
         """A transaction that is alone in writing; committed at the end, undone if anything is raised.
 
-        Raises: StorageError, and IntegrityError where a constraint was hit: its caller knows what that means.
+        Raises: StorageError, and ConflictError where a row is there already: somebody was faster.
         """
         with self._errors(operation), self._turn(operation), self._engine.connect() as plain:
             connection = plain.execution_options(**{_WRITE: True})
@@ -117,8 +120,8 @@ class Database:
     def _errors(self, operation: str) -> Iterator[None]:
         try:
             yield
-        except IntegrityError:
-            raise
+        except IntegrityError as error:
+            raise ConflictError(what="the inventory", reason=f"could not {operation}: {error.orig}") from error
         except DBAPIError as error:
             raise StorageError(path=self.name, operation=operation, reason=str(error.orig)) from error
         except SQLAlchemyError as error:

@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import IntegrityError
 
 from twinlock.director import schema
 from twinlock.director.assignments import load_assignments
@@ -150,7 +149,7 @@ class Ordering:
         try:
             with self._database.writing("store signed metadata") as connection:
                 return self._store(connection, view, decision, issue, files, now)
-        except IntegrityError:
+        except ConflictError:
             return None
 
     def _store(  # noqa: PLR0917 - one transaction
@@ -163,8 +162,9 @@ class Ordering:
         now: datetime,
     ) -> Issue | None:
         vehicle = view.situation.record.vehicle
+        revision = lock_vehicle(connection, vehicle)
         newest = newest_issue(connection, vehicle)
-        if lock_vehicle(connection, vehicle) != view.revision or (newest and newest[0]) != view.before.issue:
+        if revision != view.revision or (newest and newest[0]) != view.before.issue:
             return None
         number = _record_decision(connection, view, decision, now)
         connection.execute(

@@ -7,10 +7,12 @@ a connection whose transaction the caller owns.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from twinlock.director import schema
 from twinlock.director.intake import Findings
@@ -148,7 +150,8 @@ def remember_images(connection: Connection, entries: Iterable[ImageEntry], now: 
         if connection.execute(select(_K.image).where(_K.image == image)).first() is None:
             body = {"length": entry.length, "hashes": dict(entry.hashes), "custom": dict(entry.custom)}
             row = {"image": image, "path": entry.path, "entry": body, "seen_at": now}
-            connection.execute(insert(schema.known_images).values(**row))
+            with suppress(IntegrityError), connection.begin_nested():  # another process remembered it just now
+                connection.execute(insert(schema.known_images).values(**row))
 
 
 def recall_images(connection: Connection, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, ImageEntry]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from twinlock.director.catalogue import Catalogue, CatalogueKeeper
 from twinlock.director.database import Database
@@ -20,6 +19,7 @@ from twinlock.director.published import recall_images, remember_images, settle_o
 from twinlock.director.records import Acceptance, VehicleRecord
 from twinlock.director.software import same_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
@@ -64,7 +64,7 @@ class Reception:
                 number = insert_accepted(connection, vehicle, data, findings, now)
                 settle_outstanding(connection, vehicle, findings)
                 remember_images(connection, _reported(findings, knowledge), now)
-        except IntegrityError:
+        except ConflictError:
             # The database holds each counter and nonce once. Two writers can only get here past the row lock.
             ecu = manifest.primary
             raise ReportReplayError(ecu=ecu, field="counter or nonce", offered="(any)", last="(the same)") from None

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, insert, update
-from sqlalchemy.exc import IntegrityError
 
 from tests.unit.director.world import NOW, TestVehicle
 from twinlock.director import schema
@@ -15,7 +14,7 @@ from twinlock.director.database import Database
 from twinlock.director.director import Director
 from twinlock.director.records import VehicleSummary
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 from twinlock.trust.names import EcuId, VehicleId
 
 
@@ -74,7 +73,7 @@ def test_the_database_itself_refuses_a_counter_or_nonce_twice(filled: Director) 
     for counter, nonce, again in ((900, "aa", {"counter": 900}), (901, "bb", {"nonce": "bb", "counter": 902})):
         with database.writing() as connection:
             connection.execute(insert(schema.reports).values(**row, counter=counter, nonce=nonce))
-        with pytest.raises(IntegrityError), database.writing() as connection:
+        with pytest.raises(ConflictError), database.writing() as connection:
             connection.execute(insert(schema.reports).values(**{**row, **again}))
     database.close()
 
@@ -94,7 +93,7 @@ def test_an_ecu_needs_a_vehicle_and_a_key_of_its_own(filled: Director) -> None:
         "key_identity": "id",
     }
     for wrong in ({"vehicle": "VIN9"}, {"ecu": "ecu-gw"}, {"public": None}, {"keyid": None}):
-        with pytest.raises(IntegrityError), database.writing() as connection:
+        with pytest.raises(ConflictError), database.writing() as connection:
             connection.execute(insert(schema.ecus).values(**{**row, **wrong}))
     database.close()
 
@@ -102,7 +101,7 @@ def test_an_ecu_needs_a_vehicle_and_a_key_of_its_own(filled: Director) -> None:
 def test_signed_metadata_has_one_file_for_each_version(filled: Director) -> None:
     database = open_database(filled)
     row = {"vehicle": "VIN1", "role": "targets", "version": 1, "data": b"other"}
-    with pytest.raises(IntegrityError), database.writing() as connection:
+    with pytest.raises(ConflictError), database.writing() as connection:
         connection.execute(insert(schema.signed_metadata).values(**row))
     database.close()
 
