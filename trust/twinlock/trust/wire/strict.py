@@ -73,12 +73,12 @@ def parse_envelope(data: bytes, what: str, max_bytes: int, *, locate: str | None
 
     def read_member(name: str, start: int) -> tuple[Any, int]:
         nonlocal span
-        if name != "signed" or locate is None:
-            value, end = _parse_value(text, start, what, f"$.{name}")
-        else:
-            value, end = _parse_object(text, start, what, "$.signed", read_signed)
-        if name == "signed":
-            span = slice(start, end)
+        if name != "signed":
+            return _parse_value(text, start, what, f"$.{name}")
+        # Member by member where one is only located, and where one is at fault, to say which.
+        whole = _parse_whole(text, start) if locate is None else None
+        value, end = whole or _parse_object(text, start, what, "$.signed", read_signed)
+        span = slice(start, end)
         return value, end
 
     members, end = _parse_object(text, _skip(text, 0), what, "$", read_member)
@@ -88,6 +88,15 @@ def parse_envelope(data: bytes, what: str, max_bytes: int, *, locate: str | None
     # In ASCII text characters are bytes, and nothing needs to be encoded again.
     payload = data[span] if text.isascii() else text[span].encode()
     return RawEnvelope(members["signed"], payload, members["signatures"], data)
+
+
+def _parse_whole(text: str, position: int) -> tuple[Any, int] | None:
+    """An object read in one go; None if it is none or anything is wrong with it."""
+    try:
+        value, end = _DECODER.raw_decode(text, position)
+    except (ValueError, RecursionError, _Duplicate, _Number):
+        return None
+    return (value, end) if isinstance(value, dict) else None
 
 
 def _parse_object(
