@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         samples = real_files(options.images) if options.images else ()
-        rows = asyncio.run(_run(samples, paint, quiet=options.json))
+        rows = asyncio.run(_run(samples, paint, quiet=options.json, only=options.only))
     except FirmwareError as error:
         print(f"error[usage]: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all_good(rows) else EXIT_BROKEN
 
 
-async def _run(samples: tuple[Path, ...], paint: Paint, *, quiet: bool) -> list[Row]:
+async def _run(samples: tuple[Path, ...], paint: Paint, *, quiet: bool, only: str) -> list[Row]:
     from demo.acts import ACTS
     from demo.acts.update import honest_update
     from demo.play import Referee
@@ -82,7 +82,7 @@ async def _run(samples: tuple[Path, ...], paint: Paint, *, quiet: bool) -> list[
         tell(paint("Act 1. An honest update", "1"))
         for line in await honest_update(cast):
             tell(f"  {line}")
-        return await Referee(cast, tell, paint).play(ACTS)
+        return await Referee(cast, tell, paint).play(ACTS, only=only)
 
 
 def _close(rows: Sequence[Row], paint: Paint, seconds: float) -> None:
@@ -106,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo", description="An honest update, then the attacks.")
     parser.add_argument("--images", type=Path, metavar="DIR", help="use the files in DIR as firmware")
     parser.add_argument("--json", action="store_true", help="print only the table, as JSON")
+    parser.add_argument("--only", default="", metavar="TEXT", help="play only the attacks whose name contains TEXT")
     parser.add_argument("--no-color", action="store_true", help="no colours")
     return parser
 

@@ -28,14 +28,17 @@ class Referee:
     paint: Paint
     last: Evidence | None = None
 
-    async def play(self, acts: Iterable[Act]) -> list[Row]:
-        """Play every attack of every act; one row for each."""
+    async def play(self, acts: Iterable[Act], *, only: str = "") -> list[Row]:
+        """Play every attack of every act whose title contains ``only``; one row for each."""
         rows = []
         for number, act in enumerate(acts, 2):
+            attacks = [attack for attack in act.attacks if only in attack.title]
+            if not attacks:
+                continue
             self.tell("")
             self.tell(self.paint(f"Act {number}. {act.title}", "1"))
             self.tell(act.story)
-            for attack in act.attacks:
+            for attack in attacks:
                 rows.append(await self.judge(attack))
                 self._tell_row(attack, rows[-1])
         return rows

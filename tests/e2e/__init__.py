@@ -1,0 +1,1 @@
+"""End to end: the command as a user types it, as real processes over real sockets, with real firmware."""
