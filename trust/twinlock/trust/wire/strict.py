@@ -93,10 +93,11 @@ def parse_envelope(data: bytes, what: str, max_bytes: int, *, locate: str | None
 def _parse_whole(text: str, position: int) -> tuple[Any, int] | None:
     """An object read in one go; None if it is none or anything is wrong with it."""
     try:
-        value, end = _DECODER.raw_decode(text, position)
-    except (ValueError, RecursionError, _Duplicate, _Number):
+        value, end = _parse_value(text, position, "", "")
+    except MalformedError:
         return None
-    return (value, end) if isinstance(value, dict) else None
+    odd = text.find("\\u", position, end) >= 0 and _has_lone_surrogate(value)
+    return (value, end) if isinstance(value, dict) and not odd else None
 
 
 def _parse_object(
