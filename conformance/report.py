@@ -1,7 +1,8 @@
 """Writes the conformance report: ``python -m conformance.report`` (``make conformance``).
 
 Runs every test that the evidence names, and writes HTML, Markdown, JUnit and JSON to ``build/conformance/``. Ends with
-status 1 when a binding rule is neither shown by tests, nor a procedure of people, nor openly open.
+status 1 when a rule has failed: one that is neither shown by tests, nor a procedure of people, nor openly open, nor a
+deviation with its reason.
 """
 
 from __future__ import annotations
@@ -71,9 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _summarise(entries: Sequence[Entry], bad: Sequence[Entry], directory: Path) -> None:
+    for entry in entries:
+        if entry.verdict == "deviation":
+            sys.stdout.write(f"DEVIATION {entry.requirement.id}: {entry.evidence.deviation}\n")
     for entry in bad:
-        reason = "; ".join(entry.failures) or f"{entry.verdict}, which a binding rule may not be"
-        sys.stdout.write(f"FAILED {entry.requirement.id}: {reason}\n")
+        sys.stdout.write(f"FAILED {entry.requirement.id}: {'; '.join(entry.failures) or 'no evidence'}\n")
     counts = Counter(entry.verdict for entry in entries)
     sys.stdout.write(", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]) + "\n")
     for level in (MUST, SHOULD):

@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.worlds import refused, seasoned_world, sign_deformed, stored
 from tests.simulator.hands import replace
 from tests.simulator.repository import file_name, seal, wire_time
-from tests.simulator.scenario import ONLINE, REPOSITORIES, current
+from tests.simulator.scenario import EVERYWHERE, ONLINE, REPOSITORIES, current
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
 from twinlock.trust.commands import Fetch, Persist
 from twinlock.trust.errors.images import EndlessDataError, RepositoryMismatchError
@@ -120,7 +120,7 @@ def test_a_secondary_may_compare_its_own_image_alone() -> None:
     assert [image.entry.path for image in world.vehicle.update().approved] == [ADAS.path(3)]
 
 
-@pytest.mark.parametrize("place", [("director", "root"), *ONLINE], ids="-".join)
+@pytest.mark.parametrize("place", EVERYWHERE, ids="-".join)
 def test_a_bad_file_is_the_last_that_is_asked_for(place: tuple[str, str]) -> None:
     world = seasoned_world()
     sign_deformed(world, place, lambda body: body.update(expires=7))
@@ -340,7 +340,7 @@ def test_a_file_is_valid_until_the_second_before_its_expiry(place: tuple[str, st
 # how much is downloaded
 
 
-@pytest.mark.parametrize("place", [("director", "root"), ("image", "root"), *ONLINE], ids="-".join)
+@pytest.mark.parametrize("place", EVERYWHERE, ids="-".join)
 @pytest.mark.parametrize("careless", [False, True], ids=["bounded driver", "careless driver"])
 def test_no_file_may_be_longer_than_its_bound(place: tuple[str, str], careless: bool) -> None:
     world = seasoned_world()
