@@ -9,10 +9,12 @@ Belongs here: looking images up. Does not belong here: choosing among them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from twinlock.director.database import Database
+from twinlock.director.software import mentioned, read_software
 from twinlock.director.source import FetchFile
 from twinlock.director.trusted_files import load_files, newest_versions, store_files
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
@@ -27,20 +29,48 @@ from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.tuf import TUF
 
+# How long a lookup is believed while nothing is published: the expiry of delegated files is judged again after it.
+_LOOKUPS_HOLD = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a Targets file says of an image before anybody checked who may say it: enough to know where to look."""
+
+    component: str | None
+    mentions: frozenset[str]
+    hardware_ids: frozenset[HardwareId]
+
 
 class Catalogue:
-    """The images of one verified state of the Image repository. ``problems`` are roles and entries that were refused."""
+    """The images of one verified state of the Image repository. ``problems`` are roles and entries that were refused.
 
-    def __init__(self, trusted: TrustedRepository, now: datetime, fetch: FetchFile) -> None:
+    ``earlier`` is the view before this one: what it looked up still holds if nothing was published since.
+    """
+
+    def __init__(
+        self, trusted: TrustedRepository, now: datetime, fetch: FetchFile, earlier: Catalogue | None = None
+    ) -> None:
         self.trusted = trusted
         self.now = now
+        self.looked_up_since = now
         self.problems: dict[str, TwinlockError] = {}
         self.unsaved: list[Persist] = []
         self._fetch = fetch
         self._lock = threading.RLock()
         self._files: dict[str, bytes] = {}
         self._entries: dict[tuple[TargetPath, HardwareId], ImageEntry | None] = {}
-        self._hints: dict[TargetPath, None] | None = None
+        self._hints: dict[TargetPath, list[Hint]] | None = None
+        if earlier is not None and earlier.content == self.content and now - earlier.looked_up_since < _LOOKUPS_HOLD:
+            self._take_over(earlier)
+
+    def _take_over(self, earlier: Catalogue) -> None:
+        with earlier._lock:
+            self.trusted = self.trusted._replace(delegated={**self.trusted.delegated, **earlier.trusted.delegated})
+            self.looked_up_since = earlier.looked_up_since
+            self.problems = dict(earlier.problems)
+            self.unsaved = list(earlier.unsaved)
+            self._files, self._entries, self._hints = dict(earlier._files), dict(earlier._entries), earlier._hints
 
     @property
     def versions(self) -> Mapping[str, int]:
@@ -69,13 +99,30 @@ class Catalogue:
                 self._entries[key] = found.entry
             return self._entries[key]
 
-    def offers(self, hardware_id: HardwareId) -> tuple[ImageEntry, ...]:
-        """Every image that is properly listed for ``hardware_id``, by path.
+    def mentions(self, hardware_ids: Iterable[HardwareId]) -> Mapping[str, frozenset[str]]:
+        """For each component on this hardware, the components that some image of it needs or conflicts with."""
+        hardware = frozenset(hardware_ids)
+        found: dict[str, frozenset[str]] = {}
+        with self._lock:
+            for hint in (hint for hints in self._all_hints().values() for hint in hints):
+                if hint.component is not None and hint.hardware_ids & hardware:
+                    found[hint.component] = found.get(hint.component, frozenset()) | hint.mentions
+        return found
+
+    def offers(
+        self, hardware_id: HardwareId, components: Container[str | None] | None = None
+    ) -> tuple[ImageEntry, ...]:
+        """Every image that is properly listed for ``hardware_id``, by path; only those of ``components`` if given.
 
         What is refused on the way is noted in ``problems`` and not offered. Raises: TransportError, StorageError.
         """
         with self._lock:
-            found = [self._offer(path, hardware_id) for path in self._names()]
+            names = sorted(
+                path
+                for path, hints in self._all_hints().items()
+                if any(_fits(hint, hardware_id, components) for hint in hints)
+            )
+            found = [self._offer(path, hardware_id) for path in names]
         return tuple(
             entry for entry in found if entry is not None and hardware_id in (entry.hardware_ids or frozenset())
         )
@@ -87,10 +134,17 @@ class Catalogue:
             self.problems[path] = error
             return None
 
-    def _names(self) -> list[TargetPath]:
+    def _all_hints(self) -> dict[TargetPath, list[Hint]]:
         if self._hints is None:
-            self._hints = dict.fromkeys(path for targets in self._all_targets() for path in targets.images)
-        return sorted(self._hints)
+            found: dict[TargetPath, list[Hint]] = {}
+            for targets in self._all_targets():
+                for path in targets.images:
+                    try:
+                        found.setdefault(path, []).append(_hint(targets.images[path]))
+                    except RefusalError as error:
+                        self.problems[path] = error
+            self._hints = found
+        return self._hints
 
     def _all_targets(self) -> Iterator[Targets]:
         """Every Targets file that Snapshot lists. Delegated ones are *not* verified here: their names are hints."""
@@ -125,6 +179,15 @@ class Catalogue:
                 return data
             self._files[name] = data
         return self._files[name]
+
+
+def _hint(entry: ImageEntry) -> Hint:
+    software = read_software(entry)
+    return Hint(software.component, mentioned(software), entry.hardware_ids or frozenset())
+
+
+def _fits(hint: Hint, hardware_id: HardwareId, components: Container[str | None] | None) -> bool:
+    return hardware_id in hint.hardware_ids and (components is None or hint.component in components)
 
 
 def _is_version(data: bytes, role: RoleName, version: int) -> bool:
@@ -186,8 +249,7 @@ class CatalogueKeeper:
                     store_files(connection, command)
             return None
 
-        self._current = Catalogue(drive(refresh_repository(trusted, now), answer), now, self._fetch)
-        return self._current
+        return self._replace(drive(refresh_repository(trusted, now), answer), now)
 
     def _overtaken(self, current: Catalogue) -> bool:
         """Whether another process has stored newer files: what it assigned may be in none that are known here."""
@@ -201,7 +263,10 @@ class CatalogueKeeper:
             raise cause
         steps = refresh_repository(trusted, now)  # the same checks, expiry above all, on what is stored
         trusted = drive(steps, lambda command: stored_answer(trusted, command))
-        self._current = Catalogue(trusted, now, self._fetch)
+        return self._replace(trusted, now)
+
+    def _replace(self, trusted: TrustedRepository, now: datetime) -> Catalogue:
+        self._current = Catalogue(trusted, now, self._fetch, earlier=self._current)
         return self._current
 
     def _load(self) -> TrustedRepository:

@@ -6,13 +6,13 @@ why there is none (``explain.py``). Nothing here reads a clock, a database or th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from packaging.version import Version
 
-from twinlock.director.software import Software
+from twinlock.director.software import Software, mentioned
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
 
 _LOWEST = Version("0.dev0")
@@ -106,3 +106,25 @@ def _tolerates_itself(image: Software) -> bool:
 
 def _age(image: Software) -> tuple[int, Version, str]:
     return (image.release_counter or 0, image.version or _LOWEST, image.path)
+
+
+def relevant_components(present: Iterable[Software], mentions: Mapping[str, frozenset[str]]) -> frozenset[str] | None:
+    """The components that a free ECU may have to be given, None for any.
+
+    ``present`` are the assigned and the installed images; ``mentions`` maps a component to those that some image of it
+    needs or conflicts with. A free ECU is moved only to give another image a component that it needs, or to a version
+    that others tolerate or that tolerates them: so only components count that are mentioned, or mention others.
+    """
+    found: set[str] = set()
+    waiting: list[str] = []
+    for software in present:
+        names = mentioned(software)
+        if names and software.component is None:
+            return None  # it may have to go, and nothing says which component would take its place
+        waiting += [*names, *([software.component] if names and software.component is not None else [])]
+    while waiting:
+        component = waiting.pop()
+        if component not in found:
+            found.add(component)
+            waiting += mentions.get(component, ())
+    return frozenset(found)

@@ -95,7 +95,13 @@ class Ordering:
         if issue is not None and not force and inputs == view.planned_from and not self._is_due(view, issue, now):
             return issue
         planned = plan_with(view.situation, catalogue)
-        made = self._make(view, planned, catalogue, inputs, now=now, force=force)
+        try:
+            made = self._make(view, planned, catalogue, inputs, now=now, force=force)
+        except RefusalError as error:
+            if not planned.entries:
+                raise
+            # The engine refused the order as the vehicle would have. Tell the vehicle to do nothing, and people why.
+            made = self._make(view, _unusable(view.situation, error), None, inputs, now=now, force=force)
         self._catalogues.save()
         return made
 

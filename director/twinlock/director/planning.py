@@ -8,12 +8,12 @@ catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twinlock.director.catalogue import Catalogue
-from twinlock.director.choices import EcuChoices, Problem, Selection, violations
+from twinlock.director.choices import EcuChoices, Problem, Selection, relevant_components, violations
 from twinlock.director.errors import NoImageSetError, UnknownImageError
 from twinlock.director.records import (
     HELD,
@@ -108,7 +108,7 @@ def plan_images(situation: Situation, catalogue: Catalogue) -> Planned:
     for ecu in situation.assigned:
         if ecu not in record.ecus:
             raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
-    offers = {ecu: _offers(situation, ecu, catalogue) for ecu in record.ecus}
+    offers = _all_offers(situation, catalogue)
     installed = {ecu: _installed(situation, ecu, offers[ecu]) for ecu in record.ecus}
     problem = Problem(
         vehicle=record.vehicle,
@@ -129,14 +129,25 @@ def plan_images(situation: Situation, catalogue: Catalogue) -> Planned:
 Offers = Mapping[Software, ImageEntry]
 
 
-def _offers(situation: Situation, ecu: EcuId, catalogue: Catalogue) -> Offers:
-    """The images that the repository lists for this ECU: the assigned one, or, for a free ECU, all that may follow."""
-    record, path = situation.record.ecus[ecu], situation.assigned.get(ecu)
-    if path is not None:
-        entry = _assigned(situation, record, path, catalogue)
-        return {read_software(entry): entry}
+def _all_offers(situation: Situation, catalogue: Catalogue) -> dict[EcuId, Offers]:
+    """The images that the repository lists for each ECU: the assigned one, or, for a free ECU, all that may matter."""
+    ecus = situation.record.ecus
+    found: dict[EcuId, Offers] = {}
+    for ecu, path in situation.assigned.items():
+        entry = _assigned(situation, ecus[ecu], path, catalogue)
+        found[ecu] = {read_software(entry): entry}
+    free = {ecu: record for ecu, record in ecus.items() if ecu not in found}
+    present = [software for offers in found.values() for software in offers]
+    present += [software for ecu in free if (software := _remembered(situation, ecu)) is not None]
+    components = relevant_components(present, catalogue.mentions(record.hardware_id for record in ecus.values()))
+    for ecu, record in free.items():
+        found[ecu] = _offers(record, catalogue, components)
+    return found
+
+
+def _offers(record: EcuRecord, catalogue: Catalogue, components: Container[str | None] | None) -> Offers:
     found = {}
-    for entry in catalogue.offers(record.hardware_id):
+    for entry in catalogue.offers(record.hardware_id, components):
         try:
             _check(record, entry, None)
             found[read_software(entry)] = entry
@@ -174,14 +185,18 @@ def _installed(situation: Situation, ecu: EcuId, offers: Offers) -> Software | N
     for software, entry in offers.items():
         if same_image(installed, entry):
             return software
-    known = situation.known.get(ecu)
-    if known is not None and same_image(installed, known):
-        return replace(read_software(known), release_counter=installed.release_counter)
-    return Software(
+    return _remembered(situation, ecu) or Software(
         image=fingerprint(installed.path, installed.length, installed.hashes),
         path=installed.path,
         release_counter=installed.release_counter,
     )
+
+
+def _remembered(situation: Situation, ecu: EcuId) -> Software | None:
+    known, installed = situation.known.get(ecu), installed_on(situation, ecu)
+    if known is None or installed is None or not same_image(installed, known):
+        return None
+    return replace(read_software(known), release_counter=installed.release_counter)
 
 
 def _planned(situation: Situation, problem: Problem, selection: Selection, offers: Mapping[EcuId, Offers]) -> Planned:
@@ -259,9 +274,7 @@ def _why_held(situation: Situation) -> Iterator[str]:
 def _is_consistent(situation: Situation, orders: tuple[Order, ...], planned: Planned) -> bool:
     selection: dict[EcuId, Software | None] = {}
     for ecu in situation.record.ecus:
-        known, installed = situation.known.get(ecu), installed_on(situation, ecu)
-        fits = known is not None and installed is not None and same_image(installed, known)
-        selection[ecu] = read_software(known) if fits and known is not None else None
+        selection[ecu] = _remembered(situation, ecu)
     for order in orders:
         selection[order.ecu] = read_software(planned.entries[order.path])
     return not any(violations(selection))

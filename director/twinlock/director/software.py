@@ -75,6 +75,11 @@ def read_software(entry: ImageEntry) -> Software:
     )
 
 
+def mentioned(software: Software) -> frozenset[str]:
+    """The components that an image needs or conflicts with."""
+    return frozenset(name for name, _ in (*software.dependencies, *software.conflicts))
+
+
 def is_image(installed: InstalledImage, path: str, length: int, hashes: Mapping[str, str]) -> bool:
     """Whether an ECU reports precisely this image: name, length in bytes and every hash that both sides know."""
     common = installed.hashes.keys() & hashes.keys()

@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
+from twinlock.director import issuing
 from twinlock.director.config import Settings
 from twinlock.director.director import Director
 from twinlock.repository.errors import MissingKeysError
@@ -263,6 +265,29 @@ def test_an_order_is_not_signed_once_the_image_repositorys_word_has_expired(flee
     newest = fleet.decisions(VIN)[0].plan
     assert newest.outcome == "impossible"
     assert newest.orders == ()
+
+
+def test_an_order_that_the_engine_refuses_at_the_last_moment_is_not_stored(
+    fleet: Director, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = issuing.verify_set
+
+    def refuse(order: issuing.Order, *arguments: Any, **options: Any) -> None:
+        if order.entries:
+            raise ExpiredError(repository="image", role="acme", version=1, expires=NOW, now=NOW)
+        real(order, *arguments, **options)
+
+    fleet.assign(VIN, {"ecu-gw": GW})
+    monkeypatch.setattr("twinlock.director.ordering.verify_set", refuse)
+    assert client.installs() == {}
+    newest = fleet.decisions(VIN)[0].plan
+    assert newest.outcome == "impossible"
+    assert "image/acme" in newest.reasons[0]
+    assert fleet.metadata(VIN, "2.targets.json") is None
+    monkeypatch.undo()
+    fleet.unassign(VIN)
+    fleet.assign(VIN, {"ecu-gw": GW})
+    assert client.installs(at(minutes=1)) == {"ecu-gw": GW}
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from twinlock.director.choices import EcuChoices, Problem
+from twinlock.director.choices import EcuChoices, Problem, relevant_components
 from twinlock.director.errors import NoImageSetError
 from twinlock.director.resolve import resolve
-from twinlock.director.software import Software, Terms
+from twinlock.director.software import Software, Terms, mentioned
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
 
 COMPONENTS = ("alpha", "beta", "gamma")
@@ -152,3 +152,27 @@ def test_the_answer_does_not_depend_on_the_order_of_ecus_or_images(problem: Prob
         )
     random.shuffle(shuffled)
     assert answer(problem) == answer(Problem(vehicle="VIN", ecus=tuple(shuffled)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems())
+def test_leaving_out_irrelevant_components_never_changes_whether_there_is_a_set(problem: Problem) -> None:
+    present, mentions = [], dict[str, frozenset[str]]()
+    for choices in problem.ecus:
+        assigned = [image for image in choices.offered if image.path == choices.assigned]
+        present += assigned if choices.assigned is not None else [image for image in (choices.installed,) if image]
+        for image in choices.offered:
+            assert image.component is not None
+            mentions[image.component] = mentions.get(image.component, frozenset()) | mentioned(image)
+    relevant = relevant_components(present, mentions)
+    assert relevant is not None
+    reduced = [
+        [
+            image
+            for image in allowed(choices)
+            if choices.assigned is not None or image is choices.installed or (image and image.component in relevant)
+        ]
+        for choices in problem.ecus
+    ]
+    full = any(map(holds, product(*(allowed(choices) for choices in problem.ecus))))
+    assert any(map(holds, product(*reduced))) == full
