@@ -283,3 +283,16 @@ def test_nothing_is_kept_of_an_outbox_in_which_one_role_is_bad(
     expecting.delegate("other", keys=[acme.place.public_key_file], paths=["other/*"])
     (acme.outbox / "metadata/other.json").write_bytes((other.path / "outbox/metadata/other.json").read_bytes())
     assert refused(expecting, acme.outbox, ThresholdError).role == "other"
+
+
+def test_a_role_that_two_delegators_know_under_different_keys(
+    expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
+) -> None:
+    """A file that only one of them would take breaks every search that comes through the other."""
+    sub = SupplierPlace.create(tmp_path / "sub", role="sub", clock=clock)
+    sub.sign()
+    acme.place.delegate("sub", keys=[sub.public_key_file], paths=["acme/*"], outbox=sub.path / "outbox")
+    acme.sign()
+    impostor = SupplierPlace.create(tmp_path / "impostor", role="sub", clock=clock)
+    expecting.delegate("sub", keys=[impostor.public_key_file], paths=["sub/*"])
+    assert refused(expecting, acme.outbox, ThresholdError).role == "sub"

@@ -135,6 +135,7 @@ def test_a_damaged_record_is_told_with_its_path(tmp_path: Path, text: str) -> No
 def test_a_record_cannot_point_out_of_its_directory(tmp_path: Path) -> None:
     record = ring(tmp_path).generate("root")[0]
     body = json.loads(record.files[0].read_bytes())
+    (tmp_path / "other.pem").write_bytes(record.files[1].read_bytes())
     record.files[0].write_text(json.dumps({**body, "signer": "pem:../other.pem"}))
     with pytest.raises(StorageError):
         ring(tmp_path).signers([record.keyid])

@@ -302,10 +302,15 @@ def test_an_edit_made_while_publishing_stays_staged(
     def edit_meanwhile(store: ObjectStore, record: Record) -> None:
         publish_record(store, record)
         filled.add_image(image_file, "second.bin", hardware_ids=["hw-7"], release_counter=1)
+        filled.add_image(image_file, "first.bin", hardware_ids=["hw-7"], release_counter=2, replace=True)
 
     monkeypatch.setattr("twinlock.repository.publishing.publish_record", edit_meanwhile)
     filled.publish()
-    assert filled.status().staged_images == ("second.bin",)
+    assert sorted(filled.status().staged_images) == ["first.bin", "second.bin"]
+    filled.publish()
+    entry = Reader(filled.store, filled.root_bytes(1)).find("first.bin", START).entry
+    assert entry is not None
+    assert entry.release_counter == 2
 
 
 def test_missing_keys_are_named(filled: ImageRepository, image_file: Path) -> None:

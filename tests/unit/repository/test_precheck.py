@@ -1,0 +1,90 @@
+"""The last gate: a candidate that any vehicle would refuse is not published, whatever made it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.repository.conftest import Acme
+from tests.unit.repository.test_publish import tree
+from twinlock.repository.candidate import Candidate
+from twinlock.repository.delegating import Delegation, Member, write_delegations
+from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.image import ImageRepository
+from twinlock.repository.public_keys import read_key_files
+from twinlock.repository.publishing import commit
+from twinlock.repository.signing import seal
+from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.errors.images import ImageNotFoundError
+from twinlock.trust.errors.metadata import RoleRemovedError, ThresholdError, UnlistedRoleError
+
+
+@pytest.fixture
+def candidate(filled: ImageRepository) -> Candidate:
+    workspace = filled.workspace
+    return Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+
+
+def refused(repository: ImageRepository, candidate: Candidate, error: type[TwinlockError], *images: str) -> None:
+    before = tree(repository)
+    with pytest.raises(error):
+        commit(repository.workspace, candidate, images=images)
+    assert tree(repository) == before
+
+
+def to_acme(acme: Acme) -> Delegation:
+    keys = read_key_files([acme.place.public_key_file])
+    return Delegation(members=(Member(name="acme", keys=keys),), paths=("acme/*",))
+
+
+def test_a_delegation_to_a_role_without_a_file(filled: ImageRepository, candidate: Candidate, acme: Acme) -> None:
+    write_delegations(candidate.edit_targets(), [to_acme(acme)])
+    refused(filled, candidate, UnlistedRoleError)
+
+
+def test_a_delegated_file_that_other_keys_signed(filled: ImageRepository, candidate: Candidate, acme: Acme) -> None:
+    acme.sign()
+    keys = {record.keyid: record.public_json()["key"] for record in filled.keyring.generate("acme")}
+    delegation = Delegation(members=(Member(name="acme", keys=keys),), paths=("acme/*",))
+    write_delegations(candidate.edit_targets(), [delegation])
+    candidate.accept("acme", (acme.outbox / "metadata/acme.json").read_bytes())
+    refused(filled, candidate, StoreTamperedError)
+
+
+def test_what_only_a_vehicle_that_was_there_before_would_refuse(filled: ImageRepository, acme: Acme) -> None:
+    """A role that vanishes from Snapshot: a new vehicle sees nothing wrong, one that followed sees a rollback."""
+    acme.sign()
+    filled.stage_delegation(to_acme(acme))
+    filled.accept(acme.outbox)
+    filled.publish()
+    filled.undelegate("acme")
+    filled.publish()
+    workspace = filled.workspace
+    candidate = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    candidate.forget("acme")
+    refused(filled, candidate, RoleRemovedError)
+
+
+def test_an_image_that_no_vehicle_would_find(filled: ImageRepository, candidate: Candidate) -> None:
+    candidate.renew("targets")
+    refused(filled, candidate, ImageNotFoundError, "missing.bin")
+
+
+def test_signatures_that_are_not_those_of_the_role(
+    filled: ImageRepository, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seal_without_signatures(
+        role: str, signed: object, authorities: object, *rest: object, **options: object
+    ) -> bytes:
+        return seal(role, signed, [], *rest, **options)  # type: ignore[type-var, arg-type]
+
+    monkeypatch.setattr("twinlock.repository.candidate.seal", seal_without_signatures)
+    candidate.renew("targets")
+    refused(filled, candidate, ThresholdError)
+
+
+def test_a_file_larger_than_vehicles_read(
+    filled: ImageRepository, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("twinlock.repository.signing", fromlist=["_"])._MAX_BYTES, "targets", 500)
+    candidate.renew("targets")
+    refused(filled, candidate, UsageError)
