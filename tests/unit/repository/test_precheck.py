@@ -43,7 +43,7 @@ def test_a_delegation_to_a_role_without_a_file(filled: ImageRepository, candidat
 
 def test_a_delegated_file_that_other_keys_signed(filled: ImageRepository, candidate: Candidate, acme: Acme) -> None:
     acme.sign()
-    keys = {record.keyid: record.public_json()["key"] for record in filled.keyring.generate("acme")}
+    keys = {str(record.keyid): record.public_json()["key"] for record in filled.keyring.generate("acme")}
     delegation = Delegation(members=(Member(name="acme", keys=keys),), paths=("acme/*",))
     write_delegations(candidate.edit_targets(), [delegation])
     candidate.accept("acme", (acme.outbox / "metadata/acme.json").read_bytes())
