@@ -39,6 +39,13 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield made
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests longer than others: each command is a process, and the machine may be busy."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 _numbers = itertools.count(1)
 
 

@@ -54,8 +54,8 @@ def image_application(store: ObjectStore, *, prefix: str = "") -> web.Applicatio
 
 async def _metadata(request: web.Request) -> web.StreamResponse:
     # The name of a role is percent-encoded in the name of its file. Some clients put that name into the URL as it is,
-    # some encode it once more, so the last segment is looked for both as it came and decoded.
-    raw = request.rel_url.raw_path.rpartition("/")[2]
+    # some encode it once more, so what follows is looked for both as it came and decoded.
+    raw = request.rel_url.raw_path.split(f"/{METADATA}", 1)[-1]
     names = dict.fromkeys((METADATA + raw, METADATA + request.match_info["name"]))
     return await _serve(request, tuple(names), "application/json")
 
