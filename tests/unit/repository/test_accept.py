@@ -285,14 +285,18 @@ def test_nothing_is_kept_of_an_outbox_in_which_one_role_is_bad(
     assert refused(expecting, acme.outbox, ThresholdError).role == "other"
 
 
+@pytest.mark.parametrize("wrong", ["targets", "acme"])
 def test_a_role_that_two_delegators_know_under_different_keys(
-    expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
+    expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock, wrong: str
 ) -> None:
     """A file that only one of them would take breaks every search that comes through the other."""
-    sub = SupplierPlace.create(tmp_path / "sub", role="sub", clock=clock)
+    sub, impostor = (SupplierPlace.create(tmp_path / name, role="sub", clock=clock) for name in ("sub", "impostor"))
     sub.sign()
-    acme.place.delegate("sub", keys=[sub.public_key_file], paths=["acme/*"], outbox=sub.path / "outbox")
+    impostor.sign()
+    known = {"targets": sub, "acme": sub, wrong: impostor}
+    theirs = known["acme"]
+    acme.place.delegate("sub", keys=[theirs.public_key_file], paths=["acme/*"], outbox=theirs.path / "outbox")
     acme.sign()
-    impostor = SupplierPlace.create(tmp_path / "impostor", role="sub", clock=clock)
-    expecting.delegate("sub", keys=[impostor.public_key_file], paths=["sub/*"])
+    expecting.delegate("sub", keys=[known["targets"].public_key_file], paths=["sub/*"])
+    (acme.outbox / "metadata/sub.json").write_bytes((sub.path / "outbox/metadata/sub.json").read_bytes())
     assert refused(expecting, acme.outbox, ThresholdError).role == "sub"
