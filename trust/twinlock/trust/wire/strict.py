@@ -65,29 +65,60 @@ def parse_envelope(data: bytes, what: str, max_bytes: int, *, locate: str | None
     if len(data) > max_bytes:
         raise LimitError(what=f"{what} in bytes", value=len(data), limit=max_bytes)
     text = _decode_text(data, what)
-    span = slice(0, 0)
 
     def read_signed(name: str, start: int) -> tuple[Any, int]:
         path = f"$.signed.{name}"
         return _locate(text, start, what, path) if name == locate else _parse_value(text, start, what, path)
 
+    def signed_at(start: int) -> tuple[Any, int]:
+        # Member by member where one is only located, and where one is at fault, to say which.
+        whole = _parse_whole(text, start) if locate is None else None
+        return whole or _parse_object(text, start, what, "$.signed", read_signed)
+
+    members, span = _usual_members(text, signed_at) or _any_members(text, what, signed_at)
+    # In ASCII text characters are bytes, and nothing needs to be encoded again.
+    payload = data[span] if text.isascii() else text[span].encode()
+    return RawEnvelope(members["signed"], payload, members["signatures"], data)
+
+
+_Members = tuple[dict[str, Any], slice]
+_FIRST, _SECOND = '{"signatures":', ',"signed":'
+
+
+def _usual_members(text: str, signed_at: Callable[[int], tuple[Any, int]]) -> _Members | None:
+    """Both members of a file in the form that publishers write; None for any other form and for any fault."""
+    if not text.startswith(_FIRST + "["):
+        return None
+    try:
+        signatures, end = _parse_value(text, len(_FIRST), "", "")
+    except MalformedError:
+        return None
+    start = end + len(_SECOND)
+    if not text.startswith(_SECOND, end):
+        return None
+    signed, end = signed_at(start)
+    if text[end:] not in ("}", "}\n"):
+        return None
+    return {"signatures": signatures, "signed": signed}, slice(start, end)
+
+
+def _any_members(text: str, what: str, signed_at: Callable[[int], tuple[Any, int]]) -> _Members:
+    """Both members of a file in any order and spacing. Raises: MalformedError."""
+    span = slice(0, 0)
+
     def read_member(name: str, start: int) -> tuple[Any, int]:
         nonlocal span
         if name != "signed":
             return _parse_value(text, start, what, f"$.{name}")
-        # Member by member where one is only located, and where one is at fault, to say which.
-        whole = _parse_whole(text, start) if locate is None else None
-        value, end = whole or _parse_object(text, start, what, "$.signed", read_signed)
+        value, end = signed_at(start)
         span = slice(start, end)
         return value, end
 
     members, end = _parse_object(text, _skip(text, 0), what, "$", read_member)
     _expect_end(text, end, what)
-    if not isinstance(members.get("signed"), dict) or "signatures" not in members:
+    if "signed" not in members or "signatures" not in members:
         _malformed(what, "$", "an object with the members 'signatures' and 'signed' is required")
-    # In ASCII text characters are bytes, and nothing needs to be encoded again.
-    payload = data[span] if text.isascii() else text[span].encode()
-    return RawEnvelope(members["signed"], payload, members["signatures"], data)
+    return members, span
 
 
 def _parse_whole(text: str, position: int) -> tuple[Any, int] | None:
