@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.simulator.scenario import Refused, before, refused, scenario
+from tests.simulator.scenario import Refused, before, current, next_releases, refused, scenario
 from tests.simulator.world import ADAS, GATEWAY, VIN, World
-from twinlock.trust.errors.images import DirectorDelegationError, DuplicateEcuError, UnknownEcuError
+from twinlock.trust.errors.images import CustomFieldError, DirectorDelegationError, DuplicateEcuError, UnknownEcuError
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError
 
 STORED = before(("director", "targets"))
@@ -104,3 +104,33 @@ def order_with_a_negative_length(world: World) -> Refused:
     world.director.bodies["targets"]["targets"][ADAS.path(3)]["length"] = -1
     world.director.put("targets")
     return refused(MalformedError, STORED)
+
+
+@scenario("mixed-bundles")
+def order_for_nobody(world: World) -> Refused:
+    """An entry that names no ECU: a Director has to say for whom an image is."""
+    world.director.bodies["targets"]["targets"][ADAS.path(3)]["custom"]["ecuIdentifiers"] = {}
+    world.director.put("targets")
+    return refused(CustomFieldError, STORED, target=ADAS.path(3), repository="director", field="ecuIdentifiers")
+
+
+@scenario("mixed-bundles")
+def order_without_hardware(world: World) -> Refused:
+    """An entry that names the ECU and not its hardware; strict verification requires it."""
+    custom = world.director.bodies["targets"]["targets"][ADAS.path(3)]["custom"]
+    custom["ecuIdentifiers"] = {ADAS.ecu: {}}
+    world.director.put("targets")
+    return refused(CustomFieldError, STORED, target=ADAS.path(3), repository="director", field="hardwareId")
+
+
+def _fitted_again(world: World) -> None:
+    world.vehicle.ecus = dict(World().vehicle.ecus)
+    next_releases(world)
+
+
+@scenario("mixed-bundles", prepare=current, recover=_fitted_again)
+def stored_orders_for_an_ecu_that_was_removed(world: World) -> Refused:
+    """Nothing new is offered, and the stored orders name an ECU that the vehicle no longer has: they are judged again."""
+    world.vehicle.ecus = {ecu: known for ecu, known in world.vehicle.ecus.items() if ecu != ADAS.ecu}
+    world.vehicle.installed = {ecu: image for ecu, image in world.vehicle.installed.items() if ecu != ADAS.ecu}
+    return refused(UnknownEcuError, vehicle=VIN, ecu=ADAS.ecu)

@@ -144,3 +144,23 @@ def lists_malware_that_nobody_orders(world: World) -> Accepted:
     world.image.add_image("adas/evil.bin", EVIL, **copy.deepcopy(_listed(world)["custom"]))
     world.image.put("targets")
     return accepted(*(part.path(3) for part in PARTS))
+
+
+@scenario("compromised-image-repository")
+def leaves_out_the_must_agree_section_there(world: World) -> Refused:
+    """The Image repository's entry has no must-agree section, so nothing there backs the Director's word."""
+    del _listed(world)["custom"]["mustAgree"]
+    world.image.put("targets")
+    fields = {"target": ADAS.path(3), "repository": "image", "field": "mustAgree"}
+    return refused(CustomFieldError, both_repositories(), **fields)
+
+
+@scenario("compromised-director", each=[("releaseCounter", 9), ("hardwareIds", ["adas-3", "adas-4"])])
+def orders_another_field_outside_the_section(world: World, field: str, value: object) -> Refused:
+    """A protected field stands beside the must-agree section, where the sections are equal and the field is not."""
+    for entry in (_order(world), _listed(world)):
+        entry["custom"][field] = entry["custom"]["mustAgree"].pop(field)
+    _order(world)["custom"][field] = value
+    world.director.put("targets")
+    world.image.put("targets")
+    return refused(RepositoryMismatchError, both_repositories(), target=ADAS.path(3), field=field)

@@ -8,7 +8,7 @@ from tests.simulator.hands import at
 from tests.simulator.repository import sha256
 from tests.simulator.scenario import REPOSITORIES, Refused, before, refused, scenario
 from tests.simulator.world import World
-from twinlock.trust.errors.metadata import MissingMetadataError, MixAndMatchError
+from twinlock.trust.errors.metadata import MalformedError, MissingMetadataError, MixAndMatchError
 
 INDEXED = [("director", "targets"), ("image", "targets"), ("image", "acme")]
 
@@ -119,3 +119,21 @@ def missing(world: World, *place: str) -> Refused:
     name, role = place
     file = at(world, (name, role)).drop(role)
     return refused(MissingMetadataError, before((name, role)), repository=name, role=role, name=file)
+
+
+@scenario("mix-and-match", each=REPOSITORIES)
+def listed_by_an_unknown_hash_only(world: World, name: str) -> Refused:
+    """The Timestamp lists a digest of an algorithm that nobody knows; that is not the same as listing none."""
+    repository = world.repositories[name]
+    repository.bodies["timestamp"]["meta"]["snapshot.json"]["hashes"] = {"x-new": "00"}
+    repository.put("timestamp")
+    return _mixed((name, "snapshot"), "hashes")
+
+
+@scenario("mix-and-match", each=REPOSITORIES)
+def timestamp_that_lists_no_hash(world: World, name: str) -> Refused:
+    """The Timestamp names a version of Snapshot and no digest (Uptane 2.1.0 5.2.5 wants at least one)."""
+    repository = world.repositories[name]
+    del repository.bodies["timestamp"]["meta"]["snapshot.json"]["hashes"]
+    repository.put("timestamp")
+    return refused(MalformedError, before((name, "timestamp")), json_path="$.signed.meta")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.simulator.hands import at, deform, offer, require, sign_as
-from tests.simulator.scenario import EVERYWHERE, Place, Refused, before, refused, scenario, seasoned
+from tests.simulator.scenario import EVERYWHERE, Place, Refused, before, current, refused, scenario, seasoned
 from tests.simulator.world import World
 from twinlock.trust.errors.metadata import MalformedError, ThresholdError
 
@@ -163,3 +163,47 @@ def revoked_key(world: World, *place: str) -> Refused:
 def _place(place: tuple[str, ...]) -> Place:
     name, role = place
     return name, role
+
+
+@scenario("arbitrary-software", prepare=current, undo=False, each=("director", "image"))
+def stored_targets_of_a_revoked_key(world: World, name: str) -> Refused:
+    """Root revokes the Targets key, and what that key signed is stored and still listed: it counts no longer."""
+    repository = world.repositories[name]
+    stolen, key = repository.signers["targets"][0], repository.key("targets", 2)
+    outgoing = repository.signers["root"]
+    repository.set_keys("targets", [key])
+    repository.publish_root(outgoing)
+    world.vehicle.installed.clear()
+    fields = {"repository": name, "role": "targets", "missing": (key.keyid,), "unknown": (stolen.keyid,)}
+    return refused(ThresholdError, [f"{name}/2.root"], **fields)
+
+
+def _one_of_two(world: World) -> None:
+    seasoned(world)
+    for repository in world.repositories.values():
+        for role in ("snapshot", "targets"):
+            outgoing = repository.signers["root"]
+            first = repository.key(role)
+            repository.set_keys(role, [first, repository.key(role, 2)], 1)
+            repository.signers[role] = [first]
+            repository.publish_root(outgoing)
+        repository.publish("targets")
+    world.update()
+
+
+@scenario(
+    "arbitrary-software",
+    prepare=_one_of_two,
+    recover=_two_keys_again,
+    undo=False,
+    each=[(name, role) for name in ("director", "image") for role in ("snapshot", "targets")],
+)
+def stored_file_below_a_raised_threshold(world: World, name: str, role: str) -> Refused:
+    """Root raises the threshold to two for the same keys; the stored file, still listed, carries one signature."""
+    repository = world.repositories[name]
+    first, second = repository.key(role), repository.key(role, 2)
+    repository.set_keys(role, [first, second], 2)
+    repository.publish_root()
+    world.vehicle.installed.clear()
+    fields = {"repository": name, "role": role, "valid": 1, "required": 2, "signed": (first.keyid,)}
+    return refused(ThresholdError, [f"{name}/4.root"], **fields)
