@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from aiohttp import web
 
 from conformance.requirements import MUST, load_requirements
 from tests.architecture.codes import errors
@@ -18,10 +19,12 @@ from tests.unit.docs.pouf import PAGE, examples, filled, hash_bins, layout, pret
 from tests.unit.docs.scene import NOW, VIN, Play, play
 from twinlock.client.bundle import MAX_BUNDLE_BYTES
 from twinlock.client.config import FetchSettings, TimeSettings
-from twinlock.client.secondary_server import _status
+from twinlock.client.secondary_server import _status, secondary_application
 from twinlock.director.config import Settings
+from twinlock.director.serve import director_application
 from twinlock.repository.http import problem_of
 from twinlock.repository.periods import Periods
+from twinlock.repository.serve import image_application
 from twinlock.trust.attestation import check_attestation
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.base import RefusalError, TwinlockError
@@ -90,6 +93,35 @@ def test_a_reader_accepts_the_delegations(delegations: dict[str, Any]) -> None:
     }
     data = json.dumps({"signatures": [], "signed": signed}).encode()
     assert TUF.decode_targets(data, "targets", DEFAULT_LIMITS).signed.delegations is not None
+
+
+# Messages
+
+_BASES = {"/vehicles/{vehicle}": "<V>", "/time": "<D>/time", "/metadata": "<I>/metadata", "/targets": "<I>/targets"}
+_NAMES = {"<V>/metadata/{name}": "<V>/metadata/<file>", "<I>/metadata/{name}": "<I>/metadata/<file>"}
+_NAMES |= {"<I>/targets/{name}": "<I>/targets/<image file>", "/v1/image/{path}": "/v1/image/<image name>"}
+
+
+def test_every_route_has_a_row() -> None:
+    """Of the three servers, and the other way round."""
+    applications = [director_application(cast("Any", None)), image_application(cast("Any", None))]
+    served = {_route(route) for application in applications for route in application.router.routes()}
+    assert served - {None} == _routes("messages: servers")
+    link = {_route(route) for route in secondary_application(cast("Any", None)).router.routes()}
+    assert link - {None} == _routes("messages: link")
+
+
+def _route(route: web.AbstractRoute) -> str | None:
+    assert route.resource is not None
+    path = route.resource.canonical
+    base = next((base for base in _BASES if path.startswith(base)), "")
+    path = _BASES.get(base, "") + path.removeprefix(base)
+    return None if route.method == "HEAD" else f"{route.method} {_NAMES.get(path, path)}"
+
+
+def _routes(mark: str) -> set[str]:
+    text = " ".join(cell for row in TABLES[mark] for cell in row)
+    return set(re.findall(r"`((?:GET|PUT|POST) [^`]+)`", text))
 
 
 # Members

@@ -25,6 +25,7 @@ def missing(named: list[str], collected: set[str]) -> list[str]:
     return [node for node in named if node not in collected and node not in plain]
 
 
+@pytest.mark.timeout(300)
 def test_every_named_test_is_collected(request: pytest.FixtureRequest) -> None:
     absent = missing(NODES, {item.nodeid for item in request.session.items})
     assert not missing(absent, _collected(absent))
