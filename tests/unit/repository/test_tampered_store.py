@@ -35,8 +35,15 @@ def test_a_changed_file_stops_everything(filled: ImageRepository, image_file: Pa
 
 
 @pytest.mark.parametrize("name", ["2.snapshot.json", "2.targets.json"])
-def test_a_missing_file_stops_everything(filled: ImageRepository, name: str) -> None:
+def test_a_missing_file_is_put_back_from_the_log_and_without_it_stops_everything(
+    filled: ImageRepository, name: str
+) -> None:
+    data = metadata(filled, name).read_bytes()
     metadata(filled, name).unlink()
+    ImageRepository.open(filled.path)
+    assert metadata(filled, name).read_bytes() == data
+    metadata(filled, name).unlink()
+    (filled.path / "public/publications/2.json").unlink()
     with pytest.raises(StoreTamperedError) as caught:
         ImageRepository.open(filled.path)
     assert name in caught.value.reason
