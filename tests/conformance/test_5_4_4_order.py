@@ -296,6 +296,29 @@ def test_a_snapshot_s_digest_is_judged_before_its_signatures(name: str) -> None:
     refused(world, MixAndMatchError, repository=name, role="snapshot")
 
 
+@pytest.mark.parametrize(
+    "place", [place for place in ONLINE if place[1] not in ("timestamp", "snapshot")], ids="-".join
+)
+def test_a_targets_file_s_version_is_judged_before_its_signatures(place: tuple[str, str]) -> None:
+    """5.4.4.6: step 2 comes before step 3, and so it is for delegated Targets."""
+    world = seasoned_world()
+    repository, role = world.repositories[place[0]], place[1]
+    repository.files[repository.current(role)] = seal(repository.bodies[role] | {"version": 9}, [world.keys("mallory")])
+    refused(world, MixAndMatchError, repository=place[0], role=role, field="version", offered="9")
+
+
+@both
+def test_a_snapshot_s_version_is_judged_before_its_signatures(name: str) -> None:
+    """5.4.4.5: the digest that Timestamp lists is right, the version and the signatures are not."""
+    world = seasoned_world()
+    repository = world.repositories[name]
+    forged = seal(repository.bodies["snapshot"] | {"version": 9}, [world.keys("mallory")])
+    repository.files[repository.current("snapshot")] = forged
+    repository.index("snapshot")
+    repository.put("timestamp")
+    refused(world, MixAndMatchError, repository=name, role="snapshot", field="version", offered="9")
+
+
 @both
 def test_a_snapshot_s_versions_are_judged_before_its_expiry(name: str) -> None:
     world = seasoned_world()

@@ -28,12 +28,12 @@ def check_snapshot(
     # Step 2, the hashes: before parsing, so that nothing unlisted is even read.
     check_listed_bytes(data, listed, SNAPSHOT, context)
     envelope = context.wire.decode_snapshot(data, context.what(SNAPSHOT), context.limits)
+    # Step 2, the version.
+    check_listed_version(envelope.signed, listed, SNAPSHOT, context)
     # Step 3.
     offered = verify_signatures(
         envelope, root.keys, root.roles[SNAPSHOT], repository=context.repository, role_name=SNAPSHOT
     )
-    # Step 2, the version: judged once it is known who says it.
-    check_listed_version(offered.signed, listed, SNAPSHOT, context)
     if trusted is not None:
         _check_rollback(offered, trusted, context)
     # Step 7.

@@ -12,7 +12,7 @@ from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import KeyId, RoleName
-from twinlock.trust.signatures import RoleKeys, Verified, verify_signatures
+from twinlock.trust.signatures import Envelope, RoleKeys, Verified, verify_signatures
 
 
 class Authority(NamedTuple):
@@ -40,11 +40,12 @@ def check_targets(
     role = authority.role
     if listed is not None:
         check_listed_bytes(data, listed, role, context)
-    # Step 3.
-    offered = read_targets(data, authority=authority, context=context)
+    envelope = context.wire.decode_targets(data, context.what(role), context.limits)
     # Step 2.
     if listed is not None:
-        check_listed_version(offered.signed, listed, role, context)
+        check_listed_version(envelope.signed, listed, role, context)
+    # Step 3.
+    offered = _verified(envelope, authority, context)
     # Step 4.
     if trusted is not None:
         new, old = offered.signed.version, trusted.signed.version
@@ -59,7 +60,12 @@ def check_targets(
 
 def read_targets(data: bytes, *, authority: Authority, context: Context) -> Verified[Targets]:
     """Decode and count signatures only. Raises: MalformedError, LimitError, WeakKeyError, ThresholdError."""
-    envelope = context.wire.decode_targets(data, context.what(authority.role), context.limits)
+    return _verified(
+        context.wire.decode_targets(data, context.what(authority.role), context.limits), authority, context
+    )
+
+
+def _verified(envelope: Envelope[Targets], authority: Authority, context: Context) -> Verified[Targets]:
     return verify_signatures(
         envelope,
         authority.keys,
