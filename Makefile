@@ -7,9 +7,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist=worksteal
-SOURCES := trust client repository director cli tests bench demo metadata-fixtures conformance .ci
+SOURCES := trust client repository director cli tests bench demo metadata-fixtures conformance mutation .ci
 
-.PHONY: help demo test check format lint types fast fix fixtures bench conformance removals fuzz clean
+.PHONY: help demo test check format lint types fast fix fixtures bench conformance removals mutants fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -52,6 +52,9 @@ conformance: $(READY)  ## Uptane, clause by clause: the tests of every rule, and
 
 removals: $(READY)  ## take each check out in turn; a test of its rule has to notice (minutes)
 	$(BIN)/python -m conformance.removals --jobs $(JOBS) $(ARGS)
+
+mutants: $(READY)  ## break trust/ in small ways; a test has to notice each (ONLY="checks signatures.py", ARGS=--load)
+	$(BIN)/python -m mutation --jobs $(JOBS) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 fuzz: $(READY)  ## fuzz every decoder (SECONDS=600 for each; NAMES="root targets" for some)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'

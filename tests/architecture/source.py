@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("trust", "client", "repository", "director", "cli")
-OUTSIDE = ("tests", "demo", "bench", "metadata-fixtures", ".ci")
+OUTSIDE = ("tests", "demo", "bench", "metadata-fixtures", "mutation", ".ci")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -1,0 +1,260 @@
+"""A pytest plugin that collects the tests once, learns which lines each runs, and then forks for every mutant.
+
+In the fork the code of the file's functions is exchanged, and the tests that run the changed statement are run, the
+quickest first, until one fails. Used as ``-p mutation.judging`` in a copy of the project; the variable of the
+environment names a file with the job, see ``Job``.
+
+Belongs here: what has to happen inside of pytest's process. Does not belong here: what to make of the outcome.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+import pytest
+
+from mutation.measured import Measured, Tested
+from mutation.mutants import Source
+
+JOB = "TWINLOCK_MUTATION_JOB"
+SLOW_S = 2.0  # a test that takes longer by itself is left out
+PATIENCE = 20  # a mutant that takes this many times longer than its tests take on the unbroken code hangs
+MEMORY_BYTES = 6 * 2**30
+
+
+class Job(NamedTuple):
+    """``folder`` is where the sources are, ``files`` those to break, ``outcomes`` the file to write,
+    ``measured`` where what the tests do is kept for the next time."""
+
+    folder: str
+    files: tuple[str, ...]
+    processes: int
+    outcomes: str
+    measured: str
+
+
+class _Failures:
+    """Listens for failed tests."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count it."""
+        self.seen += report.failed
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    """Judge every mutant instead of running the tests as they are."""
+    job = Job(**json.loads(Path(os.environ[JOB]).read_text(encoding="utf-8")))
+    tests = _measure(session, job)
+    judge = _Judge(session, job, tests)
+    outcomes = list(judge.all_mutants())
+    failing = [item.nodeid for item, test in zip(session.items, tests, strict=True) if not test.passes]
+    report = {"failing": failing, "tests": len(session.items), "outcomes": outcomes}
+    Path(job.outcomes).write_text(json.dumps(report), encoding="utf-8")
+    return True
+
+
+# the tests as they are
+
+
+def _measure(session: pytest.Session, job: Job) -> list[Tested]:
+    """Run the tests on the unbroken code, in as many processes as are allowed; but not those known from before."""
+    known = Measured(Path(job.measured), Path(job.folder).parents[2])
+    measured = {number: found for number, item in enumerate(session.items) if (found := known.get(item.nodeid))}
+    new = [number for number in range(len(session.items)) if number not in measured]
+    parts = [new[first :: job.processes] for first in range(job.processes)]
+    for child in [_Child(partial(_trace, session, part, job)) for part in parts]:
+        answer = child.answer()
+        if answer is None:
+            raise RuntimeError("the tests did not come to an end on the unbroken code")
+        for number, (seconds, lines, passes) in json.loads(answer).items():
+            measured[int(number)] = Tested(seconds, {path: set(numbers) for path, numbers in lines.items()}, passes)
+    known.save({session.items[number].nodeid: test for number, test in measured.items()})
+    return [measured[number] for number in range(len(session.items))]
+
+
+def _trace(session: pytest.Session, numbers: list[int], job: Job) -> str:
+    from coverage import Coverage
+
+    _own_directory(session, job)
+    coverage = Coverage(data_file=None, config_file=False, include=[f"{job.folder}/*"])
+    coverage.start()
+    tests: dict[int, tuple[float, dict[str, list[int]], bool]] = {}
+    for item, number, following in _with_next(session, numbers):
+        coverage.switch_context(str(number))
+        started = time.perf_counter()
+        passes = _passes(session, item, following)
+        tests[number] = (time.perf_counter() - started, {}, passes)
+    coverage.stop()
+    data = coverage.get_data()
+    for file in data.measured_files():
+        path = str(Path(file).relative_to(job.folder))
+        for line, contexts in data.contexts_by_lineno(file).items():
+            for context in contexts:
+                if context:
+                    tests[int(context)][1].setdefault(path, []).append(line)
+    return json.dumps(tests)
+
+
+def _with_next(session: pytest.Session, numbers: list[int]) -> Iterator[tuple[pytest.Item, int, pytest.Item | None]]:
+    for number, following in zip(numbers, [*numbers[1:], None], strict=True):
+        yield session.items[number], number, None if following is None else session.items[following]
+
+
+def _passes(session: pytest.Session, item: pytest.Item, following: pytest.Item | None) -> bool:
+    failures = _Failures()
+    session.config.pluginmanager.register(failures)
+    item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+    session.config.pluginmanager.unregister(failures)
+    return not failures.seen
+
+
+# one process for each mutant
+
+
+def _own_directory(session: pytest.Session, job: Job) -> None:
+    """Temporary files where no other process has any. pytest decided where before the fork, hence the private name."""
+    factory = session.config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
+    factory._given_basetemp = Path(job.outcomes).parent / f"tmp-{os.getpid()}"  # noqa: SLF001
+
+
+class _Child:
+    """A fork that computes one text. ``answer`` waits for it; None if it died or was too slow."""
+
+    def __init__(self, work: Callable[[], str], limit_s: float = 3600) -> None:
+        self.deadline = time.monotonic() + limit_s
+        self.reading, writing = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                os.close(self.reading)
+                resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+                with os.fdopen(writing, "wb") as stream:
+                    stream.write(work().encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+
+    def done(self) -> bool:
+        """Whether it has ended, by itself or by running out of time."""
+        if time.monotonic() > self.deadline:
+            os.kill(self.pid, signal.SIGKILL)
+            return True
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def answer(self) -> str | None:
+        """What it wrote."""
+        with os.fdopen(self.reading, "rb") as stream:
+            data = stream.read()
+        os.waitpid(self.pid, 0)
+        return data.decode() or None
+
+
+class _Judge:
+    def __init__(self, session: pytest.Session, job: Job, tests: list[Tested]) -> None:
+        self.session = session
+        self.job = job
+        self.tests = tests
+        self.by_line: dict[tuple[str, int], list[int]] = {}
+        for number, test in enumerate(tests):
+            if test.passes and test.seconds < SLOW_S:
+                for path in job.files:
+                    for line in test.lines.get(path, ()):
+                        self.by_line.setdefault((path, line), []).append(number)
+        self.killers: dict[tuple[str, str], dict[int, None]] = {}
+        self.functions = [
+            found
+            for found in gc.get_objects()
+            if isinstance(found, FunctionType) and found.__code__.co_filename.startswith(job.folder)
+        ]
+        gc.collect()
+        gc.freeze()  # the garbage collector of a fork would otherwise copy all memory by looking at it
+
+    def all_mutants(self) -> Iterator[dict[str, Any]]:
+        """Judge them all; the outcome names the test that noticed, or None."""
+        running: list[tuple[_Child, Source, int, int]] = []
+        for source, number in self._mutants():
+            chosen = self._tests_of(source, number)
+            running.append((self._start(source, number, chosen), source, number, len(chosen)))
+            while len(running) >= self.job.processes:
+                time.sleep(0.001)
+                yield from self._finished(running)
+        while running:
+            time.sleep(0.001)
+            yield from self._finished(running)
+
+    def _mutants(self) -> Iterator[tuple[Source, int]]:
+        for path in self.job.files:
+            source = Source(path, (Path(self.job.folder) / path).read_text(encoding="utf-8"))
+            for number, mutant in enumerate(source.mutants):
+                if mutant.function:
+                    yield source, number
+
+    def _tests_of(self, source: Source, number: int) -> list[int]:
+        mutant = source.mutants[number]
+        lines = range(mutant.lines[0], mutant.lines[1] + 1)
+        found = {test for line in lines for test in self.by_line.get((source.path, line), ())}
+        quick = sorted(found, key=lambda test: self.tests[test].seconds)
+        first = [test for test in self.killers.get((source.path, mutant.function), ()) if test in found]
+        return [*first, *(test for test in quick if test not in first)]
+
+    def _start(self, source: Source, number: int, chosen: list[int]) -> _Child:
+        def work() -> str:
+            _own_directory(self.session, self.job)
+            self._exchange(source, number)
+            for item, test, following in _with_next(self.session, chosen):
+                if not _passes(self.session, item, following):
+                    return f"killed {test}"
+            return "survived"
+
+        return _Child(work, 60 + PATIENCE * sum(self.tests[test].seconds for test in chosen))
+
+    def _exchange(self, source: Source, number: int) -> None:
+        """Give every living function of the file its code from the mutant."""
+        file_name = str(Path(self.job.folder) / source.path)
+        codes = dict(_codes(source.compiled(number, file_name)))
+        for function in self.functions:
+            old = function.__code__
+            if old.co_filename == file_name:
+                function.__code__ = codes[old.co_qualname, old.co_firstlineno]
+        for function in list(vars(sys.modules[_module_of(source.path)]).values()):
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+
+    def _finished(self, running: list[tuple[_Child, Source, int, int]]) -> Iterator[dict[str, Any]]:
+        for entry in [entry for entry in running if entry[0].done()]:
+            running.remove(entry)
+            child, source, number, count = entry
+            answer = child.answer()
+            mutant = source.mutants[number]
+            killer = "it hung or died" if answer is None else None
+            if answer is not None and answer.startswith("killed"):
+                test = int(answer.split()[1])
+                self.killers.setdefault((source.path, mutant.function), {})[test] = None
+                killer = self.session.items[test].nodeid
+            yield {**mutant._asdict(), "killer": killer, "tests": count}
+
+
+def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield (inner.co_qualname, inner.co_firstlineno), inner
+            yield from _codes(inner)
+
+
+def _module_of(path: str) -> str:
+    return "twinlock.trust." + path.removesuffix(".py").replace("/", ".")

@@ -1,0 +1,132 @@
+"""Every mutant of one source file: where it is, what it does, and its compiled code.
+
+Belongs here: walking a file. Does not belong here: what a piece of syntax may become (``operators.py``).
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+from types import CodeType
+from typing import NamedTuple
+
+from mutation.operators import changes, is_prose
+
+_SKIPPED_FIELDS = frozenset({"annotation", "returns", "decorator_list", "bases"})
+_SKIPPED = (ast.Assert, ast.Import, ast.ImportFrom, ast.JoinedStr)
+_SKIPPED_CALLS = frozenset({"TypeVar", "NewType"})
+
+
+class Mutant(NamedTuple):
+    """One small break. ``lines`` are the first and last line of the statement; ``function`` is empty at load time."""
+
+    path: str
+    line: int
+    text: str
+    change: str
+    function: str
+    lines: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.change}\n    {self.text}"
+
+
+class _Slot(NamedTuple):
+    parent: ast.AST
+    field: str
+    position: int | None
+
+    def put(self, node: ast.AST) -> None:
+        if self.position is None:
+            setattr(self.parent, self.field, node)
+        else:
+            getattr(self.parent, self.field)[self.position] = node
+
+
+class _Place(NamedTuple):
+    """What encloses a node: the outermost function, whether its body has begun, the lines of the statement."""
+
+    function: str
+    lines: tuple[int, int]
+
+
+class Source:
+    """One file with its mutants. ``compiled`` gives the code of one of them, ``rewritten`` its text."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self._lines = text.splitlines()
+        self._tree = ast.parse(text)
+        self.mutants: list[Mutant] = []
+        self._edits: list[tuple[_Slot, ast.AST, ast.AST]] = []
+        self._walk(self._tree, _Place("", (1, 1)))
+
+    def compiled(self, number: int, file_name: str) -> CodeType:
+        """The code of mutant ``number``, with the line numbers of the original."""
+        with_changes = self._changed(number)
+        return compile(with_changes, file_name, "exec", dont_inherit=True)
+
+    def rewritten(self, number: int) -> str:
+        """The text of mutant ``number``."""
+        return ast.unparse(self._changed(number))
+
+    def _changed(self, number: int) -> ast.Module:
+        slot, original, changed = self._edits[number]
+        slot.put(changed)
+        try:
+            return ast.fix_missing_locations(copy.deepcopy(self._tree))
+        finally:
+            slot.put(original)
+
+    def _walk(self, node: ast.AST, place: _Place) -> None:
+        for slot, child in _children(node):
+            inner = _enter(node, slot, child, place)
+            if inner is None:
+                continue
+            for change, changed in changes(child):
+                if changed is not child:
+                    self._add(slot, child, changed, change, inner)
+            self._walk(child, inner)
+
+    def _add(self, slot: _Slot, child: ast.AST, changed: ast.AST, change: str, place: _Place) -> None:
+        line = getattr(child, "lineno", place.lines[0])
+        if isinstance(changed, (ast.stmt, ast.expr)):
+            ast.copy_location(changed, child)
+        text = self._lines[line - 1].strip()
+        self.mutants.append(Mutant(self.path, line, text, change, place.function, place.lines))
+        self._edits.append((slot, child, changed))
+
+
+def _children(node: ast.AST) -> Iterator[tuple[_Slot, ast.AST]]:
+    for field, value in ast.iter_fields(node):
+        if isinstance(value, ast.AST):
+            yield _Slot(node, field, None), value
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, ast.AST):
+                    yield _Slot(node, field, index), item
+
+
+def _enter(node: ast.AST, slot: _Slot, child: ast.AST, place: _Place) -> _Place | None:
+    """The place of ``child``, or None where mutants would say nothing about behaviour."""
+    if slot.field in _SKIPPED_FIELDS or isinstance(child, _SKIPPED) or _is_text_for_people(node, child):
+        return None
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and slot.field == "body":
+        function = place.function or node.name
+        place = place._replace(function=function)
+    if isinstance(child, ast.stmt):
+        body = getattr(child, "body", None)
+        last = body[0].lineno - 1 if body else child.end_lineno or child.lineno
+        place = place._replace(lines=(child.lineno, max(child.lineno, last)))
+    return place
+
+
+def _is_text_for_people(node: ast.AST, child: ast.AST) -> bool:
+    if isinstance(node, ast.Expr) and isinstance(child, ast.Constant):
+        return True
+    if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+        return True
+    if isinstance(child, ast.Call) and isinstance(child.func, ast.Name) and child.func.id in _SKIPPED_CALLS:
+        return True
+    return isinstance(node, ast.Call) and child is not node.func and is_prose(node, child)
