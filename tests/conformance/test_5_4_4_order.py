@@ -330,6 +330,21 @@ def test_a_snapshot_s_versions_are_judged_before_its_expiry(name: str) -> None:
 
 
 @both
+def test_a_snapshot_older_than_the_stored_one_is_refused_by_itself(name: str) -> None:
+    """5.4.4.5 step 4, where no stored Timestamp would notice before it."""
+    world = seasoned_world()
+    world.vehicle.forget(name, ["timestamp"])
+    repository = world.repositories[name]
+    repository.bodies["snapshot"]["version"] = 2
+    repository.put("snapshot", data=repository.history["snapshot"][1])
+    repository.index("snapshot")
+    repository.put("timestamp")
+    before = stored(world, (name, "snapshot"))
+    refused(world, RollbackError, repository=name, role="snapshot", offered=2, trusted=3)
+    assert stored(world, (name, "snapshot")) == before
+
+
+@both
 def test_a_targets_file_s_version_is_judged_before_its_expiry(name: str) -> None:
     world = seasoned_world()
     repository = world.repositories[name]
