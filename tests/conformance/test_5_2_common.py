@@ -179,6 +179,12 @@ def test_identifiers_are_in_normal_form_too() -> None:
     refused(world, MalformedError)
 
 
+def test_any_text_is_in_normal_form() -> None:
+    world = seasoned_world()
+    sign_deformed(world, ("director", "targets"), with_value("urn:caf" + "e\u0301", "custom", "correlationId"))
+    assert refused(world, MalformedError).json_path == "$.signed.custom.correlationId"
+
+
 def test_names_are_compared_exactly() -> None:
     """Uptane 2.1.0 5.4.4.2 step 10.1: precisely the same name; each of these is another one, or none at all."""
     for name in ("adas/ADAS-3.bin", "adas/adas-3.BIN", "Adas/adas-3.bin", "adas/adas-3.bin2", "adas3/adas-3.bin"):

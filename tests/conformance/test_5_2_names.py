@@ -66,6 +66,13 @@ def test_a_map_that_asks_for_less_is_refused(changes: dict[str, Any]) -> None:
         decode_map(map_file(**changes))
 
 
+@pytest.mark.parametrize("names", [[DIRECTOR], [IMAGE], [IMAGE, FLEET], []], ids=str)
+def test_the_list_of_repositories_has_the_director_and_another(names: list[str]) -> None:
+    with pytest.raises(MalformedError) as caught:
+        decode_map(map_file(repositories={name: [f"https://{name}.test"] for name in names}))
+    assert caught.value.json_path == "$.repositories"
+
+
 @pytest.mark.parametrize("member", ["repositories", "mapping"])
 def test_a_map_needs_its_members(member: str) -> None:
     whole = json.loads(map_file())

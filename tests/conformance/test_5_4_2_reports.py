@@ -117,6 +117,11 @@ WRONG: list[tuple[str, Callable[[JSON, str], object], type[RefusalError]]] = [
     ("unknown key id", lambda entry, kind: entry.update(keyid="00" * 32), ReportSignatureError),
     ("method of another key type", lambda entry, kind: entry.update(method="rsassa-pss-sha256"), ReportSignatureError),
     ("hash of another payload", _wrong_hash, ReportSignatureError),
+    (
+        "hash of another payload beside the right signature",
+        lambda entry, kind: entry.update(payloadHash=hashlib.sha256(b"another payload").hexdigest()),
+        ReportSignatureError,
+    ),
     ("weak hash function", lambda entry, kind: entry.update(hashFunction="md5"), MalformedError),
     ("unknown hash function", lambda entry, kind: entry.update(hashFunction="sha257"), MalformedError),
     ("flipped bit", lambda entry, kind: entry.update(sig=f"{int(entry['sig'], 16) ^ 1:0128x}"), ReportSignatureError),
