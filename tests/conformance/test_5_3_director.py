@@ -198,6 +198,16 @@ def test_no_private_key_is_taken_or_kept(site: Site) -> None:
     assert '"private"' not in dump
 
 
+def test_two_ecus_of_one_vehicle_never_share_a_key(site: Site) -> None:
+    """5.4.1: nor under two key ids."""
+    shared = description()["ecus"][0]
+    for keyid in (shared["keyid"], "another"):
+        with pytest.raises(RegistrationError) as caught:
+            site.director.register(description(key=shared["key"], keyid=keyid))
+        assert caught.value.fields()["field"] == "ecus"
+        assert "same key" in caught.value.fields()["reason"]
+
+
 def test_the_recorded_key_id_is_the_key_s(site: Site) -> None:
     for record in site.director.vehicle(VIN).ecus.values():
         assert record.key.keyid == keyid_of(record.key.as_json())
