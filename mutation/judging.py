@@ -61,7 +61,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     job = Job(**json.loads(Path(os.environ[JOB]).read_text(encoding="utf-8")))
     tests = _measure(session, job)
     judge = _Judge(session, job, tests)
-    outcomes = list(judge.all_mutants())
+    outcomes = []
+    for outcome in judge.all_mutants():
+        outcomes.append(outcome)
+        if outcome["killer"] is None:
+            told = f"[{len(outcomes)}] {outcome['path']}:{outcome['line']}: {outcome['change']}"
+            print(told, file=sys.__stderr__, flush=True)
     failing = [item.nodeid for item, test in zip(session.items, tests, strict=True) if not test.passes]
     report = {"failing": failing, "tests": len(session.items), "outcomes": outcomes}
     Path(job.outcomes).write_text(json.dumps(report), encoding="utf-8")

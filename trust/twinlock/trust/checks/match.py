@@ -20,7 +20,7 @@ def check_match(director: ImageEntry, image: ImageEntry, *, repository: Reposito
     _equal(director, repository, "length", director.length, image.length)
     common = director.hashes.keys() & image.hashes.keys()
     if not common:
-        _differ(director, repository, "hash algorithms", sorted(director.hashes), sorted(image.hashes))
+        _differ(director, repository, "hash algorithms", list(director.hashes), list(image.hashes))
     for algorithm in sorted(common):
         field = f"hashes.{algorithm}"
         _equal(director, repository, field, director.hashes[algorithm], image.hashes[algorithm])
