@@ -152,7 +152,7 @@ def attacks(world: World) -> dict[str, tuple[Callable[[], object], type[Twinlock
             ThresholdError,
         ),
         "changed director targets": (
-            lambda: director.deform("targets", lambda envelope: envelope["signed"].update(version=99)),
+            lambda: director.deform("targets", lambda envelope: envelope["signed"].update(expires="2039-01-01T00:00:00Z")),
             ThresholdError,
         ),
         "expired": (lambda: world.pass_time(days=100), ExpiredError),
