@@ -29,7 +29,7 @@ def test_a_vehicle_behind_by_several_roots_follows_them(
         for roles in IMAGE_ROLES:
             twinlock("image", "rotate", repositories.images, *roles, "--yes")
         for roles in DIRECTOR_ROLES:
-            twinlock("director", "rotate", repositories.directory, *roles)
+            twinlock("director", "rotate", repositories.directory, *roles, "--yes")
         repositories.add(firmware["opensbi"], "brake/opensbi-2.bin", "brake-7", 2)
         repositories.add(firmware["seabios"], "door/seabios-2.bin", "door-2", 2)
         repositories.publish()

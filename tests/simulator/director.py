@@ -16,6 +16,8 @@ class DirectorSimulator(RepositorySimulator):
         self.vehicle = vehicle
         super().__init__(name, keys, clock, with_delegations=False)
         self.bodies["targets"]["custom"] = {"vehicleIdentifier": vehicle, "correlationId": "urn:test:0"}
+        for role in ("snapshot", "timestamp"):
+            self.bodies[role]["custom"] = {"vehicleIdentifier": vehicle}
         self.bodies["root"]["custom"] = {"timeSource": {"keyids": [self.key("time").keyid], "threshold": 1}}
         self.bodies["root"]["keys"][self.key("time").keyid] = self.key("time").public
         self.history.clear()

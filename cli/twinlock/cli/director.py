@@ -13,7 +13,7 @@ import click
 
 from twinlock.cli import director_orders
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, passphrase_for, read_duration, read_plans
-from twinlock.cli.output import Output, output_options, table
+from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
 
 if TYPE_CHECKING:
@@ -194,9 +194,10 @@ def root(out: Output, directory: Path, *, version: int | None, output: Path | No
 @director.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("roles", nargs=-1, required=True, type=click.Choice(ROLES))
+@yes_option
 @passphrase_option
 @output_options
-def rotate(out: Output, directory: Path, roles: tuple[str, ...], *, passphrase_file: Path | None) -> None:
+def rotate(out: Output, directory: Path, roles: tuple[str, ...], *, yes: bool, passphrase_file: Path | None) -> None:
     """Give each of ROLES new keys, by a new Root. Vehicles get metadata signed with them when they next ask.
 
     After a theft of the online keys rotate targets, snapshot, timestamp and time together.
@@ -205,6 +206,7 @@ def rotate(out: Output, directory: Path, roles: tuple[str, ...], *, passphrase_f
     Example:
       twinlock director rotate ./director targets snapshot timestamp time
     """
+    out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
     with open_director(directory, passphrase_file) as opened:
         version = opened.rotate(*roles)
     out.result({"root": version, "rotated": list(roles)}, f"rotated {', '.join(roles)} by Root {version}")

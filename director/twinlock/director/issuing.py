@@ -61,17 +61,17 @@ def sign_set(
     authority = Metadata[Root].from_bytes(root).signed
     last = before.issue
     targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(order.entries))
-    # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id where no image is listed; we always write it.
-    targets.unrecognized_fields["custom"] = {
-        "vehicleIdentifier": order.record.vehicle,
-        "correlationId": order.correlation_id,
-    }
+    # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
+    whose = {"vehicleIdentifier": order.record.vehicle}
+    targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id}
     renew(targets, now, periods.targets, version=last.targets + 1 if last else 1)
     files = {TARGETS: seal(TARGETS, targets, [signers_of(authority, TARGETS)], keyring)}
     snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: _meta(targets.version, files[TARGETS])})
+    snapshot.unrecognized_fields["custom"] = whose
     renew(snapshot, now, periods.snapshot, version=last.snapshot + 1 if last else 1)
     files[SNAPSHOT] = seal(SNAPSHOT, snapshot, [signers_of(authority, SNAPSHOT)], keyring)
     timestamp = Timestamp(spec_version=SPEC_VERSION, snapshot_meta=_meta(snapshot.version, files[SNAPSHOT]))
+    timestamp.unrecognized_fields["custom"] = whose
     renew(timestamp, now, periods.timestamp, version=last.timestamp + 1 if last else 1)
     files[TIMESTAMP] = seal(TIMESTAMP, timestamp, [signers_of(authority, TIMESTAMP)], keyring)
     issue = Issue(
@@ -115,7 +115,10 @@ def verify_set(
     director = restore_repository(DIRECTOR, {RoleName("root"): root, **before.files})
     vehicle = _as_vehicle(order.record)
     if catalogue is None:
-        drive(refresh_repository(director, now), lambda command: _candidate_answer(files, command))
+        drive(
+            refresh_repository(director, now, vehicle=vehicle.vehicle),
+            lambda command: _candidate_answer(files, command),
+        )
         return
 
     def answer(command: Command) -> Answer:

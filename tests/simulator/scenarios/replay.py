@@ -49,3 +49,16 @@ def vehicle_id_that_differs_in_case(world: World) -> Refused:
     world.director.bodies["targets"]["custom"]["vehicleIdentifier"] = VIN.lower()
     world.director.put("targets")
     return refused(VehicleMismatchError, STORED, offered=VIN.lower(), expected=VIN)
+
+
+@scenario("replay", each=(("director", "timestamp"), ("director", "snapshot")))
+def index_of_another_vehicle(world: World, *place: str) -> Refused:
+    """Another vehicle's Timestamp or Snapshot, with a higher version: stored, it would make our own look rolled back."""
+    body = world.director.bodies[place[1]]
+    body["custom"]["vehicleIdentifier"] = OTHER_VIN
+    body["version"] += 100
+    world.director.put(place[1])
+    if place[1] == "snapshot":
+        world.director.index("snapshot")
+        world.director.put("timestamp")
+    return refused(VehicleMismatchError, before((place[0], place[1])), offered=OTHER_VIN, expected=VIN)

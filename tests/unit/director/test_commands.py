@@ -145,7 +145,7 @@ def test_there_is_no_second_director_in_one_place(shell: Shell, tmp_path: Path, 
 
 
 def test_rotating_publishes_a_root(shell: Shell, tmp_path: Path) -> None:
-    assert shell.json("rotate", "targets", "time")["root"] == 2
+    assert shell.json("rotate", "targets", "time", "--yes")["root"] == 2
     target = tmp_path / "root.json"
     shell.run("root", "--output", str(target))
     assert json.loads(target.read_bytes())["signed"]["version"] == 2
@@ -163,11 +163,11 @@ def test_keys_under_a_passphrase_need_it(tmp_path: Path, site: ImageSite, monkey
     shell = Shell(tmp_path / "locked")
     monkeypatch.setenv("TWINLOCK_PASSPHRASE", "correct horse")
     shell.run("init", "--image-root", str(tmp_path / "image-root.json"), "--image", str(site.path))
-    assert shell.json("rotate", "targets")["root"] == 2
+    assert shell.json("rotate", "targets", "--yes")["root"] == 2
     monkeypatch.setenv("TWINLOCK_PASSPHRASE", "wrong")
-    assert shell.json("rotate", "targets", status=1)["error"]["code"] == "passphrase"
+    assert shell.json("rotate", "targets", "--yes", status=1)["error"]["code"] == "passphrase"
     monkeypatch.delenv("TWINLOCK_PASSPHRASE")
-    assert shell.json("rotate", "targets", status=2)["error"]["code"] == "usage"
+    assert shell.json("rotate", "targets", "--yes", status=2)["error"]["code"] == "usage"
     assert not any(
         b"PRIVATE KEY" in path.read_bytes() and b"ENCRYPTED" not in path.read_bytes()
         for path in (shell.path / "keys").rglob("*.pem")

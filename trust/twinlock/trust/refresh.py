@@ -21,7 +21,7 @@ from twinlock.trust.fetching import fetch, fetch_required
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.targets import Targets
-from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
 from twinlock.trust.policy import LAX, Policy
 from twinlock.trust.restore import top_level_authority, under_root
 from twinlock.trust.signatures import Verified
@@ -39,17 +39,18 @@ def refresh_repository(
     limits: Limits = DEFAULT_LIMITS,
     wire: WireProfile = TUF,
     policy: Policy = LAX,
+    vehicle: VehicleId | None = None,
     inspect: Inspect | None = None,
 ) -> Steps[TrustedRepository]:
     """Walk from the trusted state of one repository to the newest one that it can prove.
 
     ``now`` is UTC; where it lags behind what the repository's own trusted files prove, their time counts. ``inspect``
     raises for top-level Targets that must not be stored, whether they are new or were stored before. The default policy
-    is that of plain TUF, for repositories that stand alone.
+    is that of plain TUF, for repositories that stand alone. ``vehicle`` is whose metadata a Director has to give.
     Raises: any refusal of ``checks``; LimitError, MissingMetadataError. Files accepted before it stay persisted.
     Source: Uptane 2.1.0 5.4.4.2 steps 2 to 5 and 6 to 9; TUF 1.0.34 5.3 to 5.6.
     """
-    context = Context(repository=trusted.name, now=now, limits=limits, wire=wire, policy=policy)
+    context = Context(repository=trusted.name, now=now, limits=limits, wire=wire, policy=policy, vehicle=vehicle)
     trusted = yield from walk_roots(trusted, context)
     # Only now: the chain may have dropped the file whose false time would otherwise expire everything.
     context = context._replace(now=not_before(now, [trusted]))

@@ -77,7 +77,13 @@ def full_verification(
     repositories = dict(state.repositories)
     # Steps 2 to 5.
     director = yield from refresh_repository(
-        repositories[DIRECTOR], now, limits=limits, wire=wire, policy=policy, inspect=inspect
+        repositories[DIRECTOR],
+        now,
+        limits=limits,
+        wire=wire,
+        policy=policy,
+        vehicle=vehicle.vehicle,
+        inspect=inspect,
     )
     repositories[DIRECTOR] = director
     assert director.targets is not None

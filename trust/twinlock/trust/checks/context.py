@@ -6,19 +6,23 @@ from datetime import datetime
 from typing import NamedTuple
 
 from twinlock.trust.limits import Limits
-from twinlock.trust.names import RepositoryName, RoleName
+from twinlock.trust.names import RepositoryName, RoleName, VehicleId
 from twinlock.trust.policy import Policy
 from twinlock.trust.wire.profile import WireProfile
 
 
 class Context(NamedTuple):
-    """The repository under check, the time fixed for the cycle (UTC), the bounds, the wire profile, the policy."""
+    """The repository under check, the time fixed for the cycle (UTC), the bounds, the wire profile, the policy.
+
+    ``vehicle`` is whose metadata this has to be where the repository makes it for single vehicles.
+    """
 
     repository: RepositoryName
     now: datetime
     limits: Limits
     wire: WireProfile
     policy: Policy
+    vehicle: VehicleId | None = None
 
     def what(self, role: RoleName) -> str:
         """How an error names a file: ``director/targets``."""

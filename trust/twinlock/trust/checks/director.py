@@ -13,7 +13,7 @@ from twinlock.trust.errors.images import (
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.targets import ImageEntry, Targets
-from twinlock.trust.names import DIRECTOR, EcuId, TargetPath
+from twinlock.trust.names import DIRECTOR, EcuId, TargetPath, VehicleId
 from twinlock.trust.policy import Policy
 from twinlock.trust.state import Vehicle
 
@@ -33,7 +33,7 @@ def check_director_targets(targets: Targets, vehicle: Vehicle, *, policy: Policy
         raise DirectorDelegationError(roles=names + bins)
     # Beyond the Standard, which writes the field (5.2.3.1) and never reads it: without this, the empty Targets of any
     # other vehicle would hold back an update.
-    _check_vehicle(targets, vehicle, policy)
+    check_vehicle(targets.vehicle, vehicle.vehicle, required=policy.require_vehicle)
     if len(targets.images) > limits.ecus:
         raise LimitError(what="images in Director Targets", value=len(targets.images), limit=limits.ecus)
     seen: dict[EcuId, TargetPath] = {}
@@ -49,11 +49,16 @@ def check_director_targets(targets: Targets, vehicle: Vehicle, *, policy: Policy
             _check_ecu(ecu, entry, vehicle, policy)
 
 
-def _check_vehicle(targets: Targets, vehicle: Vehicle, policy: Policy) -> None:
-    if targets.vehicle is None and policy.require_vehicle:
-        raise VehicleMismatchError(offered="(none named)", expected=vehicle.vehicle)
-    if targets.vehicle is not None and targets.vehicle != vehicle.vehicle:
-        raise VehicleMismatchError(offered=targets.vehicle, expected=vehicle.vehicle)
+def check_vehicle(named: VehicleId | None, expected: VehicleId | None, *, required: bool) -> None:
+    """Refuse a Director's file that is another vehicle's. ``expected`` None: the repository is not a Director.
+
+    Targets have to name their vehicle. Timestamp and Snapshot may: a Director's other vehicles have higher version
+    numbers, and storing one of theirs would make our own look rolled back. Raises: VehicleMismatchError.
+    """
+    if expected is None or named == expected:
+        return
+    if named is not None or required:
+        raise VehicleMismatchError(offered=named or "(none named)", expected=expected)
 
 
 def _check_ecu(ecu: EcuId, entry: ImageEntry, vehicle: Vehicle, policy: Policy) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.director import check_vehicle
 from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
 from twinlock.trust.errors.metadata import EquivocationError, MixAndMatchError, RoleRemovedError, RollbackError
 from twinlock.trust.model.base import FileInfo
@@ -34,6 +35,7 @@ def check_snapshot(
     offered = verify_signatures(
         envelope, root.keys, root.roles[SNAPSHOT], repository=context.repository, role_name=SNAPSHOT
     )
+    check_vehicle(offered.signed.vehicle, context.vehicle, required=False)
     if trusted is not None:
         _check_rollback(offered, trusted, context)
     # Step 7.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.director import check_vehicle
 from twinlock.trust.checks.listing import check_expiry
 from twinlock.trust.errors.metadata import EquivocationError, MalformedError, RollbackError
 from twinlock.trust.model.root import Root
@@ -33,6 +34,7 @@ def check_timestamp(
     offered = verify_signatures(
         envelope, root.keys, root.roles[TIMESTAMP], repository=context.repository, role_name=TIMESTAMP
     )
+    check_vehicle(offered.signed.vehicle, context.vehicle, required=False)
     if not offered.signed.snapshot.hashes and context.policy.require_snapshot_hashes:
         # Uptane 2.1.0 5.2.5 wants at least one; plain TUF does not.
         raise MalformedError(

@@ -105,12 +105,12 @@ class UnknownEcuError(RefusalError):
 
 
 class VehicleMismatchError(RefusalError):
-    """Director Targets, or a manifest, of another vehicle, or of none where one must be named."""
+    """A Director's file of another vehicle, or of none where one must be named."""
 
     code = "other-vehicle"
     attack = Attack.REPLAY
     clause = "Uptane 2.1.0 5.2.3.1"
-    template = "Director Targets are for vehicle {offered}; this is {expected}"
+    template = "the Director's file is for vehicle {offered}; this is {expected}"
     offered: str
     expected: str
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from twinlock.trust.errors.base import TwinlockError
+from typing import Any, ClassVar
+
+from twinlock.trust.errors.base import Attack, TwinlockError
 
 
 class TransportError(TwinlockError):
@@ -28,8 +30,13 @@ class SlowRetrievalError(TransportError):
 
     code = "slow-retrieval"
     template = "{url}: {bytes_per_s} bytes/s is below the floor of {floor_bytes_per_s} ({reason})"
+    attack: ClassVar[Attack] = Attack.SLOW_RETRIEVAL
+    clause: ClassVar[str] = "Uptane 2.1.0 5.4"
     bytes_per_s: int
     floor_bytes_per_s: int
+
+    def as_json(self) -> dict[str, Any]:
+        return super().as_json() | {"attack": self.attack.value, "clause": self.clause}
 
 
 class StorageError(TwinlockError):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from twinlock.trust.model.base import FileInfo
-from twinlock.trust.names import RoleName
+from twinlock.trust.names import RoleName, VehicleId
 
 
 class Snapshot(NamedTuple):
@@ -17,3 +17,4 @@ class Snapshot(NamedTuple):
     expires: datetime
     issued: datetime | None
     targets: Mapping[RoleName, FileInfo]
+    vehicle: VehicleId | None = None

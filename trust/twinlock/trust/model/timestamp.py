@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from twinlock.trust.model.base import FileInfo
+from twinlock.trust.names import VehicleId
 
 
 class Timestamp(NamedTuple):
-    """Which Snapshot is the newest."""
+    """Which Snapshot is the newest, and, from a Director, whose vehicle this is for."""
 
     version: int
     expires: datetime
     issued: datetime | None
     snapshot: FileInfo
+    vehicle: VehicleId | None = None

@@ -20,7 +20,13 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TOP_LEVEL, KeyId, Role
 from twinlock.trust.signatures import Envelope, RoleKeys
 from twinlock.trust.wire.node import MAX_INTEGER, Node, check_text
 from twinlock.trust.wire.strict import parse_envelope
-from twinlock.trust.wire.tuf_members import common_fields, decode_keys, decode_role_keys, decode_signatures
+from twinlock.trust.wire.tuf_members import (
+    common_fields,
+    decode_keys,
+    decode_role_keys,
+    decode_signatures,
+    decode_vehicle,
+)
 from twinlock.trust.wire.tuf_targets import decode_targets
 
 T = TypeVar("T")
@@ -107,7 +113,7 @@ def _role(node: Node, keys: dict[KeyId, PublicKey], limits: Limits) -> RoleKeys:
 
 def _timestamp(signed: Node, limits: Limits) -> Timestamp:
     info = signed.get("meta").get(SNAPSHOT + _SUFFIX)
-    return Timestamp(**common_fields(signed), snapshot=_file_info(info, limits))
+    return Timestamp(**common_fields(signed), snapshot=_file_info(info, limits), vehicle=decode_vehicle(signed))
 
 
 def _snapshot(signed: Node, limits: Limits) -> Snapshot:
@@ -125,7 +131,7 @@ def _snapshot(signed: Node, limits: Limits) -> Snapshot:
     found.pop(ROOT, None)  # permitted for old clients, and meaningless to us (Uptane 2.1.0 5.2.4)
     if TARGETS not in found:
         meta.fail("targets.json is missing")
-    return Snapshot(**common_fields(signed), targets=found)
+    return Snapshot(**common_fields(signed), targets=found, vehicle=decode_vehicle(signed))
 
 
 def _bare_version(name: str, value: Any) -> FileInfo | None:

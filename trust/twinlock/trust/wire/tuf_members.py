@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import Limits
-from twinlock.trust.names import KeyId
+from twinlock.trust.names import KeyId, VehicleId, identifier
 from twinlock.trust.signatures import RoleKeys, Signature
 from twinlock.trust.wire.node import Node, check_text
 
@@ -53,3 +54,18 @@ def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
     if len({signature.keyid for signature in found}) != len(found):
         node.fail("two signatures have the same key id")
     return found
+
+
+def decode_vehicle(signed: Node) -> VehicleId | None:
+    """Whose vehicle a Director's file is for; None in files that are for everybody."""
+    if not signed.has("custom") or not signed.get("custom").has("vehicleIdentifier"):
+        return None
+    return VehicleId(decode_identifier(signed.get("custom").get("vehicleIdentifier")))
+
+
+def decode_identifier(node: Node) -> str:
+    """An identifier of a vehicle, ECU or hardware. Raises: MalformedError at its place."""
+    try:
+        return identifier(node.text())
+    except UnsafePathError as error:
+        node.fail(f"not an identifier: {error.reason}")

@@ -14,14 +14,18 @@ from twinlock.trust.names import (
     HardwareId,
     RoleName,
     TargetPath,
-    VehicleId,
-    identifier,
     role_file,
     target_path,
 )
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.strict import LocatedMembers
-from twinlock.trust.wire.tuf_members import common_fields, decode_keys, decode_role_keys
+from twinlock.trust.wire.tuf_members import (
+    common_fields,
+    decode_identifier,
+    decode_keys,
+    decode_role_keys,
+    decode_vehicle,
+)
 
 _MAX_BIN_BITS = 32
 
@@ -29,16 +33,14 @@ _MAX_BIN_BITS = 32
 def decode_targets(signed: Node, limits: Limits) -> Targets:
     """Decode the ``signed`` part of a top-level or delegated Targets file."""
     custom = signed.get("custom") if signed.has("custom") else None
-    vehicle = correlation = None
-    if custom is not None and custom.has("vehicleIdentifier"):
-        vehicle = VehicleId(_identifier(custom.get("vehicleIdentifier")))
+    correlation = None
     if custom is not None and custom.has("correlationId"):
         correlation = custom.get("correlationId").text()
     return Targets(
         **common_fields(signed),
         images=_Images(_located(signed.get("targets")), limits),
         delegations=_delegations(signed.get("delegations"), limits) if signed.has("delegations") else None,
-        vehicle=vehicle,
+        vehicle=decode_vehicle(signed),
         correlation_id=correlation,
     )
 
@@ -115,7 +117,7 @@ def _hardware_ids(agreed: Node | None, custom: Node, limits: Limits) -> frozense
     node = _stated("hardwareIds", agreed, custom)
     if node is None:
         return None
-    return frozenset(HardwareId(_identifier(item)) for item in node.items(limits.name_patterns))
+    return frozenset(HardwareId(decode_identifier(item)) for item in node.items(limits.name_patterns))
 
 
 def _ecus(custom: Node, limits: Limits) -> dict[EcuId, HardwareId | None]:
@@ -123,16 +125,9 @@ def _ecus(custom: Node, limits: Limits) -> dict[EcuId, HardwareId | None]:
         return {}
     found: dict[EcuId, HardwareId | None] = {}
     for ecu, node in custom.get("ecuIdentifiers").members(limits.ecus):
-        hardware = HardwareId(_identifier(node.get("hardwareId"))) if node.has("hardwareId") else None
-        found[EcuId(_identifier(Node(ecu, node.what, node.path)))] = hardware
+        hardware = HardwareId(decode_identifier(node.get("hardwareId"))) if node.has("hardwareId") else None
+        found[EcuId(decode_identifier(Node(ecu, node.what, node.path)))] = hardware
     return found
-
-
-def _identifier(node: Node) -> str:
-    try:
-        return identifier(node.text())
-    except UnsafePathError as error:
-        node.fail(f"not an identifier: {error.reason}")
 
 
 def _delegations(node: Node, limits: Limits) -> Delegations:
@@ -181,7 +176,7 @@ def _delegation(node: Node, roles: tuple[DelegatedRole, ...], limits: Limits, ag
     hardware = None
     if node.has("hardwareIds"):
         items = node.get("hardwareIds").items(limits.name_patterns)
-        hardware = frozenset(HardwareId(_identifier(item)) for item in items)
+        hardware = frozenset(HardwareId(decode_identifier(item)) for item in items)
     return Delegation(
         roles=roles,
         terminating=node.get("terminating").boolean(),
