@@ -105,6 +105,13 @@ def test_each_difference(policy: Policy, other: dict[str, Any], field: str, ours
     assert found == {"target": PATH, "repository": IMAGE, "field": field, "director": ours, "image": theirs}
 
 
+def test_the_first_of_several_wrong_hashes_is_named() -> None:
+    listed = ENTRY._replace(hashes=dict.fromkeys("hcfadgeb", "0"))
+    offered = ENTRY._replace(hashes=dict.fromkeys("gbhcfade", "1"))
+    found = fields(RepositoryMismatchError, lambda: check_match(listed, offered, repository=IMAGE, policy=STRICT))
+    assert found["field"] == "hashes.a"
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -22,6 +22,7 @@ from twinlock.trust.checks.snapshot import check_snapshot, is_still_current
 from twinlock.trust.checks.targets import check_targets
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.images import VehicleMismatchError
 from twinlock.trust.errors.metadata import (
     EquivocationError,
     ExpiredError,
@@ -36,7 +37,7 @@ from twinlock.trust.errors.metadata import (
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import NOTHING, FileInfo
 from twinlock.trust.model.root import Root
-from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
+from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName, VehicleId
 from twinlock.trust.policy import LAX, STRICT
 from twinlock.trust.restore import bootstrap_repository, top_level_authority
 from twinlock.trust.signatures import RoleKeys, Verified
@@ -392,6 +393,24 @@ def test_what_a_snapshot_lists_against_what_the_trusted_one_did(image: Repositor
     image.put("snapshot")
     found = fields(RoleRemovedError, lambda: _snapshot(image, root, trusted))
     assert found == {"repository": IMAGE, "role": "acme"}
+
+
+@pytest.mark.parametrize("role", ["timestamp", "snapshot"])
+def test_a_file_of_another_vehicle(image: RepositorySimulator, role: str) -> None:
+    root = root_of(image).signed
+    ours = CONTEXT._replace(vehicle=VehicleId("VIN1"))
+
+    def check(context: Context) -> Any:
+        return _timestamp(image, None, context)[0] if role == "timestamp" else _snapshot(image, root, None, context)
+
+    assert check(ours).signed.vehicle is None
+    for vehicle in ("VIN1", "VIN2"):
+        image.bodies[role]["custom"] = {"vehicleIdentifier": vehicle}
+        image.put(role)
+        assert check(CONTEXT).signed.vehicle == vehicle
+        if vehicle == "VIN1":
+            assert check(ours).signed.vehicle == vehicle
+    assert fields(VehicleMismatchError, lambda: check(ours)) == {"offered": "VIN2", "expected": "VIN1"}
 
 
 def test_whether_the_stored_snapshot_is_the_listed_one(image: RepositorySimulator) -> None:
