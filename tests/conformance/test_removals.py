@@ -14,13 +14,7 @@ from conformance.evidence import Evidence, load_evidence
 from conformance.removals import BROKEN, NOTICED, UNNOTICED, Removal, load_removals, run_removals, try_removal
 from conformance.requirements import PROJECT, load_requirements
 
-SAMPLE = [
-    "Root: the next version and no other",
-    "Timestamp: rollback",
-    "match: what must agree",
-    "several roles: enough of them",
-    "intake: the counter rises",
-]
+SAMPLE = ["Timestamp: rollback", "intake: the counter rises"]
 
 
 @pytest.mark.parametrize("removal", load_removals(), ids=lambda removal: removal.name)
