@@ -7,7 +7,7 @@ import pytest
 from tests.simulator.keys import KeyPool
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.names import KeyId
-from twinlock.trust.signatures import Envelope, RoleKeys, Signature, verify_signatures
+from twinlock.trust.signatures import Envelope, RoleKeys, Signature, SignatureTally, verify_signatures
 
 KEYS = KeyPool()
 NAMES = ("a", "b")
@@ -42,3 +42,12 @@ def test_the_received_form_when_both_are_as_good() -> None:
 
 def test_forms_are_never_added_up() -> None:
     assert refusal(("b", RECEIVED), ("a", CANONICAL)).valid == 1
+
+
+def test_what_was_counted_comes_with_what_was_verified() -> None:
+    signatures = (Signature(IDS["a"], KEYS("a").sign(CANONICAL)), Signature(IDS["b"], b"x"))
+    envelope = Envelope("object", RECEIVED, signatures, b"file", lambda: CANONICAL)
+    role = RoleKeys(tuple(IDS.values()), 1)
+    verified = verify_signatures(envelope, PUBLIC, role, repository="image", role_name="targets")
+    assert (verified.signed, verified.data) == ("object", b"file")
+    assert verified.tally == SignatureTally(1, 1, (IDS["a"],), (IDS["b"],), (), ())
