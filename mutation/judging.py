@@ -102,7 +102,8 @@ def _trace(session: pytest.Session, numbers: list[int], job: Job) -> str:
     for item, number, following in _with_next(session, numbers):
         coverage.switch_context(str(number))
         started = time.perf_counter()
-        passes = _passes(session, item, following)
+        # Twice: the first property in a process has tables to build, and is refused as slow for that.
+        passes = _passes(session, item, following) or _passes(session, item, following)
         tests[number] = (time.perf_counter() - started, {}, passes)
     coverage.stop()
     data = coverage.get_data()
