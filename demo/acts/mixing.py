@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from demo.forge import published
 from demo.script import NETWORK, Act, Attack, Play, Seen, seen_in_cycle
-from demo.stage import OTHER_VEHICLE, Release, Stage
+from demo.stage import OTHER_VEHICLE, Stage
 from demo.vehicle import VEHICLE
 
 
@@ -28,17 +28,6 @@ async def other_vehicles_orders(stage: Stage) -> Seen | None:
     return seen_in_cycle(await stage.cycle())
 
 
-async def sign_again(stage: Stage) -> Release | None:
-    """Have the Director number this vehicle's files above the other's."""
-    while _version(stage, VEHICLE) <= _version(stage, OTHER_VEHICLE):
-        stage.director.issue(VEHICLE, force=True)
-    return None
-
-
-def _version(stage: Stage, vehicle: str) -> int:
-    return stage.director.issue(vehicle).timestamp
-
-
 MIXING = Act(
     title="Genuine files that do not belong together",
     story="Everything here was properly signed by its owner; only the combination is the attacker's.",
@@ -49,8 +38,6 @@ MIXING = Act(
             attacker=NETWORK,
             play=other_vehicles_orders,
             code="other-vehicle",
-            recovery=sign_again,
-            recovery_story="the Director numbers this vehicle's files above the other's",
         ),
         *(
             Attack(
