@@ -19,6 +19,10 @@ def old_among_new(repository: str, role: str) -> Play:
     return play
 
 
+def _version(stage: Stage, vehicle: str) -> int:
+    return stage.director.issue(vehicle).timestamp
+
+
 async def other_vehicles_orders(stage: Stage) -> Seen | None:
     """Give this vehicle what the Director signed for another one, at a higher version than its own."""
     while _version(stage, OTHER_VEHICLE) <= _version(stage, VEHICLE):
