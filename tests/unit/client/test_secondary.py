@@ -152,7 +152,9 @@ def attacks(world: World) -> dict[str, tuple[Callable[[], object], type[Twinlock
             ThresholdError,
         ),
         "changed director targets": (
-            lambda: director.deform("targets", lambda envelope: envelope["signed"].update(expires="2039-01-01T00:00:00Z")),
+            lambda: director.deform(
+                "targets", lambda envelope: envelope["signed"].update(expires="2039-01-01T00:00:00Z")
+            ),
             ThresholdError,
         ),
         "expired": (lambda: world.pass_time(days=100), ExpiredError),
