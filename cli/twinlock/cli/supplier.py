@@ -186,6 +186,31 @@ def sign(out: Output, directory: Path, *, above: int, passphrase_file: Path | No
 
 @supplier.command()
 @click.argument("directory", type=DIRECTORY)
+@passphrase_option
+@yes_option
+@output_options
+def rotate(out: Output, directory: Path, *, passphrase_file: Path | None, yes: bool) -> None:
+    """Replace the keys, and sign everything that is listed with the new ones.
+
+    Whoever delegates to you has to delegate again, to the new public keys, and to accept the outbox. Until then
+    vehicles go on with what the old keys signed.
+
+    \b
+    Example:
+      twinlock supplier rotate ./acme --yes
+    """
+    place = _open(directory, passphrase_file)
+    out.confirm(f"replace the keys of {place.role}", yes=yes)
+    version = place.rotate()
+    out.result(
+        {"role": place.role, "version": version, "publicKeys": str(place.public_key_file)},
+        f"signed version {version} of {place.role} with new keys; hand over {place.public_key_file} and "
+        f"{place.outbox.root}",
+    )
+
+
+@supplier.command()
+@click.argument("directory", type=DIRECTORY)
 @output_options
 def show(out: Output, directory: Path) -> None:
     """List images, staged edits included, and what was signed last.

@@ -36,6 +36,7 @@ from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.layout import image_objects
 from twinlock.repository.outbox import open_outbox, read_roles, role_object
 from twinlock.repository.periods import Clock, utc_now
+from twinlock.repository.private_keys import kind_of
 from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.showing import delegation_views
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
@@ -203,6 +204,21 @@ class SupplierPlace:
             with editing_draft(self._draft_path) as current:
                 current.discharge(draft)
         return version
+
+    def rotate(self) -> int:
+        """Replace all keys by as many new ones of the same kind, and sign what is listed with them; the new version.
+
+        The old private keys are put aside. Until whoever delegates has delegated to the new keys and accepted the
+        outbox, vehicles go on with what the old keys signed. Safe to repeat if it was cut off.
+        Raises: MissingKeysError, PassphraseError, UsageError.
+        """
+        old = self.keyring.records(self.role)
+        self.keyring.signers(record.keyid for record in old)  # a wrong passphrase shows before anything is made
+        kind = kind_of(old[0].keytype, old[0].scheme)
+        self.keyring.generate(self.role, kind=kind, count=len(old))
+        self.keyring.retire(record.keyid for record in old)
+        self.write_public_keys()
+        return self.sign()
 
     def show(self) -> SupplierView:
         """What is listed, staged edits included, and what was signed last."""
