@@ -132,6 +132,21 @@ def test_hardware_and_pattern_decide_who_is_asked(tree: Tree) -> None:
     assert tree.asked == ["a", "c"]
 
 
+def test_a_bin_that_does_not_list_it_leaves_the_search_to_the_next_role(tree: Tree) -> None:
+    tree.grow(targets="ab")
+    key = tree.image.key("bin")
+    bins = {"keyids": [key.keyid], "threshold": 1, "bit_length": 1, "name_prefix": "bin"}
+    tree.image.bodies["a"]["delegations"] = {"keys": {key.keyid: key.public}, "succinct_roles": bins}
+    for name in ("bin-0", "bin-1"):
+        tree.image.add_role(name, [key])
+    tree.list("b")
+    assert tree.find().chain == ("targets", "b")
+    assert len(tree.asked) == 3
+    for name in ("bin-0", "bin-1"):
+        tree.list(name)
+    assert tree.find().chain == ("targets", "a", tree.asked[1])
+
+
 # several roles
 
 
