@@ -140,8 +140,8 @@ def build(directory: Path, repositories: Repositories, factory: dict[str, Path])
         for spec in ECUS
         if spec.verification is not None
     ]
-    # An attacker who sends slowly is found out within a second here; a real vehicle would wait longer.
-    fetch = {"windowSeconds": 0.5, "floorBytesPerSecond": 10_000, "attempts": 1}
+    # An attacker who sends slowly is found out within two seconds here; a real vehicle would wait longer.
+    fetch = {"windowSeconds": 1.5, "floorBytesPerSecond": 10_000, "attempts": 1}
     config = provision_primary(
         directory / GATEWAY.name, plan(GATEWAY), repositories, secondaries=secondaries, fetch=fetch
     )

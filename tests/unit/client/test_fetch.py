@@ -25,7 +25,7 @@ from twinlock.trust.names import DIRECTOR, ROOT
 
 T = TypeVar("T")
 SETTINGS = FetchSettings(
-    floor_bytes_per_s=1000, window_s=0.3, deadline_s=5.0, connect_s=1.0, attempts=2, backoff_s=0.01
+    floor_bytes_per_s=1000, window_s=1.0, deadline_s=10.0, connect_s=3.0, attempts=2, backoff_s=0.01
 )
 COMMAND = Fetch(DIRECTOR, ROOT, 2, "2.root.json", 1000)
 
@@ -135,7 +135,7 @@ def test_slow_retrieval_is_noticed_and_not_tried_again(answer: Answer) -> None:
     assert error.floor_bytes_per_s == 1000
     assert error.bytes_per_s < 1000
     assert connections == 1
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 8
 
 
 def test_a_deadline_ends_what_is_fast_enough_but_never_done() -> None:
@@ -146,11 +146,11 @@ def test_a_deadline_ends_what_is_fast_enough_but_never_done() -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    settings = FetchSettings(floor_bytes_per_s=1000, window_s=0.3, deadline_s=0.8, attempts=1)
+    settings = FetchSettings(floor_bytes_per_s=1000, window_s=1.0, deadline_s=1.5, attempts=1)
     error = refused(
         SlowRetrievalError, just_fast_enough, settings=settings, command=Fetch(DIRECTOR, ROOT, 2, "x", 10**8)
     )
-    assert "0.8 s" in error.reason
+    assert "1.5 s" in error.reason
 
 
 def test_garbage_is_a_broken_transport() -> None:

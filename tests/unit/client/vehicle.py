@@ -21,12 +21,12 @@ from twinlock.client.secondary_server import secondary_application
 from twinlock.trust.names import EcuId
 from twinlock.trust.state import InstalledImage
 
-# Small enough that a test of slowness takes a fraction of a second, large enough for a busy machine.
+# Small enough that a test of slowness takes a second or two, large enough for a busy machine.
 FAST_FETCH: dict[str, Any] = {
     "floorBytesPerSecond": 1000,
-    "windowSeconds": 0.4,
-    "deadlineSeconds": 10,
-    "connectSeconds": 2,
+    "windowSeconds": 1.5,
+    "deadlineSeconds": 20,
+    "connectSeconds": 5,
     "attempts": 2,
     "backoffSeconds": 0.01,
 }
