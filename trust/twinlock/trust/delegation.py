@@ -29,8 +29,6 @@ from twinlock.trust.names import TARGETS, HardwareId, RoleName, TargetPath
 from twinlock.trust.policy import LAX
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
-from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
 
 
 class Found(NamedTuple):
@@ -48,7 +46,6 @@ def find_image(
     now: datetime,
     *,
     limits: Limits = DEFAULT_LIMITS,
-    wire: WireProfile = TUF,
 ) -> Steps[Found]:
     """Search a refreshed repository for the entry of ``path`` that holds for ``hardware_id`` (None: any).
 
@@ -57,7 +54,8 @@ def find_image(
     """
     if trusted.targets is None or trusted.snapshot is None:
         raise UsageError(reason=f"the repository {trusted.name} has to be refreshed before it is searched")
-    context = Context(repository=trusted.name, now=not_before(now, [trusted]), limits=limits, wire=wire, policy=LAX)
+    now = not_before(now, [trusted])
+    context = Context(repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=LAX)
     search = _Search(trusted, path, hardware_id, context)
     outcome = yield from search.visit(trusted.targets, (TARGETS,), set())
     return Found(outcome.entry, search.trusted, outcome.chain)

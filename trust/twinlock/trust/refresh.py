@@ -26,8 +26,6 @@ from twinlock.trust.policy import LAX, Policy
 from twinlock.trust.restore import top_level_authority, under_root
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
-from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
 
 Inspect = Callable[[Targets], None]
 
@@ -37,7 +35,6 @@ def refresh_repository(
     now: datetime,
     *,
     limits: Limits = DEFAULT_LIMITS,
-    wire: WireProfile = TUF,
     policy: Policy = LAX,
     vehicle: VehicleId | None = None,
     inspect: Inspect | None = None,
@@ -50,7 +47,9 @@ def refresh_repository(
     Raises: any refusal of ``checks``; LimitError, MissingMetadataError. Files accepted before it stay persisted.
     Source: Uptane 2.1.0 5.4.4.2 steps 2 to 5 and 6 to 9; TUF 1.0.34 5.3 to 5.6.
     """
-    context = Context(repository=trusted.name, now=now, limits=limits, wire=wire, policy=policy, vehicle=vehicle)
+    context = Context(
+        repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=policy, vehicle=vehicle
+    )
     trusted = yield from walk_roots(trusted, context)
     # Only now: the chain may have dropped the file whose false time would otherwise expire everything.
     context = context._replace(now=not_before(now, [trusted]))

@@ -40,7 +40,7 @@ def bootstrap_repository(
     envelope = wire.decode_root(root, f"{name}/{ROOT}", limits)
     signed = envelope.signed
     verified = verify_signatures(envelope, signed.keys, signed.roles[ROOT], repository=name, role_name=ROOT)
-    return TrustedRepository(name=name, root=verified)
+    return TrustedRepository(name=name, root=verified, wire=wire)
 
 
 def restore_repository(

@@ -14,13 +14,16 @@ from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, TargetPath, VehicleId
 from twinlock.trust.signatures import Verified
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
 
 
 class TrustedRepository(NamedTuple):
     """One repository as far as it has been verified.
 
     ``delegated`` holds the stored bytes of delegated roles. They are *not* verified by being here: each use verifies
-    them under the keys of the role that delegates, because another delegator may not trust them.
+    them under the keys of the role that delegates, because another delegator may not trust them. ``wire`` is the
+    encoding of all its files: the two repositories of a vehicle need not share one.
     """
 
     name: RepositoryName
@@ -29,6 +32,7 @@ class TrustedRepository(NamedTuple):
     snapshot: Verified[Snapshot] | None = None
     targets: Verified[Targets] | None = None
     delegated: Mapping[RoleName, bytes] = NOTHING
+    wire: WireProfile = TUF
 
 
 class InstalledImage(NamedTuple):

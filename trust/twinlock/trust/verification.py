@@ -49,8 +49,6 @@ from twinlock.trust.state import (
     TrustedVehicle,
     Vehicle,
 )
-from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
 
 
 def full_verification(
@@ -60,7 +58,6 @@ def full_verification(
     *,
     limits: Limits = DEFAULT_LIMITS,
     policy: Policy = STRICT,
-    wire: WireProfile = TUF,
 ) -> Steps[Decision]:
     """Decide what this vehicle may install: what its Director orders and every agreeing repository lists.
 
@@ -69,7 +66,7 @@ def full_verification(
     Raises: any RefusalError; the state is the caller's to restore from what was persisted.
     Source: Uptane 2.1.0 5.4.4.2.
     """
-    settings = _Settings(limits, policy, wire)
+    settings = _Settings(limits, policy)
 
     def inspect(targets: Targets) -> None:
         check_director_targets(targets, vehicle, policy=policy, limits=limits)
@@ -80,7 +77,6 @@ def full_verification(
         repositories[DIRECTOR],
         now,
         limits=limits,
-        wire=wire,
         policy=policy,
         vehicle=vehicle.vehicle,
         inspect=inspect,
@@ -94,9 +90,7 @@ def full_verification(
     if _pending(orders):
         # Steps 6 to 9.
         for name in dict.fromkeys(name for order in orders for name in state.map.agreeing(order.entry.path)):
-            repositories[name] = yield from refresh_repository(
-                repositories[name], now, limits=limits, wire=wire, policy=policy
-            )
+            repositories[name] = yield from refresh_repository(repositories[name], now, limits=limits, policy=policy)
         # Step 10.
         for order in orders:
             for name in state.map.agreeing(order.entry.path):
@@ -118,7 +112,6 @@ def partial_verification(
     *,
     limits: Limits = DEFAULT_LIMITS,
     policy: Policy = STRICT,
-    wire: WireProfile = TUF,
 ) -> Steps[Decision]:
     """Decide what this ECU may install by Director Root and Director Targets alone.
 
@@ -126,7 +119,7 @@ def partial_verification(
     name a version, so Targets are asked for by their bare name.
     Source: Uptane 2.1.0 5.4.4.1, with the optional check of Root.
     """
-    context = Context(repository=DIRECTOR, now=now, limits=limits, wire=wire, policy=policy)
+    context = Context(repository=DIRECTOR, now=now, limits=limits, wire=director.wire, policy=policy)
     director = yield from walk_roots(director, context)
     context = context._replace(now=not_before(now, [director]))
     check_expiry(director.root.signed, ROOT, context)
@@ -156,7 +149,6 @@ def partial_verification(
 class _Settings(NamedTuple):
     limits: Limits
     policy: Policy
-    wire: WireProfile
 
 
 class _Order(NamedTuple):
@@ -209,7 +201,6 @@ def _check_agreement(
         order.ecu.hardware_id,
         now,
         limits=settings.limits,
-        wire=settings.wire,
     )
     if found.entry is None:
         raise ImageNotFoundError(target=order.entry.path, repository=repository.name, hardware_id=order.ecu.hardware_id)
