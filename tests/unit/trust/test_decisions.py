@@ -20,6 +20,7 @@ GAPS = (
     "release-counter-not-required",
     "must-agree-not-required",
     "snapshot-hashes-not-required",
+    "director-index-not-required",
 )
 
 

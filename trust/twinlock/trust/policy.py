@@ -13,6 +13,7 @@ class Policy(NamedTuple):
     require_release_counter: bool = True
     require_must_agree: bool = True
     require_snapshot_hashes: bool = True
+    require_director_index: bool = True
 
     @property
     def weaker(self) -> tuple[str, ...]:
@@ -23,6 +24,7 @@ class Policy(NamedTuple):
             "release-counter-not-required": self.require_release_counter,
             "must-agree-not-required": self.require_must_agree,
             "snapshot-hashes-not-required": self.require_snapshot_hashes,
+            "director-index-not-required": self.require_director_index,
         }
         return tuple(gap for gap, required in gaps.items() if not required)
 
@@ -34,4 +36,5 @@ LAX = Policy(
     require_release_counter=False,
     require_must_agree=False,
     require_snapshot_hashes=False,
+    require_director_index=False,
 )

@@ -16,12 +16,12 @@ from twinlock.trust.checks.targets import check_targets
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import ABSENT, Notice, Persist, Steps
-from twinlock.trust.errors.metadata import LimitError, MixAndMatchError
+from twinlock.trust.errors.metadata import LimitError, MissingRoleError, MixAndMatchError
 from twinlock.trust.fetching import fetch, fetch_required
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.targets import Targets
-from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
+from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
 from twinlock.trust.policy import LAX, Policy
 from twinlock.trust.restore import top_level_authority, under_root
 from twinlock.trust.signatures import Verified
@@ -44,7 +44,8 @@ def refresh_repository(
     ``now`` is UTC; where it lags behind what the repository's own trusted files prove, their time counts. ``inspect``
     raises for top-level Targets that must not be stored, whether they are new or were stored before. The default policy
     is that of plain TUF, for repositories that stand alone. ``vehicle`` is whose metadata a Director has to give.
-    Raises: any refusal of ``checks``; LimitError, MissingMetadataError. Files accepted before it stay persisted.
+    Raises: any refusal of ``checks``; LimitError, MissingMetadataError, MissingRoleError. Files accepted before it stay
+    persisted.
     Source: Uptane 2.1.0 5.4.4.2 steps 2 to 5 and 6 to 9; TUF 1.0.34 5.3 to 5.6.
     """
     context = Context(
@@ -54,6 +55,9 @@ def refresh_repository(
     # Only now: the chain may have dropped the file whose false time would otherwise expire everything.
     context = context._replace(now=not_before(now, [trusted]))
     check_expiry(trusted.root.signed, ROOT, context)
+    if not trusted.root.signed.has_index:
+        _check_may_lack_index(trusted, context)
+        return (yield from refresh_targets_alone(trusted, context, inspect))
     trusted = yield from _refresh_timestamp(trusted, context)
     trusted = yield from _refresh_snapshot(trusted, context)
     return (yield from _refresh_targets(trusted, context, inspect))
@@ -141,6 +145,35 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
         inspect(targets.signed)
     yield Persist(context.repository, ((TARGETS, targets.signed.version, data),))
     return trusted._replace(targets=targets)
+
+
+def refresh_targets_alone(
+    trusted: TrustedRepository, context: Context, inspect: Inspect | None
+) -> Steps[TrustedRepository]:
+    """Top-level Targets by their bare name, where no Snapshot names a version: for partial verification.
+
+    Source: Uptane 2.1.0 5.4.4.1; 5.4.4.6 step 2 (may be skipped without a Snapshot).
+    """
+    data = yield from fetch_required(context, TARGETS, None, context.limits.targets_bytes)
+    authority = top_level_authority(trusted.root.signed)
+    targets = check_targets(data, authority=authority, listed=None, trusted=trusted.targets, context=context)
+    if inspect is not None:
+        inspect(targets.signed)
+    if trusted.targets is None or targets.data != trusted.targets.data:
+        yield Persist(context.repository, ((TARGETS, targets.signed.version, data),))
+    return trusted._replace(targets=targets)
+
+
+def _check_may_lack_index(trusted: TrustedRepository, context: Context) -> None:
+    """Only a Director may go without Timestamp and Snapshot, and only where the policy allows it.
+
+    Raises: MissingRoleError. Source: Uptane 2.1.0 5.2.2 (Root names all four roles).
+    """
+    if trusted.name == DIRECTOR and not context.policy.require_director_index:
+        return
+    root = trusted.root.signed
+    role = next(role for role in (TIMESTAMP, SNAPSHOT) if role not in root.roles)
+    raise MissingRoleError(repository=trusted.name, role=role, version=root.version)
 
 
 def _is_listed(targets: Verified[Targets], listed: FileInfo, context: Context) -> bool:

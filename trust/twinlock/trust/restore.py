@@ -72,6 +72,8 @@ def under_root(trusted: TrustedRepository, root: Verified[Root], context: Contex
 
     def kept(role: RoleName) -> bool:
         old, new = trusted.root.signed, root.signed
+        if role not in old.roles or role not in new.roles:
+            return False
         return old.signers(role) == new.signers(role) and old.roles[role].threshold == new.roles[role].threshold
 
     wire, signed = context.wire, root.signed
@@ -97,7 +99,7 @@ def _reverify(
     root: Root,
     context: Context,
 ) -> Verified[T] | None:
-    if data is None:
+    if data is None or role not in root.roles:
         return None
     try:
         envelope = decode(data, context.what(role), context.limits)

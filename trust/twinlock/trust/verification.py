@@ -28,18 +28,15 @@ from twinlock.trust.checks.director import check_director_targets
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.checks.listing import check_expiry
 from twinlock.trust.checks.match import check_match
-from twinlock.trust.checks.targets import check_targets
 from twinlock.trust.clock import not_before
-from twinlock.trust.commands import Persist, Steps
+from twinlock.trust.commands import Steps
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.images import ImageNotFoundError
-from twinlock.trust.fetching import fetch_required
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.targets import ImageEntry, Targets
-from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, RepositoryName
+from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName
 from twinlock.trust.policy import STRICT, Policy
-from twinlock.trust.refresh import refresh_repository, walk_roots
-from twinlock.trust.restore import top_level_authority
+from twinlock.trust.refresh import refresh_repository, refresh_targets_alone, walk_roots
 from twinlock.trust.state import (
     ApprovedImage,
     Decision,
@@ -101,7 +98,7 @@ def full_verification(
         approved=tuple(order.approve(state.map.agreeing(order.entry.path)) for order in _pending(orders)),
         correlation_id=director.targets.signed.correlation_id,
         now=now,
-        weaker=policy.weaker,
+        weaker=policy.weaker if director.root.signed.has_index else (*policy.weaker, "director-without-index"),
     )
 
 
@@ -123,22 +120,18 @@ def partial_verification(
     director = yield from walk_roots(director, context)
     context = context._replace(now=not_before(now, [director]))
     check_expiry(director.root.signed, ROOT, context)
-    data = yield from fetch_required(context, TARGETS, None, limits.targets_bytes)
-    targets = check_targets(
-        data,
-        authority=top_level_authority(director.root.signed),
-        listed=None,
-        trusted=director.targets,
-        context=context,
-    )
-    check_director_targets(targets.signed, vehicle, policy=policy, limits=limits)
-    if director.targets is None or targets.data != director.targets.data:
-        yield Persist(DIRECTOR, ((TARGETS, targets.signed.version, data),))
+
+    def inspect(targets: Targets) -> None:
+        check_director_targets(targets, vehicle, policy=policy, limits=limits)
+
+    director = yield from refresh_targets_alone(director, context, inspect)
+    assert director.targets is not None
+    targets = director.targets
     orders = list(_orders(targets.signed, vehicle))
     for order in orders:
         check_entry(order.entry, order.ecu, order.installed, policy=policy)
     return Decision(
-        repositories={DIRECTOR: director._replace(targets=targets)},
+        repositories={DIRECTOR: director},
         approved=tuple(order.approve(()) for order in _pending(orders)),
         correlation_id=targets.signed.correlation_id,
         now=context.now,

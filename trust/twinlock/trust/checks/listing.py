@@ -27,13 +27,28 @@ def check_expiry(signed: Signed, role: RoleName, context: Context) -> None:
 
 
 def check_listed_bytes(data: bytes, listed: FileInfo, role: RoleName, context: Context) -> None:
-    """``data`` has the length and every hash that its index lists. Raises: MixAndMatchError.
+    """``data`` has the length and every hash that its index lists. Raises: MixAndMatchError, MalformedError.
 
-    An index need not list any hash; where it lists some, at least one has to be of a known algorithm.
+    An index need not list any hash; where it lists some, at least one has to be of a known algorithm. An encoding may
+    hash another form of the file than the bytes that are served; then the length is a bound on those bytes.
     Source: Uptane 2.1.0 5.4.4.5 step 2; TUF 1.0.34 5.5.2 and 5.6.2.
     """
+    try:
+        _check_length(data, listed, role, context)
+        _check_hashes(data, listed, role, context)
+    except MixAndMatchError:
+        reencoded = context.wire.reencoded(data) if listed.hashes else None
+        if reencoded is None or (listed.length is not None and len(data) > listed.length):
+            raise
+        _check_hashes(reencoded, listed, role, context)
+
+
+def _check_length(data: bytes, listed: FileInfo, role: RoleName, context: Context) -> None:
     if listed.length is not None and listed.length != len(data):
         raise _mismatch(context, role, "length", listed.length, len(data))
+
+
+def _check_hashes(data: bytes, listed: FileInfo, role: RoleName, context: Context) -> None:
     known = [algorithm for algorithm in listed.hashes if algorithm in DIGEST_DIGITS]
     if listed.hashes and not known:
         raise _mismatch(context, role, "hashes", ", ".join(listed.hashes), "no known algorithm")

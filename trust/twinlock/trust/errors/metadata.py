@@ -159,6 +159,18 @@ class MissingMetadataError(RefusalError):
     name: str
 
 
+class MissingRoleError(RefusalError):
+    """A Root that does not say who signs for a role which has to exist."""
+
+    code = "missing-role"
+    attack = Attack.FREEZE
+    clause = "Uptane 2.1.0 5.2.2"
+    template = "{repository}: Root {version} names nobody who signs for {role}"
+    repository: str
+    role: str
+    version: int
+
+
 class UnlistedRoleError(RefusalError):
     """A delegated role that Snapshot does not list."""
 

@@ -22,7 +22,8 @@ class DelegatedRole(NamedTuple):
 class Delegation(NamedTuple):
     """One delegation: to one role, or to several of which ``min_roles_in_agreement`` have to say the same.
 
-    Exactly one of ``paths`` and ``path_hash_prefixes`` is given. ``hardware_ids`` None means any hardware.
+    Exactly one of ``paths`` and ``path_hash_prefixes`` is given. ``hardware_ids`` None means any hardware. ``crossing``
+    tells that a ``*`` of these patterns also fits a slash: what a pattern means is for the encoding to say.
     """
 
     roles: tuple[DelegatedRole, ...]
@@ -31,6 +32,7 @@ class Delegation(NamedTuple):
     path_hash_prefixes: tuple[str, ...] | None = None
     hardware_ids: frozenset[HardwareId] | None = None
     min_roles_in_agreement: int = 1
+    crossing: bool = False
 
     def covers(self, path: TargetPath, hardware_id: HardwareId | None) -> bool:
         """Whether this delegation has a say on ``path`` for that hardware (None: no hardware is asked about).
@@ -42,7 +44,8 @@ class Delegation(NamedTuple):
         if self.path_hash_prefixes is not None:
             digest = hashlib.sha256(path.encode()).hexdigest()
             return any(digest.startswith(prefix) for prefix in self.path_hash_prefixes)
-        return any(path_matches(path, pattern) for pattern in self.paths or ())
+        fits = fnmatchcase if self.crossing else path_matches
+        return any(fits(path, pattern) for pattern in self.paths or ())
 
 
 class SuccinctBins(NamedTuple):

@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import NamedTuple
 
 from twinlock.trust.keys import PublicKey
-from twinlock.trust.names import KeyId, RoleName
+from twinlock.trust.names import SNAPSHOT, TIMESTAMP, KeyId, RoleName
 from twinlock.trust.signatures import RoleKeys
 
 
 class Root(NamedTuple):
-    """Keys and thresholds of the four top-level roles, and of the time source where there is one."""
+    """Keys and thresholds of the top-level roles, and of the time source where there is one.
+
+    An encoding may know Directors without Timestamp and Snapshot; whoever follows such a Root decides whether it may.
+    """
 
     version: int
     expires: datetime
@@ -24,4 +27,10 @@ class Root(NamedTuple):
 
     def signers(self, role: RoleName) -> frozenset[bytes]:
         """The key material that may sign for ``role``: what "the keys were rotated" compares."""
-        return frozenset(self.keys[keyid].identity for keyid in self.roles[role].keyids if keyid in self.keys)
+        named = self.roles[role].keyids if role in self.roles else ()
+        return frozenset(self.keys[keyid].identity for keyid in named if keyid in self.keys)
+
+    @property
+    def has_index(self) -> bool:
+        """Whether it names Timestamp and Snapshot, which say what else is current."""
+        return TIMESTAMP in self.roles and SNAPSHOT in self.roles

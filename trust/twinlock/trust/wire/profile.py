@@ -17,6 +17,8 @@ class WireProfile(Protocol):
     """Decoders by role, and the naming rules. Every decoder raises MalformedError, LimitError or WeakKeyError only."""
 
     name: str
+    folder: str
+    """Where metadata files are below the base URL of a repository: empty, or ending in a slash."""
 
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         """Decode a Root file."""
@@ -35,3 +37,6 @@ class WireProfile(Protocol):
 
     def image_file_names(self, entry: ImageEntry) -> tuple[str, ...]:
         """The names that an image is stored under, one for each listed digest (Uptane 2.1.0 5.2.7)."""
+
+    def reencoded(self, data: bytes) -> bytes | None:
+        """The form of a file that an index may have hashed in place of its served bytes; None if there is no other."""

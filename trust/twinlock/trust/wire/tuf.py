@@ -38,6 +38,7 @@ class TufProfile:
     """See ``WireProfile``; this is the default one."""
 
     name = "tuf"
+    folder = "metadata/"
 
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         return _decode(data, what, "root", _root, max_bytes=limits.root_bytes, limits=limits)
@@ -61,6 +62,9 @@ class TufProfile:
         folder, _, name = entry.path.rpartition("/")
         prefix = f"{folder}/" if folder else ""
         return tuple(f"{prefix}{digest}.{name}" for digest in entry.hashes.values())
+
+    def reencoded(self, data: bytes) -> bytes | None:
+        return None
 
 
 TUF = TufProfile()

@@ -63,6 +63,13 @@ def decode_vehicle(signed: Node) -> VehicleId | None:
     return VehicleId(decode_identifier(signed.get("custom").get("vehicleIdentifier")))
 
 
+def decode_correlation(signed: Node) -> str | None:
+    """Under which id a Director's order goes; None where none is stated."""
+    if not signed.has("custom") or not signed.get("custom").has("correlationId"):
+        return None
+    return signed.get("custom").get("correlationId").text()
+
+
 def decode_identifier(node: Node) -> str:
     """An identifier of a vehicle, ECU or hardware. Raises: MalformedError at its place."""
     try:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations, SuccinctBins
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import (
     TOP_LEVEL,
-    EcuId,
-    HardwareId,
     RoleName,
-    TargetPath,
     role_file,
     target_path,
 )
+from twinlock.trust.wire.custom import LazyImages, custom_of, decode_hardware_ids, ecus, hardware_ids, release_counter
 from twinlock.trust.wire.node import Node, check_text
-from twinlock.trust.wire.strict import LocatedMembers
 from twinlock.trust.wire.tuf_members import (
     common_fields,
-    decode_identifier,
+    decode_correlation,
     decode_keys,
     decode_role_keys,
     decode_vehicle,
@@ -32,102 +27,30 @@ _MAX_BIN_BITS = 32
 
 def decode_targets(signed: Node, limits: Limits) -> Targets:
     """Decode the ``signed`` part of a top-level or delegated Targets file."""
-    custom = signed.get("custom") if signed.has("custom") else None
-    correlation = None
-    if custom is not None and custom.has("correlationId"):
-        correlation = custom.get("correlationId").text()
     return Targets(
         **common_fields(signed),
-        images=_Images(_located(signed.get("targets")), limits),
+        images=LazyImages(signed.get("targets"), limits, _entry),
         delegations=_delegations(signed.get("delegations"), limits) if signed.has("delegations") else None,
         vehicle=decode_vehicle(signed),
-        correlation_id=correlation,
+        correlation_id=decode_correlation(signed),
     )
-
-
-class _Images(Mapping[TargetPath, ImageEntry]):
-    """Entries, decoded when looked up: a vehicle wants a handful of the hundred thousand that a file may list.
-
-    Until then only their names are known. A malformed entry raises when it is looked up.
-    """
-
-    __slots__ = ("_decoded", "_limits", "_located")
-
-    def __init__(self, located: LocatedMembers, limits: Limits) -> None:
-        self._located = located
-        self._limits = limits
-        self._decoded: dict[str, ImageEntry] = {}
-
-    def __getitem__(self, path: TargetPath) -> ImageEntry:
-        if path not in self._decoded:
-            located = self._located
-            node = Node(located.read(path), located.what, f"{located.path}[{path!r}]")
-            self._decoded[path] = _entry(path, node, self._limits)
-        return self._decoded[path]
-
-    def __iter__(self) -> Iterator[TargetPath]:
-        return (TargetPath(path) for path in self._located.places)
-
-    def __len__(self) -> int:
-        return len(self._located.places)
-
-    def __contains__(self, path: object) -> bool:
-        return path in self._located.places
-
-
-def _located(node: Node) -> LocatedMembers:
-    if not isinstance(node.value, LocatedMembers):
-        node.fail("an object is required")
-    return node.value
 
 
 def _entry(path: str, node: Node, limits: Limits) -> ImageEntry:
     # A hostile name in a signed file raises UnsafePathError here, when somebody asks for that entry.
     name = target_path(path)
-    custom = node.get("custom") if node.has("custom") else Node({}, node.what, f"{node.path}.custom")
-    agreed = custom.get("mustAgree") if custom.has("mustAgree") else None
+    custom, agreed = custom_of(node)
     return ImageEntry(
         path=name,
         length=node.get("length").integer(0),
         hashes=node.get("hashes").hashes(limits.hashes),
-        release_counter=_release_counter(agreed, custom),
-        hardware_ids=_hardware_ids(agreed, custom, limits),
+        release_counter=release_counter(agreed, custom),
+        hardware_ids=hardware_ids(agreed, custom, limits),
         must_agree=None if agreed is None else agreed.shallow(),
-        ecus=_ecus(custom, limits),
+        ecus=ecus(custom, limits),
         download_url=custom.get("downloadUrl").text() if custom.has("downloadUrl") else None,
         custom=custom.shallow(),
     )
-
-
-def _stated(name: str, agreed: Node | None, custom: Node) -> Node | None:
-    """A field that may stand in the must-agree section or directly in ``custom``, but not in both."""
-    if agreed is not None and agreed.has(name):
-        if custom.has(name):
-            custom.get(name).fail("it stands in mustAgree as well")
-        return agreed.get(name)
-    return custom.get(name) if custom.has(name) else None
-
-
-def _release_counter(agreed: Node | None, custom: Node) -> int | None:
-    node = _stated("releaseCounter", agreed, custom)
-    return None if node is None else node.integer(0)
-
-
-def _hardware_ids(agreed: Node | None, custom: Node, limits: Limits) -> frozenset[HardwareId] | None:
-    node = _stated("hardwareIds", agreed, custom)
-    if node is None:
-        return None
-    return frozenset(HardwareId(decode_identifier(item)) for item in node.items(limits.name_patterns))
-
-
-def _ecus(custom: Node, limits: Limits) -> dict[EcuId, HardwareId | None]:
-    if not custom.has("ecuIdentifiers"):
-        return {}
-    found: dict[EcuId, HardwareId | None] = {}
-    for ecu, node in custom.get("ecuIdentifiers").members(limits.ecus):
-        hardware = HardwareId(decode_identifier(node.get("hardwareId"))) if node.has("hardwareId") else None
-        found[EcuId(decode_identifier(Node(ecu, node.what, node.path)))] = hardware
-    return found
 
 
 def _delegations(node: Node, limits: Limits) -> Delegations:
@@ -156,10 +79,11 @@ def _multi_role(node: Node, limits: Limits) -> Delegation:
 
 
 def _role(node: Node, limits: Limits) -> DelegatedRole:
-    return DelegatedRole(_role_name(node.get("name")), decode_role_keys(node, limits))
+    return DelegatedRole(decode_role_name(node.get("name")), decode_role_keys(node, limits))
 
 
-def _role_name(node: Node) -> RoleName:
+def decode_role_name(node: Node) -> RoleName:
+    """The name of a delegated role. Raises: MalformedError at its place."""
     name = node.text()
     if name in TOP_LEVEL:
         node.fail(f"{name!r} is a top-level role")
@@ -175,8 +99,7 @@ def _delegation(node: Node, roles: tuple[DelegatedRole, ...], limits: Limits, ag
         node.fail("exactly one of paths and path_hash_prefixes is required")
     hardware = None
     if node.has("hardwareIds"):
-        items = node.get("hardwareIds").items(limits.name_patterns)
-        hardware = frozenset(HardwareId(decode_identifier(item)) for item in items)
+        hardware = decode_hardware_ids(node.get("hardwareIds"), limits)
     return Delegation(
         roles=roles,
         terminating=node.get("terminating").boolean(),
@@ -199,5 +122,5 @@ def _bins(node: Node, limits: Limits) -> SuccinctBins:
         node.get("bit_length").fail(f"at most {_MAX_BIN_BITS} is allowed")
     prefix = node.get("name_prefix")
     check_text(prefix.text(), prefix)
-    _role_name(prefix)
+    decode_role_name(prefix)
     return SuccinctBins(signers=decode_role_keys(node, limits), bit_length=bits, name_prefix=prefix.value)
