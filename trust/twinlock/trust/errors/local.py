@@ -76,3 +76,13 @@ class ConflictError(TwinlockError):
     hint = "run the command again; it will start from the new state"
     what: str
     reason: str
+
+
+class ProfileError(TwinlockError):
+    """Something of ours that a wire profile cannot say, or that its readers could not read. Nothing was signed."""
+
+    code = "wire-profile"
+    template = "{what} cannot be published for {profile} clients: {reason}"
+    profile: str
+    what: str
+    reason: str
