@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from twinlock.director.migrations import migrate
 from twinlock.director.schema import SCHEMA_VERSION, metadata, schema_version
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
@@ -63,7 +64,11 @@ class Database:
                 connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
 
     def check_version(self) -> None:
-        """Refuse an inventory that a newer version wrote. Raises: NewerStateError, StorageError, UsageError."""
+        """Bring an inventory of an older version up to date, and refuse that of a newer one, untouched.
+
+        Of several that open it at once one does the work, wholly or not at all; the others find it done.
+        Raises: NewerStateError, StorageError, UsageError.
+        """
         if self.file is not None and not self.file.is_file():
             raise UsageError(reason=f"there is no inventory at {self.name}")
         with self.reading("open") as connection:
@@ -78,6 +83,9 @@ class Database:
                 found=found,
                 supported=SCHEMA_VERSION,
             )
+        if found < SCHEMA_VERSION:
+            with self.writing("bring up to date") as connection:
+                migrate(connection)
 
     @contextmanager
     def reading(self, operation: str = "read") -> Iterator[Connection]:

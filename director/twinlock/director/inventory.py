@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from twinlock.director import schema
 from twinlock.director.errors import UnknownVehicleError
-from twinlock.director.records import EcuRecord, LastReport, VehicleRecord, VehicleSummary
+from twinlock.director.records import TUF_WIRE, EcuRecord, LastReport, VehicleRecord, VehicleSummary
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
 from twinlock.trust.state import InstalledImage
@@ -44,14 +44,15 @@ def touch_vehicle(connection: Connection, vehicle: str) -> None:
 
 
 def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
-    """One vehicle with all of its ECUs and no other's. Raises: UnknownVehicleError.
+    """One vehicle with all of its ECUs and no other's; those that are retired are only named. Raises: UnknownVehicleError.
 
     Source: Uptane 2.1.0 5.3.2.1 step 2.
     """
     row = connection.execute(select(schema.vehicles).where(_V.vehicle == vehicle)).one_or_none()
     if row is None:
         raise UnknownVehicleError(vehicle=vehicle)
-    found = connection.execute(select(schema.ecus).where(_E.vehicle == vehicle).order_by(_E.ecu)).all()
+    rows = connection.execute(select(schema.ecus).where(_E.vehicle == vehicle).order_by(_E.ecu)).all()
+    found = [item for item in rows if item.retired_at is None]
     records = {EcuId(item.ecu): _ecu(item) for item in found}
     return VehicleRecord(
         vehicle=VehicleId(row.vehicle),
@@ -60,6 +61,8 @@ def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
         reports=_reports(connection, found),
         registered_at=row.registered_at,
         last_manifest_at=row.last_manifest_at,
+        wire=row.wire,
+        retired={EcuId(item.ecu): item.retired_at for item in rows if item.retired_at is not None},
     )
 
 
@@ -67,6 +70,7 @@ def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
     """All vehicles by id, one line each."""
     counted = (
         select(_E.vehicle, func.count().label("ecus"), func.min(_E.ecu).filter(_E.primary_ecu).label("primary_ecu"))
+        .where(_E.retired_at.is_(None))
         .group_by(_E.vehicle)
         .subquery()
     )
@@ -89,27 +93,42 @@ def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
             registered_at=row.registered_at,
             last_manifest_at=row.last_manifest_at,
             assignments=row.assignments or 0,
+            wire=row.wire,
         )
         for row in connection.execute(query)
     )
 
 
 def find_ecu_owners(connection: Connection, ecus: Iterable[str]) -> dict[EcuId, VehicleId]:
-    """Which of ``ecus`` are registered already, and in which vehicle."""
+    """Which of ``ecus`` are registered already or were once, and in which vehicle."""
     query = select(_E.ecu, _E.vehicle).where(_E.ecu.in_(list(ecus)))
     return {EcuId(row.ecu): VehicleId(row.vehicle) for row in connection.execute(query)}
 
 
 def find_key_owners(connection: Connection, keys: Iterable[PublicKey]) -> dict[str, EcuId]:
-    """Which of ``keys`` are some ECU's already, by key id as given."""
+    """Which of ``keys`` are some ECU's already or were a retired one's, by key id as given."""
     by_identity = {key_identity(key): key.keyid for key in keys}
-    query = select(_E.ecu, _E.key_identity).where(_E.key_identity.in_(list(by_identity)))
-    return {by_identity[row.key_identity]: EcuId(row.ecu) for row in connection.execute(query)}
+    held = func.coalesce(_E.retired_key, _E.key_identity).label("held")
+    query = select(_E.ecu, held).where(held.in_(list(by_identity)))
+    query = query.order_by(_E.retired_at.is_(None))  # of several, the one that has it now
+    return {by_identity[row.held]: EcuId(row.ecu) for row in connection.execute(query)}
 
 
-def insert_vehicle(connection: Connection, vehicle: VehicleId, ecus: Iterable[EcuRecord], now: datetime) -> None:
+def insert_vehicle(
+    connection: Connection,
+    vehicle: VehicleId,
+    ecus: Iterable[EcuRecord],
+    now: datetime,
+    *,
+    wire: str = TUF_WIRE,
+) -> None:
     """Add a vehicle with its ECUs. Raises: IntegrityError where an id or key is taken."""
-    connection.execute(insert(schema.vehicles).values(vehicle=vehicle, registered_at=now, revision=0))
+    connection.execute(insert(schema.vehicles).values(vehicle=vehicle, registered_at=now, revision=0, wire=wire))
+    insert_ecus(connection, vehicle, ecus)
+
+
+def insert_ecus(connection: Connection, vehicle: VehicleId, ecus: Iterable[EcuRecord]) -> None:
+    """Add ECUs to a vehicle. Raises: IntegrityError where an id or key is taken."""
     rows = [
         {
             "ecu": record.ecu,
@@ -122,6 +141,7 @@ def insert_vehicle(connection: Connection, vehicle: VehicleId, ecus: Iterable[Ec
             "scheme": record.key.scheme,
             "public": record.key.public,
             "key_identity": key_identity(record.key),
+            "counter_base": record.counter_base,
         }
         for record in ecus
     ]
@@ -140,6 +160,7 @@ def _ecu(row: Row[tuple[object, ...]]) -> EcuRecord:
         key=load_key(row.keyid, keytype=row.keytype, scheme=row.scheme, public=row.public),
         primary=row.primary_ecu,
         verification=Verification(row.verification),
+        counter_base=row.counter_base,
     )
 
 

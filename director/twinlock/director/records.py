@@ -20,16 +20,20 @@ HELD = "held"  # an earlier order has to be confirmed by a manifest first
 WAITING = "waiting"  # the vehicle has not reported yet
 IMPOSSIBLE = "impossible"  # no set of images fits; nothing is ordered
 
+TUF_WIRE = "tuf"  # a vehicle that speaks our own profile
+AKTUALIZR_WIRE = "aktualizr"  # a vehicle that runs aktualizr
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcuRecord:
-    """One ECU as it was registered."""
+    """One ECU as it was registered. ``counter_base`` is added to the counter of every report that it sends."""
 
     ecu: EcuId
     hardware_id: HardwareId
     key: PublicKey
     primary: bool
     verification: Verification = Verification.FULL
+    counter_base: int = 0
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -56,7 +60,10 @@ class LastReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleRecord:
-    """A registered vehicle: its ECUs by id, and what each last reported (absent: never reported)."""
+    """A registered vehicle: its ECUs by id, and what each last reported (absent: never reported).
+
+    ``wire`` is the profile that it speaks. ``retired`` are ECUs that it had once, and when they left.
+    """
 
     vehicle: VehicleId
     primary: EcuId
@@ -64,6 +71,8 @@ class VehicleRecord:
     reports: Mapping[EcuId, LastReport] = field(default_factory=dict)
     registered_at: datetime
     last_manifest_at: datetime | None = None
+    wire: str = TUF_WIRE
+    retired: Mapping[EcuId, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +182,7 @@ class VehicleSummary:
     registered_at: datetime
     last_manifest_at: datetime | None
     assignments: int
+    wire: str = TUF_WIRE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # a change here needs its step in ``migrations.py``
 
 metadata = MetaData()
 
@@ -86,6 +86,7 @@ vehicles = Table(
     Column("last_manifest_at", UtcTime),
     Column("revision", _Number, nullable=False, default=0),
     Column("planned_from", String(64)),  # SHA-256 of what the newest plan was made from
+    Column("wire", String(16), nullable=False, server_default="tuf"),  # the profile that the vehicle speaks
 )
 
 ecus = Table(
@@ -103,6 +104,12 @@ ecus = Table(
     Column("key_identity", String(64), nullable=False, unique=True),  # SHA-256 of the key material
     Column("last_report", _Number),
     Column("highest_counter", BigInteger),
+    # An ECU that left its vehicle keeps its row, because history names it; but others may come to have its key.
+    # ``key_identity`` is then a placeholder, and ``retired_key`` is what it was.
+    Column("retired_at", UtcTime),
+    Column("retired_key", String(64)),
+    # Added to the counter of every report: an ECU with a new key counts from 1 again, and what is stored still rises.
+    Column("counter_base", BigInteger, nullable=False, server_default="0"),
 )
 
 enrolment_tokens = Table(
@@ -251,6 +258,76 @@ trusted_files = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+# The Director's Roots in other wire profiles than TUF: the same content under the same version.
+wire_roots = Table(
+    "wire_roots",
+    metadata,
+    Column("profile", String(16), primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("published_at", UtcTime, nullable=False),
+)
+
+# What a vehicle last told about itself beside manifests, as it was sent; nothing of it is signed.
+telemetry = Table(
+    "telemetry",
+    metadata,
+    _vehicle(primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("received_at", UtcTime, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# What a vehicle told of the progress of its updates; nothing of it is signed. A repetition is the same event.
+device_events = Table(
+    "device_events",
+    metadata,
+    _number(),
+    _vehicle(index=True),
+    Column("event", String(64), nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("device_time", UtcTime, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("kind_version", BigInteger, nullable=False),
+    Column("detail", Json, nullable=False),
+    UniqueConstraint("vehicle", "event", name="one_row_per_device_event"),
+)
+
+# Every certificate that the device CA issued; ``kind`` is single (one device), shared (provisioning) or server.
+issued_certificates = Table(
+    "issued_certificates",
+    metadata,
+    _number(),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(128), nullable=False, index=True),  # single: the vehicle, perhaps not registered yet
+    Column("serial", String(64), nullable=False, unique=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),  # SHA-256 of the DER form
+    Column("issued_at", UtcTime, nullable=False),
+    Column("not_after", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+)
+
+revoked_certificates = Table(
+    "revoked_certificates",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("revoked_at", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+)
+
+# An operator's word that a vehicle may come once with other keys, and once for another certificate.
+rekey_permissions = Table(
+    "rekey_permissions",
+    metadata,
+    _number(),
+    Column("vehicle", String(128), nullable=False, index=True),  # may have a certificate without being registered
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("keys_changed_at", UtcTime),
+    Column("certificate_issued_at", UtcTime),
+)
+
 audit = Table(
     "audit",
     metadata,
@@ -262,7 +339,21 @@ audit = Table(
     Column("detail", Json, nullable=False),
 )
 
-APPEND_ONLY = (manifests, reports, events, decisions, known_images, signed_metadata, issues, roots, audit)
+APPEND_ONLY = (
+    manifests,
+    reports,
+    events,
+    decisions,
+    known_images,
+    signed_metadata,
+    issues,
+    roots,
+    wire_roots,
+    device_events,
+    issued_certificates,
+    revoked_certificates,
+    audit,
+)
 
 
 def _ddl(text: str) -> DDL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, update
@@ -24,7 +25,37 @@ def filled(fleet: Director, car: TestVehicle) -> Director:
     fleet.receive_manifest(car.manifest(attack="freeze"))
     fleet.assign("VIN1", {"ecu-gw": "gw/1.4.bin"})
     fleet.issue("VIN1")
+    database = open_database(fleet)
+    with database.writing() as connection:
+        for name, row in OF_OTHER_WIRES.items():
+            connection.execute(insert(schema.metadata.tables[name]).values(**row))
+    database.close()
     return fleet
+
+
+# Rows that only a fleet with aktualizr has.
+OF_OTHER_WIRES: dict[str, dict[str, Any]] = {
+    "wire_roots": {"profile": "aktualizr", "version": 1, "data": b"{}", "published_at": NOW},
+    "device_events": {
+        "vehicle": "VIN1",
+        "event": "e1",
+        "received_at": NOW,
+        "device_time": NOW,
+        "kind": "EcuDownloadStarted",
+        "kind_version": 0,
+        "detail": {},
+    },
+    "issued_certificates": {
+        "kind": "single",
+        "name": "VIN1",
+        "serial": "01",
+        "fingerprint": "aa",
+        "issued_at": NOW,
+        "not_after": NOW,
+        "actor": "operator",
+    },
+    "revoked_certificates": {"fingerprint": "aa", "revoked_at": NOW, "actor": "operator"},
+}
 
 
 def open_database(director: Director) -> Database:
@@ -54,6 +85,8 @@ def test_every_table_of_history_is_among_the_append_only_ones() -> None:
         "assignments",
         "outstanding",
         "trusted_files",
+        "telemetry",
+        "rekey_permissions",
     }
     assert {table.name for table in schema.APPEND_ONLY} == schema.metadata.tables.keys() - mutable
 

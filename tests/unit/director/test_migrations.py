@@ -1,0 +1,149 @@
+"""An inventory of an older version is brought up to date when it is opened: wholly, once, and without losing a row."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.unit.director.world import TestVehicle
+from twinlock.director import migrations, schema
+from twinlock.director.database import Database
+from twinlock.director.director import Director
+from twinlock.trust.errors.local import StorageError
+
+OLD = (Path(__file__).parent / "schema-1.sql").read_text()
+
+
+def columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def tables(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+
+
+def shape(path: Path) -> dict[str, object]:
+    """Everything about the tables that a database enforces: columns, keys, indexes, triggers."""
+    with sqlite3.connect(path) as connection:
+        found: dict[str, object] = {
+            name: sorted(row[1:] for row in connection.execute(f"PRAGMA table_info({name})"))
+            for name in tables(connection)
+        }
+        query = "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') ORDER BY name"
+        found[""] = connection.execute(query).fetchall()
+    connection.close()
+    return found
+
+
+def make_old(path: Path) -> None:
+    """Put the rows of a current inventory into one of schema 1."""
+    aside = path.with_name("current.sqlite")
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    path.rename(aside)
+    for name in (f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(OLD)
+        connection.execute("ATTACH ? AS current", (str(aside),))
+        for table in tables(connection):
+            names = ", ".join(columns(connection, table))
+            connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM current.{table}")
+        connection.execute("UPDATE schema_version SET version = 1")
+    connection.close()
+
+
+def version_of(path: Path) -> int:
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT version FROM schema_version").fetchall()
+    connection.close()
+    assert len(found) == 1
+    return int(found[0][0])
+
+
+@pytest.fixture
+def old(fleet: Director, car: TestVehicle) -> Director:
+    """A Director, closed, whose inventory is of schema 1 and has rows."""
+    fleet.receive_manifest(car.manifest(attack="freeze"))
+    fleet.assign("VIN1", {"ecu-gw": "gw/1.4.bin"})
+    fleet.issue("VIN1")
+    fleet.close()
+    make_old(fleet.path / "inventory.sqlite")
+    return fleet
+
+
+def test_opening_an_old_inventory_brings_it_up_to_date(old: Director, car: TestVehicle) -> None:
+    path = old.path / "inventory.sqlite"
+    assert version_of(path) == 1
+    assert "wire" not in str(shape(path)["vehicles"])
+    with Director.open(old.path, clock=old._clock) as opened:
+        record = opened.vehicle("VIN1")
+        assert record.wire == "tuf"
+        assert record.retired == {}
+        assert {item.counter_base for item in record.ecus.values()} == {0}
+        assert {item.counter for item in record.reports.values()} == {2}
+        assert [item.path for item in opened.assignments("VIN1")] == ["gw/1.4.bin"]
+        assert len(opened.manifests("VIN1")) == 2
+        assert opened.metadata("VIN1", "1.targets.json") is not None
+        opened.receive_manifest(car.manifest())
+        assert opened.vehicles()[0].wire == "tuf"
+    assert version_of(path) == schema.SCHEMA_VERSION
+
+
+def test_it_is_then_as_if_it_had_been_made_today(old: Director, tmp_path: Path) -> None:
+    Director.open(old.path).close()
+    database = Database.connect("sqlite:///new.sqlite", directory=tmp_path)
+    database.create()
+    database.close()
+    assert shape(old.path / "inventory.sqlite") == shape(tmp_path / "new.sqlite")
+
+
+def test_what_is_cut_off_leaves_the_old_inventory_and_is_done_again(old: Director) -> None:
+    path = old.path / "inventory.sqlite"
+    before = shape(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE rekey_permissions (x)")  # in the way of the last step
+    connection.close()
+    with pytest.raises(StorageError):
+        Director.open(old.path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE rekey_permissions")
+    connection.close()
+    assert shape(path) == before
+    assert version_of(path) == 1
+    Director.open(old.path).close()
+    assert version_of(path) == schema.SCHEMA_VERSION
+
+
+def test_of_several_that_open_it_at_once_one_does_the_work(old: Director) -> None:
+    failed: list[Exception] = []
+    together = threading.Barrier(4)
+
+    def open_it() -> None:
+        try:
+            together.wait()
+            Director.open(old.path).close()
+        except Exception as error:  # noqa: BLE001 - shown by the assertion below
+            failed.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert version_of(old.path / "inventory.sqlite") == schema.SCHEMA_VERSION
+
+
+def test_what_is_up_to_date_is_left_alone(old: Director) -> None:
+    Director.open(old.path).close()
+    database = Database.connect("sqlite:///inventory.sqlite", directory=old.path)
+    before = shape(old.path / "inventory.sqlite")
+    with database.writing() as connection:
+        migrations.migrate(connection)
+    database.close()
+    assert shape(old.path / "inventory.sqlite") == before
