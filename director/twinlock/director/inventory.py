@@ -62,6 +62,7 @@ def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
         registered_at=row.registered_at,
         last_manifest_at=row.last_manifest_at,
         wire=row.wire,
+        identified_by=row.identified_by,
         retired={EcuId(item.ecu): item.retired_at for item in rows if item.retired_at is not None},
     )
 
@@ -121,9 +122,11 @@ def insert_vehicle(
     now: datetime,
     *,
     wire: str = TUF_WIRE,
+    identified_by: str | None = None,
 ) -> None:
     """Add a vehicle with its ECUs. Raises: IntegrityError where an id or key is taken."""
-    connection.execute(insert(schema.vehicles).values(vehicle=vehicle, registered_at=now, revision=0, wire=wire))
+    row = {"vehicle": vehicle, "registered_at": now, "revision": 0, "wire": wire, "identified_by": identified_by}
+    connection.execute(insert(schema.vehicles).values(**row))
     insert_ecus(connection, vehicle, ecus)
 
 

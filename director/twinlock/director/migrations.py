@@ -27,8 +27,8 @@ def migrate(connection: Connection) -> None:
 
 def _from_1(connection: Connection) -> None:
     """Vehicles that run aktualizr: their wire, ECUs that come and go, what they tell, and their certificates."""
-    _add(connection, schema.vehicles.c.wire)
-    for column in (schema.ecus.c.retired_at, schema.ecus.c.retired_key, schema.ecus.c.counter_base):
+    vehicles, ecus = schema.vehicles.c, schema.ecus.c
+    for column in (vehicles.wire, vehicles.identified_by, ecus.retired_at, ecus.retired_key, ecus.counter_base):
         _add(connection, column)
     for table in (
         schema.wire_roots,

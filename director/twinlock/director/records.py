@@ -23,6 +23,9 @@ IMPOSSIBLE = "impossible"  # no set of images fits; nothing is ordered
 TUF_WIRE = "tuf"  # a vehicle that speaks our own profile
 AKTUALIZR_WIRE = "aktualizr"  # a vehicle that runs aktualizr
 
+BY_CERTIFICATE = "certificate"  # the name in its verified client certificate
+BY_SERIAL = "serial"  # its own word for the serial of its Primary
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcuRecord:
@@ -62,7 +65,8 @@ class LastReport:
 class VehicleRecord:
     """A registered vehicle: its ECUs by id, and what each last reported (absent: never reported).
 
-    ``wire`` is the profile that it speaks. ``retired`` are ECUs that it had once, and when they left.
+    ``wire`` is the profile that it speaks; where that has no names of vehicles in it, ``identified_by`` tells how we
+    know who speaks. ``retired`` are ECUs that it had once, and when they left.
     """
 
     vehicle: VehicleId
@@ -72,6 +76,7 @@ class VehicleRecord:
     registered_at: datetime
     last_manifest_at: datetime | None = None
     wire: str = TUF_WIRE
+    identified_by: str | None = None
     retired: Mapping[EcuId, datetime] = field(default_factory=dict)
 
 

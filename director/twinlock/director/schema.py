@@ -87,6 +87,7 @@ vehicles = Table(
     Column("revision", _Number, nullable=False, default=0),
     Column("planned_from", String(64)),  # SHA-256 of what the newest plan was made from
     Column("wire", String(16), nullable=False, server_default="tuf"),  # the profile that the vehicle speaks
+    Column("identified_by", String(16)),  # of another profile than ours: how it proves which vehicle it is
 )
 
 ecus = Table(
