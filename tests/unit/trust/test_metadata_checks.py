@@ -16,9 +16,9 @@ from tests.simulator.keys import KeyPool
 from tests.simulator.repository import RepositorySimulator
 from tests.simulator.world import START
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
+from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version, is_listed
 from twinlock.trust.checks.root import check_next_root, roles_to_drop
-from twinlock.trust.checks.snapshot import check_snapshot, is_still_current
+from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import check_targets, read_targets
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.errors.base import RefusalError
@@ -416,9 +416,9 @@ def test_a_file_of_another_vehicle(image: RepositorySimulator, role: str) -> Non
 
 def test_whether_the_stored_snapshot_is_the_listed_one(image: RepositorySimulator) -> None:
     stored, listed = _snapshot(image, root_of(image).signed), info(image, "snapshot")
-    assert is_still_current(stored, listed, CONTEXT) is True
+    assert is_listed(stored, listed, SNAPSHOT, CONTEXT) is True
     for other in ({"version": 2}, {"length": 1}, {"hashes": {"sha256": "00"}}):
-        assert is_still_current(stored, listed._replace(**other), CONTEXT) is False
+        assert is_listed(stored, listed._replace(**other), SNAPSHOT, CONTEXT) is False
 
 
 def test_a_snapshot_says_which_file_it_is_and_how_long_it_may_be(image: RepositorySimulator) -> None:

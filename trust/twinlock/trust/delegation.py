@@ -14,15 +14,14 @@ from typing import NamedTuple
 
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
+from twinlock.trust.checks.listing import check_expiry, is_listed
 from twinlock.trust.checks.targets import Authority, check_targets, read_targets
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Persist, Steps
 from twinlock.trust.errors.base import RefusalError, UsageError
-from twinlock.trust.errors.metadata import LimitError, MixAndMatchError, UnlistedRoleError
+from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
 from twinlock.trust.fetching import fetch_required
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
-from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import TARGETS, HardwareId, RoleName, TargetPath
@@ -145,7 +144,7 @@ class _Search:
         if listed is None:
             raise UnlistedRoleError(repository=context.repository, role=role)
         stored = self._stored(authority)
-        if stored is not None and _matches(stored, listed, role, context):
+        if stored is not None and is_listed(stored, listed, role, context):
             check_expiry(stored.signed, role, context)
             return stored
         limit = context.limits.targets_bytes
@@ -181,12 +180,3 @@ def _agreed_part(entry: ImageEntry) -> bytes:
     """What has to be equal between roles: all that is not custom, and the must-agree section of what is."""
     section = None if entry.must_agree is None else dict(entry.must_agree)
     return encode_canonical([entry.path, entry.length, dict(entry.hashes), section])
-
-
-def _matches(targets: Verified[Targets], listed: FileInfo, role: RoleName, context: Context) -> bool:
-    try:
-        check_listed_version(targets.signed, listed, role, context)
-        check_listed_bytes(targets.data, listed, role, context)
-    except MixAndMatchError:
-        return False
-    return True

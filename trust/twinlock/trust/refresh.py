@@ -9,22 +9,20 @@ from collections.abc import Callable
 from datetime import datetime
 
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
+from twinlock.trust.checks.listing import check_expiry, is_listed
 from twinlock.trust.checks.root import check_next_root, roles_to_drop
-from twinlock.trust.checks.snapshot import check_snapshot, is_still_current
+from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import check_targets
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import ABSENT, Notice, Persist, Steps
-from twinlock.trust.errors.metadata import LimitError, MixAndMatchError
+from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.fetching import fetch, fetch_required
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
-from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
 from twinlock.trust.policy import LAX, Policy
 from twinlock.trust.restore import top_level_authority, under_root
-from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
 
 Inspect = Callable[[Targets], None]
@@ -108,7 +106,7 @@ def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[Tr
 def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
     assert trusted.timestamp is not None
     listed = trusted.timestamp.signed.snapshot
-    if trusted.snapshot is not None and is_still_current(trusted.snapshot, listed, context):
+    if trusted.snapshot is not None and is_listed(trusted.snapshot, listed, SNAPSHOT, context):
         check_expiry(trusted.snapshot.signed, SNAPSHOT, context)
         return trusted
     limit = context.limits.snapshot_bytes
@@ -122,7 +120,7 @@ def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[Tru
 def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Inspect | None) -> Steps[TrustedRepository]:
     assert trusted.snapshot is not None
     listed = trusted.snapshot.signed.targets[TARGETS]
-    if trusted.targets is not None and _is_listed(trusted.targets, listed, context):
+    if trusted.targets is not None and is_listed(trusted.targets, listed, TARGETS, context):
         check_expiry(trusted.targets.signed, TARGETS, context)
         if inspect is not None:
             inspect(trusted.targets.signed)
@@ -141,12 +139,3 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
         inspect(targets.signed)
     yield Persist(context.repository, ((TARGETS, targets.signed.version, data),))
     return trusted._replace(targets=targets)
-
-
-def _is_listed(targets: Verified[Targets], listed: FileInfo, context: Context) -> bool:
-    try:
-        check_listed_version(targets.signed, listed, TARGETS, context)
-        check_listed_bytes(targets.data, listed, TARGETS, context)
-    except MixAndMatchError:
-        return False
-    return True

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TypeVar
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.errors.metadata import ExpiredError, MixAndMatchError
 from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.names import RoleName
+from twinlock.trust.signatures import Verified
 from twinlock.trust.wire.node import DIGEST_DIGITS
+
+S = TypeVar("S", bound=Signed)
 
 
 def check_expiry(signed: Signed, role: RoleName, context: Context) -> None:
@@ -50,6 +54,19 @@ def check_listed_version(signed: Signed, listed: FileInfo, role: RoleName, conte
     """
     if signed.version != listed.version:
         raise _mismatch(context, role, "version", listed.version, signed.version)
+
+
+def is_listed(stored: Verified[S], listed: FileInfo, role: RoleName, context: Context) -> bool:
+    """Whether a stored file is the one that its index lists, so that it need not be fetched again.
+
+    Source: Uptane 2.1.0 5.4.4.2 steps 4 and 8, for the Snapshot; the same is asked of Targets of every level.
+    """
+    try:
+        check_listed_version(stored.signed, listed, role, context)
+        check_listed_bytes(stored.data, listed, role, context)
+    except MixAndMatchError:
+        return False
+    return True
 
 
 def _mismatch(context: Context, role: RoleName, field: str, listed: object, offered: object) -> MixAndMatchError:

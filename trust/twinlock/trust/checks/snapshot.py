@@ -5,7 +5,7 @@ from __future__ import annotations
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.director import check_vehicle
 from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
-from twinlock.trust.errors.metadata import EquivocationError, MixAndMatchError, RoleRemovedError, RollbackError
+from twinlock.trust.errors.metadata import EquivocationError, RoleRemovedError, RollbackError
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
@@ -41,19 +41,6 @@ def check_snapshot(
     # Step 7.
     check_expiry(offered.signed, SNAPSHOT, context)
     return offered
-
-
-def is_still_current(snapshot: Verified[Snapshot], listed: FileInfo, context: Context) -> bool:
-    """Whether the stored Snapshot is the one that Timestamp lists, so that it need not be fetched again.
-
-    Source: Uptane 2.1.0 5.4.4.2 steps 4 and 8.
-    """
-    try:
-        check_listed_version(snapshot.signed, listed, SNAPSHOT, context)
-        check_listed_bytes(snapshot.data, listed, SNAPSHOT, context)
-    except MixAndMatchError:
-        return False
-    return True
 
 
 def _check_rollback(offered: Verified[Snapshot], trusted: Verified[Snapshot], context: Context) -> None:
