@@ -73,7 +73,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
             break
         root = check_next_root(data, trusted=trusted.root, context=context)
         dropped = roles_to_drop(trusted, root.signed)
-        trusted = under_root(_without(trusted, dropped), root, context)
+        trusted = under_root(_without(trusted, dropped) if dropped else trusted, root, context)
         yield Persist(context.repository, ((ROOT, version, data), *((role, 0, None) for role in dropped)))
     raise LimitError(
         what=f"{context.repository}: Root rotations in one cycle",

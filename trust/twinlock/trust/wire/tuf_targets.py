@@ -35,7 +35,7 @@ def decode_targets(signed: Node, limits: Limits) -> Targets:
     custom = signed.get("custom") if signed.has("custom") else None
     correlation = None
     if custom is not None and custom.has("correlationId"):
-        correlation = custom.get("correlationId").text()
+        correlation = custom.text_at("correlationId")
     return Targets(
         **common_fields(signed),
         images=_Images(_located(signed.get("targets")), limits),
@@ -94,7 +94,7 @@ def _entry(path: str, node: Node, limits: Limits) -> ImageEntry:
         hardware_ids=_hardware_ids(agreed, custom, limits),
         must_agree=None if agreed is None else agreed.shallow(),
         ecus=_ecus(custom, limits),
-        download_url=custom.get("downloadUrl").text() if custom.has("downloadUrl") else None,
+        download_url=custom.text_at("downloadUrl") if custom.has("downloadUrl") else None,
         custom=custom.shallow(),
     )
 
@@ -190,7 +190,7 @@ def _delegation(node: Node, roles: tuple[DelegatedRole, ...], limits: Limits, ag
 def _texts(node: Node, name: str, limits: Limits) -> tuple[str, ...] | None:
     if not node.has(name):
         return None
-    return tuple(item.text() for item in node.get(name).items(limits.name_patterns))
+    return node.get(name).texts(limits.name_patterns)
 
 
 def _bins(node: Node, limits: Limits) -> SuccinctBins:
