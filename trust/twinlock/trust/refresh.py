@@ -12,13 +12,15 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_expiry, is_listed
 from twinlock.trust.checks.root import check_next_root, roles_to_drop
 from twinlock.trust.checks.snapshot import check_snapshot
-from twinlock.trust.checks.targets import check_targets
+from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import ABSENT, Notice, Persist, Steps
 from twinlock.trust.errors.metadata import LimitError
-from twinlock.trust.fetching import fetch, fetch_required
+from twinlock.trust.fetching import fetch, fetch_required, persist
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.base import NOTHING
+from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
 from twinlock.trust.policy import LAX, Policy
@@ -88,6 +90,7 @@ def _without(trusted: TrustedRepository, roles: tuple[RoleName, ...]) -> Trusted
         snapshot=None if SNAPSHOT in roles else trusted.snapshot,
         targets=None if TARGETS in roles else trusted.targets,
         delegated={role: data for role, data in trusted.delegated.items() if role not in roles},
+        opened=NOTHING,
     )
 
 
@@ -99,7 +102,7 @@ def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[Tr
     if equivocation is not None:
         yield Notice(equivocation)
     if timestamp is not trusted.timestamp:
-        yield Persist(context.repository, ((TIMESTAMP, timestamp.signed.version, timestamp.data),))
+        yield persist(context, timestamp, _authority(TIMESTAMP, trusted.root.signed))
     return trusted._replace(timestamp=timestamp)
 
 
@@ -113,7 +116,7 @@ def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[Tru
     limit = limit if listed.length is None else min(limit, listed.length)
     data = yield from fetch_required(context, SNAPSHOT, listed.version, limit)
     snapshot = check_snapshot(data, root=trusted.root.signed, listed=listed, trusted=trusted.snapshot, context=context)
-    yield Persist(context.repository, ((SNAPSHOT, snapshot.signed.version, data),))
+    yield persist(context, snapshot, _authority(SNAPSHOT, trusted.root.signed))
     return trusted._replace(snapshot=snapshot)
 
 
@@ -128,14 +131,13 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
     limit = context.limits.targets_bytes
     limit = limit if listed.length is None else min(limit, listed.length)
     data = yield from fetch_required(context, TARGETS, listed.version, limit)
-    targets = check_targets(
-        data,
-        authority=top_level_authority(trusted.root.signed),
-        listed=listed,
-        trusted=trusted.targets,
-        context=context,
-    )
+    authority = top_level_authority(trusted.root.signed)
+    targets = check_targets(data, authority=authority, listed=listed, trusted=trusted.targets, context=context)
     if inspect is not None:
         inspect(targets.signed)
-    yield Persist(context.repository, ((TARGETS, targets.signed.version, data),))
+    yield persist(context, targets, authority)
     return trusted._replace(targets=targets)
+
+
+def _authority(role: RoleName, root: Root) -> Authority:
+    return Authority(role, root.keys, root.roles[role])

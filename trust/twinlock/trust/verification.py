@@ -30,10 +30,10 @@ from twinlock.trust.checks.listing import check_expiry
 from twinlock.trust.checks.match import check_match
 from twinlock.trust.checks.targets import check_targets
 from twinlock.trust.clock import not_before
-from twinlock.trust.commands import Persist, Steps
+from twinlock.trust.commands import Steps
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.images import ImageNotFoundError
-from twinlock.trust.fetching import fetch_required
+from twinlock.trust.fetching import fetch_required, persist
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, RepositoryName
@@ -124,16 +124,11 @@ def partial_verification(
     context = context._replace(now=not_before(now, [director]))
     check_expiry(director.root.signed, ROOT, context)
     data = yield from fetch_required(context, TARGETS, None, limits.targets_bytes)
-    targets = check_targets(
-        data,
-        authority=top_level_authority(director.root.signed),
-        listed=None,
-        trusted=director.targets,
-        context=context,
-    )
+    authority = top_level_authority(director.root.signed)
+    targets = check_targets(data, authority=authority, listed=None, trusted=director.targets, context=context)
     check_director_targets(targets.signed, vehicle, policy=policy, limits=limits)
     if director.targets is None or targets.data != director.targets.data:
-        yield Persist(DIRECTOR, ((TARGETS, targets.signed.version, data),))
+        yield persist(context, targets, authority)
     orders = list(_orders(targets.signed, vehicle))
     for order in orders:
         check_entry(order.entry, order.ecu, order.installed, policy=policy)

@@ -14,7 +14,9 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 MAX_INTEGER = 2**63 - 1
 _MAX_TEXT = 65_536
-_NEW = tuple.__new__  # what a named tuple is made by, without the Python function around it: nodes are made by the thousand
+_NEW = (
+    tuple.__new__
+)  # what a named tuple is made by, without the Python function around it: nodes are made by the thousand
 _MAX_DEPTH = 16  # of members that are kept as plain JSON, such as ``custom``
 
 # How many hexadecimal digits a digest of each known algorithm has. Others are kept: whoever has to check one refuses.
