@@ -33,10 +33,12 @@ class Store:
 
     roots: dict[int, bytes] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    proofs: dict[RoleName, bytes] = field(default_factory=dict)
 
     def apply(self, command: Persist) -> None:
         """Carry out one Persist, as a real store would in one transaction."""
         for role, version, data in command.files:
+            self.proofs.pop(role, None)
             if role == "root":
                 assert data is not None, "a Root is never deleted"
                 self.roots[version] = data
@@ -44,12 +46,13 @@ class Store:
                 self.files.pop(role, None)
             else:
                 self.files[role] = data
+        self.proofs |= command.proofs
 
     def restore(self, name: str) -> TrustedRepository:
         """The repository as it can be trusted after a restart."""
         files = {RoleName(role): data for role, data in self.files.items()}
         files[RoleName("root")] = self.roots[max(self.roots)]
-        return restore_repository(RepositoryName(name), files)
+        return restore_repository(RepositoryName(name), files, proofs=self.proofs)
 
 
 class VehicleSimulator:

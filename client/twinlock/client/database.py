@@ -26,6 +26,12 @@ CREATE TABLE metadata (
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE reports (ecu TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
+# Added after the first version, which neither needs nor harms it: what a proof is of stands in the proof.
+_PROOFS = """
+CREATE TABLE IF NOT EXISTS proofs (
+  repository TEXT NOT NULL, role TEXT NOT NULL, proof BLOB NOT NULL, PRIMARY KEY (repository, role)
+) STRICT, WITHOUT ROWID;
+"""
 _BUSY_SECONDS = 5.0  # how long a reader such as `twinlock trusted show` waits for a writer
 _CACHE_KIB = 512  # SQLite's default of 2 MiB buys nothing here, and a gateway has little memory
 
@@ -135,6 +141,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != ("ok",):
                 raise _damaged(path, "open", str(found[0]))
+            connection.execute(_PROOFS)
     except BaseException:
         connection.close()
         raise

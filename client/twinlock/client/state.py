@@ -1,7 +1,7 @@
 """Trusted state on the disk: metadata as it was served, and the few facts that an ECU must not forget.
 
 Belongs here: what is stored, and that it is stored whole or not at all. Does not belong here: judging metadata (the
-engine re-verifies everything it is handed back) and the SQLite file itself (``database.py``).
+engine re-verifies everything it is handed back, or holds it to the proof that it gave with it) and the SQLite file itself (``database.py``).
 """
 
 from __future__ import annotations
@@ -60,8 +60,10 @@ class LastRefusal:
 class TrustedState:
     """The state of one ECU. Each writing method is one transaction. Close it, or use it as a context manager."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, proven: bool = True) -> None:
+        """With ``proven`` False no stored proof is used: every signature is counted again."""
         self._database = database
+        self._proven = proven
 
     @classmethod
     def create(cls, path: Path, roots: Mapping[RepositoryName, bytes]) -> TrustedState:
@@ -81,8 +83,8 @@ class TrustedState:
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> TrustedState:
-        """Open existing state; see ``Database.open`` for what it raises."""
-        return cls(Database.open(path, read_only=read_only))
+        """Open existing state; see ``Database.open`` for what it raises. Who only reads has everything counted again."""
+        return cls(Database.open(path, read_only=read_only), proven=not read_only)
 
     def __enter__(self) -> TrustedState:
         return self
@@ -97,7 +99,7 @@ class TrustedState:
     # Metadata
 
     def persist(self, command: Persist) -> None:
-        """Carry out the engine's command: all of its files, or none. Raises: StorageError."""
+        """Carry out the engine's command: all of its files with their proofs, or none. Raises: StorageError."""
         with self._database.transaction("store verified metadata in") as connection:
             for role, version, data in command.files:
                 if role != ROOT or data is None:
@@ -108,6 +110,11 @@ class TrustedState:
                     connection.execute(
                         "INSERT OR REPLACE INTO metadata VALUES (?, ?, ?, ?)", (command.repository, role, version, data)
                     )
+                connection.execute("DELETE FROM proofs WHERE repository = ? AND role = ?", (command.repository, role))
+            connection.executemany(
+                "INSERT INTO proofs VALUES (?, ?, ?)",
+                [(command.repository, role, proof) for role, proof in command.proofs.items()],
+            )
 
     def files(self, repository: RepositoryName) -> list[StoredFile]:
         """Every stored file of ``repository``: all Roots in order, and the last of each other role."""
@@ -120,7 +127,7 @@ class TrustedState:
         ]
 
     def repository(self, name: RepositoryName) -> TrustedRepository:
-        """What of ``name`` is trusted, verified again from its newest Root.
+        """What of ``name`` is trusted, verified again from its newest Root, or proven to have been under it.
 
         Raises: StorageError if no Root of it is stored.
         """
@@ -131,7 +138,11 @@ class TrustedState:
                 operation="read",
                 reason=f"it holds no Root of the repository {name}; provision this ECU with one",
             )
-        return restore_repository(name, newest)
+        return restore_repository(name, newest, proofs=self._proofs(name) if self._proven else {})
+
+    def _proofs(self, name: RepositoryName) -> dict[RoleName, bytes]:
+        rows = self._database.rows("SELECT role, proof FROM proofs WHERE repository = ?", (name,))
+        return {RoleName(_text(role)): _bytes(proof) for role, proof in rows}
 
     def repositories(self, names: Iterable[RepositoryName]) -> dict[RepositoryName, TrustedRepository]:
         """``repository`` for each of ``names``."""

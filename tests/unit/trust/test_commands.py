@@ -56,7 +56,8 @@ class Driver:
         return drive(steps, self.answer)
 
     def answer(self, command: Command) -> Answer:
-        self.commands.append(command)
+        # Proofs have tests of their own.
+        self.commands.append(command._replace(proofs={}) if isinstance(command, Persist) else command)
         if isinstance(command, Fetch):
             answer: bytes | Absent = self.server.serve(command)
             return answer
@@ -167,7 +168,8 @@ def test_a_delegated_role_is_fetched_once(driver: Driver) -> None:
     data = driver.server.files["1.acme.json"]
     assert driver.commands == [Fetch(IMAGE, ACME, 1, "1.acme.json", L.targets_bytes), driver.persist(ACME, 1)]
     assert found.chain == (TARGETS, ACME)
-    assert found.trusted == trusted._replace(delegated={ACME: data})
+    assert [opened.data for opened in found.trusted.opened.values()] == [data]
+    assert found.trusted == trusted._replace(delegated={ACME: data}, opened=found.trusted.opened)
     assert driver.find(found.trusted) == found
     assert driver.commands == []
 

@@ -52,7 +52,7 @@ def check_attestation(
     """
     raw = parse_envelope(data, _WHAT, limits.attestation_bytes)
     signed = Node(raw.signed, _WHAT, "$.signed")
-    if signed.get("_type").text() != _TYPE:
+    if signed.text_at("_type") != _TYPE:
         signed.get("_type").fail(f"{_TYPE!r} is required")
     time = signed.get("time").time()
     nonces = [item.text() for item in signed.get("nonces").items(MAX_NONCES)]

@@ -7,10 +7,11 @@ driver decides what to fetch next.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import RepositoryName, RoleName
 
 
@@ -39,11 +40,14 @@ class Persist(NamedTuple):
     """Store these files atomically, all or none, before going on; None deletes. Each is byte-identical to what was
     served and has passed its own checks. Root files are kept under every version; others replace the last. No answer.
 
-    ``files`` maps (role, version) to bytes; for a deletion the version is 0.
+    ``files`` maps (role, version) to bytes; for a deletion the version is 0. ``proofs`` are for ``restore_repository``,
+    by role, and opaque: they spare it the counting of signatures, and whoever does not keep them loses only that. With
+    its file a proof is replaced or deleted too.
     """
 
     repository: RepositoryName
     files: tuple[tuple[RoleName, int, bytes | None], ...]
+    proofs: Mapping[RoleName, bytes] = NOTHING
 
 
 class Notice(NamedTuple):

@@ -17,10 +17,10 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_expiry, is_listed
 from twinlock.trust.checks.targets import Authority, check_targets, read_targets
 from twinlock.trust.clock import not_before
-from twinlock.trust.commands import Persist, Steps
+from twinlock.trust.commands import Steps
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
-from twinlock.trust.fetching import fetch_required
+from twinlock.trust.fetching import fetch_required, persist
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
 from twinlock.trust.model.targets import ImageEntry, Targets
@@ -57,7 +57,7 @@ def find_image(
     context = Context(repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=LAX)
     search = _Search(trusted, path, hardware_id, context)
     outcome = yield from search.visit(trusted.targets, (TARGETS,), set())
-    return Found(outcome.entry, search.trusted, outcome.chain)
+    return Found(outcome.entry, search.trusted._replace(opened=search.opened), outcome.chain)
 
 
 class _Outcome(NamedTuple):
@@ -82,6 +82,7 @@ class _Search:
         self.hardware_id = hardware_id
         self.context = context
         self.visits = 0
+        self.opened: dict[tuple[RoleName, bytes], Verified[Targets]] = dict(trusted.opened)
 
     def visit(self, targets: Verified[Targets], chain: tuple[RoleName, ...], visited: set[_Edge]) -> Steps[_Outcome]:
         """Steps 2 to 5 for one file that is already verified. ``visited`` are the (delegator, role) pairs opened."""
@@ -151,19 +152,26 @@ class _Search:
         limit = limit if listed.length is None else min(limit, listed.length)
         data = yield from fetch_required(context, role, listed.version, limit)
         targets = check_targets(data, authority=authority, listed=listed, trusted=stored, context=context)
-        yield Persist(context.repository, ((role, targets.signed.version, data),))
+        yield persist(context, targets, authority)
+        self.opened[role, authority.digest] = targets
         self.trusted = self.trusted._replace(delegated={**self.trusted.delegated, role: data})
         return targets
 
     def _stored(self, authority: Authority) -> Verified[Targets] | None:
         """The stored file, if *this* delegator's keys signed it. Another delegator's trust in it counts for nothing."""
-        data = self.trusted.delegated.get(authority.role)
+        role = authority.role
+        data = self.trusted.delegated.get(role)
         if data is None:
             return None
+        opened = self.opened.get((role, authority.digest))
+        if opened is not None and opened.data == data:
+            return opened
         try:
-            return read_targets(data, authority=authority, context=self.context)
+            found = read_targets(data, authority=authority, context=self.context, proof=self.trusted.proofs.get(role))
         except RefusalError:
             return None
+        self.opened[role, authority.digest] = found
+        return found
 
 
 def _covering(delegations: Delegations, path: TargetPath, hardware_id: HardwareId | None) -> Iterator[Delegation]:

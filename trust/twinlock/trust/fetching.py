@@ -1,11 +1,18 @@
-"""How the engine asks its driver for a file, and what it holds a driver to."""
+"""How the engine asks its driver for a file, what it holds a driver to, and how it hands a file over to be kept."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from twinlock.trust.checks.context import Context
-from twinlock.trust.commands import ABSENT, Absent, Fetch, Steps
+from twinlock.trust.checks.targets import Authority
+from twinlock.trust.commands import ABSENT, Absent, Fetch, Persist, Steps
 from twinlock.trust.errors.metadata import LimitError, MissingMetadataError
+from twinlock.trust.model.base import Signed
 from twinlock.trust.names import RoleName
+from twinlock.trust.signatures import Verified, prove
+
+S = TypeVar("S", bound=Signed)
 
 
 def fetch(context: Context, role: RoleName, version: int | None, limit: int) -> Steps[bytes | Absent]:
@@ -27,3 +34,11 @@ def fetch_required(context: Context, role: RoleName, version: int | None, limit:
         name = context.wire.file_name(role, version)
         raise MissingMetadataError(repository=context.repository, role=role, name=name)
     return data
+
+
+def persist(context: Context, verified: Verified[S], authority: Authority) -> Persist:
+    """The command to store a file that ``authority`` signed, with the proof of it."""
+    role = authority.role
+    proof = prove(verified, authority.keys, authority.signers, subject=context.subject(role))
+    proofs = {} if proof is None else {role: proof}
+    return Persist(context.repository, ((role, verified.signed.version, verified.data),), proofs)

@@ -35,6 +35,8 @@ MAX_SEGMENT_BYTES = 126  # with a 128-digit hash and a dot before it: the usual 
 MAX_ID_BYTES = 128
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NOT_IN_FILES = re.compile(r'[<>:"|?*]')
 
 # Names that Windows gives to devices, whatever the extension; a gateway or a supplier's desk may run Windows.
 _DEVICES = frozenset(
@@ -82,9 +84,9 @@ def role_file(role: str) -> str:
 
     ``../x`` becomes ``..%2Fx``. The same encoding is used on disk and in URLs. Raises: UnsafePathError.
     """
-    _check_text(role, MAX_NAME_BYTES)
     encoded = role
     if not _PLAIN.fullmatch(role):
+        _check_text(role, MAX_NAME_BYTES)
         from urllib.parse import quote  # here, because most role names never need it and it is slow to import
 
         encoded = quote(role, safe="")
@@ -100,7 +102,7 @@ def _check_text(value: str, limit: int) -> None:
         raise UnsafePathError(path=ascii(value), reason="it is not valid Unicode") from None
     if not value or size > limit:
         raise UnsafePathError(path=value[:80], reason=f"it is empty or longer than {limit} bytes")
-    if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value):
+    if _CONTROL.search(value):
         raise UnsafePathError(path=ascii(value), reason="it holds a control character")
     if not unicodedata.is_normalized("NFC", value):
         raise UnsafePathError(path=value, reason="it is not in Unicode normal form C")
@@ -113,7 +115,7 @@ def _check_segment(path: str, segment: str) -> None:
         raise UnsafePathError(path=path[:80], reason=f"a segment is longer than {MAX_SEGMENT_BYTES} bytes")
     if segment[-1] in ". ":
         raise UnsafePathError(path=path, reason="a segment ends in a dot or a space")
-    if any(char in '<>:"|?*' for char in segment):
+    if _NOT_IN_FILES.search(segment):
         raise UnsafePathError(path=path, reason='a segment holds one of < > : " | ? *')
     if segment.split(".", maxsplit=1)[0].rstrip(" ").lower() in _DEVICES:
         raise UnsafePathError(path=path, reason="a segment names a Windows device")

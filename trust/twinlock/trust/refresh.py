@@ -12,13 +12,15 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_expiry, is_listed
 from twinlock.trust.checks.root import check_next_root, roles_to_drop
 from twinlock.trust.checks.snapshot import check_snapshot
-from twinlock.trust.checks.targets import check_targets
+from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import ABSENT, Notice, Persist, Steps
 from twinlock.trust.errors.metadata import LimitError, MissingRoleError
-from twinlock.trust.fetching import fetch, fetch_required
+from twinlock.trust.fetching import fetch, fetch_required, persist
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.base import NOTHING
+from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
 from twinlock.trust.policy import LAX, Policy
@@ -77,7 +79,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
             break
         root = check_next_root(data, trusted=trusted.root, context=context)
         dropped = roles_to_drop(trusted, root.signed)
-        trusted = under_root(_without(trusted, dropped), root, context)
+        trusted = under_root(_without(trusted, dropped) if dropped else trusted, root, context)
         yield Persist(context.repository, ((ROOT, version, data), *((role, 0, None) for role in dropped)))
     raise LimitError(
         what=f"{context.repository}: Root rotations in one cycle",
@@ -92,6 +94,7 @@ def _without(trusted: TrustedRepository, roles: tuple[RoleName, ...]) -> Trusted
         snapshot=None if SNAPSHOT in roles else trusted.snapshot,
         targets=None if TARGETS in roles else trusted.targets,
         delegated={role: data for role, data in trusted.delegated.items() if role not in roles},
+        opened=NOTHING,
     )
 
 
@@ -103,7 +106,7 @@ def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[Tr
     if equivocation is not None:
         yield Notice(equivocation)
     if timestamp is not trusted.timestamp:
-        yield Persist(context.repository, ((TIMESTAMP, timestamp.signed.version, timestamp.data),))
+        yield persist(context, timestamp, _authority(TIMESTAMP, trusted.root.signed))
     return trusted._replace(timestamp=timestamp)
 
 
@@ -117,7 +120,7 @@ def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[Tru
     limit = limit if listed.length is None else min(limit, listed.length)
     data = yield from fetch_required(context, SNAPSHOT, listed.version, limit)
     snapshot = check_snapshot(data, root=trusted.root.signed, listed=listed, trusted=trusted.snapshot, context=context)
-    yield Persist(context.repository, ((SNAPSHOT, snapshot.signed.version, data),))
+    yield persist(context, snapshot, _authority(SNAPSHOT, trusted.root.signed))
     return trusted._replace(snapshot=snapshot)
 
 
@@ -132,16 +135,11 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
     limit = context.limits.targets_bytes
     limit = limit if listed.length is None else min(limit, listed.length)
     data = yield from fetch_required(context, TARGETS, listed.version, limit)
-    targets = check_targets(
-        data,
-        authority=top_level_authority(trusted.root.signed),
-        listed=listed,
-        trusted=trusted.targets,
-        context=context,
-    )
+    authority = top_level_authority(trusted.root.signed)
+    targets = check_targets(data, authority=authority, listed=listed, trusted=trusted.targets, context=context)
     if inspect is not None:
         inspect(targets.signed)
-    yield Persist(context.repository, ((TARGETS, targets.signed.version, data),))
+    yield persist(context, targets, authority)
     return trusted._replace(targets=targets)
 
 
@@ -158,7 +156,7 @@ def refresh_targets_alone(
     if inspect is not None:
         inspect(targets.signed)
     if trusted.targets is None or targets.data != trusted.targets.data:
-        yield Persist(context.repository, ((TARGETS, targets.signed.version, data),))
+        yield persist(context, targets, authority)
     return trusted._replace(targets=targets)
 
 
@@ -172,3 +170,7 @@ def _check_may_lack_index(trusted: TrustedRepository, context: Context) -> None:
     root = trusted.root.signed
     role = next(role for role in (TIMESTAMP, SNAPSHOT) if role not in root.roles)
     raise MissingRoleError(repository=trusted.name, role=role, version=root.version)
+
+
+def _authority(role: RoleName, root: Root) -> Authority:
+    return Authority(role, root.keys, root.roles[role])

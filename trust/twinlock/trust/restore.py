@@ -13,10 +13,11 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.targets import Authority
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, RepositoryName, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.signatures import Envelope, Verified, verify_signatures
+from twinlock.trust.signatures import Envelope, Verified, recall, verify_signatures
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
@@ -47,23 +48,31 @@ def restore_repository(
     name: RepositoryName,
     files: Mapping[RoleName, bytes],
     *,
+    proofs: Mapping[RoleName, bytes] = NOTHING,
     limits: Limits = DEFAULT_LIMITS,
     wire: WireProfile = TUF,
 ) -> TrustedRepository:
     """Rebuild the trusted state from stored ``files``: the newest Root under ``root``, others under their role.
 
     A file that no longer verifies under that Root is left out, as if it had never been stored: its keys were rotated.
+    Where one of ``proofs`` (what ``Persist`` gave with the file) holds under that Root, its signatures need not be
+    counted again; those of the Root itself always are.
     Delegated files come along unverified (see ``TrustedRepository.delegated``). No expiry is judged.
     Raises: KeyError without a Root; MalformedError, LimitError, WeakKeyError, ThresholdError for a bad one.
     """
     trusted = bootstrap_repository(name, files[ROOT], limits=limits, wire=wire)
     delegated = {role: data for role, data in files.items() if role not in TOP_LEVEL}
     context = Context(repository=name, now=_NEVER, limits=limits, wire=wire, policy=LAX)
+
+    def again(role: RoleName, decode: Callable[[bytes, str, Limits], Envelope[T]]) -> Verified[T] | None:
+        return _reverify(files.get(role), role, decode, trusted.root.signed, context, proof=proofs.get(role))
+
     return trusted._replace(
-        timestamp=_reverify(files.get(TIMESTAMP), TIMESTAMP, wire.decode_timestamp, trusted.root.signed, context),
-        snapshot=_reverify(files.get(SNAPSHOT), SNAPSHOT, wire.decode_snapshot, trusted.root.signed, context),
-        targets=_reverify(files.get(TARGETS), TARGETS, wire.decode_targets, trusted.root.signed, context),
+        timestamp=again(TIMESTAMP, wire.decode_timestamp),
+        snapshot=again(SNAPSHOT, wire.decode_snapshot),
+        targets=again(TARGETS, wire.decode_targets),
         delegated=delegated,
+        proofs=proofs,
     )
 
 
@@ -98,11 +107,16 @@ def _reverify(
     decode: Callable[[bytes, str, Limits], Envelope[T]],
     root: Root,
     context: Context,
+    *,
+    proof: bytes | None = None,
 ) -> Verified[T] | None:
     if data is None or role not in root.roles:
         return None
     try:
         envelope = decode(data, context.what(role), context.limits)
-        return verify_signatures(envelope, root.keys, root.roles[role], repository=context.repository, role_name=role)
+        known = recall(envelope, root.keys, root.roles[role], subject=context.subject(role), proof=proof)
+        return known or verify_signatures(
+            envelope, root.keys, root.roles[role], repository=context.repository, role_name=role
+        )
     except RefusalError:
         return None

@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.names import KeyId
+from twinlock.trust.proofs import authority_digest, proof_digest
 
 T = TypeVar("T")
 
@@ -79,6 +80,15 @@ def count_signers(
     One key under two key ids counts once; a key id that appears twice is tried for each of its signatures and counts
     once. Source: Uptane 2.1.0 5.4.4.3 step 2.3 ("unique keys"); TUF 1.0.34 4.2.1.
     """
+    return _count(signatures, keys, role, lambda key, signature: key.verifies(signature, payload))
+
+
+def _count(
+    signatures: Iterable[Signature],
+    keys: Mapping[KeyId, PublicKey],
+    role: RoleKeys,
+    is_valid: Callable[[PublicKey, bytes], bool],
+) -> SignatureTally:
     wanted = {keyid: keys[keyid] for keyid in role.keyids if keyid in keys}
     good: dict[KeyId, bytes] = {}
     tried: dict[KeyId, None] = {}
@@ -89,7 +99,7 @@ def count_signers(
             unknown[signature.keyid] = None
         elif signature.keyid not in good:
             tried[signature.keyid] = None
-            if key.verifies(signature.value, payload):
+            if is_valid(key, signature.value):
                 good[signature.keyid] = key.identity
     return SignatureTally(
         valid=len(set(good.values())),
@@ -132,3 +142,35 @@ def verify_signatures(
             unknown=tally.unknown,
         )
     return Verified(envelope.signed, envelope.data, tally)
+
+
+def prove(verified: Verified[T], keys: Mapping[KeyId, PublicKey], role: RoleKeys, *, subject: str) -> bytes | None:
+    """A proof to store with the file of ``verified``, for ``recall``; None if any signature by a key of ``role`` is bad.
+
+    ``keys`` and ``role`` are those under which it was verified; ``subject`` is the wire profile and the role.
+    """
+    if verified.tally.invalid:
+        return None
+    return proof_digest(verified.data, authority_digest(role.keyids, role.threshold, keys), subject)
+
+
+def recall(
+    envelope: Envelope[T],
+    keys: Mapping[KeyId, PublicKey],
+    role: RoleKeys,
+    *,
+    subject: str,
+    proof: bytes | None,
+) -> Verified[T] | None:
+    """The file as verified, if ``proof`` was made of exactly these bytes, keys and threshold; None: count the signatures.
+
+    Such a proof says that every signature by a key of ``role`` on the file is valid, so only that need not be computed
+    again: whether distinct keys reach the threshold is counted as ever. A proof of anything else proves nothing here,
+    whatever it was made of: other bytes, other keys, another delegator's.
+    """
+    if proof is None or proof != proof_digest(
+        envelope.data, authority_digest(role.keyids, role.threshold, keys), subject
+    ):
+        return None
+    tally = _count(envelope.signatures, keys, role, lambda _key, _signature: True)
+    return Verified(envelope.signed, envelope.data, tally) if tally.met else None

@@ -22,8 +22,10 @@ class TrustedRepository(NamedTuple):
     """One repository as far as it has been verified.
 
     ``delegated`` holds the stored bytes of delegated roles. They are *not* verified by being here: each use verifies
-    them under the keys of the role that delegates, because another delegator may not trust them. ``wire`` is the
-    encoding of all its files: the two repositories of a vehicle need not share one.
+    them under the keys of the role that delegates, because another delegator may not trust them. ``opened`` are those
+    that a search has verified, by role and ``Authority.digest`` of the delegator's word on it. ``proofs`` are what was
+    stored with files, as bytes that may prove nothing. ``wire`` is the encoding of all its files: the two repositories
+    of a vehicle need not share one.
     """
 
     name: RepositoryName
@@ -33,6 +35,8 @@ class TrustedRepository(NamedTuple):
     targets: Verified[Targets] | None = None
     delegated: Mapping[RoleName, bytes] = NOTHING
     wire: WireProfile = TUF
+    opened: Mapping[tuple[RoleName, bytes], Verified[Targets]] = NOTHING
+    proofs: Mapping[RoleName, bytes] = NOTHING
 
 
 class InstalledImage(NamedTuple):

@@ -27,3 +27,7 @@ class Context(NamedTuple):
     def what(self, role: RoleName) -> str:
         """How an error names a file: ``director/targets``."""
         return f"{self.repository}/{role}"
+
+    def subject(self, role: RoleName) -> str:
+        """What a proof is of: the encoding and the role that a file was read as, such as ``tuf/targets``."""
+        return f"{self.wire.name}/{role}"

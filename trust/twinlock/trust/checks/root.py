@@ -21,12 +21,20 @@ def check_next_root(data: bytes, *, trusted: Verified[Root], context: Context) -
     offered = context.wire.decode_root(data, what, context.limits)
     # Step 2.3: a threshold of distinct keys of the Root that is trusted, and of the one on offer.
     old, new = trusted.signed, offered.signed
-    verify_signatures(offered, old.keys, old.roles[ROOT], repository=context.repository, role_name=ROOT)
+    # Where both name the same keys and threshold, the one count below is both.
+    if not _same_signers(old, new):
+        verify_signatures(offered, old.keys, old.roles[ROOT], repository=context.repository, role_name=ROOT)
     verified = verify_signatures(offered, new.keys, new.roles[ROOT], repository=context.repository, role_name=ROOT)
     # Step 2.4: exactly one more. A gap would let a Root slip by that revokes a key.
     if new.version != old.version + 1:
         raise RootVersionError(repository=context.repository, offered=new.version, expected=old.version + 1)
     return verified
+
+
+def _same_signers(old: Root, new: Root) -> bool:
+    """Whether the same threshold of the same keys, under the same key ids, signs Root."""
+    role = old.roles[ROOT]
+    return role == new.roles[ROOT] and all(old.keys.get(keyid) == new.keys.get(keyid) for keyid in role.keyids)
 
 
 def roles_to_drop(trusted: TrustedRepository, new: Root) -> tuple[RoleName, ...]:

@@ -12,7 +12,8 @@ from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import KeyId, RoleName
-from twinlock.trust.signatures import Envelope, RoleKeys, Verified, verify_signatures
+from twinlock.trust.proofs import authority_digest
+from twinlock.trust.signatures import Envelope, RoleKeys, Verified, recall, verify_signatures
 
 
 class Authority(NamedTuple):
@@ -21,6 +22,11 @@ class Authority(NamedTuple):
     role: RoleName
     keys: Mapping[KeyId, PublicKey]
     signers: RoleKeys
+
+    @property
+    def digest(self) -> bytes:
+        """Equal for the same threshold of the same keys only."""
+        return authority_digest(self.signers.keyids, self.signers.threshold, self.keys)
 
 
 def check_targets(
@@ -58,11 +64,17 @@ def check_targets(
     return offered
 
 
-def read_targets(data: bytes, *, authority: Authority, context: Context) -> Verified[Targets]:
-    """Decode and count signatures only. Raises: MalformedError, LimitError, WeakKeyError, ThresholdError."""
-    return _verified(
-        context.wire.decode_targets(data, context.what(authority.role), context.limits), authority, context
-    )
+def read_targets(
+    data: bytes, *, authority: Authority, context: Context, proof: bytes | None = None
+) -> Verified[Targets]:
+    """Decode and count signatures only, or not even those where ``proof`` holds for ``authority``.
+
+    Raises: MalformedError, LimitError, WeakKeyError, ThresholdError.
+    """
+    role = authority.role
+    envelope = context.wire.decode_targets(data, context.what(role), context.limits)
+    known = recall(envelope, authority.keys, authority.signers, subject=context.subject(role), proof=proof)
+    return known or _verified(envelope, authority, context)
 
 
 def _verified(envelope: Envelope[Targets], authority: Authority, context: Context) -> Verified[Targets]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, NoReturn
+from datetime import datetime
+from typing import Any, NamedTuple, NoReturn, TypeGuard
 
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 
@@ -14,6 +14,9 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 MAX_INTEGER = 2**63 - 1
 _MAX_TEXT = 65_536
+_NEW = (
+    tuple.__new__
+)  # what a named tuple is made by, without the Python function around it: nodes are made by the thousand
 _MAX_DEPTH = 16  # of members that are kept as plain JSON, such as ``custom``
 
 # How many hexadecimal digits a digest of each known algorithm has. Others are kept: whoever has to check one refuses.
@@ -45,14 +48,16 @@ class Node(NamedTuple):
 
     def has(self, name: str) -> bool:
         """Whether this object has the member, other than null."""
-        return self.object().get(name) is not None
+        value = self.value
+        return (value if isinstance(value, dict) else self.object()).get(name) is not None
 
     def get(self, name: str) -> Node:
         """The member ``name``, which is required."""
-        members = self.object()
-        if name not in members:
+        value, what, _ = self
+        if not isinstance(value, dict) or name not in value:
+            self.object()
             self.fail(f"the member {name!r} is missing")
-        return Node(members[name], self.what, (self, name))
+        return _NEW(Node, (value[name], what, (self, name)))
 
     def object(self) -> dict[str, Any]:
         """This value as an object."""
@@ -96,6 +101,18 @@ class Node(NamedTuple):
             check_text(value, self)
         return value
 
+    def text_at(self, name: str) -> str:
+        """The member ``name``, which is required, as a string: ``get(name).text()`` in half the time."""
+        value = self.value.get(name) if isinstance(self.value, dict) else None
+        return value if _is_plain(value) else self.get(name).text()
+
+    def texts(self, limit: int) -> tuple[str, ...]:
+        """This value as an array of at most ``limit`` strings, each as ``text`` takes them."""
+        value = self.value
+        if isinstance(value, list) and len(value) <= limit and all(map(_is_plain, value)):
+            return tuple(value)
+        return tuple(item.text() for item in self.items(limit))
+
     def integer(self, least: int) -> int:
         """This value as an integer from ``least`` to 2**63 - 1."""
         if not isinstance(self.value, int) or isinstance(self.value, bool):
@@ -116,7 +133,7 @@ class Node(NamedTuple):
         if not _TIME.fullmatch(text):
             self.fail("a time like 2026-11-22T19:35:00Z is required")
         try:
-            return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+            return datetime.fromisoformat(text)
         except ValueError as error:
             self.fail(str(error))
 
@@ -138,6 +155,11 @@ class Node(NamedTuple):
         if not found:
             self.fail("at least one hash is required")
         return found
+
+
+def _is_plain(value: object) -> TypeGuard[str]:
+    """Whether ``value`` is a string of which nothing more needs to be asked."""
+    return isinstance(value, str) and value.isascii() and len(value) <= _MAX_TEXT
 
 
 def check_text(text: str, node: Node) -> None:

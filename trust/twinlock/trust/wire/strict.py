@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from twinlock.trust.canonical import encode_parsed
 from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.wire.compact import WORTH_IT, locate_plain
 
 _SPACE = " \t\n\r"
 
@@ -152,7 +153,8 @@ def _parse_object(
 
 def _locate(text: str, position: int, what: str, path: str) -> tuple[LocatedMembers, int]:
     """Find the members of a large object; every value is scanned as JSON and thrown away."""
-    located = _locate_compact(text, position)
+    large = len(text) - position >= WORTH_IT
+    located = (locate_plain(text, position) if large else None) or _locate_compact(text, position)
     if located is None:
 
         def skip(name: str, start: int) -> tuple[int, int]:
@@ -163,7 +165,7 @@ def _locate(text: str, position: int, what: str, path: str) -> tuple[LocatedMemb
 
 
 def _locate_compact(text: str, position: int) -> tuple[dict[str, int], int] | None:
-    """The same for text without white space, which is what repositories write: half the time for the usual case.
+    """The same for text without white space, which is what repositories write: half the time.
 
     None for anything unexpected, white space or fault; the careful reader then says what it is.
     """

@@ -82,12 +82,12 @@ def _decode(
 ) -> Envelope[T]:
     raw = parse_envelope(data, what, max_bytes, locate=locate)
     signed = Node(raw.signed, what, "$.signed")
-    found = signed.get("_type").text()
+    found = signed.text_at("_type")
     if found != role_type:
         # Uptane 2.1.0 5.2.1: the type stops one role's file from passing as another's.
         signed.get("_type").fail(f"it is {found!r}, but {role_type!r} is required")
     if signed.has("spec_version"):
-        offered = signed.get("spec_version").text()
+        offered = signed.text_at("spec_version")
         if offered.split(".")[0] != _SPEC_MAJOR:
             raise UnsupportedSpecError(what=what, offered=offered, supported=f"{_SPEC_MAJOR}.x")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)

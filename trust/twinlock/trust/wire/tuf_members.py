@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.keys import PublicKey, load_key
@@ -32,15 +32,15 @@ def decode_key(keyid: KeyId, node: Node) -> PublicKey:
     check_text(keyid, node)
     return load_key(
         keyid,
-        keytype=node.get("keytype").text(),
-        scheme=node.get("scheme").text(),
-        public=node.get("keyval").get("public").text(),
+        keytype=node.text_at("keytype"),
+        scheme=node.text_at("scheme"),
+        public=node.get("keyval").text_at("public"),
     )
 
 
 def decode_role_keys(node: Node, limits: Limits) -> RoleKeys:
     """The ``keyids`` and ``threshold`` of a role. A key id that stands twice is refused."""
-    keyids = tuple(KeyId(item.text()) for item in node.get("keyids").items(limits.keys))
+    keyids = cast("tuple[KeyId, ...]", node.get("keyids").texts(limits.keys))
     if len(set(keyids)) != len(keyids):
         node.get("keyids").fail("a key id stands twice")
     return RoleKeys(keyids, node.get("threshold").integer(1))
@@ -49,7 +49,7 @@ def decode_role_keys(node: Node, limits: Limits) -> RoleKeys:
 def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
     """The signatures of a file. A key id that stands twice is refused (TUF 1.0.34 4.2.1)."""
     found = tuple(
-        Signature(KeyId(item.get("keyid").text()), item.get("sig").hex()) for item in node.items(limits.signatures)
+        Signature(KeyId(item.text_at("keyid")), item.get("sig").hex()) for item in node.items(limits.signatures)
     )
     if len({signature.keyid for signature in found}) != len(found):
         node.fail("two signatures have the same key id")

@@ -48,7 +48,7 @@ def _entry(path: str, node: Node, limits: Limits) -> ImageEntry:
         hardware_ids=hardware_ids(agreed, custom, limits),
         must_agree=None if agreed is None else agreed.shallow(),
         ecus=ecus(custom, limits),
-        download_url=custom.get("downloadUrl").text() if custom.has("downloadUrl") else None,
+        download_url=custom.text_at("downloadUrl") if custom.has("downloadUrl") else None,
         custom=custom.shallow(),
     )
 
@@ -113,7 +113,7 @@ def _delegation(node: Node, roles: tuple[DelegatedRole, ...], limits: Limits, ag
 def _texts(node: Node, name: str, limits: Limits) -> tuple[str, ...] | None:
     if not node.has(name):
         return None
-    return tuple(item.text() for item in node.get(name).items(limits.name_patterns))
+    return node.get(name).texts(limits.name_patterns)
 
 
 def _bins(node: Node, limits: Limits) -> SuccinctBins:

@@ -1,0 +1,193 @@
+"""Proofs in the store: they spare a vehicle the counting of signatures, and give nobody a signature that he has not.
+
+What an attacker holds here is what the network gives, or old proofs; one who can write the store can replace the Root.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.repository import seal
+from tests.simulator.scenario import current
+from tests.simulator.vehicle import changed
+from tests.simulator.world import BRAKE, World
+from twinlock.trust.commands import drive
+from twinlock.trust.delegation import Found, find_image
+from twinlock.trust.errors.metadata import ExpiredError, ThresholdError
+from twinlock.trust.names import IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
+from twinlock.trust.refresh import refresh_repository
+from twinlock.trust.restore import restore_repository
+from twinlock.trust.state import TrustedRepository
+
+ACME = RoleName("acme")
+REPOSITORIES = ("director", "image")
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    current(made)
+    return made
+
+
+def restored(world: World, name: str) -> dict[RoleName, object]:
+    trusted = world.vehicle.stores[name].restore(name)
+    return {TIMESTAMP: trusted.timestamp, SNAPSHOT: trusted.snapshot, TARGETS: trusted.targets}
+
+
+def search(world: World, trusted: TrustedRepository, release: int) -> Found:
+    path, hardware = TargetPath(BRAKE.path(release)), HardwareId(BRAKE.hardware_id)
+    return drive(find_image(trusted, path, hardware, world.now), world.vehicle.answer)
+
+
+def test_every_file_but_root_is_stored_with_its_proof(world: World) -> None:
+    world.image.publish_root()
+    world.release()
+    world.update()
+    stored = [command for command in world.vehicle.persisted if command.repository == IMAGE]
+    assert [[*command.proofs] for command in stored] == [[], [TIMESTAMP], [SNAPSHOT], [TARGETS], [ACME]]
+    for name in REPOSITORIES:
+        store = world.vehicle.stores[name]
+        assert set(store.proofs) == set(store.files)
+        assert len(set(store.proofs.values())) == len(store.files)
+
+
+@pytest.mark.parametrize("name", REPOSITORIES)
+@pytest.mark.parametrize("role", [TIMESTAMP, SNAPSHOT, TARGETS])
+def test_a_proof_does_not_cover_other_bytes(world: World, name: str, role: RoleName) -> None:
+    store = world.vehicle.stores[name]
+    store.files[role] = seal(world.repositories[name].bodies[role], [world.keys("mallory")])
+    found = restored(world, name)
+    assert found.pop(role) is None
+    assert all(found.values())
+    world.release()
+    assert len(world.update().approved) == 3
+
+
+@pytest.mark.parametrize("role", [TIMESTAMP, SNAPSHOT, TARGETS])
+def test_the_proof_of_another_file_is_none(world: World, role: RoleName) -> None:
+    store = world.vehicle.stores["image"]
+    forged = seal(world.image.bodies[role], [world.keys("mallory")])
+    for proof in [*store.proofs.values(), *world.vehicle.stores["director"].proofs.values(), b"", b"\x00" * 32]:
+        trusted = restore_repository(IMAGE, {RoleName("root"): store.roots[1], role: forged}, proofs={role: proof})
+        assert (trusted.timestamp, trusted.snapshot, trusted.targets) == (None, None, None)
+
+
+def test_a_wrong_proof_costs_a_count_and_nothing_else(world: World) -> None:
+    before = {name: restored(world, name) for name in REPOSITORIES}
+    for store in world.vehicle.stores.values():
+        store.proofs = dict(zip(store.proofs, reversed(store.proofs.values()), strict=True))
+    assert {name: restored(world, name) for name in REPOSITORIES} == before
+    for store in world.vehicle.stores.values():
+        store.proofs.clear()
+    assert {name: restored(world, name) for name in REPOSITORIES} == before
+
+
+def test_after_a_rotation_an_old_proof_is_worth_nothing(world: World) -> None:
+    """Targets keys are rotated by a Root that reaches the store alone; the old Targets with their proof stay behind."""
+    store = world.vehicle.stores["image"]
+    kept = dict(store.proofs)
+    world.image.rotate("targets")
+    store.roots[2] = world.image.files["2.root.json"]
+    found = restored(world, "image")
+    assert found.pop(TARGETS) is None
+    assert all(found.values())
+    assert store.proofs == kept
+    world.release()
+    assert len(world.update().approved) == 3
+    assert store.proofs[TARGETS] != kept[TARGETS]
+
+
+def test_a_raised_threshold_is_another_authority(world: World) -> None:
+    image = world.image
+    image.set_keys("targets", [image.key("targets"), image.key("targets", 2)])
+    image.publish_root()
+    store = world.vehicle.stores["image"]
+    store.roots[2] = image.files["2.root.json"]
+    assert restored(world, "image")[TARGETS] is None
+
+
+def test_a_proof_of_one_delegator_is_none_for_another(world: World) -> None:
+    """The stored file of ``acme`` was proven under one key; now its delegator names another, for the same version."""
+    image, store = world.image, world.vehicle.stores["image"]
+    proof = store.proofs[ACME]
+    other = image.key("acme", 2)
+    delegations = image.bodies["targets"]["delegations"]
+    delegations["keys"] = {other.keyid: other.public}
+    delegations["roles"][0]["keyids"] = [other.keyid]
+    image.publish("targets")
+    trusted = world.vehicle.refresh("image")
+    assert trusted.proofs[ACME] == proof
+    with pytest.raises(ThresholdError) as caught:
+        search(world, trusted, 3)
+    assert (caught.value.role, caught.value.valid, caught.value.missing) == ("acme", 0, (other.keyid,))
+    assert store.proofs[ACME] == proof
+    image.signers["acme"] = [other]
+    image.publish("acme")
+    assert search(world, world.vehicle.refresh("image"), 3).entry is not None
+    assert store.proofs[ACME] != proof
+
+
+def test_what_one_search_has_opened_is_not_opened_for_another_delegator(world: World) -> None:
+    """Within one cycle: ``left`` and ``right`` both delegate to ``shared``, under different keys."""
+    image = world.image
+    for role, folder in (("left", "left"), ("right", "right")):
+        image.delegate("targets", role, [f"{folder}/*"])
+        image.bodies[role]["targets"] = {}
+    image.delegate("left", "shared", ["left/*"])
+    entry = image.delegate("right", "shared", ["right/*"])
+    image.add_image("left/x.bin", b"x", role="shared")
+    image.add_image("right/x.bin", b"x", role="shared")
+    other = image.key("shared", 2)
+    image.bodies["right"]["delegations"]["keys"] = {other.keyid: other.public}
+    entry["keyids"] = [other.keyid]
+    image.publish("left", "right", "shared", "targets")
+    trusted = world.vehicle.refresh("image")
+    left = drive(find_image(trusted, TargetPath("left/x.bin"), None, world.now), world.vehicle.answer)
+    assert left.entry is not None
+    before = world.vehicle.snapshot_state()
+    for found in (left.trusted, world.vehicle.stores["image"].restore("image")):
+        with pytest.raises(ThresholdError) as caught:
+            drive(find_image(found, TargetPath("right/x.bin"), None, world.now), world.vehicle.answer)
+        assert (caught.value.role, caught.value.valid, caught.value.missing) == ("shared", 0, (other.keyid,))
+    assert changed(before, world.vehicle.snapshot_state()) == {"image/right"}
+    image.signers["shared"] = [*image.signers["shared"], other]
+    image.publish("shared")
+    right = drive(
+        find_image(world.vehicle.refresh("image"), TargetPath("right/x.bin"), None, world.now), world.vehicle.answer
+    )
+    assert right.chain == ("targets", "right", "shared")
+
+
+def test_a_second_search_opens_nothing_again_and_checks_what_may_have_changed(world: World) -> None:
+    first = search(world, world.vehicle.refresh("image"), 3)
+    opened = dict(first.trusted.opened)
+    assert [role for role, _ in opened] == [ACME]
+    again = search(world, first.trusted, 2)
+    assert again.entry is not None
+    assert [*map(id, again.trusted.opened.values())] == [*map(id, opened.values())]
+    # Expiry is judged at each search.
+    (acme,) = opened.values()
+    world.now = acme.signed.expires
+    with pytest.raises(ExpiredError):
+        search(world, first.trusted, 3)
+
+
+def test_what_was_opened_is_only_as_good_as_what_is_stored(world: World) -> None:
+    first = search(world, world.vehicle.refresh("image"), 3).trusted
+    forged = seal(world.image.bodies["acme"], [world.keys("mallory")])
+    changed = first._replace(delegated={**first.delegated, ACME: forged})
+    (opened,) = first.opened.values()
+    asked = search(world, changed, 3)
+    assert world.vehicle.fetched("image")[-1] == world.image.current("acme")
+    assert asked.trusted.delegated[ACME] == opened.data
+
+
+def test_a_new_version_is_fetched_though_the_old_one_is_open(world: World) -> None:
+    first = search(world, world.vehicle.refresh("image"), 3).trusted
+    world.release()
+    trusted = drive(refresh_repository(first, world.now), world.vehicle.answer)
+    found = search(world, trusted, 4)
+    assert found.entry is not None
+    (opened,) = found.trusted.opened.values()
+    assert opened.data == world.image.files[world.image.current("acme")]
