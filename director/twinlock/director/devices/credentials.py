@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -75,24 +76,41 @@ def make_credential(ca: DeviceCa, subject: Subject, *, not_after: datetime, now:
     return Credential(private=private, certificate=certificate, ca=ca.certificate)
 
 
+def check_vacant(folder: Path, names: tuple[str, ...]) -> None:
+    """See that none of the files is there. Raises: UsageError."""
+    taken = [name for name in names if (folder / name).exists()]
+    if taken:
+        raise UsageError(reason=f"{folder / taken[0]} is there already; a credential is never written over another")
+
+
 def write_files(credential: Credential, folder: Path, *, names: tuple[str, str, str]) -> None:
     """Write CA, certificate and key (0600) under ``names`` into ``folder``. Raises: UsageError if one is there.
 
     The key is written last: whoever finds it finds the others.
     """
+    check_vacant(folder, names)
     with storage("create", folder):
         make_directory(folder, 0o700)
     ca, certificate, key = names
-    taken = [name for name in names if (folder / name).exists()]
-    if taken:
-        raise UsageError(reason=f"{folder / taken[0]} is there already; a credential is never written over another")
     create_file(folder / ca, credential.ca_pem())
     create_file(folder / certificate, credential.certificate_pem())
     create_file(folder / key, credential.key_pem(), mode=0o600)
 
 
+def check_url(url: str) -> None:
+    """See that ``url`` is one that a device can ask for a certificate. Raises: UsageError."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme == "https" and parts.hostname and parts.port != 0 and not (parts.query or parts.fragment)
+    except ValueError:
+        good = False
+    if not good or url != "".join(url.split()).rstrip("/"):
+        raise UsageError(reason=f"{url[:200]!r} is no https://HOST[:PORT][/PATH] without a slash at its end")
+
+
 def provisioning_archive(credential: Credential, url: str) -> bytes:
-    """The archive with which many devices ask for credentials of their own at ``url``."""
+    """The archive with which many devices ask for credentials of their own at ``url``. Raises: UsageError."""
+    check_url(url)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(URL_FILE, url)

@@ -72,7 +72,12 @@ class DeviceDesk:
     @property
     def has_ca(self) -> bool:
         """Whether this Director has a device CA."""
-        return (self._path / CA_PLACE / "ca.pem").exists()
+        return self.ca_file.exists()
+
+    @property
+    def ca_file(self) -> Path:
+        """Where the CA's certificate is, if there is a CA."""
+        return self._path / CA_PLACE / "ca.pem"
 
     def create_ca(self, *, valid: timedelta = CA_VALID, now: datetime | None = None) -> bytes:
         """Make the device CA; returns its certificate as PEM. Raises: UsageError if there is one."""

@@ -12,19 +12,21 @@ from typing import NoReturn
 from twinlock.trust.errors.base import UsageError
 
 
-def server_context(certificate: Path, key: Path, *, client_ca: Path, required: bool = True) -> ssl.SSLContext:
+def server_context(certificate: Path, key: Path, *, client_ca: Path | None, required: bool = True) -> ssl.SSLContext:
     """TLS 1.2 or newer; clients show a certificate of ``client_ca``, or none at all where it is not ``required``.
 
-    Raises: UsageError for files that cannot be used.
+    Without ``client_ca`` nobody is asked for one. Raises: UsageError for files that cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     context.num_tickets = 0  # the client opens a connection for each request and resumes none
     try:
         context.load_cert_chain(certificate, key, password=_encrypted)
     except (OSError, ValueError) as error:
         raise UsageError(reason=f"cannot use {certificate} with {key}: {_why(error)}") from None
+    if client_ca is None:
+        return context
+    context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     try:
         context.load_verify_locations(cafile=client_ca)
     except (OSError, ValueError) as error:
