@@ -1,7 +1,8 @@
 """``twinlock director``: the Director, from the shell.
 
-Belongs here: creating it, its vehicles, keys and server. What vehicles are told is in ``director_orders.py``. Does not
-belong here: work; every command calls ``twinlock.director``.
+Belongs here: creating it, its vehicles, keys and server. What vehicles are told is in ``director_orders.py``, and what
+only those with aktualizr need in ``director_devices.py`` and ``director_certificates.py``. Does not belong here: work;
+every command calls ``twinlock.director``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli import director_orders
+from twinlock.cli import director_certificates, director_devices, director_orders
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, passphrase_for, read_duration, read_plans
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
@@ -36,7 +37,7 @@ def director() -> None:
     """
 
 
-for _command in director_orders.COMMANDS:
+for _command in (*director_orders.COMMANDS, *director_devices.COMMANDS, *director_certificates.COMMANDS):
     director.add_command(_command)
 
 
@@ -153,7 +154,14 @@ def vehicles(out: Output, directory: Path) -> None:
     with open_director(directory) as opened:
         found = opened.vehicles()
     rows = [
-        (item.vehicle, item.primary, item.ecus, item.assignments, director_orders.when(item.last_manifest_at))
+        (
+            item.vehicle,
+            item.primary,
+            item.ecus,
+            item.assignments,
+            director_orders.when(item.last_manifest_at),
+            item.wire,
+        )
         for item in found
     ]
     shown = [
@@ -164,10 +172,11 @@ def vehicles(out: Output, directory: Path) -> None:
             "assignments": item.assignments,
             "registeredAt": item.registered_at,
             "lastManifestAt": item.last_manifest_at,
+            "wire": item.wire,
         }
         for item in found
     ]
-    header = ("VEHICLE", "PRIMARY", "ECUS", "ASSIGNED", "LAST MANIFEST")
+    header = ("VEHICLE", "PRIMARY", "ECUS", "ASSIGNED", "LAST MANIFEST", "WIRE")
     out.result({"vehicles": shown}, table(header, rows) if rows else "no vehicles")
 
 

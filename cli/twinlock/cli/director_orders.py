@@ -195,7 +195,10 @@ def _vehicle_json(record: VehicleRecord, assigned: tuple[Assignment, ...]) -> di
         "primary": record.primary,
         "registeredAt": record.registered_at,
         "lastManifestAt": record.last_manifest_at,
+        "wire": record.wire,
+        "identifiedBy": record.identified_by,
         "ecus": ecus,
+        "retired": [{"ecu": ecu, "retiredAt": at} for ecu, at in record.retired.items()],
     }
 
 
@@ -212,5 +215,7 @@ def _vehicle_lines(
         attack = "" if report is None else report.attack
         rows.append((ecu, kind, item.verification.value, item.hardware_id, installed, wishes.get(ecu, "-"), attack))
     yield from table(("ECU", "KIND", "VERIFIES", "HARDWARE", "INSTALLED", "ASSIGNED", "ATTACK"), rows)
+    for ecu, at in record.retired.items():
+        yield f"{ecu} left the vehicle at {when(at)}"
     for at, event in events:
         yield f"{when(at)} {event.kind} on {event.ecu}: {event.detail}"

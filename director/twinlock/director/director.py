@@ -28,6 +28,7 @@ from twinlock.director.catalogue import CatalogueKeeper
 from twinlock.director.config import Settings, read_config
 from twinlock.director.database import Database
 from twinlock.director.description import read_description
+from twinlock.director.devices.desk import DeviceDesk
 from twinlock.director.enrolment import create_token, enrol_vehicle, register_vehicle
 from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit, record_audit
 from twinlock.director.inventory import list_vehicles, load_vehicle
@@ -49,7 +50,7 @@ from twinlock.director.records import (
 from twinlock.director.roots import check_signing, insert_root, next_root, read_root, time_keyids
 from twinlock.director.setup import create_director, open_keyring
 from twinlock.director.source import open_source
-from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
+from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.errors.base import UsageError
@@ -66,8 +67,11 @@ class Director:
     UnknownVehicleError; those that sign PassphraseError.
     """
 
-    def __init__(self, path: Path, settings: Settings, database: Database, keyring: Keyring, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, settings: Settings, database: Database, passphrase: Passphrase, clock: Clock
+    ) -> None:
         """Not for callers: use ``create`` or ``open``."""
+        keyring = open_keyring(path, settings, passphrase)
         self.path = path
         self.settings = settings
         self._database = database
@@ -79,6 +83,7 @@ class Director:
         self._ordering = Ordering(database, self._catalogues, keyring, settings)
         self._assigning = Assigning(database, self._catalogues, self._ordering)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
+        self.devices = DeviceDesk(path, database, passphrase, online_keys=keyring.online, clock=clock)
 
     @classmethod
     def create(
@@ -115,12 +120,13 @@ class Director:
         settings = read_config(directory)
         database = Database.connect(settings.database, directory=directory)
         database.check_version()
-        return cls(directory, settings, database, open_keyring(directory, settings, passphrase), clock)
+        return cls(directory, settings, database, passphrase, clock)
 
     def close(self) -> None:
         """Let go of the database and of opened keys."""
         self._database.close()
         self._keyring.forget()
+        self.devices.forget()
 
     def __enter__(self) -> Self:
         return self

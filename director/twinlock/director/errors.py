@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import VehicleMismatchError
 
 
@@ -66,3 +66,48 @@ class ManifestVehicleError(VehicleMismatchError):
 
     clause = "Uptane 2.1.0 5.3.2.1"
     template = "the manifest is of vehicle {offered}; it came to the address of {expected}"
+
+
+class EcuTakenError(RegistrationError):
+    """A registration of an ECU or key that another vehicle has, or once had."""
+
+    code = "ecu-already-registered"
+    hint = "an ECU moves to another vehicle only with a serial and a key that were never registered"
+
+
+class EcuKeyChangedError(RefusalError):
+    """A registration with other keys for known ECUs: perhaps a new device, perhaps somebody who poses as the old one."""
+
+    code = "ecu-key-changed"
+    attack = Attack.SPOOFED_REPORT
+    clause = "Uptane 2.1.0 5.3.2.2"
+    template = "{vehicle} comes with other keys for {ecus}, and nobody has allowed that"
+    hint = "if the ECU was replaced or wiped, allow it once with `twinlock director allow-rekey`"
+    vehicle: str
+    ecus: tuple[str, ...]
+
+
+class DeviceIdentityError(TwinlockError):
+    """A request of a device that does not prove which vehicle it is, or acts for another."""
+
+    code = "device-identity"
+    template = "the request is not taken: {reason}"
+    reason: str
+
+
+class DeviceTakenError(TwinlockError):
+    """A request for a certificate in the name of a vehicle that has one, or is registered."""
+
+    code = "device-already-registered"
+    template = "{vehicle} has a certificate or is registered already"
+    hint = "if the device was replaced or wiped, allow it once with `twinlock director allow-rekey`"
+    vehicle: str
+
+
+class TooManyEventsError(TwinlockError):
+    """More events in a day than any vehicle has reason to send. They are kept by the vehicle and may come tomorrow."""
+
+    code = "too-many-events"
+    template = "{vehicle} has sent {limit} events within a day; no more are taken now"
+    vehicle: str
+    limit: int

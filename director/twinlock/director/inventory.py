@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from twinlock.director import schema
 from twinlock.director.errors import UnknownVehicleError
@@ -110,7 +110,8 @@ def find_key_owners(connection: Connection, keys: Iterable[PublicKey]) -> dict[s
     """Which of ``keys`` are some ECU's already or were a retired one's, by key id as given."""
     by_identity = {key_identity(key): key.keyid for key in keys}
     held = func.coalesce(_E.retired_key, _E.key_identity).label("held")
-    query = select(_E.ecu, held).where(held.in_(list(by_identity)))
+    wanted = list(by_identity)
+    query = select(_E.ecu, held).where(or_(_E.key_identity.in_(wanted), _E.retired_key.in_(wanted)))
     query = query.order_by(_E.retired_at.is_(None))  # of several, the one that has it now
     return {by_identity[row.held]: EcuId(row.ecu) for row in connection.execute(query)}
 

@@ -30,6 +30,7 @@ def _from_1(connection: Connection) -> None:
     vehicles, ecus = schema.vehicles.c, schema.ecus.c
     for column in (vehicles.wire, vehicles.identified_by, ecus.retired_at, ecus.retired_key, ecus.counter_base):
         _add(connection, column)
+    next(index for index in schema.ecus.indexes if ecus.retired_key in index.columns.values()).create(connection)
     for table in (
         schema.wire_roots,
         schema.telemetry,

@@ -108,7 +108,7 @@ ecus = Table(
     # An ECU that left its vehicle keeps its row, because history names it; but others may come to have its key.
     # ``key_identity`` is then a placeholder, and ``retired_key`` is what it was.
     Column("retired_at", UtcTime),
-    Column("retired_key", String(64)),
+    Column("retired_key", String(64), index=True),
     # Added to the counter of every report: an ECU with a new key counts from 1 again, and what is stored still rises.
     Column("counter_base", BigInteger, nullable=False, server_default="0"),
 )

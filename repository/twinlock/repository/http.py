@@ -71,9 +71,10 @@ def problem(
     )
 
 
-def problem_of(error: TwinlockError, *, status: int | None = None) -> web.Response:
+def problem_of(error: TwinlockError, *, status: int | None = None, code: str | None = None) -> web.Response:
     """The problem that tells of ``error``: its code, sentence and fields, and for a refusal its attack and clause.
 
+    ``code`` is for clients that know the error by another name.
     A fault of this server's own storage is told without the path it happened at.
     """
     chosen = status or next((value for cls, value in _STATUS if isinstance(error, cls)), 500)
@@ -81,7 +82,7 @@ def problem_of(error: TwinlockError, *, status: int | None = None) -> web.Respon
         return problem(chosen, code=error.code, detail="the server's storage failed", title="Storage failed")
     shown = error.as_json()
     members = {name: shown[name] for name in ("attack", "clause", "fields", "hint") if name in shown}
-    return problem(chosen, code=error.code, detail=str(error), **members)
+    return problem(chosen, code=code or error.code, detail=str(error), **members)
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -13,8 +13,9 @@ import aiohttp
 import pytest
 
 from tests.unit.director.world import TestVehicle, listed
-from twinlock.director import serve
+from twinlock.director import requests
 from twinlock.director.director import Director
+from twinlock.director.serve import director_application
 from twinlock.repository.http import serving
 from twinlock.trust.attestation import check_attestation
 from twinlock.trust.names import DIRECTOR
@@ -26,7 +27,7 @@ Scenario = Callable[[aiohttp.ClientSession], Awaitable[None]]
 
 @asynccontextmanager
 async def session_for(director: Director) -> AsyncIterator[aiohttp.ClientSession]:
-    async with serving(serve.director_application(director)) as server, aiohttp.ClientSession(server.url) as session:
+    async with serving(director_application(director)) as server, aiohttp.ClientSession(server.url) as session:
         yield session
 
 
@@ -109,7 +110,7 @@ def test_an_oversize_manifest_is_cut_off_declared_or_not(fleet: Director) -> Non
 
 
 def test_a_body_that_trickles_in_is_given_up_on(fleet: Director, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "BODY_S", 0.2)
+    monkeypatch.setattr(requests, "BODY_S", 0.2)
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"{"
@@ -234,7 +235,7 @@ def test_readiness_tells_that_the_keys_are_gone(fleet: Director) -> None:
 
 
 def test_more_requests_than_can_wait_are_told_to_come_back(fleet: Director, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "MAX_WAITING", 0)
+    monkeypatch.setattr(requests, "MAX_WAITING", 0)
 
     async def scenario(session: aiohttp.ClientSession) -> None:
         async with session.get(f"/vehicles/{VIN}/metadata/timestamp.json") as response:

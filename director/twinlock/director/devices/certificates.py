@@ -1,0 +1,142 @@
+"""Who has which certificate: issuing one, refusing a second, taking one back. Every certificate leaves a row.
+
+Belongs here: those rows and rules. Does not belong here: X.509 (``ca.py``), keys (``credentials.py``). The caller owns
+the transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from twinlock.director import schema
+from twinlock.director.devices.credentials import Credential
+from twinlock.director.devices.permissions import use_for_certificate
+from twinlock.director.errors import DeviceTakenError
+from twinlock.director.history import record_audit
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.names import VehicleId
+
+SINGLE, SHARED, SERVER = "single", "shared", "server"
+
+_C = schema.issued_certificates.c
+_R = schema.revoked_certificates.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate that was issued. ``kind`` is SINGLE (one vehicle), SHARED (provisioning) or SERVER."""
+
+    kind: str
+    name: str
+    serial: str
+    fingerprint: str
+    issued_at: datetime
+    not_after: datetime
+    actor: str
+    revoked_at: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "serial": self.serial,
+            "fingerprint": self.fingerprint,
+            "issuedAt": self.issued_at,
+            "notAfter": self.not_after,
+            "actor": self.actor,
+            "revokedAt": self.revoked_at,
+        }
+
+
+def check_free(connection: Connection, vehicle: VehicleId, now: datetime) -> None:
+    """See that a device may have a first certificate in this name, or that an operator allowed it another.
+
+    Certificates that it had before are then taken back. Raises: DeviceTakenError.
+    """
+    registered = select(schema.vehicles.c.vehicle).where(schema.vehicles.c.vehicle == vehicle)
+    before = list_certificates(connection, name=vehicle, kind=SINGLE)
+    if not before and connection.execute(registered).first() is None:
+        return
+    if not use_for_certificate(connection, vehicle, now):
+        raise DeviceTakenError(vehicle=vehicle)
+    for certificate in before:
+        if certificate.revoked_at is None:
+            _revoke(connection, certificate.fingerprint, "provisioning", now)
+
+
+def note_issued(
+    connection: Connection, credential: Credential, *, kind: str, name: str, actor: str, now: datetime
+) -> None:
+    """Record a certificate, and who asked for it."""
+    row = {"kind": kind, "name": name, "serial": credential.serial, "fingerprint": credential.fingerprint}
+    not_after = credential.certificate.not_valid_after_utc
+    values = {**row, "issued_at": now, "not_after": not_after, "actor": actor}
+    connection.execute(insert(schema.issued_certificates).values(**values))
+    detail = {**row, "notAfter": f"{not_after:%Y-%m-%dT%H:%M:%SZ}"}
+    vehicle = name if kind == SINGLE else None
+    record_audit(connection, actor=actor, action="certificate", vehicle=vehicle, detail=detail, now=now)
+
+
+def revoke(connection: Connection, name: str, *, actor: str, now: datetime) -> tuple[str, ...]:
+    """Take back every certificate of a vehicle, or the one with that fingerprint; returns their fingerprints.
+
+    Also one that another CA issued can be taken back, by its fingerprint. Raises: UsageError if there is nothing to do.
+    """
+    known = [*list_certificates(connection, name=name), *list_certificates(connection, fingerprint=name)]
+    found = tuple(item.fingerprint for item in known if item.revoked_at is None)
+    if not known and len(name) == 64 and not set(name) - set("0123456789abcdef") and not is_revoked(connection, name):
+        found = (name,)
+    if not found:
+        raise UsageError(reason=f"there is no certificate of {name} that could be taken back")
+    for fingerprint in found:
+        _revoke(connection, fingerprint, actor, now)
+    return found
+
+
+def is_revoked(connection: Connection, fingerprint: str) -> bool:
+    """Whether a certificate was taken back."""
+    return connection.execute(select(_R.revoked_at).where(_R.fingerprint == fingerprint)).first() is not None
+
+
+def kind_of(connection: Connection, fingerprint: str) -> str | None:
+    """What a certificate was issued for; None for one that is not ours."""
+    return connection.execute(select(_C.kind).where(_C.fingerprint == fingerprint)).scalar_one_or_none()
+
+
+def list_certificates(
+    connection: Connection, *, name: str | None = None, kind: str | None = None, fingerprint: str | None = None
+) -> tuple[Certificate, ...]:
+    """What was issued, newest first."""
+    revoked = schema.revoked_certificates
+    query = (
+        select(schema.issued_certificates, _R.revoked_at)
+        .outerjoin(revoked, _R.fingerprint == _C.fingerprint)
+        .order_by(_C.number.desc())
+    )
+    for column, value in ((_C.name, name), (_C.kind, kind), (_C.fingerprint, fingerprint)):
+        query = query if value is None else query.where(column == value)
+    return tuple(_certificate(row) for row in connection.execute(query))
+
+
+def _revoke(connection: Connection, fingerprint: str, actor: str, now: datetime) -> None:
+    row = {"fingerprint": fingerprint, "revoked_at": now, "actor": actor}
+    connection.execute(insert(schema.revoked_certificates).values(**row))
+    detail = {"fingerprint": fingerprint}
+    record_audit(connection, actor=actor, action="revoke-certificate", detail=detail, now=now)
+
+
+def _certificate(row: Row[Any]) -> Certificate:
+    return Certificate(
+        kind=row.kind,
+        name=row.name,
+        serial=row.serial,
+        fingerprint=row.fingerprint,
+        issued_at=row.issued_at,
+        not_after=row.not_after,
+        actor=row.actor,
+        revoked_at=row.revoked_at,
+    )

@@ -1,0 +1,118 @@
+"""Credentials: a key pair that was made here, with its certificate, in the forms in which it is handed over.
+
+The private key goes to whom it was made for and is kept nowhere: not in a file of the Director's, not in its database.
+Belongs here: making credentials, and packing them. Does not belong here: whether somebody may have one
+(``certificates.py``), or signing (``ca.py``).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
+
+from twinlock.director.devices.ca import DeviceCa, Subject
+from twinlock.repository.atomic import create_file, make_directory, storage
+from twinlock.trust.errors.base import UsageError
+
+# The names that the client looks for inside the archive of shared credentials.
+URL_FILE, P12_FILE = "autoprov.url", "autoprov_credentials.p12"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A private key, its certificate, and the CA's. It shows no key when it is printed."""
+
+    private: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+    ca: x509.Certificate
+
+    def __repr__(self) -> str:
+        return f"Credential({self.fingerprint})"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate in DER."""
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
+
+    @property
+    def serial(self) -> str:
+        """The certificate's serial number in hexadecimal digits."""
+        return f"{self.certificate.serial_number:x}"
+
+    def p12(self) -> bytes:
+        """PKCS#12 with an empty password: key, certificate and CA.
+
+        Nothing in it is encrypted, since an empty password would hide nothing, and so every OpenSSL can read it; the
+        SHA-256 MAC that old ones demand is there.
+        """
+        return pkcs12.serialize_key_and_certificates(None, self.private, self.certificate, [self.ca], NoEncryption())
+
+    def key_pem(self) -> bytes:
+        """The private key as PKCS#8."""
+        return self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    def certificate_pem(self) -> bytes:
+        """The certificate."""
+        return self.certificate.public_bytes(Encoding.PEM)
+
+    def ca_pem(self) -> bytes:
+        """The CA's certificate."""
+        return self.ca.public_bytes(Encoding.PEM)
+
+
+def make_credential(ca: DeviceCa, subject: Subject, *, not_after: datetime, now: datetime) -> Credential:
+    """A new key with a certificate. Raises: UsageError."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    certificate = ca.certify(private.public_key(), subject, not_after=not_after, now=now)
+    return Credential(private=private, certificate=certificate, ca=ca.certificate)
+
+
+def check_vacant(folder: Path, names: tuple[str, ...]) -> None:
+    """See that none of the files is there. Raises: UsageError."""
+    taken = [name for name in names if (folder / name).exists()]
+    if taken:
+        raise UsageError(reason=f"{folder / taken[0]} is there already; a credential is never written over another")
+
+
+def write_files(credential: Credential, folder: Path, *, names: tuple[str, str, str]) -> None:
+    """Write CA, certificate and key (0600) under ``names`` into ``folder``. Raises: UsageError if one is there.
+
+    The key is written last: whoever finds it finds the others.
+    """
+    check_vacant(folder, names)
+    with storage("create", folder):
+        make_directory(folder, 0o700)
+    ca, certificate, key = names
+    create_file(folder / ca, credential.ca_pem())
+    create_file(folder / certificate, credential.certificate_pem())
+    create_file(folder / key, credential.key_pem(), mode=0o600)
+
+
+def check_url(url: str) -> None:
+    """See that ``url`` is one that a device can ask for a certificate. Raises: UsageError."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme == "https" and parts.hostname and parts.port != 0 and not (parts.query or parts.fragment)
+    except ValueError:
+        good = False
+    if not good or url != "".join(url.split()).rstrip("/"):
+        raise UsageError(reason=f"{url[:200]!r} is no https://HOST[:PORT][/PATH] without a slash at its end")
+
+
+def provisioning_archive(credential: Credential, url: str) -> bytes:
+    """The archive with which many devices ask for credentials of their own at ``url``. Raises: UsageError."""
+    check_url(url)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(URL_FILE, url)
+        archive.writestr(P12_FILE, credential.p12())
+    return packed.getvalue()

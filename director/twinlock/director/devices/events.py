@@ -1,0 +1,133 @@
+"""What a vehicle with aktualizr tells of the progress of its updates: ``POST /events``, in rows that are only added.
+
+    [{"id": "<uuid>", "deviceTime": "2026-11-22T17:43:41Z", "eventType": {"id": "EcuDownloadStarted", "version": 0},
+      "event": {"correlationId": ..., "ecu": ..., "success": true}}, ...]
+
+The client sends a batch again until it was taken, so an event is known by its id. None of it is signed, and nothing is
+decided by it: what counts is the manifest. Belongs here: reading and keeping events. The caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from twinlock.director import schema
+from twinlock.director.errors import TooManyEventsError
+from twinlock.director.inventory import lock_vehicle
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.names import VehicleId
+from twinlock.trust.wire.node import Node
+from twinlock.trust.wire.strict import parse_json
+
+MAX_BYTES = 131_072  # some hundred events; the client halves a batch that is refused as too large
+MAX_PER_DAY = 10_000  # an update of a hundred ECUs gives four hundred; rows are kept for ever
+_MAX_BATCH = 1_000
+_MAX_ID = 64
+_WHAT = "events"
+_E = schema.device_events.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEvent:
+    """One event. ``detail`` is the client's own words: plain JSON."""
+
+    event: str
+    kind: str
+    version: int
+    device_time: datetime
+    detail: Mapping[str, Any]
+    received_at: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.event,
+            "kind": self.kind,
+            "version": self.version,
+            "deviceTime": self.device_time,
+            "receivedAt": self.received_at,
+            "detail": dict(self.detail),
+        }
+
+
+def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
+    """Read a batch, each event once. Raises: EndlessDataError, MalformedError, LimitError."""
+    if len(data) > MAX_BYTES:
+        raise EndlessDataError(what=_WHAT, limit_bytes=MAX_BYTES)
+    node = Node(parse_json(data, _WHAT), _WHAT, "$")
+    try:
+        items = node.items(_MAX_BATCH)
+    except LimitError:
+        # Told like one with too many bytes, so that the client sends less at once.
+        raise EndlessDataError(what=_WHAT, limit_bytes=MAX_BYTES) from None
+    found: dict[str, DeviceEvent] = {}
+    for item in items:
+        event = _event(item)
+        found.setdefault(event.event, event)
+    return tuple(found.values())
+
+
+def store_events(connection: Connection, vehicle: VehicleId, events: Iterable[DeviceEvent], now: datetime) -> int:
+    """Keep those that are new, and say how many. Raises: UnknownVehicleError, TooManyEventsError."""
+    lock_vehicle(connection, vehicle)
+    by_id = {event.event: event for event in events}
+    known = select(_E.event).where(_E.vehicle == vehicle, _E.event.in_(list(by_id)))
+    for event in connection.execute(known).scalars():
+        del by_id[event]
+    recent = select(func.count()).where(_E.vehicle == vehicle, _E.received_at > now - timedelta(days=1))
+    if connection.execute(recent).scalar_one() + len(by_id) > MAX_PER_DAY:
+        raise TooManyEventsError(vehicle=vehicle, limit=MAX_PER_DAY)
+    rows = [
+        {
+            "vehicle": vehicle,
+            "event": event.event,
+            "received_at": now,
+            "device_time": event.device_time,
+            "kind": event.kind,
+            "kind_version": event.version,
+            "detail": dict(event.detail),
+        }
+        for event in by_id.values()
+    ]
+    if rows:
+        connection.execute(insert(schema.device_events), rows)
+    return len(rows)
+
+
+def list_device_events(connection: Connection, vehicle: str, limit: int) -> tuple[DeviceEvent, ...]:
+    """What the vehicle told, newest first in the order in which it came."""
+    query = select(schema.device_events).where(_E.vehicle == vehicle).order_by(_E.number.desc()).limit(limit)
+    return tuple(
+        DeviceEvent(
+            event=row.event,
+            kind=row.kind,
+            version=row.kind_version,
+            device_time=row.device_time,
+            detail=row.detail,
+            received_at=row.received_at,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _event(node: Node) -> DeviceEvent:
+    kind = node.get("eventType")
+    return DeviceEvent(
+        event=_short(node.get("id")),
+        kind=_short(kind.get("id")),
+        version=kind.get("version").integer(0),
+        device_time=node.get("deviceTime").time(),
+        detail=node.get("event").shallow(),
+    )
+
+
+def _short(node: Node) -> str:
+    text = node.text()
+    if not 0 < len(text) <= _MAX_ID:
+        node.fail(f"a text of 1 to {_MAX_ID} characters is required")
+    return text

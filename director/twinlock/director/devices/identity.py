@@ -1,0 +1,107 @@
+"""Which vehicle a request is from: the name in its verified client certificate, or its own word for a serial.
+
+The client's protocol names no vehicle. Where TLS verified a certificate, its common name is the vehicle. A serial in the
+path proves nothing: it is taken only where the operator allows that, and never for a vehicle that ever showed a
+certificate. Either way manifests are signed, and what a vehicle installs is not decided here.
+
+Belongs here: that decision. Does not belong here: TLS itself (``tls.py``). The caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection, select, update
+
+from twinlock.director import schema
+from twinlock.director.devices.certificates import SHARED, is_revoked, kind_of
+from twinlock.director.errors import DeviceIdentityError
+from twinlock.director.history import record_audit
+from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
+from twinlock.trust.errors.metadata import UnsafePathError
+from twinlock.trust.names import VehicleId, identifier
+
+_V = schema.vehicles.c
+_E = schema.ecus.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Whose certificate TLS verified. ``shared`` is the one that many devices have, and which names no vehicle."""
+
+    name: str
+    fingerprint: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """The vehicle that a request is from, registered or not yet, and how that is known now and was known before."""
+
+    vehicle: VehicleId
+    identified_by: str
+    before: str | None = None
+
+
+def read_peer(connection: Connection, certificate: bytes) -> Peer:
+    """Whose a certificate (in DER, verified by TLS) is. Raises: DeviceIdentityError, also if it was taken back."""
+    try:
+        read = x509.load_der_x509_certificate(certificate)
+        names = [str(item.value) for item in read.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    except ValueError as error:
+        raise DeviceIdentityError(reason=f"its certificate cannot be read: {error}") from None
+    if len(names) != 1:
+        raise DeviceIdentityError(reason=f"its certificate has {len(names)} common names; it has to have one")
+    fingerprint = read.fingerprint(hashes.SHA256()).hex()
+    if is_revoked(connection, fingerprint):
+        raise DeviceIdentityError(reason="its certificate was taken back")
+    try:
+        name = identifier(names[0])
+    except UnsafePathError as error:
+        raise DeviceIdentityError(reason=f"its certificate names no vehicle: {error}") from None
+    return Peer(name=name, fingerprint=fingerprint, shared=kind_of(connection, fingerprint) == SHARED)
+
+
+def find_speaker(connection: Connection, peer: Peer | None, serial: str | None) -> Speaker:
+    """The vehicle that a request is from. ``serial`` is that of the path, None where there is none.
+
+    Raises: DeviceIdentityError, UnsafePathError.
+    """
+    if peer is not None and peer.shared:
+        raise DeviceIdentityError(reason="the shared certificate only asks for a certificate of one's own")
+    if serial is not None:
+        return _by_serial(connection, peer, serial)
+    if peer is None:
+        raise DeviceIdentityError(reason="it came without a client certificate")
+    return _speaker(connection, peer, peer.name)
+
+
+def keep_to_certificate(connection: Connection, speaker: Speaker, now: datetime) -> None:
+    """Note that a vehicle has shown a certificate: from now on its serial alone is not enough."""
+    query = update(schema.vehicles).where(_V.vehicle == speaker.vehicle, _V.identified_by == speaker.before)
+    if connection.execute(query.values(identified_by=speaker.identified_by)).rowcount:
+        detail = {"before": speaker.before, "now": speaker.identified_by}
+        record_audit(connection, actor="vehicle", action="identify", vehicle=speaker.vehicle, detail=detail, now=now)
+
+
+def _by_serial(connection: Connection, peer: Peer | None, serial: str) -> Speaker:
+    owner = select(_E.vehicle).where(_E.ecu == serial, _E.retired_at.is_(None), _E.primary_ecu.is_(True))
+    vehicle = connection.execute(owner).scalar_one_or_none() or identifier(serial)
+    if peer is not None and peer.name != vehicle:
+        raise DeviceIdentityError(reason=f"the certificate of {peer.name} does not speak for {vehicle}")
+    return _speaker(connection, peer, vehicle)
+
+
+def _speaker(connection: Connection, peer: Peer | None, vehicle: str) -> Speaker:
+    known = connection.execute(select(_V.wire, _V.identified_by).where(_V.vehicle == vehicle)).one_or_none()
+    if known is not None and known.wire != AKTUALIZR_WIRE:
+        raise DeviceIdentityError(reason=f"{vehicle} is not registered as a vehicle that runs aktualizr")
+    before = None if known is None else known.identified_by
+    if peer is None and before == BY_CERTIFICATE:
+        raise DeviceIdentityError(reason=f"a serial is not enough to speak for {vehicle}")
+    now = BY_SERIAL if peer is None else BY_CERTIFICATE
+    return Speaker(vehicle=VehicleId(vehicle), identified_by=now, before=before)

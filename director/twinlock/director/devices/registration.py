@@ -1,0 +1,74 @@
+"""The ECUs that a vehicle with aktualizr registers: ``POST /director/ecus``, read strictly.
+
+    {"primary_ecu_serial": "gw-1", "ecus": [{"ecu_serial": "gw-1", "hardware_identifier": "gateway",
+     "clientKey": {"keytype": "RSA" or "ED25519", "keyval": {"public": ...}}}, ...]}
+
+Belongs here: what one body has to be. Does not belong here: whether it fits the inventory (``membership.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from twinlock.director.errors import RegistrationError
+from twinlock.director.records import EcuRecord
+from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.keys import PublicKey
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.names import EcuId, HardwareId, VehicleId, identifier
+from twinlock.trust.wire.aktualizr.form import key_id
+from twinlock.trust.wire.aktualizr.members import decode_public_key
+from twinlock.trust.wire.node import Node
+from twinlock.trust.wire.strict import parse_json
+
+_WHAT = "registration of ECUs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """All ECUs of a vehicle by serial; ``primary`` is one of them."""
+
+    primary: EcuId
+    ecus: Mapping[EcuId, EcuRecord]
+
+
+def read_registration(data: bytes, vehicle: VehicleId, limits: Limits = DEFAULT_LIMITS) -> Registration:
+    """Read the body that ``vehicle`` sent. It is not signed: what it says is only as good as who sent it.
+
+    Raises: MalformedError, LimitError, WeakKeyError, UnsafePathError, RegistrationError.
+    """
+    if len(data) > limits.report_bytes:
+        raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=limits.report_bytes)
+    node = Node(parse_json(data, _WHAT), _WHAT, "$")
+    primary = EcuId(identifier(node.get("primary_ecu_serial").text()))
+    ecus: dict[EcuId, EcuRecord] = {}
+    owners: dict[bytes, EcuId] = {}
+    for item in node.get("ecus").items(limits.ecus):
+        record = _ecu(item, primary)
+        if record.ecu in ecus:
+            raise RegistrationError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} stands twice")
+        ecus[record.ecu] = record
+        other = owners.setdefault(record.key.identity, record.ecu)
+        if other != record.ecu:
+            reason = f"{other} and {record.ecu} have the same key, so each could sign the other's reports"
+            raise RegistrationError(vehicle=vehicle, field="ecus", reason=reason)
+    if primary not in ecus:
+        reason = f"the Primary {primary} is not among its ECUs"
+        raise RegistrationError(vehicle=vehicle, field="primary_ecu_serial", reason=reason)
+    return Registration(primary=primary, ecus=ecus)
+
+
+def _ecu(node: Node, primary: EcuId) -> EcuRecord:
+    ecu = EcuId(identifier(node.get("ecu_serial").text()))
+    hardware = HardwareId(identifier(node.get("hardware_identifier").text()))
+    return EcuRecord(ecu=ecu, hardware_id=hardware, key=_key(node.get("clientKey")), primary=ecu == primary)
+
+
+def _key(node: Node) -> PublicKey:
+    """The ECU's key under the id that the client gives it (Uptane 2.1.0 5.3.2.2: only the public half)."""
+    value = node.get("keyval")
+    if set(value.object()) != {"public"}:
+        value.fail("only the public key is taken; never send a private key")
+    public = value.get("public")
+    return decode_public_key(key_id(public.text()), node.get("keytype"), public)

@@ -1,0 +1,122 @@
+"""What a vehicle with aktualizr tells of itself beside manifests: the newest of each kind, as it was sent.
+
+None of it is signed, and nothing is decided by it. A configuration may hold secrets: it is shown to whoever asks for
+it, and is in no log. Belongs here: what is admitted, and the rows. Does not belong here: events (``events.py``). The
+caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from twinlock.director import schema
+from twinlock.director.inventory import lock_vehicle
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.names import VehicleId
+from twinlock.trust.wire.node import Node
+from twinlock.trust.wire.strict import parse_json
+
+SYSTEM_INFO, NETWORK = "system-info", "network"
+CONFIGURATION, PACKAGES = "configuration", "installed-packages"
+
+_MAX_PACKAGES = 50_000  # a full desktop distribution has a tenth of it
+_MAX_FIELD = 1_024
+_T = schema.telemetry.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """The newest of one kind. ``value`` is JSON, or text for the configuration."""
+
+    kind: str
+    received_at: datetime
+    value: Any
+
+    def as_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "receivedAt": self.received_at, "value": self.value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How much a vehicle may send of one kind, in bytes, and what it has to be."""
+
+    max_bytes: int
+    check: Callable[[bytes, str], None]
+
+
+def check_telemetry(kind: str, data: bytes) -> None:
+    """See that ``data`` is of that kind. Raises: EndlessDataError, MalformedError, LimitError."""
+    bound = KINDS[kind].max_bytes
+    if len(data) > bound:
+        raise EndlessDataError(what=kind, limit_bytes=bound)
+    KINDS[kind].check(data, kind)
+
+
+def store_telemetry(connection: Connection, vehicle: VehicleId, kind: str, data: bytes, now: datetime) -> None:
+    """Put what was checked in place of the last of its kind. Raises: UnknownVehicleError."""
+    lock_vehicle(connection, vehicle)
+    connection.execute(delete(schema.telemetry).where(_T.vehicle == vehicle, _T.kind == kind))
+    row = {"vehicle": vehicle, "kind": kind, "received_at": now, "data": data}
+    connection.execute(insert(schema.telemetry).values(**row))
+
+
+def list_telemetry(connection: Connection, vehicle: str) -> tuple[Telemetry, ...]:
+    """What the vehicle last told, by kind."""
+    query = select(schema.telemetry).where(_T.vehicle == vehicle).order_by(_T.kind)
+    return tuple(
+        Telemetry(kind=row.kind, received_at=row.received_at, value=_value(row.kind, row.data))
+        for row in connection.execute(query)
+    )
+
+
+def _value(kind: str, data: bytes) -> Any:
+    return data.decode() if kind == CONFIGURATION else json.loads(data)
+
+
+def _check_system(data: bytes, what: str) -> None:
+    """The output of ``lshw -json``: an object, or since B.02.19 a list of them."""
+    value = parse_json(data, what)
+    if not isinstance(value, (dict, list)):
+        Node(value, what, "$").fail("an object or an array is required")
+
+
+def _check_network(data: bytes, what: str) -> None:
+    node = Node(parse_json(data, what), what, "$")
+    for _, member in node.members(32):
+        _check_field(member)
+
+
+def _check_packages(data: bytes, what: str) -> None:
+    for item in Node(parse_json(data, what), what, "$").items(_MAX_PACKAGES):
+        _check_field(item.get("name"))
+        _check_field(item.get("version"))
+
+
+def _check_field(node: Node) -> None:
+    if len(node.text()) > _MAX_FIELD:
+        node.fail(f"a text of at most {_MAX_FIELD} characters is required")
+
+
+def _check_configuration(data: bytes, what: str) -> None:
+    """Text; it calls itself TOML, but the client writes and reads it as an INI file, so it is not parsed."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedError(what=what, json_path="$", reason=f"not UTF-8 at byte {error.start}") from None
+    if any(not char.isprintable() and char not in "\n\r\t" for char in text):
+        raise MalformedError(what=what, json_path="$", reason="it holds a control character")
+
+
+KINDS: Mapping[str, Kind] = {
+    SYSTEM_INFO: Kind(max_bytes=2_097_152, check=_check_system),  # a large server has half a megabyte
+    NETWORK: Kind(max_bytes=16_384, check=_check_network),
+    CONFIGURATION: Kind(max_bytes=262_144, check=_check_configuration),
+    PACKAGES: Kind(max_bytes=4_194_304, check=_check_packages),
+}

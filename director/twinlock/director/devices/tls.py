@@ -1,0 +1,42 @@
+"""The server's side of TLS for devices: its own certificate, and whose client certificates are verified.
+
+Belongs here: the context. Does not belong here: which vehicle a verified certificate names (``identity.py``).
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import NoReturn
+
+from twinlock.trust.errors.base import UsageError
+
+
+def server_context(certificate: Path, key: Path, *, client_ca: Path | None, required: bool = True) -> ssl.SSLContext:
+    """TLS 1.2 or newer; clients show a certificate of ``client_ca``, or none at all where it is not ``required``.
+
+    Without ``client_ca`` nobody is asked for one. Raises: UsageError for files that cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.num_tickets = 0  # the client opens a connection for each request and resumes none
+    try:
+        context.load_cert_chain(certificate, key, password=_encrypted)
+    except (OSError, ValueError) as error:
+        raise UsageError(reason=f"cannot use {certificate} with {key}: {_why(error)}") from None
+    if client_ca is None:
+        return context
+    context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    try:
+        context.load_verify_locations(cafile=client_ca)
+    except (OSError, ValueError) as error:
+        raise UsageError(reason=f"cannot use {client_ca}: {_why(error)}") from None
+    return context
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _encrypted() -> NoReturn:
+    raise UsageError(reason="the key of the TLS certificate is encrypted; a server reads one that is not")

@@ -1,0 +1,288 @@
+"""ECUs of vehicles with aktualizr: what a registration has to be, and how the set of ECUs may change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from tests.unit.director.device_world import Device, audited, ed25519_public, rsa_public, wire_key
+from tests.unit.director.world import NOW, TestVehicle, at
+from twinlock.director import schema
+from twinlock.director.database import Database
+from twinlock.director.director import Director
+from twinlock.director.errors import EcuKeyChangedError, EcuTakenError, RegistrationError, UnknownVehicleError
+from twinlock.director.records import BY_CERTIFICATE, VehicleRecord
+from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, WeakKeyError
+from twinlock.trust.names import EcuId
+
+GW, BRAKE, ADAS = EcuId("gw-7"), EcuId("brake-7"), EcuId("adas-7")
+
+
+@pytest.fixture
+def device() -> Device:
+    return Device()
+
+
+def register(director: Director, device: Device, **options: Any) -> Any:
+    return director.devices.register(device.speaker(), device.registration(), **options)
+
+
+def record_of(director: Director, device: Device) -> VehicleRecord:
+    return director.vehicle(device.vehicle)
+
+
+def write(director: Director, *statements: Any) -> None:
+    database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
+    with database.writing() as connection:
+        for statement in statements:
+            connection.execute(statement)
+    database.close()
+
+
+def test_a_first_registration_makes_a_vehicle_of_that_wire(director: Director, device: Device) -> None:
+    rsa = rsa_public("gw")
+    device.keys["gw-7"] = wire_key("RSA", rsa)
+    assert register(director, device).new
+    record = record_of(director, device)
+    assert (record.wire, record.identified_by, record.primary) == ("aktualizr", BY_CERTIFICATE, GW)
+    assert {ecu: item.hardware_id for ecu, item in record.ecus.items()} == device.hardware
+    gateway, brake = record.ecus[GW].key, record.ecus[BRAKE].key
+    assert (gateway.keytype, gateway.scheme) == ("rsa", "rsassa-pss-sha256")
+    assert gateway.keyid == hashlib.sha256(json.dumps(rsa.rstrip("\n")).encode()).hexdigest()
+    # As the client sends it, upper case and all: that is what its own key id is over.
+    sent = ed25519_public("VIN7 brake-7")
+    assert brake.keyid == hashlib.sha256(f'"{sent}"'.encode()).hexdigest()
+    assert (brake.keytype, brake.public) == ("ed25519", sent.lower())
+    assert audited(director, "VIN7", "register") == [
+        {"ecus": ["brake-7", "gw-7"], "wire": "aktualizr", "identifiedBy": "certificate"}
+    ]
+    assert [item.wire for item in director.vehicles()] == ["aktualizr"]
+
+
+def test_the_same_again_changes_nothing_in_any_order(director: Director, device: Device) -> None:
+    register(director, device)
+    before = record_of(director, device)
+    body = device.body()
+    body["ecus"].reverse()
+    assert director.devices.register(device.speaker(), json.dumps(body).encode()).nothing
+    assert record_of(director, device) == before
+    assert [row["action"] for row in director.audit("VIN7")] == ["register"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda body: body.pop("primary_ecu_serial"), MalformedError),
+        (lambda body: body.update(primary_ecu_serial="none"), RegistrationError),
+        (lambda body: body.update(ecus=[]), RegistrationError),
+        (lambda body: body["ecus"].append(body["ecus"][0]), RegistrationError),
+        (lambda body: body["ecus"][0].update(ecu_serial="../x"), UnsafePathError),
+        (lambda body: body["ecus"][0].update(ecu_serial="x" * 200), UnsafePathError),
+        (lambda body: body["ecus"][0].update(hardware_identifier=""), UnsafePathError),
+        (lambda body: body["ecus"][0].pop("clientKey"), MalformedError),
+        (lambda body: body["ecus"][0]["clientKey"].update(keytype="ECDSA"), MalformedError),
+        (lambda body: body["ecus"][0]["clientKey"]["keyval"].update(private="00"), MalformedError),
+        (lambda body: body["ecus"][0]["clientKey"]["keyval"].update(public="00" * 32), WeakKeyError),
+        (lambda body: body["ecus"][0].update(clientKey=wire_key("RSA", rsa_public("short", 1024))), WeakKeyError),
+        (lambda body: body["ecus"][0].update(clientKey=body["ecus"][1]["clientKey"]), RegistrationError),
+        (lambda body: body.update(ecus=body["ecus"] * 200), RefusalError),
+    ],
+)
+def test_an_unsound_registration_is_refused(
+    director: Director, device: Device, change: Callable[[Any], Any], error: type[RefusalError]
+) -> None:
+    body = device.body()
+    change(body)
+    with pytest.raises(error):
+        director.devices.register(device.speaker(), json.dumps(body).encode())
+    with pytest.raises(RefusalError):
+        director.devices.register(device.speaker(), b"x" * 1_000_001)
+    assert director.vehicles() == ()
+
+
+def test_an_ecu_that_is_left_away_is_retired_and_its_assignment_ends(director: Director, device: Device) -> None:
+    register(director, device)
+    row = {"vehicle": "VIN7", "ecu": BRAKE, "path": "brake/1.0.bin"}
+    size = {"length": 1, "hashes": {}, "withdrawn": False}
+    write(
+        director,
+        insert(schema.assignments).values(**row, assigned_at=NOW, actor="operator"),
+        insert(schema.outstanding).values(**row, **size, image="aa"),
+    )
+    del device.hardware["brake-7"]
+    device.hardware["adas-7"] = "adas"
+    change = register(director, device, now=at(hours=1))
+    assert (change.added, change.retired, change.rekeyed) == ((ADAS,), (BRAKE,), ())
+    record = record_of(director, device)
+    assert set(record.ecus) == {GW, ADAS}
+    assert record.retired == {BRAKE: at(hours=1)}
+    assert director.assignments("VIN7") == ()
+    assert [(item.ecus, item.primary) for item in director.vehicles()] == [(2, GW)]
+    assert audited(director, "VIN7", "change-ecus") == [
+        {"added": ["adas-7"], "retired": ["brake-7"], "primary": "gw-7"}
+    ]
+    assert audited(director, "VIN7", "unassign") == [{"ecus": ["brake-7"]}]
+    # Nothing waits for the ECU that is gone.
+    database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
+    with database.reading() as connection:
+        assert connection.execute(select(schema.outstanding)).all() == []
+        assert connection.execute(select(schema.vehicles.c.revision)).scalar_one() > 0
+    database.close()
+
+
+def test_an_ecu_that_comes_back_with_its_key_is_what_it_was(director: Director, device: Device) -> None:
+    register(director, device)
+    write(director, update(schema.ecus).where(schema.ecus.c.ecu == BRAKE).values(highest_counter=41))
+    before = record_of(director, device)
+    hardware = device.hardware.pop("brake-7")
+    register(director, device)
+    device.hardware["brake-7"] = hardware
+    change = register(director, device)
+    assert (change.returned, change.added, change.rekeyed) == ((BRAKE,), (), ())
+    assert record_of(director, device) == before
+    database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
+    with database.reading() as connection:
+        query = select(schema.ecus.c.highest_counter).where(schema.ecus.c.ecu == BRAKE)
+        assert connection.execute(query).scalar_one() == 41
+    database.close()
+
+
+def test_a_changed_key_is_refused_until_an_operator_allows_it_once(director: Director, device: Device) -> None:
+    register(director, device)
+    write(director, update(schema.ecus).where(schema.ecus.c.ecu == GW).values(highest_counter=41))
+    before = record_of(director, device)
+    device.keys["gw-7"] = wire_key("ED25519", ed25519_public("a new one"))
+    with pytest.raises(EcuKeyChangedError) as caught:
+        register(director, device)
+    assert caught.value.fields() == {"vehicle": "VIN7", "ecus": ("gw-7",)}
+    assert record_of(director, device) == before
+    director.devices.allow_rekey("VIN7", valid_s=60)
+    with pytest.raises(EcuKeyChangedError):
+        register(director, device, now=at(seconds=60))
+    change = register(director, device, now=at(seconds=59))
+    assert change.rekeyed == (GW,)
+    after = record_of(director, device)
+    assert after.ecus[GW].key.public == ed25519_public("a new one").lower()
+    assert (after.ecus[GW].counter_base, after.ecus[BRAKE].counter_base) == (41, 0)
+    assert audited(director, "VIN7", "change-ecus") == [
+        {
+            "rekeyed": ["gw-7"],
+            "primary": "gw-7",
+            "keys": {"gw-7": [before.ecus[GW].key.keyid, after.ecus[GW].key.keyid]},
+        }
+    ]
+    assert register(director, device).nothing
+    device.keys["gw-7"] = wire_key("ED25519", ed25519_public("and another"))
+    with pytest.raises(EcuKeyChangedError):
+        register(director, device, now=at(seconds=30))
+
+
+def test_an_ecu_that_comes_back_with_another_key_is_no_old_friend(director: Director, device: Device) -> None:
+    register(director, device)
+    hardware = device.hardware.pop("brake-7")
+    register(director, device)
+    device.hardware["brake-7"] = hardware
+    device.keys["brake-7"] = wire_key("ED25519", ed25519_public("other"))
+    with pytest.raises(EcuKeyChangedError):
+        register(director, device)
+    director.devices.allow_rekey("VIN7")
+    change = register(director, device)
+    assert (change.returned, change.rekeyed) == ((BRAKE,), (BRAKE,))
+
+
+def test_the_key_may_live_on_under_another_serial_of_the_vehicle(director: Director, device: Device) -> None:
+    register(director, device)
+    device.keys["gw-8"] = device.keys["gw-7"]
+    device.hardware = {"gw-8": "gateway", "brake-7": "brake"}
+    change = register(director, device)
+    assert (change.added, change.retired) == (("gw-8",), (GW,))
+    assert record_of(director, device).primary == "gw-8"
+    device.hardware = {"gw-7": "gateway", "brake-7": "brake"}
+    change = register(director, device)
+    assert (change.returned, change.retired) == ((GW,), ("gw-8",))
+    assert record_of(director, device).primary == GW
+
+
+def test_two_ecus_never_hold_one_key(director: Director, device: Device) -> None:
+    register(director, device)
+    director.devices.allow_rekey("VIN7")
+    device.keys["brake-7"], device.keys["gw-7"] = device.keys["gw-7"], device.keys["brake-7"]
+    with pytest.raises(RegistrationError) as caught:
+        register(director, device)
+    assert caught.value.field == "ecus"
+
+
+def test_another_hardware_id_is_taken_and_ends_what_was_assigned(director: Director, device: Device) -> None:
+    register(director, device)
+    row = {"vehicle": "VIN7", "path": "x", "assigned_at": NOW, "actor": "operator"}
+    write(
+        director,
+        insert(schema.assignments).values(**row, ecu=BRAKE),
+        insert(schema.assignments).values(**row, ecu=GW),
+    )
+    device.hardware["brake-7"] = "brake-mk2"
+    change = register(director, device)
+    assert change.altered == (BRAKE,)
+    assert record_of(director, device).ecus[BRAKE].hardware_id == "brake-mk2"
+    assert [item.ecu for item in director.assignments("VIN7")] == [GW]
+    assert audited(director, "VIN7", "change-ecus")[0]["hardware"] == {"brake-7": ["brake", "brake-mk2"]}
+
+
+def test_the_primary_may_become_another(director: Director, device: Device) -> None:
+    register(director, device)
+    device.hardware = dict(reversed(device.hardware.items()))
+    assert register(director, device).altered == (BRAKE, GW)
+    assert record_of(director, device).primary == BRAKE
+
+
+@pytest.mark.parametrize("retired", [False, True])
+def test_ecus_and_keys_of_another_vehicle_are_refused(director: Director, device: Device, retired: bool) -> None:
+    register(director, device)
+    if retired:
+        before = dict(device.hardware)
+        del device.hardware["brake-7"]
+        register(director, device)
+        device.hardware = before
+    thief = Device("VIN8", {"gw-8": "gateway", "brake-7": "brake"})
+    with pytest.raises(EcuTakenError):
+        register(director, thief)
+    thief.hardware = {"gw-8": "gateway", "brake-8": "brake"}
+    thief.keys["brake-8"] = device.keys["brake-7"]
+    with pytest.raises(EcuTakenError):
+        register(director, thief)
+    with pytest.raises(UnknownVehicleError):
+        director.vehicle("VIN8")
+    del thief.hardware["brake-8"]
+    register(director, thief)
+    thief.hardware["brake-7"] = "brake"
+    with pytest.raises(EcuTakenError) as caught:
+        register(director, thief)
+    assert "VIN7" not in str(caught.value)
+    assert set(director.vehicle("VIN8").ecus) == {"gw-8"}
+
+
+def test_a_vehicle_of_our_own_wire_stays_what_it_is(fleet: Director, car: TestVehicle) -> None:
+    before = fleet.vehicle("VIN1")
+    with pytest.raises(RegistrationError) as caught:
+        register(fleet, Device("VIN1", {"gw-x": "gateway"}))
+    assert caught.value.field == "vehicle"
+    with pytest.raises(EcuTakenError):
+        register(fleet, Device("VIN7", {"ecu-gw": "gw-1"}))
+    assert fleet.vehicle("VIN1") == before
+
+
+def test_a_permission_has_a_sane_lifetime_and_a_known_vehicle(director: Director, device: Device) -> None:
+    with pytest.raises(UnknownVehicleError):
+        director.devices.allow_rekey("VIN7")
+    register(director, device)
+    for valid_s in (0, -1, 10**8):
+        with pytest.raises(UsageError):
+            director.devices.allow_rekey("VIN7", valid_s=valid_s)
+    assert director.devices.allow_rekey("VIN7", valid_s=60, actor="alice") == at(seconds=60)
+    assert director.audit("VIN7")[0]["actor"] == "alice"
