@@ -43,11 +43,11 @@ class VirtualAktualizr:
         self.rebooted = True
 
     def secondaries(self) -> list[SecondaryEcu]:
-        """The configured Secondaries; one that was configured before has kept its key, image and metadata."""
+        """The configured Secondaries by serial; one that was there before has kept its key, image and metadata."""
         for config in self.config.secondaries:
             known = self._secondaries.setdefault(config.serial, SecondaryEcu(config))
-            known.config = config
-        return [self._secondaries[config.serial] for config in self.config.secondaries]
+            known.config, known.attacks = config, ""
+        return [self._secondaries[serial] for serial in sorted(config.serial for config in self.config.secondaries)]
 
     def once(self) -> Run:
         """``aktualizr once``: provision if needed, send device data, report, check, download, install, report."""

@@ -64,9 +64,12 @@ class Cycle:
 
     def _download_and_install(self, updates: Pairs) -> None:
         found = self._recheck([director for director, _ in updates])
-        if found == []:
-            self.log("Nothing to download")
-        elif found is None or not self._download(found):
+        if found is None:
+            self.log('got AllDownloadsComplete event with status: "Error"')
+            self._last_manifest()
+        elif not found:
+            self.log('got AllDownloadsComplete event with status: "Nothing to download"')
+        elif not self._download(found):
             self._last_manifest()
         else:
             self._install(found)
@@ -168,7 +171,8 @@ class Cycle:
         if stored is None:
             return None
         if not stored:
-            self.log("No new updates found while rechecking stored Director Targets metadata.")
+            nothing = "No new updates found while rechecking stored Director Targets metadata"
+            self.log(f"{nothing}, but {len(wanted)} target(s) were requested.")
             return []
         self.log("New updates found in stored Director metadata. Checking stored Image repo metadata...")
         return self._recheck_image(wanted, stored)

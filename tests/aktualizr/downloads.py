@@ -59,8 +59,11 @@ class Downloads:
         if file.touched and intact(target, file.content):
             self.log("Image already downloaded; skipping download")
             return True
+        if target.ostree:
+            self.log(f"Cannot download OSTree target {target.name} with the fake package manager!")
+            return False
         self._prepare(target, file)
-        error = self._fetch(target, url, file)
+        error = self._fetch(target, url, file) if target.length else ""
         if not error and not intact(target, file.content):
             error, file.content, file.touched = HASH_MISMATCH, b"", False
         if error:
@@ -71,33 +74,38 @@ class Downloads:
         """Decide what of an earlier try is kept."""
         if not file.touched:
             self.log(f"File {target.name} with expected hash not found in the database.")
-        elif len(file.content) >= target.length > 0:
+        elif len(file.content) >= target.length:
             self.log(f"Target exists with expected length, but hash does not match metadata! {target}")
             file.content = b""
         else:
             self.log(f"File {target.name} was found in the database, but is incomplete.")
             self.log(f"Continuing incomplete download of file {target.name}")
             return
+        if not target.length:
+            file.touched = True
+            self.log("Skipping download of target with length 0")
+            return
         self.log(f"Initiating download of file {target.name}")
 
     def _fetch(self, target: Target, url: str, file: ImageFile) -> str:
         """One transfer, or two when the server knows no ranges. What went wrong, or nothing.
 
-        The bytes of an *error's* body are written to the file as if they were the image's, so that the next try goes on
-        behind them: a server does well to answer errors here with no body.
+        The body of an *error* is written to the file as if it were the image's beginning, unless the client asked for a
+        range, and the next try goes on behind it: a server does well to answer errors here with no body.
         """
         file.touched = True
         start = len(file.content)
         headers = {"Range": f"bytes={start}-"} if start else {}
         response = self.http.once("GET", url, None, headers, target.length - start if start else target.length)
-        if start and response.status == 200:
+        if start and (response.status == 200 or (response.status == 206 and not response.content_range)):
             self.log(
                 "The image server doesn't support byte range requests,"
                 f" try to download the image from the beginning: {url}"
             )
-            file.content = b""
-            response = self.http.once("GET", url, None, {}, target.length)
+            file.content, headers = b"", {}
+            response = self.http.once("GET", url, None, headers, target.length)
         if response.error == TOO_LARGE:
             return OVERSIZED
-        file.content += response.body
+        if not headers or response.status == 206:
+            file.content += response.body
         return "" if response.ok else FAILED + response.error[1]

@@ -26,6 +26,7 @@ TIMEOUT_S = 60.0
 TOO_LARGE = (63, "Maximum file size exceeded")
 PARTIAL = (18, "Transferred a partial file")
 BAD_URL = (3, "URL using bad/illegal format or missing URL")
+BAD_CERTIFICATE = (60, "SSL peer certificate or SSH remote key was not OK")
 NO_CONNECTION = (7, "Could not connect to server")
 
 
@@ -37,6 +38,7 @@ class Response:
     body: bytes = b""
     error: tuple[int, str] = (0, "")
     location: str = ""
+    content_range: str = ""
 
     @property
     def ok(self) -> bool:
@@ -114,6 +116,8 @@ class Http:
             answer = connection.getresponse()
             status = answer.status
             return self._read(answer, limit)
+        except ssl.SSLError:
+            return Response(status, b"", BAD_CERTIFICATE)
         except (OSError, http.client.HTTPException):
             return Response(status, b"", NO_CONNECTION)
         finally:
@@ -132,6 +136,7 @@ class Http:
 
     def _read(self, answer: http.client.HTTPResponse, limit: int) -> Response:
         """The body as far as ``limit`` allows; -1 is no limit."""
+        content_range = answer.headers.get("Content-Range", "")
         location = answer.headers.get("Location", "") if answer.status in {301, 302, 303, 307, 308} else ""
         try:
             body = answer.read() if limit < 0 else answer.read(limit + 1)
@@ -140,4 +145,4 @@ class Http:
         if 0 <= limit < len(body):
             return Response(answer.status, body[:limit], TOO_LARGE)
         missing = limit >= 0 and not location and answer.length not in {None, 0}
-        return Response(answer.status, body, PARTIAL if missing else (0, ""), location)
+        return Response(answer.status, body, PARTIAL if missing else (0, ""), location, content_range)

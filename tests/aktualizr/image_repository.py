@@ -156,6 +156,9 @@ class ImageRepository:
         """Hashes as far as listed, signature, version as listed. The listed length is ignored (wire 2.3)."""
         is_targets = role == "targets"
         try:
+            if not is_targets and not listing.hashes:
+                self.log("No hash found for shapshot.json")  # so the client spells it
+                raise UptaneError("Snapshot metadata hash verification failed")
             if not hashes_agree(document, listing):
                 if not local:
                     self.log(f"Hash verification for {role if is_targets else 'Snapshot'} metadata failed")

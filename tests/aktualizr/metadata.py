@@ -183,15 +183,14 @@ def parse_snapshot(signed: Signed, log: Log) -> Snapshot:
 
 
 def parse_timestamp(signed: Signed, log: Log) -> Timestamp:
-    """Timestamp: version, length and hashes of Snapshot are all required, with at least one known algorithm."""
+    """Timestamp: version, length and hashes of Snapshot are all required. That no hash is known shows later."""
     version, expires = _base(signed)
     entry = (signed.get("meta") or {}).get("snapshot.json")
     if signed.get("_type") != "Timestamp" or not isinstance(entry, dict):
         raise InvalidMetadata("invalid timestamp.json")
-    listing = _listing(entry)
-    if not {"version", "length", "hashes"} <= entry.keys() or not listing.hashes:
+    if not {"version", "length", "hashes"} <= entry.keys():
         raise InvalidMetadata("invalid timestamp.json")
-    return Timestamp(version, expires, listing)
+    return Timestamp(version, expires, _listing(entry))
 
 
 def _base(signed: Signed) -> tuple[int, datetime]:

@@ -70,10 +70,11 @@ class Reports:
         """The vehicle's manifest; a result to report stays until one is accepted. Whether this one was."""
         key, serial = self.storage.key, self.config.primary_serial
         assert key is not None
-        self.storage.report_counter += 1
-        counter = str(self.storage.report_counter)
+        count = self.storage.report_counters[serial] = self.storage.report_counters.get(serial, 0) + 1
         image = self.storage.installed.get(serial)
-        reports = {serial: ecu_report(serial, image, key, none="unknown", report_counter=counter)}
+        if image and "sha256" not in image.hashes:
+            self.log("No sha256 in hashes list")
+        reports = {serial: ecu_report(serial, image, key, none="unknown", report_counter=str(count))}
         reports |= {
             ecu.serial: ecu_report(ecu.serial, ecu.installed, ecu.key, none=ecu.no_image, attacks=ecu.attacks)
             for ecu in secondaries
@@ -134,16 +135,22 @@ class Reports:
         self._flush()
 
     def _flush(self) -> None:
-        """404 clears the queue, 413 halves the batch, any other failure keeps it for later (wire 3)."""
+        """404 clears the queue, 413 halves the batch and at last drops the event, any other failure keeps it for later (wire 3)."""
         events, size = self.storage.events, len(self.storage.events)
-        while events and size:
+        while events:
             response = self.http.post(f"{self.config.server}/events", events[:size])
             if response.status == NOT_FOUND:
                 self.log("Server does not support event reports. Clearing report queue.")
                 events.clear()
             elif response.ok:
                 del events[:size]
-            elif response.status == TOO_LARGE:
+            elif response.status != TOO_LARGE:
+                self.log(
+                    f"Failed to post update events: {response.error[0]} {response.error[1]} HTTP {response.status}"
+                )
+                return
+            elif size > 1:
                 size //= 2
             else:
-                return
+                where = f"the server `{self.config.server}` cannot digest it ({TOO_LARGE})"
+                self.log(f'Dropping a report event "{events.pop(0)["id"]}" since {where}.')

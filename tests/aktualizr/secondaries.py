@@ -31,7 +31,10 @@ def forwarded(store: RepositoryStore) -> Fetch:
 
 
 class SecondaryEcu:
-    """One Secondary with metadata and floors of its own."""
+    """One Secondary with metadata and floors of its own.
+
+    What was refused goes into the reports of the same run, and only a ``virtual`` one tells (wire 3).
+    """
 
     def __init__(self, config: Secondary) -> None:
         self.config = config
@@ -45,13 +48,12 @@ class SecondaryEcu:
         self._image = RepositoryStore()
 
     def put_metadata(self, primary: Storage, now: datetime, log: Log) -> Result:
-        """Verify what the Primary forwards. A refusal also goes into the next report (wire 3)."""
+        """Verify what the Primary forwards."""
         try:
             self._verify(primary, now, log)
         except UptaneError as error:
-            self.attacks = str(error)
-            return Result("VERIFICATION_FAILED", self.attacks)
-        self.attacks = ""
+            self.attacks = str(error) if self.config.kind == "virtual" else ""
+            return Result("VERIFICATION_FAILED", str(error))
         return Result("OK")
 
     def _verify(self, primary: Storage, now: datetime, log: Log) -> None:

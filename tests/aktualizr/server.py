@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -130,6 +131,11 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     served: Served
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up, or refuses the certificate, is no error of the server's."""
+        if not isinstance(sys.exception(), (ConnectionError, ssl.SSLError)):
+            super().handle_error(request, client_address)
 
 
 @contextmanager

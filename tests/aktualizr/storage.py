@@ -73,7 +73,7 @@ class Storage:
     pending_correlation: str = ""
     images: dict[str, ImageFile] = field(default_factory=dict)
     report: InstallationReport | None = None
-    report_counter: int = 0
+    report_counters: dict[str, int] = field(default_factory=dict)
     registered: list[tuple[str, str]] | None = None
     """Serial and hardware id of each ECU as the Director knows them."""
     key: SigningKey | None = None

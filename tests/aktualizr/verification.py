@@ -70,7 +70,8 @@ def update_root(store: RepositoryStore, repository: str, fetch: Fetch, now: date
     """
     try:
         if not store.roots:
-            store.roots[1] = _first(repository, fetch, log)
+            first = _first(repository, fetch)
+            store.roots[_self_signed(first, log).version] = first
         root = stored_root(store, log)
         for _ in range(ROTATIONS):
             document = fetch(f"{root.version + 1}.root.json", ROOT_LIMIT)
@@ -82,19 +83,19 @@ def update_root(store: RepositoryStore, repository: str, fetch: Fetch, now: date
     except FetchFailure:
         raise
     except UptaneError as error:
+        if str(error).endswith("invalid metadata json"):
+            log("Failure during base metadata initialization from json")
         log(f"Signature verification for Root metadata failed: {error}")
         raise
     check_expiry(root.expires, "root", now)
     return root
 
 
-def _first(repository: str, fetch: Fetch, log: Log) -> bytes:
-    """``1.root.json``, trusted on first use."""
+def _first(repository: str, fetch: Fetch) -> bytes:
+    """``1.root.json``, trusted on first use, whichever version it holds."""
     document = fetch("1.root.json", ROOT_LIMIT)
     if document is None:
         raise FetchFailure("root", repository)
-    if _self_signed(document, log).version != 1:
-        raise RootRotationError
     return document
 
 
