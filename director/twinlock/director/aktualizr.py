@@ -31,11 +31,11 @@ from twinlock.director.devices.identity import Speaker
 from twinlock.director.devices.telemetry import CONFIGURATION, KINDS, NETWORK, PACKAGES, SYSTEM_INFO
 from twinlock.director.director import Director
 from twinlock.director.errors import (
+    DailyLimitError,
     DeviceIdentityError,
     DeviceTakenError,
     EcuKeyChangedError,
     EcuTakenError,
-    TooManyEventsError,
 )
 from twinlock.director.requests import DIRECTOR, IMMUTABLE, application, note, read_body, run
 from twinlock.repository.http import Handler, problem, problem_of
@@ -54,7 +54,7 @@ _ANSWERS: dict[type[TwinlockError], tuple[int, str | None]] = {
     EcuKeyChangedError: (409, None),
     EcuTakenError: (409, "ecu_already_registered"),
     DeviceTakenError: (409, "device_already_registered"),
-    TooManyEventsError: (429, None),
+    DailyLimitError: (429, None),
 }
 
 

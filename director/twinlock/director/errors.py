@@ -104,10 +104,11 @@ class DeviceTakenError(TwinlockError):
     vehicle: str
 
 
-class TooManyEventsError(TwinlockError):
-    """More events in a day than any vehicle has reason to send. They are kept by the vehicle and may come tomorrow."""
+class DailyLimitError(TwinlockError):
+    """More of something in a day than any vehicle has reason to send. It keeps what it has and may send it tomorrow."""
 
-    code = "too-many-events"
-    template = "{vehicle} has sent {limit} events within a day; no more are taken now"
+    code = "daily-limit"
+    template = "{vehicle} has sent {limit} {what} within a day; no more are taken now"
     vehicle: str
+    what: str
     limit: int

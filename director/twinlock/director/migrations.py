@@ -30,7 +30,8 @@ def _from_1(connection: Connection) -> None:
     vehicles, ecus = schema.vehicles.c, schema.ecus.c
     for column in (vehicles.wire, vehicles.identified_by, ecus.retired_at, ecus.retired_key, ecus.counter_base):
         _add(connection, column)
-    next(index for index in schema.ecus.indexes if ecus.retired_key in index.columns.values()).create(connection)
+    for column in (ecus.retired_key, schema.audit.c.vehicle):
+        _index(connection, column)
     for table in (
         schema.wire_roots,
         schema.telemetry,
@@ -48,3 +49,7 @@ _STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1}
 def _add(connection: Connection, column: Column[object]) -> None:
     clause = CreateColumn(column).compile(dialect=connection.dialect)
     connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {clause}")
+
+
+def _index(connection: Connection, column: Column[object]) -> None:
+    next(index for index in column.table.indexes if list(index.columns) == [column]).create(connection)

@@ -336,7 +336,7 @@ audit = Table(
     Column("at", UtcTime, nullable=False),
     Column("actor", String(128), nullable=False),
     Column("action", String(64), nullable=False),
-    Column("vehicle", String(128)),
+    Column("vehicle", String(128), index=True),
     Column("detail", Json, nullable=False),
 )
 

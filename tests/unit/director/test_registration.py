@@ -14,8 +14,15 @@ from tests.unit.director.device_world import Device, audited, ed25519_public, rs
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.director import schema
 from twinlock.director.database import Database
+from twinlock.director.devices import membership
 from twinlock.director.director import Director
-from twinlock.director.errors import EcuKeyChangedError, EcuTakenError, RegistrationError, UnknownVehicleError
+from twinlock.director.errors import (
+    DailyLimitError,
+    EcuKeyChangedError,
+    EcuTakenError,
+    RegistrationError,
+    UnknownVehicleError,
+)
 from twinlock.director.records import BY_CERTIFICATE, VehicleRecord
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, WeakKeyError
@@ -265,6 +272,24 @@ def test_ecus_and_keys_of_another_vehicle_are_refused(director: Director, device
         register(director, thief)
     assert "VIN7" not in str(caught.value)
     assert set(director.vehicle("VIN8").ecus) == {"gw-8"}
+
+
+def test_a_device_that_cannot_make_up_its_mind_is_slowed_down(
+    director: Director, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "MAX_CHANGES_PER_DAY", 2)
+    register(director, device)
+    for hardware in ("mk2", "mk3"):
+        device.hardware["brake-7"] = hardware
+        register(director, device)
+    device.hardware["brake-7"] = "mk4"
+    with pytest.raises(DailyLimitError):
+        register(director, device)
+    assert record_of(director, device).ecus[BRAKE].hardware_id == "mk3"
+    device.hardware["brake-7"] = "mk3"
+    assert register(director, device).nothing
+    device.hardware["brake-7"] = "mk4"
+    assert register(director, device, now=at(days=1)).altered == (BRAKE,)
 
 
 def test_a_vehicle_of_our_own_wire_stays_what_it_is(fleet: Director, car: TestVehicle) -> None:

@@ -18,7 +18,7 @@ from tests.unit.director.world import NOW, at
 from twinlock.director.devices import events
 from twinlock.director.devices.telemetry import KINDS
 from twinlock.director.director import Director
-from twinlock.director.errors import DeviceIdentityError, TooManyEventsError, UnknownVehicleError
+from twinlock.director.errors import DailyLimitError, DeviceIdentityError, UnknownVehicleError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import MalformedError
 
@@ -153,9 +153,9 @@ def test_too_large_a_batch_is_told_apart_from_a_wrong_one(known: Director) -> No
 def test_the_bound_of_a_day_ends_with_the_day(known: Director, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MAX_PER_DAY", 2)
     assert known.devices.take_events(VIN, batch(event(1), event(2))) == 2
-    with pytest.raises(TooManyEventsError) as caught:
+    with pytest.raises(DailyLimitError) as caught:
         known.devices.take_events(VIN, batch(event(2), event(3)))
-    assert caught.value.fields() == {"vehicle": VIN, "limit": 2}
+    assert caught.value.fields() == {"vehicle": VIN, "what": "events", "limit": 2}
     assert known.devices.take_events(VIN, batch(event(2), event(3)), now=at(days=1)) == 1
 
 

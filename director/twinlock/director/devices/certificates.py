@@ -57,6 +57,8 @@ def check_free(connection: Connection, vehicle: VehicleId, now: datetime) -> Non
 
     Certificates that it had before are then taken back. Raises: DeviceTakenError.
     """
+    # Of two that ask for one name at once, the second waits here until the first has its row.
+    connection.execute(select(schema.schema_version).with_for_update())
     registered = select(schema.vehicles.c.vehicle).where(schema.vehicles.c.vehicle == vehicle)
     before = list_certificates(connection, name=vehicle, kind=SINGLE)
     if not before and connection.execute(registered).first() is None:

@@ -203,7 +203,7 @@ class DeviceDesk:
             store_telemetry(connection, VehicleId(vehicle), kind, data, now or self._clock())
 
     def take_events(self, vehicle: str, data: bytes, *, now: datetime | None = None) -> int:
-        """Keep a batch of events; returns how many were new. Raises: as ``take_telemetry``, and TooManyEventsError."""
+        """Keep a batch of events; returns how many were new. Raises: as ``take_telemetry``, and DailyLimitError."""
         events = read_events(data)
         with self._database.writing("store events") as connection:
             return store_events(connection, VehicleId(vehicle), events, now or self._clock())

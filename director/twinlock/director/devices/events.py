@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from twinlock.director import schema
-from twinlock.director.errors import TooManyEventsError
+from twinlock.director.errors import DailyLimitError
 from twinlock.director.inventory import lock_vehicle
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError
@@ -73,7 +73,7 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
 
 
 def store_events(connection: Connection, vehicle: VehicleId, events: Iterable[DeviceEvent], now: datetime) -> int:
-    """Keep those that are new, and say how many. Raises: UnknownVehicleError, TooManyEventsError."""
+    """Keep those that are new, and say how many. Raises: UnknownVehicleError, DailyLimitError."""
     lock_vehicle(connection, vehicle)
     by_id = {event.event: event for event in events}
     known = select(_E.event).where(_E.vehicle == vehicle, _E.event.in_(list(by_id)))
@@ -81,7 +81,7 @@ def store_events(connection: Connection, vehicle: VehicleId, events: Iterable[De
         del by_id[event]
     recent = select(func.count()).where(_E.vehicle == vehicle, _E.received_at > now - timedelta(days=1))
     if connection.execute(recent).scalar_one() + len(by_id) > MAX_PER_DAY:
-        raise TooManyEventsError(vehicle=vehicle, limit=MAX_PER_DAY)
+        raise DailyLimitError(vehicle=vehicle, what="events", limit=MAX_PER_DAY)
     rows = [
         {
             "vehicle": vehicle,

@@ -13,16 +13,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from twinlock.director import schema
 from twinlock.director.assignments import drop_assignments, load_assignments
 from twinlock.director.devices.permissions import use_for_keys
 from twinlock.director.devices.registration import Registration
-from twinlock.director.errors import EcuKeyChangedError, EcuTakenError, RegistrationError, UnknownVehicleError
+from twinlock.director.errors import (
+    DailyLimitError,
+    EcuKeyChangedError,
+    EcuTakenError,
+    RegistrationError,
+    UnknownVehicleError,
+)
 from twinlock.director.history import record_audit
 from twinlock.director.inventory import (
     find_ecu_owners,
@@ -37,7 +43,11 @@ from twinlock.director.inventory import (
 from twinlock.director.records import AKTUALIZR_WIRE, EcuRecord, VehicleRecord
 from twinlock.trust.names import EcuId, VehicleId
 
+CHANGE = "change-ecus"
+MAX_CHANGES_PER_DAY = 48
+
 _E = schema.ecus.c
+_A = schema.audit.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +80,7 @@ def take_in(
 ) -> Change:
     """Register ``vehicle``, or change which ECUs it has; the same list again changes nothing.
 
-    Raises: RegistrationError, EcuTakenError, EcuKeyChangedError.
+    Raises: RegistrationError, EcuTakenError, EcuKeyChangedError, DailyLimitError.
     Source: Uptane 2.1.0 5.3.2.2.
     """
     try:
@@ -85,6 +95,7 @@ def take_in(
     change = _compare(rows, offered)
     if change.nothing:
         return change
+    _check_pace(connection, vehicle, now)
     _check_free(connection, vehicle, offered, leaving=change.retired)
     if change.rekeyed and not use_for_keys(connection, vehicle, now):
         raise EcuKeyChangedError(vehicle=vehicle, ecus=change.rekeyed)
@@ -102,6 +113,13 @@ def _register(
     detail = {"ecus": sorted(offered.ecus), "wire": AKTUALIZR_WIRE, "identifiedBy": identified_by}
     record_audit(connection, actor="vehicle", action="register", vehicle=vehicle, detail=detail, now=now)
     return change
+
+
+def _check_pace(connection: Connection, vehicle: VehicleId, now: datetime) -> None:
+    """Each change leaves rows that are kept for ever; a device that cannot make up its mind must not fill the disk."""
+    recent = select(func.count()).where(_A.vehicle == vehicle, _A.action == CHANGE, _A.at > now - timedelta(days=1))
+    if connection.execute(recent).scalar_one() >= MAX_CHANGES_PER_DAY:
+        raise DailyLimitError(vehicle=vehicle, what="changes of its ECUs", limit=MAX_CHANGES_PER_DAY)
 
 
 def _compare(rows: dict[EcuId, Row[Any]], offered: Registration) -> Change:
@@ -166,7 +184,7 @@ def _apply(  # noqa: PLR0917 - one transaction
         detail["keys"] = {ecu: [rows[ecu].keyid, offered.ecus[ecu].key.keyid] for ecu in change.rekeyed}
     if change.altered:
         detail["hardware"] = {ecu: [rows[ecu].hardware_id, offered.ecus[ecu].hardware_id] for ecu in change.altered}
-    record_audit(connection, actor="vehicle", action="change-ecus", vehicle=vehicle, detail=detail, now=now)
+    record_audit(connection, actor="vehicle", action=CHANGE, vehicle=vehicle, detail=detail, now=now)
     touch_vehicle(connection, vehicle)
 
 
