@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twinlock.director.devices.events import read_events
+from twinlock.director.devices.registration import read_registration
+from twinlock.director.devices.telemetry import KINDS, check_telemetry
 from twinlock.trust.attestation import check_attestation
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.mapping import decode_map
 from twinlock.trust.model.root import Root
-from twinlock.trust.names import identifier, role_file, target_path
+from twinlock.trust.names import VehicleId, identifier, role_file, target_path
 from twinlock.trust.reports import decode_manifest, decode_report
 from twinlock.trust.signatures import Envelope
 from twinlock.trust.wire.tuf import TUF
@@ -64,6 +67,28 @@ def _attestation(data: bytes) -> None:
     check_attestation(data, _NO_TIME_SOURCE, nonce="00")
 
 
+def _device_events(data: bytes) -> None:
+    for event in read_events(data):
+        event.as_json()
+
+
+def _registration(data: bytes) -> None:
+    for record in read_registration(data, VehicleId("VIN")).ecus.values():
+        record.as_json()
+
+
+def _telemetry(data: bytes) -> None:
+    accepted = 0
+    for kind in KINDS:
+        try:
+            check_telemetry(kind, data)
+        except TwinlockError:
+            continue
+        accepted += 1
+    if not accepted:
+        check_telemetry(next(iter(KINDS)), data)
+
+
 def _names(data: bytes) -> None:
     try:
         text = data.decode("utf-8", "surrogatepass")  # JSON can hold half a character, so a name can
@@ -90,13 +115,16 @@ _NO_TIME_SOURCE: Root = TUF.decode_root(
 
 DECODERS: dict[str, Callable[[bytes], None]] = {
     "attestation": _attestation,
+    "device-events": _device_events,
     "manifest": _manifest,
     "map": _map,
     "names": _names,
+    "registration": _registration,
     "report": _report,
     "root": _root,
     "snapshot": _snapshot,
     "targets": _targets,
+    "telemetry": _telemetry,
     "timestamp": _timestamp,
 }
 

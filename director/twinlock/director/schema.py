@@ -47,7 +47,8 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        # Not strftime: it writes the year 1 with one digit, which nobody reads back.
+        return None if value is None else f"{value.astimezone(UTC).isoformat()[:19]}Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         return None if value is None else datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)

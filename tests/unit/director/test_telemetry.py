@@ -56,6 +56,7 @@ def batch(*items: dict[str, Any]) -> bytes:
         ("system-info", b"7"),
         ("system-info", b'{"a": 1, "a": 2}'),
         ("system-info", b"[" * 5000),
+        ("system-info", b"[" * 65 + b"]" * 65),
         ("network", b"[]"),
         ("network", b'{"hostname": 1}'),
         ("network", b'{"hostname": {}}'),
@@ -110,6 +111,12 @@ def test_an_event_is_kept_once_whatever_is_sent_again(known: Director) -> None:
     assert (found[0].kind, found[0].version, found[0].received_at) == ("EcuInstallationCompleted", 1, at(hours=1))
     assert found[0].device_time == datetime(2026, 3, 1, 11, 59, tzinfo=UTC)
     assert [item.event for item in known.devices.events(VIN, limit=1)] == ["event-3"]
+
+
+def test_a_device_without_a_clock_is_heard_too(known: Director) -> None:
+    for number, year in enumerate(("0001", "1970", "9999")):
+        known.devices.take_events(VIN, batch(event(number, deviceTime=f"{year}-01-01T00:00:00Z")))
+    assert [item.device_time.year for item in known.devices.events(VIN)] == [9999, 1970, 1]
 
 
 def test_two_vehicles_may_use_one_id(known: Director) -> None:

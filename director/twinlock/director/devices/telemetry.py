@@ -28,6 +28,7 @@ CONFIGURATION, PACKAGES = "configuration", "installed-packages"
 
 _MAX_PACKAGES = 50_000  # a full desktop distribution has a tenth of it
 _MAX_FIELD = 1_024
+_MAX_DEPTH = 64  # buses behind bridges take two levels each; what nests without end could be taken in and never shown
 _T = schema.telemetry.c
 
 
@@ -82,9 +83,16 @@ def _value(kind: str, data: bytes) -> Any:
 
 def _check_system(data: bytes, what: str) -> None:
     """The output of ``lshw -json``: an object, or since B.02.19 a list of them."""
-    value = parse_json(data, what)
-    if not isinstance(value, (dict, list)):
-        Node(value, what, "$").fail("an object or an array is required")
+    node = Node(parse_json(data, what), what, "$")
+    if not isinstance(node.value, (dict, list)):
+        node.fail("an object or an array is required")
+    level = [node.value]
+    for _ in range(_MAX_DEPTH):
+        inner = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
+        level = [child for child in inner if isinstance(child, (dict, list))]
+        if not level:
+            return
+    node.fail(f"it nests deeper than {_MAX_DEPTH} levels")
 
 
 def _check_network(data: bytes, what: str) -> None:
