@@ -154,6 +154,8 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
     with open_director(directory, passphrase_file) as director:
         context = _context(director, (tls_cert, tls_key, client_ca), allow_serial=allow_serial)
         director.check()
+        if allow_serial:
+            out.note("with --allow-serial whoever reaches this port can pose as a vehicle that has no certificate")
         if director.devices.has_ca:
             director.devices.ca_pem()  # asks for a passphrase now, not when the first device comes
         application = aktualizr_application(director, allow_serial=allow_serial, max_valid=read_duration(device_valid))
