@@ -36,7 +36,7 @@ def allow_rekey(out: Output, directory: Path, vehicle: str, *, valid: str, actor
     """Let VEHICLE come with other keys for its ECUs once, and once for another certificate of its own.
 
     For a vehicle with aktualizr that was wiped or had an ECU replaced; otherwise other keys are refused, for they may
-    be a thief's.
+    be a thief's. If it comes with the same keys, it may count its reports from 1 again.
 
     \b
     Example:

@@ -454,11 +454,14 @@ def test_where_it_is_a_serial_names_the_vehicle_of_that_primary(director: Direct
 
 def test_a_vehicle_that_has_shown_a_certificate_has_to_show_one(director: Director, tmp_path: Path) -> None:
     device = Device("gw-1", {"gw-1": "gateway"})
-    own, other = director.devices.issue_device("gw-1"), director.devices.issue_device("VIN8")
+    director.devices.issue_device("gw-2")
+    other = director.devices.issue_device("VIN8")
 
     async def scenario(site: TlsSite) -> None:
         async with site.session(None) as session:
+            assert await register(session, Device("gw-2", {"gw-2": "gateway"}), "/serial/gw-2") == 403
             assert await register(session, device, "/serial/gw-1") == 201
+        own = director.devices.issue_device("gw-1")
         async with site.session(other) as session:
             assert await register(session, device, "/serial/gw-1") == 403
         async with site.session(None) as session:

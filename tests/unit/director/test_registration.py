@@ -190,6 +190,20 @@ def test_a_changed_key_is_refused_until_an_operator_allows_it_once(director: Dir
         register(director, device, now=at(seconds=30))
 
 
+def test_a_client_that_lost_its_storage_may_count_anew_if_that_is_allowed(director: Director, device: Device) -> None:
+    register(director, device)
+    write(director, update(schema.ecus).where(schema.ecus.c.ecu == GW).values(highest_counter=41))
+    assert register(director, device).nothing
+    assert record_of(director, device).ecus[GW].counter_base == 0
+    director.devices.allow_rekey("VIN7")
+    assert register(director, device).recounted == (GW,)
+    assert {ecu: item.counter_base for ecu, item in record_of(director, device).ecus.items()} == {GW: 41, BRAKE: 0}
+    assert audited(director, "VIN7", "change-ecus") == [{"recounted": ["gw-7"]}]
+    write(director, update(schema.ecus).where(schema.ecus.c.ecu == GW).values(highest_counter=45))
+    assert register(director, device).nothing
+    assert record_of(director, device).ecus[GW].counter_base == 41
+
+
 def test_an_ecu_that_comes_back_with_another_key_is_no_old_friend(director: Director, device: Device) -> None:
     register(director, device)
     hardware = device.hardware.pop("brake-7")
@@ -305,6 +319,9 @@ def test_a_vehicle_of_our_own_wire_stays_what_it_is(fleet: Director, car: TestVe
 def test_a_permission_has_a_sane_lifetime_and_a_known_vehicle(director: Director, device: Device) -> None:
     with pytest.raises(UnknownVehicleError):
         director.devices.allow_rekey("VIN7")
+    director.register(TestVehicle("VIN1", {"ecu-gw": "gw-1"}).description())
+    with pytest.raises(UsageError):
+        director.devices.allow_rekey("VIN1")
     register(director, device)
     for valid_s in (0, -1, 10**8):
         with pytest.raises(UsageError):

@@ -40,7 +40,7 @@ from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.telemetry import Telemetry, check_telemetry, list_telemetry, store_telemetry
 from twinlock.director.errors import DeviceIdentityError, RegistrationError, UnknownVehicleError
 from twinlock.director.inventory import load_vehicle
-from twinlock.director.records import BY_SERIAL
+from twinlock.director.records import AKTUALIZR_WIRE, BY_SERIAL
 from twinlock.repository.periods import Clock
 from twinlock.repository.private_keys import Passphrase, is_encrypted
 from twinlock.trust.errors.base import UsageError
@@ -145,16 +145,20 @@ class DeviceDesk:
     def allow_rekey(
         self, vehicle: str, *, valid_s: int = 86_400, actor: str = "operator", now: datetime | None = None
     ) -> datetime:
-        """Let ``vehicle`` come once with other keys, and once for another certificate; returns until when.
+        """Let ``vehicle`` come once with other keys (or counters), and once for another certificate; returns until when.
 
-        Raises: UnknownVehicleError where there is neither such a vehicle nor a certificate of it.
+        Raises: UnknownVehicleError where there is neither such a vehicle nor a certificate of it, UsageError where it
+        does not run aktualizr.
         """
         with self._database.writing("store a permission") as connection:
             try:
-                load_vehicle(connection, vehicle)
+                record = load_vehicle(connection, vehicle)
             except UnknownVehicleError:
                 if not list_certificates(connection, name=vehicle, kind=SINGLE):
                     raise
+            else:
+                if record.wire != AKTUALIZR_WIRE:
+                    raise UsageError(reason=f"{vehicle} does not run aktualizr; describe it anew and register it again")
             moment = now or self._clock()
             return allow_rekey(connection, VehicleId(vehicle), valid_s=valid_s, actor=actor, now=moment)
 

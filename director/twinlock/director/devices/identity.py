@@ -2,7 +2,7 @@
 
 The client's protocol names no vehicle. Where TLS verified a certificate, its common name is the vehicle. A serial in the
 path proves nothing: it is taken only where the operator allows that, and never for a vehicle that ever showed a
-certificate. Either way manifests are signed, and what a vehicle installs is not decided here.
+certificate, or that is expected to come with one. Either way manifests are signed, and what a vehicle installs is not decided here.
 
 Belongs here: that decision. Does not belong here: TLS itself (``tls.py``). The caller owns the transaction.
 """
@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection, select, update
 
 from twinlock.director import schema
-from twinlock.director.devices.certificates import SHARED, is_revoked, kind_of
+from twinlock.director.devices.certificates import SHARED, SINGLE, is_revoked, kind_of, list_certificates
 from twinlock.director.errors import DeviceIdentityError
 from twinlock.director.history import record_audit
 from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
@@ -101,7 +101,8 @@ def _speaker(connection: Connection, peer: Peer | None, vehicle: str) -> Speaker
     if known is not None and known.wire != AKTUALIZR_WIRE:
         raise DeviceIdentityError(reason=f"{vehicle} is not registered as a vehicle that runs aktualizr")
     before = None if known is None else known.identified_by
-    if peer is None and before == BY_CERTIFICATE:
+    awaited = known is None and bool(list_certificates(connection, name=vehicle, kind=SINGLE))
+    if peer is None and (before == BY_CERTIFICATE or awaited):
         raise DeviceIdentityError(reason=f"a serial is not enough to speak for {vehicle}")
     now = BY_SERIAL if peer is None else BY_CERTIFICATE
     return Speaker(vehicle=VehicleId(vehicle), identified_by=now, before=before)

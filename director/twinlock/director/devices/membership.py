@@ -11,7 +11,7 @@ may send it (``identity.py``). The caller owns the transaction.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,7 +54,8 @@ _A = schema.audit.c
 class Change:
     """What a registration changed. ``new`` tells that the vehicle was unknown.
 
-    ``altered`` are ECUs that stay and have another hardware id, or are the Primary now or no more.
+    ``altered`` are ECUs that stay and have another hardware id, or are the Primary now or no more; ``recounted`` are
+    those that may count their reports from 1 again with the key that they have.
     """
 
     new: bool = False
@@ -63,6 +64,7 @@ class Change:
     returned: tuple[EcuId, ...] = ()
     rekeyed: tuple[EcuId, ...] = ()
     altered: tuple[EcuId, ...] = ()
+    recounted: tuple[EcuId, ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -71,7 +73,8 @@ class Change:
 
     def as_json(self) -> dict[str, list[str]]:
         """The ECUs by what became of them, without what is empty."""
-        found = {name: list(getattr(self, name)) for name in ("added", "retired", "returned", "rekeyed", "altered")}
+        names = ("added", "retired", "returned", "rekeyed", "altered", "recounted")
+        found = {name: list(getattr(self, name)) for name in names}
         return {name: ecus for name, ecus in found.items() if ecus}
 
 
@@ -94,12 +97,28 @@ def take_in(
     rows = {EcuId(row.ecu): row for row in connection.execute(select(schema.ecus).where(_E.vehicle == vehicle))}
     change = _compare(rows, offered)
     if change.nothing:
-        return change
+        return _recount(connection, record, rows, now)
     _check_pace(connection, vehicle, now)
     _check_free(connection, vehicle, offered, leaving=change.retired)
     if change.rekeyed and not use_for_keys(connection, vehicle, now):
         raise EcuKeyChangedError(vehicle=vehicle, ecus=change.rekeyed)
     _apply(connection, record, rows, offered, change, now)
+    return change
+
+
+def _recount(connection: Connection, record: VehicleRecord, rows: Mapping[EcuId, Row[Any]], now: datetime) -> Change:
+    """The client registers what is registered only if it has lost its storage, and with it how far it had counted.
+
+    That is believed under the same permission as a new key: old reports, sent again, would count as new ones then.
+    """
+    counting = tuple(sorted(ecu for ecu in record.ecus if rows[ecu].highest_counter is not None))
+    if not counting or not use_for_keys(connection, record.vehicle, now):
+        return Change()
+    for ecu in counting:
+        _write(connection, record.ecus[ecu], _counter_base(rows[ecu], anew=True))
+    change = Change(recounted=counting)
+    record_audit(connection, actor="vehicle", action=CHANGE, vehicle=record.vehicle, detail=change.as_json(), now=now)
+    touch_vehicle(connection, record.vehicle)
     return change
 
 
@@ -174,7 +193,7 @@ def _apply(  # noqa: PLR0917 - one transaction
     for ecu in change.retired:
         _retire(connection, rows[ecu], now)
     for ecu in sorted({*change.returned, *change.rekeyed, *change.altered}):
-        _write(connection, offered.ecus[ecu], _counter_base(rows[ecu], rekeyed=ecu in change.rekeyed))
+        _write(connection, offered.ecus[ecu], _counter_base(rows[ecu], anew=ecu in change.rekeyed))
     if change.added:
         insert_ecus(connection, vehicle, [offered.ecus[ecu] for ecu in change.added])
     other_hardware = {ecu for ecu in change.altered if rows[ecu].hardware_id != offered.ecus[ecu].hardware_id}
@@ -215,9 +234,9 @@ def _write(connection: Connection, record: EcuRecord, counter_base: int) -> None
     )
 
 
-def _counter_base(row: Row[Any], *, rekeyed: bool) -> int:
-    """An ECU with a new key may count its reports from 1 again: what is stored goes on from the highest."""
-    return int(row.highest_counter or 0) if rekeyed else int(row.counter_base)
+def _counter_base(row: Row[Any], *, anew: bool) -> int:
+    """An ECU that counts its reports from 1 ``anew``: what is stored goes on from the highest."""
+    return int(row.highest_counter or 0) if anew else int(row.counter_base)
 
 
 def _end_orders(connection: Connection, vehicle: VehicleId, gone: set[EcuId], now: datetime) -> None:
