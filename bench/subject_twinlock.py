@@ -24,6 +24,8 @@ MAP = plain_map("http://director.test", "http://image.test")
 ECUS = {EcuId(ECU): Ecu(ecu=EcuId(ECU), hardware_id=HardwareId(WANTED_HARDWARE))}
 ME = Vehicle(vehicle=VehicleId(VEHICLE), ecus=ECUS)
 
+NO_PROOF = bytes(32)  # as long as the engine's proofs
+
 State = dict[RepositoryName, TrustedRepository]
 
 
@@ -77,7 +79,10 @@ class Driver(Protocol):
 
 
 class FolderDriver:
-    """Reads from one folder and stores in another, by rename and without fsync, as python-tuf does."""
+    """Reads from one folder and stores in another, by rename and without fsync, as python-tuf does.
+
+    The proof that the engine gives with a file is kept in front of it, so that both are written as one.
+    """
 
     def __init__(self, served: dict[RepositoryName, Repository], folder: Path, *, fresh: bool) -> None:
         self.served = served
@@ -91,16 +96,16 @@ class FolderDriver:
 
     def fill(self) -> None:
         self.empty()
-        for name, repository in self.served.items():
-            for role, path in repository.stored().items():
-                shutil.copyfile(path, self.folder / name / f"{role}.json")
+        for name, trusted in self.bootstrap().items():
+            self._store(self.folder / name, RoleName("root"), 1, NO_PROOF + trusted.root.data)
+        FolderDriver(self.served, self.folder, fresh=False).cycle(self.bootstrap())
 
     def bootstrap(self) -> State:
         roots = {name: repository.first_root.read_bytes() for name, repository in self.served.items()}
         return {name: bootstrap_repository(name, root) for name, root in roots.items()}
 
     def restore(self) -> State:
-        return {name: restore_repository(name, self._files(name)) for name in self.served}
+        return {name: self._restored(name) for name in self.served}
 
     def cycle(self, state: State) -> State:
         return verify(state, self.answer)
@@ -115,7 +120,8 @@ class FolderDriver:
                 return ABSENT
         if isinstance(command, Persist):
             for role, version, data in command.files:
-                self._store(self.folder / command.repository, role, version, data)
+                proven = None if data is None else command.proofs.get(role, NO_PROOF) + data
+                self._store(self.folder / command.repository, role, version, proven)
         return None
 
     def _store(self, folder: Path, role: RoleName, version: int, data: bytes | None) -> None:
@@ -127,18 +133,24 @@ class FolderDriver:
         unfinished.write_bytes(data)
         unfinished.replace(place)
 
-    def _files(self, name: RepositoryName) -> dict[RoleName, bytes]:
-        return {RoleName(path.stem): path.read_bytes() for path in (self.folder / name).glob("*.json")}
+    def _restored(self, name: RepositoryName) -> TrustedRepository:
+        files: dict[RoleName, bytes] = {}
+        proofs: dict[RoleName, bytes] = {}
+        for path in (self.folder / name).glob("*.json"):
+            with path.open("rb") as file:
+                proofs[RoleName(path.stem)], files[RoleName(path.stem)] = file.read(len(NO_PROOF)), file.read()
+        return restore_repository(name, files, proofs=proofs)
 
 
 class MemoryDriver:
-    """Answers from memory, filled before the first timed run, and forgets what is to be persisted."""
+    """Answers from memory, and stores there what an untimed cycle accepts; a timed one finds nothing to store or forgets it."""
 
     def __init__(self, served: dict[RepositoryName, Repository], *, fresh: bool) -> None:
         self.served = served
         self.fresh = fresh
         self.files: dict[tuple[RepositoryName, str], bytes] = {}
         self.stored: dict[RepositoryName, dict[RoleName, bytes]] = {}
+        self.proofs: dict[RepositoryName, dict[RoleName, bytes]] = {}
 
     def empty(self) -> None:
         self.fill()
@@ -147,17 +159,18 @@ class MemoryDriver:
         if self.files:
             return
         for name, repository in self.served.items():
-            content = {path.name: path.read_bytes() for path in repository.folder.glob("*.json")}
-            if self.fresh:
-                content["timestamp.json"] = content[FRESH_TIMESTAMP]
-            self.files |= {(name, file): data for file, data in content.items()}
-            self.stored[name] = {RoleName(role): path.read_bytes() for role, path in repository.stored().items()}
+            self.files |= {(name, path.name): path.read_bytes() for path in repository.folder.glob("*.json")}
+            self.stored[name] = {RoleName("root"): self.files[name, "1.root.json"]}
+            self.proofs[name] = {}
+        verify(self.bootstrap(), self.keep)
+        for name in self.served if self.fresh else ():
+            self.files[name, "timestamp.json"] = self.files[name, FRESH_TIMESTAMP]
 
     def bootstrap(self) -> State:
         return {name: bootstrap_repository(name, self.files[name, "1.root.json"]) for name in self.served}
 
     def restore(self) -> State:
-        return {name: restore_repository(name, files) for name, files in self.stored.items()}
+        return {name: restore_repository(name, files, proofs=self.proofs[name]) for name, files in self.stored.items()}
 
     def cycle(self, state: State) -> State:
         return verify(state, self.answer)
@@ -165,6 +178,13 @@ class MemoryDriver:
     def answer(self, command: Command) -> bytes | Absent | None:
         """Look up what is asked for."""
         return self.files.get((command.repository, command.name), ABSENT) if isinstance(command, Fetch) else None
+
+    def keep(self, command: Command) -> bytes | Absent | None:
+        """The same, and store what is to be persisted."""
+        if isinstance(command, Persist):
+            self.stored[command.repository] |= {role: data for role, _, data in command.files if data is not None}
+            self.proofs[command.repository] |= command.proofs
+        return self.answer(command)
 
 
 def verify(state: State, answer: Callable[[Command], Answer]) -> State:

@@ -115,15 +115,16 @@ class Car:
 
 
 @contextmanager
-def servers(place: Path) -> Iterator[Servers]:
-    """Make both repositories and serve them."""
+def servers(place: Path, *options: str) -> Iterator[Servers]:
+    """Make both repositories, each with ``options``, and serve them."""
     image_port, director_port = free_port(), free_port()
-    twinlock("image", "init", place / "image")
+    twinlock("image", "init", place / "image", *options)
     image = Running(("image", "serve", place / "image", "--port", str(image_port)), place / "image.log")
     with ExitStack() as stack:
         stack.enter_context(image)
         made = Servers(place, image, Running((), place / "director.log"))
-        twinlock("director", "init", made.directory, "--image-root", made.image_root, "--image", image.url)
+        trusting = ("--image-root", made.image_root, "--image", image.url)
+        twinlock("director", "init", made.directory, *trusting, *options)
         twinlock("director", "root", made.directory, "--output", made.director_root)
         made.director.words = ("director", "serve", made.directory, "--port", str(director_port))
         stack.enter_context(made.director)

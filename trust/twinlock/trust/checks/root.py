@@ -22,7 +22,7 @@ def check_next_root(data: bytes, *, trusted: Verified[Root], context: Context) -
     # Step 2.3: a threshold of distinct keys of the Root that is trusted, and of the one on offer.
     old, new = trusted.signed, offered.signed
     # Where both name the same keys and threshold, the one count below is both.
-    if not _same_signers(old, new):
+    if not _same_signers(ROOT, old, new):
         verify_signatures(offered, old.keys, old.roles[ROOT], repository=context.repository, role_name=ROOT)
     verified = verify_signatures(offered, new.keys, new.roles[ROOT], repository=context.repository, role_name=ROOT)
     # Step 2.4: exactly one more. A gap would let a Root slip by that revokes a key.
@@ -31,10 +31,10 @@ def check_next_root(data: bytes, *, trusted: Verified[Root], context: Context) -
     return verified
 
 
-def _same_signers(old: Root, new: Root) -> bool:
-    """Whether the same threshold of the same keys, under the same key ids, signs Root."""
-    role = old.roles[ROOT]
-    return role == new.roles[ROOT] and all(old.keys.get(keyid) == new.keys.get(keyid) for keyid in role.keyids)
+def _same_signers(role: RoleName, old: Root, new: Root) -> bool:
+    """Whether the same threshold of the same keys, under the same key ids, signs for ``role``."""
+    signers = old.roles[role]
+    return signers == new.roles[role] and [*map(old.keys.get, signers.keyids)] == [*map(new.keys.get, signers.keyids)]
 
 
 def roles_to_drop(trusted: TrustedRepository, new: Root) -> tuple[RoleName, ...]:
@@ -53,4 +53,4 @@ def roles_to_drop(trusted: TrustedRepository, new: Root) -> tuple[RoleName, ...]
 
 
 def _rotated(old: Root, new: Root, *roles: RoleName) -> bool:
-    return any(old.signers(role) != new.signers(role) for role in roles)
+    return any(not _same_signers(role, old, new) and old.signers(role) != new.signers(role) for role in roles)
