@@ -6,7 +6,9 @@ and installed (``cycle``).
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,8 @@ class VirtualAktualizr:
         self.storage = Storage()
         self.rebooted = False
         self._secondaries: dict[str, SecondaryEcu] = {}
-        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="virtual-aktualizr-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def configure(self, **changes: Any) -> None:
         """Change settings of :class:`Config` before the next run."""
@@ -58,7 +61,7 @@ class VirtualAktualizr:
         secondaries = self.secondaries()
         cycle = Cycle(config, storage, secondaries, http, reports, now)
         import_roots(config, storage)
-        provisioning = Provisioning(config, storage, http, run.messages.append, Path(self._folder.name))
+        provisioning = Provisioning(config, storage, http, run.messages.append, self._folder)
         if not provisioning.run(secondaries):
             run.exit_status = 1
             return run

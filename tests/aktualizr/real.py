@@ -14,36 +14,15 @@ import sqlite3
 import subprocess
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from tests.aktualizr.config import Config, Secondary, TlsFiles
+from tests.aktualizr.authority import Authority
+from tests.aktualizr.config import Config, Secondary, system_time
 from tests.aktualizr.result import Run
 
 BINARY = os.environ.get("AKTUALIZR", "")
 TIMEOUT_S = 100
-
-
-def self_signed(folder: Path, name: str) -> TlsFiles:
-    """Credentials that only have to exist: the client imports them even for plain HTTP (wire 1.1)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    start = datetime.now(UTC) - timedelta(days=1)
-    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-    certificate = (
-        builder.not_valid_before(start).not_valid_after(start + timedelta(days=3650)).sign(key, hashes.SHA256())
-    )
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    files = TlsFiles(folder / "ca.pem", folder / "client.pem", folder / "pkey.pem")
-    files.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files.key.write_bytes(key.private_bytes(*form))
-    return files
 
 
 class RealAktualizr:
@@ -61,9 +40,10 @@ class RealAktualizr:
         self.config = replace(self.config, **changes)
 
     def once(self) -> Run:
-        """``aktualizr once``. The outcome is read from its log, as its exit status does not tell (wire 1.1)."""
+        """``aktualizr once``. Settings that only the virtual client has are refused. The outcome is read from its log, as its exit status does not tell (wire 1.1)."""
+        self._check_settings()
         self._write()
-        done = self._start(self.binary, "once")
+        done = self._start("once")
         run = Run(messages=done.stdout.splitlines(), exit_status=done.returncode)
         run.success = run.said('got AllInstallsComplete event with status: "OK":0')
         run.installed = self._installed()
@@ -74,14 +54,22 @@ class RealAktualizr:
         for sentinel in (self.folder / "session").iterdir():
             sentinel.unlink()
 
-    def _start(self, program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(program), "-c", str(self.folder / "sota.toml"), *arguments]
+    def _check_settings(self) -> None:
+        codes = {self.config.install_result, *(each.install_result for each in self.config.secondaries)}
+        kinds = {each.kind for each in self.config.secondaries}
+        if codes != {"OK"} or "ip" in kinds or self.config.now is not system_time:
+            raise ValueError("only the virtual client has failing installations, IP Secondaries and another clock")
+
+    def _start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(self.binary), "-c", str(self.folder / "sota.toml"), *arguments]
         return subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False
         )
 
     def _installed(self) -> dict[str, str]:
         """File names of the current images by ECU, from the client's own database."""
+        if not (self.folder / "storage" / "sql.db").exists():
+            return {}
         query = "SELECT ecu_serial, name FROM installed_versions WHERE is_current = 1"
         with closing(sqlite3.connect(self.folder / "storage" / "sql.db")) as database:
             return dict(database.execute(query).fetchall())
@@ -105,15 +93,13 @@ class RealAktualizr:
         (self.folder / "sota.toml").write_text(_ini(settings))
 
     def _credentials(self) -> dict[str, str]:
-        """Copies of the TLS files, as the program wants them below its import directory."""
+        """Copies of the TLS files, below the import directory. Some have to exist even for plain HTTP (wire 1.1)."""
         folder = self.folder / "import"
-        if self.config.tls is None:
-            if not (folder / "ca.pem").exists():
-                self_signed(folder, self.config.device_id or "virtual-device")
-        else:
-            shutil.copy(self.config.tls.ca, folder / "ca.pem")
-            shutil.copy(self.config.tls.certificate, folder / "client.pem")
-            shutil.copy(self.config.tls.key, folder / "pkey.pem")
+        if self.config.tls or not (folder / "pkey.pem").exists():
+            files = self.config.tls or Authority(self.folder / "own").issue("device")
+            shutil.copy(files.ca, folder / "ca.pem")
+            shutil.copy(files.certificate, folder / "client.pem")
+            shutil.copy(files.key, folder / "pkey.pem")
         return {"tls_cacert_path": "ca.pem", "tls_clientcert_path": "client.pem", "tls_pkey_path": "pkey.pem"}
 
     def _settings(self) -> dict[str, dict[str, object]]:

@@ -94,26 +94,24 @@ class Reports:
 
     def send_device_data(self) -> None:
         """All four, each until it was taken once (wire 2.1, requests 2 to 5)."""
-        self.log("Reporting default hardware information")
-        self._send("PUT", "/system_info", {"class": "system", "id": "virtual"})
-        self.log("Reporting installed packages")
-        self._send("PUT", "/core/installed", [{"name": "fake-package", "version": "1.0"}])
+        self._send("default hardware information", "PUT", "/system_info", {"class": "system", "id": "virtual"})
+        self._send("installed packages", "PUT", "/core/installed", [{"name": "fake-package", "version": "1.0"}])
         self.send_network()
         if self.config.report_config:
-            self.log("Reporting libaktualizr configuration")
-            self._send("POST", "/system_info/config", f'[tls]\nserver = "{self.config.server}"\n'.encode())
+            toml = f'[tls]\nserver = "{self.config.server}"\n'.encode()
+            self._send("libaktualizr configuration", "POST", "/system_info/config", toml)
         self.log("got SendDeviceDataComplete event")
 
     def send_network(self) -> None:
         """Sent again before each check, if it was not taken (wire 2.1, request 6)."""
         if self.config.report_network:
-            self.log("Reporting network information")
             addresses = {"hostname": "virtual", "local_ipv4": "127.0.0.1", "mac": "00:00:00:00:00:00"}
-            self._send("PUT", "/system_info/network", addresses)
+            self._send("network information", "PUT", "/system_info/network", addresses)
 
-    def _send(self, method: str, path: str, body: object) -> None:
+    def _send(self, what: str, method: str, path: str, body: object) -> None:
         digest = hashlib.sha256(body if isinstance(body, bytes) else canonical(body)).hexdigest()
         if self.storage.accepted.get(path) != digest:
+            self.log(f"Reporting {what}")
             send = self.http.put if method == "PUT" else self.http.post
             if send(self.config.server + path, body).ok:
                 self.storage.accepted[path] = digest
