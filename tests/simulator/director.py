@@ -6,15 +6,20 @@ import copy
 from typing import Any
 
 from tests.simulator.keys import JSON, Key, KeyPool
-from tests.simulator.repository import Clock, RepositorySimulator, file_name
+from tests.simulator.repository import Clock, RepositorySimulator
+from tests.simulator.wires import TUF_WIRE, Wire
 
 
 class DirectorSimulator(RepositorySimulator):
     """Signs orders for ``vehicle``. Also offers Targets by its bare name, which partial verification asks for."""
 
-    def __init__(self, keys: KeyPool, clock: Clock, vehicle: str, name: str = "director") -> None:
+    orders = True
+
+    def __init__(
+        self, keys: KeyPool, clock: Clock, vehicle: str, name: str = "director", *, wire: Wire = TUF_WIRE
+    ) -> None:
         self.vehicle = vehicle
-        super().__init__(name, keys, clock, with_delegations=False)
+        super().__init__(name, keys, clock, with_delegations=False, wire=wire)
         self.bodies["targets"]["custom"] = {"vehicleIdentifier": vehicle, "correlationId": "urn:test:0"}
         for role in ("snapshot", "timestamp"):
             self.bodies[role]["custom"] = {"vehicleIdentifier": vehicle}
@@ -30,14 +35,14 @@ class DirectorSimulator(RepositorySimulator):
         """As in the base; Targets are offered under their bare name as well."""
         made = super().put(role, signers=signers, data=data)
         if role == "targets":
-            self.files[file_name("targets", None)] = made
+            self.files[self.wire.file_name("targets", None)] = made
         return made
 
     def rewind(self, role: str, back: int = 1) -> bytes:
         """As in the base; Targets are rewound under their bare name as well."""
         made = super().rewind(role, back)
         if role == "targets":
-            self.files[file_name("targets", None)] = made
+            self.files[self.wire.file_name("targets", None)] = made
         return made
 
     def time_key(self) -> Key:

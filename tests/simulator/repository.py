@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from tests.simulator.keys import JSON, Key, KeyPool
+from tests.simulator.wires import TUF_WIRE, Wire
 from twinlock.trust.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.images import EndlessDataError
 
@@ -43,27 +43,28 @@ def sha256(data: bytes) -> str:
 
 
 def file_name(role: str, version: int | None) -> str:
-    """The name that a role's file is served under; the Timestamp's is bare."""
-    stem = quote(role, safe="")
-    return f"{stem}.json" if version is None or role == "timestamp" else f"{version}.{stem}.json"
+    """The name that a role's file is served under in the ``tuf`` form."""
+    return TUF_WIRE.file_name(role, version)
 
 
 def seal(body: JSON, signers: Iterable[Key], *, indent: int | None = None) -> bytes:
-    """Sign ``body`` by each of ``signers`` and encode the whole; the signature is over the canonical form."""
-    return encode({"signatures": [key.signature(body) for key in signers], "signed": body}, indent=indent)
-
-
-def encode(envelope: JSON, *, indent: int | None = None) -> bytes:
-    """JSON as it is served. Compact, it equals the canonical form unless a string holds control characters."""
-    separators = (",", ":") if indent is None else None
-    return json.dumps(envelope, indent=indent, ensure_ascii=False, sort_keys=True, separators=separators).encode()
+    """A file of the ``tuf`` form. A repository's own ``seal`` writes in the form that it publishes."""
+    return TUF_WIRE.seal(body, signers, indent=indent)
 
 
 class RepositorySimulator:
-    """One repository: its bodies, its signers, its files. Starts with everything published at version 1."""
+    """One repository: its bodies, its signers, its files. Starts with everything published at version 1.
 
-    def __init__(self, name: str, keys: KeyPool, clock: Clock, *, with_delegations: bool = True) -> None:
+    ``wire`` is how its files are spelt; ``orders`` tells that it speaks as a Director.
+    """
+
+    orders = False
+
+    def __init__(
+        self, name: str, keys: KeyPool, clock: Clock, *, with_delegations: bool = True, wire: Wire = TUF_WIRE
+    ) -> None:
         self.name = name
+        self.wire = wire
         self.keys = keys
         self.clock = clock
         self.bodies: dict[str, JSON] = {}
@@ -161,14 +162,22 @@ class RepositorySimulator:
     def put(self, role: str, *, signers: Iterable[Key] | None = None, data: bytes | None = None) -> bytes:
         """Seal ``role`` as its body stands (or take ``data``) and offer it under its name. Returns the file."""
         if data is None:
-            data = seal(self.bodies[role], self.signers[role] if signers is None else signers)
+            data = self.seal(self.bodies[role], self.signers[role] if signers is None else signers)
         self.files[self.current(role)] = data
         self.history.setdefault(role, []).append(data)
         return data
 
     def current(self, role: str) -> str:
         """The name of the current file of ``role``."""
-        return file_name(role, self.bodies[role]["version"])
+        return self.wire.file_name(role, self.bodies[role]["version"])
+
+    def seal(self, body: JSON, signers: Iterable[Key], *, indent: int | None = None) -> bytes:
+        """A file of this repository with that body, offered to nobody."""
+        return self.wire.seal(body, signers, orders=self.orders, indent=indent)
+
+    def payload(self, body: JSON) -> bytes:
+        """The bytes that a signature over ``body`` covers here."""
+        return self.wire.payload(self.wire.dress(body, orders=self.orders))
 
     def reindex(self, *roles: str) -> None:
         """Make Snapshot (and Timestamp for it) list ``roles`` as they stand, each at its present version."""
@@ -284,11 +293,17 @@ class RepositorySimulator:
         self.files[self.current(role)] = data
         return data
 
+    def rewind_all(self, back: int) -> None:
+        """Offer everything but Root as it was ``back`` publications ago, each file under the name it had then."""
+        for role in ("targets", "snapshot", "timestamp"):
+            self.bodies[role]["version"] = json.loads(self.history[role][-1 - back])["signed"]["version"]
+            self.rewind(role, back)
+
     def deform(self, role: str, change: Callable[[JSON], object]) -> bytes:
         """Change the *file* of ``role`` on offer, signatures and all, without signing again."""
         envelope = json.loads(self.files[self.current(role)])
         change(envelope)
-        data = encode(envelope)
+        data = self.wire.encode(envelope)
         self.files[self.current(role)] = data
         return data
 

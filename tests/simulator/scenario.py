@@ -61,8 +61,9 @@ Decorator = Callable[[Teller], Teller]
 class Scenario:
     """One entry of the catalogue.
 
-    ``subject`` is the ECU of a partial verification, or the repository that is refreshed alone. ``fixture`` is False for what files cannot express (a lying or breaking server). ``undo`` is False where what was
-    done stays done, because honest people did it or because a Root was signed.
+    ``subject`` is the ECU of a partial verification, or the repository that is refreshed alone. ``fixture`` is False for what files cannot express (a lying or breaking server, another form of metadata). ``undo`` is False where what was
+    done stays done, because honest people did it or because a Root was signed. ``wire`` names the one form of metadata
+    that it is about, where it is about one.
     """
 
     attack: str
@@ -75,6 +76,7 @@ class Scenario:
     subject: str | None = None
     fixture: bool = True
     undo: bool = True
+    wire: str | None = None
 
     @property
     def name(self) -> str:
@@ -143,6 +145,7 @@ def scenario(
     subject: str | None = None,
     fixture: bool = True,
     undo: bool = True,
+    wire: str | None = None,
     each: Sequence[Any] | None = None,
 ) -> Decorator:
     """Register a function ``(world, *arguments) -> Expectation``, once for every entry of ``each``.
@@ -164,8 +167,9 @@ def scenario(
                 recover=recover,
                 verification=verification,
                 subject=subject,
-                fixture=fixture,
+                fixture=fixture and wire is None,
                 undo=undo,
+                wire=wire,
             )
             assert made.name not in CATALOGUE, made.name
             CATALOGUE[made.name] = made
@@ -183,9 +187,13 @@ def family(attack: str) -> list[Scenario]:
     return found
 
 
-def play(entry: Scenario) -> None:
-    """Run one scenario whole: legitimate, attack, verdict, nothing else changed, and the next honest update."""
-    world = World()
+def play(entry: Scenario, *, wire: str = "tuf") -> None:
+    """Run one scenario whole: legitimate, attack, verdict, nothing else changed, and the next honest update.
+
+    ``wire`` names the form in which both repositories publish, unless the scenario is about another one.
+    """
+    wire = entry.wire or wire
+    world = World(director=wire, image=wire)
     entry.prepare(world)
     with world.attack() if entry.undo else nullcontext():
         expected = entry.act(world)

@@ -23,6 +23,8 @@ from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.state import Decision, Ecu, InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification, partial_verification
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
 
 T = TypeVar("T")
 
@@ -34,6 +36,7 @@ class Store:
     roots: dict[int, bytes] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     proofs: dict[RoleName, bytes] = field(default_factory=dict)
+    wire: WireProfile = TUF
 
     def apply(self, command: Persist) -> None:
         """Carry out one Persist, as a real store would in one transaction."""
@@ -52,7 +55,7 @@ class Store:
         """The repository as it can be trusted after a restart."""
         files = {RoleName(role): data for role, data in self.files.items()}
         files[RoleName("root")] = self.roots[max(self.roots)]
-        return restore_repository(RepositoryName(name), files, proofs=self.proofs)
+        return restore_repository(RepositoryName(name), files, wire=self.wire, proofs=self.proofs)
 
 
 class VehicleSimulator:
@@ -77,10 +80,10 @@ class VehicleSimulator:
         self.requests: list[Fetch] = []
         self.persisted: list[Persist] = []
         self.notices: list[RefusalError] = []
-        self.stores = {name: Store() for name in self.servers}
+        self.stores = {name: Store(wire=server.wire.profile) for name, server in self.servers.items()}
         for name, server in self.servers.items():
             root = server.files["1.root.json"]
-            bootstrap_repository(RepositoryName(name), root)
+            bootstrap_repository(RepositoryName(name), root, wire=server.wire.profile)
             self.stores[name].roots[1] = root
 
     # verification

@@ -15,6 +15,7 @@ from tests.simulator.director import DirectorSimulator
 from tests.simulator.keys import KeyPool
 from tests.simulator.repository import RepositorySimulator
 from tests.simulator.vehicle import VehicleSimulator
+from tests.simulator.wires import WIRES
 from twinlock.trust.state import Decision
 
 VIN = "TESTVIN0000000001"
@@ -47,13 +48,16 @@ PARTS = (GATEWAY, BRAKE, ADAS)
 
 
 class World:
-    """Starts with release 1 published and ordered, and a vehicle that has seen nothing but the factory Roots."""
+    """Starts with release 1 published and ordered, and a vehicle that has seen nothing but the factory Roots.
 
-    def __init__(self) -> None:
+    ``director`` and ``image`` say in which form each repository publishes, by name (``WIRES``).
+    """
+
+    def __init__(self, *, director: str = "tuf", image: str = "tuf") -> None:
         self.now = START
         self.keys = KeyPool()
-        self.image = RepositorySimulator("image", self.keys, self.time)
-        self.director = DirectorSimulator(self.keys, self.time, VIN)
+        self.image = RepositorySimulator("image", self.keys, self.time, wire=WIRES[image])
+        self.director = DirectorSimulator(self.keys, self.time, VIN, wire=WIRES[director])
         self.repositories = {"director": self.director, "image": self.image}
         ecus = {part.ecu: part.hardware_id for part in PARTS}
         self.vehicle = VehicleSimulator(VIN, ecus, self.repositories, self.time)

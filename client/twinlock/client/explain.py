@@ -19,7 +19,7 @@ from twinlock.client.state import TrustedState, format_time
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.checks.listing import check_expiry
-from twinlock.trust.checks.match import check_match
+from twinlock.trust.checks.match import check_match, complete_entry
 from twinlock.trust.checks.targets import Authority, read_targets
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.delegation import find_image
@@ -118,13 +118,13 @@ class _Account:
         self.ecus = {ecu: known[ecu] for ecu in ordered.ecus if ecu in known}
         if repository_map is not None:
             for name in repository_map.agreeing(self.path):
-                self._agreement(self.state.repository(name), ordered)
+                self.entry = ordered = self._agreement(self.state.repository(name), ordered)
         installed = SlotInstaller(self.settings.slots, self.settings.ecu.ecu).installed()
         for ecu in self.ecus.values():
             own = installed if ecu.ecu == self.settings.ecu.ecu else None
             check_entry(ordered, ecu, own, policy=self.settings.policy)
 
-    def _agreement(self, repository: TrustedRepository, ordered: ImageEntry) -> None:
+    def _agreement(self, repository: TrustedRepository, ordered: ImageEntry) -> ImageEntry:
         self._top_level(repository, partial=False)
         hardware: list[HardwareId | None] = [ecu.hardware_id for ecu in self.ecus.values()]
         for hardware_id in dict.fromkeys(hardware or [None]):
@@ -135,6 +135,8 @@ class _Account:
                     target=self.path, repository=repository.name, hardware_id=hardware_id or "any hardware"
                 )
             check_match(ordered, found.entry, repository=repository.name, policy=self.settings.policy)
+            ordered = complete_entry(ordered, found.entry, with_address=repository.wire.addresses_images)
+        return ordered
 
     def _top_level(self, repository: TrustedRepository, *, partial: bool) -> None:
         context = Context(

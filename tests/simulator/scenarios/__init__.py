@@ -1,6 +1,7 @@
 """The catalogue of attacks, one module a family. Importing this package fills ``scenario.CATALOGUE``."""
 
 from tests.simulator.scenarios import (
+    aktualizr,
     alone,
     bundles,
     delegations,
@@ -21,6 +22,7 @@ from tests.simulator.scenarios import (
 )
 
 __all__ = [
+    "aktualizr",
     "alone",
     "bundles",
     "delegations",

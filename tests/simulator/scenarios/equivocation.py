@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.simulator.hands import at
+from tests.simulator.repository import sha256
 from tests.simulator.scenario import (
     REPOSITORIES,
     Accepted,
@@ -56,7 +57,7 @@ def targets(world: World, *place: str) -> Refused:
     repository = at(world, (name, role))
     repository.bodies[role]["x-other"] = 1
     data = repository.put(role)
-    repository.bodies["snapshot"]["meta"][f"{role}.json"] |= {"length": len(data)}
+    repository.bodies["snapshot"]["meta"][f"{role}.json"] |= {"length": len(data), "hashes": {"sha256": sha256(data)}}
     repository.bump("snapshot")
     repository.put("snapshot")
     repository.index("snapshot")

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
 from tests.simulator.hands import offer, replace
-from tests.simulator.keys import canonical
-from tests.simulator.repository import seal
 from tests.simulator.scenario import EVERYWHERE, REPOSITORIES, Refused, before, refused, scenario
 from tests.simulator.world import World
 from twinlock.trust.errors.metadata import MalformedError, UnsupportedSpecError
@@ -46,12 +42,9 @@ def duplicate_member(world: World, *place: str) -> Refused:
     """The version stands twice, so that two readers could each see another one. The signature is over the bytes."""
     repository = offer(world, (place[0], place[1]))
     role = place[1]
-    payload = canonical(repository.bodies[role])
+    payload = repository.payload(repository.bodies[role])
     twice = b'{"version":1,' + payload[1:]
-    key = repository.signers[role][0]
-    signature = {"keyid": key.keyid, "sig": key.sign(twice).hex()}
-    data = b'{"signatures":' + canonical_list([signature]) + b',"signed":' + twice + b"}"
-    replace(world, (place[0], place[1]), data)
+    replace(world, (place[0], place[1]), repository.wire.enclose(twice, repository.signers[role]))
     return _at(place, "$.signed")
 
 
@@ -60,7 +53,7 @@ def floating_version(world: World, *place: str) -> Refused:
     """The version is written 2.0, which has no canonical form."""
     repository = offer(world, (place[0], place[1]))
     role = place[1]
-    text = seal(repository.bodies[role], repository.signers[role]).decode()
+    text = repository.seal(repository.bodies[role], repository.signers[role]).decode()
     version = repository.bodies[role]["version"]
     head, found, tail = text.rpartition(f'"version":{version}')
     assert found
@@ -74,7 +67,7 @@ def wrong_type(world: World, *place: str) -> Refused:
     repository = offer(world, (place[0], place[1]))
     role = place[1]
     body = repository.bodies[role] | {"_type": "root" if role != "root" else "targets"}
-    replace(world, (place[0], place[1]), seal(body, repository.signers[role]))
+    replace(world, (place[0], place[1]), repository.seal(body, repository.signers[role]))
     return _at(place, "$.signed._type")
 
 
@@ -84,7 +77,7 @@ def other_major_specification(world: World, *place: str) -> Refused:
     repository = offer(world, (place[0], place[1]))
     role = place[1]
     body = repository.bodies[role] | {"spec_version": "2.0.0"}
-    replace(world, (place[0], place[1]), seal(body, repository.signers[role]))
+    replace(world, (place[0], place[1]), repository.seal(body, repository.signers[role]))
     return refused(UnsupportedSpecError, before((place[0], role)), offered="2.0.0")
 
 
@@ -94,10 +87,8 @@ def nested_deeply(world: World, *place: str) -> Refused:
     repository = offer(world, (place[0], place[1]))
     role = place[1]
     levels = 30_000
-    payload = canonical(repository.bodies[role])[:-1] + b',"x":' + b"[" * levels + b"]" * levels + b"}"
-    key = repository.signers[role][0]
-    signature = {"keyid": key.keyid, "sig": key.sign(payload).hex()}
-    replace(world, (place[0], role), b'{"signatures":' + canonical_list([signature]) + b',"signed":' + payload + b"}")
+    payload = repository.payload(repository.bodies[role])[:-1] + b',"x":' + b"[" * levels + b"]" * levels + b"}"
+    replace(world, (place[0], role), repository.wire.enclose(payload, repository.signers[role]))
     return _at(place, "$.signed.x")
 
 
@@ -106,10 +97,8 @@ def lone_surrogate(world: World, *place: str) -> Refused:
     """The right keys signed a member with half a character in it, which no other form of the file could hold."""
     repository = offer(world, (place[0], place[1]))
     role = place[1]
-    payload = canonical(repository.bodies[role])[:-1] + b',"x":"\\ud800"}'
-    key = repository.signers[role][0]
-    signature = {"keyid": key.keyid, "sig": key.sign(payload).hex()}
-    replace(world, (place[0], role), b'{"signatures":' + canonical_list([signature]) + b',"signed":' + payload + b"}")
+    payload = repository.payload(repository.bodies[role])[:-1] + b',"x":"\\ud800"}'
+    replace(world, (place[0], role), repository.wire.enclose(payload, repository.signers[role]))
     return _at(place, "$.signed.x")
 
 
@@ -145,27 +134,19 @@ def issued_after_its_expiry(world: World, *place: str) -> Refused:
     repository = offer(world, (place[0], place[1]))
     role = place[1]
     body = repository.bodies[role] | {"issued": "2999-01-01T00:00:00Z"}
-    replace(world, (place[0], place[1]), seal(body, repository.signers[role]))
+    replace(world, (place[0], place[1]), repository.seal(body, repository.signers[role]))
     return _at(place, "$.signed.issued")
-
-
-def canonical_list(values: list[dict[str, str]]) -> bytes:
-    """A list in canonical form."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
 
 
 @scenario("malformed", each=REPOSITORIES)
 def duplicate_member_in_an_entry(world: World, name: str) -> Refused:
     """The length of an ordered image stands twice in its entry, so that two readers could each see another one."""
     repository = world.repositories[name]
-    payload = canonical(repository.bodies["targets"])
+    payload = repository.payload(repository.bodies["targets"])
     one, twice = b'"length":304', b'"length":304,"length":304'
     assert payload.count(one) >= 1
     before_it, _, after_it = payload.rpartition(one)
-    key = repository.signers["targets"][0]
-    payload = before_it + twice + after_it
-    signature = {"keyid": key.keyid, "sig": key.sign(payload).hex()}
-    data = b'{"signatures":' + canonical_list([signature]) + b',"signed":' + payload + b"}"
+    data = repository.wire.enclose(before_it + twice + after_it, repository.signers["targets"])
     replace(world, (name, "targets"), data)
     stored = before((name, "targets")) + (["image/targets"] if name == "image" else [])
     return refused(MalformedError, stored)

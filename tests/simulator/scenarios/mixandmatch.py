@@ -58,7 +58,7 @@ def snapshot_of_another_version(world: World, name: str) -> Refused:
     version = repository.bodies["snapshot"]["version"]
     data = repository.files[repository.current("snapshot")]
     repository.bodies["timestamp"]["meta"]["snapshot.json"]["version"] = version + 1
-    repository.files[f"{version + 1}.snapshot.json"] = data
+    repository.files[repository.wire.file_name("snapshot", version + 1)] = data
     repository.put("timestamp")
     return _mixed((name, "snapshot"), "version", listed=str(version + 1), offered=str(version))
 

@@ -23,9 +23,7 @@ def timestamp(world: World, name: str) -> Refused:
 def whole_repository(world: World, name: str) -> Refused:
     """Every file is served as it was two publications ago."""
     repository = world.repositories[name]
-    for role in ("targets", "snapshot", "timestamp"):
-        repository.bodies[role]["version"] = 2
-    repository.rewind("timestamp", 2)
+    repository.rewind_all(2)
     return refused(RollbackError, before((name, "timestamp")), repository=name, role="timestamp", offered=2, trusted=3)
 
 
@@ -54,9 +52,7 @@ def snapshot_after_the_timestamp_was_lost(world: World, name: str) -> Refused:
 
     An older publication is served, Timestamp and all.
     """
-    repository = world.repositories[name]
-    repository.bodies["snapshot"]["version"] = 2
-    repository.rewind("timestamp", 2)
+    world.repositories[name].rewind_all(2)
     stored = before((name, "snapshot"))
     return refused(RollbackError, stored, repository=name, role="snapshot", offered=2, trusted=3)
 
@@ -73,7 +69,7 @@ def targets_after_the_snapshot_was_lost(world: World, name: str) -> Refused:
 
     An older publication is served, all of it.
     """
-    world.repositories[name].rewind("timestamp", 2)
+    world.repositories[name].rewind_all(2)
     stored = before((name, "targets"))
     return refused(RollbackError, stored, repository=name, role="targets", offered=2, trusted=3)
 
@@ -83,6 +79,7 @@ def delegated_role_after_the_snapshot_was_lost(world: World, role: str) -> Refus
     """As above; the attacker holds the Snapshot and Timestamp keys, and only the supplier's file is an old one."""
     trusted = world.image.bodies[role]["version"] - 1
     world.image.bodies[role]["version"] = trusted - 1
+    world.image.rewind(role, 2)
     world.image.reindex(role)
     fields = {"repository": "image", "role": role, "offered": trusted - 1, "trusted": trusted}
     return refused(RollbackError, both_repositories(), **fields)
@@ -158,12 +155,12 @@ def version_zero(world: World, *place: str) -> Refused:
     """A rightly signed file with version 0, which is no version."""
     name, role = place
     repository = offer(world, (name, role))
-    file = repository.current(role)
+    file, version = repository.current(role), repository.bodies[role]["version"]
     repository.bodies[role]["version"] = 0
     data = repository.put(role)
     repository.files[file] = data
     if role == "snapshot":
-        repository.bodies["snapshot"]["version"] = int(file.split(".")[0])
+        repository.bodies["snapshot"]["version"] = version
         repository.put("snapshot", data=data)
         repository.index("snapshot")
         repository.put("timestamp")

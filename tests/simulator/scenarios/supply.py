@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.simulator.repository import seal
 from tests.simulator.scenario import EVERYWHERE, Accepted, Decorator, accepted, current, scenario
 from tests.simulator.world import PARTS, World
 
@@ -84,12 +83,12 @@ def indented_json(world: World) -> Accepted:
         repository = world.repositories[name]
         if role in ("snapshot", "timestamp"):
             continue
-        repository.put(role, data=seal(repository.bodies[role], repository.signers[role], indent=2))
+        repository.put(role, data=repository.seal(repository.bodies[role], repository.signers[role], indent=2))
     for repository in world.repositories.values():
-        data = seal(repository.bodies["snapshot"], repository.signers["snapshot"], indent=2)
+        data = repository.seal(repository.bodies["snapshot"], repository.signers["snapshot"], indent=2)
         repository.put("snapshot", data=data)
         repository.index("snapshot")
-        data = seal(repository.bodies["timestamp"], repository.signers["timestamp"], indent=2)
+        data = repository.seal(repository.bodies["timestamp"], repository.signers["timestamp"], indent=2)
         repository.put("timestamp", data=data)
     return accepted(*ALL)
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
-from twinlock.trust.errors.images import ImageNotFoundError
+from twinlock.trust.errors.images import HardwareError, ImageNotFoundError, ReleaseCounterError
 from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.guarantees import GUARANTEES
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
-from twinlock.trust.policy import LAX, STRICT
+from twinlock.trust.policy import LAX, Policy
 from twinlock.trust.state import Decision
-
-GAPS = (
-    "vehicle-id-not-required",
-    "hardware-ids-not-required",
-    "release-counter-not-required",
-    "must-agree-not-required",
-    "snapshot-hashes-not-required",
-    "director-index-not-required",
-)
 
 
 @pytest.fixture
@@ -65,12 +58,108 @@ def test_a_decision_of_partial_verification(world: World) -> None:
     assert world.vehicle.persisted == []
 
 
-def test_a_lax_policy_is_named_in_the_decision(world: World) -> None:
+def test_a_lax_policy_that_found_everything_has_given_up_nothing(world: World) -> None:
     world.vehicle.policy = LAX
-    assert world.vehicle.update().weaker == GAPS
-    assert world.vehicle.partial_update(BRAKE.ecu).weaker == (*GAPS, "image-repository-not-consulted")
-    world.vehicle.policy = STRICT._replace(require_must_agree=False)
-    assert world.vehicle.update().weaker == ("must-agree-not-required",)
+    assert world.vehicle.update().weaker == ()
+    assert world.vehicle.partial_update(BRAKE.ecu).weaker == ("image-repository-not-consulted",)
+
+
+def _no_vehicle(world: World) -> None:
+    del world.director.bodies["targets"]["custom"]["vehicleIdentifier"]
+
+
+def _no_snapshot_hashes(world: World) -> None:
+    for member in ("length", "hashes"):
+        del world.image.bodies["timestamp"]["meta"]["snapshot.json"][member]
+    world.image.put("timestamp")
+
+
+def _bare_entries(world: World, *members: str) -> None:
+    for repository in world.repositories.values():
+        for role in {"targets", "acme"} & repository.bodies.keys():
+            for entry in repository.bodies[role]["targets"].values():
+                agreed = entry["custom"].pop("mustAgree", {})
+                if members == ("mustAgree",):
+                    entry["custom"] |= agreed
+                else:
+                    entry["custom"]["mustAgree"] = {name: agreed[name] for name in agreed if name not in members}
+    world.image.publish("targets", "acme")
+    world.director.publish("targets")
+
+
+def _none_has_an_order(world: World) -> None:
+    world.director.bodies["targets"]["targets"].clear()
+    _bare_entries(world, "releaseCounter")
+
+
+@pytest.mark.parametrize(
+    ("gap", "make"),
+    [
+        ("vehicle-id-missing", _no_vehicle),
+        ("snapshot-hashes-missing", _no_snapshot_hashes),
+        ("hardware-ids-missing", lambda world: _bare_entries(world, "hardwareIds")),
+        ("release-counter-missing", lambda world: _bare_entries(world, "releaseCounter")),
+        ("must-agree-missing", lambda world: _bare_entries(world, "mustAgree")),
+    ],
+)
+def test_what_is_missing_and_let_pass_is_named(world: World, gap: str, make: Callable[[World], None]) -> None:
+    make(world)
+    world.director.put("targets")
+    world.vehicle.policy = LAX
+    decision = world.vehicle.update()
+    assert decision.weaker == (gap,)
+    assert len(decision.approved) == len(PARTS)
+
+
+def test_what_no_verdict_rests_on_is_not_missing(world: World) -> None:
+    _none_has_an_order(world)
+    world.vehicle.policy = LAX
+    decision = world.vehicle.update()
+    assert (decision.weaker, decision.approved) == ((), ())
+
+
+def test_the_names_of_guarantees_are_the_policys(world: World) -> None:
+    assert len(set(GUARANTEES)) == len(GUARANTEES) == len(Policy._fields) + 1  # one more: partial verification
+
+
+def _only_the_image_repository_says(world: World, member: str, value: object) -> None:
+    """As foreign repositories have it: no section that has to agree, and the Director is silent."""
+    _bare_entries(world, "mustAgree")
+    for entry in world.director.bodies["targets"]["targets"].values():
+        entry["custom"].pop(member)
+    world.image.bodies["targets"]["targets"][ADAS.path(1)]["custom"][member] = value
+    world.image.publish("targets", "acme")
+    world.director.publish("targets")
+    world.vehicle.policy = LAX
+
+
+def test_hardware_ids_of_the_image_repository_count_where_the_director_is_silent(world: World) -> None:
+    _only_the_image_repository_says(world, "hardwareIds", ["other-1"])
+    with pytest.raises(HardwareError) as caught:
+        world.vehicle.update()
+    assert (caught.value.ecu, caught.value.target) == (ADAS.ecu, ADAS.path(1))
+    assert (caught.value.listed, caught.value.actual) == (("other-1",), ADAS.hardware_id)
+
+
+def test_a_release_counter_of_the_image_repository_counts_where_the_director_is_silent(world: World) -> None:
+    _only_the_image_repository_says(world, "releaseCounter", 5)
+    decision = world.vehicle.update()
+    assert decision.weaker == ("must-agree-missing",)
+    world.vehicle.install(decision)
+    assert world.vehicle.installed[EcuId(ADAS.ecu)].release_counter == 5
+    world.release()
+    _only_the_image_repository_says(world, "releaseCounter", 5)
+    world.image.bodies["targets"]["targets"][ADAS.path(2)]["custom"]["releaseCounter"] = 4
+    world.image.publish("targets")
+    with pytest.raises(ReleaseCounterError) as caught:
+        world.vehicle.update()
+    assert (caught.value.offered, caught.value.installed) == (4, 5)
+
+
+def test_only_a_director_says_where_an_image_is_unless_its_profile_lets_others_too(world: World) -> None:
+    world.image.bodies["targets"]["targets"][ADAS.path(1)]["custom"]["downloadUrl"] = "https://elsewhere.test/x"
+    world.image.publish("targets")
+    assert {image.entry.download_url for image in world.vehicle.update().approved} == {None}
 
 
 @pytest.mark.parametrize("verification", ["full", "partial"])

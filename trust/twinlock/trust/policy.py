@@ -1,4 +1,7 @@
-"""Which optional guarantees are demanded. STRICT is the default; LAX exists for interop and says what it gave up."""
+"""Which optional guarantees are demanded. STRICT is the default; LAX exists for interop.
+
+What a verification under LAX went without is named by ``guarantees.py``.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,6 @@ class Policy(NamedTuple):
     require_must_agree: bool = True
     require_snapshot_hashes: bool = True
     require_director_index: bool = True
-
-    @property
-    def weaker(self) -> tuple[str, ...]:
-        """The guarantees that this policy leaves to the publisher, for the report."""
-        gaps = {
-            "vehicle-id-not-required": self.require_vehicle,
-            "hardware-ids-not-required": self.require_hardware_ids,
-            "release-counter-not-required": self.require_release_counter,
-            "must-agree-not-required": self.require_must_agree,
-            "snapshot-hashes-not-required": self.require_snapshot_hashes,
-            "director-index-not-required": self.require_director_index,
-        }
-        return tuple(gap for gap, required in gaps.items() if not required)
 
 
 STRICT = Policy()

@@ -85,7 +85,10 @@ class ApprovedImage(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The verdict of a verification. ``weaker`` says which guarantees a lax profile left out (empty when strict)."""
+    """The verdict of a verification. ``weaker`` names the guarantees that it went without (``guarantees.py``).
+
+    Each entry in ``approved`` is the Director's, completed by what only a repository that agrees states.
+    """
 
     repositories: Mapping[RepositoryName, TrustedRepository]
     approved: tuple[ApprovedImage, ...]

@@ -13,7 +13,7 @@ step 6                 ``_pending``
 steps 6 to 9           ``refresh_repository`` on each repository that has to agree
 step 10.1              ``find_image``
 steps 10.2.1, 10.2.2   ``check_match``
-step 10.2.3            ``check_entry``
+step 10.2.3            ``check_entry``, on what the agreeing repositories state as well
 =====================  ==============================================================
 """
 
@@ -27,11 +27,12 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.director import check_director_targets
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.checks.listing import check_expiry
-from twinlock.trust.checks.match import check_match
+from twinlock.trust.checks.match import check_match, complete_entry
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.images import ImageNotFoundError
+from twinlock.trust.guarantees import NO_IMAGE_REPOSITORY, missing_guarantees
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName
@@ -83,22 +84,25 @@ def full_verification(
     # The Director is fresh now: no other repository is judged by an earlier time than it proves.
     now = not_before(now, [director])
     orders = list(_orders(director.targets.signed, vehicle))
+    agreeing: dict[RepositoryName, None] = {}
+    listed: list[ImageEntry] = []
     # Step 6: nothing but what is installed already means that there is nothing to do.
     if _pending(orders):
         # Steps 6 to 9.
-        for name in dict.fromkeys(name for order in orders for name in state.map.agreeing(order.entry.path)):
+        agreeing = dict.fromkeys(name for order in orders for name in state.map.agreeing(order.entry.path))
+        for name in agreeing:
             repositories[name] = yield from refresh_repository(repositories[name], now, limits=limits, policy=policy)
         # Step 10.
-        for order in orders:
-            for name in state.map.agreeing(order.entry.path):
-                repositories[name] = yield from _check_agreement(order, repositories[name], now, settings)
-            check_entry(order.entry, order.ecu, order.installed, policy=policy)
+        for number, order in enumerate(orders):
+            names = state.map.agreeing(order.entry.path)
+            orders[number], said = yield from _judge(order, names, repositories, now, settings)
+            listed += said
     return Decision(
         repositories=repositories,
         approved=tuple(order.approve(state.map.agreeing(order.entry.path)) for order in _pending(orders)),
         correlation_id=director.targets.signed.correlation_id,
         now=now,
-        weaker=policy.weaker if director.root.signed.has_index else (*policy.weaker, "director-without-index"),
+        weaker=missing_guarantees(director, [repositories[name] for name in agreeing], listed),
     )
 
 
@@ -135,7 +139,7 @@ def partial_verification(
         approved=tuple(order.approve(()) for order in _pending(orders)),
         correlation_id=targets.signed.correlation_id,
         now=context.now,
-        weaker=(*policy.weaker, "image-repository-not-consulted"),
+        weaker=(*missing_guarantees(director, (), [order.entry for order in orders]), NO_IMAGE_REPOSITORY),
     )
 
 
@@ -164,6 +168,10 @@ class _Order(NamedTuple):
             and all(self.installed.hashes[name] == self.entry.hashes[name] for name in common)
         )
 
+    def completed(self, image: ImageEntry, repository: TrustedRepository) -> _Order:
+        entry = complete_entry(self.entry, image, with_address=repository.wire.addresses_images)
+        return self._replace(entry=entry)
+
     def approve(self, agreeing: tuple[RepositoryName, ...]) -> ApprovedImage:
         return ApprovedImage(
             ecu=self.ecu.ecu,
@@ -185,9 +193,29 @@ def _pending(orders: list[_Order]) -> list[_Order]:
     return [order for order in orders if not order.is_installed]
 
 
+def _judge(
+    order: _Order,
+    agreeing: tuple[RepositoryName, ...],
+    repositories: dict[RepositoryName, TrustedRepository],
+    now: datetime,
+    settings: _Settings,
+) -> Steps[tuple[_Order, list[ImageEntry]]]:
+    """Step 10 for one order: it, completed by what the agreeing repositories say, and what they say.
+
+    ``repositories`` takes in what was fetched on the way.
+    """
+    said = []
+    for name in agreeing:
+        repositories[name], image = yield from _check_agreement(order, repositories[name], now, settings)
+        order = order.completed(image, repositories[name])  # the next one has to agree with the whole
+        said.append(image)
+    check_entry(order.entry, order.ecu, order.installed, policy=settings.policy)
+    return order, said
+
+
 def _check_agreement(
     order: _Order, repository: TrustedRepository, now: datetime, settings: _Settings
-) -> Steps[TrustedRepository]:
+) -> Steps[tuple[TrustedRepository, ImageEntry]]:
     found = yield from find_image(
         repository,
         order.entry.path,
@@ -198,4 +226,4 @@ def _check_agreement(
     if found.entry is None:
         raise ImageNotFoundError(target=order.entry.path, repository=repository.name, hardware_id=order.ecu.hardware_id)
     check_match(order.entry, found.entry, repository=repository.name, policy=settings.policy)
-    return found.trusted
+    return found.trusted, found.entry

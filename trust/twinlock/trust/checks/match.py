@@ -36,6 +36,20 @@ def check_match(director: ImageEntry, image: ImageEntry, *, repository: Reposito
             _differ(director, repository, field, ours, theirs)
 
 
+def complete_entry(director: ImageEntry, image: ImageEntry, *, with_address: bool) -> ImageEntry:
+    """The Director's entry with what only the matching ``image`` of another repository states.
+
+    A field that is stated is always checked, whoever states it: so a Director that is silent cannot switch off what an
+    Image repository says of hardware and release. ``with_address`` lets it say where the image is as well.
+    Source: Uptane 2.1.0 5.4.3.4 steps 3 and 5.
+    """
+    return director._replace(
+        release_counter=image.release_counter if director.release_counter is None else director.release_counter,
+        hardware_ids=image.hardware_ids if director.hardware_ids is None else director.hardware_ids,
+        download_url=director.download_url or (image.download_url if with_address else None),
+    )
+
+
 def _section(entry: ImageEntry) -> str:
     # Compared in canonical form: in Python True equals 1, in JSON it does not.
     return "(none)" if entry.must_agree is None else encode_canonical(entry.must_agree).decode()

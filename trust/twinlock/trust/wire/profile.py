@@ -19,6 +19,8 @@ class WireProfile(Protocol):
     name: str
     folder: str
     """Where metadata files are below the base URL of a repository: empty, or ending in a slash."""
+    addresses_images: bool
+    """Whether an entry of an Image repository may say where its image is, too, and not the Director's alone."""
 
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         """Decode a Root file."""

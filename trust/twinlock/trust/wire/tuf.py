@@ -39,6 +39,7 @@ class TufProfile:
 
     name = "tuf"
     folder = "metadata/"
+    addresses_images = False
 
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         return _decode(data, what, "root", _root, max_bytes=limits.root_bytes, limits=limits)

@@ -21,11 +21,11 @@ from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
 from twinlock.trust.signatures import Envelope, RoleKeys
 from twinlock.trust.wire.aktualizr import form
-from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signatures
+from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signatures, decode_signers
 from twinlock.trust.wire.aktualizr.targets import decode_targets
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.strict import parse_envelope, parse_json
-from twinlock.trust.wire.tuf_members import common_fields, decode_role_keys, decode_vehicle
+from twinlock.trust.wire.tuf_members import common_fields, decode_vehicle
 
 T = TypeVar("T")
 
@@ -35,6 +35,7 @@ class AktualizrProfile:
 
     name = form.NAME
     folder = ""
+    addresses_images = True
 
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         return _decode(data, what, ROOT, _root, max_bytes=limits.root_bytes, limits=limits)
@@ -102,7 +103,7 @@ def _root(signed: Node, limits: Limits) -> Root:
 
 
 def _role(node: Node, keys: dict[KeyId, PublicKey], limits: Limits) -> RoleKeys:
-    found = decode_role_keys(node, limits)
+    found = decode_signers(node, limits)
     for keyid in found.keyids:
         if keyid not in keys:
             node.get("keyids").fail(f"the key {keyid} is not among the keys")

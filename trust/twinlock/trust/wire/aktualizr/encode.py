@@ -176,6 +176,9 @@ def _delegation(entry: Mapping[str, Any]) -> Json:
         _refuse(name, "this client could not ask for a role of that name")
     if not entry.get("paths"):
         _refuse(name, "it is delegated to by digests of names, which this client does not know")
+    for pattern in entry["paths"]:
+        if not form.is_plain_pattern(pattern):
+            _refuse(name, f"the pattern {pattern!r} means something else to this client")
     if entry["threshold"] > form.MAX_THRESHOLD:
         _refuse(name, f"a threshold above {form.MAX_THRESHOLD} is not allowed")
     kept = ("name", "keyids", "threshold", "paths", "terminating", "hardwareIds")

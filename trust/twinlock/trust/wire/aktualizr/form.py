@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,6 +33,9 @@ MAX_THRESHOLD = 1_000
 METHODS = {"ed25519": ("ed25519",), "rsassa-pss-sha256": ("rsassa-pss-sha256", "rsassa-pss")}
 RSA_BITS = (2048, 3072, 4096)
 TYPES = {"root": "Root", "timestamp": "Timestamp", "snapshot": "Snapshot", "targets": "Targets"}
+
+# Where C's ``fnmatch`` reads a pattern in another way than ours: escapes, and sets by ``^`` or by a class such as [:alpha:].
+_AMBIGUOUS = re.compile(r"\\|\[\^|\[[:.=]")
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
@@ -85,6 +89,11 @@ def _delegated_file(role: RoleName) -> str:
         return role_file(role)
     target_path(role)
     return "/".join(role_file(segment) for segment in role.split("/"))
+
+
+def is_plain_pattern(pattern: str) -> bool:
+    """Whether the client and this engine mean the same by a pattern of names, in which ``*`` and ``?`` fit a slash."""
+    return _AMBIGUOUS.search(pattern) is None
 
 
 def is_fetchable(role: str) -> bool:

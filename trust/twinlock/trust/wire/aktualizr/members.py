@@ -5,9 +5,10 @@ from __future__ import annotations
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import KeyId
-from twinlock.trust.signatures import Signature
-from twinlock.trust.wire.aktualizr.form import METHODS, decode_base64
+from twinlock.trust.signatures import RoleKeys, Signature
+from twinlock.trust.wire.aktualizr.form import MAX_THRESHOLD, METHODS, decode_base64
 from twinlock.trust.wire.node import DIGEST_DIGITS, Node, check_text
+from twinlock.trust.wire.tuf_members import decode_role_keys
 
 # By the type as it is written, in lower case: ours, and the only scheme there is for it.
 _KEY_TYPES = {"ed25519": ("ed25519", "ed25519"), "rsa": ("rsa", "rsassa-pss-sha256")}
@@ -32,6 +33,14 @@ def decode_public_key(keyid: str, keytype: Node, public: Node) -> PublicKey:
     text = public.text()
     value = text.lower() if known[0] == "ed25519" else text
     return load_key(keyid, keytype=known[0], scheme=known[1], public=value)
+
+
+def decode_signers(node: Node, limits: Limits) -> RoleKeys:
+    """The ``keyids`` and ``threshold`` of a role. A key id that stands twice is refused, as is what the client refuses."""
+    found = decode_role_keys(node, limits)
+    if found.threshold > MAX_THRESHOLD:
+        node.get("threshold").fail(f"at most {MAX_THRESHOLD} is allowed")
+    return found
 
 
 def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
 from twinlock.trust.model.targets import ImageEntry, Targets
-from twinlock.trust.names import HardwareId, target_path
-from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys
+from twinlock.trust.names import TOP_LEVEL, HardwareId, target_path
+from twinlock.trust.wire.aktualizr import form
+from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signers
 from twinlock.trust.wire.custom import LazyImages, custom_of, decode_hardware_ids, ecus
 from twinlock.trust.wire.node import Node
-from twinlock.trust.wire.tuf_members import common_fields, decode_correlation, decode_role_keys, decode_vehicle
+from twinlock.trust.wire.tuf_members import common_fields, decode_correlation, decode_vehicle
 from twinlock.trust.wire.tuf_targets import decode_role_name
 
 _NO_URL = "https://example.com/"  # what generators of this profile write where there is no address
@@ -72,12 +73,22 @@ def _delegations(node: Node, limits: Limits) -> Delegations:
 
 
 def _delegation(node: Node, limits: Limits) -> Delegation:
-    role = DelegatedRole(decode_role_name(node.get("name")), decode_role_keys(node, limits))
+    name = decode_role_name(node.get("name"))
+    if name.lower() in TOP_LEVEL:
+        node.get("name").fail(f"{name!r} is a top-level role, however it is written")
     return Delegation(
-        roles=(role,),
+        roles=(DelegatedRole(name, decode_signers(node, limits)),),
         terminating=node.get("terminating").boolean() if node.has("terminating") else False,
         # Without patterns, as a delegation by digests of names has none, it covers nothing: so the client reads it too.
-        paths=tuple(item.text() for item in node.get("paths").items(limits.name_patterns)) if node.has("paths") else (),
+        paths=tuple(map(_pattern, node.get("paths").items(limits.name_patterns))) if node.has("paths") else (),
         hardware_ids=decode_hardware_ids(node.get("hardwareIds"), limits) if node.has("hardwareIds") else None,
         crossing=True,
     )
+
+
+def _pattern(node: Node) -> str:
+    """A pattern as ``fnmatch`` of C has it, of the kind that every reader understands alike."""
+    text = node.text()
+    if not form.is_plain_pattern(text):
+        node.fail("a backslash, a class of characters or a set that excludes by ^ has more than one meaning")
+    return text
