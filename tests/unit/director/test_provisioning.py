@@ -30,17 +30,11 @@ Start = Callable[[Config, str], VirtualAktualizr | RealAktualizr]
 
 
 @pytest.fixture(params=sorted(KINDS))
-def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
     """Makes a vehicle with an empty storage."""
-    made: list[VirtualAktualizr] = []
-
-    def virtual(config: Config, _: str) -> VirtualAktualizr:
-        made.append(VirtualAktualizr(config))
-        return made[-1]
-
-    yield virtual if request.param == "virtual" else lambda config, name: RealAktualizr(config, tmp_path / name)
-    for client in made:
-        client._folder.cleanup()
+    if request.param == "virtual":
+        return lambda config, _: VirtualAktualizr(config)
+    return lambda config, name: RealAktualizr(config, tmp_path / name)
 
 
 @pytest.fixture
