@@ -15,6 +15,7 @@ from twinlock.trust.commands import drive
 from twinlock.trust.delegation import Found, find_image
 from twinlock.trust.errors.metadata import ExpiredError, ThresholdError
 from twinlock.trust.names import IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
+from twinlock.trust.proofs import authority_digest, proof_digest
 from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import TrustedRepository
@@ -50,6 +51,52 @@ def test_every_file_but_root_is_stored_with_its_proof(world: World) -> None:
         store = world.vehicle.stores[name]
         assert set(store.proofs) == set(store.files)
         assert len(set(store.proofs.values())) == len(store.files)
+
+
+def proof_of(world: World, name: str, role: RoleName, data: bytes) -> bytes:
+    """The proof that the engine makes of ``data`` as the file of ``role``, under the keys that are trusted now."""
+    trusted = world.vehicle.stores[name].restore(name)
+    keys, signers = trusted.root.signed.keys, trusted.root.signed.roles.get(role)
+    if signers is None:
+        assert trusted.targets is not None
+        assert trusted.targets.signed.delegations is not None
+        keys = trusted.targets.signed.delegations.keys
+        signers = trusted.targets.signed.delegations.entries[0].roles[0].signers
+    return proof_digest(data, authority_digest(signers.keyids, signers.threshold, keys), f"tuf/{role}")
+
+
+def test_each_proof_is_of_its_file_role_and_keys(world: World) -> None:
+    for name in REPOSITORIES:
+        store = world.vehicle.stores[name]
+        assert store.proofs == {role: proof_of(world, name, RoleName(role), data) for role, data in store.files.items()}
+
+
+def test_partial_verification_stores_the_same_proof() -> None:
+    partial, full = World(), World()
+    partial.vehicle.partial_update(BRAKE.ecu)
+    full.update()
+    assert partial.vehicle.stores["director"].proofs == {TARGETS: full.vehicle.stores["director"].proofs[TARGETS]}
+
+
+@pytest.mark.parametrize("name", REPOSITORIES)
+@pytest.mark.parametrize("role", [TIMESTAMP, SNAPSHOT, TARGETS])
+def test_the_owner_of_the_store_can_make_a_vehicle_believe(world: World, name: str, role: RoleName) -> None:
+    """Not an attack that is stopped; he can replace the Root too. It shows that a proof is used at all."""
+    store = world.vehicle.stores[name]
+    store.files[role] = forge(world, name, role)
+    store.proofs[role] = proof_of(world, name, role, store.files[role])
+    assert all(restored(world, name).values())
+
+
+def test_the_owner_of_the_store_can_make_a_search_believe(world: World) -> None:
+    store = world.vehicle.stores["image"]
+    trusted = store.restore("image")
+    forged = forge(world, "image", "acme")
+    for proof, fetched in ((b"", 1), (proof_of(world, "image", ACME, forged), 0)):
+        world.vehicle.requests.clear()
+        with_proof = trusted._replace(delegated={ACME: forged}, proofs={ACME: proof})
+        assert search(world, with_proof, 3).entry is not None
+        assert len(world.vehicle.requests) == fetched
 
 
 def forge(world: World, name: str, role: str) -> bytes:
