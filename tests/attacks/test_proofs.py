@@ -254,3 +254,15 @@ def test_a_new_version_is_fetched_though_the_old_one_is_open(world: World) -> No
     assert found.entry is not None
     (opened,) = found.trusted.opened.values()
     assert opened.data == world.image.files[world.image.current("acme")]
+
+
+def test_a_file_with_a_bad_signature_beside_a_good_one_is_stored_without_proof(world: World) -> None:
+    image, store = world.image, world.vehicle.stores["image"]
+    image.set_keys("targets", [image.key("targets"), image.key("targets", 2)], threshold=1)
+    image.publish_root()
+    image.publish("targets")
+    image.deform("targets", lambda envelope: envelope["signatures"][1].update(sig="00" * 64))
+    world.vehicle.refresh("image")
+    assert [command.proofs for command in world.vehicle.persisted if command.files[0][0] == TARGETS] == [{}]
+    assert set(store.proofs) == {TIMESTAMP, SNAPSHOT, ACME}
+    assert all(restored(world, "image").values())

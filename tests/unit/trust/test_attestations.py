@@ -31,7 +31,8 @@ def malformed(data: bytes) -> tuple[str, str]:
 
 def test_the_bytes() -> None:
     signed = {"_type": "time-attestation", "nonces": ["0a", "ff"], "time": "2030-01-01T00:00:00Z"}
-    assert canonical({"signatures": [SOURCE.signature(signed)], "signed": signed}) == DATA
+    data = sign_attestation(WORLD.now, ("ff", "0a"), SOURCE)
+    assert data == canonical({"signatures": [SOURCE.signature(signed)], "signed": signed})
 
 
 def test_one_that_is_laid_out_for_people_counts_too() -> None:

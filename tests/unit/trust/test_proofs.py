@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import pytest
@@ -133,6 +134,18 @@ def test_a_key_that_is_missing_is_no_other_key() -> None:
     names = (KeyId("k"), KeyId("l"), KeyId(""))
     assert len({authority_digest(keyids, 1, {}) for keyids in (names, names[:2], names[:1], (), names[::-1])}) == 5
     assert authority_digest(names, 1, {}) != authority_digest(names, 1, {KeyId("l"): PUBLIC[A]})
+
+
+def _listed(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(str(len(part)).encode() + b":" + part for part in parts)).digest()
+
+
+def test_the_digests_to_the_byte() -> None:
+    a, scheme = PUBLIC[A], b"ed25519"
+    authority = _listed(b"twinlock authority 1", b"12", A.encode(), scheme, a.identity, b"gone", b"", b"")
+    assert authority_digest([A, KeyId("gone")], 12, PUBLIC) == authority
+    whole = hashlib.sha256(FILE).digest()
+    assert proof_digest(FILE, authority, SUBJECT) == _listed(b"twinlock proof 1", b"tuf/targets", authority, whole)
 
 
 def test_no_two_lists_of_parts_are_the_same_bytes() -> None:

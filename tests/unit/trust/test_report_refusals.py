@@ -52,7 +52,7 @@ def malformed(decode: Callable[[bytes], object], data: bytes) -> tuple[str, str]
 
 
 def test_a_report_states_what_there_is_and_nothing_else() -> None:
-    assert set(json.loads(DATA)["signed"]) == {
+    assert set(json.loads(sign_report(REPORT, KEY))["signed"]) == {
         *("_type", "ecuIdentifier", "installedImage", "time", "counter", "attack", "detail", "nonce")
     }
     bare = REPORT._replace(nonce=None, installed=INSTALLED._replace(release_counter=None))
