@@ -11,7 +11,7 @@ from datetime import datetime
 
 from tests.aktualizr.config import Config
 from tests.aktualizr.director_repository import DirectorRepository
-from tests.aktualizr.downloads import Downloads, image_url, intact, strongest
+from tests.aktualizr.downloads import Downloads, image_url, intact, key
 from tests.aktualizr.http import Http
 from tests.aktualizr.image_repository import ImageRepository
 from tests.aktualizr.metadata import Target
@@ -261,7 +261,7 @@ class Cycle:
             self.log("No update to install on Primary")
             return {}
         self._started(serial, correlation)
-        file = self.storage.images[strongest(target)[1]]
+        file = self.storage.images[key(target)]
         code = self.config.install_result if intact(target, file.content) else "VERIFICATION_FAILED"
         if code == "OK" and self.config.fake_need_reboot:
             self.storage.pending[serial] = target
