@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.aktualizr.publisher import FAR, PAST
 from tests.aktualizr.server import Answer
 from tests.aktualizr.trial import ECU, FIRST, PRIMARY, Trial
 
@@ -33,6 +34,16 @@ def test_the_same_version_with_new_content_before_the_first_is_installed(trial: 
     trial.publisher.director.edited("targets", lambda signed: signed.update(targets={"fw-2.0.bin": entry}))
     assert trial.once().said("No matching target in Director Targets metadata for Target(fw-2.0.bin")
     assert trial.report is None
+
+
+def test_an_assignment_that_was_stored_expired_needs_a_bump(trial: Trial) -> None:
+    trial.publisher.director.edited("targets", lambda signed: signed.update(expires=PAST))
+    assert trial.once().said("The targets metadata was expired.")
+    trial.publisher.director.edited("targets", lambda signed: signed.update(expires=FAR))
+    run = trial.once()
+    assert run.said("Aborting; invalid Uptane metadata in storage.")
+    assert trial.code == "INTERNAL_ERROR"
+    assert trial.once().success
 
 
 def withdraw(trial: Trial, correlation: str) -> None:

@@ -60,6 +60,41 @@ def test_the_registration_names_the_primary_first(fleet: Trial) -> None:
     assert all(set(ecu["clientKey"]) == {"keytype", "keyval"} for ecu in body["ecus"])
 
 
+def test_results_are_listed_by_serial(fleet: Trial) -> None:
+    assign(fleet, {"a.bin": DOORS, "z.bin": BRAKES, "p.bin": None})
+    assert fleet.once().success
+    assert fleet.report
+    assert [item["ecu"] for item in fleet.report["items"]] == [PRIMARY, "brakes", "doors"]
+
+
+def pinned(make_trial: MakeTrial) -> Trial:
+    """A vehicle with a Secondary that never saw the first Roots."""
+    publisher = Publisher()
+    for repository in (publisher.director, publisher.image):
+        repository.rotate("root")
+        repository.rotate("root")
+    roots = {"director": publisher.director.files["3.root.json"], "repo": publisher.image.files["3.root.json"]}
+    trial = make_trial(publisher=publisher, secondaries=(DOORS,), initial_roots=roots)
+    assign(trial, {"d.bin": DOORS})
+    return trial
+
+
+def test_the_first_roots_are_fetched_for_a_secondary_even_where_others_are_pinned(make_trial: MakeTrial) -> None:
+    trial = pinned(make_trial)
+    assert trial.once().success
+    assert trial.gets[-4:] == [f"/{name}/{number}.root.json" for name in ("director", "repo") for number in (1, 2)]
+    assign(trial, {"d-2.bin": DOORS})
+    assert trial.once().success
+    assert not any(path.endswith("/1.root.json") for path in trial.gets)
+
+
+def test_without_the_first_root_a_secondary_gets_nothing(make_trial: MakeTrial) -> None:
+    trial = pinned(make_trial)
+    del trial.publisher.director.files["1.root.json"]
+    assert trial.once().said("Root metadata could not be fetched for Secondary with serial doors")
+    assert trial.code == "doors-hw:INTERNAL_ERROR"
+
+
 def test_one_image_for_two_ecus(fleet: Trial) -> None:
     ecus = {**ECU, "doors": "doors-hw"}
     fleet.release("shared.bin", ecus=ecus)
