@@ -26,7 +26,8 @@ from tests.aktualizr.storage import Storage
 class VirtualAktualizr:
     """A vehicle with its storage. Every ``once`` is a new start of the program on the same storage.
 
-    Configuration may change between runs, as an edited ``sota.toml`` would: ``client.configure(secondaries=())``.
+    Configuration may change between runs, as an edited ``sota.toml`` would: ``client.configure(secondaries=())``. It
+    blocks while it runs, so a test whose server shares its event loop calls ``await asyncio.to_thread(client.once)``.
     """
 
     def __init__(self, config: Config) -> None:
@@ -66,7 +67,7 @@ class VirtualAktualizr:
             run.exit_status = 1
             return run
         if self.rebooted and storage.pending:
-            cycle.complete_pending()
+            cycle.installation.complete_pending()
         self.rebooted = False
         reports.send_device_data()
         cycle.run()

@@ -40,7 +40,8 @@ class SharedCredentials:
 class Secondary:
     """A Secondary with full verification, reached by the Primary in a way that servers never see (wire 6).
 
-    ``kind`` decides only what it reports before the first installation: ``ip`` says ``unknown``, ``virtual`` ``noimage``.
+    ``kind`` decides only what it reports: before the first installation ``ip`` says ``unknown`` and ``virtual`` says
+    ``noimage``, and only ``virtual`` tells what it refused. The real client's ``virtual`` ones always have RSA keys.
     """
 
     serial: str

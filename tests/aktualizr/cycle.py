@@ -1,6 +1,7 @@
 """One update cycle: report, check, download, install, report (wire 2.1, 5, 6).
 
-Belongs here: the order of these, and what each failure leads to. Does not belong here: what is checked of metadata.
+Belongs here: the order of these, and what a failure before the installation leads to. Does not belong here: what is
+checked of metadata, and the installation itself (``installation``).
 """
 
 from __future__ import annotations
@@ -11,20 +12,18 @@ from datetime import datetime
 
 from tests.aktualizr.config import Config
 from tests.aktualizr.director_repository import DirectorRepository
-from tests.aktualizr.downloads import Downloads, image_url, intact, strongest
-from tests.aktualizr.http import Http
+from tests.aktualizr.downloads import Downloads, image_url
+from tests.aktualizr.http import Http, fetcher
 from tests.aktualizr.image_repository import ImageRepository
+from tests.aktualizr.installation import Installation
 from tests.aktualizr.metadata import Target
-from tests.aktualizr.refusals import FetchFailure, TargetMismatch, UptaneError
+from tests.aktualizr.refusals import TargetMismatch, UptaneError
 from tests.aktualizr.reports import Reports
 from tests.aktualizr.secondaries import SecondaryEcu
 from tests.aktualizr.storage import InstallationReport, Result, Storage
 from tests.aktualizr.verification import Fetch
 
-CODES = {"OK": 0, "VERIFICATION_FAILED": 3, "INSTALL_FAILED": 4, "DOWNLOAD_FAILED": 5, "NEED_COMPLETION": 21}
-NOT_SENT = "Sending metadata to one or more ECUs failed"
-INSTALLED = "Device has been successfully installed"
-RAW_INSTALLED = "Installation succesful"  # so the client spells it
+RECHECK_FAILED = Result("INTERNAL_ERROR", "Error rechecking stored metadata.")
 
 Pairs = list[tuple[Target, Target]]
 """The Director's entry and the Image repository's, for each update."""
@@ -45,6 +44,9 @@ class Cycle:
         self.log = self.http.log
         self.ecus = {self.config.primary_serial: self.config.hardware_id}
         self.ecus |= {ecu.serial: ecu.hardware_id for ecu in self.secondaries}
+        self.installation = Installation(
+            self.config, self.storage, self.secondaries, self.http, self.reports, now=self.now
+        )
         self.director = DirectorRepository(self.storage.director, self.now, self.log)
         self.image = ImageRepository(self.storage.image, self.storage.delegations, self.now, self.log)
 
@@ -72,9 +74,15 @@ class Cycle:
         elif not self._download(found):
             self._last_manifest()
         else:
-            self._install(found)
+            self._install([director for director, _ in found])
             if not self.storage.pending:
                 self._last_manifest()
+
+    def _install(self, targets: list[Target]) -> None:
+        """Check once more, and install what is still wanted."""
+        found = self._recheck(targets)
+        if found:
+            self.installation.run([director for director, _ in found], self._correlation())
 
     def _last_manifest(self) -> None:
         self.reports.put_manifest(self.secondaries)
@@ -89,35 +97,26 @@ class Cycle:
 
     # Check.
 
-    def _fetch(self, base: str) -> Fetch:
-        def fetch(name: str, limit: int) -> bytes | None:
-            url = f"{base}/{name}"
-            if " " not in name:
-                self.log(f"GET {url}")
-            response = self.http.get(url, limit)
-            return response.body if response.ok else None
-
-        return fetch
-
     def _check(self) -> Pairs | None:
         """The updates that both repositories know; none; or None for a failure (wire 5, to item 5)."""
         try:
-            self.director.update(self._fetch(self.config.director))
+            self.director.update(fetcher(self.http, self.config.director))
         except UptaneError as error:
             self.log(f"Director metadata update failed: {error}")
             return None
         wanted = self._new_targets()
+        if wanted is None:
+            return None
         if not wanted:
-            if wanted is not None:
-                self.log("No new updates found in Uptane metadata.")
-            return [] if wanted is not None else None
+            self.log("No new updates found in Uptane metadata.")
+            return []
         self.log("New updates found in Director metadata. Checking Image repo metadata...")
         try:
-            self.image.update(self._fetch(self.config.repo))
+            self.image.update(fetcher(self.http, self.config.repo))
         except UptaneError as error:
             self.log(f"Failed to update Image repo metadata: {error}")
             return None
-        found = self._match(wanted, self._fetch(self.config.repo))
+        found = self._match(wanted, fetcher(self.http, self.config.repo))
         if found is not None:
             plural = "" if len(found) == 1 else "s"
             self.log(f"{len(found)} new update{plural} found in both Director and Image repo metadata.")
@@ -165,10 +164,11 @@ class Cycle:
         try:
             self.director.check_stored()
         except UptaneError as error:
-            self.log(str(error))
+            self._invalid_storage(f"Failed to check Director metadata: {error}")
             return None
         stored = self._new_targets()
         if stored is None:
+            self._invalid_storage()
             return None
         if not stored:
             nothing = "No new updates found while rechecking stored Director Targets metadata"
@@ -181,14 +181,19 @@ class Cycle:
         missing = [target for target in wanted if target not in stored]
         if missing:
             self.log(f"No matching target in Director Targets metadata for {missing[0]}")
-            self._fail(Result("VERIFICATION_FAILED", "Metadata verification failed."))
+            self._fail(RECHECK_FAILED)
             return None
         try:
             self.image.check_stored()
-        except (UptaneError, FetchFailure) as error:
-            self.log(str(error))
+        except UptaneError as error:
+            self._invalid_storage(f"Failed to check Image repo metadata: {error}")
             return None
         return self._match(wanted, None)
+
+    def _invalid_storage(self, *reasons: str) -> None:
+        for reason in (*reasons, "Aborting; invalid Uptane metadata in storage."):
+            self.log(reason)
+        self._fail(RECHECK_FAILED)
 
     # Download.
 
@@ -214,100 +219,3 @@ class Cycle:
             self.reports.event("EcuDownloadCompleted", serial, correlation, success=done)
         self.log("got DownloadTargetComplete event")
         return done
-
-    # Install.
-
-    def _install(self, updates: Pairs) -> None:
-        """Metadata to the Secondaries first; if one refuses, nothing is installed anywhere (wire 6)."""
-        found = self._recheck([director for director, _ in updates])
-        if not found:
-            return
-        targets = [director for director, _ in found]
-        correlation = self._correlation()
-        secondaries = [(ecu, target) for target in targets for ecu in self.secondaries if ecu.serial in target.ecus]
-        refused = self._send_metadata([ecu for ecu, _ in secondaries])
-        if refused:
-            report = InstallationReport(Result(refused, NOT_SENT), correlation, NOT_SENT)
-        else:
-            items = self._install_on_primary(targets, correlation)
-            for ecu, target in secondaries:
-                items[ecu.serial] = self._install_on_secondary(ecu, target, correlation)
-            report = self._summary(items, correlation)
-            self.reports.run.installs = {serial: result.code for serial, result in items.items()}
-        self.storage.report = report
-        code = report.result.code
-        number = CODES.get(code.partition("|")[0].rpartition(":")[2], -1)
-        self.log(f'got AllInstallsComplete event with status: "{code}":{number}')
-        self.reports.run.success = code == "OK"
-
-    def _send_metadata(self, ecus: list[SecondaryEcu]) -> str:
-        """The result code of the vehicle if some Secondary refuses, else nothing."""
-        if ecus:
-            self.log("Waiting for Secondaries to connect to start installation...")
-        refused = []
-        for ecu in ecus:
-            result = ecu.put_metadata(self.storage, self.now, self.log)
-            if not result.success:
-                why = f'"{result.code}":{CODES[result.code]} {result.description}'
-                self.log(f"Sending metadata to {ecu.serial} failed: {why}")
-                refused.append(f"{ecu.hardware_id}:{result.code}")
-        return "|".join(refused)
-
-    def _install_on_primary(self, targets: list[Target], correlation: str) -> dict[str, Result]:
-        """What the Primary's own ECU gets, if anything. The image is hashed once more."""
-        serial = self.config.primary_serial
-        target = next((each for each in targets if serial in each.ecus), None)
-        if target is None:
-            self.log("No update to install on Primary")
-            return {}
-        self._started(serial, correlation)
-        file = self.storage.images[strongest(target)[1]]
-        code = self.config.install_result if intact(target, file.content) else "VERIFICATION_FAILED"
-        if code == "OK" and self.config.fake_need_reboot:
-            self.storage.pending[serial] = target
-            self.storage.pending_correlation = correlation
-            self.reports.event("EcuInstallationApplied", serial, correlation)
-            self.log("got InstallTargetComplete event")
-            return {serial: Result("NEED_COMPLETION", "Application successful, need reboot")}
-        if code == "OK":
-            self.storage.installed[serial] = target
-        self._completed(serial, correlation, success=code == "OK")
-        return {serial: Result(code, "Installing package was successful" if code == "OK" else "Installing failed")}
-
-    def _install_on_secondary(self, ecu: SecondaryEcu, target: Target, correlation: str) -> Result:
-        self._started(ecu.serial, correlation)
-        result = ecu.install(target)
-        if result.success:
-            self.storage.installed[ecu.serial] = target
-        self._completed(ecu.serial, correlation, success=result.success)
-        return result
-
-    def _started(self, serial: str, correlation: str) -> None:
-        self.log("got InstallStarted event")
-        self.reports.event("EcuInstallationStarted", serial, correlation)
-
-    def _completed(self, serial: str, correlation: str, *, success: bool) -> None:
-        self.reports.event("EcuInstallationCompleted", serial, correlation, success=success)
-        self.log("got InstallTargetComplete event")
-
-    def _summary(self, items: dict[str, Result], correlation: str) -> InstallationReport:
-        """The vehicle's result from those of its ECUs: ``hwid:CODE|hwid:CODE`` for those that failed (wire 3)."""
-        failed = [f"{self.ecus[serial]}:{result.code}" for serial, result in items.items() if not result.success]
-        if failed:
-            result, raw = Result("|".join(failed), "Installation failed"), "Installation failed"
-        elif any(each.code == "NEED_COMPLETION" for each in items.values()):
-            result, raw = Result("NEED_COMPLETION"), "Application successful, need reboot"
-        else:
-            result, raw = Result("OK", INSTALLED), RAW_INSTALLED
-        return InstallationReport(result, correlation, raw, items)
-
-    def complete_pending(self) -> None:
-        """After a reboot: what was pending is installed, told as an event, and reported before anything else."""
-        items = dict(self.storage.report.items) if self.storage.report else {}
-        for serial, target in self.storage.pending.items():
-            self.storage.installed[serial] = target
-            self.reports.event("EcuInstallationCompleted", serial, self.storage.pending_correlation, success=True)
-            items[serial] = Result("OK", "Installing fake package was successful")
-        self.storage.pending.clear()
-        self.storage.report = self._summary(items, self.storage.pending_correlation)
-        self.reports.put_manifest(self.secondaries)

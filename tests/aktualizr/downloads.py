@@ -29,6 +29,11 @@ def strongest(target: Target) -> tuple[str, str]:
     return next((name, target.hashes[name]) for name in HASHES if name in target.hashes)
 
 
+def key(target: Target) -> tuple[str, str]:
+    """Under what an image is kept: its file name and its hash."""
+    return target.name, strongest(target)[1]
+
+
 def intact(target: Target, content: bytes) -> bool:
     """Whether ``content`` has the length and the one hash."""
     algorithm, expected = strongest(target)
@@ -39,7 +44,7 @@ def intact(target: Target, content: bytes) -> bool:
 class Downloads:
     """Brings images into ``images``, whole or not."""
 
-    images: dict[str, ImageFile]
+    images: dict[tuple[str, str], ImageFile]
     http: Http
     log: Log
 
@@ -55,7 +60,7 @@ class Downloads:
         return False
 
     def _try(self, target: Target, url: str) -> bool:
-        file = self.images.setdefault(strongest(target)[1], ImageFile())
+        file = self.images.setdefault(key(target), ImageFile())
         if file.touched and intact(target, file.content):
             self.log("Image already downloaded; skipping download")
             return True

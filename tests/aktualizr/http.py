@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from tests.aktualizr.config import TlsFiles
 from tests.aktualizr.metadata import Log
 from tests.aktualizr.result import Request
+from tests.aktualizr.verification import Fetch
 from tests.aktualizr.wire import canonical
 
 USER_AGENT = "Aktualizr/virtual"
@@ -49,6 +50,17 @@ class Response:
     def worth_a_retry(self) -> bool:
         """Transport errors and 5xx are; 4xx are not."""
         return self.error[0] != 0 or self.status >= 500
+
+
+def fetcher(client: Http, base: str) -> Fetch:
+    """Fetches metadata below ``base``."""
+
+    def fetch(name: str, limit: int) -> bytes | None:
+        client.log(f"GET {base}/{name}")
+        response = client.get(f"{base}/{name}", limit)
+        return response.body if response.ok else None
+
+    return fetch
 
 
 @dataclass
@@ -103,7 +115,7 @@ class Http:
     def _exchange(self, method: str, url: str, body: bytes | None, headers: dict[str, str], limit: int) -> Response:
         parts = urlsplit(url)
         path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-        if parts.scheme not in {"http", "https"} or not parts.hostname or " " in path:
+        if parts.scheme not in {"http", "https"} or not parts.hostname or " " in path or not path.isascii():
             return Response(0, b"", BAD_URL)
         connection = self._connection(parts)
         status, start = 0, len(self.requests)

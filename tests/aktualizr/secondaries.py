@@ -12,7 +12,7 @@ from tests.aktualizr.director_repository import DirectorRepository
 from tests.aktualizr.image_repository import ImageRepository
 from tests.aktualizr.metadata import Log, Target
 from tests.aktualizr.refusals import UptaneError
-from tests.aktualizr.storage import RepositoryStore, Result, Storage
+from tests.aktualizr.storage import RepositoryStore, Result
 from tests.aktualizr.verification import Fetch
 from tests.aktualizr.wire import SigningKey
 
@@ -20,7 +20,7 @@ NO_MATCH = "Targets metadata from the Director and Image repositories do not mat
 
 
 def forwarded(store: RepositoryStore) -> Fetch:
-    """What the Primary hands on: every Root it has, and its stored roles, but never a delegation."""
+    """What the Primary hands on: Roots, and its stored roles, but never a delegation."""
 
     def fetch(name: str, _limit: int) -> bytes | None:
         if name.endswith(".root.json"):
@@ -44,32 +44,28 @@ class SecondaryEcu:
         self.installed: Target | None = None
         self.attacks = ""
         self.no_image = "unknown" if config.kind == "ip" else "noimage"
-        self._director = RepositoryStore()
-        self._image = RepositoryStore()
+        self.director = RepositoryStore()
+        self.image = RepositoryStore()
 
-    def put_metadata(self, primary: Storage, now: datetime, log: Log) -> Result:
+    def put_metadata(self, director: RepositoryStore, image: RepositoryStore, now: datetime, log: Log) -> Result:
         """Verify what the Primary forwards."""
         try:
-            self._verify(primary, now, log)
+            self._verify(forwarded(director), forwarded(image), now, log)
         except UptaneError as error:
             self.attacks = str(error) if self.config.kind == "virtual" else ""
             return Result("VERIFICATION_FAILED", str(error))
         return Result("OK")
 
-    def _verify(self, primary: Storage, now: datetime, log: Log) -> None:
+    def _verify(self, from_director: Fetch, from_image: Fetch, now: datetime, log: Log) -> None:
         """Both repositories in full; one target for this ECU; and *every* target of the Director at the top level."""
-        for own, theirs in ((self._director, primary.director), (self._image, primary.image)):
-            if not own.roots:
-                first = min(theirs.roots)
-                own.roots[first] = theirs.roots[first]
-        director = DirectorRepository(self._director, now, log)
-        director.update(forwarded(primary.director))
+        director = DirectorRepository(self.director, now, log)
+        director.update(from_director)
         assert director.targets is not None
         mine = [target for target in director.targets.targets if self.serial in target.ecus]
         if len(mine) != 1:
             raise UptaneError(f"Invalid number of targets (should be 1): {len(mine)}")
-        image = ImageRepository(self._image, {}, now, log)
-        image.update(forwarded(primary.image))
+        image = ImageRepository(self.image, {}, now, log)
+        image.update(from_image)
         if not all(image.find_top_level(target) for target in director.targets.targets):
             log(NO_MATCH)
             raise UptaneError(NO_MATCH)

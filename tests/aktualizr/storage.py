@@ -27,7 +27,7 @@ class RepositoryStore:
 
 @dataclass
 class ImageFile:
-    """An image, or the beginning of one, under the hash that it should have (wire 2.4)."""
+    """An image, or the beginning of one, under its name and the hash it should have (wire 2.4)."""
 
     content: bytes = b""
     touched: bool = False
@@ -71,7 +71,7 @@ class Storage:
     installed: dict[str, Target] = field(default_factory=dict)
     pending: dict[str, Target] = field(default_factory=dict)
     pending_correlation: str = ""
-    images: dict[str, ImageFile] = field(default_factory=dict)
+    images: dict[tuple[str, str], ImageFile] = field(default_factory=dict)
     report: InstallationReport | None = None
     report_counters: dict[str, int] = field(default_factory=dict)
     registered: list[tuple[str, str]] | None = None

@@ -64,7 +64,7 @@ class Trial:
 
     @property
     def events(self) -> list[tuple[str, dict[str, Any]]]:
-        """Kind and content of the last run's events, in the order of their kind's first letters and ECUs."""
+        """Kind and content of the last run's events, sorted: the real client sends them from a thread of their own."""
         batches = [seen.json for seen in self.seen if seen.path == "/events"]
         found = [(event["eventType"]["id"], event["event"]) for batch in batches for event in batch]
         return sorted(found, key=str)
