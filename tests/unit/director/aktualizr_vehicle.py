@@ -19,9 +19,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.unit.director.world import measured
-from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, EcuRecord
+from twinlock.director.devices.identity import Speaker
+from twinlock.director.director import Director
+from twinlock.director.records import BY_CERTIFICATE, EcuRecord
 from twinlock.trust.keys import load_key
-from twinlock.trust.names import EcuId, HardwareId
+from twinlock.trust.names import EcuId, HardwareId, VehicleId
 
 EPOCH = "1970-01-01T00:00:00Z"
 NOTHING = {"filepath": "unknown", "fileinfo": {"hashes": {"sha256": hashlib.sha256(b"").hexdigest()}, "length": 0}}
@@ -35,14 +37,14 @@ def canonical(value: Any) -> bytes:
 class WireKey:
     """A TEST key as the client has it: an ed25519 one, or an RSA one, always the same for a name."""
 
-    def __init__(self, name: str, kind: str = "ED25519") -> None:
-        self.kind = kind
+    def __init__(self, name: str, kind: str = "ED25519", *, alias: str = "") -> None:
+        self.kind, self._alias = kind, alias
         self._private: Ed25519PrivateKey | rsa.RSAPrivateKey
         self.public, self._private = _ed25519(name) if kind == "ED25519" else _rsa(name)
 
     @property
     def keyid(self) -> str:
-        return hashlib.sha256(canonical(self.public.rstrip("\n"))).hexdigest()
+        return self._alias or hashlib.sha256(canonical(self.public.rstrip("\n"))).hexdigest()
 
     def record(self, ecu: str, hardware: str, *, primary: bool, counter_base: int = 0) -> EcuRecord:
         if self.kind == "ED25519":
@@ -120,9 +122,21 @@ class AktualizrVehicle:
             for ecu, hardware in self.hardware.items()
         ]
 
-    def row(self) -> dict[str, str]:
-        """What the inventory holds of such a vehicle beside its ECUs."""
-        return {"wire": AKTUALIZR_WIRE, "identified_by": BY_CERTIFICATE}
+    def registration(self) -> bytes:
+        ecus = [
+            {
+                "clientKey": {"keytype": self.keys[ecu].kind, "keyval": {"public": self.keys[ecu].public}},
+                "ecu_serial": ecu,
+                "hardware_identifier": hardware,
+            }
+            for ecu, hardware in self.hardware.items()
+        ]
+        return canonical({"ecus": ecus, "primary_ecu_serial": self.primary})
+
+    def register(self, director: Director) -> None:
+        director.devices.register(
+            Speaker(vehicle=VehicleId(self.vin), identified_by=BY_CERTIFICATE), self.registration()
+        )
 
     def install(self, ecu: str, path: str) -> None:
         self.installed[ecu] = image(path)
