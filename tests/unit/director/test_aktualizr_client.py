@@ -239,7 +239,7 @@ def test_a_device_that_starts_anew_begins_at_the_first_root(updated: World, tmp_
     updated.client = (
         VirtualAktualizr(anew)
         if isinstance(updated.client, VirtualAktualizr)
-        else RealAktualizr(anew, tmp_path / "another car")
+        else RealAktualizr(anew, tmp_path / "another")
     )
     updated.director.devices.allow_rekey(SERIAL)
     assert updated.client.once().installed == {SERIAL: ONE}
