@@ -16,13 +16,12 @@ class UnknownVehicleError(UsageError):
     vehicle: str
 
 
-class WireDisabledError(UsageError):
+class WireDisabledError(TwinlockError):
     """A vehicle of a wire profile in which the Director publishes no Roots."""
 
     code = "wire-disabled"
     template = "{vehicle} speaks the profile {wire}, in which this Director publishes nothing"
     hint = "add the profile with `twinlock director wire`"
-    reason: str = ""
     vehicle: str
     wire: str
 
