@@ -19,6 +19,7 @@ from twinlock.trust.model.root import Root
 from twinlock.trust.names import VehicleId, identifier, role_file, target_path
 from twinlock.trust.reports import decode_manifest, decode_report
 from twinlock.trust.signatures import Envelope
+from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.tuf import TUF
 
 
@@ -57,6 +58,11 @@ def _report(data: bytes) -> None:
 
 def _manifest(data: bytes) -> None:
     decode_manifest(data)
+
+
+def _aktualizr_manifest(data: bytes) -> None:
+    manifest = aktualizr.decode_manifest(data)
+    assert len({signed.report.ecu for signed in manifest.reports}) == len(manifest.reports)
 
 
 def _map(data: bytes) -> None:
@@ -114,6 +120,7 @@ _NO_TIME_SOURCE: Root = TUF.decode_root(
 ).signed
 
 DECODERS: dict[str, Callable[[bytes], None]] = {
+    "aktualizr-manifest": _aktualizr_manifest,
     "attestation": _attestation,
     "device-events": _device_events,
     "manifest": _manifest,

@@ -20,6 +20,7 @@ from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
 from twinlock.trust.reports import EcuReport, decode_manifest, decode_report, sign_manifest, sign_report
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.tuf import TUF
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,16 +28,14 @@ QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 WORLD = World()
 seasoned(WORLD)
 ECU = WORLD.keys("ecu")
-REPORT = sign_report(
-    EcuReport(
-        ecu=EcuId("ecu-1"),
-        installed=InstalledImage(path=TargetPath("a/b"), length=1, hashes={"sha256": "0" * 64}, release_counter=1),
-        time=WORLD.now,
-        counter=1,
-        nonce="ab",
-    ),
-    ECU,
+SAID = EcuReport(
+    ecu=EcuId("ecu-1"),
+    installed=InstalledImage(path=TargetPath("a/b"), length=1, hashes={"sha256": "0" * 64}, release_counter=1),
+    time=WORLD.now,
+    counter=1,
+    nonce="ab",
 )
+REPORT = sign_report(SAID, ECU)
 MAP = (
     b'{"repositories":{"director":["d"],"image":["i"]},"mapping":[{"paths":["*"],"repositories":["director","image"]}]}'
 )
@@ -57,6 +56,10 @@ DECODERS: dict[str, tuple[Any, bytes]] = {
     "orders": (_targets, WORLD.director.files["4.targets.json"]),
     "report": (decode_report, REPORT),
     "manifest": (decode_manifest, sign_manifest(VehicleId("V"), EcuId("ecu-1"), [REPORT], ECU)),
+    "aktualizr-manifest": (
+        aktualizr.decode_manifest,
+        aktualizr.sign_manifest(EcuId("ecu-1"), [aktualizr.sign_report(SAID, ECU)], ECU),
+    ),
     "map": (decode_map, MAP),
     "attestation": (
         lambda data: check_attestation(data, DIRECTOR_ROOT, nonce=None),

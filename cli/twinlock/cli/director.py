@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twinlock.director.director import Director
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
+WIRES = ("aktualizr",)  # beside tuf, which is always there
 
 
 @click.group()
@@ -48,6 +49,7 @@ for _command in (*director_orders.COMMANDS, *director_devices.COMMANDS, *directo
 @click.option("--kind", type=click.Choice(KEY_KINDS), default="ed25519", show_default=True, help="The kind of keys.")
 @click.option("--keys", multiple=True, metavar="ROLE=T/N[:KIND]", help="N keys of which T must sign, such as root=2/3.")
 @click.option("--valid", default="1d", show_default=True, help="How long the metadata of a vehicle stays valid.")
+@click.option("--wire", type=click.Choice(WIRES), multiple=True, help="Publish Roots for these clients too.")
 @click.option("--encrypt", is_flag=True, help="Ask for a passphrase (one that is given is used anyway).")
 @passphrase_option
 @output_options
@@ -60,6 +62,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     kind: str,
     keys: tuple[str, ...],
     valid: str,
+    wire: tuple[str, ...],
     encrypt: bool,
     passphrase_file: Path | None,
 ) -> None:
@@ -68,6 +71,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     \b
     Example:
       twinlock director init ./director --image-root root.json --image http://127.0.0.1:8080 --keys root=2/3
+      twinlock director init ./director --image-root root.json --image http://127.0.0.1:8080 --wire aktualizr
     """
     from twinlock.director.director import Director
     from twinlock.repository.keyring import KeyKind, KeyPlan
@@ -79,7 +83,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
         image_url=image,
         passphrase=passphrase,
         keys={"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind)},
-        settings=_settings(valid),
+        settings=_settings(valid, wire),
     ):
         pass
     out.result(
@@ -92,13 +96,14 @@ def init(  # noqa: PLR0913 - one parameter for each option
     )
 
 
-def _settings(valid: str) -> Settings:
+def _settings(valid: str, wires: tuple[str, ...]) -> Settings:
     from twinlock.director.config import Settings
     from twinlock.repository.periods import Periods
 
     period = read_duration(valid)
     periods = Periods(targets=period, snapshot=period, timestamp=period)
-    return Settings(periods=periods, renew_before_s=max(1, int(period.total_seconds()) // 4))
+    renew = max(1, int(period.total_seconds()) // 4)
+    return Settings(periods=periods, renew_before_s=renew, wires=("tuf", *dict.fromkeys(wires)))
 
 
 @director.command()
@@ -183,21 +188,42 @@ def vehicles(out: Output, directory: Path) -> None:
 @director.command()
 @click.argument("directory", type=DIRECTORY)
 @click.option("--version", type=click.IntRange(1), help="An earlier Root than the newest.")
+@click.option("--wire", type=click.Choice(("tuf", *WIRES)), default="tuf", show_default=True, help="The wire profile.")
 @click.option("--output", type=FILE, help="Write the file here instead of to standard output.")
 @output_options
-def root(out: Output, directory: Path, *, version: int | None, output: Path | None) -> None:
+def root(out: Output, directory: Path, *, version: int | None, wire: str, output: Path | None) -> None:
     """Give out the Root that a vehicle is built with.
 
     \b
     Example:
       twinlock director root ./director --output director-root.json
+      twinlock director root ./director --wire aktualizr --output import/director/root.json
     """
     with open_director(directory) as opened:
-        data = opened.root_bytes(version)
+        data = opened.root_bytes(version, wire=wire)
     if output is not None:
         output.write_bytes(data)
     text = data.decode() if output is None else f"wrote {output}"
     out.result({"root": data.decode(), "output": str(output) if output else None}, text)
+
+
+@director.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("profile", type=click.Choice(WIRES))
+@passphrase_option
+@output_options
+def wire(out: Output, directory: Path, profile: str, *, passphrase_file: Path | None) -> None:
+    """Publish Roots in another wire PROFILE too, from version 1 on, so that its clients can be served.
+
+    The Root keys have to be here, and every key of Root has to be of a kind that these clients read.
+
+    \b
+    Example:
+      twinlock director wire ./director aktualizr
+    """
+    with open_director(directory, passphrase_file) as opened:
+        version = opened.add_wire(profile)
+    out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")
 
 
 @director.command()

@@ -111,7 +111,7 @@ class Secondaries:
         if stored is None:
             return
         last = decode_report(stored).report
-        if report.counter <= last.counter:
+        if last.counter is not None and (report.counter is None or report.counter <= last.counter):
             raise ReportReplayError(
                 ecu=member.ecu, field="counter", offered=str(report.counter), last=str(last.counter)
             )

@@ -11,12 +11,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from twinlock.director.assignments import drop_assignments, put_assignments
-from twinlock.director.catalogue import Catalogue, CatalogueKeeper
+from twinlock.director.catalogue import CatalogueKeeper
 from twinlock.director.database import Database
 from twinlock.director.inventory import lock_vehicle
 from twinlock.director.ordering import Ordering, plan_with
-from twinlock.director.planning import Situation, make_plan, plan_images
+from twinlock.director.planning import plan_images
 from twinlock.director.records import Plan
+from twinlock.director.situation import Situation
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.local import ConflictError
@@ -45,7 +46,7 @@ class Assigning:
                 raise ConflictError(what=f"the vehicle {vehicle}", reason="it reported or was reassigned meanwhile")
             put_assignments(connection, vehicle, wanted, actor=actor, now=now)
         self._catalogues.save()
-        return make_plan(situation, catalogue).plan
+        return plan_with(situation, catalogue).plan
 
     def unassign(self, vehicle: str, ecus: Iterable[str] | None, *, actor: str, now: datetime) -> Plan:
         """Withdraw assignments (None: all). Raises: see ``Director.unassign``."""
@@ -69,8 +70,9 @@ class Assigning:
             situation = _with(situation, wanted)
             for ecu in sorted(wanted.keys() - situation.record.ecus.keys()):
                 raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
-        catalogue: Catalogue | None = self._catalogues.refresh(now) if situation.assigned else None
-        return plan_with(situation, catalogue).plan
+        if situation.assigned:
+            return plan_with(situation, self._catalogues.refresh(now)).plan
+        return plan_with(situation, self._ordering.catalogue_for(situation, now)).plan
 
 
 def _with(situation: Situation, wanted: Mapping[EcuId, TargetPath]) -> Situation:

@@ -59,7 +59,7 @@ class Catalogue:
         self._fetch = fetch
         self._lock = threading.RLock()
         self._files: dict[str, bytes] = {}
-        self._entries: dict[tuple[TargetPath, HardwareId], ImageEntry | None] = {}
+        self._found: dict[tuple[TargetPath, HardwareId], tuple[ImageEntry | None, tuple[RoleName, ...]]] = {}
         self._hints: dict[TargetPath, list[Hint]] | None = None
         if earlier is not None and earlier.content == self.content and now - earlier.looked_up_since < _LOOKUPS_HOLD:
             self._take_over(earlier)
@@ -70,7 +70,7 @@ class Catalogue:
             self.looked_up_since = earlier.looked_up_since
             self.problems = dict(earlier.problems)
             self.unsaved = list(earlier.unsaved)
-            self._files, self._entries, self._hints = dict(earlier._files), dict(earlier._entries), earlier._hints
+            self._files, self._found, self._hints = dict(earlier._files), dict(earlier._found), earlier._hints
 
     @property
     def versions(self) -> Mapping[str, int]:
@@ -91,13 +91,21 @@ class Catalogue:
 
         Raises: RefusalError of every kind for a role on the way, TransportError, StorageError.
         """
+        return self._look_up(path, hardware_id)[0]
+
+    def chain(self, path: TargetPath, hardware_id: HardwareId) -> tuple[RoleName, ...]:
+        """The roles that lead to the entry, from top-level Targets on; empty if there is none. Raises: as ``find``."""
+        return self._look_up(path, hardware_id)[1]
+
+    def _look_up(self, path: TargetPath, hardware_id: HardwareId) -> tuple[ImageEntry | None, tuple[RoleName, ...]]:
+        """The entry, and the roles that led to it."""
         key = (path, hardware_id)
         with self._lock:
-            if key not in self._entries:
+            if key not in self._found:
                 found = drive(find_image(self.trusted, path, hardware_id, self.now), self._answer)
                 self.trusted = found.trusted
-                self._entries[key] = found.entry
-            return self._entries[key]
+                self._found[key] = (found.entry, found.chain)
+            return self._found[key]
 
     def mentions(self, hardware_ids: Iterable[HardwareId]) -> Mapping[str, frozenset[str]]:
         """For each component on this hardware, the components that some image of it needs or conflicts with."""

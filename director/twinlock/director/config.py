@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from twinlock.director.intake import ManifestPolicy
-from twinlock.repository.atomic import create_file, read_file
+from twinlock.director.records import AKTUALIZR_WIRE, TUF_WIRE
+from twinlock.repository.atomic import create_file, read_file, replace_file
 from twinlock.repository.periods import Periods
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 
-FORMAT = 1
+FORMAT = 2  # 2: the wire profiles
 CONFIG = "config.json"
 _MAX_BYTES = 65_536
 _DAY = timedelta(days=1)
@@ -32,7 +33,7 @@ class Settings:
     """How a Director works. Durations ending in ``_s`` are seconds.
 
     Metadata of a vehicle is signed again when less than ``renew_before_s`` of its validity is left. A view of the Image
-    repository counts as current for ``catalogue_max_age_s``.
+    repository counts as current for ``catalogue_max_age_s``. ``wires`` are the profiles that Roots are published in.
     """
 
     image_url: str = ""
@@ -44,6 +45,7 @@ class Settings:
     catalogue_max_age_s: int = 60
     report_future_s: int = 300
     report_past_s: int = 2_592_000
+    wires: tuple[str, ...] = (TUF_WIRE,)
 
     def __post_init__(self) -> None:
         shortest = min(self.periods.of(role).total_seconds() for role in ("targets", "snapshot", "timestamp"))
@@ -51,6 +53,8 @@ class Settings:
             raise UsageError(reason=f"renew_before_s has to lie between 0 and the shortest validity, {shortest:.0f}")
         if min(self.catalogue_max_age_s, self.report_future_s, self.report_past_s) < 0:
             raise UsageError(reason="ages and tolerances cannot be negative")
+        if TUF_WIRE not in self.wires or not set(self.wires) <= {TUF_WIRE, AKTUALIZR_WIRE}:
+            raise UsageError(reason=f"the wire profiles are {TUF_WIRE} and, if wanted, {AKTUALIZR_WIRE}")
 
     @property
     def manifest_policy(self) -> ManifestPolicy:
@@ -62,13 +66,21 @@ class Settings:
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         found = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {**found, "periods": self.periods.as_json()}
+        return {**found, "periods": self.periods.as_json(), "wires": list(self.wires)}
 
 
 def write_config(directory: Path, settings: Settings) -> None:
     """Write the configuration of a new Director; an existing one stands. Raises: StorageError."""
-    body = {"format": FORMAT, **settings.as_json()}
-    create_file(directory / CONFIG, json.dumps(body, indent=2).encode() + b"\n")
+    create_file(directory / CONFIG, _encode(settings))
+
+
+def replace_config(directory: Path, settings: Settings) -> None:
+    """Put other settings in place of those of a Director. Raises: StorageError; the old ones then stand."""
+    replace_file(directory / CONFIG, _encode(settings))
+
+
+def _encode(settings: Settings) -> bytes:
+    return json.dumps({"format": FORMAT, **settings.as_json()}, indent=2).encode() + b"\n"
 
 
 def read_config(directory: Path) -> Settings:
@@ -83,6 +95,7 @@ def read_config(directory: Path) -> Settings:
         if found > FORMAT:
             reason = "a newer version wrote it"
             raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=FORMAT)
-        return Settings(**{**body, "periods": Periods.from_json(body.get("periods", {}))})
+        wires = tuple(body.pop("wires", (TUF_WIRE,)))
+        return Settings(**{**body, "periods": Periods.from_json(body.get("periods", {})), "wires": wires})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error})") from None

@@ -14,7 +14,6 @@ Belongs here: the list of what one can do. Does not belong here: how it is done 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -30,12 +29,12 @@ from twinlock.director.database import Database
 from twinlock.director.description import read_description
 from twinlock.director.devices.desk import DeviceDesk
 from twinlock.director.enrolment import create_token, enrol_vehicle, register_vehicle
-from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit, record_audit
+from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit
 from twinlock.director.inventory import list_vehicles, load_vehicle
 from twinlock.director.ordering import Ordering
-from twinlock.director.published import read_file
 from twinlock.director.reception import Reception
 from twinlock.director.records import (
+    TUF_WIRE,
     Acceptance,
     Assignment,
     DecisionRecord,
@@ -47,17 +46,16 @@ from twinlock.director.records import (
     VehicleRecord,
     VehicleSummary,
 )
-from twinlock.director.roots import check_signing, insert_root, next_root, read_root, time_keyids
+from twinlock.director.root_keeper import RootKeeper
+from twinlock.director.roots import check_signing, read_root, time_keyids
+from twinlock.director.serving import Serving
 from twinlock.director.setup import create_director, open_keyring
 from twinlock.director.source import open_source
+from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
-
-_VERSIONED = re.compile(r"([1-9][0-9]{0,17})\.(root|snapshot|targets)\.json")
-_BARE = {f"{role}.json": role for role in (ROOT, SNAPSHOT, TARGETS, TIMESTAMP)}
 
 
 class Director:
@@ -82,6 +80,8 @@ class Director:
         )
         self._ordering = Ordering(database, self._catalogues, keyring, settings)
         self._assigning = Assigning(database, self._catalogues, self._ordering)
+        self._serving = Serving(database, self._ordering)
+        self._roots = RootKeeper(path, database, keyring, settings)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
         self.devices = DeviceDesk(path, database, passphrase, online_keys=keyring.online, clock=clock)
 
@@ -134,12 +134,13 @@ class Director:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def root_bytes(self, version: int | None = None) -> bytes:
-        """A Root file of this Director: the newest, or that ``version``. What a vehicle is built with."""
+    def root_bytes(self, version: int | None = None, *, wire: str = TUF_WIRE) -> bytes:
+        """A Root file of this Director in a profile: the newest, or that ``version``. What a vehicle is built with."""
         with self._database.reading() as connection:
-            data = read_root(connection, version)
+            data = read_root(connection, version) if wire == TUF_WIRE else read_wire_root(connection, version)
         if data is None:
-            raise UsageError(reason=f"the Director has no Root {version or ''}".rstrip())
+            where = "" if wire == TUF_WIRE else f" in the profile {wire}"
+            raise UsageError(reason=f"the Director has no Root{'' if version is None else f' {version}'}{where}")
         return data
 
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
@@ -226,18 +227,7 @@ class Director:
 
     def serve(self, vehicle: str, name: str, *, now: datetime | None = None) -> Served | None:
         """As ``metadata``, with the correlation id of the order that the file belongs to where that is known."""
-        if match := _VERSIONED.fullmatch(name):
-            return self._versioned(vehicle, match[2], int(match[1]))
-        role = _BARE.get(name)
-        if role is None:
-            return None
-        if role == ROOT:
-            return self._versioned(vehicle, ROOT, None)
-        issue = self._ordering.see_to(vehicle, now or self._clock())
-        version = {TARGETS: issue.targets, SNAPSHOT: issue.snapshot, TIMESTAMP: issue.timestamp}[role]
-        with self._database.reading() as connection:
-            data = read_file(connection, vehicle, role, version)
-        return None if data is None else Served(data=data, correlation_id=issue.correlation_id)
+        return self._serving.serve(vehicle, name, now or self._clock())
 
     def issue(self, vehicle: str, *, force: bool = False, now: datetime | None = None) -> Issue:
         """See that the vehicle's metadata is current; with ``force``, sign all of it again."""
@@ -256,15 +246,25 @@ class Director:
     def rotate(self, *roles: str, plan: KeyPlan | None = None, now: datetime | None = None) -> int:
         """Give each role (root, targets, snapshot, timestamp, time) new keys; returns the new Root version.
 
-        Vehicles' metadata is signed with the new keys when it is next asked for.
+        Vehicles' metadata is signed with the new keys when it is next asked for. Raises: ProfileError for a kind of key
+        that clients of a published profile cannot read.
         """
         if not roles:
             raise UsageError(reason="name at least one role to rotate")
-        return self._follow_root(now or self._clock(), roles, plan)
+        return self._roots.follow(now or self._clock(), roles, plan)
 
     def refresh_root(self, *, now: datetime | None = None) -> int:
         """Publish the same Root with a later expiry; returns its version."""
-        return self._follow_root(now or self._clock(), (), None)
+        return self._roots.follow(now or self._clock(), (), None)
+
+    def add_wire(self, wire: str, *, now: datetime | None = None) -> int:
+        """Publish Roots in the profile ``wire`` too (``aktualizr``), from version 1 on; returns the newest version in it.
+
+        Raises: UsageError for an unknown profile, ProfileError for keys that its clients cannot read.
+        """
+        version = self._roots.enable(wire, now or self._clock())
+        self.settings = self._roots.settings
+        return version
 
     def decisions(self, vehicle: str, *, limit: int = 50) -> tuple[DecisionRecord, ...]:
         """What was decided for the vehicle, newest first."""
@@ -297,19 +297,3 @@ class Director:
         with self._database.writing("check"):
             pass
         check_signing(self.root_bytes(), self._keyring, now or self._clock())
-
-    def _versioned(self, vehicle: str, role: str, version: int | None) -> Served | None:
-        with self._database.reading() as connection:
-            load_vehicle(connection, vehicle)
-            data = (
-                read_root(connection, version) if role == ROOT else read_file(connection, vehicle, role, version or 0)
-            )
-        return None if data is None else Served(data=data)
-
-    def _follow_root(self, now: datetime, roles: tuple[str, ...], plan: KeyPlan | None) -> int:
-        data = next_root(self.root_bytes(), self._keyring, self.settings.periods, now, rotate=roles, plan=plan)
-        with self._database.writing("publish a Root") as connection:
-            version = insert_root(connection, data, now)
-            detail = {"roles": list(roles), "version": version}
-            record_audit(connection, actor="operator", action="root", detail=detail, now=now)
-        return version

@@ -16,6 +16,16 @@ class UnknownVehicleError(UsageError):
     vehicle: str
 
 
+class WireDisabledError(TwinlockError):
+    """A vehicle of a wire profile in which the Director publishes no Roots."""
+
+    code = "wire-disabled"
+    template = "{vehicle} speaks the profile {wire}, in which this Director publishes nothing"
+    hint = "add the profile with `twinlock director wire`"
+    vehicle: str
+    wire: str
+
+
 class RegistrationError(RefusalError):
     """A description that contradicts the inventory or the Standard. ``field`` says where."""
 

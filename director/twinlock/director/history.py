@@ -193,7 +193,9 @@ def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: Ec
         )
     )
     assert result.inserted_primary_key is not None
-    newest = {"last_report": int(result.inserted_primary_key[0]), "highest_counter": report.counter}
+    newest: dict[str, Any] = {"last_report": int(result.inserted_primary_key[0])}
+    if report.counter is not None:
+        newest["highest_counter"] = report.counter
     connection.execute(update(schema.ecus).where(schema.ecus.c.ecu == ecu).values(**newest))
 
 

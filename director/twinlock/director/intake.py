@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from twinlock.director.errors import ManifestVehicleError
-from twinlock.director.records import EcuRecord, Event, LastReport, VehicleRecord
+from twinlock.director.records import AKTUALIZR_WIRE, EcuRecord, Event, LastReport, VehicleRecord
 from twinlock.director.software import same_image
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.reports import (
@@ -23,8 +23,16 @@ from twinlock.trust.errors.reports import (
 )
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
-from twinlock.trust.reports import EcuReport, SignedManifest, verify_manifest, verify_report
+from twinlock.trust.reports import (
+    NO_TIME,
+    EcuReport,
+    InstallationReport,
+    SignedManifest,
+    verify_manifest,
+    verify_report,
+)
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr.reports import is_nothing
 
 _FUTURE = timedelta(minutes=5)  # clocks of vehicles and servers differ by seconds, not minutes
 _PAST = timedelta(days=30)  # a Secondary that slept keeps its last verified time until its Primary tells it a new one
@@ -58,11 +66,16 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What an acceptable manifest shows: one report for every ECU of the vehicle, and what people should see."""
+    """What an acceptable manifest shows: one report for every ECU of the vehicle, and what people should see.
+
+    Counters in ``reports`` are as they are stored: with the ECU's ``counter_base``. ``failed`` is the correlation id of
+    an order of which the Primary says that its installation failed.
+    """
 
     reports: Mapping[EcuId, EcuReport]
     installed: Mapping[EcuId, InstalledImage]
     events: tuple[Event, ...]
+    failed: str | None = None
 
 
 def judge_manifest(
@@ -80,23 +93,29 @@ def judge_manifest(
     Raises: ManifestVehicleError, UnknownEcuError, ReportSignatureError, DuplicateReportError, MissingEcuError,
     ReportTimeError, ReportReplayError.
     """
-    # Step 1: the signed part says whose manifest this is, and the address must not say otherwise.
-    if manifest.vehicle != record.vehicle or address not in (None, manifest.vehicle):
-        raise ManifestVehicleError(offered=manifest.vehicle, expected=address or record.vehicle)
+    # Step 1: the signed part says whose manifest this is, and the address must not say otherwise. Where a profile has no
+    # names of vehicles, the address alone says it, and the Primary's key has to fit.
+    named = address if manifest.vehicle is None else manifest.vehicle
+    if named != record.vehicle or address not in (None, named):
+        raise ManifestVehicleError(offered=named or "(none named)", expected=address or record.vehicle)
     _check_primary(manifest, record)
     reports = _check_completeness(manifest, record)
-    for ecu, report in reports.items():
-        _check_time(report, record.reports.get(ecu), now, policy)
+    timed = [report for report in reports.values() if not _has_no_time(report, record)]
+    for report in timed:
+        _check_time(report, record.reports.get(report.ecu), now, policy)
     # Step 4.
     for ecu, report in reports.items():
-        _check_fresh(report, record.reports.get(ecu), knowledge)
+        _check_fresh(report, record.ecus[ecu], record.reports.get(ecu), knowledge)
+    outcome = manifest.installation
     return Findings(
         reports=reports,
         installed={ecu: _installed(report, knowledge.images.get(ecu)) for ecu, report in reports.items()},
         events=(
-            *(event for report in reports.values() for event in _time_events(report, now, policy)),
+            *(event for report in timed for event in _time_events(report, now, policy)),
             *(event for ecu, report in reports.items() for event in _events(report, record.ecus[ecu], knowledge)),
+            *(() if outcome is None else _outcome_events(outcome, record)),
         ),
+        failed=outcome.correlation_id if outcome is not None and not outcome.result.success else None,
     )
 
 
@@ -125,7 +144,12 @@ def _check_completeness(manifest: SignedManifest, record: VehicleRecord) -> dict
     missing = tuple(sorted(record.ecus.keys() - found.keys()))
     if missing:
         raise MissingEcuError(vehicle=record.vehicle, missing=missing)
-    return found
+    return {ecu: _with_base(report, record.ecus[ecu].counter_base) for ecu, report in found.items()}
+
+
+def _with_base(report: EcuReport, base: int) -> EcuReport:
+    """The report with the counter that is stored: an ECU with a new key may count from 1 again."""
+    return report if report.counter is None else report._replace(counter=report.counter + base)
 
 
 def _check_time(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> None:
@@ -137,11 +161,25 @@ def _check_time(report: EcuReport, last: LastReport | None, now: datetime, polic
         )
 
 
-def _check_fresh(report: EcuReport, last: LastReport | None, knowledge: Knowledge) -> None:
-    if last is not None and last.counter is not None and report.counter <= last.counter:
+def _check_fresh(report: EcuReport, ecu: EcuRecord, last: LastReport | None, knowledge: Knowledge) -> None:
+    if report.counter is None:
+        _check_covered(report, ecu, last)
+    elif last is not None and last.counter is not None and report.counter <= last.counter:
         raise ReportReplayError(ecu=report.ecu, field="counter", offered=str(report.counter), last=str(last.counter))
     if report.nonce is not None and (report.ecu, report.nonce) in knowledge.nonces:
         raise ReportReplayError(ecu=report.ecu, field="nonce", offered=report.nonce, last=report.nonce)
+
+
+def _check_covered(report: EcuReport, ecu: EcuRecord, last: LastReport | None) -> None:
+    """A profile may give Secondaries no counter. That of the Primary, which signs the whole, then stands for theirs."""
+    if ecu.primary:
+        seen = "none" if last is None else str(last.counter)
+        raise ReportReplayError(ecu=report.ecu, field="counter", offered="(none)", last=seen)
+
+
+def _has_no_time(report: EcuReport, record: VehicleRecord) -> bool:
+    """Whether the report says that it knows no time, as all of this client do; our own profile has no such word."""
+    return record.wire == AKTUALIZR_WIRE and report.time == NO_TIME
 
 
 def _installed(report: EcuReport, entry: ImageEntry | None) -> InstalledImage:
@@ -171,7 +209,7 @@ def _events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Eve
         found.append(Event(kind="detail", ecu=report.ecu, detail=report.detail))
     entry = knowledge.images.get(report.ecu)
     if entry is None or not same_image(report.installed, entry):
-        if not knowledge.complete:
+        if not knowledge.complete or is_nothing(report.installed):
             return found
         detail = f"{report.installed.path}, as installed, is not what the Image repository ever listed"
         found.append(Event(kind="unlisted-image", ecu=report.ecu, detail=detail))
@@ -179,6 +217,21 @@ def _events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Eve
         detail = f"{report.installed.path} is for {', '.join(sorted(entry.hardware_ids))}, not {ecu.hardware_id}"
         found.append(Event(kind="wrong-hardware", ecu=report.ecu, detail=detail))
     return found
+
+
+def _outcome_events(outcome: InstallationReport, record: VehicleRecord) -> list[Event]:
+    """A failed installation: of each ECU that failed, or of the whole where it failed before any ECU was reached."""
+    failed = {ecu: result for ecu, result in outcome.ecus.items() if not result.success and ecu in record.ecus}
+    if not failed and not outcome.result.success:
+        failed = {record.primary: outcome.result}
+    return [
+        Event(
+            kind="install-failed",
+            ecu=ecu,
+            detail=f"{result.code}: {result.description} (order {outcome.correlation_id or 'without an id'})",
+        )
+        for ecu, result in failed.items()
+    ]
 
 
 def _text(time: datetime) -> str:

@@ -7,20 +7,22 @@ Belongs here: the three files. Does not belong here: what they order (``planning
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from twinlock.director.catalogue import Catalogue, stored_answer
-from twinlock.director.records import Issue, VehicleRecord
+from twinlock.director.records import AKTUALIZR_WIRE, Issue, VehicleRecord
 from twinlock.director.roots import signers_of
 from twinlock.director.software import is_image
+from twinlock.repository.aktualizr_form import seal_aktualizr
 from twinlock.repository.keyring import Keyring
 from twinlock.repository.periods import Periods
-from twinlock.repository.signing import SPEC_VERSION, renew, seal
+from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.mapping import plain_map
@@ -29,13 +31,21 @@ from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import Ecu, InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification
+from twinlock.trust.wire.aktualizr import encode, form
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.tuf import TUF
+
+S = TypeVar("S", Targets, Snapshot, Timestamp)
 
 _INDEX = {TARGETS: "targets.json", SNAPSHOT: "snapshot.json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to sign: whose it is, what Targets list (by path, plain JSON), and under which correlation id."""
+    """What to sign: whose it is, what Targets list (by path, plain JSON), and under which correlation id.
+
+    It is signed in the wire profile of ``record``.
+    """
 
     record: VehicleRecord
     entries: Mapping[str, Any]
@@ -53,27 +63,36 @@ class Before:
 def sign_set(
     order: Order, before: Before, *, root: bytes, keyring: Keyring, periods: Periods, now: datetime
 ) -> tuple[Issue, dict[RoleName, bytes]]:
-    """Make the next set of files of a vehicle. Every version is one above the last.
+    """Make the next set of files of a vehicle. Every version is one above the last. ``root`` is the newest TUF Root.
 
-    Raises: MissingKeysError, PassphraseError, StorageError.
+    Raises: MissingKeysError, PassphraseError, StorageError; ProfileError for what the vehicle's client could not read.
     Source: Uptane 2.1.0 5.3.2.1 step 7.
     """
     authority = Metadata[Root].from_bytes(root).signed
     last = before.issue
+    files: dict[RoleName, bytes] = {}
+
+    def sign(role: RoleName, signed: S) -> None:
+        signers = signers_of(authority, role)
+        if order.record.wire == AKTUALIZR_WIRE:
+            files[role] = _seal_aktualizr(role, signed, signers, keyring, files)
+        else:
+            files[role] = seal(role, signed, [signers], keyring)
+
     targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(order.entries))
     # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
     whose = {"vehicleIdentifier": order.record.vehicle}
     targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id}
     renew(targets, now, periods.targets, version=last.targets + 1 if last else 1)
-    files = {TARGETS: seal(TARGETS, targets, [signers_of(authority, TARGETS)], keyring)}
+    sign(TARGETS, targets)
     snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: _meta(targets.version, files[TARGETS])})
     snapshot.unrecognized_fields["custom"] = whose
     renew(snapshot, now, periods.snapshot, version=last.snapshot + 1 if last else 1)
-    files[SNAPSHOT] = seal(SNAPSHOT, snapshot, [signers_of(authority, SNAPSHOT)], keyring)
+    sign(SNAPSHOT, snapshot)
     timestamp = Timestamp(spec_version=SPEC_VERSION, snapshot_meta=_meta(snapshot.version, files[SNAPSHOT]))
     timestamp.unrecognized_fields["custom"] = whose
     renew(timestamp, now, periods.timestamp, version=last.timestamp + 1 if last else 1)
-    files[TIMESTAMP] = seal(TIMESTAMP, timestamp, [signers_of(authority, TIMESTAMP)], keyring)
+    sign(TIMESTAMP, timestamp)
     issue = Issue(
         vehicle=order.record.vehicle,
         root=authority.version,
@@ -85,6 +104,30 @@ def sign_set(
         correlation_id=order.correlation_id,
     )
     return issue, files
+
+
+def _seal_aktualizr(
+    role: RoleName,
+    signed: Targets | Snapshot | Timestamp,
+    signers: Authority,
+    keyring: Keyring,
+    files: Mapping[RoleName, bytes],
+) -> bytes:
+    """The file in the other profile: the same content, translated. ``files`` are those of the set made so far."""
+    plain, limit = signed.to_dict(), form.MAX_BYTES[role]
+    if role == TARGETS:
+        translated, limit = encode.translate_director_targets(plain), form.MAX_DIRECTOR_TARGETS_BYTES
+    elif role == SNAPSHOT:
+        translated = encode.translate_snapshot(plain)
+    else:
+        translated = encode.translate_timestamp(plain, files[SNAPSHOT])
+    return seal_aktualizr(role, translated, [signers], keyring, max_bytes=limit)
+
+
+def is_in_wire(data: bytes, wire: str) -> bool:
+    """Whether a file of ours is in the profile ``wire``: they write the type of a file differently."""
+    kind = str(json.loads(data)["signed"]["_type"])
+    return (kind in form.TYPES.values()) is (wire == AKTUALIZR_WIRE)
 
 
 def keys_changed(old: bytes, new: bytes) -> bool:
@@ -108,11 +151,13 @@ def verify_set(
 ) -> None:
     """Have the trust engine judge the set as this vehicle would, coming from the set before it.
 
+    ``root`` is the newest Root in the vehicle's profile; the Image repository is read in the one that its catalogue is in.
     With ``catalogue`` both locks are tried, and the engine has to approve exactly the images that are ordered and not
     installed; without one (nothing is ordered) only the Director's files are.
     Raises: RefusalError of every kind; ConflictError if the engine read another order than was meant.
     """
-    director = restore_repository(DIRECTOR, {RoleName("root"): root, **before.files})
+    wire = AKTUALIZR if order.record.wire == AKTUALIZR_WIRE else TUF
+    director = restore_repository(DIRECTOR, {RoleName("root"): root, **before.files}, wire=wire)
     vehicle = _as_vehicle(order.record)
     if catalogue is None:
         drive(

@@ -21,29 +21,34 @@ from sqlalchemy import Connection, select, update
 from twinlock.director import schema
 from twinlock.director.assignments import load_assignments
 from twinlock.director.catalogue import Catalogue, CatalogueKeeper
+from twinlock.director.client_rules import list_installed
 from twinlock.director.config import Settings
 from twinlock.director.database import Database
+from twinlock.director.errors import WireDisabledError
 from twinlock.director.history import insert_decision, list_decisions
 from twinlock.director.inventory import load_vehicle, lock_vehicle
-from twinlock.director.issuing import Before, Order, keys_changed, sign_set, verify_set
-from twinlock.director.planning import Planned, Situation, entries_as_json, make_plan
+from twinlock.director.issuing import Before, Order, is_in_wire, keys_changed, sign_set, verify_set
+from twinlock.director.planning import make_plan
 from twinlock.director.published import (
     current_files,
     insert_issue,
     list_outstanding,
+    listed_images,
     newest_issue,
     ordered_images,
     recall_images,
     remember_images,
     update_outstanding,
 )
-from twinlock.director.records import IMPOSSIBLE, DecisionRecord, Issue, Plan
+from twinlock.director.records import AKTUALIZR_WIRE, IMPOSSIBLE, DecisionRecord, Issue, Plan
 from twinlock.director.roots import read_root
+from twinlock.director.situation import Planned, Situation, entries_as_json
+from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import Keyring
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.local import ConflictError, StorageError, TransportError
-from twinlock.trust.names import RoleName
+from twinlock.trust.errors.local import ConflictError, ProfileError, StorageError, TransportError
+from twinlock.trust.names import TARGETS, RoleName
 
 _ATTEMPTS = 5
 _STRIPES = 64
@@ -52,7 +57,7 @@ _STRIPES = 64
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """One reading of all that concerns a vehicle. ``decision`` is the newest one; ``before`` is what is in force, and
-    ``issue_root`` the Root under which that was signed."""
+    ``issue_root`` the Root under which that was signed. ``wire_root`` is the newest Root in the vehicle's profile."""
 
     situation: Situation
     revision: int
@@ -60,6 +65,7 @@ class View:
     decision: DecisionRecord | None
     before: Before
     root: bytes
+    wire_root: bytes
     issue_root: bytes | None
 
 
@@ -97,11 +103,12 @@ class Ordering:
         planned = plan_with(view.situation, catalogue)
         try:
             made = self._make(view, planned, catalogue, inputs, now=now, force=force)
-        except RefusalError as error:
+        except (RefusalError, ProfileError) as error:
             if not planned.entries:
                 raise
             # The engine refused the order as the vehicle would have. Tell the vehicle to do nothing, and people why.
-            made = self._make(view, _unusable(view.situation, error), None, inputs, now=now, force=force)
+            spare = list_installed(view.situation, _unusable(view.situation, error), _usable(catalogue))
+            made = self._make(view, spare, catalogue if spare.entries else None, inputs, now=now, force=force)
         self._catalogues.save()
         return made
 
@@ -111,8 +118,11 @@ class Ordering:
             return _read_view(connection, vehicle)
 
     def catalogue_for(self, situation: Situation, now: datetime) -> Catalogue | RefusalError | TransportError | None:
-        """The Image repository if this vehicle needs it: None if nothing is assigned, an error if it cannot be used."""
-        if not situation.assigned:
+        """The Image repository if this vehicle needs it: an error if it cannot be used, None if nothing is assigned.
+
+        A client that has to be told of what it has installed needs it even then.
+        """
+        if not situation.assigned and not situation.listed:
             return None
         try:
             return self._catalogues.current(now)
@@ -121,6 +131,9 @@ class Ordering:
 
     def _is_due(self, view: View, issue: Issue, now: datetime) -> bool:
         if issue.expires - now <= timedelta(seconds=self._settings.renew_before_s):
+            return True
+        targets = view.before.files.get(TARGETS)
+        if targets is not None and not is_in_wire(targets, view.situation.record.wire):
             return True
         root = view.issue_root
         return root is not None and root != view.root and keys_changed(root, view.root)
@@ -141,7 +154,7 @@ class Ordering:
         last = view.decision
         same = last is not None and last.entries == entries
         correlation = last.correlation_id if last is not None and same else f"urn:uuid:{uuid.uuid4()}"
-        usable = catalogue if isinstance(catalogue, Catalogue) else None
+        usable = _usable(catalogue)
         files: dict[RoleName, bytes] = {}
         if issue is None or force or not same or self._is_due(view, issue, now):
             order = Order(record=record, entries=entries, correlation_id=correlation)
@@ -149,7 +162,7 @@ class Ordering:
                 order, view.before, root=view.root, keyring=self._keyring, periods=self._settings.periods, now=now
             )
             judge = usable if entries else None
-            verify_set(order, files, before=view.before, root=view.root, catalogue=judge, now=now)
+            verify_set(order, files, before=view.before, root=view.wire_root, catalogue=judge, now=now)
         versions = {} if usable is None else usable.versions
         decision = _Decision(planned, entries, correlation, versions, inputs)
         try:
@@ -195,16 +208,25 @@ class _Decision:
 
 def plan_with(situation: Situation, catalogue: Catalogue | RefusalError | TransportError | None) -> Planned:
     """A plan, also where the Image repository cannot be used: then nothing is ordered, and the plan says so."""
+    return list_installed(situation, _plan_with(situation, catalogue), _usable(catalogue))
+
+
+def _plan_with(situation: Situation, catalogue: Catalogue | RefusalError | TransportError | None) -> Planned:
     if isinstance(catalogue, (RefusalError, TransportError)):
-        return _unusable(situation, catalogue)
+        return _unusable(situation, catalogue) if situation.assigned else make_plan(situation, None)
     try:
         return make_plan(situation, catalogue)
     except (TransportError, StorageError) as error:
         return _unusable(situation, error)
 
 
+def _usable(catalogue: Catalogue | RefusalError | TransportError | None) -> Catalogue | None:
+    return catalogue if isinstance(catalogue, Catalogue) else None
+
+
 def _unusable(situation: Situation, error: Exception) -> Planned:
-    reason = f"the Image repository cannot be used: {error}"
+    what = "the order cannot be signed" if isinstance(error, ProfileError) else "the Image repository cannot be used"
+    reason = f"{what}: {error}"
     return Planned(plan=Plan(vehicle=situation.record.vehicle, outcome=IMPOSSIBLE, orders=(), reasons=(reason,)))
 
 
@@ -227,10 +249,14 @@ def _read_view(connection: Connection, vehicle: str) -> View:
         outstanding=list_outstanding(connection, vehicle),
         known=recall_images(connection, {ecu: report.installed for ecu, report in record.reports.items()}),
         manifest=row.last_manifest,
+        listed=listed_images(connection, vehicle) if record.wire == AKTUALIZR_WIRE else (),
     )
     root = read_root(connection)
     if root is None:
         raise StorageError(path=vehicle, operation="read", reason="the inventory holds no Root")
+    wire_root = read_wire_root(connection) if record.wire == AKTUALIZR_WIRE else root
+    if wire_root is None:
+        raise WireDisabledError(vehicle=vehicle, wire=record.wire)
     return View(
         situation=situation,
         revision=row.revision,
@@ -238,6 +264,7 @@ def _read_view(connection: Connection, vehicle: str) -> View:
         decision=decisions[0] if decisions else None,
         before=before,
         root=root,
+        wire_root=wire_root,
         issue_root=issue_root,
     )
 

@@ -9,11 +9,11 @@ catalogue.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from twinlock.director.catalogue import Catalogue
 from twinlock.director.choices import EcuChoices, Problem, Selection, relevant_components, violations
+from twinlock.director.client_rules import check_orders
 from twinlock.director.errors import NoImageSetError, UnknownImageError
 from twinlock.director.records import (
     HELD,
@@ -24,9 +24,9 @@ from twinlock.director.records import (
     EcuRecord,
     Order,
     Plan,
-    VehicleRecord,
 )
 from twinlock.director.resolve import resolve
+from twinlock.director.situation import Planned, Situation
 from twinlock.director.software import Software, fingerprint, read_software, same_image
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.errors.base import RefusalError
@@ -34,48 +34,6 @@ from twinlock.trust.errors.images import CustomFieldError, UnknownEcuError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, EcuId, TargetPath
 from twinlock.trust.state import Ecu, InstalledImage
-
-Images = Mapping[EcuId, str]  # ECU to the fingerprint of an image
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outstanding:
-    """An order that no manifest has confirmed yet. A withdrawn one may still be installing."""
-
-    ecu: EcuId
-    image: str
-    path: TargetPath
-    withdrawn: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """Everything about one vehicle that a plan is made from. ``known`` are entries of installed images, by ECU, that
-    the Director remembers; ``ordered`` is what its newest signed Targets list."""
-
-    record: VehicleRecord
-    assigned: Mapping[EcuId, TargetPath]
-    ordered: Images = field(default_factory=dict)
-    outstanding: tuple[Outstanding, ...] = ()
-    known: Mapping[EcuId, ImageEntry] = field(default_factory=dict)
-    manifest: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A plan with the entries that Director Targets list for it, and the ECUs that each entry is for."""
-
-    plan: Plan
-    entries: Mapping[TargetPath, ImageEntry] = field(default_factory=dict)
-
-    @property
-    def images(self) -> Images:
-        """The image ordered for each ECU, by fingerprint."""
-        found = {}
-        for order in self.plan.orders:
-            entry = self.entries[order.path]
-            found[order.ecu] = fingerprint(entry.path, entry.length, entry.hashes)
-        return found
 
 
 def make_plan(situation: Situation, catalogue: Catalogue | None) -> Planned:
@@ -123,7 +81,9 @@ def plan_images(situation: Situation, catalogue: Catalogue) -> Planned:
             for ecu in record.ecus
         ),
     )
-    return _planned(situation, problem, resolve(problem), offers)
+    planned = _planned(situation, problem, resolve(problem), offers)
+    check_orders(situation, planned, catalogue)
+    return planned
 
 
 Offers = Mapping[Software, ImageEntry]
@@ -160,7 +120,7 @@ def _assigned(situation: Situation, record: EcuRecord, path: TargetPath, catalog
     entry = catalogue.find(path, record.hardware_id)
     if entry is None:
         raise UnknownImageError(ecu=record.ecu, target=path)
-    _check(record, entry, installed_on(situation, record.ecu))
+    _check(record, entry, situation.installed_on(record.ecu))
     return entry
 
 
@@ -171,15 +131,9 @@ def _check(record: EcuRecord, entry: ImageEntry, installed: InstalledImage | Non
     check_entry(entry, Ecu(ecu=record.ecu, hardware_id=record.hardware_id), installed)
 
 
-def installed_on(situation: Situation, ecu: EcuId) -> InstalledImage | None:
-    """What an ECU last reported as installed, None if it never reported."""
-    report = situation.record.reports.get(ecu)
-    return None if report is None else report.installed
-
-
 def _installed(situation: Situation, ecu: EcuId, offers: Offers) -> Software | None:
     """What an ECU runs, as software: by what is listed now, or by what the Director remembers of it."""
-    installed = installed_on(situation, ecu)
+    installed = situation.installed_on(ecu)
     if installed is None:
         return None
     for software, entry in offers.items():
@@ -193,7 +147,7 @@ def _installed(situation: Situation, ecu: EcuId, offers: Offers) -> Software | N
 
 
 def _remembered(situation: Situation, ecu: EcuId) -> Software | None:
-    known, installed = situation.known.get(ecu), installed_on(situation, ecu)
+    known, installed = situation.known.get(ecu), situation.installed_on(ecu)
     if known is None or installed is None or not same_image(installed, known):
         return None
     return replace(read_software(known), release_counter=installed.release_counter)
@@ -243,7 +197,7 @@ def _asker(selection: Selection, ecu: EcuId) -> str:
 
 
 def _has(situation: Situation, order: Order, entries: Mapping[TargetPath, ImageEntry]) -> bool:
-    installed = installed_on(situation, order.ecu)
+    installed = situation.installed_on(order.ecu)
     return installed is not None and same_image(installed, entries[order.path])
 
 
@@ -282,24 +236,3 @@ def _is_consistent(situation: Situation, orders: tuple[Order, ...], planned: Pla
 
 def _nothing(situation: Situation, outcome: str, *reasons: str) -> Planned:
     return Planned(plan=Plan(vehicle=situation.record.vehicle, outcome=outcome, orders=(), reasons=reasons))
-
-
-def entries_as_json(planned: Planned, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
-    """What Director Targets list for a plan, by target path: length, hashes and custom, as plain JSON.
-
-    The must-agree section is copied as it is. Source: Uptane 2.1.0 5.2.3.1 and 5.2.3.1.1.
-    """
-    found: dict[str, Any] = {}
-    for path, entry in sorted(planned.entries.items()):
-        ecus = sorted(order.ecu for order in planned.plan.orders if order.path == path)
-        shown = {name: entry.custom[name] for name in ("name", "version") if name in entry.custom}
-        found[path] = {
-            "length": entry.length,
-            "hashes": dict(entry.hashes),
-            "custom": {
-                **shown,
-                "mustAgree": entry.must_agree,
-                "ecuIdentifiers": {ecu: {"hardwareId": hardware[ecu].hardware_id} for ecu in ecus},
-            },
-        }
-    return found

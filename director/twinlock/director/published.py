@@ -16,8 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from twinlock.director import schema
 from twinlock.director.intake import Findings
-from twinlock.director.planning import Outstanding
 from twinlock.director.records import Issue
+from twinlock.director.situation import Outstanding
 from twinlock.director.software import fingerprint, is_image, same_image
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RoleName, TargetPath, VehicleId
@@ -27,6 +27,7 @@ _S = schema.signed_metadata.c
 _I = schema.issues.c
 _O = schema.outstanding.c
 _K = schema.known_images.c
+_D = schema.decisions.c
 
 
 def read_file(connection: Connection, vehicle: str, role: str, version: int) -> bytes | None:
@@ -99,6 +100,17 @@ def ordered_images(entries: Mapping[str, Any]) -> dict[EcuId, str]:
     }
 
 
+def listed_images(connection: Connection, vehicle: str) -> tuple[InstalledImage, ...]:
+    """Every image that the Targets of a vehicle ever listed, whatever became of it."""
+    query = select(_D.entries).where(_D.vehicle == vehicle, _D.entries != {}).distinct()
+    found = {}
+    for entries in connection.execute(query).scalars():
+        for path, entry in entries.items():
+            image = InstalledImage(path=TargetPath(path), length=entry["length"], hashes=entry["hashes"])
+            found[fingerprint(path, image.length, image.hashes)] = image
+    return tuple(found.values())
+
+
 def list_outstanding(connection: Connection, vehicle: str) -> tuple[Outstanding, ...]:
     """The orders of a vehicle that no manifest has confirmed."""
     query = select(schema.outstanding).where(_O.vehicle == vehicle).order_by(_O.ecu, _O.path)
@@ -131,13 +143,19 @@ def update_outstanding(
 
 
 def settle_outstanding(connection: Connection, vehicle: str, findings: Findings) -> None:
-    """Strike what an accepted manifest tells the end of: installed, failed, or withdrawn before it was sent."""
+    """Strike what an accepted manifest tells the end of: installed, failed, or withdrawn before it was sent.
+
+    Where a Primary tells how an order ended, it names it by its correlation id; one that is not the newest settles nothing
+    of what the newest orders.
+    """
+    newest = newest_issue(connection, vehicle) if findings.failed is not None else None
+    order_failed = newest is not None and newest[0].correlation_id == findings.failed
     query = select(schema.outstanding).where(_O.vehicle == vehicle)
     for row in connection.execute(query).all():
         ecu = EcuId(row.ecu)
         report = findings.reports.get(ecu)
         measured = {"length": row.length, "hashes": row.hashes}
-        failed = report is not None and bool(report.attack)
+        failed = order_failed or (report is not None and bool(report.attack))
         if row.withdrawn or failed or _is_installed(row.path, measured, findings.installed.get(ecu)):
             where = (_O.vehicle == vehicle, _O.ecu == row.ecu, _O.image == row.image)
             connection.execute(delete(schema.outstanding).where(*where))

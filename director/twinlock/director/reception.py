@@ -16,7 +16,7 @@ from twinlock.director.history import find_seen_nonces, insert_accepted, insert_
 from twinlock.director.intake import Findings, Knowledge, ManifestPolicy, judge_manifest
 from twinlock.director.inventory import load_vehicle, lock_vehicle
 from twinlock.director.published import recall_images, remember_images, settle_outstanding
-from twinlock.director.records import Acceptance, VehicleRecord
+from twinlock.director.records import AKTUALIZR_WIRE, Acceptance, VehicleRecord
 from twinlock.director.software import same_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError
@@ -24,6 +24,7 @@ from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
 from twinlock.trust.reports import SignedManifest, decode_manifest
+from twinlock.trust.wire.aktualizr import reports as aktualizr
 
 
 class Reception:
@@ -43,13 +44,22 @@ class Reception:
         """
         vehicle = address
         try:
-            manifest = decode_manifest(data)
+            manifest = self._decode(data, address)
             vehicle = address or manifest.vehicle
+            assert vehicle is not None, "without an address it was read in the profile that names the vehicle"
             return self._accept(manifest, data, vehicle, now)
         except RefusalError as error:
             if vehicle is not None:
                 self._keep_refused(vehicle, data, error, now)
             raise
+
+    def _decode(self, data: bytes, address: str | None) -> SignedManifest:
+        """Read a manifest in the profile that the vehicle speaks; one that names its vehicle, without an address."""
+        if address is None:
+            return decode_manifest(data)
+        with self._database.reading() as connection:
+            wire = load_vehicle(connection, address).wire
+        return aktualizr.decode_manifest(data) if wire == AKTUALIZR_WIRE else decode_manifest(data)
 
     def _accept(self, manifest: SignedManifest, data: bytes, vehicle: str, now: datetime) -> Acceptance:
         catalogue = self._catalogue(now)

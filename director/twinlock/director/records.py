@@ -93,7 +93,7 @@ class Assignment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something in an accepted manifest that people should see: ``kind`` is ``attack``, ``detail``,
-    ``old-time``, ``unlisted-image`` or ``wrong-hardware``."""
+    ``install-failed``, ``old-time``, ``unlisted-image`` or ``wrong-hardware``."""
 
     kind: str
     ecu: EcuId
@@ -192,7 +192,7 @@ class VehicleSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """The versions of a vehicle's signed metadata, all of one set."""
+    """The versions of a vehicle's signed metadata, all of one set. ``root`` is that of the TUF Root, in every profile."""
 
     vehicle: VehicleId
     root: int

@@ -27,6 +27,7 @@ from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, T
 from twinlock.trust.policy import STRICT
 from twinlock.trust.refresh import walk_roots
 from twinlock.trust.restore import bootstrap_repository
+from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
 TIME = "time"
@@ -63,7 +64,7 @@ def first_root(keyring: Keyring, plans: Mapping[str, KeyPlan], periods: Periods,
     for role in ROTATABLE:
         _give_keys(root, role, keyring, plans.get(role, KeyPlan()))
     renew(root, now, periods.root, version=1)
-    data = seal(ROOT, root, [_authority(root)], keyring)
+    data = seal(ROOT, root, [root_authority(root)], keyring)
     bootstrap_repository(DIRECTOR, data)
     return data
 
@@ -88,8 +89,8 @@ def next_root(
         _check_role(role)
         _give_keys(new, role, keyring, plan or _plan_of(old, role))
     renew(new, now, periods.root, version=old.version + 1)
-    data = seal(ROOT, new, [_authority(old), _authority(new)], keyring)
-    _verify_successor(current, data, now)
+    data = seal(ROOT, new, [root_authority(old), root_authority(new)], keyring)
+    verify_successor(current, data, now)
     return data
 
 
@@ -125,7 +126,8 @@ def time_keyids(root: Root) -> tuple[str, ...]:
     return tuple(root.unrecognized_fields[_CUSTOM][_TIME_SOURCE]["keyids"])
 
 
-def _authority(root: Root) -> Authority:
+def root_authority(root: Root) -> Authority:
+    """Who signs the Root that follows this one, together with its own keys."""
     return signers_of(root, ROOT)
 
 
@@ -161,8 +163,9 @@ def _give_time_keys(root: Root, records: Iterable[KeyRecord], threshold: int) ->
     root.unrecognized_fields[_CUSTOM] = {_TIME_SOURCE: source}
 
 
-def _verify_successor(current: bytes, offered: bytes, now: datetime) -> None:
-    trusted = bootstrap_repository(DIRECTOR, current)
+def verify_successor(current: bytes, offered: bytes, now: datetime, *, wire: WireProfile = TUF) -> None:
+    """Have the trust engine accept ``offered`` after ``current``. Raises: RefusalError of every kind."""
+    trusted = bootstrap_repository(DIRECTOR, current, wire=wire)
     wanted = trusted.root.signed.version + 1
 
     def answer(command: Command) -> Answer:
@@ -170,5 +173,5 @@ def _verify_successor(current: bytes, offered: bytes, now: datetime) -> None:
             return None
         return offered if command.version == wanted else ABSENT
 
-    context = Context(repository=DIRECTOR, now=now, limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)
+    context = Context(repository=DIRECTOR, now=now, limits=DEFAULT_LIMITS, wire=wire, policy=STRICT)
     drive(walk_roots(trusted, context), answer)

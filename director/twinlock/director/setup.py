@@ -14,9 +14,11 @@ from pathlib import Path
 from twinlock.director.config import CONFIG, Settings, write_config
 from twinlock.director.database import Database
 from twinlock.director.history import record_audit
+from twinlock.director.records import AKTUALIZR_WIRE
 from twinlock.director.roots import ONLINE_ROLES, first_root, insert_root, read_root
 from twinlock.director.source import open_source
 from twinlock.director.trusted_files import store_files
+from twinlock.director.wire_roots import check_plans, first_wire_root, insert_wire_root
 from twinlock.repository.atomic import make_directory, storage
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.trust.commands import Persist
@@ -42,16 +44,23 @@ def create_director(
     open_source(image_url)
     located = image_url if "://" in image_url else str(Path(image_url).resolve())
     settings = replace(settings, image_url=located)
+    also = AKTUALIZR_WIRE in settings.wires
+    if also:
+        check_plans(plans)
     with storage("create", path):
         make_directory(path, 0o700)
     database = Database.connect(settings.database, directory=path)
     try:
         database.create()
         database.check_version()
-        root = first_root(open_keyring(path, settings, passphrase), plans, settings.periods, now)
+        keyring = open_keyring(path, settings, passphrase)
+        root = first_root(keyring, plans, settings.periods, now)
+        translated = first_wire_root(root, keyring) if also else None
         with database.writing("create") as connection:
             if read_root(connection) is None:
                 insert_root(connection, root, now)
+                if translated is not None:
+                    insert_wire_root(connection, translated, now)
             store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))
             store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
             record_audit(connection, actor="operator", action="init", now=now)

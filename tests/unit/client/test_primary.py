@@ -108,7 +108,7 @@ def test_manifests_are_signed_complete_and_never_repeat_a_counter(tmp_path: Path
     async def scenario(car: Car) -> None:
         await updated(car)
         await car.primary.update_cycle()
-        counters: dict[str, list[int]] = {part.ecu: [] for part in PARTS}
+        counters: dict[str, list[int | None]] = {part.ecu: [] for part in PARTS}
         keys = {item.ecu.ecu: item.key for item in car.primary.config.secondaries}
         keys[EcuId(GATEWAY.ecu)] = car.primary._equipment.signer.public_key
         for manifest in car.servers.manifests:

@@ -123,7 +123,7 @@ def test_it_takes_the_next_release_after_a_restart(make: Make, world: World) -> 
     first = make()
     first.accept_metadata(bundle(world))
     take(first, BRAKE.path(1), BRAKE.image(1))
-    counter = reported(first).counter
+    counter = reported(first).counter or 0
     first.close()
     second = make(again=True)
     assert second.installed().path == BRAKE.path(1)

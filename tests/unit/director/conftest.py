@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.director.aktualizr_vehicle import AktualizrVehicle
 from tests.unit.director.world import FACTORY, NOW, ImageSite, TestVehicle
+from twinlock.director.config import Settings
 from twinlock.director.director import Director
 
 
@@ -48,3 +50,25 @@ def fleet(director: Director, car: TestVehicle) -> Director:
     director.register(car.description())
     director.receive_manifest(car.manifest())
     return director
+
+
+@pytest.fixture
+def wired(tmp_path: Path, site: ImageSite) -> Iterator[Director]:
+    """A Director for vehicles of both profiles."""
+    with Director.create(
+        tmp_path / "wired",
+        image_root=site.root,
+        image_url=str(site.path),
+        settings=Settings(wires=("tuf", "aktualizr")),
+        clock=lambda: NOW,
+    ) as director:
+        yield director
+
+
+@pytest.fixture
+def van(wired: Director) -> AktualizrVehicle:
+    """A vehicle that runs aktualizr, registered at ``wired``, with its first manifest: nothing is installed."""
+    van = AktualizrVehicle()
+    van.register(wired)
+    wired.receive_manifest(van.manifest(), vehicle=van.vin)
+    return van

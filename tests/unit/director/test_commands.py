@@ -172,3 +172,18 @@ def test_keys_under_a_passphrase_need_it(tmp_path: Path, site: ImageSite, monkey
         b"PRIVATE KEY" in path.read_bytes() and b"ENCRYPTED" not in path.read_bytes()
         for path in (shell.path / "keys").rglob("*.pem")
     )
+
+
+def test_roots_for_clients_of_another_kind(shell: Shell, site: ImageSite, tmp_path: Path) -> None:
+    assert "aktualizr" in shell.run("root", "--wire", "aktualizr", status=2).output
+    assert shell.json("wire", "aktualizr") == {"wire": "aktualizr", "root": 1}
+    assert "newest is 1" in shell.run("wire", "aktualizr").output
+    shell.run("rotate", "root", "--yes")
+    body = json.loads(shell.json("root", "--wire", "aktualizr")["root"])
+    assert (body["signed"]["_type"], body["signed"]["version"]) == ("Root", 2)
+    made = Shell(tmp_path / "both")
+    options = ("--image-root", str(tmp_path / "image-root.json"), "--image", str(site.path), "--wire", "aktualizr")
+    refused = made.json("init", *options, "--keys", "targets=1/1:ecdsa-p256", status=1)
+    assert refused["error"]["code"] == "wire-profile"
+    made.run("init", *options)
+    assert json.loads(made.run("root", "--wire", "aktualizr", "--version", "1").output)["signed"]["version"] == 1

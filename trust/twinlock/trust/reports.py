@@ -1,15 +1,16 @@
 """ECU version reports and vehicle version manifests: Uptane 2.1.0 5.4.2.1.1 and 5.4.2.1.2.
 
 Each signature entry carries the key id, the method, the hash function, the hash of the payload, and the signature over
-that hash. Belongs here: their form and signatures, both ways. Does not belong here: what a Director makes of them.
+that hash. Belongs here: what they are in every wire profile, whether a key signed them, and their form in the ``tuf``
+profile, both ways. Does not belong here: other forms of them (``wire/``), and what a Director makes of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from twinlock.trust.canonical import encode_canonical
@@ -28,48 +29,76 @@ _MANIFEST = "vehicle-version-manifest"
 _HASH = "sha256"
 MAX_ATTACK_BYTES = 64
 MAX_DETAIL_BYTES = 1024
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # what an ECU of a profile without attested time reports
 
 
 class EcuReport(NamedTuple):
     """What one ECU says of itself. ``attack`` is the code of the refusal it met, or empty; ``detail`` its sentence.
 
-    ``time`` is the newest verified time known when the report was made. ``counter`` rises with every report.
+    ``time`` is the newest verified time known when the report was made. ``counter`` rises with every report; None where
+    the profile gives this ECU none.
     """
 
     ecu: EcuId
     installed: InstalledImage
     time: datetime
-    counter: int
+    counter: int | None
     nonce: str | None = None
     attack: str = ""
     detail: str = ""
 
 
+class InstallResult(NamedTuple):
+    """How an installation ended; ``code`` is the client's word for it."""
+
+    success: bool
+    code: str
+    description: str
+
+
+class InstallationReport(NamedTuple):
+    """What a Primary says of the last order that it tried: as a whole, and of each ECU that got so far."""
+
+    correlation_id: str
+    result: InstallResult
+    ecus: Mapping[EcuId, InstallResult]
+
+
+class ReportSignature(NamedTuple):
+    """One signature as a report or manifest carries it: ``method`` is a scheme of ``keys.py``.
+
+    ``payload_hash`` is the hash that it states of what is signed; None in profiles in which it states none.
+    """
+
+    keyid: KeyId
+    method: str
+    payload_hash: bytes | None
+    value: bytes
+
+
 class SignedReport(NamedTuple):
-    """A decoded report whose signature nobody has checked yet. ``data`` is the canonical form of the whole."""
+    """A decoded report whose signature nobody has checked yet. ``message`` is what a signature has to be over;
+    ``data`` is the canonical form of the whole."""
 
     report: EcuReport
-    payload_hash: bytes
-    signatures: tuple[_ReportSignature, ...]
+    message: bytes
+    signatures: tuple[ReportSignature, ...]
     data: bytes
 
 
 class SignedManifest(NamedTuple):
-    """A decoded manifest whose signatures nobody has checked yet: neither its own nor those of its reports."""
+    """A decoded manifest whose signatures nobody has checked yet: neither its own nor those of its reports.
 
-    vehicle: VehicleId
+    ``vehicle`` is None in profiles that do not name it: then only whoever brought the manifest can say.
+    """
+
+    vehicle: VehicleId | None
     primary: EcuId
     reports: tuple[SignedReport, ...]
-    payload_hash: bytes
-    signatures: tuple[_ReportSignature, ...]
+    message: bytes
+    signatures: tuple[ReportSignature, ...]
     data: bytes
-
-
-class _ReportSignature(NamedTuple):
-    keyid: KeyId
-    method: str
-    payload_hash: bytes
-    value: bytes
+    installation: InstallationReport | None = None
 
 
 def sign_report(report: EcuReport, signer: Signer) -> bytes:
@@ -81,7 +110,7 @@ def sign_report(report: EcuReport, signer: Signer) -> bytes:
         "time": report.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "counter": report.counter,
         "attack": report.attack[:MAX_ATTACK_BYTES],
-        "detail": _clip(report.detail),
+        "detail": clip(report.detail),
     }
     if report.nonce is not None:
         signed["nonce"] = report.nonce
@@ -116,7 +145,7 @@ def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManif
         vehicle=VehicleId(identifier(signed.get("vehicleIdentifier").text())),
         primary=EcuId(identifier(signed.get("primaryIdentifier").text())),
         reports=tuple(_report(item, limits) for item in signed.get("reports").items(limits.ecus)),
-        payload_hash=_payload_hash(signed),
+        message=_payload_hash(signed),
         signatures=_signatures(node, limits),
         data=_canonical(node),
     )
@@ -124,25 +153,28 @@ def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManif
 
 def verify_report(signed: SignedReport, key: PublicKey) -> EcuReport:
     """The report, if ``key`` signed it. Raises: ReportSignatureError."""
-    _verify("report", signed.report.ecu, signed.signatures, signed.payload_hash, key)
+    _verify("report", signed.report.ecu, signed.signatures, signed.message, key)
     return signed.report
 
 
 def verify_manifest(signed: SignedManifest, key: PublicKey) -> None:
     """Return if ``key`` signed the manifest itself; its reports are each their own ECU's. Raises: ReportSignatureError."""
-    _verify("manifest", signed.primary, signed.signatures, signed.payload_hash, key)
+    _verify("manifest", signed.primary, signed.signatures, signed.message, key)
 
 
-def _verify(
-    what: str, ecu: EcuId, signatures: tuple[_ReportSignature, ...], payload_hash: bytes, key: PublicKey
-) -> None:
+def clip(text: str) -> str:
+    """``text`` as far as a report has room for it."""
+    return text.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")
+
+
+def _verify(what: str, ecu: EcuId, signatures: tuple[ReportSignature, ...], message: bytes, key: PublicKey) -> None:
     for signature in signatures:
-        if signature.payload_hash != payload_hash:
+        if signature.payload_hash not in (None, message):
             raise ReportSignatureError(what=what, ecu=ecu, reason="the hash it states is not that of its payload")
         if signature.keyid == key.keyid and signature.method != key.scheme:
             raise ReportSignatureError(what=what, ecu=ecu, reason=f"the method {signature.method!r} is not its key's")
     tally = count_signers(
-        payload_hash,
+        message,
         [Signature(signature.keyid, signature.value) for signature in signatures],
         {key.keyid: key},
         RoleKeys((key.keyid,), 1),
@@ -206,13 +238,13 @@ def _typed(node: Node, expected: str) -> Node:
     return signed
 
 
-def _signatures(node: Node, limits: Limits) -> tuple[_ReportSignature, ...]:
+def _signatures(node: Node, limits: Limits) -> tuple[ReportSignature, ...]:
     found = []
     for item in node.get("signatures").items(limits.signatures):
         if item.get("hashFunction").text() != _HASH:
             item.get("hashFunction").fail(f"{_HASH!r} is required")
         found.append(
-            _ReportSignature(
+            ReportSignature(
                 KeyId(item.get("keyid").text()),
                 item.get("method").text(),
                 item.get("payloadHash").hex(),
@@ -233,7 +265,3 @@ def _canonical(node: Node) -> bytes:
         return encode_canonical(node.value)
     except (ValueError, TypeError, RecursionError) as error:
         raise MalformedError(what=node.what, json_path=node.path, reason=f"no canonical form: {error}") from None
-
-
-def _clip(text: str) -> str:
-    return text.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")
