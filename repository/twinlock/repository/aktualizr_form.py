@@ -1,0 +1,77 @@
+"""Signing one file of the ``aktualizr`` profile: its translated content in, the bytes to serve out.
+
+The same keys sign as for the ``tuf`` profile, over the canonical form that this profile has. Belongs here: signatures and
+size. Does not belong here: what a file says (``twinlock.trust.wire.aktualizr.encode`` translates it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from securesystemslib.signer import Key, Signer
+
+from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.keyring import Keyring
+from twinlock.repository.signing import Authority
+from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.wire.aktualizr import form
+from twinlock.trust.wire.aktualizr.encode import checked_size, translate_key
+
+# The longest signature of each scheme in bytes, so that a file's size is known before anything is signed.
+_SIGNATURE_BYTES = {"ed25519": 64, "rsassa-pss-sha256": max(form.RSA_BITS) // 8}
+
+
+def seal_aktualizr(
+    role: str,
+    signed: Mapping[str, Any],
+    authorities: Iterable[Authority],
+    keyring: Keyring,
+    *,
+    max_bytes: int,
+    also: Authority | None = None,
+) -> bytes:
+    """Sign ``signed`` with every key of ``authorities`` that is held, and return the file.
+
+    Each authority's threshold has to be reached (Root has two: the old and the new). Keys of ``also`` sign if they are
+    held and this client can read them; nothing depends on it here. ``max_bytes`` is what it reads of such a file.
+    Raises: ProfileError above that size or for a key that this client cannot read, before anything is signed;
+    MissingKeysError; PassphraseError.
+    """
+    signers = _distinct(_signers(role, authorities, keyring, also))
+    try:
+        message = form.encode_canonical(signed)
+    except ValueError as error:
+        raise ProfileError(profile=form.NAME, what=role, reason=str(error)) from None
+    longest = [_entry(signer.public_key, bytes(_SIGNATURE_BYTES[signer.public_key.scheme])) for signer in signers]
+    checked_size(role, form.encode_envelope(signed, longest), max_bytes)
+    made = [_entry(signer.public_key, bytes.fromhex(signer.sign(message).signature)) for signer in signers]
+    return form.encode_envelope(signed, made)
+
+
+def _signers(role: str, authorities: Iterable[Authority], keyring: Keyring, also: Authority | None) -> Iterator[Signer]:
+    for authority in authorities:
+        found = keyring.signers(authority.keyids)
+        if len(found) < authority.threshold:
+            raise MissingKeysError(role=role, required=authority.threshold, held=len(found), keyids=authority.keyids)
+        for signer in found:
+            _check_readable(signer.public_key)
+            yield signer
+    for signer in () if also is None else keyring.signers(also.keyids):
+        with suppress(ProfileError):
+            _check_readable(signer.public_key)
+            yield signer
+
+
+def _distinct(signers: Iterable[Signer]) -> list[Signer]:
+    """Each key once: this client refuses a file in which a key id stands twice."""
+    return list({signer.public_key.keyid: signer for signer in signers}.values())
+
+
+def _check_readable(key: Key) -> None:
+    translate_key(key.keyid, {"keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval})
+
+
+def _entry(key: Key, value: bytes) -> dict[str, str]:
+    return form.encode_signature(key.keyid, key.scheme, value)
