@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from twinlock.repository.accepting import accept_outbox
+from twinlock.repository.aktualizr.takeover import Takeover, take_over
 from twinlock.repository.aktualizr.turning_on import publish_for_aktualizr
 from twinlock.repository.creation import create_first
 from twinlock.repository.delegating import Delegation, Member
@@ -51,7 +52,7 @@ from twinlock.repository.publishing import publish_draft
 from twinlock.repository.root_ceremony import RootChanges, prepare_root, publish_root
 from twinlock.repository.rotation import plan_of, rotate_roles
 from twinlock.repository.showing import show_repository, show_status
-from twinlock.repository.views import ImageView, Publication, RepositoryView, RootView, StatusView
+from twinlock.repository.views import ImageView, Publication, RepositoryView, RootView, StatusView, TakeoverView
 from twinlock.repository.wires import Wires
 from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
@@ -105,6 +106,27 @@ class ImageRepository:
         workspace = open_workspace(Path(path), passphrase=passphrase, clock=clock)
         workspace.published()
         return cls(workspace)
+
+    @classmethod
+    def take_over(
+        cls,
+        path: str | Path,
+        wanted: Takeover,
+        *,
+        passphrase: Passphrase = None,
+        periods: Periods | None = None,
+        clock: Clock = utc_now,
+        progress: Progress = lambda _: None,
+    ) -> tuple[Self, TakeoverView]:
+        """Make a repository that goes on with one for aktualizr that another tool made; deployed devices follow.
+
+        Safe to repeat after a crash. ``progress`` is told of every byte twice: read, and stored.
+        Raises: UsageError, MissingKeysError, ProfileError, RefusalError, StorageError; then nothing was published.
+        """
+        workspace, view = take_over(
+            Path(path), wanted, passphrase=passphrase, periods=periods or Periods(), clock=clock, progress=progress
+        )
+        return cls(workspace), view
 
     @property
     def path(self) -> Path:

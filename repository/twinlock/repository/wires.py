@@ -24,13 +24,15 @@ READABLE_KINDS = frozenset({KeyKind.ED25519, KeyKind.RSA_PSS})  # by clients of 
 class Wires:
     """``root_offset`` is by how much the Root chain of the aktualizr profile is behind ours, which began earlier.
 
-    ``first_root`` and ``first_timestamp`` are above 1 where a repository goes on with the numbers of another one.
+    ``first_root`` and ``first_timestamp`` are above 1 where a repository goes on with the numbers of another one, which
+    ``taken_over`` tells from any other.
     """
 
     names: tuple[str, ...] = (TUF.name,)
     root_offset: int = 0
     first_root: int = 1
     first_timestamp: int = 1
+    taken_over: str = ""
 
     def __post_init__(self) -> None:
         unknown = set(self.names) - set(WIRES)
@@ -54,7 +56,7 @@ class Wires:
         return {
             "wires": list(self.names),
             "aktualizr": {"rootOffset": self.root_offset},
-            "first": {"root": self.first_root, "timestamp": self.first_timestamp},
+            "first": {"root": self.first_root, "timestamp": self.first_timestamp, "takenOver": self.taken_over},
         }
 
     @classmethod
@@ -66,6 +68,7 @@ class Wires:
             root_offset=int(body.get("aktualizr", {}).get("rootOffset", 0)),
             first_root=int(first.get("root", 1)),
             first_timestamp=int(first.get("timestamp", 1)),
+            taken_over=str(first.get("takenOver", "")),
         )
 
     def check_plans(self, plans: Mapping[str, KeyPlan]) -> None:
