@@ -14,16 +14,18 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
+from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
+from twinlock.repository.aktualizr.staged import check_entry
 from twinlock.repository.candidate import Candidate
-from twinlock.repository.delegating import Delegation, read_delegations
+from twinlock.repository.delegating import Delegation, Member, read_delegations
 from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.draft import Draft, editing_draft
 from twinlock.repository.editing import preview_candidate
 from twinlock.repository.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError
 from twinlock.repository.image_files import Measured, check_stored
-from twinlock.repository.layout import image_objects
-from twinlock.repository.outbox import open_outbox, read_roles
+from twinlock.repository.layout import aktualizr_object, image_objects
+from twinlock.repository.outbox import open_outbox, read_others, read_roles
 from twinlock.repository.staging import verify_delegated
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -41,7 +43,8 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
     Raises: UsageError if nobody delegates to a role in it; ThresholdError, RollbackError, EquivocationError,
-    ExpiredError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError, StorageError.
+    ExpiredError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError, StorageError;
+    ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
     """
     outbox = open_outbox(path)
     offered = read_roles(outbox)
@@ -51,6 +54,9 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
         for role in news:
             review.keep_images(role)
         draft.accepted.update({role: offered[role].decode() for role in news})
+        for role in news:
+            draft.others.pop(role, None)
+        draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
     return tuple(RoleName(role) for role in news)
 
 
@@ -69,6 +75,8 @@ class _Review:
         self.candidate = candidate
         self.outbox = outbox
         self.offered = offered
+        self.others = read_others(outbox, offered)
+        self.known_others = draft.others
         self.delegations = _all_delegations(candidate, draft)
         self.targets: dict[str, Targets] = {}
 
@@ -105,8 +113,9 @@ class _Review:
                 expires=trusted.expires,
                 now=self.candidate.now,
             )
-        if not self._is_newer(role, data, trusted.version):
+        if not self._is_newer(role, data, trusted.version) and not self._brings_a_form(role, trusted.version):
             return False
+        self._judge_form(role, data, members)
         targets = Metadata[Targets].from_bytes(data).signed
         self._judge_entries(role, targets)
         self.targets[role] = targets
@@ -125,6 +134,18 @@ class _Review:
             raise EquivocationError(repository=IMAGE, role=role, version=version)
         return version > known
 
+    def _brings_a_form(self, role: str, version: int) -> bool:
+        """Whether the file is known, and its form for aktualizr is not."""
+        known = self.known_others.get(role) or self.workspace.store.stat(aktualizr_object(role, version))
+        return role in self.others and known is None
+
+    def _judge_form(self, role: str, data: bytes, members: list[Member]) -> None:
+        other = self.others.get(role)
+        if other is not None:
+            check_other_form(role, data, other, members)
+        elif self.workspace.wires.aktualizr:
+            raise missing_form(role)
+
     def _judge_entries(self, role: str, targets: Targets) -> None:
         current = self.candidate.view_targets(role)
         previous = current.targets if current else {}
@@ -137,6 +158,7 @@ class _Review:
             except UsageError as error:
                 raise UnacceptableEntryError(role=role, target=path, reason=error.reason) from None
             self._judge_scope(role, path, entry)
+            check_entry(self.workspace, path, entry, previous.get(path))
             self._judge_bytes(path, entry)
 
     def _judge_scope(self, role: str, path: str, entry: TargetFile) -> None:

@@ -50,6 +50,21 @@ def seal_aktualizr(
     return form.encode_envelope(signed, made)
 
 
+def add_signatures(role: str, envelope: Mapping[str, Any], signers: Iterable[Signer], max_bytes: int) -> bytes:
+    """The file ``envelope`` with the signatures of those of ``signers`` that it lacks, for keys in several places.
+
+    Raises: ProfileError above ``max_bytes``.
+    """
+    present = {signature["keyid"] for signature in envelope["signatures"]}
+    message = form.encode_canonical(envelope["signed"])
+    made = [
+        _entry(signer.public_key, bytes.fromhex(signer.sign(message).signature))
+        for signer in _distinct(signers)
+        if signer.public_key.keyid not in present
+    ]
+    return checked_size(role, form.encode_envelope(envelope["signed"], [*envelope["signatures"], *made]), max_bytes)
+
+
 def _signers(role: str, authorities: Iterable[Authority], keyring: Keyring, also: Authority | None) -> Iterator[Signer]:
     for authority in authorities:
         found = keyring.signers(authority.keyids)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from tuf.api.metadata import Delegations, Key, Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
@@ -20,9 +21,10 @@ from tuf.api.metadata import Delegations, Key, Metadata, MetaFile, Root, Snapsho
 from twinlock.repository.keyring import Keyring
 from twinlock.repository.layout import TIMESTAMP_OBJECT, metadata_object, root_object
 from twinlock.repository.periods import Periods
+from twinlock.repository.plan import Plan, Planned, SecondFiles, SecondForm
 from twinlock.repository.publication import Record
 from twinlock.repository.published import Published
-from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
+from twinlock.repository.signing import SPEC_VERSION, Authority, S, renew, seal
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
@@ -42,6 +44,7 @@ class Candidate:
         self._root_file: bytes | None = None
         self._targets: dict[str, Targets] = {}
         self._accepted: dict[str, bytes] = {}
+        self._others: dict[str, bytes] = {}
         self._forgotten: set[str] = set()
         self._renew_snapshot = False
         self._renew_timestamp = False
@@ -86,6 +89,10 @@ class Candidate:
     def accept(self, role: str, data: bytes) -> None:
         """Take a delegated role's file that its owner signed, as it is."""
         self._accepted[role] = data
+
+    def accept_other(self, role: str, data: bytes) -> None:
+        """Take the same file, or Root, in the second form that the repository publishes."""
+        self._others[role] = data
 
     def forget(self, role: str) -> None:
         """Leave a role that nobody delegates to out of Snapshot. Vehicles allow that only after a key rotation."""
@@ -140,19 +147,29 @@ class Candidate:
                 return authority
         raise UsageError(reason=f"no role delegates to {role}")
 
-    def seal(self) -> Record:
-        """Sign everything that has to be signed. Raises: MissingKeysError, PassphraseError, UsageError."""
-        root = dict(self._sealed_root())
-        changed = dict(self._sealed_targets())
-        files = {metadata_object(role, version): data for role, (version, data) in changed.items()}
-        snapshot, snapshot_version = self._sealed_snapshot(changed)
-        if snapshot is not None:
-            files[metadata_object(SNAPSHOT, snapshot_version)] = snapshot
-        version, data = self._sealed_timestamp(snapshot, snapshot_version)
-        timestamp = {TIMESTAMP_OBJECT: data}
+    def seal(self, second: SecondForm | None = None) -> Record:
+        """Sign everything that has to be signed, in a second form too if there is one.
+
+        Raises: MissingKeysError, PassphraseError, UsageError; ProfileError, before anything is signed.
+        """
+        plan = self._plan(whole=second is not None and second.whole)
+        others = SecondFiles({}, {}) if second is None else second.seal(plan)
+        root = {} if plan.root is None else {root_object(plan.root.signed.version): self._sealed(plan.root)}
+        files: dict[str, bytes] = {}
+        for planned in plan.targets:
+            version, data = planned.signed.version, self._sealed(planned)
+            files[metadata_object(planned.role, version)] = data
+            assert plan.snapshot is not None
+            plan.snapshot.signed.meta[planned.role + _SUFFIX] = meta_file(version, data)
+        if plan.snapshot is not None:
+            version, data = plan.snapshot.signed.version, self._sealed(plan.snapshot)
+            files[metadata_object(SNAPSHOT, version)] = data
+            plan.timestamp.signed.snapshot_meta = meta_file(version, data)
+        timestamp = {**others.files, TIMESTAMP_OBJECT: self._sealed(plan.timestamp)}
+        root |= others.roots
         # With files that satisfy the old Root too, Root comes last and there is no moment at which a vehicle fails.
         ordered = files | timestamp | root if self._is_bridged() else files | root | timestamp
-        return Record(version, self.published.etag if self.published else None, ordered)
+        return Record(plan.timestamp.signed.version, self.published.etag if self.published else None, ordered)
 
     def _is_bridged(self) -> bool:
         """Whether every file that changes hands is signed by its old keys as well."""
@@ -183,54 +200,86 @@ class Candidate:
             return self.published.root.signed if self.published else self.edit_root()
         return self._root
 
-    def _sealed_root(self) -> Iterator[tuple[str, bytes]]:
-        if self._root_file is not None:
-            yield root_object(self._new_root().version), self._root_file
-        elif self._root is not None:
-            version = self.published.root.signed.version + 1 if self.published else 1
-            renew(self._root, self.now, self._periods.root, version=version)
-            signers = [root_authority(self._root, ROOT)]
-            if self.published:
-                signers.append(root_authority(self.published.root.signed, ROOT))
-            yield root_object(version), seal(ROOT, self._root, signers, self._keyring)
+    def _plan(self, *, whole: bool) -> Plan:
+        """Everything that has to be signed, with its version and expiry, and what follows from it in the indexes."""
+        root, targets = self._plan_root(), tuple(self._plan_targets())
+        snapshot = self._plan_snapshot(targets)
+        plan = Plan(
+            root=root,
+            targets=targets,
+            snapshot=snapshot,
+            timestamp=self._plan_timestamp(snapshot),
+            others=self._others,
+        )
+        return replace(plan, unchanged=tuple(self._unchanged(plan))) if whole else plan
 
-    def _sealed_targets(self) -> Iterator[tuple[str, tuple[int, bytes]]]:
+    def _sealed(self, planned: Planned[S]) -> bytes:
+        if planned.file is not None:
+            return planned.file
+        return seal(planned.role, planned.signed, planned.authorities, self._keyring, also=planned.also)
+
+    def _plan_root(self) -> Planned[Root] | None:
+        if self._root_file is not None:
+            return Planned(ROOT, self._new_root(), file=self._root_file)
+        if self._root is None:
+            return None
+        version = self.published.root.signed.version + 1 if self.published else 1
+        renew(self._root, self.now, self._periods.root, version=version)
+        signers = [root_authority(self._root, ROOT)]
+        if self.published:
+            signers.append(root_authority(self.published.root.signed, ROOT))
+        return Planned(ROOT, self._root, tuple(signers))
+
+    def _plan_targets(self) -> Iterator[Planned[Targets]]:
         for role, targets in self._targets.items():
             listed = self.published.listed.get(RoleName(role)) if self.published else None
             version = listed.version + 1 if listed else 1
             renew(targets, self.now, self._periods.targets, version=version)
             also = self._before(role) if role == TARGETS else None
-            yield role, (version, seal(role, targets, [self.authority(role)], self._keyring, also=also))
+            yield Planned(role, targets, (self.authority(role),), also)
         for role, data in self._accepted.items():
-            yield role, (Metadata[Targets].from_bytes(data).signed.version, data)
+            yield Planned(role, Metadata[Targets].from_bytes(data).signed, file=data)
 
-    def _sealed_snapshot(self, changed: dict[str, tuple[int, bytes]]) -> tuple[bytes | None, int]:
+    def _plan_snapshot(self, changed: tuple[Planned[Targets], ...]) -> Planned[Snapshot] | None:
+        """Snapshot with the versions that it will list; the digests follow when the files are signed."""
         current = self.published.snapshot.signed if self.published else None
         if current and not (changed or self._forgotten or self._renew_snapshot):
-            return None, current.version
+            return None
         snapshot = current or Snapshot(spec_version=SPEC_VERSION, meta={})
-        for role, (version, data) in changed.items():
-            snapshot.meta[role + _SUFFIX] = meta_file(version, data)
+        for planned in changed:
+            snapshot.meta[planned.role + _SUFFIX] = MetaFile(planned.signed.version)
         for role in self._forgotten:
             snapshot.meta.pop(role + _SUFFIX, None)
-        version = current.version + 1 if self.published and current else 1
-        renew(snapshot, self.now, self._periods.snapshot, version=version)
+        renew(snapshot, self.now, self._periods.snapshot, version=current.version + 1 if current else 1)
         # A Snapshot that forgets roles must not be taken by a vehicle that has not dropped what it stored.
         also = None if self._forgotten else self._before(SNAPSHOT)
-        signers = [root_authority(self._new_root(), SNAPSHOT)]
-        return seal(SNAPSHOT, snapshot, signers, self._keyring, also=also), version
+        return Planned(SNAPSHOT, snapshot, (root_authority(self._new_root(), SNAPSHOT),), also)
 
-    def _sealed_timestamp(self, snapshot: bytes | None, snapshot_version: int) -> tuple[int, bytes]:
+    def _plan_timestamp(self, snapshot: Planned[Snapshot] | None) -> Planned[Timestamp]:
         if self.published:
             timestamp, version = self.published.timestamp.signed, self.published.version + 1
         else:
             timestamp, version = Timestamp(spec_version=SPEC_VERSION), 1
         if snapshot is not None:
-            timestamp.snapshot_meta = meta_file(snapshot_version, snapshot)
+            timestamp.snapshot_meta = MetaFile(snapshot.signed.version)
         renew(timestamp, self.now, self._periods.timestamp, version=version)
         also = None if self._forgotten else self._before(TIMESTAMP)
-        signers = [root_authority(self._new_root(), TIMESTAMP)]
-        return version, seal(TIMESTAMP, timestamp, signers, self._keyring, also=also)
+        return Planned(TIMESTAMP, timestamp, (root_authority(self._new_root(), TIMESTAMP),), also)
+
+    def _unchanged(self, plan: Plan) -> Iterator[Planned[Root | Snapshot | Targets]]:
+        """The published files that the plan leaves as they are, delegators first."""
+        if self.published is None:
+            return
+        if plan.root is None:
+            root = self.published.root.signed
+            yield Planned(ROOT, root, (root_authority(root, ROOT),))
+        planned = {item.role for item in plan.targets}
+        for role, authority in self.roles():
+            targets = None if role in planned else self._current_targets(role)
+            if targets is not None:
+                yield Planned(role, targets, (authority,))
+        if plan.snapshot is None:
+            yield Planned(SNAPSHOT, self.published.snapshot.signed, (root_authority(self._new_root(), SNAPSHOT),))
 
 
 def root_authority(root: Root, role: str) -> Authority:

@@ -12,26 +12,29 @@ from twinlock.repository.candidate import Candidate
 from twinlock.repository.keyring import KeyPlan, KeyRecord
 from twinlock.repository.publication import timestamp_version
 from twinlock.repository.publishing import commit
+from twinlock.repository.wires import Wires
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import TARGETS, TOP_LEVEL
 
 
-def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan]) -> None:
+def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
     """Make the first publication. Raises: UsageError if there is one, or for a role that does not exist."""
     unknown = set(plans) - set(TOP_LEVEL)
     if unknown:
         raise UsageError(reason=f"no top-level role has the name {', '.join(sorted(unknown))}")
     with locked(workspace.path / ".init.lock"):
-        _create(workspace, plans)
+        _create(workspace, plans, wires)
 
 
-def _create(workspace: Workspace, plans: Mapping[str, KeyPlan]) -> None:
+def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
     begun = timestamp_version(workspace.store) == 0
     if workspace.find_published() is not None:
         if begun:  # an earlier attempt was cut off after its decision, and has just been finished
             return
         raise UsageError(reason=f"{workspace.path} is an Image repository already")
+    if workspace.wires != wires:  # an earlier attempt, of which nothing was published, wanted it otherwise
+        workspace.set_wires(wires)
     candidate = Candidate(None, workspace.keyring, workspace.periods, workspace.now())
     root = candidate.edit_root()
     for role in TOP_LEVEL:

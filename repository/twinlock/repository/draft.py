@@ -34,10 +34,14 @@ class RoleEdits:
 
 @dataclass
 class Draft:
-    """All staged edits, by the role whose file they change, and files of delegated roles as their owners signed them."""
+    """All staged edits, by the role whose file they change, and files of delegated roles as their owners signed them.
+
+    ``others`` are the same files in the form of the aktualizr profile.
+    """
 
     roles: dict[str, RoleEdits] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
 
     def of(self, role: str) -> RoleEdits:
         """The edits to ``role``, ready to be added to."""
@@ -58,6 +62,7 @@ class Draft:
             }
         self.roles = {role: edits for role, edits in self.roles.items() if edits.images or edits.delegations}
         self.accepted = {role: file for role, file in self.accepted.items() if done.accepted.get(role) != file}
+        self.others = {role: file for role, file in self.others.items() if done.others.get(role) != file}
 
 
 def read_draft(path: Path) -> Draft:
@@ -75,7 +80,11 @@ def read_draft(path: Path) -> Draft:
             str(role): RoleEdits(dict(edits["images"]), dict(edits["delegations"]))
             for role, edits in body["roles"].items()
         }
-        return Draft(roles, {str(role): str(file) for role, file in body["accepted"].items()})
+        accepted, others = (
+            {str(role): str(file) for role, file in files.items()}
+            for files in (body["accepted"], body.get("others", {}))
+        )
+        return Draft(roles, accepted, others)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(path=str(path), operation="read", reason=f"it is no draft ({error!r})") from None
 
@@ -90,6 +99,8 @@ def editing_draft(path: Path) -> Iterator[Draft]:
             role: {"images": edits.images, "delegations": edits.delegations} for role, edits in draft.roles.items()
         }
         body = {"format": _FORMAT, "roles": roles, "accepted": draft.accepted}
+        if draft.others:
+            body["others"] = draft.others
         replace_file(path, json.dumps(body, indent=1, ensure_ascii=False).encode())
 
 

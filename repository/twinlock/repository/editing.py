@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tuf.api.metadata import TargetFile, Targets
 
+from twinlock.repository.aktualizr.staged import check_delegation, check_entry
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.delegating import JOINT, Delegation, read_delegations
 from twinlock.repository.draft import Draft, editing_draft, read_draft
@@ -30,11 +31,12 @@ def stage_image(
     replace: bool = False,
     progress: Progress = lambda _: None,
 ) -> ImageView:
-    """Store the bytes of ``source`` and stage its entry. Raises: UsageError, StorageError."""
+    """Store the bytes of ``source`` and stage its entry. Raises: UsageError, ProfileError, StorageError."""
     current = preview(workspace)
     measured = measure_file(source, progress)
     entry = target_entry(description, measured.length, measured.hashes)
     _check(current, description.path, entry, replace=replace)
+    check_entry(workspace, description.path, entry, current.targets.get(description.path))
     store_image(workspace.store, source, description.path, measured)
     with editing_draft(workspace.draft_path) as draft:
         # Another editor may have staged the same path while the bytes were stored.
@@ -75,7 +77,8 @@ def delegations_covering(workspace: Workspace, path: str) -> Iterator[str]:
 def stage_delegation(
     workspace: Workspace, delegation: Delegation, *, before: str | None = None, delegator: str = TARGETS
 ) -> None:
-    """Stage a delegation, or a change of one that is there. Raises: UsageError if ``before`` names none."""
+    """Stage a delegation, or a change of one that is there. Raises: UsageError if ``before`` names none, ProfileError."""
+    check_delegation(workspace, delegator, delegation)
     with editing_draft(workspace.draft_path) as draft:
         edits = draft.of(delegator).delegations
         present = {entry.name for entry in read_delegations(preview(workspace, draft))}
@@ -98,6 +101,7 @@ def unstage_delegation(workspace: Workspace, name: str, *, delegator: str = TARG
             edits[name] = None
         for role in name.split(JOINT):
             draft.accepted.pop(role, None)
+            draft.others.pop(role, None)
 
 
 def _check(current: Targets, path: TargetPath, entry: TargetFile, *, replace: bool) -> None:

@@ -1,21 +1,5 @@
 """The Image repository as one object: what the command, the demo and tests hold in their hands.
 
-    from twinlock.repository.accepting import accept_outbox
-from twinlock.repository.creation import create_first
-from twinlock.repository.entries import Component, describe
-from twinlock.repository.image_files import Progress
-from twinlock.repository.delegating import Delegation, Member
-from twinlock.repository.editing import (
-    delegations_covering,
-    stage_delegation,
-    stage_image,
-    unstage_delegation,
-    unstage_image,
-)
-from twinlock.repository.expiry import refresh_due
-from twinlock.repository.public_keys import read_key_files
-from twinlock.repository.root_ceremony import RootChanges, prepare_root, publish_root
-from twinlock.repository.rotation import plan_of, rotate_roles
     from twinlock.repository.image import ImageRepository
 
     repository = ImageRepository.create("image-repo")              # keys, first Root, Targets, Snapshot, Timestamp
@@ -46,6 +30,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from twinlock.repository.accepting import accept_outbox
+from twinlock.repository.aktualizr.takeover import Takeover, take_over
+from twinlock.repository.aktualizr.turning_on import publish_for_aktualizr
 from twinlock.repository.creation import create_first
 from twinlock.repository.delegating import Delegation, Member
 from twinlock.repository.editing import (
@@ -66,7 +52,8 @@ from twinlock.repository.publishing import publish_draft
 from twinlock.repository.root_ceremony import RootChanges, prepare_root, publish_root
 from twinlock.repository.rotation import plan_of, rotate_roles
 from twinlock.repository.showing import show_repository, show_status
-from twinlock.repository.views import ImageView, Publication, RepositoryView, RootView, StatusView
+from twinlock.repository.views import ImageView, Publication, RepositoryView, RootView, StatusView, TakeoverView
+from twinlock.repository.wires import Wires
 from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -94,14 +81,20 @@ class ImageRepository:
         passphrase: Passphrase = None,
         keys: Mapping[str, KeyPlan] | None = None,
         periods: Periods | None = None,
+        wires: Iterable[str] = (),
         clock: Clock = utc_now,
     ) -> Self:
         """Make a repository: keys for each role by plan (one ed25519 key where none is given), and publication 1.
 
-        A creation that was cut off is finished. Raises: UsageError if there is a repository already.
+        ``wires`` are wire profiles to publish in beside ``tuf``: there is ``aktualizr``. A creation that was cut off is
+        finished. Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
         """
-        workspace = create_workspace(Path(path), passphrase=passphrase, periods=periods or Periods(), clock=clock)
-        create_first(workspace, keys or {})
+        wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
+        wanted.check_plans(keys or {})
+        workspace = create_workspace(
+            Path(path), passphrase=passphrase, periods=periods or Periods(), clock=clock, wires=wanted
+        )
+        create_first(workspace, keys or {}, wanted)
         return cls(workspace)
 
     @classmethod
@@ -113,6 +106,27 @@ class ImageRepository:
         workspace = open_workspace(Path(path), passphrase=passphrase, clock=clock)
         workspace.published()
         return cls(workspace)
+
+    @classmethod
+    def take_over(
+        cls,
+        path: str | Path,
+        wanted: Takeover,
+        *,
+        passphrase: Passphrase = None,
+        periods: Periods | None = None,
+        clock: Clock = utc_now,
+        progress: Progress = lambda _: None,
+    ) -> tuple[Self, TakeoverView]:
+        """Make a repository that goes on with one for aktualizr that another tool made; deployed devices follow.
+
+        Safe to repeat after a crash. ``progress`` is told of every byte twice: read, and stored.
+        Raises: UsageError, MissingKeysError, ProfileError, RefusalError, StorageError; then nothing was published.
+        """
+        workspace, view = take_over(
+            Path(path), wanted, passphrase=passphrase, periods=periods or Periods(), clock=clock, progress=progress
+        )
+        return cls(workspace), view
 
     @property
     def path(self) -> Path:
@@ -207,6 +221,10 @@ class ImageRepository:
         Raises: RefusalError of every kind, as a vehicle would; UsageError if nobody delegates to a role in it.
         """
         return accept_outbox(self.workspace, Path(outbox))
+
+    def publish_for_aktualizr(self) -> Publication:
+        """Publish everything, and what is staged, for aktualizr too, from now on. Raises: ProfileError, as ``publish``."""
+        return publish_for_aktualizr(self.workspace)
 
     def publish(self) -> Publication:
         """Sign what is staged and publish it as one step, after the trust engine accepted it as a vehicle would.

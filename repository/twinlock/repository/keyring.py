@@ -12,7 +12,9 @@ Belongs here: which keys exist, and opening them. Does not belong here: threshol
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +37,13 @@ from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.names import KeyId, role_file
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from securesystemslib.signer import Signer, SSlibKey
 
 __all__ = ["KeyKind", "KeyPlan", "KeyRecord", "Keyring", "Passphrase"]
 
 _FORMAT = 1
+_DIGEST = re.compile("[0-9a-f]{64}")
 _PEM = "pem:"  # our own signer URI: a PEM file beside the record; other schemes are securesystemslib's
 
 
@@ -83,7 +87,7 @@ class KeyRecord:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that make up this key here: its record, and its private half if that is a file of ours."""
-        record = self.place / f"{role_file(self.role)}.{self.keyid[:16]}.json"
+        record = self.place / f"{_stem(self.role, self.keyid)}.json"
         return (record, self.place / self.signer.removeprefix(_PEM)) if self.signer.startswith(_PEM) else (record,)
 
     def public_json(self) -> dict[str, Any]:
@@ -171,26 +175,44 @@ class Keyring:
         """Drop opened private keys from memory."""
         self._signers.clear()
 
-    def _generate(self, role: str, kind: KeyKind) -> KeyRecord:
-        place = self.place_of(role)
-        stem_role = role_file(role)
-        with storage("create", place):
-            make_directory(place, 0o700)
-        private, public = generate_private_key(kind)
-        stem = f"{stem_role}.{public.keyid[:16]}"
-        write_private_key(place / f"{stem}.pem", private, self._passphrase_for_new())
-        record = KeyRecord(
-            keyid=KeyId(public.keyid),
-            role=role,
-            keytype=public.keytype,
-            scheme=public.scheme,
-            public=public.keyval["public"],
-            signer=f"{_PEM}{stem}.pem",
-            place=place,
-        )
-        body = {"format": _FORMAT, "role": role, "signer": record.signer, **record.public_json()}
-        create_file(place / f"{stem}.json", json.dumps(body, indent=2).encode() + b"\n", mode=0o600)
+    def adopt(self, role: str, public: PublicKey, private: PrivateKeyTypes) -> KeyRecord:
+        """Hold a key that was made elsewhere, under the id that it has there. Repeating it changes nothing.
+
+        Raises: StorageError, UnsafePathError for the name of the role.
+        """
+        record = self._record(role, public.keyid, keytype=public.keytype, scheme=public.scheme, public=public.public)
+        self._keep(record, private)
         return record
+
+    def _generate(self, role: str, kind: KeyKind) -> KeyRecord:
+        role_file(role)
+        private, public = generate_private_key(kind)
+        record = self._record(
+            role, public.keyid, keytype=public.keytype, scheme=public.scheme, public=public.keyval["public"]
+        )
+        self._keep(record, private)
+        return record
+
+    def _record(self, role: str, keyid: str, *, keytype: str, scheme: str, public: str) -> KeyRecord:
+        return KeyRecord(
+            keyid=KeyId(keyid),
+            role=role,
+            keytype=keytype,
+            scheme=scheme,
+            public=public,
+            signer=f"{_PEM}{_stem(role, keyid)}.pem",
+            place=self.place_of(role),
+        )
+
+    def _keep(self, record: KeyRecord, private: PrivateKeyTypes) -> None:
+        """Write a key, its private half first; a key that is there already stays as it is."""
+        with storage("create", record.place):
+            make_directory(record.place, 0o700)
+        written, secret = record.files
+        if not secret.exists():
+            write_private_key(secret, private, self._passphrase_for_new())
+        body = {"format": _FORMAT, "role": record.role, "signer": record.signer, **record.public_json()}
+        create_file(written, json.dumps(body, indent=2).encode() + b"\n", mode=0o600)
 
     def _passphrase_for_new(self) -> Passphrase:
         """A passphrase that is given encrypts new keys; one that is asked for does so if the others are encrypted."""
@@ -238,6 +260,12 @@ class RawSigner:
     def sign(self, message: bytes) -> bytes:
         """The raw signature over ``message``."""
         return bytes.fromhex(self._signer.sign(message).signature)
+
+
+def _stem(role: str, keyid: str) -> str:
+    """The name of a key's files. Most key ids are digests; others, which may be any text, are put through one."""
+    short = keyid[:16] if _DIGEST.fullmatch(keyid) else hashlib.sha256(keyid.encode()).hexdigest()[:16]
+    return f"{role_file(role)}.{short}"
 
 
 def _read_record(path: Path) -> KeyRecord:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import ROOT, TIMESTAMP, RoleName, TargetPath
+from twinlock.trust.names import ROOT, TIMESTAMP, RoleName, TargetPath, role_file
 from twinlock.trust.wire.tuf import TUF
 
 METADATA = "metadata/"
 TARGETS_FILES = "targets/"
 PUBLICATIONS = "publications/"
+AKTUALIZR = "aktualizr/"
+AKTUALIZR_NAMES = f"{AKTUALIZR}names/"
 TIMESTAMP_OBJECT = f"{METADATA}{TUF.file_name(TIMESTAMP, None)}"
 
 
@@ -33,3 +36,13 @@ def image_objects(path: str, length: int, hashes: Mapping[str, str]) -> tuple[st
     """Where the bytes of an image are: once for each digest (Uptane 2.1.0 5.2.7)."""
     entry = ImageEntry(TargetPath(path), length, hashes)
     return tuple(TARGETS_FILES + name for name in TUF.image_file_names(entry))
+
+
+def aktualizr_object(role: str, version: int) -> str:
+    """Where version ``version`` of a role's file is in the ``aktualizr`` profile; Timestamp has the version of ours."""
+    return f"{AKTUALIZR}{version}.{role_file(role)}.json"
+
+
+def name_object(path: str) -> str:
+    """Where it is kept for ever which bytes the file name ``path`` stands for in the ``aktualizr`` profile."""
+    return f"{AKTUALIZR_NAMES}{hashlib.sha256(path.encode()).hexdigest()}.json"

@@ -1,6 +1,7 @@
 """What a supplier hands over: a directory with signed role files and the images that they list.
 
     metadata/<role>.json                    the role's name percent-encoded, as everywhere
+    aktualizr/<role>.json                   the same file in the form for aktualizr, if the supplier signs that too
     targets/<path>/<digest>.<name>          images, named as in the Image repository
 
 Belongs here: those names, and finding what is in an outbox. Does not belong here: believing any of it.
@@ -8,11 +9,12 @@ Belongs here: those names, and finding what is in an outbox. Does not belong her
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
 from twinlock.repository.directory_store import DirectoryStore
-from twinlock.repository.layout import METADATA
+from twinlock.repository.layout import AKTUALIZR, METADATA
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import role_file
@@ -30,6 +32,18 @@ def open_outbox(path: Path) -> DirectoryStore:
 def role_object(role: str) -> str:
     """Where the signed file of a role is in an outbox. Raises: UnsafePathError."""
     return f"{METADATA}{role_file(role)}{_SUFFIX}"
+
+
+def other_object(role: str) -> str:
+    """Where the same file in the form for aktualizr is. Raises: UnsafePathError."""
+    return f"{AKTUALIZR}{role_file(role)}{_SUFFIX}"
+
+
+def read_others(outbox: DirectoryStore, roles: Iterable[str]) -> dict[str, bytes]:
+    """The files of ``roles`` in the form for aktualizr, as far as there are any, unverified. Raises: StorageError."""
+    limit = DEFAULT_LIMITS.targets_bytes
+    found = ((role, outbox.get(other_object(role), max_bytes=limit)) for role in roles)
+    return {role: stored.data for role, stored in found if stored is not None}
 
 
 def read_roles(outbox: DirectoryStore) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.layout import METADATA, TIMESTAMP_OBJECT, publication_object
+from twinlock.repository.layout import AKTUALIZR, METADATA, TIMESTAMP_OBJECT, publication_object
 from twinlock.repository.object_store import ObjectStore
 from twinlock.trust.errors.local import ConflictError, NewerStateError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -52,13 +52,16 @@ def publish_record(store: ObjectStore, record: Record) -> None:
     _prune(store, record.version)
 
 
-def roll_forward(store: ObjectStore) -> None:
-    """Finish publications that were decided but not completed: the next one, and what may lack of the last one."""
+def roll_forward(store: ObjectStore, *, first: int = 1) -> None:
+    """Finish publications that were decided but not completed: the next one, and what may lack of the last one.
+
+    ``first`` is the number of the first publication, where a repository goes on with the numbers of another one.
+    """
     while True:
         version = timestamp_version(store)
         if version:
             _complete(store, version)
-        record = _read(store, version + 1)
+        record = _read(store, version + 1 if version else first)
         if record is None:
             return
         _apply(store, record)
@@ -153,7 +156,7 @@ def _read(store: ObjectStore, version: int) -> Record | None:
         record = Record(int(body["version"]), body["replaces"], files)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StoreTamperedError(reason=f"{name} is not readable") from None
-    inside = all(file.startswith(METADATA) for file in files)
+    inside = all(file.startswith((METADATA, AKTUALIZR)) for file in files)
     if record.version != version or TIMESTAMP_OBJECT not in files or not inside:
         raise StoreTamperedError(reason=f"{name} is not the record of that publication")
     return record

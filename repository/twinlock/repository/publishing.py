@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.draft import Draft, RoleEdits, editing_draft, read_draft
-from twinlock.repository.layout import METADATA, root_object
+from twinlock.repository.layout import AKTUALIZR_NAMES, METADATA, root_object
 from twinlock.repository.precheck import verify_candidate
 from twinlock.repository.publication import publish_record
 from twinlock.repository.staging import apply_draft, listed_images
@@ -23,21 +24,34 @@ def publish_draft(workspace: Workspace) -> Publication:
     published = workspace.published()
     draft = read_draft(workspace.draft_path)
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
-    waiting = apply_draft(candidate, draft)
+    waiting = plan_draft(candidate, draft)
     if candidate.changed:
         publication = commit(workspace, candidate, images=listed_images(draft), waiting=waiting)
     else:
         publication = Publication(version=published.version, files=(), changed=False, waiting=waiting)
+    discharge(workspace, draft, waiting)
+    return publication
+
+
+def plan_draft(candidate: Candidate, draft: Draft) -> tuple[RoleName, ...]:
+    """Bring the staged edits into ``candidate``, those in the second form too; returns the delegations held back."""
+    for role, text in draft.others.items():
+        candidate.accept_other(role, text.encode())
+    return apply_draft(candidate, draft)
+
+
+def discharge(workspace: Workspace, draft: Draft, waiting: tuple[RoleName, ...]) -> None:
+    """Forget the edits of ``draft``, which are published now, except those that wait."""
     done = Draft(
         {
             role: RoleEdits(edits.images, {n: edit for n, edit in edits.delegations.items() if n not in waiting})
             for role, edits in draft.roles.items()
         },
         draft.accepted,
+        draft.others,
     )
     with editing_draft(workspace.draft_path) as current:
         current.discharge(done)
-    return publication
 
 
 def commit(
@@ -46,12 +60,15 @@ def commit(
     *,
     images: Iterable[str] = (),
     waiting: tuple[RoleName, ...] = (),
+    second: Second | None = None,
 ) -> Publication:
-    """Sign a candidate, have the trust engine accept it, and publish it.
+    """Sign a candidate in every form that is published, have the trust engine accept it, and publish it.
 
-    Raises: ConflictError, RefusalError, MissingKeysError, PassphraseError; then nothing was published.
+    ``second`` is how the second form is published, where that is not for the configuration to say.
+    Raises: ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError; then nothing was published.
     """
-    record = candidate.seal()
+    second = second or open_second(workspace, candidate.published)
+    record = candidate.seal(second.copies if second else None)
     first_root = record.files[root_object(1)] if candidate.published is None else workspace.first_root()
     verify_candidate(
         workspace.store,
@@ -61,9 +78,14 @@ def commit(
         images=images,
         now=candidate.now,
     )
+    if second is not None:
+        second.verify(record, images=images, now=candidate.now)
     if candidate.published is None:
         workspace.set_anchor(first_root)
+    if second is not None:
+        second.prepare(record)
     publish_record(workspace.store, record)
     workspace.published()  # remembers what was seen, so that a store that goes back in time is noticed
-    files = tuple(sorted(name.removeprefix(METADATA) for name in record.files))
+    named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
+    files = tuple(sorted(name.removeprefix(METADATA) for name in named))
     return Publication(version=record.version, files=files, waiting=waiting)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from twinlock.repository.aktualizr.serving import add_aktualizr_routes
 from twinlock.repository.expiry import next_renewal, refresh_due
 from twinlock.repository.http import RunningServer, serve_until_stopped
 from twinlock.repository.serve import image_application
@@ -54,9 +55,14 @@ async def serve_repository(
     renewed: Renewed = lambda _: None,
     failed: Failed = lambda _: None,
 ) -> None:
-    """Serve a repository until SIGINT or SIGTERM, keeping it fresh meanwhile. Raises: UsageError for the address."""
+    """Serve a repository until SIGINT or SIGTERM, keeping it fresh meanwhile; for aktualizr below ``/repo``.
+
+    Raises: UsageError for the address.
+    """
     stop = asyncio.Event()
-    serving = serve_until_stopped(image_application(workspace.store), host=host, port=port, started=started, stop=stop)
+    app = image_application(workspace.store)
+    add_aktualizr_routes(app, workspace.store)  # 404 until that profile is published, which may be while this runs
+    serving = serve_until_stopped(app, host=host, port=port, started=started, stop=stop)
     if not refresh:
         await serving
         return

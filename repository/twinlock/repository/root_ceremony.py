@@ -4,6 +4,8 @@
     2. sign      wherever other root keys are, as often as needed; the file travels, keys do not
     3. publish   where the repository and the online keys are
 
+Where the repository publishes for aktualizr too, the file carries both forms and every signer signs both.
+
 A signer never signs bytes that it cannot read as Root: both python-tuf and the trust engine have to read them.
 
 Belongs here: those three steps. Does not belong here: rotation with all keys in one place (``rotation``).
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root
 
+from twinlock.repository.aktualizr.ceremony import attach, attached_signers, detach, sign_attached
 from twinlock.repository.atomic import read_file, replace_file
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
@@ -48,9 +51,11 @@ class RootChanges:
 def prepare_root(workspace: Workspace, changes: RootChanges, target: Path) -> RootView:
     """Write the next Root to ``target``, signed by those root keys that are held here, and say what it lacks.
 
-    Raises: UsageError for changes that make no sense.
+    Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read.
     """
     published = workspace.published()
+    wires = workspace.wires
+    wires.check_plans(changes.rotate)
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     for role, plan in changes.rotate.items():
         _known(role)
@@ -59,14 +64,18 @@ def prepare_root(workspace: Workspace, changes: RootChanges, target: Path) -> Ro
     root = candidate.edit_root()
     _change_keys(root, changes)
     renew(root, workspace.now(), workspace.periods.root, version=published.root.signed.version + 1)
-    return _sign_into(target, Metadata(root), published.root.signed, workspace.keyring)
+    metadata = Metadata(root)
+    if wires.aktualizr:
+        attach(metadata, version=root.version - wires.root_offset)
+    return _sign_into(target, metadata, published.root.signed, workspace.keyring)
 
 
 def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) -> RootView:
     """Add the signatures of every root key held in ``keyring`` to the Root file at ``path``.
 
     ``previous`` is the Root it follows, if that is at hand; without it only the file's own keys can be looked for.
-    Raises: UsageError if the file is no Root or no key of it is here; PassphraseError.
+    Raises: UsageError if the file is no Root or no key of it is here; ProfileError if it has two forms that do not say
+    the same; PassphraseError.
     """
     metadata = _read_root(path)
     before = Metadata[Root].from_bytes(previous).signed if previous else metadata.signed
@@ -79,12 +88,16 @@ def publish_root(workspace: Workspace, path: Path) -> Publication:
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """
     published = workspace.published()
-    data = _read(path)
+    metadata = _read_root(path)
+    other = detach(metadata)
+    data = metadata.to_bytes() if other is not None else _read(path)
     context = Context(repository=IMAGE, now=workspace.now(), limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
     check_next_root(data, trusted=published.trusted.root, context=context)
-    new = Metadata[Root].from_bytes(data).signed
+    new = metadata.signed
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     candidate.put_root(data)
+    if other is not None:
+        candidate.accept_other(ROOT, other)
     old = published.root.signed
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
@@ -119,7 +132,9 @@ def _known(role: str) -> None:
 
 def _sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyring) -> RootView:
     authorities = (root_authority(metadata.signed, ROOT), root_authority(before, ROOT))
-    for signer in keyring.signers(dict.fromkeys(keyid for authority in authorities for keyid in authority.keyids)):
+    signers = keyring.signers(dict.fromkeys(keyid for authority in authorities for keyid in authority.keyids))
+    sign_attached(metadata, signers)
+    for signer in signers:
         if signer.public_key.keyid not in metadata.signatures:
             metadata.sign(signer, append=True)
     replace_file(path, metadata.to_bytes())
@@ -127,16 +142,15 @@ def _sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyr
 
 
 def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> RootView:
-    missing = max(
-        authority.threshold - len(set(authority.keyids) & set(metadata.signatures)) for authority in authorities
-    )
+    signed = set(metadata.signatures) & attached_signers(metadata)
+    missing = max(authority.threshold - len(set(authority.keyids) & signed) for authority in authorities)
     root = metadata.signed
     return RootView(
         version=root.version,
         expires=root.expires,
         keys={role: tuple(root.roles[role].keyids) for role in TOP_LEVEL},
         thresholds={role: root.roles[role].threshold for role in TOP_LEVEL},
-        signed=tuple(metadata.signatures),
+        signed=tuple(keyid for keyid in metadata.signatures if keyid in signed),
         missing=max(0, missing),
     )
 
@@ -148,7 +162,7 @@ def _read_root(path: Path) -> Metadata[Root]:
 
 
 def _read(path: Path) -> bytes:
-    data = read_file(path, max_bytes=DEFAULT_LIMITS.root_bytes)
+    data = read_file(path, max_bytes=2 * DEFAULT_LIMITS.root_bytes)
     if data is None:
         raise UsageError(reason=f"there is no file {path}")
     return data

@@ -28,7 +28,8 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> Publication:
     """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kind.
 
-    Old private keys are put aside afterwards. Raises: UsageError, MissingKeysError, and as ``commit``.
+    Old private keys are put aside afterwards. Raises: UsageError, MissingKeysError, ProfileError for a kind of keys
+    that clients could not read, and as ``commit``.
     """
     names = tuple(dict.fromkeys(roles))
     if not names:
@@ -37,8 +38,9 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
-    for role in names:
-        wanted = plan or _same_plan(old[role])
+    plans = {role: plan or _same_plan(old[role]) for role in names}
+    workspace.wires.check_plans(plans)
+    for role, wanted in plans.items():
         records = workspace.keyring.generate(role, kind=wanted.kind, count=wanted.count)
         if role in TOP_LEVEL:
             replace_top_level(candidate, role, records, wanted.threshold)

@@ -71,16 +71,18 @@ async def _serve(request: web.Request, names: tuple[str, ...], content_type: str
         return problem(404, code="not-found", detail="there is no such file")
     info, stream = opened
     try:
-        return await _send(request, stream, info, content_type)
+        return await send_object(
+            request, stream, info, content_type=content_type, cache_control=_cache_control(info.name)
+        )
     finally:
         stream.close()
 
 
 def _open_first(store: ObjectStore, names: tuple[str, ...]) -> tuple[ObjectInfo, BinaryIO] | None:
-    return next((opened for name in names if (opened := _open(store, name))), None)
+    return next((opened for name in names if (opened := open_object(store, name))), None)
 
 
-def _open(store: ObjectStore, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
+def open_object(store: ObjectStore, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
     """What an object is and its bytes, taken at one moment: a small one, which may be replaced meanwhile, is read whole."""
     try:
         info = store.stat(name)
@@ -95,11 +97,14 @@ def _open(store: ObjectStore, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
     return (info, stream) if stream else None
 
 
-async def _send(request: web.Request, stream: BinaryIO, info: ObjectInfo, content_type: str) -> web.StreamResponse:
+async def send_object(
+    request: web.Request, stream: BinaryIO, info: ObjectInfo, *, content_type: str, cache_control: str
+) -> web.StreamResponse:
+    """Answer with an object, whole or the range that is asked for, or that it is unchanged."""
     etag = _etag(info)
     headers = {
         "ETag": f'"{etag}"',
-        "Cache-Control": _cache_control(info.name),
+        "Cache-Control": cache_control,
         "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
     }

@@ -20,6 +20,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import IMAGE, KeyId, RoleName
 from twinlock.trust.signatures import RoleKeys, verify_signatures
+from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
 
@@ -95,13 +96,13 @@ def is_signed_by(data: bytes, member: Member) -> bool:
     return True
 
 
-def verify_delegated(data: bytes, member: Member) -> TrustedTargets:
+def verify_delegated(data: bytes, member: Member, *, wire: WireProfile = TUF) -> TrustedTargets:
     """A delegated role's file, verified by the trust engine. Raises: ThresholdError, MalformedError, LimitError."""
     keys = {
         KeyId(keyid): load_key(keyid, keytype=key["keytype"], scheme=key["scheme"], public=key["keyval"]["public"])
         for keyid, key in member.keys.items()
     }
-    envelope = TUF.decode_targets(data, member.name, DEFAULT_LIMITS)
+    envelope = wire.decode_targets(data, member.name, DEFAULT_LIMITS)
     signers = RoleKeys(tuple(keys), member.threshold)
     return verify_signatures(envelope, keys, signers, repository=IMAGE, role_name=member.name).signed
 

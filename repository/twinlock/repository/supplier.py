@@ -24,17 +24,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from tuf.api.metadata import Metadata, Targets
+from tuf.api.metadata import Metadata, TargetFile, Targets
 
+from twinlock.repository.aktualizr.names import reused_name
+from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
+from twinlock.repository.aktualizr_form import seal_aktualizr
 from twinlock.repository.atomic import create_file, locked, make_directory, read_file, replace_file, storage
-from twinlock.repository.delegating import Delegation, Member, apply_delegations, read_delegations
+from twinlock.repository.delegating import Delegation, Member, apply_delegations, read_delegations, write_delegations
 from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.entries import Component, check_succession, describe, entry_view, target_entry
 from twinlock.repository.image_files import Measured, Progress, check_stored, measure_file, store_image
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.layout import image_objects
-from twinlock.repository.outbox import open_outbox, read_roles, role_object
+from twinlock.repository.outbox import open_outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.private_keys import kind_of
 from twinlock.repository.public_keys import read_key_files
@@ -42,10 +45,13 @@ from twinlock.repository.showing import delegation_views
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
 from twinlock.repository.staging import apply_images, verify_delegated
 from twinlock.repository.views import ImageView, SupplierView
+from twinlock.repository.wires import Wires
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.trust.errors.local import NewerStateError, ProfileError, StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import KeyId, RoleName, role_file, target_path
+from twinlock.trust.names import TARGETS, KeyId, RoleName, role_file, target_path
+from twinlock.trust.wire.aktualizr import form
+from twinlock.trust.wire.aktualizr.encode import translate_targets
 
 _FORMAT = 1
 _KIND = "supplier"
@@ -60,6 +66,7 @@ class SupplierPlace:
         self.role = RoleName(str(config["role"]))
         self.threshold = int(config["threshold"])
         self.valid_for = timedelta(seconds=int(config["validity"]))
+        self.wires = Wires.from_json(config)
         self.keyring = keyring
         self.clock = clock
         self.outbox = DirectoryStore(path / "outbox")
@@ -73,13 +80,18 @@ class SupplierPlace:
         plan: KeyPlan | None = None,
         passphrase: Passphrase = None,
         valid_for: timedelta = timedelta(days=365),
+        wires: Iterable[str] = (),
         clock: Clock = utc_now,
     ) -> Self:
         """Make a place with keys for ``role``. Repeating a creation that was cut off finishes it.
 
-        Raises: UsageError if there is a place already, or for a role that cannot be delegated to.
+        ``wires`` are wire profiles to sign in beside ``tuf``: there is ``aktualizr``.
+        Raises: UsageError if there is a place already, or for a role that cannot be delegated to; ProfileError for a
+        name or keys that clients of a profile could not use.
         """
         plan = plan or KeyPlan()
+        wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
+        _check_usable(wanted, role, plan)
         path = Path(path)
         role_file(role)
         with storage("create", path):
@@ -92,6 +104,7 @@ class SupplierPlace:
             "role": role,
             "threshold": plan.threshold,
             "validity": int(valid_for.total_seconds()),
+            **_wires_json(wanted),
         }
         create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
         place = cls.open(path, passphrase=passphrase, clock=clock)
@@ -109,6 +122,16 @@ class SupplierPlace:
         return cls(
             path, _read_config(path / "config.json"), Keyring(offline=path / "keys", passphrase=passphrase), clock
         )
+
+    def sign_for_aktualizr(self) -> None:
+        """Sign in the form for aktualizr too, from the next ``sign`` on. Raises: ProfileError, with what stands against it."""
+        wires = self.wires.with_aktualizr(root_offset=0)
+        for record in self.keyring.records(self.role):
+            _check_usable(wires, self.role, KeyPlan(kind=kind_of(record.keytype, record.scheme)))
+        translate_targets(self.role, self._preview(read_draft(self._draft_path)).to_dict())
+        body = {**_read_config(self.path / "config.json"), **_wires_json(wires)}
+        replace_file(self.path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
+        self.wires = wires
 
     @property
     def public_key_file(self) -> Path:
@@ -138,7 +161,9 @@ class SupplierPlace:
         measured = measure_file(Path(source), progress)
         entry = target_entry(description, measured.length, measured.hashes)
         with editing_draft(self._draft_path) as draft:
-            check_succession(path, entry, self._preview(draft).targets.get(path), replace=replace)
+            listed = self._preview(draft).targets.get(path)
+            check_succession(path, entry, listed, replace=replace)
+            self._check_name(path, entry)
             store_image(self.outbox, Path(source), path, measured)
             draft.of(self.role).images[path] = entry.to_dict()
         return entry_view(self.role, entry)
@@ -172,6 +197,10 @@ class SupplierPlace:
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
             terminating=terminating,
         )
+        if self.wires.aktualizr:
+            targets = Targets()
+            write_delegations(targets, [delegation])
+            translate_targets(self.role, targets.to_dict())
         self._forward(delegation.members[0], Path(outbox))
         with editing_draft(self._draft_path) as draft:
             draft.of(self.role).delegations[name] = {"delegation": delegation.as_json(), "before": None}
@@ -197,10 +226,9 @@ class SupplierPlace:
             renew(targets, now, self.valid_for, version=version)
             records = self.keyring.records(self.role)
             authority = Authority({record.keyid: record.authoring_key for record in records}, self.threshold)
-            data = seal(self.role, targets, [authority], self.keyring)
-            name = role_object(self.role)
-            before = self.outbox.stat(name)
-            self.outbox.replace(name, data, expected=before.etag if before else None)
+            if self.wires.aktualizr:  # first, since this form refuses more; the other file is what counts as signed
+                self._put(other_object(self.role), self._other_form(targets, authority))
+            self._put(role_object(self.role), seal(self.role, targets, [authority], self.keyring))
             with editing_draft(self._draft_path) as current:
                 current.discharge(draft)
         return version
@@ -238,6 +266,21 @@ class SupplierPlace:
             ),
         )
 
+    def _other_form(self, targets: Targets, authority: Authority) -> bytes:
+        signed = translate_targets(self.role, targets.to_dict())
+        return seal_aktualizr(self.role, signed, [authority], self.keyring, max_bytes=form.MAX_BYTES[TARGETS])
+
+    def _check_name(self, path: str, entry: TargetFile) -> None:
+        """A name that was signed with other bytes does not come back. Raises: ProfileError."""
+        signed = self._signed()
+        before = signed.targets.get(path) if signed else None
+        if self.wires.aktualizr and before is not None and before.hashes != entry.hashes:
+            raise reused_name(path, before.hashes.get("sha256", ""))
+
+    def _put(self, name: str, data: bytes) -> None:
+        before = self.outbox.stat(name)
+        self.outbox.replace(name, data, expected=before.etag if before else None)
+
     @property
     def _draft_path(self) -> Path:
         return self.path / "draft.json"
@@ -259,9 +302,15 @@ class SupplierPlace:
 
     def _forward(self, member: Member, path: Path) -> None:
         theirs = open_outbox(path)
-        for role, data in read_roles(theirs).items():
+        roles = read_roles(theirs)
+        others = read_others(theirs, roles)
+        for role, data in roles.items():
+            if self.wires.aktualizr and role not in others:
+                raise missing_form(role)
             if role == member.name:
                 verify_delegated(data, member)
+                if role in others:
+                    check_other_form(role, data, others[role], [member])
             targets = Metadata[Targets].from_bytes(data).signed
             for image, entry in targets.targets.items():
                 for name in image_objects(target_path(image), entry.length, entry.hashes):
@@ -270,9 +319,20 @@ class SupplierPlace:
                         with stream:
                             self.outbox.put_new_from(name, stream)
                     check_stored(self.outbox, name, Measured(entry.length, dict(entry.hashes)))
-            name = role_object(role)
-            before = self.outbox.stat(name)
-            self.outbox.replace(name, data, expected=before.etag if before else None)
+            if role in others:
+                self._put(other_object(role), others[role])
+            self._put(role_object(role), data)
+
+
+def _check_usable(wires: Wires, role: str, plan: KeyPlan) -> None:
+    """A role that clients could not ask for, or keys that they could not read, are refused early. Raises: ProfileError."""
+    wires.check_plans({role: plan})
+    if wires.aktualizr and not form.is_fetchable(role):
+        raise ProfileError(profile=form.NAME, what=role, reason="this client could not ask for a role of that name")
+
+
+def _wires_json(wires: Wires) -> dict[str, Any]:
+    return {"wires": list(wires.names)} if wires.aktualizr else {}
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -163,6 +163,27 @@ class Publication:
         return shown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeoverView:
+    """What an import did. ``versions`` are those published now, by role; ``expired`` was so in what was taken over.
+
+    ``release_counter`` is what images got that stated none; ``dropped`` are delegated roles that were left behind.
+    """
+
+    publication: int
+    roots: int
+    versions: Mapping[str, int]
+    images: int
+    release_counter: int
+    expired: tuple[RoleName, ...] = ()
+    dropped: tuple[RoleName, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        shown: dict[str, Any] = plain(asdict(self))
+        return shown
+
+
 def plain(value: Any) -> Any:
     """``value`` with tuples as lists and times as RFC 3339 text, ready for ``json.dumps``."""
     if isinstance(value, datetime):

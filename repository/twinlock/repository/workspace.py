@@ -1,6 +1,6 @@
 """A repository's own directory: configuration, keys, draft, and what was last seen to be published.
 
-    config.json            validity by role, where the keys are
+    config.json            validity by role, where the keys are, wire profiles
     draft.json             staged edits
     keys/offline, online   private keys (0600 in 0700), elsewhere if config.json says so
     trusted/               the newest Root, Timestamp and Snapshot seen: the store is checked against these
@@ -27,13 +27,15 @@ from twinlock.repository.periods import Clock, Periods
 from twinlock.repository.private_keys import Passphrase
 from twinlock.repository.publication import roll_forward
 from twinlock.repository.published import Published, check_not_older, read_published
+from twinlock.repository.wires import Wires
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TIMESTAMP, RoleName
 from twinlock.trust.restore import restore_repository
 
-_FORMAT = 1
+_FORMAT = 2
+_PLAIN_FORMAT = 1  # of a repository that a version without wire profiles can go on with
 _KIND = "image-repository"
 _MAX_CONFIG_BYTES = 65_536
 ONLINE_ROLES = frozenset({SNAPSHOT, TIMESTAMP})
@@ -53,6 +55,16 @@ class Workspace:
     def draft_path(self) -> Path:
         """The file of staged edits."""
         return self.path / "draft.json"
+
+    @property
+    def wires(self) -> Wires:
+        """The wire profiles, read each time: another process may turn one on while this one serves."""
+        return Wires.from_json(_read_config(self.path / "config.json"))
+
+    def set_wires(self, wires: Wires) -> None:
+        """Keep other wire profiles in the configuration. Raises: StorageError."""
+        body = _read_config(self.path / "config.json")
+        replace_file(self.path / "config.json", _encode_config(body, wires))
 
     def now(self) -> datetime:
         """The time for one operation, in whole seconds."""
@@ -80,7 +92,7 @@ class Workspace:
 
     def find_published(self) -> Published | None:
         """As ``published``, but None if nothing is."""
-        roll_forward(self.store)
+        roll_forward(self.store, first=self.wires.first_timestamp)
         anchor = self.anchor()
         if anchor is None:
             return None
@@ -92,8 +104,8 @@ class Workspace:
         return found
 
     def first_root(self) -> bytes:
-        """Root version 1, with which the first vehicles were built. Raises: StoreTamperedError."""
-        stored = self.store.get(root_object(1), max_bytes=DEFAULT_LIMITS.root_bytes)
+        """The first Root, with which the first vehicles were built. Raises: StoreTamperedError."""
+        stored = self.store.get(root_object(self.wires.first_root), max_bytes=DEFAULT_LIMITS.root_bytes)
         if stored is None:
             raise StoreTamperedError(reason="the first Root is missing")
         return stored.data
@@ -118,7 +130,9 @@ class Workspace:
                 replace_file(self._seen(role), data)
 
 
-def create_workspace(path: Path, *, passphrase: Passphrase, periods: Periods, clock: Clock) -> Workspace:
+def create_workspace(
+    path: Path, *, passphrase: Passphrase, periods: Periods, clock: Clock, wires: Wires | None = None
+) -> Workspace:
     """Make the directory and its configuration; one that is there already is opened. Raises: StorageError."""
     with storage("create", path):
         make_directory(path)
@@ -126,13 +140,13 @@ def create_workspace(path: Path, *, passphrase: Passphrase, periods: Periods, cl
         if not (path / "config.json").exists() and any(path.iterdir()):
             raise UsageError(reason=f"{path} is not empty and is no Image repository")
     body = {
-        "format": _FORMAT,
+        "format": _PLAIN_FORMAT,
         "kind": _KIND,
         "validity": periods.as_json(),
         "keys": {"offline": "keys/offline", "online": "keys/online"},
         "store": "public",
     }
-    create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
+    create_file(path / "config.json", _encode_config(body, wires or Wires()))
     return open_workspace(path, passphrase=passphrase, clock=clock)
 
 
@@ -155,6 +169,12 @@ def open_workspace(path: Path, *, passphrase: Passphrase, clock: Clock) -> Works
         periods=Periods.from_json(config.get("validity", {})),
         clock=clock,
     )
+
+
+def _encode_config(body: dict[str, Any], wires: Wires) -> bytes:
+    body = {**body, **wires.as_json()}
+    body["format"] = _PLAIN_FORMAT if wires == Wires() else _FORMAT
+    return json.dumps(body, indent=2).encode() + b"\n"
 
 
 def _read_config(path: Path) -> dict[str, Any]:

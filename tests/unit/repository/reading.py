@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from twinlock.repository.aktualizr.resolving import Resolver
 from twinlock.repository.layout import METADATA
 from twinlock.repository.object_store import ObjectStore
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
@@ -12,14 +13,17 @@ from twinlock.trust.names import IMAGE, HardwareId, TargetPath
 from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
 
 
 class Reader:
     """One vehicle, built with ``root``, that remembers what it trusted."""
 
-    def __init__(self, store: ObjectStore, root: bytes) -> None:
+    def __init__(self, store: ObjectStore, root: bytes, wire: WireProfile = TUF) -> None:
         self.store = store
-        self.trusted: TrustedRepository = bootstrap_repository(IMAGE, root)
+        self.trusted: TrustedRepository = bootstrap_repository(IMAGE, root, wire=wire)
 
     def refresh(self, now: datetime) -> TrustedRepository:
         self.trusted = drive(refresh_repository(self.trusted, now), self._answer)
@@ -35,3 +39,23 @@ class Reader:
             return None
         stored = self.store.get(METADATA + command.name, max_bytes=command.max_bytes)
         return stored.data if stored else ABSENT
+
+
+class AktualizrReader(Reader):
+    """The same for the aktualizr profile: it asks for the names of that client, and knows its Root 1 or a later one."""
+
+    def __init__(self, store: ObjectStore, root: bytes | None = None) -> None:
+        self.resolver = Resolver(store)
+        self.asked: list[str] = []
+        super().__init__(store, root or self.file(store, "1.root.json") or b"", AKTUALIZR)
+
+    def file(self, store: ObjectStore, name: str) -> bytes | None:
+        found = self.resolver.metadata(name)
+        stored = store.get(found, max_bytes=10**8) if found else None
+        return stored.data if stored else None
+
+    def _answer(self, command: Command) -> Answer:
+        if not isinstance(command, Fetch):
+            return None
+        self.asked.append(command.name)
+        return self.file(self.store, command.name) or ABSENT

@@ -1,0 +1,173 @@
+"""One publication in the ``aktualizr`` profile: each planned file translated, and signed by the same keys.
+
+Everything is translated, measured and compared with the names that were ever listed before the first signature is made.
+Snapshot and Timestamp follow from the versions alone.
+
+Belongs here: which files a publication has in this profile. Does not belong here: what they say
+(``twinlock.trust.wire.aktualizr.encode``), and publishing them (``publishing``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tuf.api.metadata import Root, Signed, Snapshot, Targets
+
+from twinlock.repository.aktualizr.names import NamedBytes, check_names_agree, new_names
+from twinlock.repository.aktualizr_form import seal_aktualizr
+from twinlock.repository.errors import MissingKeysError, StoreTamperedError
+from twinlock.repository.keyring import Keyring
+from twinlock.repository.layout import aktualizr_object
+from twinlock.repository.object_store import ObjectStore
+from twinlock.repository.plan import Plan, Planned, SecondFiles
+from twinlock.repository.published import Published
+from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.aktualizr import form
+from twinlock.trust.wire.aktualizr.encode import (
+    Json,
+    checked_size,
+    translate_root,
+    translate_snapshot,
+    translate_targets,
+    translate_timestamp,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One file to be signed: what it says here, and the plan that it follows. ``version`` is the one in its name."""
+
+    planned: Planned[Signed]
+    signed: Json
+    version: int
+
+    @property
+    def max_bytes(self) -> int:
+        return form.MAX_BYTES.get(self.planned.role, form.MAX_BYTES[TARGETS])
+
+
+class Copies:
+    """See ``SecondForm``. ``standing`` is what is published in the profile; None if nothing is."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        keyring: Keyring,
+        *,
+        published: Published | None,
+        standing: TrustedRepository | None,
+        root_offset: int,
+        whole: bool = False,
+    ) -> None:
+        self.whole = whole
+        self._store = store
+        self._keyring = keyring
+        self._published = published
+        self._standing = standing
+        self._offset = root_offset
+
+    def seal(self, plan: Plan) -> SecondFiles:
+        """See ``SecondForm``. Raises: ProfileError, before anything is signed; MissingKeysError; PassphraseError."""
+        copies = list(self._translated(plan))
+        names = self._names(copies)
+        for copy in copies:
+            checked_size(copy.planned.role, form.encode_envelope(copy.signed, ()), copy.max_bytes)
+        roots: dict[str, bytes] = {}
+        files: dict[str, bytes] = {}
+        snapshot = self._standing.snapshot.data if self._standing and self._standing.snapshot else b""
+        for copy in copies:
+            data = self._sealed(copy, plan.others)
+            place = roots if copy.planned.role == ROOT else files
+            place[aktualizr_object(copy.planned.role, copy.version)] = data
+            snapshot = data if copy.planned.role == SNAPSHOT else snapshot
+        timestamp = _Copy(
+            plan.timestamp,
+            translate_timestamp(plan.timestamp.signed.to_dict(), snapshot),
+            plan.timestamp.signed.version,
+        )
+        files[aktualizr_object(TIMESTAMP, timestamp.version)] = self._sealed(timestamp, {})
+        return SecondFiles(roots, names | files)
+
+    def _translated(self, plan: Plan) -> Iterator[_Copy]:
+        """Every file of the plan but Timestamp, in this form. Raises: ProfileError."""
+        unchanged = {planned.role: planned for planned in plan.unchanged}
+        root = plan.root or unchanged.pop(ROOT, None)
+        snapshot = plan.snapshot or unchanged.pop(SNAPSHOT, None)
+        if root is not None:
+            assert isinstance(root.signed, Root)
+            yield self._root(root.signed, root)
+        for planned in (*unchanged.values(), *plan.targets):
+            assert isinstance(planned.signed, Targets)
+            yield _Copy(planned, translate_targets(planned.role, planned.signed.to_dict()), planned.signed.version)
+        if snapshot is not None:
+            assert isinstance(snapshot.signed, Snapshot)
+            yield _Copy(snapshot, translate_snapshot(snapshot.signed.to_dict()), snapshot.signed.version)
+
+    def _root(self, root: Root, planned: Planned[Signed]) -> _Copy:
+        version = root.version - self._offset
+        return _Copy(planned, translate_root(root.to_dict(), version=version), version)
+
+    def _names(self, copies: Iterable[_Copy]) -> dict[str, bytes]:
+        """The objects for file names that are listed for the first time. Raises: ProfileError."""
+        found: dict[str, bytes] = {}
+        for copy in copies:
+            if "targets" not in copy.signed:
+                continue
+            before = {} if self.whole else _listed_before(self._published, copy.planned.role)
+            for name, data in new_names(self._store, copy.signed["targets"], before):
+                check_names_agree(json.loads(data)["path"], found.setdefault(name, data), data)
+        return found
+
+    def _sealed(self, copy: _Copy, others: Mapping[str, bytes]) -> bytes:
+        planned = copy.planned
+        other = others.get(planned.role)
+        if other is not None:
+            return check_says_the_same(planned.role, other, copy.signed)
+        if planned.file is not None:
+            reason = "its owner signed it in one form only; it has to be signed again, in both"
+            raise ProfileError(profile=form.NAME, what=planned.role, reason=reason)
+        try:
+            return seal_aktualizr(
+                planned.role,
+                copy.signed,
+                planned.authorities,
+                self._keyring,
+                max_bytes=copy.max_bytes,
+                also=planned.also,
+            )
+        except MissingKeysError:
+            if planned.role in (ROOT, TARGETS, SNAPSHOT, TIMESTAMP):
+                raise
+            reason = "its keys are not here; accept an outbox in which its owner signed both forms"
+            raise ProfileError(profile=form.NAME, what=planned.role, reason=reason) from None
+
+
+def check_says_the_same(role: str, other: bytes, wanted: Mapping[str, Any]) -> bytes:
+    """``other``, a file of the profile, if it says precisely ``wanted``, the translation of the ``tuf`` file.
+
+    Raises: ProfileError.
+    """
+    try:
+        found = json.loads(other)["signed"]
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if found != wanted:
+        reason = "what its owner signed in this form is not what the tuf form says; it has to be signed again, in both"
+        raise ProfileError(profile=form.NAME, what=role, reason=reason)
+    return other
+
+
+def _listed_before(published: Published | None, role: str) -> dict[str, NamedBytes]:
+    """The names that a role lists now, which are kept already."""
+    if published is None or role not in published.listed:
+        return {}
+    try:
+        targets = published.targets(role).signed
+    except (KeyError, StoreTamperedError):
+        return {}
+    return {path: NamedBytes(entry.length, entry.hashes.get("sha256", "")) for path, entry in targets.targets.items()}

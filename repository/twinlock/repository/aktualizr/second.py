@@ -1,0 +1,111 @@
+"""The ``aktualizr`` form of one publication, from the configuration to what has to be kept before it is published.
+
+Belongs here: the steps that ``publishing`` takes for this form. Does not belong here: the steps themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from twinlock.repository.aktualizr.copies import Copies
+from twinlock.repository.aktualizr.standing import is_standing, read_standing
+from twinlock.repository.aktualizr.verdict import verify_copies
+from twinlock.repository.atomic import make_directory, read_file, replace_file, storage
+from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.layout import aktualizr_object
+from twinlock.repository.publication import Record
+from twinlock.repository.published import Published
+from twinlock.repository.wires import Wires
+from twinlock.repository.workspace import Workspace
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import ROOT
+from twinlock.trust.state import TrustedRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """One publication in the profile. ``whole``: it is the first one, and everything has to be in it."""
+
+    workspace: Workspace
+    wires: Wires
+    published: Published | None
+    standing: TrustedRepository | None
+    whole: bool
+
+    @property
+    def copies(self) -> Copies:
+        """What signs the files."""
+        return Copies(
+            self.workspace.store,
+            self.workspace.keyring,
+            published=self.published,
+            standing=self.standing,
+            root_offset=self.wires.root_offset,
+            whole=self.whole,
+        )
+
+    def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> None:
+        """Have the trust engine accept the profile's files of ``record``. Raises: RefusalError, StoreTamperedError."""
+        verify_copies(
+            self.workspace.store,
+            record,
+            standing=self.standing,
+            first_root=self._root(record, 1),
+            images=images,
+            now=now,
+        )
+
+    def prepare(self, record: Record) -> None:
+        """Keep what has to be kept here before the profile's first files are in the store."""
+        if self.standing is None:
+            version = 1 if self.published is None else self.published.root.signed.version - self.wires.root_offset
+            keep_anchor(self.workspace, self._root(record, version))
+            self.workspace.set_wires(self.wires)
+
+    def _root(self, record: Record, version: int) -> bytes:
+        name = aktualizr_object(ROOT, version)
+        if name in record.files:
+            return record.files[name]
+        stored = self.workspace.store.get(name, max_bytes=DEFAULT_LIMITS.root_bytes)
+        if stored is None:
+            raise StoreTamperedError(reason=f"{name} is missing")
+        return stored.data
+
+
+def open_second(workspace: Workspace, published: Published | None) -> Second | None:
+    """What the configuration asks for on top of ``published``; None where the profile is off.
+
+    Raises: UsageError if it was turned on and that was cut off; StoreTamperedError.
+    """
+    wires = workspace.wires
+    if not wires.aktualizr:
+        return None
+    if published is None:
+        return Second(workspace, wires, None, None, whole=False)
+    if not is_standing(workspace.store, published.version):
+        reason = f"publishing for aktualizr was begun and cut off; run: twinlock image wire {workspace.path} aktualizr"
+        raise UsageError(reason=reason)
+    standing = read_standing(workspace.store, published, anchor=_anchor(workspace), root_offset=wires.root_offset)
+    keep_anchor(workspace, standing.root.data)
+    return Second(workspace, wires, published, standing, whole=False)
+
+
+def keep_anchor(workspace: Workspace, root: bytes) -> None:
+    """Keep the newest Root of the profile, from which the store is believed next time. Raises: StorageError."""
+    if _anchor(workspace) == root:
+        return
+    with storage("create", _anchor_path(workspace).parent):
+        make_directory(_anchor_path(workspace).parent)
+    replace_file(_anchor_path(workspace), root)
+
+
+def _anchor(workspace: Workspace) -> bytes | None:
+    return read_file(_anchor_path(workspace), max_bytes=DEFAULT_LIMITS.root_bytes)
+
+
+def _anchor_path(workspace: Workspace) -> Path:
+    return workspace.path / "trusted" / "aktualizr-root.json"

@@ -1,0 +1,32 @@
+"""What is refused already when it is staged, because publishing for aktualizr would refuse it.
+
+Belongs here: asking in time. Does not belong here: the rules, which are ``names``' and the translation's.
+"""
+
+from __future__ import annotations
+
+from tuf.api.metadata import TargetFile, Targets
+
+from twinlock.repository.aktualizr.names import NamedBytes, check_name
+from twinlock.repository.delegating import Delegation, write_delegations
+from twinlock.repository.workspace import Workspace
+from twinlock.trust.names import TARGETS
+from twinlock.trust.wire.aktualizr.encode import translate_targets
+
+
+def check_entry(workspace: Workspace, path: str, entry: TargetFile, listed: TargetFile | None) -> None:
+    """Refuse an entry that this client could not use, or whose name stood for other bytes. Raises: ProfileError."""
+    if not workspace.wires.aktualizr:
+        return
+    translate_targets(TARGETS, Targets(targets={path: entry}).to_dict())
+    offered = NamedBytes(entry.length, entry.hashes["sha256"])
+    if listed is None or listed.hashes.get("sha256") != offered.sha256:
+        check_name(workspace.store, path, offered)
+
+
+def check_delegation(workspace: Workspace, delegator: str, delegation: Delegation) -> None:
+    """Refuse a delegation that this client does not know, or a role that it could not ask for. Raises: ProfileError."""
+    if workspace.wires.aktualizr:
+        targets = Targets()
+        write_delegations(targets, [delegation])
+        translate_targets(delegator, targets.to_dict())

@@ -1,0 +1,90 @@
+"""What a repository for aktualizr says, as the ``tuf`` form of the same: the way back, once, when one is taken over.
+
+Root keeps its key ids, since the next Root has to be signed by them. Keys of delegated roles get the ids that they have
+here. Images get what their ``custom`` lacks: the section on which both repositories have to agree.
+
+Belongs here: those values. Does not belong here: signing and storing them (``takeover``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tuf.api.metadata import Key, Role, Root, TargetFile, Targets
+
+from twinlock.repository.delegating import Delegation, Member, write_delegations
+from twinlock.repository.image_files import Measured
+from twinlock.repository.public_keys import checked_key
+from twinlock.repository.signing import SPEC_VERSION
+from twinlock.trust.keys import PublicKey
+from twinlock.trust.model.delegations import Delegation as TrustedDelegation
+from twinlock.trust.model.root import Root as TrustedRoot
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.model.targets import Targets as TrustedTargets
+from twinlock.trust.names import TOP_LEVEL, KeyId, TargetPath
+
+# Members of ``custom`` that this form writes elsewhere, or whose place means something else here.
+_REPLACED = ("hardwareIds", "targetFormat", "uri", "releaseCounter", "mustAgree")
+
+
+def root_of(foreign: TrustedRoot) -> Root:
+    """The same keys, key ids and thresholds."""
+    keys = {str(keyid): Key.from_dict(keyid, key.as_json()) for keyid, key in foreign.keys.items()}
+    roles = {str(role): Role(list(foreign.roles[role].keyids), foreign.roles[role].threshold) for role in TOP_LEVEL}
+    return Root(version=foreign.version, spec_version=SPEC_VERSION, keys=keys, roles=roles)
+
+
+def targets_of(
+    foreign: TrustedTargets,
+    *,
+    measured: Mapping[TargetPath, Measured],
+    customs: Mapping[str, Mapping[str, Any]],
+    release_counter: int,
+    without: frozenset[str],
+) -> Targets:
+    """The same images and delegations, those to the roles in ``without`` excepted.
+
+    Raises: UsageError for a delegation that this form cannot say.
+    """
+    targets = Targets(version=foreign.version, spec_version=SPEC_VERSION)
+    for path, entry in foreign.images.items():
+        custom = _custom(entry, customs[path], release_counter)
+        targets.targets[path] = TargetFile(entry.length, dict(measured[path].hashes), path, {"custom": custom})
+    if foreign.delegations is not None:
+        write_delegations(targets, _delegations(foreign.delegations.entries, foreign.delegations.keys, without))
+    return targets
+
+
+def own_keyid(key: PublicKey) -> KeyId:
+    """The id that a delegated key has here."""
+    return KeyId(checked_key(key.as_json())[0])
+
+
+def _custom(entry: ImageEntry, custom: Mapping[str, Any], release_counter: int) -> dict[str, Any]:
+    kept = {name: value for name, value in custom.items() if name not in _REPLACED}
+    if not isinstance(kept.get("version"), str):
+        kept.pop("name", None)  # here a name is that of a component, which has a version that is text
+    if entry.download_url is not None:
+        kept["downloadUrl"] = entry.download_url
+    agreed = {
+        "hardwareIds": sorted(entry.hardware_ids or ()),
+        "releaseCounter": release_counter if entry.release_counter is None else entry.release_counter,
+    }
+    return {**kept, "mustAgree": {**(entry.must_agree or {}), **agreed}}
+
+
+def _delegations(
+    entries: Iterable[TrustedDelegation], keys: Mapping[KeyId, PublicKey], without: frozenset[str]
+) -> Iterable[Delegation]:
+    for entry in entries:
+        role = entry.roles[0]
+        if role.name in without:
+            continue
+        known = dict(checked_key(keys[keyid].as_json()) for keyid in role.signers.keyids if keyid in keys)
+        yield Delegation(
+            members=(Member(name=role.name, keys=known, threshold=role.signers.threshold),),
+            paths=tuple(entry.paths or ()),
+            hardware_ids=None if entry.hardware_ids is None else tuple(sorted(entry.hardware_ids)),
+            terminating=entry.terminating,
+        )

@@ -1,0 +1,114 @@
+"""A Root whose keys are in several places, in a repository that publishes for aktualizr too: one file, both forms."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.unit.repository.conftest import START, HandClock
+from tests.unit.repository.reading import AktualizrReader, Reader
+from tests.unit.repository.test_publish import tree
+from twinlock.repository.image import ImageRepository
+from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.root_ceremony import RootChanges, sign_root
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.errors.metadata import ThresholdError
+
+ROTATION = RootChanges(rotate={"root": KeyPlan(count=2, threshold=2)})
+
+
+@pytest.fixture
+def apart(tmp_path: Path, clock: HandClock) -> ImageRepository:
+    """Root needs two keys, one of which is on a medium of its own. Our Root is ahead of the profile's by one."""
+    repository = ImageRepository.create(tmp_path / "image", keys={"root": KeyPlan(count=2, threshold=2)}, clock=clock)
+    repository.rotate("timestamp")
+    repository.publish_for_aktualizr()
+    medium = tmp_path / "medium"
+    medium.mkdir()
+    for path in repository.keyring.records("root")[0].files:
+        shutil.move(path, medium / path.name)
+    return ImageRepository.open(repository.path, clock=clock)
+
+
+def test_it_travels_with_both_forms_and_is_published_as_two_files(apart: ImageRepository, tmp_path: Path) -> None:
+    followed = AktualizrReader(apart.store)
+    followed.refresh(START)
+    travelling = tmp_path / "next.json"
+    view = apart.prepare_root(travelling, ROTATION)
+    assert view.missing == 1
+    with pytest.raises(ThresholdError):
+        apart.publish_root(travelling)
+    medium = Keyring(offline=tmp_path / "medium")
+    assert sign_root(travelling, medium, previous=apart.root_bytes()).missing == 0
+    carried = json.loads(travelling.read_bytes())
+    assert {entry["keyid"] for entry in carried["aktualizr"]["signatures"]} == {
+        entry["keyid"] for entry in carried["signatures"]
+    }
+    files = apart.publish_root(travelling).files
+    assert {"3.root.json", "aktualizr/2.root.json"} <= set(files)
+    published = json.loads(apart.root_bytes())
+    assert sorted(published) == ["signatures", "signed"]
+    for reader in (followed, AktualizrReader(apart.store)):
+        assert reader.refresh(START).root.signed.version == 2
+    assert Reader(apart.store, apart.root_bytes(1)).refresh(START).root.signed.version == 3
+
+
+def test_a_root_without_the_other_form_is_not_published(apart: ImageRepository, tmp_path: Path) -> None:
+    travelling = tmp_path / "next.json"
+    apart.prepare_root(travelling, ROTATION)
+    sign_root(travelling, Keyring(offline=tmp_path / "medium"), previous=apart.root_bytes())
+    body = json.loads(travelling.read_bytes())
+    del body["aktualizr"]
+    travelling.write_text(json.dumps(body))
+    before = tree(apart)
+    with pytest.raises(ProfileError) as caught:
+        apart.publish_root(travelling)
+    assert caught.value.what == "root"
+    assert tree(apart) == before
+
+
+def test_nobody_signs_two_forms_that_differ(apart: ImageRepository, tmp_path: Path) -> None:
+    travelling = tmp_path / "next.json"
+    apart.prepare_root(travelling, ROTATION)
+    body = json.loads(travelling.read_bytes())
+    body["aktualizr"]["signed"]["roles"]["targets"]["threshold"] = 7
+    travelling.write_text(json.dumps(body))
+    with pytest.raises(ProfileError):
+        sign_root(travelling, Keyring(offline=tmp_path / "medium"), previous=apart.root_bytes())
+    body["aktualizr"] = "nothing"
+    travelling.write_text(json.dumps(body))
+    with pytest.raises(UsageError):
+        sign_root(travelling, Keyring(offline=tmp_path / "medium"), previous=apart.root_bytes())
+
+
+def test_a_signature_in_one_form_only_still_lacks_one(apart: ImageRepository, tmp_path: Path) -> None:
+    """As a version signs that knows nothing of the other form."""
+    travelling = tmp_path / "next.json"
+    apart.prepare_root(travelling, ROTATION)
+    medium = Keyring(offline=tmp_path / "medium")
+    sign_root(travelling, medium, previous=apart.root_bytes())
+    body = json.loads(travelling.read_bytes())
+    theirs = medium.records()[0].keyid
+    signatures = body["aktualizr"]["signatures"]
+    body["aktualizr"]["signatures"] = [entry for entry in signatures if entry["keyid"] != theirs]
+    travelling.write_text(json.dumps(body))
+    view = sign_root(travelling, Keyring(offline=tmp_path / "nothing"), previous=apart.root_bytes())
+    assert view.missing == 1
+
+
+def test_keys_that_the_client_cannot_read_are_refused_before_they_are_made(
+    apart: ImageRepository, tmp_path: Path
+) -> None:
+    held = apart.keyring.records()
+    with pytest.raises(ProfileError):
+        apart.prepare_root(tmp_path / "next.json", RootChanges(rotate={"root": KeyPlan(kind=KeyKind.ECDSA_P256)}))
+    public = Keyring(offline=tmp_path / "others").generate("root", kind=KeyKind.ECDSA_P256)[0].public_json()
+    added = RootChanges(add={"root": {public["keyid"]: public["key"]}})
+    with pytest.raises(ProfileError):
+        apart.prepare_root(tmp_path / "next.json", added)
+    assert apart.keyring.records() == held
+    assert not (tmp_path / "next.json").exists()
