@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -101,7 +101,7 @@ class World:
         return [(event.kind, event.ecu) for _, event in self.director.events(SERIAL)]
 
 
-@pytest.fixture(params=["virtual", pytest.param("real", marks=pytest.mark.skipif(not BINARY, reason="no AKTUALIZR"))])
+@pytest.fixture(params=["virtual", *(["real"] if BINARY else [])])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     site = ImageSite(tmp_path / "image", now=utc_now())
     publisher = Publisher()
@@ -180,6 +180,43 @@ def test_a_download_that_failed_is_reported_under_its_order_and_tried_again(upda
     assert updated.running == {SERIAL: TWO}
 
 
+@pytest.mark.parametrize("world", ["virtual"], indirect=True)  # the real one cannot be made to fail here on purpose
+def test_an_installation_that_failed_is_told_by_ecu_and_the_next_order_follows(updated: World) -> None:
+    updated.client.configure(secondaries=(replace(SECONDARY, install_result="INSTALL_FAILED"),))
+    updated.client.once()
+    updated.assign(brake_7=LEFT)
+    assert not updated.client.once().success
+    assert ("install-failed", "brake-7") in updated.events
+    assert (SERIAL, "install-failed") not in updated.events
+    updated.client.configure(secondaries=(SECONDARY,))
+    updated.assign(brake_7=LEFT_TWO)
+    updated.client.once()
+    updated.client.once()
+    assert updated.running == {SERIAL: ONE, "brake-7": LEFT_TWO}
+
+
+def test_what_waits_for_a_reboot_holds_back_the_next_order(updated: World) -> None:
+    updated.client.configure(fake_need_reboot=True)
+    updated.assign(gw_7=TWO)
+    updated.client.once()
+    updated.client.once()
+    assert updated.running == {SERIAL: ONE}
+    updated.assign(gw_7=THREE)
+    assert updated.director.explain(SERIAL).outcome == "held"
+    updated.client.reboot()
+    updated.client.configure(fake_need_reboot=False)
+    updated.client.once()
+    assert updated.running == {SERIAL: THREE}
+    assert updated.events == []
+
+
+def test_what_is_installed_already_is_no_reason_to_ask_the_image_repository(updated: World) -> None:
+    updated.images.log.clear()
+    updated.director.issue(SERIAL, force=True)
+    assert quiet(updated.client.once())
+    assert [seen for seen in updated.images.log if seen.path.startswith("/repo/")] == []
+
+
 def test_a_withdrawn_update_is_not_installed_once_it_could_be(updated: World) -> None:
     repair = updated.spoil(TWO)
     updated.assign(gw_7=TWO)
@@ -208,6 +245,8 @@ def test_several_ecus_at_once_and_one_that_leaves(updated: World) -> None:
     updated.client.configure(secondaries=(SECONDARY,))
     updated.client.once()
     assert set(updated.director.vehicle(SERIAL).ecus) == {SERIAL, "brake-7"}
+    updated.director.rotate("root", "targets")
+    updated.director.rotate("root", "targets")
     updated.assign(gw_7=TWO, brake_7=LEFT)
     run = updated.client.once()
     assert run.success
