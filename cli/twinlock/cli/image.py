@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.image_aktualizr import PROFILES, import_command, wire
 from twinlock.cli.image_options import (
     DIRECTORY,
     KEY_KINDS,
@@ -18,7 +19,7 @@ from twinlock.cli.image_options import (
     entry_options,
     open_image_repository,
     read_component,
-    read_duration,
+    read_periods,
     read_plans,
 )
 from twinlock.cli.image_publish import accept, delegate, publish, refresh, root_group, rotate, status, undelegate
@@ -51,6 +52,7 @@ def image() -> None:
 @click.option(
     "--valid", multiple=True, metavar="ROLE=DURATION", help="How long files stay valid, such as timestamp=1d."
 )
+@click.option("--wire", "wires", type=click.Choice(PROFILES), multiple=True, help="Publish in this wire profile too.")
 @click.option("--encrypt", is_flag=True, help="Ask for a passphrase (one that is given is used anyway).")
 @passphrase_option
 @output_options
@@ -61,6 +63,7 @@ def init(
     kind: str,
     keys: tuple[str, ...],
     valid: tuple[str, ...],
+    wires: tuple[str, ...],
     encrypt: bool,
     passphrase_file: Path | None,
 ) -> None:
@@ -69,15 +72,11 @@ def init(
     \b
     Example:
       twinlock image init ./image --keys root=2/3 --keys targets=1/2 --valid timestamp=12h
+      twinlock image init ./image --wire aktualizr
     """
     from twinlock.repository.image import ImageRepository
-    from twinlock.repository.periods import Periods
-    from twinlock.trust.errors.base import UsageError
 
-    for value in valid:
-        if value.partition("=")[0] not in ("root", "targets", "snapshot", "timestamp"):
-            raise UsageError(reason=f"{value!r} is not ROLE=DURATION, such as timestamp=1d")
-    periods = Periods(**{role: read_duration(text) for role, _, text in (value.partition("=") for value in valid)})
+    periods = read_periods(valid)
     repository = ImageRepository.create(
         directory,
         passphrase=read_passphrase(
@@ -85,6 +84,7 @@ def init(
         ),
         keys=read_plans(keys, kind),
         periods=periods,
+        wires=wires,
     )
     shown = repository.show().as_json()
     out.result(
@@ -235,6 +235,8 @@ def _software(entry: ImageView) -> str:
 def serve(out: Output, directory: Path, *, host: str, port: int, refresh: bool, passphrase_file: Path | None) -> None:
     """Serve the repository over HTTP until interrupted, and keep its short-lived files fresh.
 
+    Vehicles that run aktualizr find theirs below /repo, once it is published for them (twinlock image wire).
+
     \b
     Example:
       twinlock image serve ./image --host 0.0.0.0 --port 8080
@@ -263,5 +265,5 @@ def serve(out: Output, directory: Path, *, host: str, port: int, refresh: bool, 
     )
 
 
-for _command in (publish, status, delegate, undelegate, accept, refresh, rotate, root_group):
+for _command in (publish, status, delegate, undelegate, accept, refresh, rotate, root_group, wire, import_command):
     image.add_command(_command)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twinlock.repository.entries import Component
     from twinlock.repository.image import ImageRepository
     from twinlock.repository.keyring import KeyPlan, Passphrase
+    from twinlock.repository.periods import Periods
 
 _R = TypeVar("_R")
 
@@ -162,6 +163,18 @@ def read_duration(value: str) -> timedelta:
     if not (number.isascii() and number.isdigit() and len(number) < 8) or unit not in units:
         raise UsageError(reason=f"{value!r} is no duration; write a number and one of s, m, h, d, w, such as 36h")
     return timedelta(seconds=int(number) * units[unit])
+
+
+def read_periods(values: Iterable[str]) -> Periods:
+    """``timestamp=12h`` and its like as the validity of each role's files. Raises: UsageError."""
+    from twinlock.repository.periods import Periods
+    from twinlock.trust.errors.base import UsageError
+
+    parts = [value.partition("=") for value in values]
+    for role, separator, text in parts:
+        if role not in ("root", "targets", "snapshot", "timestamp"):
+            raise UsageError(reason=f"{role + separator + text!r} is not ROLE=DURATION, such as timestamp=1d")
+    return Periods(**{role: read_duration(text) for role, _, text in parts})
 
 
 def passphrase_for(file: Path | None) -> Passphrase:

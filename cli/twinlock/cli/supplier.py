@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.image_aktualizr import PROFILES
 from twinlock.cli.image_options import (
     DIRECTORY,
     KEY_KINDS,
@@ -52,10 +53,11 @@ def supplier() -> None:
 @click.option(
     "--valid", default="52w", show_default=True, metavar="DURATION", help="How long what is signed stays valid."
 )
+@click.option("--wire", "wires", type=click.Choice(PROFILES), multiple=True, help="Sign in this wire profile too.")
 @click.option("--encrypt", is_flag=True, help="Ask for a passphrase (one that is given is used anyway).")
 @passphrase_option
 @output_options
-def init(
+def init(  # noqa: PLR0913 - one parameter for each option
     out: Output,
     directory: Path,
     *,
@@ -63,6 +65,7 @@ def init(
     keys: str,
     kind: str,
     valid: str,
+    wires: tuple[str, ...],
     encrypt: bool,
     passphrase_file: Path | None,
 ) -> None:
@@ -71,6 +74,7 @@ def init(
     \b
     Example:
       twinlock supplier init ./acme --role acme
+      twinlock supplier init ./acme --role acme --wire aktualizr
     """
     from twinlock.repository.supplier import SupplierPlace
 
@@ -82,6 +86,7 @@ def init(
             passphrase_file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True
         ),
         valid_for=read_duration(valid),
+        wires=wires,
     )
     out.result(
         {"created": str(directory), "role": role, "publicKeyFile": str(place.public_key_file)},
@@ -181,6 +186,25 @@ def sign(out: Output, directory: Path, *, above: int, passphrase_file: Path | No
     out.result(
         {"role": place.role, "version": version, "outbox": str(place.outbox.root)},
         f"signed version {version} of {place.role}; hand over {place.outbox.root}",
+    )
+
+
+@supplier.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("profile", type=click.Choice(PROFILES))
+@output_options
+def wire(out: Output, directory: Path, *, profile: str) -> None:
+    """Sign in the wire profile PROFILE too, from the next signing on: what an owner with such vehicles asks for.
+
+    \b
+    Example:
+      twinlock supplier wire ./acme aktualizr
+    """
+    place = _open(directory, None)
+    place.sign_for_aktualizr()
+    out.result(
+        {"role": place.role, "profile": profile},
+        f"{place.role} signs for {profile} too; run twinlock supplier sign {directory} and hand over the outbox",
     )
 
 

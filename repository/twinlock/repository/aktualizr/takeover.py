@@ -255,7 +255,11 @@ def _tuf_files(workspace: Workspace, plan: _Plan, now: datetime) -> dict[str, by
         renew(signed, now, periods.of(role), version=signed.version)
         return seal(role, signed, [authority], keyring)
 
-    files = {root_object(root.version): sealed(ROOT, root, root_authority(root, ROOT))}
+    renew(root, now, periods.root, version=root.version)
+    theirs = plan.foreign.trusted.root.signed.expires
+    if not _is_due(workspace, theirs):  # both Roots of that number are renewed at the same time
+        root.expires = theirs
+    files = {root_object(root.version): seal(ROOT, root, [root_authority(root, ROOT)], keyring)}
     for role, targets in plan.targets.items():
         data = sealed(role, targets, plan.authority(role))
         files[metadata_object(role, targets.version)] = data
@@ -286,6 +290,10 @@ def _publish_next(workspace: Workspace, foreign: ForeignRepository) -> None:
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     for role, _ in published.walk():
         candidate.renew(role)
-    if foreign.trusted.root.signed.expires - candidate.now <= workspace.periods.margin(ROOT):
+    if _is_due(workspace, foreign.trusted.root.signed.expires):
         candidate.renew(ROOT)
     commit(workspace, candidate)
+
+
+def _is_due(workspace: Workspace, root_expires: datetime) -> bool:
+    return root_expires - workspace.now() <= workspace.periods.margin(ROOT)

@@ -1,0 +1,114 @@
+"""The commands of ``twinlock image`` for vehicles that run aktualizr: publish for them too, and take over their repository.
+
+Belongs here: those two commands; ``image.py`` puts them into the group. Does not belong here: work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.image_options import DIRECTORY, open_image_repository, read_periods
+from twinlock.cli.output import Output, output_options
+from twinlock.cli.passphrase import passphrase_option, read_passphrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.repository.views import TakeoverView
+
+PROFILES = ("aktualizr",)
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("profile", type=click.Choice(PROFILES))
+@passphrase_option
+@output_options
+def wire(out: Output, directory: Path, *, profile: str, passphrase_file: Path | None) -> None:
+    """Publish in the wire profile PROFILE too, from now on, with the same keys: for vehicles that run aktualizr.
+
+    Everything that is published, and what is staged, is published once in that form; the keys of root and targets have
+    to be here. What those vehicles could not read is refused, with the reason, and nothing changes. Safe to repeat.
+
+    \b
+    Example:
+      twinlock image wire ./image aktualizr
+    """
+    publication = open_image_repository(directory, passphrase_file).publish_for_aktualizr()
+    text = f"published {publication.version} for {profile} too: {', '.join(publication.files)}"
+    if not publication.changed:
+        text = f"{directory} publishes for {profile} already"
+    out.result({"profile": profile, **publication.as_json()}, text)
+
+
+@click.command(name="import")
+@click.argument("directory", type=DIRECTORY)
+@click.option(
+    "--from", "source", type=DIRECTORY, required=True, help="The old repository: where N.root.json and targets/ are."
+)
+@click.option(
+    "--keys", type=DIRECTORY, required=True, help="Its private keys: ROLE/private.key, or PEM files in one directory."
+)
+@click.option(
+    "--release-counter", type=click.IntRange(0), default=0, show_default=True, help="For images that state none."
+)
+@click.option(
+    "--drop-delegation", "dropped", multiple=True, metavar="ROLE", help="Go on without this delegated role (repeat)."
+)
+@click.option(
+    "--valid", multiple=True, metavar="ROLE=DURATION", help="How long files stay valid, such as timestamp=1d."
+)
+@click.option(
+    "--encrypt", is_flag=True, help="Ask for a passphrase to keep the keys under (one that is given is used)."
+)
+@passphrase_option
+@output_options
+def import_command(  # noqa: PLR0913 - one parameter for each option
+    out: Output,
+    directory: Path,
+    *,
+    source: Path,
+    keys: Path,
+    release_counter: int,
+    dropped: tuple[str, ...],
+    valid: tuple[str, ...],
+    encrypt: bool,
+    passphrase_file: Path | None,
+) -> None:
+    """Take over an existing repository for aktualizr, so that deployed devices accept what is published next.
+
+    All of it is verified first; its root files, key ids and version numbers are kept. It is only read. An import that was
+    cut off is finished by repeating it.
+
+    \b
+    Example:
+      twinlock image import ./image --from ./old/repo/repo --keys ./old/keys/image
+    """
+    from twinlock.repository.aktualizr.takeover import Takeover
+    from twinlock.repository.image import ImageRepository
+
+    wanted = Takeover(source=source, keys=keys, release_counter=release_counter, without=frozenset(dropped))
+    passphrase = read_passphrase(passphrase_file, prompt="Passphrase for the keys" if encrypt else "", confirm=True)
+    periods = read_periods(valid)
+    with out.progress(2 * _size(source / "targets"), "reading and copying images") as advance:
+        _, view = ImageRepository.take_over(directory, wanted, passphrase=passphrase, periods=periods, progress=advance)
+    out.result({"imported": str(directory), **view.as_json()}, _import_lines(view, directory))
+
+
+def _size(directory: Path) -> int:
+    """The bytes of all images, for the progress bar."""
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def _import_lines(view: TakeoverView, directory: Path) -> Iterator[str]:
+    yield f"imported {view.images} images and {view.roots} root versions; publication {view.publication} stands"
+    yield "published now: " + ", ".join(f"{role} {version}" for role, version in view.versions.items())
+    yield f"images that stated no release counter have {view.release_counter} now; it may only rise from there"
+    for role in view.expired:
+        yield f"it had expired: {role}; signed anew"
+    for role in view.dropped:
+        yield f"left behind: the delegation to {role}; its images are listed no more"
+    yield f"next: twinlock image serve {directory}, and have devices ask there"
