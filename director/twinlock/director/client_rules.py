@@ -9,7 +9,7 @@ Belongs here: those rules. Does not belong here: rules of the Standard (``planni
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from twinlock.director.software import read_software, same_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import EcuId
+from twinlock.trust.names import EcuId, TargetPath
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import translate_director_targets
@@ -62,15 +62,14 @@ def list_installed(situation: Situation, planned: Planned, catalogue: Catalogue 
     """
     if situation.record.wire != AKTUALIZR_WIRE or planned.entries or not situation.listed:
         return planned
-    found = {ecu: entry for ecu, entry, _ in _nameable(situation, catalogue)}
-    at_top = {ecu for ecu, _, top in _nameable(situation, catalogue) if top}
-    chosen = [ecu for ecu in sorted(found) if ecu in at_top] or [
-        ecu for ecu in found if ecu == situation.record.primary
-    ]
-    listed = _list(planned, {ecu: found[ecu] for ecu in chosen})
+    found = list(_nameable(situation, catalogue))
+    # Secondaries would refuse a list of which top-level Targets do not list every image; a list without them may.
+    chosen = [(ecu, entry) for ecu, entry, at_top in found if at_top]
+    chosen = chosen or [(ecu, entry) for ecu, entry, _ in found if ecu == situation.record.primary]
+    listed = _list(planned, chosen)
     while listed.entries and any(_unwritable(situation, listed)):
         chosen.pop()
-        listed = _list(planned, {ecu: found[ecu] for ecu in chosen})
+        listed = _list(planned, chosen)
     reason = INSTALLED_INSTEAD if listed.entries else UNREACHABLE
     return replace(listed, plan=replace(listed.plan, reasons=(*planned.plan.reasons, reason)))
 
@@ -146,13 +145,13 @@ def _is_for(entry: ImageEntry, record: EcuRecord) -> bool:
     return entry.must_agree is not None and record.hardware_id in (entry.hardware_ids or ())
 
 
-def _list(planned: Planned, images: dict[EcuId, ImageEntry]) -> Planned:
-    entries: dict[str, ImageEntry] = {}
+def _list(planned: Planned, images: Iterable[tuple[EcuId, ImageEntry]]) -> Planned:
+    entries: dict[TargetPath, ImageEntry] = {}
     orders = []
-    for ecu, entry in images.items():
+    for ecu, entry in images:
         if entries.setdefault(entry.path, entry) == entry:  # otherwise it is listed differently for other hardware
             orders.append(_order(ecu, entry))
-    return Planned(plan=replace(planned.plan, orders=tuple(orders)), entries={e.path: e for e in entries.values()})
+    return Planned(plan=replace(planned.plan, orders=tuple(orders)), entries=entries)
 
 
 def _order(ecu: EcuId, entry: ImageEntry) -> Order:

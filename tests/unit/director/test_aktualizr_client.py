@@ -187,7 +187,7 @@ def test_an_installation_that_failed_is_told_by_ecu_and_the_next_order_follows(u
     updated.assign(brake_7=LEFT)
     assert not updated.client.once().success
     assert ("install-failed", "brake-7") in updated.events
-    assert (SERIAL, "install-failed") not in updated.events
+    assert ("install-failed", SERIAL) not in updated.events
     updated.client.configure(secondaries=(SECONDARY,))
     updated.assign(brake_7=LEFT_TWO)
     updated.client.once()
