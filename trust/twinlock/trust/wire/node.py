@@ -48,8 +48,7 @@ class Node(NamedTuple):
 
     def has(self, name: str) -> bool:
         """Whether this object has the member, other than null."""
-        value = self.value
-        return (value if isinstance(value, dict) else self.object()).get(name) is not None
+        return self.object().get(name) is not None
 
     def get(self, name: str) -> Node:
         """The member ``name``, which is required."""
