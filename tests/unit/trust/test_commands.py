@@ -144,7 +144,7 @@ def test_no_more_is_asked_for_than_is_listed_or_allowed(driver: Driver, more: in
         server.bodies["snapshot"]["meta"][f"{role}.json"]["length"] = len(server.files[server.current(role)])
     server.reindex_listed()
     sizes = {role: len(server.files[server.current(role)]) for role in ("snapshot", "targets", "acme")}
-    limits = L._replace(snapshot_bytes=sizes["snapshot"] + more, targets_bytes=max(sizes.values()))
+    limits = L._replace(snapshot_bytes=sizes["snapshot"] + more, targets_bytes=max(sizes.values()) + 1)
     if more < 0:
         with pytest.raises(LimitError):
             driver.server.careless_driver = True

@@ -10,9 +10,12 @@ from tests.simulator.world import BRAKE, World
 from twinlock.trust.commands import drive
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.metadata import MalformedError, ThresholdError
+from twinlock.trust.errors.metadata import LimitError, MalformedError, ThresholdError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
+from twinlock.trust.proofs import authority_digest, proof_digest
 from twinlock.trust.restore import bootstrap_repository, restore_repository
+from twinlock.trust.wire.tuf import TufProfile
 
 
 @pytest.fixture
@@ -104,3 +107,39 @@ def test_a_search_says_who_answered_and_whether_anybody_did(world: World) -> Non
     assert other.entry is None
     any_kind = drive(find_image(trusted, path, None, world.now), world.vehicle.answer)
     assert any_kind.entry == found.entry
+
+
+class Other(TufProfile):
+    """The same encoding under another name."""
+
+    name = "other"
+
+
+def test_bounds_and_encoding_hold_for_what_is_restored(world: World) -> None:
+    files, other = _files(world, "image"), Other()
+    for made in (bootstrap_repository(IMAGE, files[ROOT], wire=other), restore_repository(IMAGE, files, wire=other)):
+        assert made.wire is other
+    tight = DEFAULT_LIMITS._replace(root_bytes=len(files[ROOT]) - 1)
+    with pytest.raises(LimitError) as caught:
+        bootstrap_repository(IMAGE, files[ROOT], limits=tight)
+    assert caught.value.what == "image/root in bytes"
+    with pytest.raises(LimitError):
+        restore_repository(IMAGE, files, limits=tight)
+    smaller = DEFAULT_LIMITS._replace(targets_bytes=1, timestamp_bytes=1)
+    trusted = restore_repository(IMAGE, files, limits=smaller)
+    assert (trusted.timestamp, trusted.targets) == (None, None)
+    assert trusted.snapshot is not None
+
+
+def test_a_proof_of_one_encoding_is_none_for_another(world: World) -> None:
+    store, stranger = world.vehicle.stores["image"], world.keys("mallory")
+    files = _files(world, "image")
+    root = restore_repository(IMAGE, files).root.signed
+    signers = root.roles[TARGETS]
+    files[TARGETS] = seal(world.image.bodies["targets"], [stranger.alias(signers.keyids[0])])
+    authority = authority_digest(signers.keyids, signers.threshold, root.keys)
+    for name, believed in (("tuf", False), ("other", True)):
+        proofs = {TARGETS: proof_digest(files[TARGETS], authority, f"{name}/targets")}
+        trusted = restore_repository(IMAGE, files, proofs=proofs, wire=Other())
+        assert (trusted.targets is not None) is believed
+    assert set(store.proofs) == set(store.files)

@@ -48,8 +48,7 @@ class Node(NamedTuple):
 
     def has(self, name: str) -> bool:
         """Whether this object has the member, other than null."""
-        value = self.value
-        return (value if isinstance(value, dict) else self.object()).get(name) is not None
+        return self.object().get(name) is not None
 
     def get(self, name: str) -> Node:
         """The member ``name``, which is required."""
@@ -104,12 +103,12 @@ class Node(NamedTuple):
     def text_at(self, name: str) -> str:
         """The member ``name``, which is required, as a string: ``get(name).text()`` in half the time."""
         value = self.value.get(name) if isinstance(self.value, dict) else None
-        return value if is_plain(value) else self.get(name).text()
+        return value if _is_plain(value) else self.get(name).text()
 
     def texts(self, limit: int) -> tuple[str, ...]:
         """This value as an array of at most ``limit`` strings, each as ``text`` takes them."""
         value = self.value
-        if isinstance(value, list) and len(value) <= limit and all(map(is_plain, value)):
+        if isinstance(value, list) and len(value) <= limit and all(map(_is_plain, value)):
             return tuple(value)
         return tuple(item.text() for item in self.items(limit))
 
@@ -157,7 +156,7 @@ class Node(NamedTuple):
         return found
 
 
-def is_plain(value: object) -> TypeGuard[str]:
+def _is_plain(value: object) -> TypeGuard[str]:
     """Whether ``value`` is a string that ``text`` would take, seen at one look; False says nothing."""
     return isinstance(value, str) and value.isascii() and len(value) <= _MAX_TEXT
 
