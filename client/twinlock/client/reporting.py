@@ -1,20 +1,116 @@
-"""Making an ECU's own version report: Uptane 2.1.0 5.4.2.1.2 and 5.4.3.6."""
+"""Making and reading ECU version reports and manifests, each Director in the form of its own wire profile.
+
+Belongs here: which form that is, and an ECU's own report (Uptane 2.1.0 5.4.2.1.2 and 5.4.3.6). Does not belong here: the
+forms themselves, which the engine knows, and sending anything.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol
+
 from twinlock.client.clock import Clock
 from twinlock.client.state import TrustedState
-from twinlock.trust.keys import Signer
-from twinlock.trust.names import EcuId
-from twinlock.trust.reports import EcuReport, sign_report
+from twinlock.trust import reports
+from twinlock.trust.keys import PublicKey, Signer, load_key
+from twinlock.trust.names import EcuId, VehicleId
+from twinlock.trust.reports import EcuReport, InstallationReport, SignedReport
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr import reports as aktualizr
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.profile import WireProfile
 
 
-def make_report(ecu: EcuId, installed: InstalledImage, *, state: TrustedState, clock: Clock, signer: Signer) -> bytes:
+class ReportForm(Protocol):
+    """The reports of one wire profile. What is signed here is what the Director of that profile reads."""
+
+    def reporting_key(self, key: PublicKey) -> PublicKey:
+        """``key`` under the id that its reports name. Raises: ProfileError for one that cannot sign reports of this form."""
+
+    def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
+        """One ECU's report, signed by it. Raises: ProfileError."""
+
+    def decode_report(self, data: bytes) -> SignedReport:
+        """A report that nobody has verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
+
+    def sign_manifest(
+        self,
+        vehicle: VehicleId,
+        primary: EcuId,
+        signed: Iterable[bytes],
+        signer: Signer,
+        installation: InstallationReport | None,
+    ) -> bytes:
+        """All reports, signed by the Primary; how an order ended comes along if the form has a place for it."""
+
+
+class TufReports:
+    """See ``ReportForm``: the form of ``docs/POUF.md``. How an order ended is in the reports themselves."""
+
+    def reporting_key(self, key: PublicKey) -> PublicKey:
+        return key
+
+    def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
+        return reports.sign_report(report, signer)
+
+    def decode_report(self, data: bytes) -> SignedReport:
+        return reports.decode_report(data)
+
+    def sign_manifest(
+        self,
+        vehicle: VehicleId,
+        primary: EcuId,
+        signed: Iterable[bytes],
+        signer: Signer,
+        installation: InstallationReport | None,
+    ) -> bytes:
+        del installation
+        return reports.sign_manifest(vehicle, primary, signed, signer)
+
+
+class AktualizrReports:
+    """See ``ReportForm``: the form of ``docs/POUF-aktualizr.md``. It names no vehicle."""
+
+    def reporting_key(self, key: PublicKey) -> PublicKey:
+        aktualizr.encode_public_key(key)
+        return load_key(aktualizr.native_key_id(key), keytype=key.keytype, scheme=key.scheme, public=key.public)
+
+    def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
+        return aktualizr.sign_report(report, signer)
+
+    def decode_report(self, data: bytes) -> SignedReport:
+        return aktualizr.decode_report(data)
+
+    def sign_manifest(
+        self,
+        vehicle: VehicleId,
+        primary: EcuId,
+        signed: Iterable[bytes],
+        signer: Signer,
+        installation: InstallationReport | None,
+    ) -> bytes:
+        del vehicle
+        return aktualizr.sign_manifest(primary, signed, signer, installation=installation)
+
+
+def report_form(director: WireProfile) -> ReportForm:
+    """The form of the reports that go to a Director of that profile."""
+    return AktualizrReports() if director is AKTUALIZR else TufReports()
+
+
+def make_report(
+    ecu: EcuId,
+    installed: InstalledImage,
+    *,
+    state: TrustedState,
+    clock: Clock,
+    signer: Signer,
+    form: ReportForm,
+) -> bytes:
     """A signed report of what ``ecu`` runs, with a counter that was never used before and the last refusal, if any.
 
     The counter is on the disk before the report exists, so no crash can make two reports share one.
-    Raises: StorageError.
+    Raises: StorageError, ProfileError.
     """
     refusal = state.refusal
     report = EcuReport(
@@ -25,4 +121,4 @@ def make_report(ecu: EcuId, installed: InstalledImage, *, state: TrustedState, c
         attack=refusal.code if refusal else "",
         detail=refusal.detail if refusal else "",
     )
-    return sign_report(report, signer)
+    return form.sign_report(report, signer)
