@@ -139,7 +139,11 @@ class _Account:
 
     def _top_level(self, repository: TrustedRepository, *, partial: bool) -> None:
         context = Context(
-            repository=repository.name, now=self.now, limits=DEFAULT_LIMITS, wire=repository.wire, policy=self.settings.policy
+            repository=repository.name,
+            now=self.now,
+            limits=DEFAULT_LIMITS,
+            wire=repository.wire,
+            policy=self.settings.policy,
         )
         needed = (ROOT, TARGETS) if partial or self._lacks_index(repository) else (ROOT, TIMESTAMP, SNAPSHOT, TARGETS)
         roles = dict(_roles(repository))
@@ -152,7 +156,6 @@ class _Account:
                 link["lists"] = self.path in verified.signed.images
             self.chain.append(link)
             check_expiry(verified.signed, role, context)
-
 
     def _lacks_index(self, repository: TrustedRepository) -> bool:
         may = repository.name == DIRECTOR and not self.settings.policy.require_director_index

@@ -10,19 +10,29 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from twinlock.client.clock import Clock
-from twinlock.client.state import TrustedState
+from twinlock.client.identity import KEY_TYPES
+from twinlock.client.state import TrustedState, Wires
 from twinlock.trust import reports
+from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys import PublicKey, Signer, load_key
-from twinlock.trust.names import EcuId, VehicleId
+from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
 from twinlock.trust.reports import EcuReport, InstallationReport, SignedReport
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
 
 
 class ReportForm(Protocol):
-    """The reports of one wire profile. What is signed here is what the Director of that profile reads."""
+    """The reports of one wire profile. What is signed here is what the Director of that profile reads.
+
+    ``key_types`` are those of ``identity.py`` whose signatures it can carry; ``tells_outcomes`` says whether a manifest has
+    a place for how an order ended.
+    """
+
+    key_types: tuple[str, ...]
+    tells_outcomes: bool
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
         """``key`` under the id that its reports name. Raises: ProfileError for one that cannot sign reports of this form."""
@@ -41,11 +51,14 @@ class ReportForm(Protocol):
         signer: Signer,
         installation: InstallationReport | None,
     ) -> bytes:
-        """All reports, signed by the Primary; how an order ended comes along if the form has a place for it."""
+        """All reports, signed by the Primary, and ``installation`` if the form tells outcomes."""
 
 
 class TufReports:
     """See ``ReportForm``: the form of ``docs/POUF.md``. How an order ended is in the reports themselves."""
+
+    key_types: tuple[str, ...] = KEY_TYPES
+    tells_outcomes = False
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
         return key
@@ -70,6 +83,9 @@ class TufReports:
 
 class AktualizrReports:
     """See ``ReportForm``: the form of ``docs/POUF-aktualizr.md``. It names no vehicle."""
+
+    tells_outcomes = True
+    key_types: tuple[str, ...] = tuple(keytype for keytype in KEY_TYPES if keytype != "ecdsa")
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
         aktualizr.encode_public_key(key)
@@ -96,6 +112,20 @@ class AktualizrReports:
 def report_form(director: WireProfile) -> ReportForm:
     """The form of the reports that go to a Director of that profile."""
     return AktualizrReports() if director is AKTUALIZR else TufReports()
+
+
+def check_reporting_key(wires: Wires, key: PublicKey) -> None:
+    """Refuse, before anything runs, an ECU key whose reports the Director's profile cannot carry. Raises: ProfileError."""
+    report_form(wires.get(DIRECTOR, TUF)).reporting_key(key)
+
+
+def check_key_type(wires: Wires, ecu: str, key_type: str) -> None:
+    """The same before there is a key. Raises: ProfileError."""
+    director = wires.get(DIRECTOR, TUF)
+    known = report_form(director).key_types
+    if key_type not in known:
+        reason = f"its reports would be signed by a key of type {key_type}, and its Director reads {' and '.join(known)} only"
+        raise ProfileError(profile=director.name, what=f"what {ecu} reports", reason=reason)
 
 
 def make_report(

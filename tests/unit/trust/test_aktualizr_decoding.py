@@ -368,6 +368,7 @@ def test_digests_are_in_either_case(case: str) -> None:
 
 def test_unknown_digests_are_passed_over_and_one_has_to_be_left() -> None:
     assert _entry_with(("hashes",), {"sha256": "0" * 64, "md5": 1}).hashes == {"sha256": "0" * 64}
+    hashes: object
     for hashes in (
         {},
         {"md5": "00"},

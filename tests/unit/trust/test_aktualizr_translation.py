@@ -16,6 +16,7 @@ from tests.simulator.world import ADAS, PARTS, World
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.base import FileInfo
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from twinlock.trust.restore import restore_repository
 from twinlock.trust.wire.aktualizr import encode, form
@@ -89,10 +90,12 @@ def test_the_index_says_the_same_versions(world: World, name: str) -> None:
     repository, files = world.repositories[name], translated(world, name)
     ours = TUF.decode_snapshot(repository.files[repository.current("snapshot")], "x", DEFAULT_LIMITS).signed
     theirs = AKTUALIZR.decode_snapshot(files["snapshot"], "x", DEFAULT_LIMITS).signed
-    assert theirs == ours._replace(targets={role: (info.version, None, {}) for role, info in ours.targets.items()})
+    assert theirs == ours._replace(
+        targets={role: FileInfo(info.version, None, {}) for role, info in ours.targets.items()}
+    )
     over_ours = TUF.decode_timestamp(repository.files["timestamp.json"], "x", DEFAULT_LIMITS).signed
     over_theirs = AKTUALIZR.decode_timestamp(files["timestamp"], "x", DEFAULT_LIMITS).signed
-    listed = (ours.version, len(files["snapshot"]), {"sha256": hashlib.sha256(files["snapshot"]).hexdigest()})
+    listed = FileInfo(ours.version, len(files["snapshot"]), {"sha256": hashlib.sha256(files["snapshot"]).hexdigest()})
     assert over_theirs == over_ours._replace(snapshot=listed)
 
 
