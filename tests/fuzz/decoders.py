@@ -20,6 +20,7 @@ from twinlock.trust.names import VehicleId, identifier, role_file, target_path
 from twinlock.trust.reports import decode_manifest, decode_report
 from twinlock.trust.signatures import Envelope
 from twinlock.trust.wire.aktualizr import reports as aktualizr
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf import TUF
 
 
@@ -50,6 +51,45 @@ def _read(envelope: Envelope[Any]) -> None:
     assert envelope.payload in envelope.data
     assert envelope.canonical is not None
     envelope.canonical()
+
+
+def _foreign_root(data: bytes) -> None:
+    _read_foreign(AKTUALIZR.decode_root(data, "root", DEFAULT_LIMITS))
+
+
+def _foreign_timestamp(data: bytes) -> None:
+    _read_foreign(AKTUALIZR.decode_timestamp(data, "timestamp", DEFAULT_LIMITS))
+
+
+def _foreign_snapshot(data: bytes) -> None:
+    envelope = AKTUALIZR.decode_snapshot(data, "snapshot", DEFAULT_LIMITS)
+    _read_foreign(envelope)
+    for role in envelope.signed.targets:
+        try:
+            name = AKTUALIZR.file_name(role, 1)
+        except TwinlockError:  # nobody asks for a role of such a name
+            continue
+        assert not name.startswith("/")
+        assert not {"", ".", ".."} & set(name.split("/"))
+
+
+def _foreign_targets(data: bytes) -> None:
+    envelope = AKTUALIZR.decode_targets(data, "targets", DEFAULT_LIMITS)
+    _read_foreign(envelope)
+    images = envelope.signed.images
+    for path in images:
+        try:
+            assert AKTUALIZR.image_file_names(images[path]) == (path,)
+        except TwinlockError:
+            continue
+
+
+def _read_foreign(envelope: Envelope[Any]) -> None:
+    """As ``_read``; and the two spellings of one file are one: the canonical form of the canonical form is itself."""
+    _read(envelope)
+    again = AKTUALIZR.reencoded(envelope.data)
+    assert again is not None
+    assert AKTUALIZR.reencoded(again) == again
 
 
 def _report(data: bytes) -> None:
@@ -120,6 +160,10 @@ _NO_TIME_SOURCE: Root = TUF.decode_root(
 ).signed
 
 DECODERS: dict[str, Callable[[bytes], None]] = {
+    "aktualizr-root": _foreign_root,
+    "aktualizr-snapshot": _foreign_snapshot,
+    "aktualizr-targets": _foreign_targets,
+    "aktualizr-timestamp": _foreign_timestamp,
     "aktualizr-manifest": _aktualizr_manifest,
     "attestation": _attestation,
     "device-events": _device_events,

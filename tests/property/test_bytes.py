@@ -21,6 +21,8 @@ from twinlock.trust.names import EcuId, TargetPath, VehicleId
 from twinlock.trust.reports import EcuReport, decode_manifest, decode_report, sign_manifest, sign_report
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import reports as aktualizr
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -42,10 +44,26 @@ MAP = (
 DIRECTOR_ROOT = WORLD.vehicle.stores["director"].restore("director").root.signed
 
 
-def _targets(data: bytes) -> None:
-    signed: Targets = TUF.decode_targets(data, "x", DEFAULT_LIMITS).signed
+FOREIGN = World(director="aktualizr", image="aktualizr")
+seasoned(FOREIGN)
+
+
+def _targets(data: bytes, wire: WireProfile = TUF) -> None:
+    signed: Targets = wire.decode_targets(data, "x", DEFAULT_LIMITS).signed
     for path in signed.images:
         signed.images[path]
+
+
+def _foreign(decode: Any) -> Any:
+    """That decoder, and the canonical form that signatures of this profile are over."""
+
+    def read(data: bytes) -> None:
+        envelope = decode(data, "x", DEFAULT_LIMITS)
+        assert envelope.canonical is not None
+        envelope.canonical()
+        AKTUALIZR.reencoded(data)
+
+    return read
 
 
 DECODERS: dict[str, tuple[Any, bytes]] = {
@@ -54,6 +72,12 @@ DECODERS: dict[str, tuple[Any, bytes]] = {
     "snapshot": (lambda data: TUF.decode_snapshot(data, "x", DEFAULT_LIMITS), WORLD.image.files["4.snapshot.json"]),
     "targets": (_targets, WORLD.image.files["4.targets.json"]),
     "orders": (_targets, WORLD.director.files["4.targets.json"]),
+    "aktualizr root": (_foreign(AKTUALIZR.decode_root), FOREIGN.director.files["1.root.json"]),
+    "aktualizr timestamp": (_foreign(AKTUALIZR.decode_timestamp), FOREIGN.image.files["timestamp.json"]),
+    "aktualizr snapshot": (_foreign(AKTUALIZR.decode_snapshot), FOREIGN.image.files["snapshot.json"]),
+    "aktualizr targets": (_foreign(AKTUALIZR.decode_targets), FOREIGN.image.files["targets.json"]),
+    "aktualizr entries": (lambda data: _targets(data, AKTUALIZR), FOREIGN.image.files["delegations/acme.json"]),
+    "aktualizr orders": (lambda data: _targets(data, AKTUALIZR), FOREIGN.director.files["targets.json"]),
     "report": (decode_report, REPORT),
     "manifest": (decode_manifest, sign_manifest(VehicleId("V"), EcuId("ecu-1"), [REPORT], ECU)),
     "aktualizr-manifest": (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twinlock.cli.output import Output, error_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
     from twinlock.client.results import CycleResult
 
@@ -26,10 +26,42 @@ def cycle_lines(result: CycleResult) -> Iterator[str]:
         yield from (f"    {line}" for line in rest)
     for notice in result.notices:
         yield f"  notice: {next(iter(error_lines(notice)))}"
+    yield from weaker_lines(result.weaker)
+
+
+def weaker_lines(weaker: Sequence[str]) -> Iterator[str]:
+    """Which guarantees a lax policy let be missing, if any."""
+    if weaker:
+        yield f"  weaker: {', '.join(weaker)}"
+
+
+def wire_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of ``init`` that say in which form the repositories speak, and how strictly they are taken."""
+    import click
+
+    choice = click.Choice(["tuf", "aktualizr"])
+    for name in ("image", "director"):
+        title = "Image repository" if name == "image" else "Director"
+        help_text = f"The wire profile of the {title}."
+        command = click.option(f"--{name}-wire", type=choice, default="tuf", show_default=True, help=help_text)(command)
+    return click.option(
+        "--policy",
+        type=click.Choice(["strict", "lax"]),
+        default="strict",
+        show_default=True,
+        help="lax takes repositories that others run, and says what they leave out.",
+    )(command)
+
+
+def chosen_wires(options: Mapping[str, Any]) -> dict[str, str]:
+    """The profiles that ``wire_options`` gave, as far as they are not ``tuf``."""
+    chosen = {name: options[f"{name}_wire"] for name in ("director", "image")}
+    return {name: wire for name, wire in chosen.items() if wire != "tuf"}
 
 
 def refusal_lines(found: dict[str, Any]) -> Iterator[str]:
-    """How the last cycle failed, if it did."""
+    """How the last cycle failed, if it did, and what its last verdict went without."""
+    yield from weaker_lines((found["lastDecision"] or {}).get("weaker", ()))
     refusal = found["lastRefusal"]
     if refusal is None:
         yield "the last cycle ended well, or there was none yet"

@@ -10,12 +10,14 @@ import click
 
 from twinlock.cli.ecu import (
     ImageProgress,
+    chosen_wires,
     config_file,
     cycle_lines,
     factory_image,
     read_object,
     refusal_lines,
     until_stopped,
+    wire_options,
 )
 from twinlock.cli.output import Output, exit_status, output_options, table
 
@@ -37,15 +39,20 @@ def primary() -> None:
 @click.option("--vehicle", required=True, help="The vehicle's identifier, for example its VIN.")
 @click.option("--ecu", required=True, help="This ECU's identifier.")
 @click.option("--hardware-id", required=True, help="What kind of hardware this ECU is.")
-@click.option("--director-url", required=True, help="This vehicle's URL at the Director, ending in /vehicles/VEHICLE.")
+@click.option(
+    "--director-url",
+    required=True,
+    help="This vehicle's URL at the Director: .../vehicles/VEHICLE, or as aktualizr has it.",
+)
 @click.option("--image-url", required=True, help="The Image repository's URL.")
 @click.option("--director-root", required=True, type=_FILE, help="The Director's Root file that the factory trusts.")
 @click.option("--image-root", required=True, type=_FILE, help="The Image repository's Root file that it trusts.")
 @click.option("--secondary", "secondaries", multiple=True, type=_FILE, help="What `secondary describe` printed.")
 @click.option("--factory-image", type=_FILE, help="What the ECU runs now.  [default: nothing]")
 @click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
-@click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa"]))
+@click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa", "rsa"]))
 @click.option("--time-url", help="Take the time from signed attestations of this service, not from the system clock.")
+@wire_options
 @output_options
 def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **options: Any) -> None:
     """Make a Primary in a new DIRECTORY: its key, trusted state, slots and configuration.
@@ -55,6 +62,10 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
       twinlock primary init ./gateway --vehicle VIN1 --ecu ecu-gw --hardware-id gw-1 \\
         --director-url http://127.0.0.1:8001/vehicles/VIN1 --image-url http://127.0.0.1:8000 \\
         --director-root director-root.json --image-root image-root.json --secondary brake.json
+      twinlock primary init ./gateway --vehicle VIN1 --ecu gw-0001 --hardware-id gw-1 \\
+        --director-url https://gw.example/director --image-url https://gw.example/repo \\
+        --director-root 1.root.json --image-root image.1.root.json \\
+        --director-wire aktualizr --image-wire aktualizr --policy lax
     """
     from twinlock.client.provision import EcuPlan, Repositories, provision_primary
 
@@ -65,8 +76,10 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
         key_type=options["key_type"],
         time={"source": "attested", "url": options["time_url"]} if options["time_url"] else {},
         factory_image=factory_image(options),
+        policy=options["policy"],
     )
     repositories = Repositories(
+        wires=chosen_wires(options),
         director_root=options["director_root"].read_bytes(),
         image_root=options["image_root"].read_bytes(),
         director_url=options["director_url"],
@@ -74,11 +87,13 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
     )
     described = [read_object(path) for path in secondaries]
     config = provision_primary(directory, plan, repositories, secondaries=described)
+    foreign = options["director_wire"] != "tuf"
+    describe = f"twinlock primary describe {directory} > vehicle.json, and register that with the Director"
     out.result(
         {"config": str(config), "ecu": plan.ecu, "vehicle": plan.vehicle},
         [
             f"made {plan.ecu}, the Primary of {plan.vehicle}, in {directory}",
-            f"next: twinlock primary describe {directory} > vehicle.json, and register that with the Director",
+            f"next: twinlock primary register {directory}" if foreign else f"next: {describe}",
         ],
     )
 
@@ -122,6 +137,26 @@ def enrol(out: Output, directory: Path, *, token_file: Path | None) -> None:
 
     new = asyncio.run(once())
     out.result({"registered": True, "new": new}, "registered" if new else "this vehicle is registered already")
+
+
+@primary.command()
+@_DIRECTORY
+@output_options
+def register(out: Output, directory: Path) -> None:
+    """Tell a Director of the aktualizr profile which ECUs the vehicle has. Again whenever they change.
+
+    \b
+    Example:
+      twinlock primary register ./gateway
+    """
+
+    async def once() -> int:
+        async with _open(directory) as opened:
+            await opened.register()
+            return 1 + len(opened.config.secondaries)
+
+    ecus = asyncio.run(once())
+    out.result({"registered": True, "ecus": ecus}, f"registered {ecus} ECU{'' if ecus == 1 else 's'}")
 
 
 @primary.command()

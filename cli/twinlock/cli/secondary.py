@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from twinlock.cli.ecu import config_file, factory_image, refusal_lines, until_stopped
+from twinlock.cli.ecu import chosen_wires, config_file, factory_image, refusal_lines, until_stopped, wire_options
 from twinlock.cli.output import Output, output_options
 
 _DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
@@ -32,8 +32,9 @@ def secondary() -> None:
 @click.option("--image-root", type=_FILE, help="The Image repository's Root file; full verification needs it.")
 @click.option("--factory-image", type=_FILE, help="What the ECU runs now.  [default: nothing]")
 @click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
-@click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa"]))
+@click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa", "rsa"]))
 @click.option("--attested-time", is_flag=True, help="It has no clock; the Primary passes on signed time attestations.")
+@wire_options
 @output_options
 def init(out: Output, directory: Path, *, listen: str, verification: str, **options: Any) -> None:
     """Make a Secondary in a new DIRECTORY: its key, trusted state, slots and configuration.
@@ -52,11 +53,13 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
         key_type=options["key_type"],
         time={"source": "attested"} if options["attested_time"] else {},
         factory_image=factory_image(options),
+        policy=options["policy"],
     )
     image_root = options["image_root"]
     repositories = Repositories(
         director_root=options["director_root"].read_bytes(),
         image_root=image_root.read_bytes() if image_root else None,
+        wires=chosen_wires(options),
     )
     description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)
     out.result(

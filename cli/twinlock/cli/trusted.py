@@ -39,7 +39,7 @@ def show(out: Output, directory: Path) -> None:
     from twinlock.client.state import TrustedState
 
     settings = _settings(directory)
-    with TrustedState.open(settings.state, read_only=True) as state:
+    with TrustedState.open(settings.state, wires=settings.wires, read_only=True) as state:
         found = what_is_trusted(settings, state, system_clock())
     out.result(found, list(_show_lines(found)))
 
@@ -63,7 +63,7 @@ def why(out: Output, target: str, directory: Path) -> None:
     from twinlock.trust.names import target_path
 
     settings = _settings(directory)
-    with TrustedState.open(settings.state, read_only=True) as state:
+    with TrustedState.open(settings.state, wires=settings.wires, read_only=True) as state:
         found = why_trusted(settings, state, target_path(target), system_clock())
     out.result(found, list(_why_lines(found)))
     if not found["trusted"]:

@@ -10,12 +10,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from twinlock.client.state import StoredFile
+from twinlock.client.state import StoredFile, Wires
 from twinlock.trust.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, TIMESTAMP, RepositoryName, Verification
 from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
 
 MAX_BUNDLE_BYTES = 16_000_000
 """A Secondary holds a bundle in memory while it verifies it; eight thousand delegated files of 2 kB still fit."""
@@ -70,18 +72,21 @@ def make_bundle(
     verification: Verification,
     repositories: Iterable[RepositoryName],
     stored: Callable[[RepositoryName], list[StoredFile]],
-    wire: WireProfile,
+    wires: Wires = NOTHING,
 ) -> Bundle:
     """What a Secondary that verifies by ``verification`` needs of what this Primary has stored and verified.
 
-    Partial: the Director's Root chain and its Targets under the bare name. Full: everything of every repository.
+    Partial: the Director's Root chain and its Targets under the bare name. Full: everything of every repository, each
+    file under its name in that repository's profile.
     """
     if verification is Verification.PARTIAL:
         needed = [file for file in stored(DIRECTOR) if file.role in (ROOT, TARGETS)]
-        return Bundle({DIRECTOR: {_name(file, wire, bare=TARGETS): file.data for file in needed}})
-    return Bundle(
-        {name: {_name(file, wire, bare=TIMESTAMP): file.data for file in stored(name)} for name in repositories}
-    )
+        return Bundle({DIRECTOR: _named(needed, wires.get(DIRECTOR, TUF), bare=TARGETS)})
+    return Bundle({name: _named(stored(name), wires.get(name, TUF), bare=TIMESTAMP) for name in repositories})
+
+
+def _named(files: Iterable[StoredFile], wire: WireProfile, *, bare: str) -> dict[str, bytes]:
+    return {_name(file, wire, bare=bare): file.data for file in files}
 
 
 def _name(file: StoredFile, wire: WireProfile, *, bare: str) -> str:

@@ -23,7 +23,6 @@ from twinlock.trust.model.root import Root
 from twinlock.trust.policy import STRICT
 from twinlock.trust.refresh import walk_roots
 from twinlock.trust.state import TrustedRepository
-from twinlock.trust.wire.tuf import TUF
 
 BUILT = datetime(2025, 1, 1, tzinfo=UTC)
 """Earlier than any release of this software: a clock that shows less has lost its battery."""
@@ -36,7 +35,7 @@ def follow_roots(director: TrustedRepository) -> Steps[TrustedRepository]:
 
     The expiry of the last Root is not judged here; verification does that before anything else counts.
     """
-    context = Context(repository=director.name, now=BUILT, limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)
+    context = Context(repository=director.name, now=BUILT, limits=DEFAULT_LIMITS, wire=director.wire, policy=STRICT)
     return walk_roots(director, context)
 
 

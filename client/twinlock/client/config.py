@@ -16,9 +16,11 @@ from twinlock.client.durable import storage_errors
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.keys import PublicKey, load_key
-from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, identifier
+from twinlock.trust.names import EcuId, HardwareId, RepositoryName, VehicleId, Verification, identifier
 from twinlock.trust.policy import LAX, STRICT, Policy
 from twinlock.trust.state import Ecu
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.profiles import PROFILES
 
 FORMAT = 1
 T = TypeVar("T")
@@ -74,7 +76,7 @@ class SecondarySettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EcuSettings:
-    """What every ECU is configured with. Paths are absolute here."""
+    """What every ECU is configured with. Paths are absolute here. ``wires`` names what is not in the ``tuf`` profile."""
 
     directory: Path
     vehicle: VehicleId
@@ -86,6 +88,7 @@ class EcuSettings:
     map: Path | None
     time: TimeSettings
     policy: Policy
+    wires: Mapping[RepositoryName, WireProfile]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,11 +229,22 @@ def _ecu_settings(path: Path, section: _Section, *, with_map: bool) -> dict[str,
         "map": base / section.take("map", str) if with_map else None,
         "time": _time(time),
         "policy": STRICT if policy == "strict" else LAX,
+        "wires": _wires(section.section("wires")),
         **{name: base / section.take(name, str, default) for name, default in _PATHS.items()},
     }
 
 
 _PATHS = {"key": "identity.pem", "state": "state.db", "staging": "staging", "slots": "slots"}
+
+
+def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:
+    found = {}
+    for name in list(section.values):
+        wire = section.take(name, str)
+        if wire not in PROFILES:
+            raise section.fail(name, f"must be one of {', '.join(PROFILES)}")
+        found[RepositoryName(name)] = PROFILES[wire]
+    return found
 
 
 def _ecu(section: _Section) -> Ecu:

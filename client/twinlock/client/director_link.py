@@ -16,12 +16,18 @@ _REPLAYED = "report-replay"
 
 
 class DirectorLink:
-    """``urls`` are this vehicle's at the Director, the preferred one first; ``time_url`` is the time service's."""
+    """``urls`` are this vehicle's at the Director, the preferred one first; ``time_url`` is the time service's.
 
-    def __init__(self, transport: Transport, urls: Sequence[str], time_url: str | None) -> None:
+    ``foreign`` tells that its refusals need not have the form of ours: whatever it says with such a status is one.
+    """
+
+    def __init__(
+        self, transport: Transport, urls: Sequence[str], time_url: str | None, *, foreign: bool = False
+    ) -> None:
         self._transport = transport
         self._urls = urls
         self._time_url = time_url
+        self._foreign = foreign
 
     async def put_manifest(self, manifest: bytes) -> None:
         """Hand in a signed vehicle version manifest: Uptane 2.1.0 5.4.2.1.
@@ -92,6 +98,32 @@ class DirectorLink:
 
         return await with_retries(self._transport.settings, attempt)
 
+    async def register(self, ecus: bytes) -> None:
+        """Tell a Director of the aktualizr profile which ECUs there are, as often as they change.
+
+        Raises: EnrolmentRefusedError when the Director says no, TransportError when it says nothing.
+        """
+        url = f"{self._urls[0].rstrip('/')}/ecus"
+        headers = {"Content-Type": "application/json"}
+
+        async def attempt() -> None:
+            deadline = self._transport.settings.deadline_s
+            async with self._transport.request("POST", url, headers=headers, body=ecus, deadline_s=deadline) as reply:
+                answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
+                if not 200 <= reply.status < 300:
+                    status, problem, detail = self._problem(url, reply.status, answer)
+                    raise EnrolmentRefusedError(status=status, problem=problem, detail=detail)
+
+        await with_retries(self._transport.settings, attempt)
+
+    def _problem(self, url: str, status: int, answer: bytes) -> tuple[int, str, str]:
+        try:
+            return _problem(url, status, answer)
+        except FetchError:
+            if not self._foreign or status >= 500 or status == 429:
+                raise
+        return status, *_foreign_problem(answer)
+
     async def _put(self, url: str, manifest: bytes) -> None:
         headers = {"Content-Type": "application/json"}
         deadline = self._transport.settings.deadline_s
@@ -99,7 +131,7 @@ class DirectorLink:
             if reply.status in (200, 201, 202, 204):
                 return
             answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
-            status, problem, detail = _problem(url, reply.status, answer)
+            status, problem, detail = self._problem(url, reply.status, answer)
             raise ManifestRefusedError(status=status, problem=problem, detail=detail)
 
 
@@ -112,3 +144,14 @@ def _problem(url: str, status: int, answer: bytes) -> tuple[int, str, str]:
         return status, quoted(problem["code"], 64), quoted(problem["detail"], 500)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise FetchError(url=url, status=status, reason="the Director refused, and did not say why") from None
+
+
+def _foreign_problem(answer: bytes) -> tuple[str, str]:
+    """Code and detail of a refusal in whatever form: other Directors write ``code`` and ``description``, or nothing."""
+    try:
+        said = json.loads(answer)
+    except (ValueError, RecursionError):
+        said = None
+    found = said if isinstance(said, dict) else {}
+    detail = found.get("description") or found.get("detail") or answer.decode("utf-8", "replace")
+    return quoted(found.get("code") or "refused", 64), quoted(detail, 500) or "it did not say why"

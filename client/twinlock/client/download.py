@@ -8,30 +8,35 @@ from pathlib import Path
 from urllib.parse import quote
 
 from twinlock.client.staging import Arrival, Staging
+from twinlock.client.state import Wires
 from twinlock.client.transport import Reply, Transport, with_retries
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import DIRECTOR, RepositoryName
 from twinlock.trust.state import ApprovedImage
-from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
 
 Progress = Callable[[str, int, int], None]
 """Called as an image arrives: its path, the bytes so far, and the bytes in all."""
 
 
 def image_urls(
-    image: ApprovedImage, urls: Mapping[RepositoryName, tuple[str, ...]], wire: WireProfile
+    image: ApprovedImage, urls: Mapping[RepositoryName, tuple[str, ...]], wires: Wires = NOTHING
 ) -> tuple[str, ...]:
-    """Where ``image`` may be fetched, best first: the Director's download URL, then the agreeing repositories.
+    """Where ``image`` may be fetched, best first: its download URL, then the agreeing repositories by their own naming.
 
+    A download URL that is not of the web is passed over; the file of it would be none of ours to read.
     Source: Uptane 2.1.0 5.4.3.3 (the name by the naming rules, or the download URL) and 5.2.7.
     """
-    found = [] if image.entry.download_url is None else [image.entry.download_url]
-    names = [quote(name, safe="/") for name in wire.image_file_names(image.entry)]
+    address = image.entry.download_url
+    found = [address] if address is not None and address.lower().startswith(("http://", "https://")) else []
     for repository in image.repositories:
         if repository != DIRECTOR:
-            found.extend(f"{base.rstrip('/')}/targets/{name}" for base in urls[repository] for name in names)
+            names = wires.get(repository, TUF).image_file_names(image.entry)
+            quoted = [quote(name, safe="/") for name in names]
+            found.extend(f"{base.rstrip('/')}/targets/{name}" for base in urls[repository] for name in quoted)
     return tuple(dict.fromkeys(found))
 
 

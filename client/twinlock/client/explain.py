@@ -46,7 +46,6 @@ from twinlock.trust.names import (
 from twinlock.trust.policy import STRICT
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import Ecu, TrustedRepository
-from twinlock.trust.wire.tuf import TUF
 
 
 def what_is_trusted(settings: EcuSettings, state: TrustedState, now: datetime) -> dict[str, Any]:
@@ -140,9 +139,13 @@ class _Account:
 
     def _top_level(self, repository: TrustedRepository, *, partial: bool) -> None:
         context = Context(
-            repository=repository.name, now=self.now, limits=DEFAULT_LIMITS, wire=TUF, policy=self.settings.policy
+            repository=repository.name,
+            now=self.now,
+            limits=DEFAULT_LIMITS,
+            wire=repository.wire,
+            policy=self.settings.policy,
         )
-        needed = (ROOT, TARGETS) if partial else (ROOT, TIMESTAMP, SNAPSHOT, TARGETS)
+        needed = (ROOT, TARGETS) if partial or self._lacks_index(repository) else (ROOT, TIMESTAMP, SNAPSHOT, TARGETS)
         roles = dict(_roles(repository))
         for role in needed:
             verified = roles.get(role)
@@ -153,6 +156,10 @@ class _Account:
                 link["lists"] = self.path in verified.signed.images
             self.chain.append(link)
             check_expiry(verified.signed, role, context)
+
+    def _lacks_index(self, repository: TrustedRepository) -> bool:
+        may = repository.name == DIRECTOR and not self.settings.policy.require_director_index
+        return may and not repository.root.signed.has_index
 
 
 def _repository(state: TrustedState, name: RepositoryName, now: datetime) -> dict[str, Any]:
@@ -199,7 +206,7 @@ def _delegated_links(
     """The links below the top level, each verified under the keys of the one above it."""
     assert repository.targets is not None
     above: Verified[Targets] = repository.targets
-    context = Context(repository=repository.name, now=now, limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)
+    context = Context(repository=repository.name, now=now, limits=DEFAULT_LIMITS, wire=repository.wire, policy=STRICT)
     for role in chain[1:]:
         assert above.signed.delegations is not None
         authority = _authority(role, above.signed.delegations)

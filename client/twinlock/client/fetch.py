@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from twinlock.client.state import Wires
 from twinlock.client.transport import Transport, with_retries
 from twinlock.trust.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import RepositoryName
+from twinlock.trust.wire.tuf import TUF
 
 _ABSENT_STATUS = (404, 403)  # object stores say 403 for what is not there when listing is not allowed
 
 
 class MetadataFetcher:
-    """Fetches metadata files. ``urls`` are the base URLs of each repository, the preferred one first."""
+    """Fetches metadata files. ``urls`` are the base URLs of each repository, the preferred one first.
 
-    def __init__(self, transport: Transport, urls: Mapping[RepositoryName, tuple[str, ...]]) -> None:
+    ``wires`` are the profiles of the repositories that are not in ``tuf``: where files are is for the profile to say.
+    """
+
+    def __init__(
+        self, transport: Transport, urls: Mapping[RepositoryName, tuple[str, ...]], wires: Wires = NOTHING
+    ) -> None:
         self._transport = transport
         self._urls = urls
+        self._wires = wires
 
     async def fetch(self, command: Fetch) -> bytes | Absent:
         """The file, from the first URL that has it; ABSENT if no URL has it and one says so plainly.
@@ -27,8 +36,9 @@ class MetadataFetcher:
         """
         fault: TransportError | None = None
         absent = False
+        folder = self._wires.get(command.repository, TUF).folder
         for base in self._urls[command.repository]:
-            url = f"{base.rstrip('/')}/metadata/{command.name}"
+            url = f"{base.rstrip('/')}/{folder}{command.name}"
             try:
                 found = await with_retries(self._transport.settings, lambda url=url: self._get(url, command))  # type: ignore[misc]
             except TransportError as error:

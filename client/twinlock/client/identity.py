@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-KEY_TYPES = ("ed25519", "ecdsa")
+KEY_TYPES = ("ed25519", "ecdsa", "rsa")
+_RSA_BITS = 3_072  # one of the sizes that every reader of RSA keys here takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,11 @@ def create_identity(path: Path, keytype: str = "ed25519") -> Identity:
 
     Raises: UsageError for an unknown key type, StorageError if ``path`` exists or cannot be written.
     """
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     if keytype not in KEY_TYPES:
         raise UsageError(reason=f"an ECU key is of type {' or '.join(KEY_TYPES)}, not {keytype!r}")
-    private = ed25519.Ed25519PrivateKey.generate() if keytype == "ed25519" else ec.generate_private_key(ec.SECP256R1())
+    private = _generate(keytype)
     data = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     create_once(path, data, mode=PRIVATE)
     return _from_private(private)
@@ -70,13 +70,21 @@ def load_identity(path: Path) -> Identity:
         raise _unusable(path, f"it is not a private key that this version knows ({error})") from None
 
 
+def _generate(keytype: str) -> Any:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    if keytype == "rsa":
+        return rsa.generate_private_key(public_exponent=65_537, key_size=_RSA_BITS)
+    return ed25519.Ed25519PrivateKey.generate() if keytype == "ed25519" else ec.generate_private_key(ec.SECP256R1())
+
+
 def _unusable(path: Path, reason: str) -> StorageError:
     return StorageError(path=str(path), operation="read the ECU key", reason=reason)
 
 
 def _from_private(private: Any) -> Identity:
     from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     if isinstance(private, ed25519.Ed25519PrivateKey):
@@ -86,7 +94,12 @@ def _from_private(private: Any) -> Identity:
         pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         algorithm = ec.ECDSA(hashes.SHA256())
         return Identity(_public("ecdsa", "ecdsa-sha2-nistp256", pem), lambda message: private.sign(message, algorithm))
-    raise ValueError("it is neither ed25519 nor ECDSA P-256")
+    if isinstance(private, rsa.RSAPrivateKey):
+        pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
+        public = _public("rsa", "rsassa-pss-sha256", pem)
+        return Identity(public, lambda message: private.sign(message, scheme, hashes.SHA256()))
+    raise ValueError("it is neither ed25519 nor ECDSA P-256 nor RSA")
 
 
 def _public(keytype: str, scheme: str, public: str) -> PublicKey:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from twinlock.client.config import EcuSettings, PrimaryConfig, SecondaryConfig
+from twinlock.client.reporting import report_form
 from twinlock.client.results import image_as_json
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.names import EcuId, Verification
-from twinlock.trust.reports import decode_report, verify_report
+from twinlock.trust.names import DIRECTOR, EcuId, Verification
+from twinlock.trust.reports import verify_report
+from twinlock.trust.wire.tuf import TUF
 
 
 def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
     Each of ``ecus`` has ``ecu``, ``hardwareId``, ``verification``, ``address``, and ``installed`` (None if it never
     reported). Raises: StorageError.
     """
-    with TrustedState.open(config.state, read_only=True) as state:
+    with TrustedState.open(config.state, wires=config.wires, read_only=True) as state:
         reports = state.reports()
         own = {**_described(config), "verification": Verification.FULL.value, "address": None}
         others = [
@@ -47,7 +49,7 @@ def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
 def inspect_secondary(config: SecondaryConfig) -> dict[str, Any]:
     """A Secondary as it knows itself: ``ecu``, ``hardwareId``, ``verification``, ``listen``, ``installed``, and how
     its last verification went. Raises: StorageError."""
-    with TrustedState.open(config.state, read_only=True) as state:
+    with TrustedState.open(config.state, wires=config.wires, read_only=True) as state:
         return {
             "vehicle": config.vehicle,
             **_described(config),
@@ -78,6 +80,7 @@ def _reported(config: PrimaryConfig, ecu: EcuId, reports: dict[EcuId, bytes]) ->
     if ecu not in reports:
         return None
     try:
-        return image_as_json(verify_report(decode_report(reports[ecu]), keys[ecu]).installed)
+        form = report_form(config.wires.get(DIRECTOR, TUF))
+        return image_as_json(verify_report(form.decode_report(reports[ecu]), form.reporting_key(keys[ecu])).installed)
     except TwinlockError:
         return None

@@ -18,6 +18,7 @@ from twinlock.client.http_link import HttpLink
 from twinlock.client.identity import load_identity
 from twinlock.client.install import Installer, Precondition
 from twinlock.client.link import SecondaryLink
+from twinlock.client.reporting import check_reporting_key, report_form
 from twinlock.client.results import CycleResult
 from twinlock.client.secondaries import Member, Secondaries
 from twinlock.client.slots import SlotInstaller
@@ -26,9 +27,13 @@ from twinlock.client.state import TrustedState
 from twinlock.client.transport import Transport
 from twinlock.client.update import Equipment, UpdateCycle
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.mapping import decode_map
+from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.names import DIRECTOR, EcuId, Verification
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.aktualizr.form import encode_canonical
+from twinlock.trust.wire.aktualizr.reports import encode_public_key
+from twinlock.trust.wire.tuf import TUF
 
 
 class Primary:
@@ -59,7 +64,9 @@ class Primary:
         assert settings.map is not None
         with storage_errors(settings.map, "read"):
             found_map = decode_map(settings.map.read_bytes())
-        state = TrustedState.open(settings.state)
+        for key in (identity.public_key, *(item.key for item in settings.secondaries)):
+            check_reporting_key(settings.wires, key)
+        state = TrustedState.open(settings.state, wires=settings.wires)
         try:
             transport = Transport(settings.fetch, settings.tls)
             return cls(
@@ -72,9 +79,10 @@ class Primary:
                     staging=Staging(settings.staging),
                     clock=Clock(settings.time, state, wall=wall),
                     transport=transport,
-                    fetcher=MetadataFetcher(transport, found_map.repositories),
-                    director=DirectorLink(transport, found_map.repositories[DIRECTOR], settings.time.url),
-                    secondaries=Secondaries(_members(settings, links or {}), state),
+                    fetcher=MetadataFetcher(transport, found_map.repositories, settings.wires),
+                    director=_director(settings, found_map, transport),
+                    secondaries=Secondaries(_members(settings, links or {}), state, settings.wires),
+                    reports=report_form(settings.wires.get(DIRECTOR, TUF)),
                 )
             )
         except BaseException:
@@ -100,9 +108,22 @@ class Primary:
     async def enrol(self, token: str) -> bool:
         """Register this vehicle with its Director by a one-time ``token``; whether it was new there.
 
-        Raises: EnrolmentRefusedError, TransportError.
+        Raises: EnrolmentRefusedError, TransportError; UsageError for a Director of the aktualizr profile.
         """
+        if _is_foreign(self.config):
+            raise UsageError(
+                reason="a Director of the aktualizr profile has no enrolment; use `twinlock primary register`"
+            )
         return await self._equipment.director.enrol(json.dumps(self.describe()).encode(), token)
+
+    async def register(self) -> None:
+        """Tell a Director of the aktualizr profile which ECUs this vehicle has; again whenever they change.
+
+        Raises: EnrolmentRefusedError, TransportError; UsageError for a Director of another profile.
+        """
+        if not _is_foreign(self.config):
+            raise UsageError(reason="only a Director of the aktualizr profile is told so; use `twinlock primary enrol`")
+        await self._equipment.director.register(describe_ecus(self.config))
 
     def installed(self) -> dict[EcuId, InstalledImage]:
         """What every ECU runs: this one in truth, the others by their last report."""
@@ -143,6 +164,25 @@ def describe_vehicle(config: PrimaryConfig) -> dict[str, Any]:
         for item in config.secondaries
     ]
     return {"vehicle": config.vehicle, "primary": config.ecu.ecu, "ecus": [own, *others]}
+
+
+def describe_ecus(config: PrimaryConfig) -> bytes:
+    """The ECUs as a Director of the aktualizr profile is told of them, this Primary first. Raises: StorageError, ProfileError."""
+    own = (config.ecu, load_identity(config.key).public_key)
+    listed = [
+        {"clientKey": encode_public_key(key), "ecu_serial": ecu.ecu, "hardware_identifier": ecu.hardware_id}
+        for ecu, key in (own, *((item.ecu, item.key) for item in config.secondaries))
+    ]
+    return encode_canonical({"ecus": listed, "primary_ecu_serial": config.ecu.ecu})
+
+
+def _is_foreign(config: PrimaryConfig) -> bool:
+    return config.wires.get(DIRECTOR, TUF) is AKTUALIZR
+
+
+def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transport) -> DirectorLink:
+    urls = found_map.repositories[DIRECTOR]
+    return DirectorLink(transport, urls, config.time.url, foreign=_is_foreign(config))
 
 
 def _members(config: PrimaryConfig, links: Mapping[EcuId, SecondaryLink]) -> list[Member]:

@@ -15,7 +15,8 @@ from typing import Any
 
 from twinlock.client.config import FORMAT, SecondaryConfig, load_primary, load_secondary
 from twinlock.client.durable import create_once, storage_errors
-from twinlock.client.identity import create_identity, load_identity
+from twinlock.client.identity import KEY_TYPES, create_identity, load_identity
+from twinlock.client.reporting import check_key_type
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
 from twinlock.trust.errors.base import UsageError
@@ -23,6 +24,8 @@ from twinlock.trust.errors.local import StorageError
 from twinlock.trust.mapping import decode_map
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, RepositoryName, Verification, identifier, target_path
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.profiles import PROFILES
 
 PRIMARY_FILE = "primary.json"
 SECONDARY_FILE = "secondary.json"
@@ -52,13 +55,14 @@ class Repositories:
     """The two repositories: where they are, and the Root files that the factory trusts.
 
     ``director_url`` is this vehicle's own, ``<D>/vehicles/<vehicle>``. A partial Secondary needs only
-    ``director_root``; no Secondary needs the URLs.
+    ``director_root``; no Secondary needs the URLs. ``wires`` are the profiles of those that are not in ``tuf``, by name.
     """
 
     director_root: bytes
     image_root: bytes | None = None
     director_url: str = ""
     image_url: str = ""
+    wires: Mapping[str, str] = field(default_factory=dict)
 
 
 def provision_primary(
@@ -76,12 +80,14 @@ def provision_primary(
     """
     if repositories.image_root is None or not repositories.director_url or not repositories.image_url:
         raise UsageError(reason="a Primary needs the URL and the Root file of both repositories")
+    described = [_checked_description(item) for item in secondaries]
+    _check_key_types(plan, repositories, described)
     _prepare(directory)
     config = directory / PRIMARY_FILE
-    settings = _settings("primary", plan) | {
+    settings = _settings("primary", plan, repositories) | {
         "map": "map.json",
         "fetch": dict(fetch or {}),
-        "secondaries": [_checked_description(item) for item in secondaries],
+        "secondaries": described,
     }
     _make(directory, plan, repositories, full=True)
     _write_json(config, settings)
@@ -106,9 +112,10 @@ def provision_secondary(
     full = verification == Verification.FULL.value
     if full and repositories.image_root is None:
         raise UsageError(reason="full verification needs the Root file of the Image repository")
+    _check_key_types(plan, repositories)
     _prepare(directory)
     config = directory / SECONDARY_FILE
-    settings = _settings("secondary", plan) | {"verification": verification, "listen": listen}
+    settings = _settings("secondary", plan, repositories) | {"verification": verification, "listen": listen}
     if full:
         settings["map"] = "map.json"
     _make(directory, plan, repositories, full=full)
@@ -149,14 +156,16 @@ def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: b
         _write_json(directory / "map.json", _map(repositories))
         decode_map((directory / "map.json").read_bytes())
     identifier(plan.ecu)
-    TrustedState.create(directory / "state.db", roots).close()
+    wires = _profiles(repositories.wires)
+    TrustedState.create(directory / "state.db", roots, wires=wires).close()
     path, source = plan.factory_image or ("factory", None)
     SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
     create_identity(directory / "identity.pem", plan.key_type)
 
 
-def _settings(role: str, plan: EcuPlan) -> dict[str, Any]:
-    return {
+def _settings(role: str, plan: EcuPlan, repositories: Repositories) -> dict[str, Any]:
+    wires = {"wires": dict(repositories.wires)} if repositories.wires else {}
+    return wires | {
         "format": FORMAT,
         "role": role,
         "vehicle": plan.vehicle,
@@ -170,6 +179,24 @@ def _settings(role: str, plan: EcuPlan) -> dict[str, Any]:
         "staging": "staging",
         "slots": "slots",
     }
+
+
+def _check_key_types(plan: EcuPlan, repositories: Repositories, described: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Before anything is made: no ECU of this vehicle may have a key whose reports its Director cannot read."""
+    wires = _profiles(repositories.wires)
+    if plan.key_type in KEY_TYPES:  # another one is refused where the key is made
+        check_key_type(wires, plan.ecu, plan.key_type)
+    for item in described:
+        keytype = item["key"].get("keytype") if isinstance(item["key"], Mapping) else None
+        if keytype in KEY_TYPES:
+            check_key_type(wires, item["ecu"], str(keytype))
+
+
+def _profiles(wires: Mapping[str, str]) -> dict[RepositoryName, WireProfile]:
+    unknown = set(wires.values()) - set(PROFILES)
+    if unknown:
+        raise UsageError(reason=f"no wire profile is called {', '.join(sorted(unknown))}; {', '.join(PROFILES)} are")
+    return {RepositoryName(name): PROFILES[wire] for name, wire in wires.items()}
 
 
 def _map(repositories: Repositories) -> dict[str, Any]:

@@ -1,20 +1,146 @@
-"""Making an ECU's own version report: Uptane 2.1.0 5.4.2.1.2 and 5.4.3.6."""
+"""Making and reading ECU version reports and manifests, each Director in the form of its own wire profile.
+
+Belongs here: which form that is, and an ECU's own report (Uptane 2.1.0 5.4.2.1.2 and 5.4.3.6). Does not belong here: the
+forms themselves, which the engine knows, and sending anything.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol
+
 from twinlock.client.clock import Clock
-from twinlock.client.state import TrustedState
-from twinlock.trust.keys import Signer
-from twinlock.trust.names import EcuId
-from twinlock.trust.reports import EcuReport, sign_report
+from twinlock.client.identity import KEY_TYPES
+from twinlock.client.state import TrustedState, Wires
+from twinlock.trust import reports
+from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.keys import PublicKey, Signer, load_key
+from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
+from twinlock.trust.reports import EcuReport, InstallationReport, SignedReport
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr import reports as aktualizr
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
 
 
-def make_report(ecu: EcuId, installed: InstalledImage, *, state: TrustedState, clock: Clock, signer: Signer) -> bytes:
+class ReportForm(Protocol):
+    """The reports of one wire profile. What is signed here is what the Director of that profile reads.
+
+    ``key_types`` are those of ``identity.py`` whose signatures it can carry; ``tells_outcomes`` says whether a manifest has
+    a place for how an order ended.
+    """
+
+    key_types: tuple[str, ...]
+    tells_outcomes: bool
+
+    def reporting_key(self, key: PublicKey) -> PublicKey:
+        """``key`` under the id that its reports name. Raises: ProfileError for one that cannot sign reports of this form."""
+
+    def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
+        """One ECU's report, signed by it. Raises: ProfileError."""
+
+    def decode_report(self, data: bytes) -> SignedReport:
+        """A report that nobody has verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
+
+    def sign_manifest(
+        self,
+        vehicle: VehicleId,
+        primary: EcuId,
+        signed: Iterable[bytes],
+        signer: Signer,
+        installation: InstallationReport | None,
+    ) -> bytes:
+        """All reports, signed by the Primary, and ``installation`` if the form tells outcomes."""
+
+
+class TufReports:
+    """See ``ReportForm``: the form of ``docs/POUF.md``. How an order ended is in the reports themselves."""
+
+    key_types: tuple[str, ...] = KEY_TYPES
+    tells_outcomes = False
+
+    def reporting_key(self, key: PublicKey) -> PublicKey:
+        return key
+
+    def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
+        return reports.sign_report(report, signer)
+
+    def decode_report(self, data: bytes) -> SignedReport:
+        return reports.decode_report(data)
+
+    def sign_manifest(
+        self,
+        vehicle: VehicleId,
+        primary: EcuId,
+        signed: Iterable[bytes],
+        signer: Signer,
+        installation: InstallationReport | None,
+    ) -> bytes:
+        del installation
+        return reports.sign_manifest(vehicle, primary, signed, signer)
+
+
+class AktualizrReports:
+    """See ``ReportForm``: the form of ``docs/POUF-aktualizr.md``. It names no vehicle."""
+
+    tells_outcomes = True
+    key_types: tuple[str, ...] = tuple(keytype for keytype in KEY_TYPES if keytype != "ecdsa")
+
+    def reporting_key(self, key: PublicKey) -> PublicKey:
+        aktualizr.encode_public_key(key)
+        return load_key(aktualizr.native_key_id(key), keytype=key.keytype, scheme=key.scheme, public=key.public)
+
+    def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
+        return aktualizr.sign_report(report, signer)
+
+    def decode_report(self, data: bytes) -> SignedReport:
+        return aktualizr.decode_report(data)
+
+    def sign_manifest(
+        self,
+        vehicle: VehicleId,
+        primary: EcuId,
+        signed: Iterable[bytes],
+        signer: Signer,
+        installation: InstallationReport | None,
+    ) -> bytes:
+        del vehicle
+        return aktualizr.sign_manifest(primary, signed, signer, installation=installation)
+
+
+def report_form(director: WireProfile) -> ReportForm:
+    """The form of the reports that go to a Director of that profile."""
+    return AktualizrReports() if director is AKTUALIZR else TufReports()
+
+
+def check_reporting_key(wires: Wires, key: PublicKey) -> None:
+    """Refuse, before anything runs, an ECU key whose reports the Director's profile cannot carry. Raises: ProfileError."""
+    report_form(wires.get(DIRECTOR, TUF)).reporting_key(key)
+
+
+def check_key_type(wires: Wires, ecu: str, key_type: str) -> None:
+    """The same before there is a key. Raises: ProfileError."""
+    director = wires.get(DIRECTOR, TUF)
+    known = report_form(director).key_types
+    if key_type not in known:
+        reason = f"its reports would be signed by a key of type {key_type}, and its Director reads {' and '.join(known)} only"
+        raise ProfileError(profile=director.name, what=f"what {ecu} reports", reason=reason)
+
+
+def make_report(
+    ecu: EcuId,
+    installed: InstalledImage,
+    *,
+    state: TrustedState,
+    clock: Clock,
+    signer: Signer,
+    form: ReportForm,
+) -> bytes:
     """A signed report of what ``ecu`` runs, with a counter that was never used before and the last refusal, if any.
 
     The counter is on the disk before the report exists, so no crash can make two reports share one.
-    Raises: StorageError.
+    Raises: StorageError, ProfileError.
     """
     refusal = state.refusal
     report = EcuReport(
@@ -25,4 +151,4 @@ def make_report(ecu: EcuId, installed: InstalledImage, *, state: TrustedState, c
         attack=refusal.code if refusal else "",
         detail=refusal.detail if refusal else "",
     )
-    return sign_report(report, signer)
+    return form.sign_report(report, signer)

@@ -14,12 +14,14 @@ from twinlock.client.bundle import make_bundle
 from twinlock.client.config import SecondarySettings
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.link import SecondaryLink
+from twinlock.client.reporting import report_form
 from twinlock.client.results import Problem, Step
-from twinlock.client.state import TrustedState
+from twinlock.client.state import TrustedState, Wires
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureError
-from twinlock.trust.names import EcuId, RepositoryName
-from twinlock.trust.reports import decode_report, verify_report
+from twinlock.trust.model.base import NOTHING
+from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
+from twinlock.trust.reports import verify_report
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf import TUF
 
@@ -40,9 +42,11 @@ class Member:
 class Secondaries:
     """All Secondaries of one Primary. Methods append to ``problems`` what goes wrong, and raise nothing of it."""
 
-    def __init__(self, members: Collection[Member], state: TrustedState) -> None:
+    def __init__(self, members: Collection[Member], state: TrustedState, wires: Wires = NOTHING) -> None:
         self.members = {member.ecu: member for member in members}
         self._state = state
+        self._wires = wires
+        self._form = report_form(wires.get(DIRECTOR, TUF))
 
     async def collect_reports(self, step: Step, problems: list[Problem]) -> dict[EcuId, bytes]:
         """A fresh report of every Secondary that answers with one it signed; each is stored with its sender.
@@ -67,7 +71,8 @@ class Secondaries:
         for ecu, member in self.members.items():
             if ecu in stored:
                 try:
-                    found[ecu] = verify_report(decode_report(stored[ecu]), member.settings.key).installed
+                    key = self._form.reporting_key(member.settings.key)
+                    found[ecu] = verify_report(self._form.decode_report(stored[ecu]), key).installed
                 except TwinlockError:
                     continue  # its key was replaced in the workshop; the next report is under the new one
         return found
@@ -88,7 +93,7 @@ class Secondaries:
         """Offer each Secondary the metadata it needs (5.4.2.6): whether it now wants an image. Who failed is left out."""
         wants: dict[EcuId, bool] = {}
         needed = {member.settings.verification for member in self.members.values()}
-        bundles = {kind: make_bundle(kind, repositories, self._state.files, TUF) for kind in needed}
+        bundles = {kind: make_bundle(kind, repositories, self._state.files, self._wires) for kind in needed}
 
         async def offer(member: Member) -> None:
             wants[member.ecu] = await member.link.send_metadata(bundles[member.settings.verification])
@@ -103,14 +108,14 @@ class Secondaries:
 
     def _check_report(self, member: Member, data: bytes) -> None:
         """Refuse a report that is not this ECU's, or not new. The Director checks again; this finds it where it is."""
-        signed = decode_report(data)
+        signed = self._form.decode_report(data)
         if signed.report.ecu != member.ecu:
             raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"it is {signed.report.ecu}'s")
-        report = verify_report(signed, member.settings.key)
+        report = verify_report(signed, self._form.reporting_key(member.settings.key))
         stored = self._state.reports().get(member.ecu)
         if stored is None:
             return
-        last = decode_report(stored).report
+        last = self._form.decode_report(stored).report
         if last.counter is not None and (report.counter is None or report.counter <= last.counter):
             raise ReportReplayError(
                 ecu=member.ecu, field="counter", offered=str(report.counter), last=str(last.counter)

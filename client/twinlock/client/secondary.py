@@ -18,7 +18,7 @@ from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.durable import storage_errors
 from twinlock.client.identity import Identity, load_identity
 from twinlock.client.install import Installer, Precondition
-from twinlock.client.reporting import make_report
+from twinlock.client.reporting import check_reporting_key, make_report, report_form
 from twinlock.client.results import Step
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.staging import Staging
@@ -32,6 +32,7 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, Verification
 from twinlock.trust.state import Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification, partial_verification
+from twinlock.trust.wire.tuf import TUF
 
 
 class Secondary:
@@ -53,6 +54,7 @@ class Secondary:
         self._clock = Clock(config.time, state, wall=wall)
         self._staging = Staging(config.staging)
         self._map = _load_map(config)
+        self._form = report_form(config.wires.get(DIRECTOR, TUF))
         self._wanted: ImageEntry | None = None
         self._held_attestation: bytes | None = None
         self._receiving = asyncio.Lock()
@@ -65,7 +67,8 @@ class Secondary:
         """
         settings = load_secondary(config)
         identity = load_identity(settings.key)
-        state = TrustedState.open(settings.state)
+        check_reporting_key(settings.wires, identity.public_key)
+        state = TrustedState.open(settings.state, wires=settings.wires)
         try:
             installer = SlotInstaller(settings.slots, settings.ecu.ecu, precondition)
             return cls(settings, state=state, identity=identity, installer=installer, wall=wall)
@@ -163,7 +166,12 @@ class Secondary:
     def report(self) -> bytes:
         """Step 6 (5.4.3.6): a fresh signed report. Raises: StorageError."""
         return make_report(
-            self.config.ecu.ecu, self.installed(), state=self._state, clock=self._clock, signer=self._identity
+            self.config.ecu.ecu,
+            self.installed(),
+            state=self._state,
+            clock=self._clock,
+            signer=self._identity,
+            form=self._form,
         )
 
     async def _receive(self, entry: ImageEntry, chunks: AsyncIterable[bytes]) -> InstalledImage:

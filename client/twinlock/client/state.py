@@ -11,16 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from twinlock.client.database import Database
 from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import ROOT, EcuId, RepositoryName, RoleName
+from twinlock.trust.reports import InstallationReport, InstallResult
 from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.state import Decision, TrustedRepository
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,34 +61,43 @@ class LastRefusal:
         )
 
 
+Wires: TypeAlias = Mapping[RepositoryName, WireProfile]
+"""The profiles of repositories; whichever is not named is in ``tuf``."""
+
+
 class TrustedState:
     """The state of one ECU. Each writing method is one transaction. Close it, or use it as a context manager."""
 
-    def __init__(self, database: Database, *, proven: bool = True) -> None:
+    def __init__(self, database: Database, wires: Wires = NOTHING, *, proven: bool = True) -> None:
         """With ``proven`` False no stored proof is used: every signature is counted again."""
         self._database = database
+        self._wires = wires
         self._proven = proven
 
     @classmethod
-    def create(cls, path: Path, roots: Mapping[RepositoryName, bytes]) -> TrustedState:
+    def create(cls, path: Path, roots: Mapping[RepositoryName, bytes], *, wires: Wires = NOTHING) -> TrustedState:
         """Make the state of a new ECU from the Root files that its factory trusts, one for each repository.
 
+        ``wires`` are the profiles of the repositories that are not in ``tuf``.
         The time at which the Roots were signed is the first time that this ECU knows.
         Raises: StorageError, or what ``bootstrap_repository`` raises for a Root that is not sound; then no file is
         made. Source: Uptane 2.1.0 5.4.1.
         """
-        anchors = {name: bootstrap_repository(name, data) for name, data in roots.items()}
+        anchors = {name: bootstrap_repository(name, data, wire=wires.get(name, TUF)) for name, data in roots.items()}
         rows = [(name, ROOT, trusted.root.signed.version, trusted.root.data) for name, trusted in anchors.items()]
-        state = cls(Database.create(path, rows))
+        state = cls(Database.create(path, rows), wires)
         provisioned = time_floor(anchors.values())
         if provisioned is not None:
             state.store_verified_time(provisioned)
         return state
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> TrustedState:
-        """Open existing state; see ``Database.open`` for what it raises. Who only reads has everything counted again."""
-        return cls(Database.open(path, read_only=read_only), proven=not read_only)
+    def open(cls, path: Path, *, wires: Wires = NOTHING, read_only: bool = False) -> TrustedState:
+        """Open existing state, with the ``wires`` of ``create``; see ``Database.open`` for what it raises.
+
+        Who only reads has everything counted again.
+        """
+        return cls(Database.open(path, read_only=read_only), wires, proven=not read_only)
 
     def __enter__(self) -> TrustedState:
         return self
@@ -138,7 +151,8 @@ class TrustedState:
                 operation="read",
                 reason=f"it holds no Root of the repository {name}; provision this ECU with one",
             )
-        return restore_repository(name, newest, proofs=self._proofs(name) if self._proven else {})
+        proofs = self._proofs(name) if self._proven else {}
+        return restore_repository(name, newest, wire=self._wires.get(name, TUF), proofs=proofs)
 
     def _proofs(self, name: RepositoryName) -> dict[RoleName, bytes]:
         rows = self._database.rows("SELECT role, proof FROM proofs WHERE repository = ?", (name,))
@@ -219,6 +233,26 @@ class TrustedState:
         """The last decision as plain JSON: ``approved``, ``correlationId``, ``time``, ``weaker``."""
         found = self._fact("decision")
         return found if isinstance(found, dict) else None
+
+    # What the Director has to hear
+
+    @property
+    def unreported(self) -> InstallationReport | None:
+        """How the last order ended, until a Director that wants to know has heard of it."""
+        found = self._fact("unreported")
+        if not found:
+            return None
+        ecus = {EcuId(ecu): InstallResult(*result) for ecu, result in found["ecus"].items()}
+        return InstallationReport(found["correlationId"], InstallResult(*found["result"]), ecus)
+
+    def store_unreported(self, report: InstallationReport | None) -> None:
+        """Keep how an order ended over crashes and broken lines; None when it has been heard."""
+        if report is None:
+            self._store_fact("unreported", None)
+            return
+        ecus = {ecu: list(result) for ecu, result in report.ecus.items()}
+        fact = {"correlationId": report.correlation_id, "result": list(report.result), "ecus": ecus}
+        self._store_fact("unreported", fact)
 
     # Reports of other ECUs
 

@@ -33,7 +33,8 @@ from twinlock.client.download import Progress, download_image, image_urls
 from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.install import Installer
-from twinlock.client.reporting import make_report
+from twinlock.client.outcomes import installation_report
+from twinlock.client.reporting import ReportForm, make_report
 from twinlock.client.results import CycleResult, Installation, Problem, Step, gravest
 from twinlock.client.secondaries import Secondaries
 from twinlock.client.slots import as_installed
@@ -45,10 +46,8 @@ from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.keys import Signer
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.names import DIRECTOR, EcuId
-from twinlock.trust.reports import sign_manifest
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification
-from twinlock.trust.wire.tuf import TUF
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +65,7 @@ class Equipment:
     fetcher: MetadataFetcher
     director: DirectorLink
     secondaries: Secondaries
+    reports: ReportForm
 
 
 @dataclass(slots=True)
@@ -103,9 +103,11 @@ class UpdateCycle:
         tools, own = self.equipment, self.equipment.config.ecu.ecu
         reports = await tools.secondaries.collect_reports(step, self.problems)
         installed = tools.installer.installed()
-        report = make_report(own, installed, state=tools.state, clock=tools.clock, signer=tools.signer)
+        form, signer = tools.reports, tools.signer
+        report = make_report(own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form)
         tools.state.store_report(own, report)
-        manifest = sign_manifest(tools.config.vehicle, own, [report, *reports.values()], tools.signer)
+        outcome = tools.state.unreported
+        manifest = form.sign_manifest(tools.config.vehicle, own, [report, *reports.values()], signer, outcome)
         try:
             await tools.director.put_manifest(manifest)
         except ManifestRefusedError as error:
@@ -113,6 +115,8 @@ class UpdateCycle:
             self.reported = False
         else:
             self.reported = True
+            if outcome is not None:
+                tools.state.store_unreported(None)
 
     async def _take_time(self) -> datetime:
         """Step 2 (5.4.2.2). The time is fixed here for the whole cycle."""
@@ -158,13 +162,13 @@ class UpdateCycle:
     async def _download(self, decision: Decision) -> Mapping[EcuId, Path]:
         """Step 4 (5.4.2.4): every approved image is here and verified before anything else happens."""
         self._step = Step.IMAGES
-        tools = self.equipment
+        tools, config = self.equipment, self.equipment.config
         tools.staging.tidy(keep=[image.entry for image in decision.approved])
         files: dict[EcuId, Path] = {}
         for image in decision.approved:
             files[image.ecu] = await download_image(
                 image,
-                image_urls(image, tools.map.repositories, TUF),
+                image_urls(image, tools.map.repositories, config.wires),
                 transport=tools.transport,
                 staging=tools.staging,
                 progress=self.progress,
@@ -215,6 +219,7 @@ class UpdateCycle:
         refusal = LastRefusal.of(error, step=step.value, now=self.now) if error is not None else None
         try:
             state.store_refusal(refusal)
+            self._store_outcome()
             if not self.problems:
                 self.equipment.staging.tidy()
             news = bool(self.installed) or refusal is not None or before is not None
@@ -223,6 +228,18 @@ class UpdateCycle:
         except TwinlockError as failed:
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=failed))
+
+    def _store_outcome(self) -> None:
+        """Keep how an order ended until the Director has heard it, where its profile has a place for that."""
+        decision = self.decision
+        if decision is None or not decision.approved or decision.correlation_id is None:
+            return
+        if not self.equipment.reports.tells_outcomes:
+            return
+        approved = [image.ecu for image in decision.approved]
+        installed = [done.ecu for done in self.installed]
+        outcome = installation_report(decision.correlation_id, approved, installed, self.problems)
+        self.equipment.state.store_unreported(outcome)
 
     def _installed_images(self) -> dict[EcuId, InstalledImage]:
         tools = self.equipment

@@ -13,11 +13,14 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.simulator.repository import RepositorySimulator
+from tests.simulator.wires import AKTUALIZR_WIRE
 from tests.simulator.world import PARTS, VIN, World
 from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.commands import Fetch
 from twinlock.trust.names import RepositoryName, RoleName
 from twinlock.trust.reports import SignedManifest, decode_manifest
+from twinlock.trust.wire.aktualizr import reports as aktualizr
 
 Lie = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,6 +30,7 @@ class Servers:
 
     ``lies`` maps a path to a handler that answers in its stead. ``manifests`` holds what was handed in, in order;
     ``refuse_manifest`` is the code of the problem to answer with. ``asked`` lists (method, path) of every request.
+    ``registered`` are the bodies that a Director of the aktualizr profile was told of the vehicle's ECUs.
     """
 
     def __init__(self, world: World) -> None:
@@ -35,6 +39,7 @@ class Servers:
         self.manifests: list[SignedManifest] = []
         self.refuse_manifest: str | None = None
         self.asked: list[tuple[str, str]] = []
+        self.registered: list[bytes] = []
         self.blobs: dict[str, bytes] = {}
         self.base = ""
 
@@ -67,10 +72,13 @@ class Servers:
         application = web.Application(middlewares=[self._lie], client_max_size=10**7)
         application.add_routes(
             [
-                web.get(f"/vehicles/{VIN}/metadata/{{name}}", self._metadata(self.world.director)),
-                web.get("/image/metadata/{name}", self._metadata(self.world.image)),
                 web.get("/image/targets/{path:.+}", self._image),
+                web.get(
+                    f"/vehicles/{VIN}/{_folder(self.world.director)}{{name:.+}}", self._metadata(self.world.director)
+                ),
+                web.get(f"/image/{_folder(self.world.image)}{{name:.+}}", self._metadata(self.world.image)),
                 web.put(f"/vehicles/{VIN}/manifest", self._manifest),
+                web.post(f"/vehicles/{VIN}/ecus", self._register),
                 web.post("/time", self._time),
             ]
         )
@@ -117,22 +125,34 @@ class Servers:
                 self.add_blob(part.path(release), part.image(release))
 
     def add_blob(self, path: str, data: bytes) -> None:
-        """Offer an image under the name of each digest."""
+        """Offer an image under the name of each digest, and in the aktualizr profile under its own."""
+        if self.world.image.wire is AKTUALIZR_WIRE:
+            self.blobs[path] = data
+            return
         folder, _, name = path.rpartition("/")
         for digest in (hashlib.sha256(data).hexdigest(), hashlib.sha512(data).hexdigest()):
             self.blobs[f"{folder}/{digest}.{name}"] = data
 
     async def _manifest(self, request: web.Request) -> web.Response:
-        manifest = decode_manifest(await request.read())
+        foreign = self.world.director.wire is AKTUALIZR_WIRE
+        manifest = (aktualizr.decode_manifest if foreign else decode_manifest)(await request.read())
         if self.refuse_manifest is not None:
             problem = {"code": self.refuse_manifest, "detail": "a test wants it so", "status": 422}
             return web.Response(status=422, text=json.dumps(problem), content_type="application/problem+json")
         self.manifests.append(manifest)
         return web.Response(status=204)
 
+    async def _register(self, request: web.Request) -> web.Response:
+        self.registered.append(await request.read())
+        return web.Response(status=201)
+
     async def _time(self, request: web.Request) -> web.Response:
         nonce = (await request.json())["nonce"]
         return web.Response(body=sign_attestation(self.world.time(), (nonce,), self.world.director.time_key()))
+
+
+def _folder(repository: RepositorySimulator) -> str:
+    return repository.wire.profile.folder
 
 
 @asynccontextmanager

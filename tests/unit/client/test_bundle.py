@@ -13,7 +13,6 @@ from twinlock.trust.commands import ABSENT, Fetch, Persist
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TARGETS, RoleName, Verification
-from twinlock.trust.wire.tuf import TUF
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def stored(tmp_path: Path, world: World) -> TrustedState:
 
 def test_a_partial_secondary_gets_the_directors_roots_and_bare_targets(tmp_path: Path, world: World) -> None:
     with stored(tmp_path, world) as state:
-        bundle = make_bundle(Verification.PARTIAL, [DIRECTOR, IMAGE], state.files, TUF)
+        bundle = make_bundle(Verification.PARTIAL, [DIRECTOR, IMAGE], state.files)
     assert {name: sorted(files) for name, files in bundle.files.items()} == {
         DIRECTOR: ["1.root.json", "2.root.json", "targets.json"]
     }
@@ -47,7 +46,7 @@ def test_a_partial_secondary_gets_the_directors_roots_and_bare_targets(tmp_path:
 
 def test_a_full_secondary_gets_every_role_of_both_and_the_delegated(tmp_path: Path, world: World) -> None:
     with stored(tmp_path, world) as state:
-        bundle = make_bundle(Verification.FULL, [DIRECTOR, IMAGE], state.files, TUF)
+        bundle = make_bundle(Verification.FULL, [DIRECTOR, IMAGE], state.files)
     targets = world.image.current("targets")
     assert set(bundle.files[IMAGE]) == {
         "1.root.json", "timestamp.json", world.image.current("snapshot"), targets, world.image.current("acme")

@@ -22,7 +22,7 @@ from twinlock.trust.errors.local import FetchError, SlowRetrievalError, Transpor
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId
 from twinlock.trust.state import ApprovedImage
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 ENTRY = entry_of(DATA, "brake/brake 1.bin")
 WHOLE = f"HTTP/1.1 200 OK\nContent-Length: {len(DATA)}"
@@ -77,14 +77,28 @@ def test_an_image_arrives_and_is_not_fetched_twice(tmp_path: Path) -> None:
 def test_names_follow_the_digests_and_the_directors_url_comes_first() -> None:
     urls = {DIRECTOR: ("http://d",), IMAGE: ("http://i/", "http://j")}
     sha256, sha512 = ENTRY.hashes["sha256"], ENTRY.hashes["sha512"]
-    assert image_urls(approved(), urls, TUF) == (
+    assert image_urls(approved(), urls) == (
         f"http://i/targets/brake/{sha256}.brake%201.bin",
         f"http://i/targets/brake/{sha512}.brake%201.bin",
         f"http://j/targets/brake/{sha256}.brake%201.bin",
         f"http://j/targets/brake/{sha512}.brake%201.bin",
     )
     elsewhere = ImageEntry(ENTRY.path, ENTRY.length, ENTRY.hashes, download_url="http://cdn/x")
-    assert image_urls(approved(elsewhere), urls, TUF)[0] == "http://cdn/x"
+    assert image_urls(approved(elsewhere), urls)[0] == "http://cdn/x"
+
+
+def test_names_are_those_of_the_profile_that_the_repository_is_in() -> None:
+    urls = {DIRECTOR: ("http://d",), IMAGE: ("http://i/", "http://j/repo")}
+    expected = ("http://i/targets/brake/brake%201.bin", "http://j/repo/targets/brake/brake%201.bin")
+    assert image_urls(approved(), urls, {IMAGE: AKTUALIZR}) == expected
+    assert image_urls(approved(), urls, {DIRECTOR: AKTUALIZR}) == image_urls(approved(), urls)
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://cdn/x", "x", "", "//cdn/x", "httpx://cdn/x"])
+def test_an_address_that_is_not_of_the_web_is_passed_over(address: str) -> None:
+    urls = {DIRECTOR: ("http://d",), IMAGE: ("http://i",)}
+    elsewhere = ENTRY._replace(download_url=address)
+    assert image_urls(approved(elsewhere), urls) == image_urls(approved(), urls)
 
 
 def test_an_interrupted_download_goes_on_where_it_stopped(tmp_path: Path) -> None:

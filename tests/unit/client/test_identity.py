@@ -66,5 +66,5 @@ def test_what_is_no_key_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_an_unknown_key_type_is_the_callers_fault(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        create_identity(tmp_path / "key.pem", "rsa")
+        create_identity(tmp_path / "key.pem", "dsa")
     assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.simulator.wires import TUF_WIRE
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
 from tests.unit.client.servers import Servers, serving, serving_world
 from twinlock.client.primary import Primary
@@ -39,6 +40,9 @@ def roots(world: World, servers: Servers | None = None) -> Repositories:
         image_root=world.image.files["1.root.json"],
         director_url=servers.director_url if servers else "http://127.0.0.1:1/vehicles/none",
         image_url=servers.image_url if servers else "http://127.0.0.1:1/image",
+        wires={
+            name: found.wire.profile.name for name, found in world.repositories.items() if found.wire is not TUF_WIRE
+        },
     )
 
 

@@ -27,7 +27,7 @@ def encode_canonical(value: Any) -> bytes:
 
     Raises: ValueError for a float or a lone surrogate, TypeError for what is not plain JSON.
     """
-    _refuse_floats(value)
+    refuse_floats(value)
     return encode_parsed(value)
 
 
@@ -39,7 +39,8 @@ def encode_parsed(value: Any) -> bytes:
     return text.encode("utf-8")
 
 
-def _refuse_floats(value: Any) -> None:
+def refuse_floats(value: Any) -> None:
+    """Refuse what no canonical form has: floats, and names that are no strings. Raises: ValueError, TypeError."""
     stack = [value]
     while stack:
         item = stack.pop()

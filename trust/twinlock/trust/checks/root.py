@@ -32,7 +32,9 @@ def check_next_root(data: bytes, *, trusted: Verified[Root], context: Context) -
 
 
 def _same_signers(role: RoleName, old: Root, new: Root) -> bool:
-    """Whether the same threshold of the same keys, under the same key ids, signs for ``role``."""
+    """Whether the same threshold of the same keys, under the same key ids, signs for ``role``, which both name."""
+    if role not in old.roles or role not in new.roles:
+        return False
     signers = old.roles[role]
     return signers == new.roles[role] and [*map(old.keys.get, signers.keyids)] == [*map(new.keys.get, signers.keyids)]
 

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from twinlock.trust.canonical import refuse_floats
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.names import ROOT, TOP_LEVEL, RoleName, role_file, target_path
 
@@ -38,16 +39,22 @@ TYPES = {"root": "Root", "timestamp": "Timestamp", "snapshot": "Snapshot", "targ
 _AMBIGUOUS = re.compile(r"\\|\[\^|\[[:.=]")
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+_PLAIN = json.JSONEncoder(ensure_ascii=False)
 
 
 def encode_canonical(value: Any) -> bytes:
     """The canonical form of plain JSON.
 
-    Raises: ValueError for a float, or for the character U+007F, of which this client has another form.
+    Raises: ValueError for a float, for half a character, and for U+007F, of which this client has another form; TypeError
+    for what is not plain JSON.
     """
+    refuse_floats(value)
     text = _ENCODER.encode(value)
-    if "\\u007f" in text or "\x7f" in text:
-        raise ValueError("the character U+007F has two canonical forms")
+    if "\\u" in text:
+        plain = _PLAIN.encode(value)
+        plain.encode()  # half a character raises here
+        if "\x7f" in plain:
+            raise ValueError("the character U+007F has two canonical forms")
     return text.encode("ascii")
 
 
