@@ -109,6 +109,19 @@ def test_everything_else_is_404_and_the_next_root_first_of_all(both: ImageReposi
     ask_all(both.store, script)
 
 
+def test_no_failure_of_an_image_has_a_body(both: ImageRepository) -> None:
+    # The client takes the body of any answer for the beginning of the image, and asks for the rest after it.
+    async def script(ask: Ask) -> None:
+        missing = await ask("/repo/targets/brake/none.bin")
+        assert (missing.status, missing.body) == (404, b"")
+        beyond = await ask("/repo/targets/dir%20a/f%C3%BC%2B1.bin", Range="bytes=10-")
+        assert (beyond.status, beyond.body, beyond.headers["Content-Range"]) == (416, b"", "bytes */10")
+        # A client that is told why it gets no metadata does not mind.
+        assert (await ask("/repo/9.root.json")).body
+
+    ask_all(both.store, script)
+
+
 def test_an_interrupted_download_goes_on(both: ImageRepository) -> None:
     async def script(ask: Ask) -> None:
         path = "/repo/targets/dir%20a/f%C3%BC%2B1.bin"

@@ -47,6 +47,10 @@ def add_aktualizr_routes(app: web.Application, store: ObjectStore, *, prefix: st
     resolver = Resolver(store)
 
     async def image(request: web.Request) -> web.StreamResponse:
+        answer = await problems(request, bytes_of_image)
+        return answer if answer.status < 400 else _without_body(answer)
+
+    async def bytes_of_image(request: web.Request) -> web.StreamResponse:
         # A name stands for the same bytes for ever, so an image may be kept by anybody who has it.
         found = await asyncio.to_thread(resolver.image, request.match_info["name"])
         return await _serve(request, store, found, content_type="application/octet-stream", cache_control=IMMUTABLE)
@@ -59,6 +63,12 @@ def add_aktualizr_routes(app: web.Application, store: ObjectStore, *, prefix: st
 
     app.router.add_get(f"{prefix}/targets/{{name:.+}}", image)
     app.router.add_get(f"{prefix}/{{name:.+}}", metadata)
+
+
+def _without_body(answer: web.StreamResponse) -> web.Response:
+    """A failure without a word: the client takes the body of any answer for the beginning of the image."""
+    kept = {name: answer.headers[name] for name in ("Content-Range", "Cache-Control") if name in answer.headers}
+    return web.Response(status=answer.status, headers=kept)
 
 
 async def _serve(
