@@ -29,6 +29,7 @@ from twinlock.trust.wire.aktualizr.reports import is_nothing
 
 # What Targets hold beside images: the signatures of some keys, the vehicle's id, times and versions.
 _FRAME_BYTES = 4_096
+_MAX_DEPTH = 5  # delegations that the client follows, one into the other
 _TIME = "2030-01-01T00:00:00Z"
 
 INSTALLED_INSTEAD = "an empty list would not reach this client, so its Targets list what is installed"
@@ -46,6 +47,7 @@ def check_orders(situation: Situation, planned: Planned, catalogue: Catalogue) -
     if situation.record.wire != AKTUALIZR_WIRE:
         return
     causes = (
+        *_too_deep(situation, planned, catalogue),
         *_delegated_beside_secondaries(situation, planned, catalogue),
         *_names_used_before(situation, planned),
         *_unwritable(situation, planned),
@@ -72,6 +74,16 @@ def list_installed(situation: Situation, planned: Planned, catalogue: Catalogue 
         listed = _list(planned, chosen)
     reason = INSTALLED_INSTEAD if listed.entries else UNREACHABLE
     return replace(listed, plan=replace(listed.plan, reasons=(*planned.plan.reasons, reason)))
+
+
+def _too_deep(situation: Situation, planned: Planned, catalogue: Catalogue) -> Iterator[str]:
+    for order in planned.plan.orders:
+        chain = catalogue.chain(order.path, situation.record.ecus[order.ecu].hardware_id)
+        if len(chain) - 1 > _MAX_DEPTH:
+            yield (
+                f"{order.path} is listed {len(chain) - 1} delegations down, by {chain[-1]}, and this client follows "
+                f"no more than {_MAX_DEPTH}"
+            )
 
 
 def _delegated_beside_secondaries(situation: Situation, planned: Planned, catalogue: Catalogue) -> Iterator[str]:

@@ -210,6 +210,24 @@ def test_what_waits_for_a_reboot_holds_back_the_next_order(updated: World) -> No
     assert updated.events == []
 
 
+@pytest.mark.parametrize("world", ["virtual"], indirect=True)  # nobody reaches into the real one's storage
+def test_a_refused_manifest_is_answered_with_an_error_and_the_update_goes_on(updated: World) -> None:
+    assert isinstance(updated.client, VirtualAktualizr)
+    updated.client.storage.report_counters[SERIAL] = 0  # as from a backup
+    updated.assign(gw_7=TWO)
+    run = updated.client.once()
+    refused = [request.status for request in run.requests if request.path.endswith("/director/manifest")]
+    assert set(refused) == {422}
+    assert run.installed == {SERIAL: TWO}
+    assert updated.running == {SERIAL: ONE}
+    newest = updated.director.manifests(SERIAL)[0]
+    assert newest.refusal is not None
+    assert newest.refusal["code"] == "report-replay"
+    for _ in range(2):  # it counts on, and is believed again once it has come to a number that is new
+        updated.client.once()
+    assert updated.running == {SERIAL: TWO}
+
+
 def test_what_is_installed_already_is_no_reason_to_ask_the_image_repository(updated: World) -> None:
     updated.images.log.clear()
     updated.director.issue(SERIAL, force=True)

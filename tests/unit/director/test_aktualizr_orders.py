@@ -249,6 +249,24 @@ def test_a_delegated_image_for_the_primary_alone_is_ordered(
     assert ordered(wired) == {"acme/gw-3.bin": ["gw-7"]}
 
 
+@pytest.mark.parametrize("depth", [5, 6])
+def test_an_image_that_is_delegated_too_deep_for_the_client_is_refused(
+    wired: Director, running: AktualizrVehicle, site: ImageSite, depth: int
+) -> None:
+    site.suppliers = {"acme": {}}
+    site.tiers = {f"tier-{number}": {} for number in range(2, depth + 1)}
+    site.tiers[f"tier-{depth}"] = {"gw/deep.bin": entry("gw/deep.bin", hardware=["gw-1"], counter=30)}
+    site.publish()
+    if depth == 5:
+        assert wired.assign(VIN, {"gw-7": "gw/deep.bin"}).outcome == ORDERED
+        return
+    with pytest.raises(NoImageSetError) as caught:
+        wired.assign(VIN, {"gw-7": "gw/deep.bin"})
+    (cause,) = caught.value.causes
+    assert "6 delegations" in cause
+    assert "tier-6" in cause
+
+
 @pytest.mark.parametrize("images", [{"brake-7": SUPPLIED}, {"brake-7": OLD_BRAKE, "gw-7": "acme/gw-3.bin"}])
 def test_delegated_images_and_secondaries_together_are_refused(
     wired: Director, running: AktualizrVehicle, site: ImageSite, images: dict[str, str]

@@ -65,13 +65,17 @@ def entry(path: str, *, hardware: list[str], counter: int, **custom: Any) -> Tar
 
 
 class ImageSite:
-    """An Image repository that is written anew on each ``publish``. ``suppliers`` are delegated roles by name."""
+    """An Image repository that is written anew on each ``publish``. ``suppliers`` are delegated roles by name.
+
+    ``tiers`` are roles of which each delegates everything to the next; the last supplier delegates to the first of them.
+    """
 
     def __init__(self, path: Path, *, now: datetime = NOW) -> None:
         self.path = path
         (path / "metadata").mkdir(parents=True)
         self.images: dict[str, TargetFile] = {}
         self.suppliers: dict[str, dict[str, TargetFile]] = {}
+        self.tiers: dict[str, dict[str, TargetFile]] = {}
         self.version = 0
         self.now = now
         self.valid = timedelta(days=30)
@@ -88,22 +92,37 @@ class ImageSite:
         self.version += 1
         expires = self.now + self.valid
         targets = Targets(version=self.version, expires=expires, targets=dict(self.images))
-        metas = {}
-        if self.suppliers:
-            roles: dict[str, DelegatedRole] = {}
-            keys: dict[str, Key] = {}
-            for name, images in self.suppliers.items():
-                key = test_key(f"supplier {name}")
-                keys[key.public_key.keyid] = key.public_key
-                roles[name] = DelegatedRole(name, [key.public_key.keyid], 1, False, paths=[f"{name}/*"])
-                signed = Targets(version=self.version, expires=expires, targets=dict(images))
-                metas[f"{name}.json"] = self._meta(self._write(f"{self.version}.{name}.json", signed, "", key))
-            targets.delegations = Delegations(keys, roles)
+        metas: dict[str, MetaFile] = {}
+        inner = self._publish_delegated(self.tiers, metas, chained=True)
+        targets.delegations = self._publish_delegated(self.suppliers, metas, inner=inner)
         metas["targets.json"] = self._meta(self._write(f"{self.version}.targets.json", targets, "targets"))
         snapshot = Snapshot(version=self.version, expires=expires, meta=metas)
         data = self._write(f"{self.version}.snapshot.json", snapshot, "snapshot")
         timestamp = Timestamp(version=self.version, expires=expires, snapshot_meta=self._meta(data))
         self._write("timestamp.json", timestamp, "timestamp")
+
+    def _publish_delegated(
+        self,
+        roles: dict[str, dict[str, TargetFile]],
+        metas: dict[str, MetaFile],
+        *,
+        chained: bool = False,
+        inner: Delegations | None = None,
+    ) -> Delegations | None:
+        """Write the files of ``roles``, the last first; what delegates to them all, or to the first of a chain."""
+        found: dict[str, DelegatedRole] = {}
+        keys: dict[str, Key] = {}
+        for name, images in reversed(roles.items()):
+            key = test_key(f"supplier {name}")
+            signed = Targets(version=self.version, expires=self.now + self.valid, targets=dict(images))
+            signed.delegations, inner = inner, None
+            metas[f"{name}.json"] = self._meta(self._write(f"{self.version}.{name}.json", signed, "", key))
+            patterns = ["*/*"] if chained or not images else [f"{name}/*"]
+            role = DelegatedRole(name, [key.public_key.keyid], 1, False, paths=patterns)
+            keys[key.public_key.keyid], found[name] = key.public_key, role
+            if chained:
+                inner, found, keys = Delegations(keys, found), {}, {}
+        return inner if chained else (Delegations(keys, dict(reversed(found.items()))) if found else None)
 
     def _meta(self, data: bytes) -> MetaFile:
         return MetaFile(self.version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})
