@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from twinlock.trust.errors.metadata import MalformedError
-from twinlock.trust.wire.compact import WORTH_IT, locate_plain
+from twinlock.trust.wire.compact import WORTH_IT, _member, locate_plain
 from twinlock.trust.wire.strict import LocatedMembers, parse_envelope
 
 DEEPEST: Any = {"custom": {"ecuIdentifiers": {"ecu-1": {"hardwareId": "hw"}}, "ids": [1, "b", None]}}
@@ -24,6 +24,11 @@ USUAL: tuple[dict[str, Any], ...] = (
     {"a": DEEPEST, "b": DEEPEST},
     {"": 1, "ä€😀": {"ö": "ü"}, "{": "}", "[": "]", ",": ":,", "\x7f": " "},
 )
+
+
+@pytest.fixture(autouse=True)
+def _compiled_anew() -> None:
+    _member.cache_clear()  # so that each test is one of how the pattern is made, too
 
 
 def compact(value: Any) -> str:
@@ -47,6 +52,8 @@ def test_each_member_is_found_where_its_value_begins(value: Any, before: str, af
     [
         "",
         "[]",
+        '["a":1}',
+        ' {"a":1}',
         "{}",
         "{",
         '{"a"',

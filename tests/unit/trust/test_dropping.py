@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.simulator.scenario import current
@@ -12,6 +14,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, RoleName
 from twinlock.trust.policy import LAX
 from twinlock.trust.refresh import walk_roots
+from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.tuf import TUF
 
@@ -78,3 +81,33 @@ def test_a_rotation_of_root_alone_drops_nothing(world: World) -> None:
     world.director.rotate("root")
     assert held(walked(world)) == before
     assert set(before) == {"timestamp", "snapshot", RoleName("targets")}
+
+
+@pytest.mark.parametrize("signers", [1, 2])
+@pytest.mark.parametrize("role", [*ONLINE, "targets"])
+def test_a_raised_threshold_of_the_same_keys_is_asked_of_what_is_held(world: World, role: str, signers: int) -> None:
+    director = world.director
+    keys = [director.key(role), director.key(role, 2)]
+    director.set_keys(role, keys, threshold=1)
+    director.publish_root()
+    director.signers[role] = keys[:signers]
+    world.release()
+    world.vehicle.refresh(DIRECTOR)
+    before = dict(world.vehicle.stores["director"].files)
+    director.set_keys(role, keys, threshold=2)
+    director.publish_root()
+    context = Context(repository=DIRECTOR, now=world.now, limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
+    trusted = drive(walk_roots(world.vehicle.stores["director"].restore("director"), context), world.vehicle.answer)
+    assert trusted.root.signed.version == 3
+    assert held(trusted) == {name: data for name, data in before.items() if signers == 2 or name != role}
+    assert held(world.vehicle.stores["director"].restore("director")) == held(trusted)
+    assert {name: file.tally.required for name, file in _files(trusted)} == {
+        name: 2 if name == role else 1 for name in held(trusted)
+    }
+    world.release()
+    world.vehicle.refresh(DIRECTOR)
+
+
+def _files(trusted: TrustedRepository) -> list[tuple[str, Verified[Any]]]:
+    files = [("timestamp", trusted.timestamp), ("snapshot", trusted.snapshot), ("targets", trusted.targets)]
+    return [(name, file) for name, file in files if file is not None]
