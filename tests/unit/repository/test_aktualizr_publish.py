@@ -65,8 +65,13 @@ def test_a_new_repository_publishes_both_from_the_beginning(tmp_path: Path, cloc
 def test_files_are_canonical_and_indexes_are_as_the_client_wants_them(both: ImageRepository) -> None:
     files = {name: data for name, data in tree(both).items() if name.startswith("aktualizr/") and "/names/" not in name}
     assert len(files) == 4
-    for data in files.values():
+    types = {"root": "Root", "targets": "Targets", "snapshot": "Snapshot", "timestamp": "Timestamp"}
+    for name, data in files.items():
         assert data == form.encode_canonical(json.loads(data))
+        body = json.loads(data)["signed"]
+        assert body["_type"] == types[name.split(".")[1]]
+        assert len(body["expires"]) == len("2026-03-02T12:00:00Z")
+        assert body["expires"].endswith("Z")
     assert signed(both, "aktualizr/2.snapshot.json")["meta"] == {"targets.json": {"version": 2}}
     listed = signed(both, "aktualizr/3.timestamp.json")["meta"]["snapshot.json"]
     assert sorted(listed) == ["hashes", "length", "version"]
@@ -74,6 +79,7 @@ def test_files_are_canonical_and_indexes_are_as_the_client_wants_them(both: Imag
     entry = signed(both, "aktualizr/2.targets.json")["targets"]["brake/brake.bin"]["custom"]
     assert entry["hardwareIds"] == ["hw-7"]
     assert entry["targetFormat"] == "BINARY"
+    assert "ecuIdentifiers" not in entry
 
 
 def test_turning_it_on_later_begins_a_chain_of_its_own(filled: ImageRepository) -> None:
