@@ -25,9 +25,14 @@ _folders = itertools.count(1)
 
 @dataclass(slots=True)
 class MixedServers(Servers):
-    """Both repositories in both profiles. ``devices`` serves what aktualizr asks a Director for."""
+    """Both repositories in both profiles.
+
+    ``devices`` serves what aktualizr asks a Director for, ``images`` is the Image repository's directory, and
+    ``images_tls`` serves it a second time, over TLS.
+    """
 
     devices: Running
+    images_tls: Running
 
     def credential(self, vehicle: str) -> TlsFiles:
         """A certificate of its own for a vehicle, as an operator hands it over."""
@@ -70,14 +75,16 @@ def mixed_servers(place: Path) -> Iterator[MixedServers]:
         words = ("director", "serve-aktualizr", made.directory, "--port", str(free_port()))
         tls = ("--tls-cert", place / "tls" / "server.pem", "--tls-key", place / "tls" / "server.key.pem")
         devices = stack.enter_context(Running((*words, *tls), place / "devices.log"))
-        yield MixedServers(made.place, made.image, made.director, devices)
+        words = ("image", "serve", made.images, "--port", str(free_port()), "--no-refresh")
+        images = stack.enter_context(Running((*words, *tls), place / "images-tls.log"))
+        yield MixedServers(made.place, made.image, made.director, devices, images)
 
 
 def device(made: MixedServers, place: Path, vehicle: str, kind: str, **settings: Any) -> Device:
     """A vehicle that runs aktualizr, whose serials are those that our own cars would have here."""
     given = {
         "server": made.devices.url,
-        "repo_server": f"{made.image.url}/repo",
+        "repo_server": f"{made.images_tls.url}/repo",
         "primary_serial": ecu_id(vehicle, "gateway"),
         "hardware_id": "gw-1",
         "tls": None if "shared" in settings else made.credential(vehicle),

@@ -14,6 +14,7 @@ import click
 from twinlock.cli.image_aktualizr import PROFILES, import_command, wire
 from twinlock.cli.image_options import (
     DIRECTORY,
+    FILE,
     KEY_KINDS,
     EntryArguments,
     entry_options,
@@ -229,10 +230,22 @@ def _software(entry: ImageView) -> str:
 @click.argument("directory", type=DIRECTORY)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free port.")
+@click.option("--tls-cert", type=FILE, help="Serve over TLS with this certificate (PEM).")
+@click.option("--tls-key", type=FILE, help="Its private key (PEM, not encrypted).")
 @click.option("--refresh/--no-refresh", default=True, help="Renew Snapshot and Timestamp while serving.")
 @passphrase_option
 @output_options
-def serve(out: Output, directory: Path, *, host: str, port: int, refresh: bool, passphrase_file: Path | None) -> None:
+def serve(
+    out: Output,
+    directory: Path,
+    *,
+    host: str,
+    port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    refresh: bool,
+    passphrase_file: Path | None,
+) -> None:
     """Serve the repository over HTTP until interrupted, and keep its short-lived files fresh.
 
     Vehicles that run aktualizr find theirs below /repo, once it is published for them (twinlock image wire).
@@ -240,11 +253,17 @@ def serve(out: Output, directory: Path, *, host: str, port: int, refresh: bool, 
     \b
     Example:
       twinlock image serve ./image --host 0.0.0.0 --port 8080
+      twinlock image serve ./image --port 8444 --tls-cert tls/server.pem --tls-key tls/server.key.pem
     """
     import asyncio
 
     from twinlock.repository.renewal import serve_repository
+    from twinlock.repository.tls import server_context
+    from twinlock.trust.errors.base import UsageError
 
+    if (tls_cert is None) != (tls_key is None):
+        raise UsageError(reason="--tls-cert and --tls-key belong together")
+    tls = server_context(tls_cert, tls_key, client_ca=None) if tls_cert and tls_key else None
     repository = open_image_repository(directory, passphrase_file)
     asyncio.run(
         serve_repository(
@@ -252,6 +271,7 @@ def serve(out: Output, directory: Path, *, host: str, port: int, refresh: bool, 
             host=host,
             port=port,
             refresh=refresh,
+            tls=tls,
             started=lambda server: out.event(
                 {"event": "listening", "url": server.url}, f"serving {directory} at {server.url}"
             ),

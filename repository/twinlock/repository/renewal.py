@@ -6,6 +6,7 @@ Belongs here: the loop that renews Snapshot and Timestamp in time. Does not belo
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -51,6 +52,7 @@ async def serve_repository(
     host: str = "127.0.0.1",
     port: int = 0,
     refresh: bool = True,
+    tls: ssl.SSLContext | None = None,
     started: Callable[[RunningServer], None] = lambda _: None,
     renewed: Renewed = lambda _: None,
     failed: Failed = lambda _: None,
@@ -62,7 +64,7 @@ async def serve_repository(
     stop = asyncio.Event()
     app = image_application(workspace.store)
     add_aktualizr_routes(app, workspace.store)  # 404 until that profile is published, which may be while this runs
-    serving = serve_until_stopped(app, host=host, port=port, started=started, stop=stop)
+    serving = serve_until_stopped(app, host=host, port=port, tls=tls, started=started, stop=stop)
     if not refresh:
         await serving
         return

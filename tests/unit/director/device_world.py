@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twinlock.director.aktualizr import aktualizr_application
 from twinlock.director.devices.credentials import Credential, write_files
 from twinlock.director.devices.identity import Speaker
-from twinlock.director.devices.tls import server_context
 from twinlock.director.director import Director
 from twinlock.director.records import BY_CERTIFICATE
 from twinlock.repository.http import RunningServer, serving
 from twinlock.repository.periods import utc_now
+from twinlock.repository.tls import server_context
 from twinlock.trust.names import VehicleId
 
 HOST = "127.0.0.1"

@@ -32,10 +32,10 @@ from twinlock.director.aktualizr import aktualizr_application
 from twinlock.director.devices import events
 from twinlock.director.devices.ca import CLIENT_AUTH, DeviceCa, Subject
 from twinlock.director.devices.credentials import Credential, make_credential, write_files
-from twinlock.director.devices.tls import server_context
 from twinlock.director.director import Director
 from twinlock.repository.http import serving
 from twinlock.repository.periods import utc_now
+from twinlock.repository.tls import server_context
 from twinlock.trust.errors.base import UsageError
 
 EVENT = {

@@ -1,6 +1,6 @@
-"""The server's side of TLS for devices: its own certificate, and whose client certificates are verified.
+"""The server's side of TLS: its own certificate, and whose client certificates are verified, if any.
 
-Belongs here: the context. Does not belong here: which vehicle a verified certificate names (``identity.py``).
+Belongs here: the context. Does not belong here: whom a verified certificate names (the Director's ``devices`` say that).
 """
 
 from __future__ import annotations
