@@ -75,8 +75,8 @@ def mixed_servers(place: Path) -> Iterator[MixedServers]:
         words = ("director", "serve-aktualizr", made.directory, "--port", str(free_port()))
         tls = ("--tls-cert", place / "tls" / "server.pem", "--tls-key", place / "tls" / "server.key.pem")
         devices = stack.enter_context(Running((*words, *tls), place / "devices.log"))
-        words = ("image", "serve", made.images, "--port", str(free_port()), "--no-refresh")
-        images = stack.enter_context(Running((*words, *tls), place / "images-tls.log"))
+        serving = ("image", "serve", made.images, "--port", str(free_port()), "--no-refresh")
+        images = stack.enter_context(Running((*serving, *tls), place / "images-tls.log"))
         yield MixedServers(made.place, made.image, made.director, devices, images)
 
 
