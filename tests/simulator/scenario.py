@@ -18,6 +18,8 @@ from tests.simulator.repository import wire_time
 from tests.simulator.vehicle import changed
 from tests.simulator.world import PARTS, Part, World
 from twinlock.trust.errors.base import Attack, RefusalError
+from twinlock.trust.guarantees import NO_IMAGE_REPOSITORY
+from twinlock.trust.policy import STRICT
 from twinlock.trust.state import Decision
 
 Place = tuple[str, str]
@@ -225,6 +227,9 @@ def _check_acceptance(entry: Scenario, world: World, expected: Accepted) -> None
     decision = entry.run(world)
     assert tuple(sorted(image.entry.path for image in decision.approved)) == expected.approved
     assert tuple(type(notice) for notice in world.vehicle.notices) == expected.notices
+    if world.vehicle.policy == STRICT:
+        # What the strict policy accepts lacks nothing.
+        assert decision.weaker == (() if entry.verification != "partial" else (NO_IMAGE_REPOSITORY,))
 
 
 def _check_recovery(entry: Scenario, world: World) -> None:

@@ -99,6 +99,13 @@ def test_a_file_is_its_canonical_form_and_not_a_byte_more() -> None:
     assert AKTUALIZR.reencoded(json.dumps(json.loads(data), indent=3).encode() + b"\n") == data
 
 
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\xff", b'"\x7f"', b"[1.5]", b"[" * 50_000], ids=lambda data: repr(data[:5])
+)
+def test_what_has_no_canonical_form_is_no_other_spelling(data: bytes) -> None:
+    assert AKTUALIZR.reencoded(data) is None
+
+
 def test_the_method_of_an_rsa_signature() -> None:
     assert form.encode_signature("k", "rsassa-pss-sha256", b"")["method"] == "rsassa-pss-sha256"
 

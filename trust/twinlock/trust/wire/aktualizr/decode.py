@@ -57,7 +57,10 @@ class AktualizrProfile:
         return (entry.path,)
 
     def reencoded(self, data: bytes) -> bytes | None:
-        return _canonical(data, "file")
+        try:
+            return _canonical(data, "file")
+        except MalformedError:
+            return None  # what has no canonical form is no other spelling of anything
 
 
 AKTUALIZR = AktualizrProfile()
