@@ -183,7 +183,7 @@ def show(out: Output, directory: Path) -> None:
 
 
 def _show_lines(view: RepositoryView) -> Iterator[str]:
-    yield f"publication {view.publication}"
+    yield f"publication {view.publication}" + (f", as {' and '.join(view.wires)}" if len(view.wires) > 1 else "")
     yield ""
     roles = [
         (

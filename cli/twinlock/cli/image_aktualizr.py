@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli.image_options import DIRECTORY, open_image_repository, read_periods
+from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository, read_periods
+from twinlock.cli.image_publish import root_lines
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
 
@@ -25,18 +26,31 @@ PROFILES = ("aktualizr",)
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("profile", type=click.Choice(PROFILES))
+@click.option(
+    "--prepare", type=FILE, metavar="FILE", help="Only write the next root, in both forms, for others to sign."
+)
 @passphrase_option
 @output_options
-def wire(out: Output, directory: Path, *, profile: str, passphrase_file: Path | None) -> None:
+def wire(out: Output, directory: Path, *, profile: str, prepare: Path | None, passphrase_file: Path | None) -> None:
     """Publish in the wire profile PROFILE too, from now on, with the same keys: for vehicles that run aktualizr.
 
     Everything that is published, and what is staged, is published once in that form; the keys of root and targets have
     to be here. What those vehicles could not read is refused, with the reason, and nothing changes. Safe to repeat.
 
+    Where root keys are in several places, --prepare writes a root that travels; image root publish then begins it.
+
     \b
     Example:
       twinlock image wire ./image aktualizr
+      twinlock image wire ./image aktualizr --prepare next-root.json
     """
+    from twinlock.repository.root_ceremony import RootChanges
+
+    if prepare is not None:
+        repository = open_image_repository(directory, passphrase_file)
+        view = repository.prepare_root(prepare, RootChanges(), for_aktualizr=True)
+        out.result(view.as_json(), root_lines(view, prepare))
+        return
     publication = open_image_repository(directory, passphrase_file).publish_for_aktualizr()
     text = f"published {publication.version} for {profile} too: {', '.join(publication.files)}"
     if not publication.changed:

@@ -211,7 +211,7 @@ def rotate(
     if prepare is not None:
         plans = {role: plan or repository.plan_of(role) for role in roles}
         view = repository.prepare_root(prepare, RootChanges(rotate=plans))
-        out.result(view.as_json(), _root_lines(view, prepare))
+        out.result(view.as_json(), root_lines(view, prepare))
         return
     out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
     publication = repository.rotate(*roles, plan=plan)
@@ -248,7 +248,7 @@ def sign_command(out: Output, file: Path, *, keys: Path, previous: Path | None, 
 
     ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
     view = sign_root(file, ring, previous=previous.read_bytes() if previous else None)
-    out.result(view.as_json(), _root_lines(view, file))
+    out.result(view.as_json(), root_lines(view, file))
 
 
 @root_group.command(name="publish")
@@ -267,7 +267,8 @@ def publish_command(out: Output, directory: Path, file: Path, *, passphrase_file
     out.result(publication.as_json(), _publication_lines(publication))
 
 
-def _root_lines(view: RootView, file: Path) -> Iterator[str]:
+def root_lines(view: RootView, file: Path) -> Iterator[str]:
+    """A root on its way, for people."""
     yield f"root {view.version}, valid until {view.expires:%Y-%m-%d}, in {file}"
     rows = [
         (role, f"{view.thresholds[role]} of {len(view.keys[role])}", ", ".join(key[:12] for key in view.keys[role]))

@@ -249,9 +249,12 @@ class ImageRepository:
         """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
         return plan_of(self.workspace, role)
 
-    def prepare_root(self, target: str | Path, changes: RootChanges) -> RootView:
-        """Write the next Root to a file for others to sign (``root_ceremony.sign_root``)."""
-        return prepare_root(self.workspace, changes, Path(target))
+    def prepare_root(self, target: str | Path, changes: RootChanges, *, for_aktualizr: bool = False) -> RootView:
+        """Write the next Root to a file for others to sign (``root_ceremony.sign_root``).
+
+        ``for_aktualizr``: publishing it begins to publish for aktualizr.
+        """
+        return prepare_root(self.workspace, changes, Path(target), for_aktualizr=for_aktualizr)
 
     def publish_root(self, path: str | Path) -> Publication:
         """Publish a Root that others signed, with what has to be signed again because of it."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.repository.aktualizr.ceremony import attach, attached_signers, detach, sign_attached
+from twinlock.repository.aktualizr.second import begin_with_root
 from twinlock.repository.atomic import read_file, replace_file
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
@@ -48,13 +49,17 @@ class RootChanges:
     thresholds: Mapping[str, int] = field(default_factory=dict)
 
 
-def prepare_root(workspace: Workspace, changes: RootChanges, target: Path) -> RootView:
+def prepare_root(workspace: Workspace, changes: RootChanges, target: Path, *, for_aktualizr: bool = False) -> RootView:
     """Write the next Root to ``target``, signed by those root keys that are held here, and say what it lacks.
+
+    ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is.
 
     Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read.
     """
     published = workspace.published()
     wires = workspace.wires
+    if for_aktualizr and not wires.aktualizr:
+        wires = wires.with_aktualizr(root_offset=published.root.signed.version)
     wires.check_plans(changes.rotate)
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     for role, plan in changes.rotate.items():
@@ -85,6 +90,8 @@ def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) ->
 def publish_root(workspace: Workspace, path: Path) -> Publication:
     """Publish a Root that has all its signatures, and whatever has to be signed again because of it.
 
+    One that was prepared as the first Root for aktualizr begins the publishing for aktualizr.
+
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """
     published = workspace.published()
@@ -96,13 +103,15 @@ def publish_root(workspace: Workspace, path: Path) -> Publication:
     new = metadata.signed
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     candidate.put_root(data)
+    second = None
     if other is not None:
         candidate.accept_other(ROOT, other)
+        second = begin_with_root(workspace, candidate, new.version)
     old = published.root.signed
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
-    return commit(workspace, candidate)
+    return commit(workspace, candidate, second=second)
 
 
 def _change_keys(root: Root, changes: RootChanges) -> None:

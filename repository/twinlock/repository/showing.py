@@ -35,6 +35,7 @@ def show_repository(workspace: Workspace) -> RepositoryView:
         roles=tuple(role_views(published, candidate, workspace.keyring)),
         images=tuple(images),
         delegations=tuple(delegations),
+        wires=workspace.wires.names,
     )
 
 

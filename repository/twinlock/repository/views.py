@@ -73,6 +73,7 @@ class RepositoryView:
     roles: tuple[RoleView, ...]
     images: tuple[ImageView, ...]
     delegations: tuple[DelegationView, ...]
+    wires: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values; times as RFC 3339 in UTC."""

@@ -14,6 +14,8 @@ from twinlock.repository.aktualizr.copies import Copies
 from twinlock.repository.aktualizr.standing import is_standing, read_standing
 from twinlock.repository.aktualizr.verdict import verify_copies
 from twinlock.repository.atomic import make_directory, read_file, replace_file, storage
+from twinlock.repository.candidate import Candidate
+from twinlock.repository.draft import read_draft
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.layout import aktualizr_object
 from twinlock.repository.publication import Record
@@ -62,8 +64,7 @@ class Second:
     def prepare(self, record: Record) -> None:
         """Keep what has to be kept here before the profile's first files are in the store."""
         if self.standing is None:
-            version = 1 if self.published is None else self.published.root.signed.version - self.wires.root_offset
-            keep_anchor(self.workspace, self._root(record, version))
+            keep_anchor(self.workspace, self._root(record, 1))
             self.workspace.set_wires(self.wires)
 
     def _root(self, record: Record, version: int) -> bytes:
@@ -92,6 +93,19 @@ def open_second(workspace: Workspace, published: Published | None) -> Second | N
     standing = read_standing(workspace.store, published, anchor=_anchor(workspace), root_offset=wires.root_offset)
     keep_anchor(workspace, standing.root.data)
     return Second(workspace, wires, published, standing, whole=False)
+
+
+def begin_with_root(workspace: Workspace, candidate: Candidate, version: int) -> Second | None:
+    """The beginning of the profile with a Root that was signed elsewhere; None if it has begun already.
+
+    Suppliers' files that are accepted in this form are published with it.
+    """
+    if workspace.wires.aktualizr:
+        return None
+    for role, text in read_draft(workspace.draft_path).others.items():
+        candidate.accept_other(role, text.encode())
+    wires = workspace.wires.with_aktualizr(root_offset=version - 1)
+    return Second(workspace, wires, candidate.published, None, whole=True)
 
 
 def keep_anchor(workspace: Workspace, root: bytes) -> None:

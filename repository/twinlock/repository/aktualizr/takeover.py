@@ -40,7 +40,7 @@ from twinlock.repository.publishing import commit
 from twinlock.repository.signing import SPEC_VERSION, Authority, S, renew, seal
 from twinlock.repository.views import TakeoverView
 from twinlock.repository.wires import WIRES, Wires
-from twinlock.repository.workspace import Workspace, create_workspace
+from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, RoleName, TargetPath
@@ -80,13 +80,15 @@ def take_over(
     MissingKeysError; ProfileError and RefusalError for what the source says; StorageError.
     """
     foreign = read_foreign(wanted.source, without=wanted.without)
-    plan = _Plan(foreign, wanted, read_foreign_keys(wanted.keys), progress)
     wires = Wires(
         names=WIRES,
         first_root=foreign.trusted.root.signed.version,
         first_timestamp=foreign.timestamp.signed.version,
         taken_over=foreign.fingerprint,
     )
+    if (path / "config.json").exists():  # before every image is read for nothing
+        _check_unused(open_workspace(path, passphrase=passphrase, clock=clock), wires)
+    plan = _Plan(foreign, wanted, read_foreign_keys(wanted.keys), progress)
     workspace = create_workspace(path, passphrase=passphrase, periods=periods, clock=clock, wires=wires)
     with locked(path / ".init.lock"):
         _check_unused(workspace, wires)
