@@ -8,7 +8,12 @@ from datetime import timedelta
 import pytest
 
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
-from twinlock.trust.errors.images import HardwareError, ImageNotFoundError, ReleaseCounterError
+from twinlock.trust.errors.images import (
+    CustomFieldError,
+    HardwareError,
+    ImageNotFoundError,
+    ReleaseCounterError,
+)
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.guarantees import GUARANTEES
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -250,3 +255,22 @@ def test_a_search_up_to_its_bound_and_beyond(world: World, limit: str, what: str
     assert caught.value.what.startswith(f"image: {what}")
     world.vehicle.limits = DEFAULT_LIMITS._replace(**{limit: 3})
     assert BRAKE.ecu in approved(world.vehicle.update())
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_entries_that_state_nothing_are_for_the_lax_policy_alone(partial: bool) -> None:
+    world = World()
+    for role in ("targets", "acme"):
+        for entry in world.image.bodies[role]["targets"].values():
+            entry["custom"] = {}
+    for entry in world.director.bodies["targets"]["targets"].values():
+        entry["custom"] = {"ecuIdentifiers": entry["custom"]["ecuIdentifiers"]}
+    world.refresh_all()
+
+    def verify() -> Decision:
+        return world.vehicle.partial_update(ADAS.ecu) if partial else world.vehicle.update()
+
+    with pytest.raises(CustomFieldError):
+        verify()
+    world.vehicle.policy = LAX
+    assert len(verify().approved) == (1 if partial else 3)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from twinlock.trust.errors.metadata import LimitError, MalformedError
-from twinlock.trust.wire.node import MAX_INTEGER, Node
+from twinlock.trust.wire.node import MAX_INTEGER, Node, check_text
 
 LONGEST = 65_536
 
@@ -92,6 +92,8 @@ def test_the_length_and_form_of_a_string() -> None:
         assert node(text).text() == text
     for text in ("x" * (LONGEST + 1), "\u00e4" * (LONGEST // 2) + "x", "\u00e4" * (LONGEST // 2 + 1)):
         assert refused(node(text).text) == "the string is too long"
+    check_text("x" * LONGEST, node(""))
+    assert refused(lambda: check_text("x" * (LONGEST + 1), node(""))) == "the string is too long"
     assert refused(node("\ud800").text) == "the string holds a lone surrogate"
 
 
