@@ -19,7 +19,7 @@ from twinlock.director.catalogue import Catalogue, stored_answer
 from twinlock.director.records import AKTUALIZR_WIRE, Issue, VehicleRecord
 from twinlock.director.roots import signers_of
 from twinlock.director.software import is_image
-from twinlock.repository.aktualizr_form import seal_aktualizr
+from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.keyring import Keyring
 from twinlock.repository.periods import Periods
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal

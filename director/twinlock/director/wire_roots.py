@@ -17,7 +17,7 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.director import schema
 from twinlock.director.records import AKTUALIZR_WIRE
 from twinlock.director.roots import ROTATABLE, TIME, root_authority, verify_successor
-from twinlock.repository.aktualizr_form import seal_aktualizr
+from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
 from twinlock.repository.signing import Authority
 from twinlock.trust.errors.local import ConflictError, ProfileError

@@ -28,7 +28,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.repository.aktualizr.names import reused_name
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
-from twinlock.repository.aktualizr_form import seal_aktualizr
+from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.atomic import create_file, locked, make_directory, read_file, replace_file, storage
 from twinlock.repository.delegating import Delegation, Member, apply_delegations, read_delegations, write_delegations
 from twinlock.repository.directory_store import DirectoryStore

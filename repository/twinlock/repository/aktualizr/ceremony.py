@@ -16,7 +16,7 @@ from typing import Any
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.repository.aktualizr_form import add_signatures
+from twinlock.repository.aktualizr.sealing import add_signatures
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.limits import DEFAULT_LIMITS

@@ -17,7 +17,7 @@ from typing import Any
 from tuf.api.metadata import Root, Signed, Snapshot, Targets
 
 from twinlock.repository.aktualizr.names import NamedBytes, check_names_agree, new_names
-from twinlock.repository.aktualizr_form import seal_aktualizr
+from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
 from twinlock.repository.keyring import Keyring
 from twinlock.repository.layout import aktualizr_object

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from twinlock.repository.aktualizr_form import seal_aktualizr
+from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import KeyKind, Keyring
 from twinlock.repository.signing import Authority
