@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.faults.repository.deaths import DIED
-from tests.faults.repository.test_deaths import MEMORY
+from tests.faults.repository.killing import deaths_of
 
 BEFORE = {
     "publish": {"timestamp": 2, "images": ["a.bin"]},
@@ -28,26 +22,11 @@ AFTER = {
 }
 
 
-def deaths_of(scenario: str, tmp_path: Path) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else tmp_path) as directory:
-        (Path(directory) / "prepared").mkdir()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.faults.repository.aktualizr_deaths", scenario, directory],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    results = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [result["status"] for result in results] == [DIED] * (len(results) - 1) + [0]
-    return results
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scenario", sorted(AFTER))
 def test_killed_anywhere_old_or_new_and_then_done(scenario: str, tmp_path: Path) -> None:
-    results = deaths_of(scenario, tmp_path)
+    results = deaths_of("aktualizr_deaths", scenario, tmp_path)
     assert len(results) > 10
     seen = set()
     for result in results:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.faults.repository.deaths import DIED
+from tests.faults.repository.killing import deaths_of
 
 BEFORE = {"timestamp": 2, "images": ["a.bin"]}
 AFTER = {
@@ -23,30 +18,13 @@ AFTER = {
 }
 # Root 1 is there and Timestamp is not yet: nobody was ever given that Root, so no vehicle looks.
 NO_TIMESTAMP = {"error": "missing-metadata", "message": "image/timestamp: timestamp.json is not there"}
-# The kills themselves need no real disk, and memory is much faster than waiting for one.
-MEMORY = Path("/dev/shm")
-
-
-def deaths_of(scenario: str, tmp_path: Path) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else tmp_path) as directory:
-        (Path(directory) / "prepared").mkdir()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.faults.repository.deaths", scenario, directory],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    results = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [result["status"] for result in results] == [DIED] * (len(results) - 1) + [0]
-    return results
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("scenario", sorted(AFTER))
 def test_killed_anywhere_old_or_new_and_then_done(scenario: str, tmp_path: Path) -> None:
-    results = deaths_of(scenario, tmp_path)
+    results = deaths_of("deaths", scenario, tmp_path)
     assert len(results) > 10
     states = []
     for result in results:
@@ -67,7 +45,7 @@ def test_killed_anywhere_old_or_new_and_then_done(scenario: str, tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_creation_killed_anywhere_is_finished_by_repeating_it(tmp_path: Path) -> None:
-    results = deaths_of("create", tmp_path)
+    results = deaths_of("deaths", "create", tmp_path)
     whole = {"timestamp": 1, "images": []}
     for result in results:
         assert result["after_death"].get("fresh", {"empty": True}) in ({"empty": True}, whole, NO_TIMESTAMP), result
