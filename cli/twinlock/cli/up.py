@@ -90,11 +90,10 @@ def _open_director(out: Output, place: Path, image: ImageRepository, passphrase_
 async def _serve(out: Output, image: ImageRepository, director: Director, *, host: str, ports: tuple[int, int]) -> None:
     from twinlock.director.serve import director_application
     from twinlock.repository.http import serve_until_stopped, serving
-    from twinlock.repository.renewal import keep_fresh
-    from twinlock.repository.serve import image_application
+    from twinlock.repository.renewal import keep_fresh, whole_application
 
     stop = asyncio.Event()
-    async with serving(image_application(image.store), host=host, port=ports[0]) as first:
+    async with serving(whole_application(image.store), host=host, port=ports[0]) as first:
         renewing = asyncio.create_task(
             keep_fresh(
                 image.workspace,

@@ -10,9 +10,12 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
+from aiohttp import web
+
 from twinlock.repository.aktualizr.serving import add_aktualizr_routes
 from twinlock.repository.expiry import next_renewal, refresh_due
 from twinlock.repository.http import RunningServer, serve_until_stopped
+from twinlock.repository.object_store import ObjectStore
 from twinlock.repository.serve import image_application
 from twinlock.repository.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.errors.base import TwinlockError
@@ -22,6 +25,13 @@ _LONGEST_S = 3600.0  # how long a publication by somebody else, or a step of the
 
 Renewed = Callable[[int], None]
 Failed = Callable[[TwinlockError], None]
+
+
+def whole_application(store: ObjectStore) -> web.Application:
+    """A repository in every form that it is published in: for aktualizr below ``/repo``."""
+    app = image_application(store)
+    add_aktualizr_routes(app, store)  # 404 until that profile is published, which may be while this runs
+    return app
 
 
 async def keep_fresh(
@@ -62,8 +72,7 @@ async def serve_repository(
     Raises: UsageError for the address.
     """
     stop = asyncio.Event()
-    app = image_application(workspace.store)
-    add_aktualizr_routes(app, workspace.store)  # 404 until that profile is published, which may be while this runs
+    app = whole_application(workspace.store)
     serving = serve_until_stopped(app, host=host, port=port, tls=tls, started=started, stop=stop)
     if not refresh:
         await serving
