@@ -210,19 +210,32 @@ def root(out: Output, directory: Path, *, version: int | None, wire: str, output
 @director.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("profile", type=click.Choice(WIRES))
+@click.option(
+    "--go-on-from", "old", type=DIRECTORY, help="Another Director's files, whose Roots deployed vehicles trust."
+)
+@click.option("--keys", type=DIRECTORY, help="Its private Root keys: root/private.key, or PEM files in one directory.")
 @passphrase_option
 @output_options
-def wire(out: Output, directory: Path, profile: str, *, passphrase_file: Path | None) -> None:
+def wire(
+    out: Output, directory: Path, profile: str, *, old: Path | None, keys: Path | None, passphrase_file: Path | None
+) -> None:
     """Publish Roots in another wire PROFILE too, from version 1 on, so that its clients can be served.
 
-    The Root keys have to be here, and every key of Root has to be of a kind that these clients read.
+    The Root keys have to be here, and every key of Root has to be of a kind that these clients read. With --go-on-from the
+    Root chain of another Director is taken over: its Roots stay as they are, and the next one, signed by its keys and
+    ours, leads vehicles that trust it to this Director.
 
     \b
     Example:
       twinlock director wire ./director aktualizr
+      twinlock director wire ./director aktualizr --go-on-from ./old/repo/director --keys ./old/keys/director
     """
+    from twinlock.trust.errors.base import UsageError
+
+    if (old is None) != (keys is None):
+        raise UsageError(reason="--go-on-from and --keys belong together")
     with open_director(directory, passphrase_file) as opened:
-        version = opened.add_wire(profile)
+        version = opened.add_wire(profile, go_on_from=(old, keys) if old and keys else None)
     out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")
 
 

@@ -48,6 +48,39 @@ def allow_rekey(out: Output, directory: Path, vehicle: str, *, valid: str, actor
     out.result({"vehicle": vehicle, "expires": expires}, f"{vehicle} may come with other keys until {when(expires)}")
 
 
+@click.command("enter-aktualizr")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.argument("registration", type=click.File("rb"))
+@click.option(
+    "--by-serial", is_flag=True, help="It has no certificate: its serial is taken for it (no authentication)."
+)
+@click.option("--actor", default="operator", show_default=True, help="Who says so, for the audit.")
+@output_options
+def enter_aktualizr(
+    out: Output, directory: Path, vehicle: str, registration: click.File, *, by_serial: bool, actor: str
+) -> None:
+    """Take VEHICLE into the inventory by the REGISTRATION of its ECUs that its client sent to another Director.
+
+    aktualizr registers once. A vehicle that comes from another Director has done so there, and does not do it again; this
+    takes the JSON body that it sent (POST /director/ecus), such as that Director's records give it. - reads standard input.
+
+    \b
+    Example:
+      twinlock director enter-aktualizr ./director VIN7 vin7-ecus.json
+    """
+    from twinlock.director.records import BY_CERTIFICATE, BY_SERIAL
+
+    known_by = BY_SERIAL if by_serial else BY_CERTIFICATE
+    data = registration.read()  # type: ignore[attr-defined]
+    with open_director(directory) as director:
+        change = director.devices.enter(vehicle, data, identified_by=known_by, actor=actor)
+    text = f"entered {vehicle}" if change.new else f"{vehicle} is registered just so already"
+    if not (change.new or change.nothing):
+        text = f"changed the ECUs of {vehicle}"
+    out.result({"vehicle": vehicle, "new": change.new, "change": change.as_json()}, text)
+
+
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
@@ -194,4 +227,4 @@ def _context(
     return server_context(certificate, key, client_ca=client_ca, required=not allow_serial)
 
 
-COMMANDS = (serve_aktualizr, allow_rekey, telemetry, device_events)
+COMMANDS = (serve_aktualizr, enter_aktualizr, allow_rekey, telemetry, device_events)

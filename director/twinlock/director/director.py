@@ -30,6 +30,7 @@ from twinlock.director.description import read_description
 from twinlock.director.devices.desk import DeviceDesk
 from twinlock.director.enrolment import create_token, enrol_vehicle, register_vehicle
 from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit
+from twinlock.director.inherited_roots import read_inheritance
 from twinlock.director.inventory import list_vehicles, load_vehicle
 from twinlock.director.ordering import Ordering
 from twinlock.director.reception import Reception
@@ -257,12 +258,16 @@ class Director:
         """Publish the same Root with a later expiry; returns its version."""
         return self._roots.follow(now or self._clock(), (), None)
 
-    def add_wire(self, wire: str, *, now: datetime | None = None) -> int:
+    def add_wire(self, wire: str, *, go_on_from: tuple[Path, Path] | None = None, now: datetime | None = None) -> int:
         """Publish Roots in the profile ``wire`` too (``aktualizr``), from version 1 on; returns the newest version in it.
 
-        Raises: UsageError for an unknown profile, ProfileError for keys that its clients cannot read.
+        ``go_on_from`` are the directories of another Director's Roots and of its Root keys: deployed vehicles then follow.
+        Raises: UsageError for an unknown profile, ProfileError for keys that its clients cannot read; MissingKeysError,
+        RefusalError for the other Director's.
         """
-        version = self._roots.enable(wire, now or self._clock())
+        moment = now or self._clock()
+        inheritance = None if go_on_from is None else read_inheritance(*go_on_from, moment)
+        version = self._roots.enable(wire, moment, inheritance)
         self.settings = self._roots.settings
         return version
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from twinlock.director.config import Settings, replace_config
 from twinlock.director.database import Database
 from twinlock.director.history import record_audit
+from twinlock.director.inherited_roots import Inheritance, next_inherited_root
 from twinlock.director.records import AKTUALIZR_WIRE
 from twinlock.director.roots import insert_root, next_root, read_root
 from twinlock.director.schema import schema_version
@@ -60,10 +61,11 @@ class RootKeeper:
             record_audit(connection, actor="operator", action="root", detail=detail, now=now)
         return version
 
-    def enable(self, wire: str, now: datetime) -> int:
+    def enable(self, wire: str, now: datetime, inheritance: Inheritance | None = None) -> int:
         """Publish Roots in the profile ``wire`` too, from version 1 on; returns the newest version in it.
 
-        A profile that is enabled already stays as it is.
+        With ``inheritance`` they go on where another Director's chain ends. A profile that is enabled already stays as
+        it is, and then there is nothing to go on from.
         Raises: UsageError for an unknown one; ProfileError for keys that its clients cannot read, before anything is
         signed; MissingKeysError, PassphraseError, ConflictError.
         """
@@ -71,17 +73,39 @@ class RootKeeper:
             raise UsageError(reason=f"there is no profile {wire!r} that could be added; there is {AKTUALIZR_WIRE}")
         current, translated = self._read()
         if translated is None:
-            data = first_wire_root(current, self._keyring)
-            with self._database.writing("publish a Root") as connection:
-                _check_unchanged(connection, current, translated)
-                insert_wire_root(connection, data, now)
-                detail = {"wire": wire, "version": 1}
-                record_audit(connection, actor="operator", action="wire", detail=detail, now=now)
+            translated = self._begin(current, inheritance, now)
+        elif inheritance is not None and not self._went_on_from(inheritance):
+            reason = (
+                f"it publishes Roots for {wire} already, and vehicles follow those: no other chain can go before them"
+            )
+            raise UsageError(reason=reason)
         # Last: what has been published decides, so a death in between costs nothing.
         if wire not in self.settings.wires:
             self.settings = replace(self.settings, wires=(*self.settings.wires, wire))
             replace_config(self._directory, self.settings)
-        return 1 if translated is None else version_of(translated)
+        return version_of(translated)
+
+    def _begin(self, current: bytes, inheritance: Inheritance | None, now: datetime) -> bytes:
+        """Publish the profile's first Root, or the whole of an old chain with the one that goes on from it."""
+        before = () if inheritance is None else inheritance.roots
+        if inheritance is None:
+            data = first_wire_root(current, self._keyring)
+        else:
+            data = next_inherited_root(inheritance, current, self._keyring, now)
+        with self._database.writing("publish a Root") as connection:
+            _check_unchanged(connection, current, None)
+            for root in (*before, data):
+                insert_wire_root(connection, root, now)
+            detail: dict[str, object] = {"wire": AKTUALIZR_WIRE, "version": version_of(data)}
+            if before:
+                detail["inherited"] = len(before)
+            record_audit(connection, actor="operator", action="wire", detail=detail, now=now)
+        return data
+
+    def _went_on_from(self, inheritance: Inheritance) -> bool:
+        """Whether this very chain was taken over before: repeating that is no fault."""
+        with self._database.reading() as connection:
+            return read_wire_root(connection, len(inheritance.roots)) == inheritance.roots[-1]
 
     def _translate(self, translated: bytes | None, current: bytes, data: bytes, now: datetime) -> bytes:
         if translated is None:

@@ -81,7 +81,15 @@ def first_wire_root(root: bytes, keyring: Keyring) -> bytes:
     Raises: ProfileError for a key that the client cannot read, before anything is signed; MissingKeysError,
     PassphraseError.
     """
-    return _seal(Metadata[Root].from_bytes(root).signed, 1, [], keyring)
+    return seal_wire_root(root, 1, keyring)
+
+
+def seal_wire_root(root: bytes, version: int, keyring: Keyring) -> bytes:
+    """What the Root ``root`` says, as that version of the profile, signed by that Root's keys alone.
+
+    Raises: as ``first_wire_root``.
+    """
+    return _seal(Metadata[Root].from_bytes(root).signed, version, [], keyring)
 
 
 def next_wire_root(current: bytes, *, old: bytes, new: bytes, keyring: Keyring, now: datetime) -> bytes:

@@ -40,7 +40,7 @@ from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.telemetry import Telemetry, check_telemetry, list_telemetry, store_telemetry
 from twinlock.director.errors import DeviceIdentityError, RegistrationError, UnknownVehicleError
 from twinlock.director.inventory import load_vehicle
-from twinlock.director.records import AKTUALIZR_WIRE, BY_SERIAL
+from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.repository.periods import Clock
 from twinlock.repository.private_keys import Passphrase, is_encrypted
 from twinlock.trust.errors.base import UsageError
@@ -199,6 +199,26 @@ class DeviceDesk:
                 identified_by=speaker.identified_by,
                 now=now or self._clock(),
             )
+
+    def enter(
+        self,
+        vehicle: str,
+        data: bytes,
+        *,
+        identified_by: str = BY_CERTIFICATE,
+        actor: str = "operator",
+        now: datetime | None = None,
+    ) -> Change:
+        """Take in a vehicle at an operator's word, by the body that its client once registered somewhere else.
+
+        A client registers once, so one that was registered by another Director does not come by itself.
+        Raises: as ``register``.
+        """
+        name = VehicleId(identifier(vehicle))
+        offered = read_registration(data, name)
+        with self._database.writing("enter a vehicle") as connection:
+            moment = now or self._clock()
+            return take_in(connection, name, offered, identified_by=identified_by, actor=actor, now=moment)
 
     def take_telemetry(self, vehicle: str, kind: str, data: bytes, *, now: datetime | None = None) -> None:
         """Keep what a vehicle tells of itself. Raises: EndlessDataError, MalformedError, UnknownVehicleError."""

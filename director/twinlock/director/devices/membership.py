@@ -79,9 +79,17 @@ class Change:
 
 
 def take_in(
-    connection: Connection, vehicle: VehicleId, offered: Registration, *, identified_by: str, now: datetime
+    connection: Connection,
+    vehicle: VehicleId,
+    offered: Registration,
+    *,
+    identified_by: str,
+    actor: str = "vehicle",
+    now: datetime,
 ) -> Change:
     """Register ``vehicle``, or change which ECUs it has; the same list again changes nothing.
+
+    ``actor`` is who says so, for the audit: the vehicle itself, or an operator.
 
     Raises: RegistrationError, EcuTakenError, EcuKeyChangedError, DailyLimitError.
     Source: Uptane 2.1.0 5.3.2.2.
@@ -90,7 +98,7 @@ def take_in(
         lock_vehicle(connection, vehicle)
         record = load_vehicle(connection, vehicle)
     except UnknownVehicleError:
-        return _register(connection, vehicle, offered, identified_by, now)
+        return _register(connection, vehicle, offered, identified_by, actor=actor, now=now)
     if record.wire != AKTUALIZR_WIRE:
         reason = "it is registered already, as a vehicle that does not run aktualizr"
         raise RegistrationError(vehicle=vehicle, field="vehicle", reason=reason)
@@ -102,7 +110,7 @@ def take_in(
     _check_free(connection, vehicle, offered, leaving=change.retired)
     if change.rekeyed and not use_for_keys(connection, vehicle, now):
         raise EcuKeyChangedError(vehicle=vehicle, ecus=change.rekeyed)
-    _apply(connection, record, rows, offered, change, now)
+    _apply(connection, record, rows, offered, change, actor=actor, now=now)
     return change
 
 
@@ -123,14 +131,20 @@ def _recount(connection: Connection, record: VehicleRecord, rows: Mapping[EcuId,
 
 
 def _register(
-    connection: Connection, vehicle: VehicleId, offered: Registration, identified_by: str, now: datetime
+    connection: Connection,
+    vehicle: VehicleId,
+    offered: Registration,
+    identified_by: str,
+    *,
+    actor: str,
+    now: datetime,
 ) -> Change:
     _check_free(connection, vehicle, offered, leaving=())
     ecus = offered.ecus.values()
     insert_vehicle(connection, vehicle, ecus, now, wire=AKTUALIZR_WIRE, identified_by=identified_by)
     change = Change(new=True, added=tuple(sorted(offered.ecus)))
     detail = {"ecus": sorted(offered.ecus), "wire": AKTUALIZR_WIRE, "identifiedBy": identified_by}
-    record_audit(connection, actor="vehicle", action="register", vehicle=vehicle, detail=detail, now=now)
+    record_audit(connection, actor=actor, action="register", vehicle=vehicle, detail=detail, now=now)
     return change
 
 
@@ -181,12 +195,14 @@ def _check_free(connection: Connection, vehicle: VehicleId, offered: Registratio
             raise RegistrationError(vehicle=vehicle, field="ecus", reason=reason)
 
 
-def _apply(  # noqa: PLR0917 - one transaction
+def _apply(
     connection: Connection,
     record: VehicleRecord,
     rows: dict[EcuId, Row[Any]],
     offered: Registration,
     change: Change,
+    *,
+    actor: str,
     now: datetime,
 ) -> None:
     vehicle = record.vehicle
@@ -203,7 +219,7 @@ def _apply(  # noqa: PLR0917 - one transaction
         detail["keys"] = {ecu: [rows[ecu].keyid, offered.ecus[ecu].key.keyid] for ecu in change.rekeyed}
     if change.altered:
         detail["hardware"] = {ecu: [rows[ecu].hardware_id, offered.ecus[ecu].hardware_id] for ecu in change.altered}
-    record_audit(connection, actor="vehicle", action=CHANGE, vehicle=vehicle, detail=detail, now=now)
+    record_audit(connection, actor=actor, action=CHANGE, vehicle=vehicle, detail=detail, now=now)
     touch_vehicle(connection, vehicle)
 
 
