@@ -94,6 +94,7 @@ def test_the_same_again_changes_nothing_in_any_order(director: Director, device:
         (lambda body: body["ecus"][0].update(hardware_identifier=""), UnsafePathError),
         (lambda body: body["ecus"][0].pop("clientKey"), MalformedError),
         (lambda body: body["ecus"][0]["clientKey"].update(keytype="ECDSA"), MalformedError),
+        (lambda body: body["ecus"][0]["clientKey"]["keyval"].update(public="\x7f" * 64), MalformedError),
         (lambda body: body["ecus"][0]["clientKey"]["keyval"].update(private="00"), MalformedError),
         (lambda body: body["ecus"][0]["clientKey"]["keyval"].update(public="00" * 32), WeakKeyError),
         (lambda body: body["ecus"][0].update(clientKey=wire_key("RSA", rsa_public("short", 1024))), WeakKeyError),

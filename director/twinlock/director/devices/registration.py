@@ -71,4 +71,8 @@ def _key(node: Node) -> PublicKey:
     if set(value.object()) != {"public"}:
         value.fail("only the public key is taken; never send a private key")
     public = value.get("public")
-    return decode_public_key(key_id(public.text()), node.get("keytype"), public)
+    try:
+        keyid = key_id(public.text())
+    except ValueError as error:
+        public.fail(f"it has no key id: {error}")
+    return decode_public_key(keyid, node.get("keytype"), public)
