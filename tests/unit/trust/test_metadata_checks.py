@@ -537,3 +537,12 @@ def test_a_key_that_the_role_names_and_nobody_gives_counts_as_missing(image: Rep
     )
     assert (found["valid"], found["required"], found["missing"]) == (1, 2, ("ghost",))
     assert found["signed"] == authority.signers.keyids
+
+
+def test_a_root_that_names_its_index_for_the_first_time_drops_what_is_stored(image: RepositorySimulator) -> None:
+    verified = root_of(image)
+    roles = {role: signers for role, signers in verified.signed.roles.items() if role not in (TIMESTAMP, SNAPSHOT)}
+    before = verified._replace(signed=verified.signed._replace(roles=roles))
+    trusted = TrustedRepository(name=IMAGE, root=before, wire=TUF)
+    assert roles_to_drop(trusted, verified.signed) == (TIMESTAMP, SNAPSHOT, TARGETS)
+    assert roles_to_drop(trusted, before.signed) == ()
