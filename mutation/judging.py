@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
@@ -82,7 +83,7 @@ def _measure(session: pytest.Session, job: Job) -> list[Tested]:
     measured = {number: found for number, item in enumerate(session.items) if (found := known.get(item.nodeid))}
     new = [number for number in range(len(session.items)) if number not in measured]
     parts = [new[first :: job.processes] for first in range(job.processes)]
-    for child in [_Child(partial(_trace, session, part, job)) for part in parts]:
+    for child in [_Child(partial(_trace, session, part, job)) for part in parts if part]:
         answer = child.answer()
         if answer is None:
             raise RuntimeError("the tests did not come to an end on the unbroken code")
@@ -117,7 +118,8 @@ def _trace(session: pytest.Session, numbers: list[int], job: Job) -> str:
 
 
 def _with_next(session: pytest.Session, numbers: list[int]) -> Iterator[tuple[pytest.Item, int, pytest.Item | None]]:
-    for number, following in zip(numbers, [*numbers[1:], None], strict=True):
+    # Nothing for no numbers: a mutant that no test runs survives, and one whose process dies would count as killed.
+    for number, following in zip_longest(numbers, numbers[1:]):
         yield session.items[number], number, None if following is None else session.items[following]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mutation.explained import FILE, Identity, judge, read
+from mutation.judging import _with_next
 from mutation.mutants import Mutant, Source
 
 TEXT = '''
@@ -130,3 +131,10 @@ def test_an_explanation_gives_a_reason() -> None:
 
 def test_the_committed_explanations_can_be_read() -> None:
     read(FILE.read_text(encoding="utf-8"))
+
+
+def test_a_mutant_that_no_test_runs_is_no_crash(request: pytest.FixtureRequest) -> None:
+    # A child that dies counts as a mutant noticed.
+    assert list(_with_next(request.session, [])) == []
+    (only,) = _with_next(request.session, [0])
+    assert only == (request.session.items[0], 0, None)

@@ -14,7 +14,7 @@ from tests.simulator.keys import KeyPool
 from tests.simulator.world import START
 from twinlock.trust.checks.director import check_director_targets, check_vehicle
 from twinlock.trust.checks.image import ImageVerifier, check_entry
-from twinlock.trust.checks.match import check_match
+from twinlock.trust.checks.match import check_match, complete_entry
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import (
     CustomFieldError,
@@ -279,3 +279,28 @@ def test_every_field_of_a_digest_s_refusal() -> None:
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     found = fields(DigestError, verifier.finish)
     assert found == {"target": PATH, "algorithm": "sha256", "listed": "00", "computed": empty}
+
+
+ADDRESSED = ImageEntry(
+    path=TargetPath("a.img"),
+    length=4,
+    hashes={"sha256": "11"},
+    release_counter=7,
+    hardware_ids=frozenset({HardwareId("hw-a")}),
+    download_url="https://images.example/a.img",
+)
+
+
+def test_a_silent_director_is_completed_by_what_the_other_states() -> None:
+    silent = ImageEntry(path=ADDRESSED.path, length=4, hashes=ADDRESSED.hashes)
+    assert complete_entry(silent, ADDRESSED, with_address=True) == ADDRESSED
+    assert complete_entry(silent, ADDRESSED, with_address=False) == ADDRESSED._replace(download_url=None)
+    assert complete_entry(silent, silent, with_address=True) == silent
+
+
+@pytest.mark.parametrize("with_address", [True, False])
+def test_what_a_director_states_stands(with_address: bool) -> None:
+    stated = ADDRESSED._replace(
+        release_counter=0, hardware_ids=frozenset(), download_url="https://director.example/a.img"
+    )
+    assert complete_entry(stated, ADDRESSED, with_address=with_address) == stated

@@ -43,6 +43,7 @@ from twinlock.trust.policy import LAX, STRICT
 from twinlock.trust.restore import bootstrap_repository, top_level_authority
 from twinlock.trust.signatures import RoleKeys, Verified
 from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf import TUF
 
 KEYS = KeyPool()
@@ -135,6 +136,33 @@ def test_what_is_stated_and_wrong(listed: FileInfo, expected: tuple[str, str, st
     found = fields(MixAndMatchError, lambda: check_listed_bytes(b"data", listed, TARGETS, CONTEXT))
     field, stated, offered = expected
     assert found == {"repository": IMAGE, "role": TARGETS, "field": field, "listed": stated, "offered": offered}
+
+
+FORM = b'{"signatures":[],"signed":{}}'  # what an aktualizr index hashes
+SERVED = b'{"signatures": [], "signed": {}}'  # the same file as somebody may serve it
+FORM_HASH = {"sha256": hashlib.sha256(FORM).hexdigest()}
+
+
+@pytest.mark.parametrize("length", [None, len(SERVED), len(SERVED) + 1])
+def test_where_another_form_is_hashed_the_length_is_a_bound(length: int | None) -> None:
+    check_listed_bytes(SERVED, FileInfo(1, length, FORM_HASH), TARGETS, CONTEXT._replace(wire=AKTUALIZR))
+
+
+@pytest.mark.parametrize("length", [len(FORM), len(SERVED) - 1])
+def test_more_bytes_than_listed_in_any_form(length: int) -> None:
+    context = CONTEXT._replace(wire=AKTUALIZR)
+    found = fields(
+        MixAndMatchError, lambda: check_listed_bytes(SERVED, FileInfo(1, length, FORM_HASH), TARGETS, context)
+    )
+    assert (found["field"], found["listed"], found["offered"]) == ("length", str(length), str(len(SERVED)))
+
+
+def test_a_length_without_hashes_is_exact_in_every_encoding() -> None:
+    listed = FileInfo(1, len(SERVED) + 1, NOTHING)
+    found = fields(
+        MixAndMatchError, lambda: check_listed_bytes(SERVED, listed, TARGETS, CONTEXT._replace(wire=AKTUALIZR))
+    )
+    assert (found["field"], found["offered"]) == ("length", str(len(SERVED)))
 
 
 @pytest.mark.parametrize("listed", [0, 2])
@@ -509,3 +537,12 @@ def test_a_key_that_the_role_names_and_nobody_gives_counts_as_missing(image: Rep
     )
     assert (found["valid"], found["required"], found["missing"]) == (1, 2, ("ghost",))
     assert found["signed"] == authority.signers.keyids
+
+
+def test_a_root_that_names_its_index_for_the_first_time_drops_what_is_stored(image: RepositorySimulator) -> None:
+    verified = root_of(image)
+    roles = {role: signers for role, signers in verified.signed.roles.items() if role not in (TIMESTAMP, SNAPSHOT)}
+    before = verified._replace(signed=verified.signed._replace(roles=roles))
+    trusted = TrustedRepository(name=IMAGE, root=before, wire=TUF)
+    assert roles_to_drop(trusted, verified.signed) == (TIMESTAMP, SNAPSHOT, TARGETS)
+    assert roles_to_drop(trusted, before.signed) == ()
