@@ -49,16 +49,22 @@ class Case:
     @property
     def times_less(self) -> dict[str, float]:
         """How many times our CPU time each peer takes."""
-        return {peer: self.median(peer) / self.median(OURS) for peer in self.peers}
+        return {peer: self._times([peer], OURS) for peer in self.peers}
 
     @property
     def times_floor(self) -> dict[str, float]:
         """How many times each floor the engine's CPU time is, and how many times all of them together."""
-        engine = self.median(ENGINE if ENGINE in self.samples_ms else OURS)
-        ratios = {floor: engine / self.median(floor) for floor in self.floors}
+        engine = ENGINE if ENGINE in self.samples_ms else OURS
+        ratios = {floor: 1 / self._times([floor], engine) for floor in self.floors}
         if len(self.floors) > 1:
-            ratios[TOGETHER] = engine / sum(self.median(floor) for floor in self.floors)
+            ratios[TOGETHER] = 1 / self._times(self.floors, engine)
         return ratios
+
+    def _times(self, labels: Sequence[str], over: str) -> float:
+        """The middle of the ratios of each round: what slows the machine for a while slows all that a round runs."""
+        together = [sum(taken) for taken in zip(*(self.samples_ms[label] for label in labels), strict=True)]
+        ratios: list[float] = [one / other for one, other in zip(together, self.samples_ms[over], strict=True)]
+        return statistics.median(ratios)
 
     def as_json(self) -> dict[str, Any]:
         """See the module."""
