@@ -21,9 +21,9 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from twinlock.director.roots import verify_successor
 from twinlock.director.wire_roots import seal_wire_root
+from twinlock.repository.aktualizr.foreign import read_roots
 from twinlock.repository.aktualizr.foreign_keys import read_foreign_keys
 from twinlock.repository.aktualizr.sealing import add_signatures
-from twinlock.repository.atomic import read_file
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import Keyring
 from twinlock.trust.checks.context import Context
@@ -57,7 +57,7 @@ def read_inheritance(path: Path, keys: Path, now: datetime) -> Inheritance:
     Raises: UsageError if there is none; RefusalError for a chain that a vehicle would not follow (an expired end will
     do); MissingKeysError if the keys cannot sign the next link; StorageError, PassphraseError.
     """
-    roots = tuple(_read(path))
+    roots = tuple(read_roots(path))
     if not roots:
         raise UsageError(reason=f"{path} is no Director for aktualizr: it has no 1.root.json")
 
@@ -86,13 +86,6 @@ def next_inherited_root(inheritance: Inheritance, root: bytes, keyring: Keyring,
     data = add_signatures(ROOT, json.loads(sealed), signers, form.MAX_BYTES[ROOT])
     verify_successor(inheritance.roots[-1], data, now, wire=AKTUALIZR)
     return data
-
-
-def _read(path: Path) -> Iterator[bytes]:
-    version = 1
-    while (data := read_file(path / f"{version}.root.json", max_bytes=DEFAULT_LIMITS.root_bytes)) is not None:
-        yield data
-        version += 1
 
 
 def _signers(inheritance: Inheritance) -> Iterator[CryptoSigner]:

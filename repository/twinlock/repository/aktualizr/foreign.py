@@ -107,7 +107,7 @@ def read_foreign(path: Path, *, without: frozenset[str] = frozenset()) -> Foreig
 
     Raises: UsageError if it is none; RefusalError for whatever a careful vehicle would refuse, expiry aside.
     """
-    roots = tuple(_roots(path))
+    roots = tuple(read_roots(path))
     if not roots:
         raise UsageError(reason=f"{path} is no repository for aktualizr: it has no 1.root.json")
 
@@ -122,7 +122,8 @@ def read_foreign(path: Path, *, without: frozenset[str] = frozenset()) -> Foreig
     return ForeignRepository(path, roots, trusted, dict(_walk(path, trusted, without)))
 
 
-def _roots(path: Path) -> Iterator[bytes]:
+def read_roots(path: Path) -> Iterator[bytes]:
+    """The files ``N.root.json`` in ``path``, from 1 on as far as they go, unverified. Raises: StorageError."""
     version = 1
     while (data := read_file(path / f"{version}.root.json", max_bytes=DEFAULT_LIMITS.root_bytes)) is not None:
         yield data
