@@ -48,7 +48,7 @@ def test_the_process_goes_through_its_steps_in_order(site: Site, monkeypatch: py
 
     note(reception, "load_vehicle", "look up")
     note(intake, "_check_primary", "check the manifest")
-    note(intake, "_check_completeness", "check the reports")
+    note(intake, "_check_signed_once", "check the reports")
     note(intake, "_check_fresh", "check freshness")
     note(ordering, "make_plan", "resolve")
     note(ordering, "sign_set", "sign")
@@ -91,7 +91,7 @@ def test_a_refused_manifest_signs_nothing_and_is_recorded(site: Site) -> None:
     before = site.ordered("targets.json")["signed"]["version"]
     known = site.director.vehicle(VIN)
     with pytest.raises(MissingEcuError):
-        site.director.receive_manifest(site.car.manifest(reports=[site.car.report("ecu-gw")]))
+        site.director.receive_manifest(site.car.manifest(reports=[site.car.report("ecu-brake")]))
     assert site.ordered("targets.json")["signed"]["version"] == before
     assert site.director.vehicle(VIN) == known
     refusal = site.director.manifests(VIN)[0].refusal
@@ -100,7 +100,7 @@ def test_a_refused_manifest_signs_nothing_and_is_recorded(site: Site) -> None:
 
 
 def test_a_difference_alone_is_refused(site: Site) -> None:
-    """5.4.2.1: we take no differences; what leaves ECUs out is no manifest, and the answer names them."""
+    """5.4.2.1: we take no differences; without the Primary's report it is no manifest, and the answer names it."""
     with pytest.raises(MissingEcuError) as caught:
         site.director.receive_manifest(site.car.manifest(reports=[site.car.report("ecu-brake")]))
     assert caught.value.fields()["missing"] == ("ecu-gw",)

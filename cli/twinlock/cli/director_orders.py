@@ -96,7 +96,7 @@ def show(out: Output, directory: Path, vehicle: str) -> None:
         refused = [item for item in director.manifests(vehicle, limit=20) if item.refusal is not None]
     shown = {
         **_vehicle_json(record, assigned),
-        "events": [{"at": at, "kind": event.kind, "ecu": event.ecu, "detail": event.detail} for at, event in events],
+        "events": [{"at": at, **event.as_json()} for at, event in events],
         "refused": [{"at": item.received_at, "refusal": item.refusal} for item in refused],
     }
     lines = list(_vehicle_lines(record, assigned, events))
@@ -218,4 +218,4 @@ def _vehicle_lines(
     for ecu, at in record.retired.items():
         yield f"{ecu} left the vehicle at {when(at)}"
     for at, event in events:
-        yield f"{when(at)} {event.kind} on {event.ecu}: {event.detail}"
+        yield f"{when(at)} {event.kind} {event.code} on {event.ecu or record.vehicle}: {event.detail}"

@@ -1,17 +1,28 @@
-"""Judging a vehicle version manifest against the inventory: Uptane 2.1.0 5.3.2.1 steps 1, 3 and 4.
+"""The checks of a vehicle version manifest against the inventory: Uptane 2.1.0 5.3.2.1 steps 1, 3 and 4.
 
-Pure: what was sent, what the inventory holds and the time go in; what it shows, or a refusal, comes out. Belongs here:
-every check of a manifest. Does not belong here: the database (``reception.py``), or what to install (``planning.py``).
+Pure: what was sent, what the inventory holds and the time go in; what it shows, or a refusal, comes out. ``reception.py``
+reads and writes the inventory; ``planning.py`` decides what to install.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from twinlock.director.errors import ManifestVehicleError
-from twinlock.director.records import AKTUALIZR_WIRE, EcuRecord, Event, LastReport, VehicleRecord
+from twinlock.director.manifests.codes import kind_of
+from twinlock.director.records import (
+    AKTUALIZR_WIRE,
+    ATTACK,
+    FAILURE,
+    NOTICE,
+    REFUSAL,
+    EcuRecord,
+    Event,
+    LastReport,
+    VehicleRecord,
+)
 from twinlock.director.software import same_image
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.reports import (
@@ -28,6 +39,7 @@ from twinlock.trust.reports import (
     EcuReport,
     InstallationReport,
     SignedManifest,
+    SignedReport,
     verify_manifest,
     verify_report,
 )
@@ -65,16 +77,30 @@ class Knowledge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What an acceptable manifest shows: one report for every ECU of the vehicle, and what people should see.
+class VerifiedReports:
+    """What a manifest proves by itself: the fresh reports that their ECUs signed, and what became of the others.
 
-    Counters in ``reports`` are as they are stored: with the ECU's ``counter_base``. ``failed`` is the correlation id of
-    an order of which the Primary says that its installation failed.
+    Counters in ``reports`` are as they are stored: with the ECU's ``counter_base``. ``missing`` are the ECUs that were
+    expected to report and of which no report counts.
+    """
+
+    reports: Mapping[EcuId, EcuReport]
+    missing: tuple[EcuId, ...]
+    events: tuple[Event, ...]
+    installation: InstallationReport | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What an acceptable manifest shows: the reports that count, the ECUs that are missing, and what people should see.
+
+    ``failed`` is the correlation id of an order of which the Primary says that its installation failed.
     """
 
     reports: Mapping[EcuId, EcuReport]
     installed: Mapping[EcuId, InstalledImage]
     events: tuple[Event, ...]
+    missing: tuple[EcuId, ...] = ()
     failed: str | None = None
 
 
@@ -87,9 +113,25 @@ def judge_manifest(
     knowledge: Knowledge = Knowledge(),
     policy: ManifestPolicy = ManifestPolicy(),
 ) -> Findings:
+    """``verify_reports`` and ``conclude`` in one. Raises: as ``verify_reports``."""
+    verified = verify_reports(manifest, record, now=now, address=address, seen_nonces=knowledge.nonces, policy=policy)
+    return conclude(verified, record, knowledge)
+
+
+def verify_reports(
+    manifest: SignedManifest,
+    record: VehicleRecord,
+    *,
+    now: datetime,
+    address: str | None = None,
+    seen_nonces: frozenset[tuple[EcuId, str]] = frozenset(),
+    policy: ManifestPolicy = ManifestPolicy(),
+) -> VerifiedReports:
     """Decide whether ``manifest`` is what this vehicle, as the inventory knows it, says now.
 
-    ``address`` is the vehicle whose URL it came to, if any. ``record`` is the vehicle that the manifest names.
+    ``address`` is the vehicle whose URL it came to, if any. ``record`` is the vehicle that the manifest names. A manifest
+    without a sound report of its Primary is refused as a whole. Of every other ECU a false report counts as a missing one
+    and is evidence; a missing one drops that ECU's part only (docs/POUF.md gives the reason).
     Raises: ManifestVehicleError, UnknownEcuError, ReportSignatureError, DuplicateReportError, MissingEcuError,
     ReportTimeError, ReportReplayError.
     """
@@ -99,22 +141,40 @@ def judge_manifest(
     if named != record.vehicle or address not in (None, named):
         raise ManifestVehicleError(offered=named or "(none named)", expected=address or record.vehicle)
     _check_primary(manifest, record)
-    reports = _check_completeness(manifest, record)
+    reports, events = _check_reports(manifest, record, now=now, seen_nonces=seen_nonces, policy=policy)
+    absent = record.ecus.keys() - reports.keys()
+    if record.primary in absent:
+        raise MissingEcuError(vehicle=record.vehicle, missing=tuple(sorted(absent)))
+    missing = tuple(sorted(ecu for ecu in absent if record.ecus[ecu].out_of_order_since is None))
     timed = [report for report in reports.values() if not _has_no_time(report, record)]
-    for report in timed:
-        _check_time(report, record.reports.get(report.ecu), now, policy)
-    # Step 4.
-    for ecu, report in reports.items():
-        _check_fresh(report, record.ecus[ecu], record.reports.get(ecu), knowledge)
-    outcome = manifest.installation
-    return Findings(
+    return VerifiedReports(
         reports=reports,
-        installed={ecu: _installed(report, knowledge.images.get(ecu)) for ecu, report in reports.items()},
+        missing=missing,
         events=(
+            *events,
+            *_membership_events(reports, missing, record),
             *(event for report in timed for event in _time_events(report, now, policy)),
-            *(event for ecu, report in reports.items() for event in _events(report, record.ecus[ecu], knowledge)),
+        ),
+        installation=manifest.installation,
+    )
+
+
+def conclude(verified: VerifiedReports, record: VehicleRecord, knowledge: Knowledge = Knowledge()) -> Findings:
+    """What verified reports show in the light of what is known of the images that they name."""
+    outcome = verified.installation
+    return Findings(
+        reports=verified.reports,
+        installed={ecu: _installed(report, knowledge.images.get(ecu)) for ecu, report in verified.reports.items()},
+        events=(
+            *verified.events,
+            *(
+                event
+                for ecu, report in verified.reports.items()
+                for event in _events(report, record.ecus[ecu], knowledge)
+            ),
             *(() if outcome is None else _outcome_events(outcome, record)),
         ),
+        missing=verified.missing,
         failed=outcome.correlation_id if outcome is not None and not outcome.result.success else None,
     )
 
@@ -130,21 +190,66 @@ def _check_primary(manifest: SignedManifest, record: VehicleRecord) -> None:
     verify_manifest(manifest, sender.key)
 
 
-def _check_completeness(manifest: SignedManifest, record: VehicleRecord) -> dict[EcuId, EcuReport]:
-    """Every ECU in the inventory reports exactly once, nobody else does, and each with its own key."""
+def _check_reports(
+    manifest: SignedManifest,
+    record: VehicleRecord,
+    *,
+    now: datetime,
+    seen_nonces: frozenset[tuple[EcuId, str]],
+    policy: ManifestPolicy,
+) -> tuple[dict[EcuId, EcuReport], list[Event]]:
+    """The reports that count, by ECU, and an event for each of the others. Raises: what is wrong with the Primary's."""
     found: dict[EcuId, EcuReport] = {}
+    events: list[Event] = []
+    by_ecu: dict[EcuId, list[SignedReport]] = {}
     for signed in manifest.reports:
-        ecu = signed.report.ecu
-        known = record.ecus.get(ecu)
-        if known is None:
-            raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
-        if ecu in found:
-            raise DuplicateReportError(vehicle=record.vehicle, ecu=ecu)
-        found[ecu] = verify_report(signed, known.key)
-    missing = tuple(sorted(record.ecus.keys() - found.keys()))
-    if missing:
-        raise MissingEcuError(vehicle=record.vehicle, missing=missing)
-    return {ecu: _with_base(report, record.ecus[ecu].counter_base) for ecu, report in found.items()}
+        by_ecu.setdefault(signed.report.ecu, []).append(signed)
+    for ecu, offered in by_ecu.items():
+        try:
+            report = _check_signed_once(offered, ecu, record)
+            if not _has_no_time(report, record):
+                _check_time(report, record.reports.get(ecu), now, policy)
+            _check_fresh(report, record.ecus[ecu], seen_nonces)
+        except UnknownEcuError as error:
+            events.append(Event(kind=REFUSAL, code=error.code, ecu=ecu, detail=str(error)))
+        except (ReportSignatureError, DuplicateReportError, ReportTimeError, ReportReplayError) as error:
+            if ecu == record.primary:
+                raise
+            events.append(Event(kind=ATTACK, code=error.code, ecu=ecu, detail=str(error), data=error.as_json()))
+        else:
+            found[ecu] = report
+    return found, events
+
+
+def _check_signed_once(offered: list[SignedReport], ecu: EcuId, record: VehicleRecord) -> EcuReport:
+    """The one report of an ECU in the inventory, signed with its own key."""
+    known = record.ecus.get(ecu)
+    if known is None:
+        raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
+    if len(offered) > 1:
+        raise DuplicateReportError(vehicle=record.vehicle, ecu=ecu)
+    return _with_base(verify_report(offered[0], known.key), known.counter_base)
+
+
+def _membership_events(
+    reports: Mapping[EcuId, EcuReport], missing: tuple[EcuId, ...], record: VehicleRecord
+) -> Iterator[Event]:
+    """An ECU that begins to be missing, and one that is there again."""
+    for ecu in missing:
+        if record.ecus[ecu].missing_since is None:
+            detail = f"the manifest has no valid report of {ecu}; every order that involves it is held until it reports"
+            data = {"clause": MissingEcuError.clause}
+            yield Event(kind=FAILURE, code=MissingEcuError.code, ecu=ecu, detail=detail, data=data)
+    for ecu in sorted(reports):
+        known = record.ecus[ecu]
+        since = known.out_of_order_since or known.missing_since
+        if since is not None:
+            yield Event(
+                kind=NOTICE,
+                code="ecu-returned",
+                ecu=ecu,
+                detail=f"{ecu} reports again; it was away since {_text(since)}",
+            )
 
 
 def _with_base(report: EcuReport, base: int) -> EcuReport:
@@ -161,19 +266,21 @@ def _check_time(report: EcuReport, last: LastReport | None, now: datetime, polic
         )
 
 
-def _check_fresh(report: EcuReport, ecu: EcuRecord, last: LastReport | None, knowledge: Knowledge) -> None:
+def _check_fresh(report: EcuReport, ecu: EcuRecord, seen_nonces: frozenset[tuple[EcuId, str]]) -> None:
     if report.counter is None:
-        _check_covered(report, ecu, last)
-    elif last is not None and last.counter is not None and report.counter <= last.counter:
-        raise ReportReplayError(ecu=report.ecu, field="counter", offered=str(report.counter), last=str(last.counter))
-    if report.nonce is not None and (report.ecu, report.nonce) in knowledge.nonces:
+        _check_covered(report, ecu)
+    elif ecu.highest_counter is not None and report.counter <= ecu.highest_counter:
+        raise ReportReplayError(
+            ecu=report.ecu, field="counter", offered=str(report.counter), last=str(ecu.highest_counter)
+        )
+    if report.nonce is not None and (report.ecu, report.nonce) in seen_nonces:
         raise ReportReplayError(ecu=report.ecu, field="nonce", offered=report.nonce, last=report.nonce)
 
 
-def _check_covered(report: EcuReport, ecu: EcuRecord, last: LastReport | None) -> None:
+def _check_covered(report: EcuReport, ecu: EcuRecord) -> None:
     """A profile may give Secondaries no counter. That of the Primary, which signs the whole, then stands for theirs."""
     if ecu.primary:
-        seen = "none" if last is None else str(last.counter)
+        seen = "none" if ecu.highest_counter is None else str(ecu.highest_counter)
         raise ReportReplayError(ecu=report.ecu, field="counter", offered="(none)", last=seen)
 
 
@@ -198,25 +305,33 @@ def _installed(report: EcuReport, entry: ImageEntry | None) -> InstalledImage:
 def _time_events(report: EcuReport, now: datetime, policy: ManifestPolicy) -> list[Event]:
     if report.time >= now - policy.past:
         return []
-    return [Event(kind="old-time", ecu=report.ecu, detail=f"it knows no later time than {_text(report.time)}")]
+    return [
+        Event(kind=NOTICE, code="old-time", ecu=report.ecu, detail=f"it knows no later time than {_text(report.time)}")
+    ]
 
 
 def _events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Event]:
     found = []
     if report.attack:
-        found.append(Event(kind="attack", ecu=report.ecu, detail=f"{report.attack}: {report.detail}"))
+        found.append(_reported(report))
     elif report.detail:
-        found.append(Event(kind="detail", ecu=report.ecu, detail=report.detail))
+        found.append(Event(kind=NOTICE, code="detail", ecu=report.ecu, detail=report.detail))
     entry = knowledge.images.get(report.ecu)
     if entry is None or not same_image(report.installed, entry):
         if not knowledge.complete or is_nothing(report.installed):
             return found
         detail = f"{report.installed.path}, as installed, is not what the Image repository ever listed"
-        found.append(Event(kind="unlisted-image", ecu=report.ecu, detail=detail))
+        found.append(Event(kind=NOTICE, code="unlisted-image", ecu=report.ecu, detail=detail))
     elif entry.hardware_ids is not None and ecu.hardware_id not in entry.hardware_ids:
         detail = f"{report.installed.path} is for {', '.join(sorted(entry.hardware_ids))}, not {ecu.hardware_id}"
-        found.append(Event(kind="wrong-hardware", ecu=report.ecu, detail=detail))
+        found.append(Event(kind=NOTICE, code="wrong-hardware", ecu=report.ecu, detail=detail))
     return found
+
+
+def _reported(report: EcuReport) -> Event:
+    """What an ECU reported in its member ``attack``: the code of what it met, which older clients write for all kinds."""
+    detail = f"{report.attack}: {report.detail}"
+    return Event(kind=kind_of(report.attack), code=report.attack, ecu=report.ecu, detail=detail)
 
 
 def _outcome_events(outcome: InstallationReport, record: VehicleRecord) -> list[Event]:
@@ -226,7 +341,8 @@ def _outcome_events(outcome: InstallationReport, record: VehicleRecord) -> list[
         failed = {record.primary: outcome.result}
     return [
         Event(
-            kind="install-failed",
+            kind=FAILURE,
+            code="install-failed",
             ecu=ecu,
             detail=f"{result.code}: {result.description} (order {outcome.correlation_id or 'without an id'})",
         )

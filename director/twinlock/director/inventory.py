@@ -9,7 +9,7 @@ All functions take a connection whose transaction the caller owns.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
@@ -38,6 +38,14 @@ def lock_vehicle(connection: Connection, vehicle: str) -> int:
     return int(revision)
 
 
+def read_revision(connection: Connection, vehicle: str) -> int:
+    """The vehicle's revision as of this reading. Raises: UnknownVehicleError."""
+    revision = connection.execute(select(_V.revision).where(_V.vehicle == vehicle)).scalar_one_or_none()
+    if revision is None:
+        raise UnknownVehicleError(vehicle=vehicle)
+    return int(revision)
+
+
 def touch_vehicle(connection: Connection, vehicle: str) -> None:
     """Note that something about the vehicle changed, so that its plan is made afresh."""
     connection.execute(update(schema.vehicles).where(_V.vehicle == vehicle).values(revision=_V.revision + 1))
@@ -53,12 +61,13 @@ def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
         raise UnknownVehicleError(vehicle=vehicle)
     rows = connection.execute(select(schema.ecus).where(_E.vehicle == vehicle).order_by(_E.ecu)).all()
     found = [item for item in rows if item.retired_at is None]
-    records = {EcuId(item.ecu): _ecu(item) for item in found}
+    counted = _counters(connection, found)
+    records = {EcuId(item.ecu): _ecu(item, *counted.get(item.ecu, (0, None))) for item in found}
     return VehicleRecord(
         vehicle=VehicleId(row.vehicle),
         primary=next(ecu for ecu, record in records.items() if record.primary),
         ecus=records,
-        reports=_reports(connection, found),
+        reports=_reports(connection, found, records),
         registered_at=row.registered_at,
         last_manifest_at=row.last_manifest_at,
         wire=row.wire,
@@ -145,7 +154,6 @@ def insert_ecus(connection: Connection, vehicle: VehicleId, ecus: Iterable[EcuRe
             "scheme": record.key.scheme,
             "public": record.key.public,
             "key_identity": key_identity(record.key),
-            "counter_base": record.counter_base,
         }
         for record in ecus
     ]
@@ -157,21 +165,34 @@ def key_identity(key: PublicKey) -> str:
     return hashlib.sha256(key.identity).hexdigest()
 
 
-def _ecu(row: Row[tuple[object, ...]]) -> EcuRecord:
+def _counters(connection: Connection, ecus: Iterable[Row[tuple[object, ...]]]) -> dict[str, tuple[int, int | None]]:
+    """The base and the highest counter of each ECU's present key; an ECU whose key never counted is absent."""
+    keys = {row.ecu: row.key_identity for row in ecus}
+    table = schema.report_counters
+    rows = connection.execute(select(table).where(table.c.ecu.in_(list(keys))))
+    return {row.ecu: (row.base, row.highest) for row in rows if keys[row.ecu] == row.key_identity}
+
+
+def _ecu(row: Row[tuple[object, ...]], base: int, highest: int | None) -> EcuRecord:
     return EcuRecord(
         ecu=EcuId(row.ecu),
         hardware_id=HardwareId(row.hardware_id),
         key=load_key(row.keyid, keytype=row.keytype, scheme=row.scheme, public=row.public),
         primary=row.primary_ecu,
         verification=Verification(row.verification),
-        counter_base=row.counter_base,
+        counter_base=base,
+        highest_counter=highest,
+        missing_since=row.missing_since,
+        out_of_order_since=row.out_of_order_at,
     )
 
 
-def _reports(connection: Connection, ecus: Iterable[Row[tuple[object, ...]]]) -> dict[EcuId, LastReport]:
-    counters = {row.last_report: row.highest_counter for row in ecus if row.last_report is not None}
-    query = select(schema.reports).where(_R.number.in_(list(counters)))
-    return {EcuId(row.ecu): _report(row, counters[row.number]) for row in connection.execute(query)}
+def _reports(
+    connection: Connection, ecus: Iterable[Row[tuple[object, ...]]], records: Mapping[EcuId, EcuRecord]
+) -> dict[EcuId, LastReport]:
+    newest = [row.last_report for row in ecus if row.last_report is not None]
+    query = select(schema.reports).where(_R.number.in_(newest))
+    return {EcuId(row.ecu): _report(row, records[EcuId(row.ecu)].highest_counter) for row in connection.execute(query)}
 
 
 def _report(row: Row[tuple[object, ...]], counter: int | None) -> LastReport:

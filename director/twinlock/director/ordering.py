@@ -250,6 +250,7 @@ def _read_view(connection: Connection, vehicle: str) -> View:
         known=recall_images(connection, {ecu: report.installed for ecu, report in record.reports.items()}),
         manifest=row.last_manifest,
         listed=listed_images(connection, vehicle) if record.wire == AKTUALIZR_WIRE else (),
+        unknown=record.unknown,
     )
     root = read_root(connection)
     if root is None:

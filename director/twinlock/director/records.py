@@ -23,13 +23,20 @@ IMPOSSIBLE = "impossible"  # no set of images fits; nothing is ordered
 TUF_WIRE = "tuf"  # a vehicle that speaks our own profile
 AKTUALIZR_WIRE = "aktualizr"  # a vehicle that runs aktualizr
 
+ATTACK, REFUSAL, FAILURE, NOTICE = "attack", "refusal", "failure", "notice"  # the kinds of events
+
 BY_CERTIFICATE = "certificate"  # the name in its verified client certificate
 BY_SERIAL = "serial"  # its own word for the serial of its Primary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcuRecord:
-    """One ECU as it was registered. ``counter_base`` is added to the counter of every report that it sends."""
+    """One ECU as it was registered.
+
+    ``counter_base`` is added to the counter of every report that it sends, and ``highest_counter`` is the highest sum that
+    was accepted under this key. ``missing_since`` is set while it is left out of manifests, ``out_of_order_since`` from when
+    an operator declared it out of order until it reports again.
+    """
 
     ecu: EcuId
     hardware_id: HardwareId
@@ -37,6 +44,9 @@ class EcuRecord:
     primary: bool
     verification: Verification = Verification.FULL
     counter_base: int = 0
+    highest_counter: int | None = None
+    missing_since: datetime | None = None
+    out_of_order_since: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -79,6 +89,15 @@ class VehicleRecord:
     identified_by: str | None = None
     retired: Mapping[EcuId, datetime] = field(default_factory=dict)
 
+    @property
+    def unknown(self) -> frozenset[EcuId]:
+        """The ECUs whose software is unknown: they never reported, are missing, or were declared out of order."""
+        return frozenset(
+            ecu
+            for ecu, item in self.ecus.items()
+            if ecu not in self.reports or item.missing_since is not None or item.out_of_order_since is not None
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
@@ -92,12 +111,24 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something in an accepted manifest that people should see: ``kind`` is ``attack``, ``detail``,
-    ``install-failed``, ``old-time``, ``unlisted-image`` or ``wrong-hardware``."""
+    """Something that people should see. ``kind`` is ``attack`` (evidence of somebody's act), ``refusal`` (a rule said no),
+    ``failure`` (something broke) or ``notice``; ``code`` says what, and docs/codes.md lists all codes.
+
+    ``ecu`` is None where the whole vehicle is meant. ``evidence`` is the ECU's own id of a piece of evidence; ``data`` is all
+    that was said, as plain JSON.
+    """
 
     kind: str
-    ecu: EcuId
+    code: str
+    ecu: EcuId | None
     detail: str
+    evidence: str | None = None
+    data: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        found: dict[str, Any] = {"kind": self.kind, "code": self.code, "ecu": self.ecu, "detail": self.detail}
+        return found if self.data is None else {**found, "data": dict(self.data)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

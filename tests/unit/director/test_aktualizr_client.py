@@ -98,7 +98,7 @@ class World:
 
     @property
     def events(self) -> list[tuple[str, str]]:
-        return [(event.kind, event.ecu) for _, event in self.director.events(SERIAL)]
+        return [(event.code, event.ecu) for _, event in self.director.events(SERIAL)]
 
 
 @pytest.fixture(params=["virtual", *(["real"] if BINARY else [])])

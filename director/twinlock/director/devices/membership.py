@@ -30,6 +30,7 @@ from twinlock.director.errors import (
     UnknownVehicleError,
 )
 from twinlock.director.history import record_audit
+from twinlock.director.manifests.counters import count_on
 from twinlock.director.inventory import (
     find_ecu_owners,
     find_key_owners,
@@ -119,11 +120,11 @@ def _recount(connection: Connection, record: VehicleRecord, rows: Mapping[EcuId,
 
     That is believed under the same permission as a new key: old reports, sent again, would count as new ones then.
     """
-    counting = tuple(sorted(ecu for ecu in record.ecus if rows[ecu].highest_counter is not None))
+    counting = tuple(sorted(ecu for ecu, item in record.ecus.items() if item.highest_counter is not None))
     if not counting or not use_for_keys(connection, record.vehicle, now):
         return Change()
     for ecu in counting:
-        _write(connection, record.ecus[ecu], _counter_base(rows[ecu], anew=True))
+        count_on(connection, ecu, rows[ecu].key_identity)
     change = Change(recounted=counting)
     record_audit(connection, actor="vehicle", action=CHANGE, vehicle=record.vehicle, detail=change.as_json(), now=now)
     touch_vehicle(connection, record.vehicle)
@@ -209,7 +210,7 @@ def _apply(
     for ecu in change.retired:
         _retire(connection, rows[ecu], now)
     for ecu in sorted({*change.returned, *change.rekeyed, *change.altered}):
-        _write(connection, offered.ecus[ecu], _counter_base(rows[ecu], anew=ecu in change.rekeyed))
+        _write(connection, offered.ecus[ecu], rekeyed=ecu in change.rekeyed)
     if change.added:
         insert_ecus(connection, vehicle, [offered.ecus[ecu] for ecu in change.added])
     other_hardware = {ecu for ecu in change.altered if rows[ecu].hardware_id != offered.ecus[ecu].hardware_id}
@@ -230,8 +231,9 @@ def _retire(connection: Connection, row: Row[Any], now: datetime) -> None:
     connection.execute(update(schema.ecus).where(_E.ecu == row.ecu).values(**values))
 
 
-def _write(connection: Connection, record: EcuRecord, counter_base: int) -> None:
-    """Make a known ECU what the vehicle says now, and part of it."""
+def _write(connection: Connection, record: EcuRecord, *, rekeyed: bool) -> None:
+    """Make a known ECU what the vehicle says now, and part of it. With another key its software is unknown."""
+    fresh = {"last_report": None, "missing_since": None, "out_of_order_at": None} if rekeyed else {}
     connection.execute(
         update(schema.ecus)
         .where(_E.ecu == record.ecu)
@@ -245,14 +247,9 @@ def _write(connection: Connection, record: EcuRecord, counter_base: int) -> None
             key_identity=key_identity(record.key),
             retired_at=None,
             retired_key=None,
-            counter_base=counter_base,
+            **fresh,
         )
     )
-
-
-def _counter_base(row: Row[Any], *, anew: bool) -> int:
-    """An ECU that counts its reports from 1 ``anew``: what is stored goes on from the highest."""
-    return int(row.highest_counter or 0) if anew else int(row.counter_base)
 
 
 def _end_orders(connection: Connection, vehicle: VehicleId, gone: set[EcuId], now: datetime) -> None:
