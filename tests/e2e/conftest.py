@@ -30,14 +30,16 @@ def firmware(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def _real() -> dict[str, Path]:
     missing = [package for package, file in REAL.items() if not file.is_file()]
     if missing:
-        pytest.fail(f"real firmware not found: run `make system`, or apt-get install {' '.join(missing)}", pytrace=False)
+        pytest.fail(
+            f"real firmware not found: run `make system`, or apt-get install {' '.join(missing)}", pytrace=False
+        )
     return REAL
 
 
 def _made(folder: Path) -> dict[str, Path]:
     files = {name: folder / REAL[name].name for name in LENGTHS}
     for name, file in files.items():
-        file.write_bytes(random.Random(name).randbytes(LENGTHS[name]))  # noqa: S311 - content, not a secret
+        file.write_bytes(random.Random(name).randbytes(LENGTHS[name]))
     return files
 
 
