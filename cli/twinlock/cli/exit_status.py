@@ -20,31 +20,12 @@ EXIT_DUE = 6
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_READER_GONE = 141  # 128 + SIGPIPE
 
-# Errors that mean neither attack nor breakage: a rule said no. Their classes are not all loaded when one is judged.
-_REFUSALS = frozenset(
-    {
-        "bundle-held",
-        "daily-limit",
-        "declined",
-        "device-already-registered",
-        "device-identity",
-        "enrolment-refused",
-        "enrolment-token",
-        "manifest-refused",
-        "precondition",
-        "ruled-out",
-        "secondary-refused",
-        "store-tampered",
-        "wire-disabled",
-        "wire-profile",
-    }
-)
 _UNKNOWN_IDS = frozenset({"passphrase", "unknown-image"})  # what the caller named or gave does not exist or fit
 
 
 def exit_status(error: TwinlockError) -> int:
     """The exit status of a command that ended in ``error``."""
-    from twinlock.trust.errors.base import RefusalError, UsageError
+    from twinlock.trust.errors.base import Kind, UsageError
     from twinlock.trust.errors.local import ConflictError, TransportError
 
     if isinstance(error, UsageError) or error.code in _UNKNOWN_IDS:
@@ -53,6 +34,4 @@ def exit_status(error: TwinlockError) -> int:
         return EXIT_CONFLICT
     if isinstance(error, TransportError):
         return EXIT_TRANSPORT
-    if isinstance(error, RefusalError) or error.code in _REFUSALS:
-        return EXIT_REFUSED
-    return EXIT_BROKEN
+    return EXIT_BROKEN if error.kind is Kind.FAILURE else EXIT_REFUSED
