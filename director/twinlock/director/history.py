@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from twinlock.director import schema
-from twinlock.director.intake import Findings
-from twinlock.director.manifests.counters import raise_counter
+from twinlock.director.manifests.counters import count_on, note_evidence, note_resets, raise_counter
+from twinlock.director.manifests.judgement import Findings
 from twinlock.director.records import DecisionRecord, Event, ManifestRecord, Order, Plan
+from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
 from twinlock.trust.reports import EcuReport
 
@@ -89,6 +90,7 @@ def insert_accepted(connection: Connection, vehicle: str, data: bytes, findings:
     number = int(inserted[0])
     for ecu, report in findings.reports.items():
         _insert_report(connection, number, ecu, report, findings)
+    note_resets(connection, findings.verified, now)
     gone = (_E.ecu.in_(findings.missing), _E.missing_since.is_(None))
     connection.execute(update(schema.ecus).where(_E.vehicle == vehicle, *gone).values(missing_since=now))
     record_events(connection, vehicle, findings.events, now, manifest=number)
@@ -139,6 +141,17 @@ def record_events(
             row = {"vehicle": vehicle, "manifest": manifest, "at": now, "evidence": event.evidence}
             row |= {"kind": event.kind, "code": event.code, "ecu": event.ecu, "detail": event.detail}
             connection.execute(insert(schema.events).values(**row, data=event.data))
+
+
+def record_refusal(connection: Connection, vehicle: str, error: TwinlockError, now: datetime) -> None:
+    """Keep what was refused from an authenticated vehicle outside its manifests: the same once a day, within a bound."""
+    recent = select(func.count()).where(_V.vehicle == vehicle, _V.manifest.is_(None), _V.at > now - timedelta(days=1))
+    event = Event(kind=error.kind.value, code=error.code, ecu=None, detail=str(error), data=error.as_json())
+    same = [_V.vehicle == vehicle, _V.code == event.code, _V.detail == event.detail, _V.at > now - timedelta(days=1)]
+    if connection.execute(select(_V.number).where(*same).limit(1)).first() is not None:
+        return
+    if connection.execute(recent).scalar_one() < MAX_REFUSED_PER_DAY:
+        record_events(connection, vehicle, [event], now)
 
 
 def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime) -> bool:
@@ -242,5 +255,11 @@ def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: Ec
     assert result.inserted_primary_key is not None
     newest = {"last_report": int(result.inserted_primary_key[0]), "missing_since": None, "out_of_order_at": None}
     connection.execute(update(schema.ecus).where(_E.ecu == ecu).values(**newest))
-    if report.counter is not None:
-        raise_counter(connection, ecu, key, report.counter)
+    verified = findings.verified
+    if report.counter is None:
+        return
+    if ecu in verified.resets:
+        count_on(connection, ecu, key)
+    raise_counter(connection, ecu, key, report.counter)
+    if report.evidence and ecu in verified.counters:
+        note_evidence(connection, ecu, key, verified.counters[ecu])

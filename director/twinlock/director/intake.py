@@ -6,18 +6,26 @@ reads and writes the inventory; ``planning.py`` decides what to install.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import hashlib
+from datetime import datetime
+from typing import NamedTuple
 
 from twinlock.director.errors import ManifestVehicleError
-from twinlock.director.manifests.codes import kind_of
+from twinlock.director.manifests.events import membership_events, outcome_events, report_events, time_events
+from twinlock.director.manifests.judgement import (
+    NOTHING_KNOWN,
+    USUAL_POLICY,
+    Findings,
+    Knowledge,
+    ManifestPolicy,
+    VerifiedReports,
+)
 from twinlock.director.records import (
     AKTUALIZR_WIRE,
     ATTACK,
-    FAILURE,
-    NOTICE,
     REFUSAL,
+    TUF_WIRE,
+    CounterReset,
     EcuRecord,
     Event,
     LastReport,
@@ -37,71 +45,12 @@ from twinlock.trust.names import EcuId
 from twinlock.trust.reports import (
     NO_TIME,
     EcuReport,
-    InstallationReport,
     SignedManifest,
     SignedReport,
     verify_manifest,
     verify_report,
 )
 from twinlock.trust.state import InstalledImage
-from twinlock.trust.wire.aktualizr.reports import is_nothing
-
-_FUTURE = timedelta(minutes=5)  # clocks of vehicles and servers differ by seconds, not minutes
-_PAST = timedelta(days=30)  # a Secondary that slept keeps its last verified time until its Primary tells it a new one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestPolicy:
-    """What times in reports are plausible: up to ``future`` ahead of the Director's clock and ``past`` behind it.
-
-    An ECU fresh from the factory may not know the time before it has talked to anybody, so its first report may be as
-    old as it likes (which is then noted as an event); from its second on, both bounds hold.
-    """
-
-    future: timedelta = _FUTURE
-    past: timedelta = _PAST
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
-    """What the Director knows beside the vehicle's own rows.
-
-    ``nonces`` are those in this manifest that were seen before, by ECU; ``images`` is what the Director knows of the
-    image that each ECU reports (absent: nothing). ``complete`` False: the Image repository could not be asked, so what
-    is not known may well be listed.
-    """
-
-    nonces: frozenset[tuple[EcuId, str]] = frozenset()
-    images: Mapping[EcuId, ImageEntry] = field(default_factory=dict)
-    complete: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedReports:
-    """What a manifest proves by itself: the fresh reports that their ECUs signed, and what became of the others.
-
-    Counters in ``reports`` are as they are stored: with the ECU's ``counter_base``. ``missing`` are the ECUs that were
-    expected to report and of which no report counts.
-    """
-
-    reports: Mapping[EcuId, EcuReport]
-    missing: tuple[EcuId, ...]
-    events: tuple[Event, ...]
-    installation: InstallationReport | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What an acceptable manifest shows: the reports that count, the ECUs that are missing, and what people should see.
-
-    ``failed`` is the correlation id of an order of which the Primary says that its installation failed.
-    """
-
-    reports: Mapping[EcuId, EcuReport]
-    installed: Mapping[EcuId, InstalledImage]
-    events: tuple[Event, ...]
-    missing: tuple[EcuId, ...] = ()
-    failed: str | None = None
 
 
 def judge_manifest(
@@ -110,11 +59,11 @@ def judge_manifest(
     *,
     now: datetime,
     address: str | None = None,
-    knowledge: Knowledge = Knowledge(),
-    policy: ManifestPolicy = ManifestPolicy(),
+    knowledge: Knowledge = NOTHING_KNOWN,
+    policy: ManifestPolicy = USUAL_POLICY,
 ) -> Findings:
     """``verify_reports`` and ``conclude`` in one. Raises: as ``verify_reports``."""
-    verified = verify_reports(manifest, record, now=now, address=address, seen_nonces=knowledge.nonces, policy=policy)
+    verified = verify_reports(manifest, record, now=now, address=address, knowledge=knowledge, policy=policy)
     return conclude(verified, record, knowledge)
 
 
@@ -124,8 +73,8 @@ def verify_reports(
     *,
     now: datetime,
     address: str | None = None,
-    seen_nonces: frozenset[tuple[EcuId, str]] = frozenset(),
-    policy: ManifestPolicy = ManifestPolicy(),
+    knowledge: Knowledge = NOTHING_KNOWN,
+    policy: ManifestPolicy = USUAL_POLICY,
 ) -> VerifiedReports:
     """Decide whether ``manifest`` is what this vehicle, as the inventory knows it, says now.
 
@@ -141,7 +90,8 @@ def verify_reports(
     if named != record.vehicle or address not in (None, named):
         raise ManifestVehicleError(offered=named or "(none named)", expected=address or record.vehicle)
     _check_primary(manifest, record)
-    reports, events = _check_reports(manifest, record, now=now, seen_nonces=seen_nonces, policy=policy)
+    checked = _check_reports(manifest, record, now=now, knowledge=knowledge, policy=policy)
+    reports = {ecu: item.report for ecu, item in checked.sound.items()}
     absent = record.ecus.keys() - reports.keys()
     if record.primary in absent:
         raise MissingEcuError(vehicle=record.vehicle, missing=tuple(sorted(absent)))
@@ -151,15 +101,18 @@ def verify_reports(
         reports=reports,
         missing=missing,
         events=(
-            *events,
-            *_membership_events(reports, missing, record),
-            *(event for report in timed for event in _time_events(report, now, policy)),
+            *checked.events,
+            *membership_events(reports, missing, record),
+            *(event for report in timed for event in time_events(report, now, policy)),
         ),
+        resets={ecu: item.reset for ecu, item in checked.sound.items() if item.reset is not None},
+        counters={ecu: item.sent for ecu, item in checked.sound.items() if item.sent is not None},
+        digests={ecu: item.digest for ecu, item in checked.sound.items() if item.digest is not None},
         installation=manifest.installation,
     )
 
 
-def conclude(verified: VerifiedReports, record: VehicleRecord, knowledge: Knowledge = Knowledge()) -> Findings:
+def conclude(verified: VerifiedReports, record: VehicleRecord, knowledge: Knowledge = NOTHING_KNOWN) -> Findings:
     """What verified reports show in the light of what is known of the images that they name."""
     outcome = verified.installation
     return Findings(
@@ -170,10 +123,11 @@ def conclude(verified: VerifiedReports, record: VehicleRecord, knowledge: Knowle
             *(
                 event
                 for ecu, report in verified.reports.items()
-                for event in _events(report, record.ecus[ecu], knowledge)
+                for event in report_events(report, record.ecus[ecu], knowledge)
             ),
-            *(() if outcome is None else _outcome_events(outcome, record)),
+            *(() if outcome is None else outcome_events(outcome, record)),
         ),
+        verified=verified,
         missing=verified.missing,
         failed=outcome.correlation_id if outcome is not None and not outcome.result.success else None,
     )
@@ -190,17 +144,32 @@ def _check_primary(manifest: SignedManifest, record: VehicleRecord) -> None:
     verify_manifest(manifest, sender.key)
 
 
+class _Sound(NamedTuple):
+    """A report that counts, with its counter as it is stored and as it was sent."""
+
+    report: EcuReport
+    sent: int | None
+    reset: int | None
+    digest: str | None
+
+
+class _Checked(NamedTuple):
+    """The reports that count, by ECU, and an event for each of the others."""
+
+    sound: dict[EcuId, _Sound]
+    events: list[Event]
+
+
 def _check_reports(
     manifest: SignedManifest,
     record: VehicleRecord,
     *,
     now: datetime,
-    seen_nonces: frozenset[tuple[EcuId, str]],
+    knowledge: Knowledge,
     policy: ManifestPolicy,
-) -> tuple[dict[EcuId, EcuReport], list[Event]]:
-    """The reports that count, by ECU, and an event for each of the others. Raises: what is wrong with the Primary's."""
-    found: dict[EcuId, EcuReport] = {}
-    events: list[Event] = []
+) -> _Checked:
+    """Judge each report by itself. Raises: what is wrong with the Primary's."""
+    checked = _Checked({}, [])
     by_ecu: dict[EcuId, list[SignedReport]] = {}
     for signed in manifest.reports:
         by_ecu.setdefault(signed.report.ecu, []).append(signed)
@@ -209,16 +178,25 @@ def _check_reports(
             report = _check_signed_once(offered, ecu, record)
             if not _has_no_time(report, record):
                 _check_time(report, record.reports.get(ecu), now, policy)
-            _check_fresh(report, record.ecus[ecu], seen_nonces)
+            sound = _check_fresh(report, record, knowledge, now)
         except UnknownEcuError as error:
-            events.append(Event(kind=REFUSAL, code=error.code, ecu=ecu, detail=str(error)))
+            checked.events.append(Event(kind=REFUSAL, code=error.code, ecu=ecu, detail=str(error)))
         except (ReportSignatureError, DuplicateReportError, ReportTimeError, ReportReplayError) as error:
             if ecu == record.primary:
                 raise
-            events.append(Event(kind=ATTACK, code=error.code, ecu=ecu, detail=str(error), data=error.as_json()))
+            event = Event(kind=ATTACK, code=error.code, ecu=ecu, detail=str(error), data=error.as_json())
+            checked.events.append(event)
         else:
-            found[ecu] = report
-    return found, events
+            known = record.ecus[ecu]
+            kept = record.wire == TUF_WIRE and (known.counter_base > 0 or known.reset is not None)
+            digest = report_digest(offered[0].message) if kept else None
+            checked.sound[ecu] = sound._replace(digest=digest)
+    return checked
+
+
+def report_digest(message: bytes) -> str:
+    """What a report is known by: SHA-256 of what its signature is over."""
+    return hashlib.sha256(message).hexdigest()
 
 
 def _check_signed_once(offered: list[SignedReport], ecu: EcuId, record: VehicleRecord) -> EcuReport:
@@ -228,33 +206,7 @@ def _check_signed_once(offered: list[SignedReport], ecu: EcuId, record: VehicleR
         raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
     if len(offered) > 1:
         raise DuplicateReportError(vehicle=record.vehicle, ecu=ecu)
-    return _with_base(verify_report(offered[0], known.key), known.counter_base)
-
-
-def _membership_events(
-    reports: Mapping[EcuId, EcuReport], missing: tuple[EcuId, ...], record: VehicleRecord
-) -> Iterator[Event]:
-    """An ECU that begins to be missing, and one that is there again."""
-    for ecu in missing:
-        if record.ecus[ecu].missing_since is None:
-            detail = f"the manifest has no valid report of {ecu}; every order that involves it is held until it reports"
-            data = {"clause": MissingEcuError.clause}
-            yield Event(kind=FAILURE, code=MissingEcuError.code, ecu=ecu, detail=detail, data=data)
-    for ecu in sorted(reports):
-        known = record.ecus[ecu]
-        since = known.out_of_order_since or known.missing_since
-        if since is not None:
-            yield Event(
-                kind=NOTICE,
-                code="ecu-returned",
-                ecu=ecu,
-                detail=f"{ecu} reports again; it was away since {_text(since)}",
-            )
-
-
-def _with_base(report: EcuReport, base: int) -> EcuReport:
-    """The report with the counter that is stored: an ECU with a new key may count from 1 again."""
-    return report if report.counter is None else report._replace(counter=report.counter + base)
+    return verify_report(offered[0], known.key)
 
 
 def _check_time(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> None:
@@ -266,15 +218,38 @@ def _check_time(report: EcuReport, last: LastReport | None, now: datetime, polic
         )
 
 
-def _check_fresh(report: EcuReport, ecu: EcuRecord, seen_nonces: frozenset[tuple[EcuId, str]]) -> None:
+def _check_fresh(report: EcuReport, record: VehicleRecord, knowledge: Knowledge, now: datetime) -> _Sound:
+    """The report with the counter that is stored: above every one that this key of this ECU used before."""
+    ecu = record.ecus[report.ecu]
+    if report.ecu in knowledge.spent:
+        raise ReportReplayError(ecu=report.ecu, field="report", offered="(the same)", last="(counted before)")
+    if report.nonce is not None and (report.ecu, report.nonce) in knowledge.nonces:
+        raise ReportReplayError(ecu=report.ecu, field="nonce", offered=report.nonce, last=report.nonce)
     if report.counter is None:
         _check_covered(report, ecu)
-    elif ecu.highest_counter is not None and report.counter <= ecu.highest_counter:
-        raise ReportReplayError(
-            ecu=report.ecu, field="counter", offered=str(report.counter), last=str(ecu.highest_counter)
-        )
-    if report.nonce is not None and (report.ecu, report.nonce) in seen_nonces:
-        raise ReportReplayError(ecu=report.ecu, field="nonce", offered=report.nonce, last=report.nonce)
+        return _Sound(report, None, None, None)
+    stored, highest = report.counter + ecu.counter_base, ecu.highest_counter
+    reset = _reset_for(report, ecu, record, now)
+    if reset is not None and highest is not None:
+        # Counting goes on from the highest; no stored counter ever falls.
+        return _Sound(report._replace(counter=report.counter + highest), report.counter, reset.number, None)
+    if highest is not None and stored <= highest:
+        raise ReportReplayError(ecu=report.ecu, field="counter", offered=str(stored), last=str(highest))
+    return _Sound(report._replace(counter=stored), report.counter, None, None)
+
+
+def _reset_for(report: EcuReport, ecu: EcuRecord, record: VehicleRecord, now: datetime) -> CounterReset | None:
+    """The permission under which this report starts its counter again, if it has one and needs it.
+
+    A client of aktualizr cannot carry the nonce; there the next report that would be too low uses the permission up.
+    """
+    reset = ecu.reset
+    if reset is None or reset.expires <= now or ecu.highest_counter is None or report.counter is None:
+        return None
+    if report.nonce == reset.nonce:
+        return reset
+    unable = record.wire == AKTUALIZR_WIRE and report.counter + ecu.counter_base <= ecu.highest_counter
+    return reset if unable else None
 
 
 def _check_covered(report: EcuReport, ecu: EcuRecord) -> None:
@@ -300,54 +275,6 @@ def _installed(report: EcuReport, entry: ImageEntry | None) -> InstalledImage:
         hashes=installed.hashes,
         release_counter=entry.release_counter,
     )
-
-
-def _time_events(report: EcuReport, now: datetime, policy: ManifestPolicy) -> list[Event]:
-    if report.time >= now - policy.past:
-        return []
-    return [
-        Event(kind=NOTICE, code="old-time", ecu=report.ecu, detail=f"it knows no later time than {_text(report.time)}")
-    ]
-
-
-def _events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Event]:
-    found = []
-    if report.attack:
-        found.append(_reported(report))
-    elif report.detail:
-        found.append(Event(kind=NOTICE, code="detail", ecu=report.ecu, detail=report.detail))
-    entry = knowledge.images.get(report.ecu)
-    if entry is None or not same_image(report.installed, entry):
-        if not knowledge.complete or is_nothing(report.installed):
-            return found
-        detail = f"{report.installed.path}, as installed, is not what the Image repository ever listed"
-        found.append(Event(kind=NOTICE, code="unlisted-image", ecu=report.ecu, detail=detail))
-    elif entry.hardware_ids is not None and ecu.hardware_id not in entry.hardware_ids:
-        detail = f"{report.installed.path} is for {', '.join(sorted(entry.hardware_ids))}, not {ecu.hardware_id}"
-        found.append(Event(kind=NOTICE, code="wrong-hardware", ecu=report.ecu, detail=detail))
-    return found
-
-
-def _reported(report: EcuReport) -> Event:
-    """What an ECU reported in its member ``attack``: the code of what it met, which older clients write for all kinds."""
-    detail = f"{report.attack}: {report.detail}"
-    return Event(kind=kind_of(report.attack), code=report.attack, ecu=report.ecu, detail=detail)
-
-
-def _outcome_events(outcome: InstallationReport, record: VehicleRecord) -> list[Event]:
-    """A failed installation: of each ECU that failed, or of the whole where it failed before any ECU was reached."""
-    failed = {ecu: result for ecu, result in outcome.ecus.items() if not result.success and ecu in record.ecus}
-    if not failed and not outcome.result.success:
-        failed = {record.primary: outcome.result}
-    return [
-        Event(
-            kind=FAILURE,
-            code="install-failed",
-            ecu=ecu,
-            detail=f"{result.code}: {result.description} (order {outcome.correlation_id or 'without an id'})",
-        )
-        for ecu, result in failed.items()
-    ]
 
 
 def _text(time: datetime) -> str:

@@ -63,6 +63,7 @@ def _from_2(connection: Connection) -> None:
         schema.key_changes,
         schema.pending_keys,
         schema.delivered_software,
+        schema.serial_owners,
         schema.junk,
     ):
         table.create(connection)

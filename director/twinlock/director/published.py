@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from twinlock.director import schema
-from twinlock.director.intake import Findings
+from twinlock.director.manifests.judgement import Findings
 from twinlock.director.records import Issue
 from twinlock.director.situation import Outstanding
 from twinlock.director.software import fingerprint, is_image, same_image

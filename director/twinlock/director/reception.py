@@ -6,31 +6,25 @@ while a transaction is open.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from twinlock.director.catalogue import CatalogueKeeper
 from twinlock.director.database import Database
 from twinlock.director.errors import UnknownVehicleError
 from twinlock.director.history import find_seen_nonces, insert_accepted, insert_refused
-from twinlock.director.intake import (
-    Findings,
-    Knowledge,
-    ManifestPolicy,
-    VerifiedReports,
-    conclude,
-    verify_reports,
-)
-from twinlock.director.inventory import load_vehicle, lock_vehicle, read_revision
+from twinlock.director.intake import conclude, report_digest, verify_reports
+from twinlock.director.inventory import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
+from twinlock.director.manifests.judgement import Findings, Knowledge, ManifestPolicy, VerifiedReports
 from twinlock.director.published import recall_images, remember_images, settle_outstanding
 from twinlock.director.records import AKTUALIZR_WIRE, Acceptance, VehicleRecord
 from twinlock.director.software import same_image
+from twinlock.director.ways_out.counter_resets import find_spent
+from twinlock.director.ways_out.delivery import load_delivered
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import EcuId
 from twinlock.trust.reports import SignedManifest, decode_manifest
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 
@@ -39,12 +33,11 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """The inventory as it was read: the vehicle, nonces of the manifest that were used before, and known images."""
+    """The inventory as it was read: the vehicle, and what is known of what the manifest says."""
 
     record: VehicleRecord
     revision: int
-    nonces: frozenset[tuple[EcuId, str]]
-    known: Mapping[EcuId, ImageEntry]
+    knowledge: Knowledge
 
 
 class Reception:
@@ -90,7 +83,7 @@ class Reception:
                 reading.record,
                 now=now,
                 address=vehicle,
-                seen_nonces=reading.nonces,
+                knowledge=reading.knowledge,
                 policy=self._policy,
             )
             # Only signed reports send the Director to the Image repository, and no transaction waits for it.
@@ -107,21 +100,26 @@ class Reception:
     def _read(self, manifest: SignedManifest, vehicle: str) -> _Reading:
         """Everything that judging needs, as of one moment."""
         reports = [signed.report for signed in manifest.reports]
+        digests = {signed.report.ecu: report_digest(signed.message) for signed in manifest.reports}
         with self._database.reading() as connection:
             return _Reading(
-                record=load_vehicle(connection, vehicle),
+                record=load_active_vehicle(connection, vehicle),
                 revision=read_revision(connection, vehicle),
-                nonces=find_seen_nonces(connection, reports),
-                known=recall_images(connection, {report.ecu: report.installed for report in reports}),
+                knowledge=Knowledge(
+                    nonces=find_seen_nonces(connection, reports),
+                    spent=find_spent(connection, digests),
+                    delivered=load_delivered(connection, vehicle),
+                    images=recall_images(connection, {report.ecu: report.installed for report in reports}),
+                ),
             )
 
     def _look_up(self, verified: VerifiedReports, reading: _Reading, now: datetime) -> Knowledge:
         """What the Image repository lists, as far as it can be asked: taking in reports does not depend on it."""
-        images = dict(reading.known)
+        images = dict(reading.knowledge.images)
         try:
             catalogue = self._catalogues.current(now)
         except TwinlockError:
-            return Knowledge(nonces=reading.nonces, images=images, complete=False)
+            return replace(reading.knowledge, complete=False)
         for ecu, report in verified.reports.items():
             try:
                 entry = catalogue.find(report.installed.path, reading.record.ecus[ecu].hardware_id)
@@ -129,7 +127,7 @@ class Reception:
                 continue  # whatever is wrong with that entry is no fault of this manifest
             if entry is not None and same_image(report.installed, entry):
                 images[ecu] = entry
-        return Knowledge(nonces=reading.nonces, images=images)
+        return replace(reading.knowledge, images=images)
 
     def _store(
         self, data: bytes, reading: _Reading, findings: Findings, knowledge: Knowledge, now: datetime

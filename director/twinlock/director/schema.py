@@ -32,6 +32,7 @@ from twinlock.director.tables.ways_out import (
     pending_keys,
     rekey_permissions,
     report_counters,
+    serial_owners,
     spent_reports,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "pruning",
     "rekey_permissions",
     "report_counters",
+    "serial_owners",
     "spent_reports",
 ]
 

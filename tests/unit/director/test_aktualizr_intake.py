@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.unit.director.aktualizr_vehicle import EPOCH, AktualizrVehicle, WireKey, outcome
+from tests.unit.director.device_world import confirm_pending
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.errors import ManifestVehicleError
+from twinlock.director.errors import EcuKeyChangedError, ManifestVehicleError
 from twinlock.director.intake import judge_manifest
 from twinlock.director.records import AKTUALIZR_WIRE, VehicleRecord
 from twinlock.trust.errors.base import RefusalError
@@ -157,8 +158,10 @@ def test_each_vehicle_is_read_in_its_own_profile(wired: Director, van: Aktualizr
 def test_after_new_keys_the_counter_may_start_again_and_still_rises(wired: Director, van: AktualizrVehicle) -> None:
     for _ in range(5):
         accept(wired, van.manifest())
-    wired.devices.allow_rekey(VIN)
     van.keys = {ecu: WireKey(f"new {ecu}") for ecu in van.hardware}
+    with pytest.raises(EcuKeyChangedError):
+        van.register(wired)
+    confirm_pending(wired, VIN)
     van.register(wired)
     van.counter = 0
     first = van.manifest()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.director.world import ImageSite, TestVehicle, at, listed
 from twinlock.director.director import Director
-from twinlock.director.records import ATTACK, FAILURE, HELD, NOTICE, NOTHING, ORDERED
+from twinlock.director.records import ATTACK, FAILURE, HELD, NOTHING, NOTICE, ORDERED
 from twinlock.trust.errors.reports import MissingEcuError, ReportSignatureError
 from twinlock.trust.names import EcuId
 
@@ -89,7 +89,9 @@ def test_what_the_missing_ecu_may_run_holds_the_orders_that_involve_it(fleet: Di
     assert set(orders(fleet, minutes=3)) == {"gw/1.5.bin", "lamp/2.bin"}
 
 
-def test_an_order_that_needs_the_missing_ecu_to_move_is_held(fleet: Director, site: ImageSite, car: TestVehicle) -> None:
+def test_an_order_that_needs_the_missing_ecu_to_move_is_held(
+    fleet: Director, site: ImageSite, car: TestVehicle
+) -> None:
     site.add("lamp/3.bin", hardware=["hw-9"], counter=3, name="lamp", version="3", dependencies={"brake": ">=2"})
     site.publish()
     send(fleet, car, "ecu-gw", "ecu-lamp", minutes=1)

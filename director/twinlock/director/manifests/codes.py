@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from twinlock.director.records import ATTACK, FAILURE, NOTICE, REFUSAL
-from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError
+from twinlock.trust.errors.base import Attack, TwinlockError
 
 # What the Director itself notes. Codes of refusals are those of docs/codes.md.
 EVENT_CODES: Mapping[str, tuple[str, str]] = {
@@ -41,9 +41,7 @@ def _kinds_of_errors() -> Mapping[str, str]:
     while waiting:
         error = waiting.pop()
         waiting += error.__subclasses__()
-        kind = REFUSAL if issubclass(error, RefusalError) else FAILURE
-        if issubclass(error, RefusalError) and error.attack is not Attack.NONE:
-            kind = ATTACK
+        kind = error.usual_kind().value
         if found.get(error.code) != ATTACK:
             found[error.code] = kind
     return {**found, **{attack.value: ATTACK for attack in Attack if attack is not Attack.NONE}}

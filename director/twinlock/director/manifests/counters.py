@@ -5,9 +5,12 @@ All functions take a connection whose transaction the caller owns.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection, func, insert, or_, update
 
 from twinlock.director import schema
+from twinlock.director.manifests.judgement import VerifiedReports
 from twinlock.trust.names import EcuId
 
 _C = schema.report_counters.c
@@ -35,3 +38,18 @@ def count_on(connection: Connection, ecu: EcuId, key_identity: str) -> None:
     ensure_counter(connection, ecu, key_identity)
     this = (_C.ecu == ecu, _C.key_identity == key_identity)
     connection.execute(update(schema.report_counters).where(*this).values(base=func.coalesce(_C.highest, 0)))
+
+
+def note_evidence(connection: Connection, ecu: EcuId, key_identity: str, counter: int) -> None:
+    """Keep the counter, as it was sent, of the newest report with evidence: Targets acknowledge it."""
+    this = (_C.ecu == ecu, _C.key_identity == key_identity)
+    connection.execute(update(schema.report_counters).where(*this).values(evidence_counter=counter))
+
+
+def note_resets(connection: Connection, verified: VerifiedReports, now: datetime) -> None:
+    """Use up the resets that reports answered, and keep the digests of reports that must never count again."""
+    resets, spent = schema.counter_resets.c, schema.spent_reports
+    used = list(verified.resets.values())
+    connection.execute(update(schema.counter_resets).where(resets.number.in_(used)).values(used_at=now))
+    for ecu, digest in verified.digests.items():
+        connection.execute(insert(spent).values(ecu=ecu, digest=digest))

@@ -71,6 +71,16 @@ pending_keys = Table(
     Column("last_seen", UtcTime, nullable=False),
 )
 
+# Whose a serial is, by the factory's record or an operator: no other vehicle can register it.
+serial_owners = Table(
+    "serial_owners",
+    metadata,
+    Column("ecu", String(128), primary_key=True),
+    Column("vehicle", String(128), nullable=False),  # may not be registered yet
+    Column("declared_at", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+)
+
 # The software that ECUs are delivered with, declared by an operator and never by a vehicle.
 delivered_software = Table(
     "delivered_software",
