@@ -1,29 +1,31 @@
-"""A Primary's Secondaries together: asking all for reports, handing each what it needs, and noting who failed.
-
-Belongs here: doing one thing with every Secondary so that one failing ECU stops nobody else. Does not belong here:
-the order of the steps (``update.py``) and the bus (``link.py``).
-"""
+"""A Primary's Secondaries together: one step with all of them at once, so that an ECU that fails stops no other one."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from twinlock.client.bundle import make_bundle
 from twinlock.client.config import SecondarySettings
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.link import SecondaryLink
+from twinlock.client.parties import link_faults
 from twinlock.client.reporting import report_form
 from twinlock.client.results import Problem, Step
 from twinlock.client.state import TrustedState, Wires
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureError
 from twinlock.trust.model.base import NOTHING
+from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
 from twinlock.trust.reports import verify_report
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf import TUF
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,28 @@ class Secondaries:
         await self._each(self.members, offer, Step.SECONDARY_METADATA, problems)
         return wants
 
+    async def send_images(
+        self, images: Mapping[EcuId, tuple[ImageEntry, Path]], problems: list[Problem]
+    ) -> frozenset[EcuId]:
+        """Stream each ECU its verified image, all at once (5.4.2.7); which of them installed it."""
+        done: set[EcuId] = set()
+
+        async def send(member: Member) -> None:
+            await member.link.send_image(*images[member.ecu])
+            done.add(member.ecu)
+
+        chosen = {ecu: member for ecu, member in self.members.items() if ecu in images}
+        await self._each(chosen, send, Step.SECONDARY_IMAGES, problems)
+        return frozenset(done)
+
     async def close(self) -> None:
-        """Give up all connections."""
+        """Give up all connections. A link that cannot even be closed keeps no other one open."""
         for member in self.members.values():
-            await member.link.close()
+            try:
+                with link_faults(member.ecu, "close"):
+                    await member.link.close()
+            except TwinlockError as error:
+                _LOG.warning("%s", error)
 
     def _check_report(self, member: Member, data: bytes) -> None:
         """Refuse a report that is not this ECU's, or not new. The Director checks again; this finds it where it is."""
@@ -128,9 +148,12 @@ class Secondaries:
         step: Step,
         problems: list[Problem],
     ) -> None:
+        """Do ``action`` with all at once, each behind the boundary to its own link and within its own time."""
+
         async def guarded(member: Member) -> None:
             try:
-                await action(member)
+                with link_faults(member.ecu, f"do the step {step.value}"):
+                    await action(member)
             except TwinlockError as error:
                 problems.append(Problem(step=step, ecu=member.ecu, error=error))
 
