@@ -27,6 +27,7 @@ class DeclinedError(TwinlockError):
     """The answer to the question was no."""
 
     code = "declined"
+    by_rule = True
     template = "nothing was changed: you chose not to {what}"
     what: str
 
@@ -43,9 +44,9 @@ class InternalError(TwinlockError):
     """A fault in Twinlock itself: an exception that nobody foresaw."""
 
     code = "internal"
-    template = "unexpected {kind}: {reason}"
+    template = "unexpected {exception}: {reason}"
     hint = "this is a fault in twinlock; run the command again with --debug and report what it prints"
-    kind: str
+    exception: str
     reason: str
 
 

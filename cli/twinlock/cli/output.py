@@ -185,7 +185,7 @@ def as_twinlock_error(raised: Exception) -> TwinlockError:
         if raised.filename is None:
             return SystemFaultError(reason=reason)
         return StorageError(path=str(raised.filename), operation="use", reason=reason)
-    return InternalError(kind=type(raised).__name__, reason=str(raised))
+    return InternalError(exception=type(raised).__name__, reason=str(raised))
 
 
 def output_options(function: Callable[..., _R]) -> Callable[..., _R]:
