@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError
+from twinlock.trust.printable import printable
 
 
 def quoted(value: object, limit: int) -> str:
-    """What another end said, fit to be shown: on one line, printable, and at most ``limit`` characters."""
-    text = " ".join(str(value).split())[:limit]
-    return "".join(char if char.isprintable() else "?" for char in text)
+    """What another party said, fit to be shown: on one line, escaped, and at most ``limit`` characters."""
+    return printable(" ".join(str(value).split())[:limit])[:limit]
 
 
 class ManifestRefusedError(TwinlockError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from twinlock.client.reporting import report_form
 from twinlock.client.results import Problem, Step
 from twinlock.client.state import TrustedState, Wires
 from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
@@ -26,6 +29,40 @@ from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf import TUF
 
 _LOG = logging.getLogger(__name__)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+_REPORT_DEPTH = 32  # levels of JSON; a report of ours has 7
+_MANIFEST_RESERVE = 8  # this part of a manifest is for the Primary's own report, the signatures and how an order ended
+
+
+def manifest_share(reports: int, manifest_bytes: int) -> int:
+    """The bytes of a manifest that one of ``reports`` ECUs may always use."""
+    return (manifest_bytes - manifest_bytes // _MANIFEST_RESERVE) // max(reports, 1)
+
+
+def oversize_reports(reports: Mapping[EcuId, bytes], manifest_bytes: int) -> list[EcuId]:
+    """Whose reports have to stay out so that the others reach a Director that reads ``manifest_bytes`` at most.
+
+    The largest first, and never one within its share: an ECU that pads its report silences nobody else.
+    """
+    share = manifest_share(len(reports), manifest_bytes)
+    total, room = sum(map(len, reports.values())), share * len(reports)
+    left_out = []
+    for ecu, data in sorted(reports.items(), key=lambda item: len(item[1]), reverse=True):
+        if total <= room or len(data) <= share:
+            break
+        left_out.append(ecu)
+        total -= len(data)
+    return left_out
+
+
+def nesting(data: bytes) -> int:
+    """How many levels of lists and objects the JSON text ``data`` has, counted without recursion."""
+    deepest = depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+        depth += 1 if bracket[0] in (b"[", b"{") else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +101,10 @@ class Secondaries:
             reports[member.ecu] = data
 
         await self._each(self.members, ask, step, problems)
+        for ecu in oversize_reports(reports, DEFAULT_LIMITS.report_bytes):
+            share = manifest_share(len(reports), DEFAULT_LIMITS.report_bytes)
+            error = LimitError(what=f"report of {ecu} in bytes", value=len(reports.pop(ecu)), limit=share)
+            problems.append(Problem(step=step, ecu=ecu, error=error))
         return reports
 
     def installed(self) -> dict[EcuId, InstalledImage]:
@@ -128,6 +169,10 @@ class Secondaries:
 
     def _check_report(self, member: Member, data: bytes) -> None:
         """Refuse a report that is not this ECU's, or not new. The Director checks again; this finds it where it is."""
+        if nesting(data) > _REPORT_DEPTH:
+            # What one ECU nests deeper fits its own report and no longer the manifest around it.
+            reason = f"it is nested deeper than {_REPORT_DEPTH} levels"
+            raise MalformedError(what=f"report of {member.ecu}", json_path="$", reason=reason)
         signed = self._form.decode_report(data)
         if signed.report.ecu != member.ecu:
             raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"it is {signed.report.ecu}'s")
