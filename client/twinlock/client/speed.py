@@ -50,8 +50,7 @@ class SpeedWatch:
             return
         if self._bytes < self._floor * self._waited_s:
             rate = int(self._bytes / self._waited_s)
-            reason = f"{rate} bytes/s over {self._waited_s:.1f} s, and the floor is {self._floor}"
-            raise self._slow(reason, rate)
+            raise self._slow(f"below the floor over {self._waited_s:.1f} s", rate)
         self._before = (self._before[0] + self._waited_s, self._before[1] + self._bytes)
         self._waited_s, self._bytes = 0.0, 0
 

@@ -325,7 +325,7 @@ async def with_installer(car: Car, method: str, behaviour: Callable[[], Any]) ->
     await car.primary.close()
     slots = SlotInstaller(car.primary.config.slots, car.primary.config.ecu.ecu)
     own = BadInstaller(slots, method, behaviour)
-    async with Primary.open(car.config, wall=car.world.time, installer=own) as primary:  # type: ignore[arg-type]
+    async with Primary.open(car.config, wall=car.world.time, installer=own) as primary:
         return await primary.update_cycle()
 
 

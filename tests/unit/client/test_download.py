@@ -244,10 +244,10 @@ def test_a_part_outlives_a_server_that_gives_neither_the_rest_nor_the_whole(tmp_
             with pytest.raises(FetchError) as caught:
                 await download(tmp_path, closed)
             assert caught.value.status == 403
-        (part,) = tmp_path.iterdir()
-        assert part.read_bytes() == DATA[:1000]
 
     asyncio.run(scenario())
+    (part,) = tmp_path.iterdir()
+    assert part.read_bytes() == DATA[:1000]
 
 
 def test_a_place_that_serves_something_else_is_a_reason_to_ask_the_next(tmp_path: Path) -> None:
@@ -267,10 +267,10 @@ def test_a_place_that_serves_something_else_is_a_reason_to_ask_the_next(tmp_path
             with pytest.raises(DigestError):
                 await download_image(approved(), (one, two), **arguments)
             assert [refusal.code for refusal in told] == ["wrong-length"]
-            assert list(tmp_path.iterdir()) == []
             await transport.close()
 
     asyncio.run(scenario())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_image_that_never_ends_in_time_is_given_up_for_this_cycle(tmp_path: Path) -> None:
@@ -290,11 +290,11 @@ def test_an_image_that_never_ends_in_time_is_given_up_for_this_cycle(tmp_path: P
             with pytest.raises(SlowRetrievalError) as caught:
                 await download_image(approved(), (slow,), transport=transport, staging=Staging(tmp_path))
             assert "within 0.5 s" in caught.value.reason
-            (part,) = tmp_path.iterdir()
-            assert 0 < part.stat().st_size < LENGTH
             await transport.close()
 
     asyncio.run(scenario())
+    (part,) = tmp_path.iterdir()
+    assert 0 < part.stat().st_size < LENGTH
 
 
 def test_an_image_of_no_bytes_is_an_image(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class SlowRetrievalError(TransportError):
     """
 
     code = "slow-retrieval"
-    template = "{url} is too slow: {reason}"
+    template = "{url} is too slow: {reason} (it sent {bytes_per_s} bytes/s; the floor is {floor_bytes_per_s})"
     attack: ClassVar[Attack] = Attack.SLOW_RETRIEVAL
     clause: ClassVar[str] = "Uptane 2.1.0 5.4"
     bytes_per_s: int
