@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -175,7 +176,7 @@ def test_missing_state_is_not_made_by_opening(tmp_path: Path) -> None:
 def test_newer_state_is_left_alone(tmp_path: Path, world: World) -> None:
     path = tmp_path / "state.db"
     create(tmp_path, world).close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     connection.close()
     before = path.read_bytes()
@@ -197,7 +198,7 @@ def test_what_is_no_state_is_refused_and_left_alone(tmp_path: Path, content: byt
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE theirs (x)")
     connection.close()
     with pytest.raises(StorageError) as refused:
