@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ def test_every_table_of_history_is_among_the_append_only_ones() -> None:
         "trusted_files",
         "telemetry",
         "rekey_permissions",
+        "report_counters",
+        "spent_reports",
+        "counter_resets",
+        "key_changes",
+        "pending_keys",
+        "serial_owners",
+        "delivered_software",
+        "junk",
+        "pruning",
     }
     assert {table.name for table in schema.APPEND_ONLY} == schema.metadata.tables.keys() - mutable
 
@@ -96,6 +106,7 @@ def test_the_database_itself_refuses_a_counter_or_nonce_twice(filled: Director) 
     row = {
         "manifest": 1,
         "ecu": "ecu-gw",
+        "key_identity": "a" * 64,
         "reported_time": NOW,
         "path": "x",
         "length": 1,
@@ -173,15 +184,12 @@ def test_a_newer_schema_is_refused_and_not_touched(filled: Director) -> None:
     assert path.read_bytes() == before
 
 
-def test_what_is_no_inventory_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "inventory.sqlite").write_bytes(b"this is no database" * 100)
-    with pytest.raises(StorageError):
-        Database.connect("sqlite:///inventory.sqlite", directory=tmp_path).check_version()
+@pytest.mark.parametrize(("name", "error"), [("noise", StorageError), ("empty", StorageError), ("none", UsageError)])
+def test_what_is_no_inventory_is_an_error(tmp_path: Path, name: str, error: type[Exception]) -> None:
+    (tmp_path / "noise.sqlite").write_bytes(b"this is no database" * 100)
     (tmp_path / "empty.sqlite").write_bytes(b"")
-    with pytest.raises(StorageError):
-        Database.connect("sqlite:///empty.sqlite", directory=tmp_path).check_version()
-    with pytest.raises(UsageError):
-        Database.connect("sqlite:///none.sqlite", directory=tmp_path).check_version()
+    with closing(Database.connect(f"sqlite:///{name}.sqlite", directory=tmp_path)) as database, pytest.raises(error):
+        database.check_version()
     assert not (tmp_path / "none.sqlite").exists()
 
 

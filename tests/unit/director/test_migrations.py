@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def tables(connection: sqlite3.Connection) -> list[str]:
 
 def shape(path: Path) -> dict[str, object]:
     """Everything about the tables that a database enforces: columns, keys, indexes, triggers."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         found: dict[str, object] = {
             name: sorted(row[1:] for row in connection.execute(f"PRAGMA table_info({name})"))
             for name in tables(connection)
@@ -51,13 +52,13 @@ def shape(path: Path) -> dict[str, object]:
 def make_old(path: Path, version: int) -> None:
     """Put the rows of a current inventory into one of schema ``version``."""
     aside = path.with_name("current.sqlite")
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     path.rename(aside)
     for name in (f"{path.name}-wal", f"{path.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(OLD[version])
         connection.execute("DELETE FROM schema_version")
         connection.execute("ATTACH ? AS current", (str(aside),))
@@ -73,7 +74,7 @@ def make_old(path: Path, version: int) -> None:
 
 
 def version_of(path: Path) -> int:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         found = connection.execute("SELECT version FROM schema_version").fetchall()
     connection.close()
     assert len(found) == 1
@@ -125,12 +126,12 @@ def test_it_is_then_as_if_it_had_been_made_today(old: Director, tmp_path: Path) 
 def test_what_is_cut_off_leaves_the_old_inventory_and_is_done_again(old: Director) -> None:
     path = old.path / "inventory.sqlite"
     before, version = shape(path), version_of(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE junk (x)")  # in the way of the last step
     connection.close()
     with pytest.raises(StorageError):
         Director.open(old.path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TABLE junk")
     connection.close()
     assert shape(path) == before
