@@ -12,6 +12,7 @@ import pytest
 from tests.simulator.world import World
 from twinlock.client.database import SCHEMA_VERSION
 from twinlock.client.state import LastRefusal, TrustedState
+from twinlock.trust.attestation import Attestation
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 from twinlock.trust.errors.metadata import RollbackError, ThresholdError
@@ -133,7 +134,7 @@ def test_facts_survive_a_restart(tmp_path: Path, world: World) -> None:
         state.store_report(EcuId("ecu-1"), b"first")
         state.store_report(EcuId("ecu-1"), b"second")
     with TrustedState.open(tmp_path / "state.db") as state:
-        assert state.attested == (time, ("a", "b"))
+        assert state.attested == Attestation(time, frozenset({"a", "b"}))
         assert state.verified_time == time
         assert state.refusal == refusal
         assert refusal.code == "rollback"
