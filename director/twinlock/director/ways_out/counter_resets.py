@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, update
 
@@ -65,7 +66,12 @@ def arm_reset(
             .where(_R.vehicle == vehicle, _R.ecu == ecu, _R.used_at.is_(None), _R.expires > now)
             .values(expires=now)
         )
-        row = {"vehicle": vehicle, "ecu": ecu, "key_identity": key_identity(record.ecus[ecu].key), "nonce": nonce}
+        row: dict[str, Any] = {
+            "vehicle": vehicle,
+            "ecu": ecu,
+            "key_identity": key_identity(record.ecus[ecu].key),
+            "nonce": nonce,
+        }
         row |= {"created_at": now, "expires": expires, "actor": actor, "confirmed_by": actor}
         inserted = connection.execute(insert(schema.counter_resets).values(**row)).inserted_primary_key
         assert inserted is not None

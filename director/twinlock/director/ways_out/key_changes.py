@@ -168,7 +168,7 @@ def note_pending(connection: Connection, vehicle: VehicleId, offered: Iterable[E
         count = select(func.count()).where(_P.vehicle == vehicle, _P.ecu == record.ecu)
         if seen.rowcount or connection.execute(count).scalar_one() >= MAX_PENDING:
             continue
-        row = {"vehicle": vehicle, "ecu": record.ecu, "key_identity": key_identity(record.key)}
+        row: dict[str, Any] = {"vehicle": vehicle, "ecu": record.ecu, "key_identity": key_identity(record.key)}
         row |= {"description": record.as_json(), "first_seen": now, "last_seen": now}
         connection.execute(insert(schema.pending_keys).values(**row))
 
