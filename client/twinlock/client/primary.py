@@ -82,7 +82,9 @@ class Primary:
                     transport=transport,
                     fetcher=MetadataFetcher(transport, found_map.repositories, settings.wires),
                     director=_director(settings, found_map, transport),
-                    secondaries=Secondaries(_members(settings, links or {}), state, settings.wires),
+                    secondaries=Secondaries(
+                        _members(settings, links or {}), state, settings.wires, fetch=settings.fetch
+                    ),
                     reports=report_form(settings.wires.get(DIRECTOR, TUF)),
                 )
             )
