@@ -38,11 +38,12 @@ def test_a_secondary_that_takes_nothing_of_its_image_delays_no_other(tmp_path: P
         async with lying(silent) as url:
             stalled = HttpLink(EcuId(ADAS.ecu), url, fetch)
 
-            class Link(BadLink):
+            class Link:
+                close = genuine.close
                 report, identity, send_metadata = genuine.report, genuine.identity, genuine.send_metadata
                 send_time, send_image = genuine.send_time, stalled.send_image
 
-            replace_link(car, ADAS.ecu, Link(lambda: None))
+            replace_link(car, ADAS.ecu, Link())
             started = time.monotonic()
             result = await car.primary.update_cycle()
             await stalled.close()
