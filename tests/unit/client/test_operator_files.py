@@ -97,9 +97,8 @@ def test_a_file_at_the_bound_is_read(tmp_path: Path) -> None:
 
 
 def test_a_doubled_member_is_refused_wherever_it_is(made: Path, tmp_path: Path) -> None:
-    text = (made / "gw" / "primary.json").read_text()
+    text, path = (made / "gw" / "primary.json").read_text(), tmp_path / "primary.json"
     for doubled in ('"policy": "strict", "policy": "lax"', '"policy": "strict", "policy": "strict"'):
-        path = tmp_path / "primary.json"
         path.write_text(text.replace('"policy": "strict"', doubled))
         with pytest.raises(UsageError) as caught:
             load_primary(path)
