@@ -21,6 +21,7 @@ from twinlock.trust.commands import Steps
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
 from twinlock.trust.fetching import fetch_required, persist
+from twinlock.trust.left_out import note_delegated_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
 from twinlock.trust.model.targets import ImageEntry, Targets
@@ -153,6 +154,7 @@ class _Search:
         data = yield from fetch_required(context, role, listed.version, limit)
         targets = check_targets(data, authority=authority, listed=listed, trusted=stored, context=context)
         yield persist(context, targets, authority)
+        yield from note_delegated_keys(targets.signed, role, context)
         self.opened[role, authority.digest] = targets
         self.trusted = self.trusted._replace(delegated={**self.trusted.delegated, role: data})
         return targets

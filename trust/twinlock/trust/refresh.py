@@ -18,6 +18,7 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import ABSENT, Notice, Persist, Steps
 from twinlock.trust.errors.metadata import LimitError, MissingRoleError
 from twinlock.trust.fetching import fetch, fetch_required, persist
+from twinlock.trust.left_out import note_delegated_keys, note_root_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.root import Root
@@ -74,6 +75,8 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
         version = trusted.root.signed.version + 1
         data = yield from fetch(context, ROOT, version, context.limits.root_bytes)
         if data is ABSENT:
+            if rotations:
+                yield from note_root_keys(trusted.root.signed, context)
             return trusted
         if rotations == context.limits.root_rotations:
             break
@@ -140,6 +143,7 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
     if inspect is not None:
         inspect(targets.signed)
     yield persist(context, targets, authority)
+    yield from note_delegated_keys(targets.signed, TARGETS, context)
     return trusted._replace(targets=targets)
 
 

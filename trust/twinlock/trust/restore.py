@@ -83,7 +83,9 @@ def under_root(trusted: TrustedRepository, root: Verified[Root], context: Contex
         old, new = trusted.root.signed, root.signed
         if role not in old.roles or role not in new.roles:
             return False
-        return old.signers(role) == new.signers(role) and old.roles[role].threshold == new.roles[role].threshold
+        before, after = old.roles[role], new.roles[role]
+        same_rule = (before.threshold, before.post_quantum) == (after.threshold, after.post_quantum)
+        return same_rule and old.signers(role) == new.signers(role)
 
     wire, signed = context.wire, root.signed
     timestamp, snapshot, targets = trusted.timestamp, trusted.snapshot, trusted.targets
