@@ -25,7 +25,7 @@ from tests.simulator.scenario import (
 from tests.simulator.scenarios.delegations import ALL
 from tests.simulator.scenarios.rollback import both_repositories
 from tests.simulator.world import ADAS, PARTS, World
-from twinlock.trust.errors.metadata import KeyLeftOutError, PostQuantumError, ThresholdError
+from twinlock.trust.errors.metadata import KeyLeftOutError, MalformedError, PostQuantumError, ThresholdError
 
 FUTURE: JSON = {"keytype": "hash-sig", "scheme": "hash-sig-2040/1", "keyval": {"public": "00", "seed": "01"}}
 ODD_KEYS: dict[str, Any] = {
@@ -190,7 +190,13 @@ def _demand(world: World, place: Place) -> None:
     world.release()
 
 
-@scenario("post-quantum", each=[place for place in ONLINE if place[0] == "image"], undo=False, recover=name_again)
+@scenario(
+    "post-quantum",
+    each=[place for place in ONLINE if place[0] == "image"],
+    undo=False,
+    recover=name_again,
+    fixture=False,
+)
 def two_classical_signatures(world: World, name: str, role: str) -> Refused:
     """A role demands a post-quantum signature; two classical ones reach its threshold of two, and are not enough.
 
@@ -205,12 +211,25 @@ def two_classical_signatures(world: World, name: str, role: str) -> Refused:
     return refused(PostQuantumError, stored, repository=name, role=role, signed=ids)
 
 
+@scenario("post-quantum", each=["targets", "acme"], undo=False, recover=name_again)
+def a_demand_that_comes_with_its_key(world: World, role: str) -> Refused:
+    """The same where the key and the demand are new at once, and nothing was signed by that key yet."""
+    image = world.image
+    keys = [image.key(role), image.key(role, 2), world.keys(f"{role}-pq", "ml-dsa-44")]
+    holder = image.bodies["root" if role == "targets" else "targets"]
+    holder.setdefault("custom", {})["postQuantum"] = [role]
+    hands.require(world, ("image", role), keys, 2)
+    hands.sign_as(world, ("image", role), keys[:2])
+    stored = [*before(("image", role)), *(["image/2.root"] if role == "targets" else [])]
+    return refused(PostQuantumError, stored, repository="image", role=role, signed=(keys[0].keyid, keys[1].keyid))
+
+
 def _signed_as_demanded(world: World) -> None:
     world.image.put("root")
     name_again(world)
 
 
-@scenario("post-quantum", undo=False, recover=_signed_as_demanded)
+@scenario("post-quantum", undo=False, recover=_signed_as_demanded, fixture=False)
 def a_root_without_it(world: World) -> Refused:
     """The Root role itself demands it: the next Root that lacks it is not followed."""
     image = world.image
@@ -241,8 +260,6 @@ def one_of_each_kind(world: World, name: str, role: str) -> Accepted:
 @scenario("post-quantum")
 def a_demand_on_nobody(world: World) -> Refused:
     """Targets demand it of a role that they do not delegate to: a slip that would leave the role unprotected."""
-    from twinlock.trust.errors.metadata import MalformedError
-
     world.image.bodies["targets"]["custom"] = {"postQuantum": ["acmee"]}
     world.image.publish("targets")
     place = "$.signed.custom.postQuantum"

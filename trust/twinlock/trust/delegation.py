@@ -187,6 +187,10 @@ def _covering(delegations: Delegations, path: TargetPath, hardware_id: HardwareI
 
 
 def _agreed_part(entry: ImageEntry) -> bytes:
-    """What has to be equal between roles: all that is not custom, and the must-agree section of what is."""
+    """What has to be equal between roles: the must-agree section, and all that a check uses wherever it is written.
+
+    Otherwise one role of several could lift a release counter, or widen the hardware, that stands beside the section.
+    """
     section = None if entry.must_agree is None else dict(entry.must_agree)
-    return encode_canonical([entry.path, entry.length, dict(entry.hashes), section])
+    hardware = None if entry.hardware_ids is None else sorted(entry.hardware_ids)
+    return encode_canonical([entry.path, entry.length, dict(entry.hashes), section, entry.release_counter, hardware])

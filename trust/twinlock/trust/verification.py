@@ -47,6 +47,7 @@ from twinlock.trust.state import (
     TrustedVehicle,
     Vehicle,
 )
+from twinlock.trust.wire.node import DIGEST_DIGITS
 
 
 def full_verification(
@@ -157,14 +158,17 @@ class _Order(NamedTuple):
 
     @property
     def is_installed(self) -> bool:
-        """Whether the ECU runs precisely this image: by name, length and every hash that both sides know."""
+        """Whether the ECU runs precisely this image: by name, length and every hash that both sides list.
+
+        At least one of these has to be of a known algorithm.
+        """
         if self.installed is None:
             return False
         common = self.installed.hashes.keys() & self.entry.hashes.keys()
         return (
             self.installed.path == self.entry.path
             and self.installed.length == self.entry.length
-            and bool(common)
+            and bool(common & DIGEST_DIGITS.keys())
             and all(self.installed.hashes[name] == self.entry.hashes[name] for name in common)
         )
 

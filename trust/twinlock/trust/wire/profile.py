@@ -14,7 +14,7 @@ from twinlock.trust.signatures import Envelope
 
 
 class WireProfile(Protocol):
-    """Decoders by role, and the naming rules. Every decoder raises MalformedError, LimitError or WeakKeyError only."""
+    """Decoders by role, and the naming rules. Every decoder raises MalformedError or LimitError only."""
 
     name: str
     folder: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from twinlock.trust.errors.metadata import UnusableKeyError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import KeyId
@@ -33,7 +32,7 @@ def decode_public_key(keyid: str, keytype: Node, public: Node) -> PublicKey:
     """One public key by the two members that describe it. Raises: UnusableKeyError, MalformedError."""
     known = _KEY_TYPES.get(keytype.text().lower())
     if known is None:
-        raise UnusableKeyError(keyid=keyid, reason=f"key type {keytype.text()!r} is neither RSA nor ED25519")
+        keytype.fail(f"key type {keytype.text()!r} is neither RSA nor ED25519")
     text = public.text()
     value = text.lower() if known[0] == "ed25519" else text
     return load_key(keyid, keytype=known[0], scheme=known[1], public=value)
