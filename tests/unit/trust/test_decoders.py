@@ -308,12 +308,11 @@ MULTI: JSON = {
         lambda found: found["roles"][0].update(paths="brake/*"),
         lambda found: found["roles"][0].update(paths=[1]),
         lambda found: found["roles"][0].update(terminating=1),
-        lambda found: found["roles"][0].update(name=""),
-        lambda found: found["roles"][0].update(name="."),
-        lambda found: found["roles"][0].update(name=".."),
+        lambda found: found["roles"][0].update(name=1),
+        lambda found: found["roles"][0].update(name="e\u0301"),
         lambda found: found["roles"][0].update(name="targets"),
-        lambda found: found["roles"][0].update(name="x" * 2000),
-        lambda found: found["roles"][0].update(name="a\x00"),
+        lambda found: found["roles"][0].update(name="Targets"),
+        lambda found: found["roles"][0].update(name="ROOT"),
         lambda found: found["roles"][0].update(threshold=0),
         lambda found: found["roles"][0].update(keyids=[KEYID, KEYID]),
         lambda found: found["roles"][0].update(hardwareIds=["a/b"]),
@@ -342,6 +341,11 @@ def test_delegations_refused(change: Callable[[JSON], object]) -> None:
         lambda found: found.update(roles=None, succinct_roles=BINS),
         lambda found: found.update(roles=[], prioritized_delegations=[MULTI]),
         lambda found: found["roles"][0].update(paths=[]),
+        # No file can be named for these; whoever asks for the role refuses it.
+        *(
+            lambda found, name=name: found["roles"][0].update(name=name)
+            for name in ("", ".", "..", "x" * 2000, "a\x00")
+        ),
         lambda found: found["roles"][0].update(hardwareIds=[]),
         lambda found: found.update(roles=[]),
     ],

@@ -28,6 +28,7 @@ from twinlock.trust.checks.director import check_director_targets
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.checks.listing import check_expiry
 from twinlock.trust.checks.match import check_match, complete_entry
+from twinlock.trust.checks.naming import check_file_names
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
 from twinlock.trust.delegation import find_image
@@ -125,6 +126,7 @@ def partial_verification(
     director = yield from walk_roots(director, context)
     context = context._replace(now=not_before(now, [director]))
     check_expiry(director.root.signed, ROOT, context)
+    context = check_file_names(director.root.signed, context)
 
     def inspect(targets: Targets) -> None:
         check_director_targets(targets, vehicle, policy=policy, limits=limits)
@@ -226,6 +228,7 @@ def _check_agreement(
         order.ecu.hardware_id,
         now,
         limits=settings.limits,
+        policy=settings.policy,
     )
     if found.entry is None:
         raise ImageNotFoundError(target=order.entry.path, repository=repository.name, hardware_id=order.ecu.hardware_id)

@@ -22,6 +22,10 @@ class WireProfile(Protocol):
     addresses_images: bool
     """Whether an entry of an Image repository may say where its image is, too, and not the Director's alone."""
 
+    @property
+    def bare(self) -> WireProfile:
+        """The same encoding for repositories that leave the version out of all file names but Root's."""
+
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         """Decode a Root file."""
 

@@ -35,11 +35,21 @@ _SUFFIX = ".json"
 
 
 class TufProfile:
-    """See ``WireProfile``; this is the default one."""
+    """See ``WireProfile``; this is the default one.
+
+    ``versioned`` False is for a Root that says ``consistent_snapshot`` false: bare names, and images under their own.
+    """
 
     name = "tuf"
     folder = "metadata/"
     addresses_images = False
+
+    def __init__(self, *, versioned: bool = True) -> None:
+        self._versioned = versioned
+
+    @property
+    def bare(self) -> TufProfile:
+        return _BARE
 
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         return _decode(data, what, "root", _root, max_bytes=limits.root_bytes, limits=limits)
@@ -57,9 +67,11 @@ class TufProfile:
 
     def file_name(self, role: RoleName, version: int | None) -> str:
         name = role_file(role) + _SUFFIX
-        return name if version is None else f"{version}.{name}"
+        return name if version is None or not (self._versioned or role == ROOT) else f"{version}.{name}"
 
     def image_file_names(self, entry: ImageEntry) -> tuple[str, ...]:
+        if not self._versioned:
+            return (entry.path,)
         folder, _, name = entry.path.rpartition("/")
         prefix = f"{folder}/" if folder else ""
         return tuple(f"{prefix}{digest}.{name}" for digest in entry.hashes.values())
@@ -69,6 +81,7 @@ class TufProfile:
 
 
 TUF = TufProfile()
+_BARE = TufProfile(versioned=False)
 
 
 def _decode(

@@ -98,14 +98,13 @@ def _role(node: Node, limits: Limits) -> DelegatedRole:
 
 
 def decode_role_name(node: Node) -> RoleName:
-    """The name of a delegated role. Raises: MalformedError at its place."""
+    """The name of a delegated role. Raises: MalformedError for that of a top-level role, in whatever case.
+
+    A name that cannot be the name of a file does not spoil the file: whoever asks for that role refuses it.
+    """
     name = node.text()
-    if name in TOP_LEVEL:
+    if name.lower() in TOP_LEVEL:
         node.fail(f"{name!r} is a top-level role")
-    try:
-        role_file(name)
-    except UnsafePathError as error:
-        node.fail(f"not a role name: {error.reason}")
     return RoleName(name)
 
 
@@ -138,4 +137,8 @@ def _bins(node: Node, limits: Limits) -> SuccinctBins:
     prefix = node.get("name_prefix")
     check_text(prefix.text(), prefix)
     decode_role_name(prefix)
+    try:
+        role_file(prefix.value)
+    except UnsafePathError as error:
+        prefix.fail(f"not a prefix of role names: {error.reason}")
     return SuccinctBins(signers=decode_role_keys(node, limits), bit_length=bits, name_prefix=prefix.value)

@@ -37,6 +37,10 @@ class AktualizrProfile:
     folder = ""
     addresses_images = True
 
+    @property
+    def bare(self) -> AktualizrProfile:
+        return self
+
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         return _decode(data, what, ROOT, _root, max_bytes=limits.root_bytes, limits=limits)
 

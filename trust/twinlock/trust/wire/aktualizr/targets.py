@@ -5,7 +5,7 @@ from __future__ import annotations
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
 from twinlock.trust.model.targets import ImageEntry, Targets
-from twinlock.trust.names import TOP_LEVEL, HardwareId, target_path
+from twinlock.trust.names import HardwareId, target_path
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signers
 from twinlock.trust.wire.custom import LazyImages, custom_of, decode_hardware_ids, ecus
@@ -76,8 +76,6 @@ def _delegations(signed: Node, limits: Limits) -> Delegations:
 
 def _delegation(node: Node, limits: Limits) -> Delegation:
     name = decode_role_name(node.get("name"))
-    if name.lower() in TOP_LEVEL:
-        node.get("name").fail(f"{name!r} is a top-level role, however it is written")
     return Delegation(
         roles=(DelegatedRole(name, decode_signers(node, limits)),),
         terminating=node.get("terminating").boolean() if node.has("terminating") else False,
