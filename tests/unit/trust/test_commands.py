@@ -56,8 +56,8 @@ class Driver:
         return drive(steps, self.answer)
 
     def answer(self, command: Command) -> Answer:
-        # Proofs have tests of their own.
-        self.commands.append(command._replace(proofs={}) if isinstance(command, Persist) else command)
+        # Proofs and floors have tests of their own.
+        self.commands.append(command._replace(proofs={}, floors={}) if isinstance(command, Persist) else command)
         if isinstance(command, Fetch):
             answer: bytes | Absent = self.server.serve(command)
             return answer
@@ -169,7 +169,9 @@ def test_a_delegated_role_is_fetched_once(driver: Driver) -> None:
     assert driver.commands == [Fetch(IMAGE, ACME, 1, "1.acme.json", L.targets_bytes), driver.persist(ACME, 1)]
     assert found.chain == (TARGETS, ACME)
     assert [opened.data for opened in found.trusted.opened.values()] == [data]
-    assert found.trusted == trusted._replace(delegated={ACME: data}, opened=found.trusted.opened)
+    assert found.trusted == trusted._replace(
+        delegated={ACME: data}, opened=found.trusted.opened, floors=found.trusted.floors
+    )
     assert driver.find(found.trusted) == found
     assert driver.commands == []
 

@@ -9,22 +9,21 @@ from collections.abc import Callable
 from datetime import datetime
 
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import check_expiry, is_listed
-from twinlock.trust.checks.root import check_next_root, roles_to_drop
+from twinlock.trust.checks.listing import check_expiry, check_not_older, is_listed
+from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.clock import not_before
-from twinlock.trust.commands import ABSENT, Notice, Persist, Steps
+from twinlock.trust.commands import ABSENT, Notice, Steps
 from twinlock.trust.errors.metadata import LimitError, MissingRoleError
-from twinlock.trust.fetching import fetch, fetch_required, persist
+from twinlock.trust.fetching import accept, fetch, fetch_required
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
-from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
 from twinlock.trust.policy import LAX, Policy
-from twinlock.trust.restore import top_level_authority, under_root
+from twinlock.trust.restore import follow_root, top_level_authority
 from twinlock.trust.state import TrustedRepository
 
 Inspect = Callable[[Targets], None]
@@ -66,21 +65,22 @@ def refresh_repository(
 def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
     """Follow the Root chain to its end, persisting each link. Source: Uptane 2.1.0 5.4.4.3 steps 2 and 4.
 
-    "No newer Root" is the answer ABSENT and nothing else. A link that rotates the keys of Timestamp or Snapshot drops
-    stored files in the same transaction (``roles_to_drop``), and with the Snapshot the floor of Targets versions, as in
-    TUF.
+    "No newer Root" is the answer ABSENT and nothing else. Each link judges the floors (``lower_floors``); those that fall
+    and their files go in the same transaction. A chain that ends below the newest Root ever trusted is refused: stored
+    Roots were lost, and somebody withholds them.
+    Raises: LimitError, RollbackError, any refusal of ``check_next_root``.
     """
     for rotations in range(context.limits.root_rotations + 1):
         version = trusted.root.signed.version + 1
         data = yield from fetch(context, ROOT, version, context.limits.root_bytes)
         if data is ABSENT:
+            check_not_older(version - 1, trusted.floors[ROOT].version, ROOT, context)
             return trusted
         if rotations == context.limits.root_rotations:
             break
-        root = check_next_root(data, trusted=trusted.root, context=context)
-        dropped = roles_to_drop(trusted, root.signed)
-        trusted = under_root(_without(trusted, dropped) if dropped else trusted, root, context)
-        yield Persist(context.repository, ((ROOT, version, data), *((role, 0, None) for role in dropped)))
+        root = check_next_root(data, trusted=trusted.root, context=context, floor=trusted.floors[ROOT])
+        trusted, command = follow_root(trusted, root, context)
+        yield command
     raise LimitError(
         what=f"{context.repository}: Root rotations in one cycle",
         value=context.limits.root_rotations + 1,
@@ -88,26 +88,21 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
     )
 
 
-def _without(trusted: TrustedRepository, roles: tuple[RoleName, ...]) -> TrustedRepository:
-    return trusted._replace(
-        timestamp=None if TIMESTAMP in roles else trusted.timestamp,
-        snapshot=None if SNAPSHOT in roles else trusted.snapshot,
-        targets=None if TARGETS in roles else trusted.targets,
-        delegated={role: data for role, data in trusted.delegated.items() if role not in roles},
-        opened=NOTHING,
-    )
-
-
 def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
     data = yield from fetch_required(context, TIMESTAMP, None, context.limits.timestamp_bytes)
     timestamp, equivocation = check_timestamp(
-        data, root=trusted.root.signed, trusted=trusted.timestamp, context=context
+        data,
+        root=trusted.root.signed,
+        trusted=trusted.timestamp,
+        floor=trusted.floors.get(TIMESTAMP),
+        context=context,
     )
     if equivocation is not None:
         yield Notice(equivocation)
-    if timestamp is not trusted.timestamp:
-        yield persist(context, timestamp, _authority(TIMESTAMP, trusted.root.signed))
-    return trusted._replace(timestamp=timestamp)
+    if timestamp is trusted.timestamp:
+        return trusted
+    floors = yield from accept(trusted, timestamp, _authority(TIMESTAMP, trusted.root.signed), context)
+    return trusted._replace(timestamp=timestamp, floors=floors)
 
 
 def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
@@ -119,9 +114,10 @@ def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[Tru
     limit = context.limits.snapshot_bytes
     limit = limit if listed.length is None else min(limit, listed.length)
     data = yield from fetch_required(context, SNAPSHOT, listed.version, limit)
-    snapshot = check_snapshot(data, root=trusted.root.signed, listed=listed, trusted=trusted.snapshot, context=context)
-    yield persist(context, snapshot, _authority(SNAPSHOT, trusted.root.signed))
-    return trusted._replace(snapshot=snapshot)
+    floor = trusted.floors.get(SNAPSHOT)
+    snapshot = check_snapshot(data, root=trusted.root.signed, listed=listed, floor=floor, context=context)
+    floors = yield from accept(trusted, snapshot, _authority(SNAPSHOT, trusted.root.signed), context)
+    return trusted._replace(snapshot=snapshot, floors=floors)
 
 
 def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Inspect | None) -> Steps[TrustedRepository]:
@@ -135,12 +131,12 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
     limit = context.limits.targets_bytes
     limit = limit if listed.length is None else min(limit, listed.length)
     data = yield from fetch_required(context, TARGETS, listed.version, limit)
-    authority = top_level_authority(trusted.root.signed)
-    targets = check_targets(data, authority=authority, listed=listed, trusted=trusted.targets, context=context)
+    authority, floor = top_level_authority(trusted.root.signed), trusted.floors.get(TARGETS)
+    targets = check_targets(data, authority=authority, listed=listed, floor=floor, context=context)
     if inspect is not None:
         inspect(targets.signed)
-    yield persist(context, targets, authority)
-    return trusted._replace(targets=targets)
+    floors = yield from accept(trusted, targets, authority, context)
+    return trusted._replace(targets=targets, floors=floors)
 
 
 def refresh_targets_alone(
@@ -151,13 +147,14 @@ def refresh_targets_alone(
     Source: Uptane 2.1.0 5.4.4.1; 5.4.4.6 step 2 (may be skipped without a Snapshot).
     """
     data = yield from fetch_required(context, TARGETS, None, context.limits.targets_bytes)
-    authority = top_level_authority(trusted.root.signed)
-    targets = check_targets(data, authority=authority, listed=None, trusted=trusted.targets, context=context)
+    authority, floor = top_level_authority(trusted.root.signed), trusted.floors.get(TARGETS)
+    targets = check_targets(data, authority=authority, listed=None, floor=floor, context=context)
     if inspect is not None:
         inspect(targets.signed)
-    if trusted.targets is None or targets.data != trusted.targets.data:
-        yield persist(context, targets, authority)
-    return trusted._replace(targets=targets)
+    if trusted.targets is not None and targets.data == trusted.targets.data:
+        return trusted._replace(targets=targets)
+    floors = yield from accept(trusted, targets, authority, context)
+    return trusted._replace(targets=targets, floors=floors)
 
 
 def _check_may_lack_index(trusted: TrustedRepository, context: Context) -> None:

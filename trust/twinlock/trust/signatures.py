@@ -6,13 +6,14 @@ signatures nobody counted: that is a type error.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.names import KeyId
-from twinlock.trust.proofs import authority_digest, proof_digest
+from twinlock.trust.proofs import authority_digest, make_proof, read_proof
 
 T = TypeVar("T")
 
@@ -51,7 +52,8 @@ class Envelope(NamedTuple, Generic[T]):
     """A decoded, *unverified* file: the object, the exact bytes it was parsed from, and what claims to have signed them.
 
     ``payload`` is the received ``signed`` member, byte for byte. ``canonical`` computes the canonical form of the same
-    object, for publishers that sign one form and serve another; None where the received form is the only one.
+    object, for publishers that sign one form and serve another; None where the received form is the only one. ``bare``
+    composes the file without anything that is neither signed nor a signature; None where there is nothing else.
     """
 
     signed: T
@@ -59,14 +61,19 @@ class Envelope(NamedTuple, Generic[T]):
     signatures: tuple[Signature, ...]
     data: bytes
     canonical: Callable[[], bytes] | None = None
+    bare: Callable[[], bytes] | None = None
 
 
 class Verified(NamedTuple, Generic[T]):
-    """A file whose threshold was met. ``data`` is the whole file as received."""
+    """A file whose threshold was met. ``data`` is the whole file as it is to be stored.
+
+    ``content`` is the SHA-256 of the bytes that were signed: equal for equal content, whatever stands around it.
+    """
 
     signed: T
     data: bytes
     tally: SignatureTally
+    content: bytes
 
 
 def count_signers(
@@ -124,12 +131,13 @@ def verify_signatures(
     The received bytes are tried first. Only if they fall short is the canonical form of the same object tried, once.
     Raises: ThresholdError with the better of the two tallies.
     """
-    tally = count_signers(envelope.payload, envelope.signatures, keys, role)
+    payload = envelope.payload
+    tally = count_signers(payload, envelope.signatures, keys, role)
     if not tally.met and envelope.canonical is not None:
         canonical = envelope.canonical()
-        if canonical != envelope.payload:
+        if canonical != payload:
             again = count_signers(canonical, envelope.signatures, keys, role)
-            tally = again if again.valid > tally.valid else tally
+            tally, payload = (again, canonical) if again.valid > tally.valid else (tally, payload)
     if not tally.met:
         raise ThresholdError(
             repository=repository,
@@ -141,7 +149,7 @@ def verify_signatures(
             missing=tally.missing,
             unknown=tally.unknown,
         )
-    return Verified(envelope.signed, envelope.data, tally)
+    return Verified(envelope.signed, envelope.data, tally, hashlib.sha256(payload).digest())
 
 
 def prove(verified: Verified[T], keys: Mapping[KeyId, PublicKey], role: RoleKeys, *, subject: str) -> bytes | None:
@@ -151,7 +159,8 @@ def prove(verified: Verified[T], keys: Mapping[KeyId, PublicKey], role: RoleKeys
     """
     if verified.tally.invalid:
         return None
-    return proof_digest(verified.data, authority_digest(role.keyids, role.threshold, keys), subject)
+    authority = authority_digest(role.keyids, role.threshold, keys)
+    return make_proof(verified.data, verified.content, authority, subject)
 
 
 def recall(
@@ -168,9 +177,8 @@ def recall(
     again: whether distinct keys reach the threshold is counted as ever. A proof of anything else proves nothing here,
     whatever it was made of: other bytes, other keys, another delegator's.
     """
-    if proof is None or proof != proof_digest(
-        envelope.data, authority_digest(role.keyids, role.threshold, keys), subject
-    ):
+    content = read_proof(proof, envelope.data, authority_digest(role.keyids, role.threshold, keys), subject)
+    if content is None:
         return None
     tally = _count(envelope.signatures, keys, role, lambda _key, _signature: True)
-    return Verified(envelope.signed, envelope.data, tally) if tally.met else None
+    return Verified(envelope.signed, envelope.data, tally, content) if tally.met else None

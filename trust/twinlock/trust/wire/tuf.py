@@ -6,6 +6,7 @@ This file decodes Root, Timestamp and Snapshot and knows the file names; ``tuf_t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from twinlock.trust.errors.metadata import UnsupportedSpecError
@@ -18,6 +19,7 @@ from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TOP_LEVEL, KeyId, RoleName, role_file
 from twinlock.trust.signatures import Envelope, RoleKeys
+from twinlock.trust.wire.bare import compose_bare
 from twinlock.trust.wire.node import MAX_INTEGER, Node, check_text
 from twinlock.trust.wire.strict import parse_envelope
 from twinlock.trust.wire.tuf_members import (
@@ -92,7 +94,8 @@ def _decode(
         if offered.split(".")[0] != _SPEC_MAJOR:
             raise UnsupportedSpecError(what=what, offered=offered, supported=f"{_SPEC_MAJOR}.x")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
-    return Envelope(body(signed, limits), raw.payload, signatures, data, raw.canonical)
+    bare = partial(compose_bare, raw, ("keyid", "sig"))
+    return Envelope(body(signed, limits), raw.payload, signatures, data, raw.canonical, bare)
 
 
 def _root(signed: Node, limits: Limits) -> Root:

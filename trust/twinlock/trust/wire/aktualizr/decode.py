@@ -8,6 +8,7 @@ Snapshot; ``targets.py`` decodes Targets.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from twinlock.trust.errors.metadata import MalformedError
@@ -23,6 +24,7 @@ from twinlock.trust.signatures import Envelope, RoleKeys
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signatures, decode_signers
 from twinlock.trust.wire.aktualizr.targets import decode_targets
+from twinlock.trust.wire.bare import compose_bare
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.strict import parse_envelope, parse_json
 from twinlock.trust.wire.tuf_members import common_fields, decode_vehicle
@@ -84,7 +86,8 @@ def _decode(
         signed.get("_type").fail(f"it is {found!r}, but {form.TYPES[role]!r} is required")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
     payload = raw.payload
-    return Envelope(body(signed, limits), payload, signatures, data, lambda: _canonical(payload, what))
+    bare = partial(compose_bare, raw, ("keyid", "method", "sig"))
+    return Envelope(body(signed, limits), payload, signatures, data, lambda: _canonical(payload, what), bare)
 
 
 def _canonical(data: bytes, what: str) -> bytes:
