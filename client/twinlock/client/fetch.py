@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twinlock.client.state import Wires
+from twinlock.client.storage.metadata import Wires
 from twinlock.client.transport import Transport, with_retries
 from twinlock.trust.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError

@@ -263,26 +263,23 @@ def _fetched(answer: Answer) -> object:
 
 def test_the_floor_is_the_newest_time_of_any_file_of_any_repository(driver: Driver) -> None:
     trusted = driver.refresh()
-    other = trusted._replace(timestamp=None, snapshot=None, targets=None)
-    for role in ("root", "timestamp", "snapshot", "targets"):
-        newer = _issued(trusted, role, START + timedelta(days=3))
-        assert (
-            time_floor([newer]) == time_floor([other, newer]) == time_floor([newer, other]) == START + timedelta(days=3)
-        )
+    later = START + timedelta(days=3)
+    other = trusted._replace(floors={})
+    for role in (ROOT, TIMESTAMP, SNAPSHOT, TARGETS):
+        newer = _issued(trusted, role, later)
+        assert time_floor([newer]) == time_floor([other, newer]) == time_floor([newer, other]) == later
+        # Losing the files lowers nothing.
+        assert time_floor([newer._replace(timestamp=None, snapshot=None, targets=None)]) == later
     assert time_floor([]) is None
-    assert time_floor([_issued(other, "root", None)]) is None
-    assert time_floor([_issued(trusted, "timestamp", None)]) == START
+    assert time_floor([other]) is None
+    assert time_floor([_issued(trusted, TIMESTAMP, None)]) == START
     assert not_before(START, []) == START
     assert not_before(START - timedelta(days=1), [trusted]) == START
     assert not_before(START + timedelta(days=1), [trusted]) == START + timedelta(days=1)
 
 
-def _issued(trusted: TrustedRepository, role: str, time: datetime | None) -> TrustedRepository:
-    verified = getattr(trusted, role)
-    changed = verified._replace(signed=verified.signed._replace(issued=time))
-    if role == "root":
-        return trusted._replace(root=changed)
-    return trusted._replace(**{role: changed})
+def _issued(trusted: TrustedRepository, role: RoleName, time: datetime | None) -> TrustedRepository:
+    return trusted._replace(floors={**trusted.floors, role: trusted.floors[role]._replace(issued=time)})
 
 
 def _values(trusted: TrustedRepository) -> tuple[object, ...]:

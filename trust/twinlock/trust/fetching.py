@@ -43,9 +43,8 @@ def accept(trusted: TrustedRepository, verified: Verified[S], authority: Authori
     role = authority.role
     floor = establish(trusted.floors, role, verified, keys=authority.keys, root=trusted.root.signed.version)
     files = ((role, verified.signed.version, verified.data),)
-    changed = {} if trusted.floors.get(role) == floor else {role: floor}
-    yield Persist(context.repository, files, _proof(verified, authority, context), changed)
-    return {**trusted.floors, **changed}
+    yield Persist(context.repository, files, _proof(verified, authority, context), {role: floor})
+    return {**trusted.floors, role: floor}
 
 
 def keep_proof(verified: Verified[S], authority: Authority, context: Context) -> Persist:

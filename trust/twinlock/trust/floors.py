@@ -32,7 +32,7 @@ class Floor(NamedTuple):
     ``version`` and ``content`` (the SHA-256 of the signed bytes) are its own, ``lists`` are the versions that it lists
     by role, ``issued`` is the time that it proves, UTC (top-level roles only). ``material`` is the key material whose
     signatures counted (the SHA-256 of each ``PublicKey.identity``), by role: of the role itself, and of the Timestamp and
-    Snapshot that led to it. ``root`` is the version of the Root that it was accepted under.
+    Snapshot that led to it. ``root`` is the version of the Root that it was last accepted under.
     """
 
     version: int
@@ -94,8 +94,8 @@ def establish(
     The same content again changes nothing: who accepted it first established it, whatever signatures were added since.
     """
     known = floors.get(role)
-    if is_established(accepted, known) and known is not None:
-        return known
+    if known is not None and is_established(accepted, known):
+        return known._replace(root=max(known.root, root))
     # A Timestamp comes before the Snapshot that it lists, and falls with it anyway.
     index = {name: floors[name].material[name] for name in _INDEX if name in floors and role != TIMESTAMP}
     return Floor(
