@@ -20,7 +20,7 @@ step     what                                                where
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from twinlock.client.errors import BundleHeldError, ManifestRefusedError, Second
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.install import Installer
 from twinlock.client.outcomes import installation_report
+from twinlock.client.parties import software_fault
 from twinlock.client.reporting import ReportForm, make_report
 from twinlock.client.results import CycleResult, Installation, Problem, Step, gravest
 from twinlock.client.secondaries import Secondaries
@@ -42,9 +43,10 @@ from twinlock.client.staging import Staging
 from twinlock.client.state import LastRefusal, TrustedState
 from twinlock.client.transport import Transport
 from twinlock.trust.errors.base import RefusalError, TwinlockError
-from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
 from twinlock.trust.keys import Signer
 from twinlock.trust.mapping import RepositoryMap
+from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification
@@ -94,6 +96,9 @@ class UpdateCycle:
             await self._install(decision, files, wants)
         except TwinlockError as error:
             self.problems.append(Problem(step=self._step, error=error))
+        except Exception as raised:  # noqa: BLE001 - a fault of ours must not keep the report from the Director
+            self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
+        self.notices += self.equipment.fetcher.take_refused()
         await self._report(before)
         return self._result()
 
@@ -123,19 +128,20 @@ class UpdateCycle:
         self._step = Step.TIME
         tools = self.equipment
         if tools.config.time.attested:
-            attestation = await tools.director.attest_time(tools.clock.nonce)
+            attestation = await tools.director.attest_time(tools.clock.ask)
             director = tools.state.repository(DIRECTOR)
             try:
                 tools.clock.accept(attestation, director.root.signed)
-            except AttestationError:
+            except AttestationKeyError:
                 # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
                 director = await run_verification(
                     follow_roots(director),
                     fetch=tools.fetcher.fetch,
+                    elsewhere=tools.fetcher.elsewhere,
                     persist=tools.state.persist,
                     notices=self.notices,
                 )
-                tools.clock.accept(attestation, director.root.signed)
+                _accept_under_newest(tools.clock, attestation, director.root.signed)
         self.now = tools.clock.now()
         return self.now
 
@@ -149,6 +155,7 @@ class UpdateCycle:
         decision = await run_verification(
             full_verification(trusted, vehicle, now, policy=config.policy),
             fetch=tools.fetcher.fetch,
+            elsewhere=tools.fetcher.elsewhere,
             persist=tools.state.persist,
             notices=self.notices,
         )
@@ -172,18 +179,20 @@ class UpdateCycle:
                 transport=tools.transport,
                 staging=tools.staging,
                 progress=self.progress,
+                refused=self.notices,
             )
         return files
 
     async def _inform_secondaries(self, decision: Decision) -> Mapping[EcuId, bool]:
         """Steps 5 and 6: time and metadata to every Secondary. Holds back the whole bundle if one cannot follow."""
         tools = self.equipment
-        self._step = Step.SECONDARY_TIME
-        await tools.secondaries.pass_time(tools.director, self.problems)
-        self._step = Step.SECONDARY_METADATA
-        wants = await tools.secondaries.pass_metadata(tools.map.repositories, self.problems)
-        # One that refused the time and then took the metadata has a time: the Root it needed came with the metadata.
-        self.problems = [problem for problem in self.problems if not _overcome(problem, wants)]
+        wants = await self._pass_time_and_metadata(tools.secondaries.members)
+        # A Secondary that refused the time may not have known its key. The metadata brought the Root that names it.
+        again = {problem.ecu for problem in self.problems if _refused_time(problem)} - wants.keys()
+        if again:
+            self.problems = [problem for problem in self.problems if problem.ecu not in again]
+            wants |= await self._pass_time_and_metadata(again)
+        self.problems = [problem for problem in self.problems if not (_refused_time(problem) and problem.ecu in wants)]
         ordered = [image.ecu for image in decision.approved]
         waiting = tuple(ecu for ecu in ordered if ecu in tools.secondaries.members and ecu not in wants)
         ready = tuple(ecu for ecu in ordered if ecu not in waiting)
@@ -193,19 +202,27 @@ class UpdateCycle:
             return {}
         return wants
 
+    async def _pass_time_and_metadata(self, ecus: Container[EcuId | None]) -> dict[EcuId, bool]:
+        """Offer both to each Secondary in ``ecus``: whether it then wants an image. One that failed is left out."""
+        tools = self.equipment
+        self._step = Step.SECONDARY_TIME
+        await tools.secondaries.pass_time(tools.director, self.problems, ecus)
+        self._step = Step.SECONDARY_METADATA
+        return await tools.secondaries.pass_metadata(tools.map.repositories, self.problems, ecus)
+
     async def _install(self, decision: Decision, files: Mapping[EcuId, Path], wants: Mapping[EcuId, bool]) -> None:
         """Step 7 (5.4.2.7), then our own image (5.4.3.5): the Primary last, because it carries the others' bytes."""
         own = self.equipment.config.ecu.ecu
-        for image in sorted(decision.approved, key=lambda image: image.ecu == own):
-            self._step = Step.INSTALL if image.ecu == own else Step.SECONDARY_IMAGES
+        self._step = Step.SECONDARY_IMAGES
+        wanted = {image.ecu: (image.entry, files[image.ecu]) for image in decision.approved if wants.get(image.ecu)}
+        done = await self.equipment.secondaries.send_images(wanted, self.problems)
+        self.installed += [_installation(image) for image in decision.approved if image.ecu in done]
+        self._step = Step.INSTALL
+        for image in decision.approved:
+            if image.ecu != own:
+                continue
             try:
-                if image.ecu == own:
-                    await asyncio.to_thread(self.equipment.installer.install, image.entry, files[own])
-                elif wants.get(image.ecu):
-                    link = self.equipment.secondaries.members[image.ecu].link
-                    await link.send_image(image.entry, files[image.ecu])
-                else:
-                    continue
+                await asyncio.to_thread(self.equipment.installer.install, image.entry, files[own])
             except TwinlockError as error:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
             else:
@@ -228,6 +245,9 @@ class UpdateCycle:
         except TwinlockError as failed:
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=failed))
+        except Exception as raised:  # noqa: BLE001 - the result has to reach whoever runs the cycles
+            self.reported = False
+            self.problems.append(Problem(step=Step.REPORT, error=software_fault(raised, Step.REPORT.value)))
 
     def _store_outcome(self) -> None:
         """Keep how an order ended until the Director has heard it, where its profile has a place for that."""
@@ -260,9 +280,16 @@ class UpdateCycle:
         )
 
 
-def _overcome(problem: Problem, wants: Mapping[EcuId, bool]) -> bool:
-    refused_time = problem.step is Step.SECONDARY_TIME and isinstance(problem.error, SecondaryRefusedError)
-    return refused_time and problem.ecu in wants
+def _accept_under_newest(clock: Clock, attestation: bytes, root: Root) -> None:
+    """Accept the time under the newest Root. A key that not even this Root names is not a matter of rotation any more."""
+    try:
+        clock.accept(attestation, root)
+    except AttestationKeyError as error:
+        raise AttestationError(reason=error.reason) from error
+
+
+def _refused_time(problem: Problem) -> bool:
+    return problem.step is Step.SECONDARY_TIME and isinstance(problem.error, SecondaryRefusedError)
 
 
 def _installation(image: ApprovedImage) -> Installation:

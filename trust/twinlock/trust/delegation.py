@@ -20,7 +20,7 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
-from twinlock.trust.fetching import accept, fetch_required, keep_proof
+from twinlock.trust.fetching import accept, fetch_checked, keep_proof
 from twinlock.trust.floors import Floor, establish, is_established, lower_floors
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
@@ -152,8 +152,11 @@ class _Search:
             return stored
         limit = context.limits.targets_bytes
         limit = limit if listed.length is None else min(limit, listed.length)
-        data = yield from fetch_required(context, role, listed.version, limit)
-        targets = check_targets(data, authority=authority, listed=listed, floor=floor, context=context)
+
+        def check(data: bytes) -> Verified[Targets]:
+            return check_targets(data, authority=authority, listed=listed, floor=floor, context=context)
+
+        targets = yield from fetch_checked(context, role, listed.version, limit, check)
         floors = yield from accept(self.trusted, targets, authority, context)
         self.opened[role, authority.digest] = targets
         delegated = {**self.trusted.delegated, role: targets.data}
