@@ -11,7 +11,8 @@ from typing import Protocol
 
 from twinlock.client.clock import Clock
 from twinlock.client.identity import KEY_TYPES
-from twinlock.client.state import TrustedState, Wires
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.metadata import Wires
 from twinlock.trust import reports
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys import PublicKey, Signer, load_key

@@ -16,7 +16,8 @@ from twinlock.client.link import SecondaryLink
 from twinlock.client.parties import link_faults
 from twinlock.client.reporting import report_form
 from twinlock.client.results import Problem, Step
-from twinlock.client.state import TrustedState, Wires
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.metadata import Wires
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError

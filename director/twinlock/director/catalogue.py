@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from twinlock.director.database import Database
 from twinlock.director.software import mentioned, read_software
 from twinlock.director.source import FetchFile
-from twinlock.director.trusted_files import load_files, newest_versions, store_files
+from twinlock.director.trusted_files import load_files, load_floors, newest_versions, store_files
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
@@ -176,7 +176,7 @@ class Catalogue:
         return data if isinstance(data, bytes) else b""
 
     def _answer(self, command: Command) -> Answer:
-        if isinstance(command, Persist):
+        if isinstance(command, Persist) and command.files:  # the Director keeps no proofs
             self.unsaved.append(command)
         return self._get(command.name, command.max_bytes) if isinstance(command, Fetch) else None
 
@@ -280,7 +280,7 @@ class CatalogueKeeper:
 
     def _load(self) -> TrustedRepository:
         with self._database.reading() as connection:
-            return restore_repository(IMAGE, load_files(connection, IMAGE))
+            return restore_repository(IMAGE, load_files(connection, IMAGE), floors=load_floors(connection, IMAGE))
 
 
 def stored_answer(trusted: TrustedRepository, command: Command) -> Answer:

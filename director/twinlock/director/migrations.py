@@ -43,7 +43,12 @@ def _from_1(connection: Connection) -> None:
         table.create(connection)
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1}
+def _from_2(connection: Connection) -> None:
+    """Floors of the Image repository apart from its files; a file without one establishes its own when it is loaded."""
+    schema.trusted_floors.create(connection)
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}
 
 
 def _add(connection: Connection, column: Column[object]) -> None:

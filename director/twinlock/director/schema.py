@@ -32,7 +32,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 2  # a change here needs its step in ``migrations.py``
+SCHEMA_VERSION = 3  # a change here needs its step in ``migrations.py``
 
 metadata = MetaData()
 
@@ -258,6 +258,15 @@ trusted_files = Table(
     Column("role", String(512), primary_key=True),
     Column("version", BigInteger, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
+)
+
+# What the roles of the Image repository may not fall below; they outlive the files.
+trusted_floors = Table(
+    "trusted_floors",
+    metadata,
+    Column("repository", String(128), primary_key=True),
+    Column("role", String(512), primary_key=True),
+    Column("floor", LargeBinary, nullable=False),
 )
 
 # The Director's Roots in other wire profiles than TUF: the same content under the same version.

@@ -8,6 +8,7 @@ Snapshot; ``targets.py`` decodes Targets.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from twinlock.trust.errors.metadata import MalformedError
@@ -22,6 +23,7 @@ from twinlock.trust.signatures import Envelope
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signatures, decode_signers
 from twinlock.trust.wire.aktualizr.targets import decode_targets
+from twinlock.trust.wire.bare import compose_bare
 from twinlock.trust.wire.delegation_members import post_quantum_roles
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.strict import parse_envelope, parse_json
@@ -88,8 +90,9 @@ def _decode(
         signed.get("_type").fail(f"it is {found!r}, but {form.TYPES[role]!r} is required")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
     payload = raw.payload
-    decoded = body(signed, limits)
-    return Envelope(decoded, payload, signatures, data, lambda: _canonical(payload, what), limits.failed_verifications)
+    bare = partial(compose_bare, raw, ("keyid", "method", "sig"))
+    decoded, failures = body(signed, limits), limits.failed_verifications
+    return Envelope(decoded, payload, signatures, data, lambda: _canonical(payload, what), failures, bare)
 
 
 def _canonical(data: bytes, what: str) -> bytes:

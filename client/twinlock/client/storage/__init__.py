@@ -1,0 +1,1 @@
+"""What an ECU keeps on the disk."""
