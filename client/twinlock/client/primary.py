@@ -13,6 +13,8 @@ from twinlock.client.config import PrimaryConfig, load_primary
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.download import Progress
 from twinlock.client.durable import storage_errors
+from twinlock.client.ecu.approvals import Approvals
+from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.http_link import HttpLink
 from twinlock.client.identity import load_identity
@@ -69,6 +71,7 @@ class Primary:
         state = TrustedState.open(settings.state, wires=settings.wires)
         try:
             transport = Transport(settings.fetch, settings.tls)
+            clock = Clock(settings.time, state, wall=wall)
             return cls(
                 Equipment(
                     config=settings,
@@ -77,7 +80,9 @@ class Primary:
                     signer=identity,
                     installer=installer or SlotInstaller(settings.slots, settings.ecu.ecu, precondition),
                     staging=Staging(settings.staging),
-                    clock=Clock(settings.time, state, wall=wall),
+                    clock=clock,
+                    approvals=Approvals(state, clock),
+                    evidence=EvidenceBook(state),
                     transport=transport,
                     fetcher=MetadataFetcher(transport, found_map.repositories, settings.wires),
                     director=_director(settings, found_map, transport),

@@ -1,0 +1,1 @@
+"""What every ECU has, Primary or Secondary: its approvals, its evidence, what it runs."""
