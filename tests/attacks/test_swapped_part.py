@@ -15,6 +15,7 @@ from twinlock.client.provision import EcuPlan, describe_secondary, provision_sec
 from twinlock.client.results import CycleResult, Outcome
 from twinlock.client.secondary import Secondary
 from twinlock.client.secondary_server import secondary_application
+from twinlock.trust.names import EcuId
 
 
 def complaints(result: CycleResult) -> list[str]:
@@ -41,9 +42,9 @@ async def _scenario(directory: Path) -> None:
                     assert (await primary.update_cycle()).outcome is Outcome.UPDATED
                     assert part.installed().path == BRAKE.path(1)
                     said = [item.report for item in car.servers.manifests[-1].reports]
-                    assert {report.ecu: report.counter for report in said}[BRAKE.ecu] == 2
+                    assert {report.ecu: report.counter for report in said}[EcuId(BRAKE.ecu)] == 2
 
-                    link = primary._equipment.secondaries.members[BRAKE.ecu].link  # type: ignore[index]
+                    link = primary._equipment.secondaries.members[EcuId(BRAKE.ecu)].link
                     kept = await link.report()
                     assert complaints(await primary.update_cycle()) == []
 

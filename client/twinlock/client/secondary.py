@@ -19,9 +19,11 @@ from twinlock.client.durable import storage_errors
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.running import running_image
 from twinlock.client.errors import ApprovalExpiredError
 from twinlock.client.identity import Identity, load_identity
 from twinlock.client.install import Installer, Precondition
+from twinlock.client.parties import guarded_precondition
 from twinlock.client.reporting import check_reporting_key, make_report, report_form
 from twinlock.client.results import Step
 from twinlock.client.slots import SlotInstaller
@@ -74,7 +76,8 @@ class Secondary:
         check_reporting_key(settings.wires, identity.public_key)
         state = TrustedState.open(settings.state, wires=settings.wires)
         try:
-            installer = SlotInstaller(settings.slots, settings.ecu.ecu, precondition)
+            ecu = settings.ecu.ecu
+            installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
             return cls(settings, state=state, identity=identity, installer=installer, wall=wall)
         except BaseException:
             state.close()
@@ -231,7 +234,7 @@ class Secondary:
         vehicle = Vehicle(
             vehicle=self.config.vehicle,
             ecus={ecu.ecu: ecu},
-            installed={ecu.ecu: self.installed()},
+            installed={ecu.ecu: running_image(ecu.ecu, self._installer, self._state)},
             complete=False,
         )
         steps: Generator[Command, Answer, Decision]

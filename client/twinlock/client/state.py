@@ -267,6 +267,16 @@ class TrustedState:
         return found if isinstance(found, dict) else None
 
     @property
+    def release_counter(self) -> int | None:
+        """The release counter of the image that this ECU installed last; None if none is known."""
+        found: int | None = self._fact("release-counter")
+        return found
+
+    def store_release_counter(self, counter: int) -> None:
+        """Keep it apart from the slots, so that losing their record lowers nothing."""
+        self._store_fact("release-counter", counter)
+
+    @property
     def begun(self) -> Begun | None:
         """The bundle that was begun and has not ended."""
         found = self._fact("begun")

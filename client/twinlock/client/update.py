@@ -33,10 +33,12 @@ from twinlock.client.download import Progress, download_image, image_urls
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.running import running_image
 from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.install import Installer
 from twinlock.client.outcomes import installation_report
+from twinlock.client.parties import software_fault
 from twinlock.client.reporting import ReportForm, make_report
 from twinlock.client.results import CycleResult, Installation, Problem, Step, gravest
 from twinlock.client.secondaries import Secondaries
@@ -102,6 +104,9 @@ class UpdateCycle:
             await self._carry_out(await self._verify(now))
         except TwinlockError as error:
             self.problems.append(Problem(step=self._step, error=error))
+        except Exception as raised:  # noqa: BLE001 - a fault of ours must not keep the report from the Director
+            self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
+        self.notices += self.equipment.fetcher.take_refused()
         await self._report()
         return self._result()
 
@@ -110,7 +115,7 @@ class UpdateCycle:
         self._step = step
         tools, own = self.equipment, self.equipment.config.ecu.ecu
         reports = await tools.secondaries.collect_reports(step, self.problems)
-        installed = tools.installer.installed()
+        installed = await asyncio.to_thread(tools.installer.installed)  # it may read a whole slot
         form, signer = tools.reports, tools.signer
         report = make_report(own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form)
         tools.state.store_report(own, report)
@@ -150,6 +155,7 @@ class UpdateCycle:
                 director = await run_verification(
                     follow_roots(director),
                     fetch=tools.fetcher.fetch,
+                    elsewhere=tools.fetcher.elsewhere,
                     persist=tools.state.persist,
                     notices=self.notices,
                 )
@@ -167,6 +173,7 @@ class UpdateCycle:
         decision = await run_verification(
             full_verification(trusted, vehicle, now, policy=config.policy),
             fetch=tools.fetcher.fetch,
+            elsewhere=tools.fetcher.elsewhere,
             persist=tools.state.persist,
             notices=self.notices,
         )
@@ -211,7 +218,11 @@ class UpdateCycle:
         steps = is_superseded(decision.repositories[DIRECTOR], config.vehicle, tools.clock.now(), policy=config.policy)
         try:
             return await run_verification(
-                steps, fetch=tools.fetcher.fetch, persist=tools.state.persist, notices=self.notices
+                steps,
+                fetch=tools.fetcher.fetch,
+                elsewhere=tools.fetcher.elsewhere,
+                persist=tools.state.persist,
+                notices=self.notices,
             )
         except (RefusalError, TransportError) as error:
             self.last_look.append(error)
@@ -242,6 +253,7 @@ class UpdateCycle:
                 transport=tools.transport,
                 staging=tools.staging,
                 progress=self.progress,
+                refused=self.notices,
             )
         return files
 
@@ -275,19 +287,20 @@ class UpdateCycle:
     async def _install(self, decision: Decision, files: Mapping[EcuId, Path], wants: Mapping[EcuId, bool]) -> None:
         """Step 7 (5.4.2.7), then our own image (5.4.3.5): the Primary last, because it carries the others' bytes."""
         own = self.equipment.config.ecu.ecu
-        written = [image for image in decision.approved if image.ecu == own or wants.get(image.ecu)]
         self._step = Step.INSTALL
-        self.equipment.approvals.begin(written)
-        for image in sorted(decision.approved, key=lambda image: image.ecu == own):
-            self._step = Step.INSTALL if image.ecu == own else Step.SECONDARY_IMAGES
+        self.equipment.approvals.begin(
+            [image for image in decision.approved if image.ecu == own or wants.get(image.ecu)]
+        )
+        self._step = Step.SECONDARY_IMAGES
+        wanted = {image.ecu: (image.entry, files[image.ecu]) for image in decision.approved if wants.get(image.ecu)}
+        done = await self.equipment.secondaries.send_images(wanted, self.problems)
+        self.installed += [_installation(image) for image in decision.approved if image.ecu in done]
+        self._step = Step.INSTALL
+        for image in decision.approved:
+            if image.ecu != own:
+                continue
             try:
-                if image.ecu == own:
-                    await asyncio.to_thread(self.equipment.installer.install, image.entry, files[own])
-                elif wants.get(image.ecu):
-                    link = self.equipment.secondaries.members[image.ecu].link
-                    await link.send_image(image.entry, files[image.ecu])
-                else:
-                    continue
+                await asyncio.to_thread(self.equipment.installer.install, image.entry, files[own])
             except TwinlockError as error:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
             else:
@@ -308,6 +321,9 @@ class UpdateCycle:
         except TwinlockError as failed:
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=failed))
+        except Exception as raised:  # noqa: BLE001 - the result has to reach whoever runs the cycles
+            self.reported = False
+            self.problems.append(Problem(step=Step.REPORT, error=software_fault(raised, Step.REPORT.value)))
 
     def _keep_evidence(self) -> None:
         """Every problem and notice of this cycle, for the Director until it acknowledges them; the gravest for people here."""
@@ -334,7 +350,8 @@ class UpdateCycle:
 
     def _installed_images(self) -> dict[EcuId, InstalledImage]:
         tools = self.equipment
-        return {**tools.secondaries.installed(), tools.config.ecu.ecu: tools.installer.installed()}
+        own = tools.config.ecu.ecu
+        return {**tools.secondaries.installed(), own: running_image(own, tools.installer, tools.state)}
 
     def _result(self) -> CycleResult:
         decision = self.decision

@@ -44,9 +44,9 @@ def test_a_new_part_begins_at_one_and_the_old_part_goes_on_where_it_was(state: T
     for counter in (1, 7, 9):
         check_counter(state, OLD, report(counter))
     check_counter(state, NEW, report(1))
-    for counter in (9, 3, None):
+    for again in (9, 3, None):
         with pytest.raises(ReportReplayError) as caught:
-            check_counter(state, OLD, report(counter))
+            check_counter(state, OLD, report(again))
         assert (caught.value.attack, caught.value.last) == (Attack.REPLAY, "9")
     check_counter(state, OLD, report(10))
     with pytest.raises(ReportReplayError):
