@@ -15,10 +15,10 @@ from typing import Any
 from twinlock.client.bundle import Bundle, decode_bundle
 from twinlock.client.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.config import SecondaryConfig, load_secondary
-from twinlock.client.durable import storage_errors
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.ecu.running import running_image
 from twinlock.client.errors import ApprovalExpiredError
 from twinlock.client.identity import Identity, load_identity
@@ -273,5 +273,4 @@ def _load_map(config: SecondaryConfig) -> RepositoryMap | None:
     if config.verification is Verification.PARTIAL:
         return None
     assert config.map is not None
-    with storage_errors(config.map, "read"):
-        return decode_map(config.map.read_bytes())
+    return decode_map(read_operator_file(config.map, "the map"))

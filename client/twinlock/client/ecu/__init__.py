@@ -1,1 +1,1 @@
-"""What every ECU has, Primary or Secondary: its approvals, its evidence, what it runs."""
+"""What every ECU has, Primary or Secondary: its operator's files, its approvals, its evidence, what it runs."""
