@@ -32,7 +32,7 @@ from twinlock.client.errors import SecondaryBusyError
 from twinlock.client.results import image_as_json
 from twinlock.client.secondary import Secondary
 from twinlock.client.speed import SpeedWatch
-from twinlock.client.state import format_time
+from twinlock.client.storage.times import format_time
 from twinlock.client.transport import CHUNK_BYTES
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
