@@ -1,6 +1,6 @@
 """``twinlock director serve-aktualizr`` and its kin: vehicles that run aktualizr, beside what they are told to install.
 
-Belongs here: their server, what they tell of themselves, and new keys for known ECUs. Does not belong here: certificates
+Belongs here: their server, and what they tell of themselves. Does not belong here: certificates
 (``director_certificates.py``).
 """
 
@@ -27,26 +27,25 @@ if TYPE_CHECKING:
 KINDS = ("system-info", "network", "configuration", "installed-packages")
 
 
-@click.command("allow-rekey")
+@click.command("allow-certificate")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
 @click.option("--valid", default="1d", show_default=True, help="How long it holds, if it is not used before.")
-@click.option("--actor", default="operator", show_default=True, help="Who wants it, for the audit.")
+@click.option("--actor", default="operator", show_default=True, help="Who orders it, for the audit.")
 @output_options
-def allow_rekey(out: Output, directory: Path, vehicle: str, *, valid: str, actor: str) -> None:
-    """Let VEHICLE come with other keys for its ECUs once, and once for another certificate of its own.
+def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str, actor: str) -> None:
+    """Let VEHICLE ask once for another certificate of its own with the shared one.
 
-    For a vehicle with aktualizr that was wiped or had an ECU replaced; otherwise other keys are refused, for they may
-    be a thief's. If it comes with the same keys, it may count its reports from 1 again.
+    For a vehicle with aktualizr that was wiped. If it comes with other keys too, `rekey` confirms each of them.
 
     \b
     Example:
-      twinlock director allow-rekey ./director VIN7 --valid 2h
+      twinlock director allow-certificate ./director VIN7 --valid 2h
     """
-    with open_director(directory) as director, own_input():
+    with open_director(directory) as director:
         valid_s = int(read_duration(valid).total_seconds())
-        expires = director.devices.allow_rekey(vehicle, valid_s=valid_s, actor=actor)
-    out.result({"vehicle": vehicle, "expires": expires}, f"{vehicle} may come with other keys until {when(expires)}")
+        expires = director.devices.allow_certificate(vehicle, valid_s=valid_s, actor=actor)
+    out.result({"vehicle": vehicle, "expires": expires}, f"{vehicle} may ask for a certificate until {when(expires)}")
 
 
 @click.command("enter-aktualizr")
@@ -228,4 +227,4 @@ def _context(
     return server_context(certificate, key, client_ca=client_ca, required=not allow_serial)
 
 
-COMMANDS = (serve_aktualizr, enter_aktualizr, allow_rekey, telemetry, device_events)
+COMMANDS = (serve_aktualizr, enter_aktualizr, allow_certificate, telemetry, device_events)

@@ -94,7 +94,7 @@ async def _manifest(request: web.Request) -> web.Response:
     director, speaker = request.app[DIRECTOR], await _speaker(request)
     data = await read_body(request, "manifest", DEFAULT_LIMITS.report_bytes)
     accepted = await run(request, lambda: director.receive_manifest(data, vehicle=speaker.vehicle))
-    note(manifest=accepted.manifest, events=[event.kind for event in accepted.events])
+    note(manifest=accepted.manifest, events=[event.code for event in accepted.events])
     return web.json_response({})
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from twinlock.director.intake import ManifestPolicy
+from twinlock.director.manifests.judgement import ManifestPolicy
 from twinlock.director.records import AKTUALIZR_WIRE, TUF_WIRE
 from twinlock.repository.atomic import create_file, read_file, replace_file
 from twinlock.repository.periods import Periods
@@ -34,6 +34,8 @@ class Settings:
 
     Metadata of a vehicle is signed again when less than ``renew_before_s`` of its validity is left. A view of the Image
     repository counts as current for ``catalogue_max_age_s``. ``wires`` are the profiles that Roots are published in.
+    With ``second_person`` a change of an ECU's key needs the word of a second person. Accepted manifests are kept for
+    ``history_days`` days at least (0: for ever); ``twinlock director prune`` deletes older ones.
     """
 
     image_url: str = ""
@@ -46,6 +48,8 @@ class Settings:
     report_future_s: int = 300
     report_past_s: int = 2_592_000
     wires: tuple[str, ...] = (TUF_WIRE,)
+    second_person: bool = False
+    history_days: int = 0
 
     def __post_init__(self) -> None:
         shortest = min(self.periods.of(role).total_seconds() for role in ("targets", "snapshot", "timestamp"))

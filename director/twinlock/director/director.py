@@ -28,6 +28,7 @@ from twinlock.director.config import Settings, read_config
 from twinlock.director.database import Database
 from twinlock.director.description import read_description
 from twinlock.director.devices.desk import DeviceDesk
+from twinlock.director.devices.refusals import note_refused_registration
 from twinlock.director.enrolment import create_token, enrol_vehicle, register_vehicle
 from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit
 from twinlock.director.inherited_roots import read_inheritance
@@ -52,11 +53,13 @@ from twinlock.director.roots import check_signing, read_root, time_keyids
 from twinlock.director.serving import Serving
 from twinlock.director.setup import create_director, open_keyring
 from twinlock.director.source import open_source
+from twinlock.director.ways_out.service import WaysOut
 from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.trust.attestation import sign_attestation
-from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.names import VehicleId
 
 
 class Director:
@@ -84,6 +87,7 @@ class Director:
         self._serving = Serving(database, self._ordering)
         self._roots = RootKeeper(path, database, keyring, settings)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
+        self.ways_out = WaysOut(database, settings, clock)
         self.devices = DeviceDesk(path, database, passphrase, online_keys=keyring.online, clock=clock)
 
     @classmethod
@@ -164,9 +168,16 @@ class Director:
 
     def enrol(self, vehicle: str, token: str, description: bytes, *, now: datetime | None = None) -> bool:
         """Register with a token, as ``register``. Raises: EnrolmentTokenError, and what ``register`` does."""
-        read = read_description(description)
-        with self._database.writing("enrol a vehicle") as connection:
-            return enrol_vehicle(connection, vehicle, token, read, now=now or self._clock())
+        read, moment = read_description(description), now or self._clock()
+        try:
+            with self._database.writing("enrol a vehicle") as connection:
+                return enrol_vehicle(connection, vehicle, token, read, now=moment)
+        except RefusalError as error:  # raised only after the token was found to be this vehicle's
+            with self._database.writing("note a refused registration") as connection:
+                note_refused_registration(
+                    connection, VehicleId(vehicle), read.ecus, error, authenticated=True, now=moment
+                )
+            raise
 
     def vehicles(self) -> tuple[VehicleSummary, ...]:
         """All registered vehicles, by id."""

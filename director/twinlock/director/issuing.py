@@ -44,12 +44,13 @@ _INDEX = {TARGETS: "targets.json", SNAPSHOT: "snapshot.json"}
 class Order:
     """What to sign: whose it is, what Targets list (by path, plain JSON), and under which correlation id.
 
-    It is signed in the wire profile of ``record``.
+    It is signed in the wire profile of ``record``. ``members`` go into ``custom`` of Targets.
     """
 
     record: VehicleRecord
     entries: Mapping[str, Any]
     correlation_id: str
+    members: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def sign_set(
     targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(order.entries))
     # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
     whose = {"vehicleIdentifier": order.record.vehicle}
-    targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id}
+    targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id, **order.members}
     renew(targets, now, periods.targets, version=last.targets + 1 if last else 1)
     sign(TARGETS, targets)
     snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: _meta(targets.version, files[TARGETS])})

@@ -26,8 +26,9 @@ from twinlock.director.config import Settings
 from twinlock.director.database import Database
 from twinlock.director.errors import WireDisabledError
 from twinlock.director.history import insert_decision, list_decisions
-from twinlock.director.inventory import load_vehicle, lock_vehicle
+from twinlock.director.inventory import load_active_vehicle, lock_vehicle
 from twinlock.director.issuing import Before, Order, is_in_wire, keys_changed, sign_set, verify_set
+from twinlock.director.manifests.acknowledgement import signed_members, stated_members
 from twinlock.director.planning import make_plan
 from twinlock.director.published import (
     current_files,
@@ -133,7 +134,10 @@ class Ordering:
         if issue.expires - now <= timedelta(seconds=self._settings.renew_before_s):
             return True
         targets = view.before.files.get(TARGETS)
-        if targets is not None and not is_in_wire(targets, view.situation.record.wire):
+        record = view.situation.record
+        if targets is not None and not is_in_wire(targets, record.wire):
+            return True
+        if targets is not None and stated_members(targets) != signed_members(record, now):
             return True
         root = view.issue_root
         return root is not None and root != view.root and keys_changed(root, view.root)
@@ -157,7 +161,8 @@ class Ordering:
         usable = _usable(catalogue)
         files: dict[RoleName, bytes] = {}
         if issue is None or force or not same or self._is_due(view, issue, now):
-            order = Order(record=record, entries=entries, correlation_id=correlation)
+            members = signed_members(record, now)
+            order = Order(record=record, entries=entries, correlation_id=correlation, members=members)
             issue, files = sign_set(
                 order, view.before, root=view.root, keyring=self._keyring, periods=self._settings.periods, now=now
             )
@@ -231,7 +236,7 @@ def _unusable(situation: Situation, error: Exception) -> Planned:
 
 
 def _read_view(connection: Connection, vehicle: str) -> View:
-    record = load_vehicle(connection, vehicle)
+    record = load_active_vehicle(connection, vehicle)
     columns = schema.vehicles.c
     query = select(columns.revision, columns.planned_from, columns.last_manifest).where(columns.vehicle == vehicle)
     row = connection.execute(query).one()
@@ -250,6 +255,7 @@ def _read_view(connection: Connection, vehicle: str) -> View:
         known=recall_images(connection, {ecu: report.installed for ecu, report in record.reports.items()}),
         manifest=row.last_manifest,
         listed=listed_images(connection, vehicle) if record.wire == AKTUALIZR_WIRE else (),
+        unknown=record.unknown,
     )
     root = read_root(connection)
     if root is None:

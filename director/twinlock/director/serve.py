@@ -42,7 +42,7 @@ async def _manifest(request: web.Request) -> web.Response:
     director, vehicle = request.app[DIRECTOR], request.match_info["vehicle"]
     data = await read_body(request, "manifest", DEFAULT_LIMITS.report_bytes)
     accepted = await run(request, lambda: director.receive_manifest(data, vehicle=vehicle))
-    note(manifest=accepted.manifest, events=[event.kind for event in accepted.events])
+    note(manifest=accepted.manifest, events=[event.code for event in accepted.events])
     return web.Response(status=204)
 
 

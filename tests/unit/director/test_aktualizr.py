@@ -23,6 +23,7 @@ from tests.unit.director.device_world import (
     TlsSite,
     audited,
     client_context,
+    confirm_pending,
     ed25519_public,
     tls_site,
     wire_key,
@@ -191,8 +192,8 @@ def test_a_changed_key_is_answered_in_a_way_that_the_client_parses(
             async with session.post("/director/ecus", data=device.registration()) as response:
                 body = await problem(response, 409, "ecu-key-changed")
             assert body["fields"] == {"vehicle": "VIN7", "ecus": ["gw-7"]}
-            assert "allow-rekey" in body["hint"]
-            director.devices.allow_rekey("VIN7")
+            assert "twinlock director rekey" in body["hint"]
+            assert confirm_pending(director, "VIN7") == ["gw-7"]
             assert await register(session, device) == 200
 
     run(director, tmp_path, scenario)

@@ -378,7 +378,7 @@ def test_an_order_that_failed_is_settled_by_its_correlation_id(wired: Director, 
     assert ordered(wired, minutes=1) == {GW: ["gw-7"]}
     report(wired, running, minutes=2, outcome=outcome(correlation, "DOWNLOAD_FAILED"))
     assert ordered(wired, minutes=2) == {GW: ["gw-7"], BRAKE: ["brake-7"]}
-    assert [event.kind for _, event in wired.events(VIN)] == ["install-failed", "install-failed"]
+    assert [event.code for _, event in wired.events(VIN)] == ["install-failed", "install-failed"]
 
 
 def test_a_success_is_settled_by_what_is_reported_installed(wired: Director, running: AktualizrVehicle) -> None:
