@@ -15,6 +15,7 @@ class Root(NamedTuple):
     """Keys and thresholds of the top-level roles, and of the time source where there is one.
 
     An encoding may know Directors without Timestamp and Snapshot; whoever follows such a Root decides whether it may.
+    ``written_type`` is ``_type`` as the file spells it: the one signed member that differs between two wire profiles.
     """
 
     version: int
@@ -24,6 +25,7 @@ class Root(NamedTuple):
     roles: Mapping[RoleName, RoleKeys]
     time_source: RoleKeys | None = None
     consistent_snapshot: bool = True
+    written_type: str = "root"
 
     def signers(self, role: RoleName) -> frozenset[bytes]:
         """The key material that may sign for ``role``: what "the keys were rotated" compares."""
