@@ -12,6 +12,7 @@ import click
 
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository, read_periods
 from twinlock.cli.image_publish import root_lines
+from twinlock.cli.json_form import json_value
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
 
@@ -85,7 +86,7 @@ def wire(  # noqa: PLR0913 - one parameter for each option
     if prepare is not None:
         changes = _own_root_keys(root_keys, root_threshold)
         view = repository.prepare_root(prepare, changes, for_aktualizr=True)
-        out.result(view.as_json(), root_lines(view, prepare))
+        out.result(view, root_lines(view, prepare))
         return
     if hand_over:
         publication = repository.hand_over(until.date() if until else None)
@@ -95,7 +96,7 @@ def wire(  # noqa: PLR0913 - one parameter for each option
         publication = repository.publish_for_aktualizr()
         text = f"published {publication.version} for {profile} too: {', '.join(publication.files)}"
         unchanged = f"{directory} publishes for {profile} already"
-    out.result({"profile": profile, **publication.as_json()}, text if publication.changed else unchanged)
+    out.result({"profile": profile, **json_value(publication)}, text if publication.changed else unchanged)
 
 
 def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChanges:
@@ -161,7 +162,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     periods = read_periods(valid)
     with out.progress(2 * _size(source / "targets"), "reading and copying images") as advance:
         _, view = ImageRepository.take_over(directory, wanted, passphrase=passphrase, periods=periods, progress=advance)
-    out.result({"imported": str(directory), **view.as_json()}, _import_lines(view, directory))
+    out.result({"imported": str(directory), **json_value(view)}, _import_lines(view, directory))
 
 
 def _size(directory: Path) -> int:
