@@ -227,7 +227,7 @@ def root(out: Output, directory: Path, *, version: int | None, wire: str, output
 )
 @passphrase_option
 @output_options
-def wire(  # noqa: PLR0913 - one parameter for each option
+def wire(
     out: Output,
     directory: Path,
     profile: str,

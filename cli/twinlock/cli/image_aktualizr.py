@@ -41,7 +41,11 @@ PROFILES = ("aktualizr",)
     "--prepare", type=FILE, metavar="FILE", help="Only write the next root, in both forms, for others to sign."
 )
 @click.option(
-    "--root-key", "root_keys", type=FILE, multiple=True, help="With --prepare: a public Root key for the profile (repeat)."
+    "--root-key",
+    "root_keys",
+    type=FILE,
+    multiple=True,
+    help="With --prepare: a public Root key for the profile (repeat).",
 )
 @click.option("--root-threshold", type=click.IntRange(1), help="How many of the --root-key keys must sign.")
 @passphrase_option

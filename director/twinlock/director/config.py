@@ -93,7 +93,10 @@ def replace_config(directory: Path, settings: Settings) -> None:
 
 
 def _encode(settings: Settings) -> bytes:
-    return json.dumps({"format": FORMAT if settings.stranded else _PLAIN_FORMAT, **settings.as_json()}, indent=2).encode() + b"\n"
+    return (
+        json.dumps({"format": FORMAT if settings.stranded else _PLAIN_FORMAT, **settings.as_json()}, indent=2).encode()
+        + b"\n"
+    )
 
 
 def read_config(directory: Path) -> Settings:

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from twinlock.repository.accepting import accept_outbox
-from twinlock.repository.aktualizr.takeover import Takeover, take_over
 from twinlock.repository.aktualizr.hand_over import hand_over
+from twinlock.repository.aktualizr.takeover import Takeover, take_over
 from twinlock.repository.aktualizr.turning_on import publish_for_aktualizr
 from twinlock.repository.creation import create_first
 from twinlock.repository.delegating import Delegation, Member

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from tuf.api.metadata import Metadata, Root
 
@@ -49,6 +50,8 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 from twinlock.trust.policy import LAX
 from twinlock.trust.wire.tuf import TUF
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +96,8 @@ def prepare_root(
     else:
         check_chain(workspace, second, {**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
-    for role, plan in changes.rotate.items():
+    for role, plan in _without_own(changes.rotate).items():
         _known(role)
-        if role == OWN_ROOT:
-            continue
         records = workspace.keyring.generate(role, kind=plan.kind, count=plan.count)
         replace_top_level(candidate, role, records, plan.threshold)
     root = candidate.edit_root()
@@ -104,7 +105,7 @@ def prepare_root(
     renew(root, workspace.now(), workspace.periods.root, version=published.root.signed.version + 1)
     metadata = Metadata(root)
     if second is not None:
-        change = change_own_keys(second.chain, changes, workspace.keyring, root)
+        change = _change_own_keys(second.chain, changes, workspace.keyring, root)
         attach(metadata, second.chain.links(root, workspace.keyring, change=change))
     return _sign_into(target, metadata, published.root.signed, workspace.keyring)
 
@@ -167,29 +168,30 @@ def _second(workspace: Workspace, published: Published, *, for_aktualizr: bool, 
 
 
 def _change_keys(root: Root, changes: RootChanges) -> None:
-    for role, keys in changes.add.items():
+    for role in changes.roles:
         _known(role)
-        if role == OWN_ROOT:
-            continue
+    for role, keys in _without_own(changes.add).items():
         for key in authoring_keys({keyid: dict(key) for keyid, key in keys.items()}).values():
             root.add_key(key, role)
-    for role, keyids in changes.remove.items():
-        _known(role)
-        for keyid in keyids if role != OWN_ROOT else ():
+    for role, keyids in _without_own(changes.remove).items():
+        for keyid in keyids:
             if keyid not in root.roles[role].keyids:
-                raise UsageError(reason=f"{keyid} is no key of {role}")
+                raise UsageError(reason=f"{keyid} is not a key of {role}")
             root.revoke_key(keyid, role)
-    for role, threshold in changes.thresholds.items():
-        _known(role)
-        if role != OWN_ROOT:
-            root.roles[role].threshold = threshold
+    for role, threshold in _without_own(changes.thresholds).items():
+        root.roles[role].threshold = threshold
     for role in TOP_LEVEL:
         count = len(root.roles[role].keyids)
         if not 1 <= root.roles[role].threshold <= count:
             raise UsageError(reason=f"{role} would need {root.roles[role].threshold} of {count} keys")
 
 
-def change_own_keys(chain: RootChain, changes: RootChanges, keyring: Keyring, root: Root) -> Authority | None:
+def _without_own(changes: Mapping[str, T]) -> dict[str, T]:
+    """Changes of the roles that our Root names."""
+    return {role: change for role, change in changes.items() if role != OWN_ROOT}
+
+
+def _change_own_keys(chain: RootChain, changes: RootChanges, keyring: Keyring, root: Root) -> Authority | None:
     """The next Root keys of the aktualizr chain, where ``changes`` say anything of them. Raises: UsageError.
 
     Rotating Root rotates them too, unless they are named by themselves.

@@ -19,7 +19,6 @@ from twinlock.repository.http import RunningServer, serving
 from twinlock.repository.image import ImageRepository
 from twinlock.repository.object_store import ObjectStore
 from twinlock.repository.renewal import serve_repository
-from twinlock.repository.serve import IMMUTABLE
 from twinlock.trust.commands import ABSENT, Command, Fetch
 from twinlock.trust.commands import Answer as EngineAnswer
 from twinlock.trust.names import IMAGE

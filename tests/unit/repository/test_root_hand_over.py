@@ -105,7 +105,9 @@ def test_a_chain_with_equal_numbers_keeps_them_and_may_be_handed_over(
         assert reader.find("brake/brake.bin", START).trusted.root.signed.version == 4
 
 
-def test_what_cannot_be_handed_over_says_so_and_changes_nothing(filled: ImageRepository, apart: ImageRepository) -> None:
+def test_what_cannot_be_handed_over_says_so_and_changes_nothing(
+    filled: ImageRepository, apart: ImageRepository
+) -> None:
     before = tree(apart)
     with pytest.raises(UsageError):
         apart.hand_over(until=date(2029, 12, 31))
@@ -127,7 +129,7 @@ def test_without_the_profile_there_is_nothing_to_hand_over(filled: ImageReposito
 def test_a_death_before_the_publication_leaves_the_old_chain_and_repeating_finishes(
     apart: ImageRepository, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import twinlock.repository.publishing as publishing
+    from twinlock.repository import publishing
 
     def dies(*_: object) -> None:
         raise StorageError(path="publications", operation="write", reason="no space")

@@ -128,9 +128,7 @@ def detach(metadata: Metadata[Root]) -> dict[str, bytes] | None:
         return None
     parts = _parts(metadata)
     del metadata.unrecognized_fields[form.NAME]
-    return {
-        part.name: form.encode_envelope(part.envelope["signed"], part.envelope["signatures"]) for part in parts
-    }
+    return {part.name: form.encode_envelope(part.envelope["signed"], part.envelope["signatures"]) for part in parts}
 
 
 def _parts(metadata: Metadata[Root]) -> list[_Part]:
