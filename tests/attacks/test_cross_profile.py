@@ -8,6 +8,7 @@ the other at every Root that a vehicle may trust: to our engine, and to the virt
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -355,5 +356,5 @@ def test_python_tuf_reads_every_root_of_the_tuf_chain(
 ) -> None:
     found = make_image(handed_over, monkeypatch)
     roots = [Metadata[Root].from_bytes(data) for data in found.tuf["root"]]
-    for before, after in zip(roots, roots[1:], strict=False):
+    for before, after in itertools.pairwise(roots):
         before.verify_delegate("root", after)
