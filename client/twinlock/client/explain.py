@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from twinlock.client.config import EcuSettings, PrimaryConfig
-from twinlock.client.durable import storage_errors
+from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.errors import NotOrderedError
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState, format_time
@@ -245,5 +245,4 @@ def _known_ecus(settings: EcuSettings) -> dict[EcuId, Ecu]:
 def _map(settings: EcuSettings) -> RepositoryMap | None:
     if settings.map is None:
         return None
-    with storage_errors(settings.map, "read"):
-        return decode_map(settings.map.read_bytes())
+    return decode_map(read_operator_file(settings.map, "the map"))

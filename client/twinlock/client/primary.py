@@ -12,12 +12,13 @@ from twinlock.client.clock import Clock, Wall, system_clock
 from twinlock.client.config import PrimaryConfig, load_primary
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.download import Progress
-from twinlock.client.durable import storage_errors
+from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.http_link import HttpLink
 from twinlock.client.identity import load_identity
 from twinlock.client.install import Installer, Precondition
 from twinlock.client.link import SecondaryLink
+from twinlock.client.parties import GuardedInstaller, guarded_precondition
 from twinlock.client.reporting import check_reporting_key, report_form
 from twinlock.client.results import CycleResult
 from twinlock.client.secondaries import Member, Secondaries
@@ -62,8 +63,10 @@ class Primary:
         settings = load_primary(config)
         identity = load_identity(settings.key)
         assert settings.map is not None
-        with storage_errors(settings.map, "read"):
-            found_map = decode_map(settings.map.read_bytes())
+        found_map = decode_map(read_operator_file(settings.map, "the map"))
+        unknown = settings.wires.keys() - found_map.repositories.keys()
+        if unknown:
+            raise UsageError(reason=f"{config}: wires.{min(unknown)} names no repository of {settings.map}")
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
         state = TrustedState.open(settings.state, wires=settings.wires)
@@ -75,13 +78,15 @@ class Primary:
                     map=found_map,
                     state=state,
                     signer=identity,
-                    installer=installer or SlotInstaller(settings.slots, settings.ecu.ecu, precondition),
+                    installer=_installer(settings, installer, precondition),
                     staging=Staging(settings.staging),
                     clock=Clock(settings.time, state, wall=wall),
                     transport=transport,
                     fetcher=MetadataFetcher(transport, found_map.repositories, settings.wires),
                     director=_director(settings, found_map, transport),
-                    secondaries=Secondaries(_members(settings, links or {}), state, settings.wires),
+                    secondaries=Secondaries(
+                        _members(settings, links or {}), state, settings.wires, fetch=settings.fetch
+                    ),
                     reports=report_form(settings.wires.get(DIRECTOR, TUF)),
                 )
             )
@@ -178,6 +183,13 @@ def describe_ecus(config: PrimaryConfig) -> bytes:
 
 def _is_foreign(config: PrimaryConfig) -> bool:
     return config.wires.get(DIRECTOR, TUF) is AKTUALIZR
+
+
+def _installer(config: PrimaryConfig, own: Installer | None, precondition: Precondition | None) -> Installer:
+    ecu = config.ecu.ecu
+    if own is not None:
+        return GuardedInstaller(own, ecu)
+    return SlotInstaller(config.slots, ecu, guarded_precondition(precondition, ecu))
 
 
 def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transport) -> DirectorLink:

@@ -15,9 +15,10 @@ from typing import Any
 from twinlock.client.bundle import Bundle, decode_bundle
 from twinlock.client.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.config import SecondaryConfig, load_secondary
-from twinlock.client.durable import storage_errors
+from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.identity import Identity, load_identity
 from twinlock.client.install import Installer, Precondition
+from twinlock.client.parties import guarded_precondition
 from twinlock.client.reporting import check_reporting_key, make_report, report_form
 from twinlock.client.results import Step
 from twinlock.client.slots import SlotInstaller
@@ -68,7 +69,8 @@ class Secondary:
         check_reporting_key(settings.wires, identity.public_key)
         state = TrustedState.open(settings.state, wires=settings.wires)
         try:
-            installer = SlotInstaller(settings.slots, settings.ecu.ecu, precondition)
+            ecu = settings.ecu.ecu
+            installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
             return cls(settings, state=state, identity=identity, installer=installer, wall=wall)
         except BaseException:
             state.close()
@@ -224,5 +226,4 @@ def _load_map(config: SecondaryConfig) -> RepositoryMap | None:
     if config.verification is Verification.PARTIAL:
         return None
     assert config.map is not None
-    with storage_errors(config.map, "read"):
-        return decode_map(config.map.read_bytes())
+    return decode_map(read_operator_file(config.map, "the map"))
