@@ -40,7 +40,7 @@ from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.metadata import OtherChainError, ThresholdError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import IMAGE
+from twinlock.trust.names import IMAGE, TIMESTAMP
 from twinlock.trust.policy import LAX
 from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.signatures import verify_signatures
@@ -348,7 +348,7 @@ def test_a_signed_part_with_raw_letters_beyond_ascii_is_not_read_by_received_byt
         repository.wire.enclose(raw, repository.signers["timestamp"]), "x", DEFAULT_LIMITS
     )
     with pytest.raises(ThresholdError):
-        verify_signatures(offered, root.keys, root.roles["timestamp"], repository=IMAGE, role_name="timestamp")
+        verify_signatures(offered, root.keys, root.roles[TIMESTAMP], repository=IMAGE, role_name="timestamp")
 
 
 def test_python_tuf_reads_every_root_of_the_tuf_chain(

@@ -14,7 +14,7 @@ from tests.unit.director.world import NOW, at
 from twinlock.director import root_keeper
 from twinlock.director.config import read_config
 from twinlock.director.director import Director
-from twinlock.director.roots import verify_successor
+from twinlock.director.roots import next_root, verify_successor
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import KeyKind, KeyPlan
 from twinlock.trust.errors.base import UsageError
@@ -120,13 +120,11 @@ def test_a_director_without_the_profile_has_nothing_to_hand_over(director: Direc
 
 
 def test_two_hand_overs_at_once_publish_one(apart: Director, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = root_keeper.next_root
-
     def slow(*arguments: Any, **options: Any) -> bytes:
         monkeypatch.undo()
         with Director.open(apart.path, clock=lambda: NOW) as other:
             other.hand_over()
-        return plain(*arguments, **options)
+        return next_root(*arguments, **options)
 
     monkeypatch.setattr(root_keeper, "next_root", slow)
     with pytest.raises(ConflictError):
