@@ -150,7 +150,9 @@ def held_authority(keyring: Keyring, keyids: frozenset[str]) -> Authority:
 def authority_of(root: TrustedRoot) -> Authority:
     """Who signs for Root by a Root of this profile."""
     role = root.roles[ROOT]
-    keys = {str(keyid): Key.from_dict(str(keyid), root.keys[keyid].as_json()) for keyid in role.keyids}
+    keys = {
+        str(keyid): Key.from_dict(str(keyid), root.keys[keyid].as_json()) for keyid in role.keyids if keyid in root.keys
+    }
     return Authority(keys, role.threshold)
 
 
