@@ -105,7 +105,8 @@ async def _metadata(request: web.Request) -> web.Response:
     if served is None:
         return problem(404, code="not-found", detail="there is no such file")
     note(correlation_id=served.correlation_id)
-    caching = IMMUTABLE if name[:1].isdigit() else "no-store"
+    # Number 1 is another Root after the chain was handed over.
+    caching = IMMUTABLE if name[:1].isdigit() and name != "1.root.json" else "no-store"
     headers = {"Cache-Control": caching, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=served.data, content_type="application/json", headers=headers)
 

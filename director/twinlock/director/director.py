@@ -15,7 +15,7 @@ Belongs here: the list of what one can do. Does not belong here: how it is done 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -283,6 +283,15 @@ class Director:
         moment = now or self._clock()
         inheritance = None if go_on_from is None else read_inheritance(*go_on_from, moment)
         version = self._roots.enable(wire, moment, inheritance)
+        self.settings = self._roots.settings
+        return version
+
+    def hand_over(self, until: date | None = None, *, now: datetime | None = None) -> int:
+        """Give the aktualizr Root chain, begun with our Root keys, keys of its own; returns its newest version.
+
+        See ``RootKeeper.hand_over``, and docs/cross-profile-roots.md for why.
+        """
+        version = self._roots.hand_over(now or self._clock(), until)
         self.settings = self._roots.settings
         return version
 

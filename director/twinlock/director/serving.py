@@ -16,7 +16,7 @@ from twinlock.director.ordering import Ordering
 from twinlock.director.published import read_file
 from twinlock.director.records import AKTUALIZR_WIRE, Served
 from twinlock.director.roots import read_root
-from twinlock.director.wire_roots import read_wire_root
+from twinlock.director.wire_roots import read_served_root
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 
 _VERSIONED = re.compile(r"([1-9][0-9]{0,17})\.(root|snapshot|targets)\.json")
@@ -58,7 +58,7 @@ class Serving:
 
 def _versioned(connection: Connection, vehicle: str, role: str, version: int, *, other: bool) -> bytes | None:
     if role == ROOT:
-        return read_wire_root(connection, version) if other else read_root(connection, version)
+        return read_served_root(connection, version) if other else read_root(connection, version)
     return None if other else read_file(connection, vehicle, role, version)
 
 
