@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.publishing import commit
-from twinlock.repository.showing import due_roles, role_views
+from twinlock.repository.showing import due_roles, renewed_until, role_views
 from twinlock.repository.views import Publication
 from twinlock.repository.workspace import ONLINE_ROLES, Workspace
 
@@ -41,7 +41,7 @@ def next_renewal(workspace: Workspace) -> datetime:
     published = workspace.published()
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     return min(
-        role.expires - workspace.periods.margin(role.name)
+        renewed_until(role, workspace.periods) - workspace.periods.margin(role.name)
         for role in role_views(published, candidate, workspace.keyring)
         if role.name in ONLINE_ROLES
     )

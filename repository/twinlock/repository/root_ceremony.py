@@ -22,6 +22,7 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.repository.aktualizr.ceremony import attach, attached_signers, detach, sign_attached
 from twinlock.repository.aktualizr.second import begin_with_root
 from twinlock.repository.atomic import read_file, replace_file
+from twinlock.repository.authoring.clock_record import signing_marks
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
 from twinlock.repository.public_keys import Json, authoring_keys
@@ -68,7 +69,10 @@ def prepare_root(workspace: Workspace, changes: RootChanges, target: Path, *, fo
         replace_top_level(candidate, role, records, plan.threshold)
     root = candidate.edit_root()
     _change_keys(root, changes)
-    renew(root, workspace.now(), workspace.periods.root, version=published.root.signed.version + 1)
+    now = workspace.now()
+    lasting_from = signing_marks(workspace, published, now).lasting_from(now)
+    version = published.root.signed.version + 1
+    renew(root, now, workspace.periods.root, version=version, lasting_from=lasting_from)
     metadata = Metadata(root)
     if wires.aktualizr:
         attach(metadata, version=root.version - wires.root_offset)
