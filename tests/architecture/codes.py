@@ -26,6 +26,9 @@ reports. This page is made from the classes by `make fix`.
 A *refusal* is a verdict on what was offered; trusted state is then what it was before. All others say that something
 could not be done.
 
+The *kind* is what an operator acts on: `attack` is evidence of somebody's act, `refusal` is a rule that said no, `failure` is
+something that broke. `secondary-refused` has the kind that the Secondary gave.
+
 """
 
 
@@ -48,12 +51,13 @@ def page() -> str:
     """The whole page."""
     refusals = [error for error in errors() if issubclass(error, RefusalError)]
     others = [error for error in errors() if not issubclass(error, RefusalError)]
-    lines = ["## Refusals", "", "| code | attack | clause | meaning |", "|---|---|---|---|"]
+    lines = ["## Refusals", "", "| code | kind | attack | clause | meaning |", "|---|---|---|---|---|"]
     for error in refusals:
         assert issubclass(error, RefusalError)
-        lines.append(f"| `{error.code}` | {error.attack.value} | {error.clause} | {_meaning(error)} |")
-    lines += ["", "## Others", "", "| code | meaning | what helps |", "|---|---|---|"]
-    lines += [f"| `{error.code}` | {_meaning(error)} | {error.hint} |" for error in others]
+        kind = error.usual_kind().value
+        lines.append(f"| `{error.code}` | {kind} | {error.attack.value} | {error.clause} | {_meaning(error)} |")
+    lines += ["", "## Others", "", "| code | kind | meaning | what helps |", "|---|---|---|---|"]
+    lines += [f"| `{error.code}` | {error.usual_kind().value} | {_meaning(error)} | {error.hint} |" for error in others]
     return HEAD + "\n".join(lines) + "\n"
 
 

@@ -21,7 +21,7 @@ TWINLOCK = (sys.executable, "-m", "twinlock.cli")
 _COMMAND_S = 60.0
 _START_S = 30.0
 
-OK, FAILED, USAGE, CONFLICT, TRANSPORT = range(5)  # the exit statuses that the command promises
+OK, FAILED, USAGE, CONFLICT, TRANSPORT, BROKEN, DUE = range(7)  # the exit statuses that the command promises
 
 
 def environment() -> dict[str, str]:

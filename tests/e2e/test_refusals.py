@@ -48,9 +48,9 @@ def test_the_director_orders_nothing_that_a_vehicle_would_refuse(repositories: S
     downgrade = repositories.assign(VEHICLE, status=FAILED, brake="brake/1.bin")
     assert downgrade["code"] == "release-counter"
     assert downgrade["attack"] == "rollback"
-    assert repositories.assign(VEHICLE, status=FAILED, brake="nobody/knows.bin")["code"] == "unknown-image"
+    assert repositories.assign(VEHICLE, status=USAGE, brake="nobody/knows.bin")["code"] == "unknown-image"
     assert repositories.assign(VEHICLE, status=FAILED, gateway="brake/2.bin")["code"] == "wrong-hardware"
-    assert repositories.assign(VEHICLE, status=FAILED, radio="brake/2.bin")["code"] == "unknown-ecu"
+    assert repositories.assign(VEHICLE, status=USAGE, radio="brake/2.bin")["code"] == "unknown-ecu"
     assert repositories.assign("VIN-of-nobody", status=USAGE, brake="brake/2.bin")["code"] == "unknown-vehicle"
     assert updated.update()["outcome"] == "up-to-date"
     assert updated.runs("brake") == running

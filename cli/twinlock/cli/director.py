@@ -15,6 +15,7 @@ import click
 from twinlock.cli import director_certificates, director_devices, director_orders
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, passphrase_for, read_duration, read_plans
 from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ def register(out: Output, directory: Path, description: click.File) -> None:
     from twinlock.director.description import read_description
 
     data = description.read()  # type: ignore[attr-defined]
-    vehicle = read_description(data).vehicle
-    with open_director(directory) as opened:
+    with open_director(directory) as opened, own_input():
+        vehicle = read_description(data).vehicle
         new = opened.register(data)
     text = f"registered {vehicle}" if new else f"{vehicle} is registered just so already"
     out.result({"vehicle": vehicle, "new": new, "ecus": len(json.loads(data)["ecus"])}, text)
@@ -141,7 +142,7 @@ def token(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
     Example:
       twinlock director token ./director VIN1 --valid 2h
     """
-    with open_director(directory) as opened:
+    with open_director(directory) as opened, own_input():
         made = opened.enrolment_token(vehicle, valid_s=int(read_duration(valid).total_seconds()))
     out.result({"vehicle": vehicle, "token": made}, made)
 

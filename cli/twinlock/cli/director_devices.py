@@ -16,6 +16,7 @@ from twinlock.cli.director_certificates import open_director
 from twinlock.cli.director_orders import when
 from twinlock.cli.image_options import DIRECTORY, FILE, read_duration
 from twinlock.cli.output import Output, output_options, table
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def allow_rekey(out: Output, directory: Path, vehicle: str, *, valid: str, actor
     Example:
       twinlock director allow-rekey ./director VIN7 --valid 2h
     """
-    with open_director(directory) as director:
+    with open_director(directory) as director, own_input():
         valid_s = int(read_duration(valid).total_seconds())
         expires = director.devices.allow_rekey(vehicle, valid_s=valid_s, actor=actor)
     out.result({"vehicle": vehicle, "expires": expires}, f"{vehicle} may come with other keys until {when(expires)}")
@@ -73,7 +74,7 @@ def enter_aktualizr(
 
     known_by = BY_SERIAL if by_serial else BY_CERTIFICATE
     data = registration.read()  # type: ignore[attr-defined]
-    with open_director(directory) as director:
+    with open_director(directory) as director, own_input():
         change = director.devices.enter(vehicle, data, identified_by=known_by, actor=actor)
     text = f"entered {vehicle}" if change.new else f"{vehicle} is registered just so already"
     if not (change.new or change.nothing):

@@ -14,9 +14,11 @@ import click
 
 from twinlock.cli.image_options import DIRECTORY, passphrase_for
 from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.own_input import own_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from twinlock.director.director import Director
     from twinlock.director.records import Assignment, Event, Plan, VehicleRecord
@@ -35,7 +37,7 @@ def assign(out: Output, directory: Path, vehicle: str, images: tuple[str, ...], 
     Example:
       twinlock director assign ./director VIN1 ecu-brake=brake/brake-2.0.bin ecu-gw=gateway/gateway-1.4.bin
     """
-    with _open(directory) as director:
+    with _open(directory) as director, _own_order():
         plan = director.assign(vehicle, _images(images), actor=actor)
     out.result(plan.as_json(), _plan_lines(plan))
 
@@ -56,7 +58,7 @@ def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], 
     """
     if not ecus:
         out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes)
-    with _open(directory) as director:
+    with _open(directory) as director, _own_order():
         plan = director.unassign(vehicle, ecus or None, actor=actor)
     out.result(plan.as_json(), _plan_lines(plan))
 
@@ -73,7 +75,7 @@ def explain(out: Output, directory: Path, vehicle: str, images: tuple[str, ...])
     Example:
       twinlock director explain ./director VIN1 ecu-brake=brake/brake-2.0.bin
     """
-    with _open(directory) as director:
+    with _open(directory) as director, _own_order():
         plan = director.explain(vehicle, _images(images))
     out.result(plan.as_json(), _plan_lines(plan))
 
@@ -152,15 +154,25 @@ def _open(directory: Path) -> Director:
     return Director.open(directory, passphrase=passphrase_for(None))
 
 
+def _own_order() -> AbstractContextManager[None]:
+    """What an order itself can be refused for; metadata of the Image repository is judged in the same call."""
+    from twinlock.director.errors import UnknownImageError
+    from twinlock.trust.errors.images import DuplicateEcuError, HardwareError, ReleaseCounterError, UnknownEcuError
+
+    return own_input(DuplicateEcuError, HardwareError, ReleaseCounterError, UnknownEcuError, UnknownImageError)
+
+
 def _images(values: Iterable[str]) -> dict[str, str]:
     from twinlock.trust.errors.base import UsageError
+    from twinlock.trust.names import identifier, target_path
 
     found: dict[str, str] = {}
     for value in values:
         ecu, separator, image = value.partition("=")
         if not separator or not ecu or not image or ecu in found:
             raise UsageError(reason=f"{value!r} is not ECU=IMAGE, each ECU once")
-        found[ecu] = image
+        with own_input():
+            found[identifier(ecu)] = target_path(image)
     return found
 
 

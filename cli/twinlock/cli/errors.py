@@ -12,13 +12,13 @@ class MissingExtraError(UsageError):
 
 
 class ConfirmationError(UsageError):
-    """Something that cannot be taken back, and nobody there to agree to it."""
+    """Something that cannot be undone, and no terminal to confirm it on."""
 
-    hint = "add --yes to go on without being asked"
+    hint = "add --yes to confirm"
 
 
 class NoPassphraseError(UsageError):
-    """An encrypted key, no passphrase, and nobody there to type it."""
+    """An encrypted key, no passphrase, and no terminal to type it on."""
 
     hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file"
 
@@ -27,12 +27,13 @@ class DeclinedError(TwinlockError):
     """The answer to the question was no."""
 
     code = "declined"
+    by_rule = True
     template = "nothing was changed: you chose not to {what}"
     what: str
 
 
 class SystemFaultError(TwinlockError):
-    """The operating system refused something that is no file: a port in use, a full disk behind stdout."""
+    """The operating system refused something other than a file: a port in use, a full disk behind stdout."""
 
     code = "system"
     template = "the operating system refused: {reason}"
@@ -43,9 +44,9 @@ class InternalError(TwinlockError):
     """A fault in Twinlock itself: an exception that nobody foresaw."""
 
     code = "internal"
-    template = "unexpected {kind}: {reason}"
+    template = "unexpected {exception}: {reason}"
     hint = "this is a fault in twinlock; run the command again with --debug and report what it prints"
-    kind: str
+    exception: str
     reason: str
 
 

@@ -25,6 +25,7 @@ from twinlock.cli.image_options import (
 )
 from twinlock.cli.image_publish import accept, delegate, publish, refresh, root_group, rotate, status, undelegate
 from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ def init(
         periods=periods,
         wires=wires,
     )
-    shown = repository.show().as_json()
+    shown = repository.show()
     out.result(
-        {"created": str(directory), "publication": shown["publication"], "roles": shown["roles"]},
+        {"created": str(directory), "publication": shown.publication, "roles": shown.roles},
         [
             f"created the Image repository {directory}",
             f"move {repository.keyring.offline} to a medium that you can take away; root and targets keys are in it",
@@ -131,8 +132,9 @@ def replace(out: Output, directory: Path, *, entry: EntryArguments, passphrase_f
 
 def _stage(out: Output, directory: Path, entry: EntryArguments, passphrase_file: Path | None, *, replace: bool) -> None:
     repository = open_image_repository(directory, passphrase_file)
-    component = read_component(entry)
-    with out.progress(entry.source.stat().st_size if entry.source.is_file() else 0, "hashing") as advance:
+    size = entry.source.stat().st_size if entry.source.is_file() else 0
+    with out.progress(size, "hashing") as advance, own_input():
+        component = read_component(entry)
         view = repository.add_image(
             entry.source,
             entry.name,
@@ -145,7 +147,7 @@ def _stage(out: Output, directory: Path, entry: EntryArguments, passphrase_file:
     for role in repository.delegations_covering(entry.name):
         out.note(f"note: {role} may speak for {entry.name} too; vehicles take our own entry first")
     out.result(
-        {"staged": view.as_json()},
+        {"staged": view},
         f"staged {view.path} ({view.length} bytes, release {view.release_counter}); publish to make it so",
     )
 
@@ -164,7 +166,8 @@ def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
     """
     repository = open_image_repository(directory, None)
     out.confirm(f"take {name} out of {directory}", yes=yes)
-    repository.remove_image(name)
+    with own_input():
+        repository.remove_image(name)
     out.result({"removed": name}, f"staged the removal of {name}; publish to make it so")
 
 
@@ -179,7 +182,7 @@ def show(out: Output, directory: Path) -> None:
       twinlock image show ./image --json
     """
     view = open_image_repository(directory, None).show()
-    out.result(view.as_json(), _show_lines(view))
+    out.result(view, _show_lines(view))
 
 
 def _show_lines(view: RepositoryView) -> Iterator[str]:
@@ -278,9 +281,7 @@ def serve(
             renewed=lambda version: out.event(
                 {"event": "renewed", "publication": version}, f"renewed: publication {version}"
             ),
-            failed=lambda error: out.event(
-                {"event": "renewal-failed", "error": error.as_json()}, f"renewal failed: {error}"
-            ),
+            failed=lambda error: out.event({"event": "renewal-failed", "error": error}, f"renewal failed: {error}"),
         )
     )
 

@@ -12,6 +12,7 @@ import click
 
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository, read_periods
 from twinlock.cli.image_publish import root_lines
+from twinlock.cli.json_form import json_value
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
 
@@ -49,13 +50,13 @@ def wire(out: Output, directory: Path, *, profile: str, prepare: Path | None, pa
     if prepare is not None:
         repository = open_image_repository(directory, passphrase_file)
         view = repository.prepare_root(prepare, RootChanges(), for_aktualizr=True)
-        out.result(view.as_json(), root_lines(view, prepare))
+        out.result(view, root_lines(view, prepare))
         return
     publication = open_image_repository(directory, passphrase_file).publish_for_aktualizr()
     text = f"published {publication.version} for {profile} too: {', '.join(publication.files)}"
     if not publication.changed:
         text = f"{directory} publishes for {profile} already"
-    out.result({"profile": profile, **publication.as_json()}, text)
+    out.result({"profile": profile, **json_value(publication)}, text)
 
 
 @click.command(name="import")
@@ -109,7 +110,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     periods = read_periods(valid)
     with out.progress(2 * _size(source / "targets"), "reading and copying images") as advance:
         _, view = ImageRepository.take_over(directory, wanted, passphrase=passphrase, periods=periods, progress=advance)
-    out.result({"imported": str(directory), **view.as_json()}, _import_lines(view, directory))
+    out.result({"imported": str(directory), **json_value(view)}, _import_lines(view, directory))
 
 
 def _size(directory: Path) -> int:

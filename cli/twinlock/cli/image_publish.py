@@ -22,6 +22,7 @@ from twinlock.cli.image_options import (
     read_plans,
 )
 from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def publish(out: Output, directory: Path, *, passphrase_file: Path | None) -> No
       twinlock image publish ./image
     """
     publication = open_image_repository(directory, passphrase_file).publish()
-    out.result(publication.as_json(), _publication_lines(publication))
+    out.result(publication, _publication_lines(publication))
 
 
 def _publication_lines(publication: Publication) -> Iterator[str]:
@@ -72,7 +73,7 @@ def status(out: Output, directory: Path, *, within: str | None) -> None:
       twinlock image status ./image --within 14d
     """
     found = open_image_repository(directory, None).status(read_duration(within) if within else None)
-    out.result(found.as_json(), _status_lines(found))
+    out.result(found, _status_lines(found))
 
 
 def _status_lines(found: StatusView) -> Iterator[str]:
@@ -107,15 +108,16 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, b
     Example:
       twinlock image delegate ./image acme --key acme.pub.json --path "acme/*" --hardware-id hw-9
     """
-    open_image_repository(directory, None).delegate(
-        delegation.role,
-        keys=delegation.keys,
-        threshold=delegation.threshold,
-        paths=delegation.paths,
-        hardware_ids=delegation.hardware or None,
-        terminating=delegation.terminating,
-        before=before,
-    )
+    with own_input():
+        open_image_repository(directory, None).delegate(
+            delegation.role,
+            keys=delegation.keys,
+            threshold=delegation.threshold,
+            paths=delegation.paths,
+            hardware_ids=delegation.hardware or None,
+            terminating=delegation.terminating,
+            before=before,
+        )
     out.result(
         {"staged": {"delegation": delegation.role}},
         f"staged the delegation to {delegation.role}; accept its first signed file, then publish",
@@ -136,7 +138,8 @@ def undelegate(out: Output, directory: Path, role: str, *, yes: bool) -> None:
     """
     repository = open_image_repository(directory, None)
     out.confirm(f"end the delegation to {role}", yes=yes)
-    repository.undelegate(role)
+    with own_input():
+        repository.undelegate(role)
     out.result({"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; publish to make it so")
 
 
@@ -170,7 +173,7 @@ def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file
     """
     repository = open_image_repository(directory, passphrase_file)
     publication = repository.refresh(read_duration(within) if within else None)
-    out.result(publication.as_json(), _publication_lines(publication))
+    out.result(publication, _publication_lines(publication))
 
 
 @click.command()
@@ -211,11 +214,11 @@ def rotate(
     if prepare is not None:
         plans = {role: plan or repository.plan_of(role) for role in roles}
         view = repository.prepare_root(prepare, RootChanges(rotate=plans))
-        out.result(view.as_json(), root_lines(view, prepare))
+        out.result(view, root_lines(view, prepare))
         return
     out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
     publication = repository.rotate(*roles, plan=plan)
-    out.result(publication.as_json(), _publication_lines(publication))
+    out.result(publication, _publication_lines(publication))
 
 
 @click.group(name="root")
@@ -248,7 +251,7 @@ def sign_command(out: Output, file: Path, *, keys: Path, previous: Path | None, 
 
     ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
     view = sign_root(file, ring, previous=previous.read_bytes() if previous else None)
-    out.result(view.as_json(), root_lines(view, file))
+    out.result(view, root_lines(view, file))
 
 
 @root_group.command(name="publish")
@@ -264,7 +267,7 @@ def publish_command(out: Output, directory: Path, file: Path, *, passphrase_file
       twinlock image root publish ./image next-root.json
     """
     publication = open_image_repository(directory, passphrase_file).publish_root(file)
-    out.result(publication.as_json(), _publication_lines(publication))
+    out.result(publication, _publication_lines(publication))
 
 
 def root_lines(view: RootView, file: Path) -> Iterator[str]:

@@ -1,19 +1,18 @@
 """The command ``twinlock``: a group that loads each part only when it is called.
 
-Belongs here: the list of subcommands and the rendering of usage errors. Does not belong here: any work. ``--help``
-imports no part at all, so it is fast and works wherever the base packages are installed.
+``--help`` imports no part at all, so it is fast and works wherever the base packages are installed.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
-from twinlock.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, Output, as_twinlock_error, exit_status
+from twinlock.cli.exit_status import EXIT_INTERRUPTED, exit_status
+from twinlock.cli.output import Output, as_twinlock_error, leave_reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,9 +86,8 @@ class LazyGroup(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted", err=True)
             sys.exit(EXIT_INTERRUPTED)
-        except BrokenPipeError:  # the reader, such as `head`, has gone; there is nobody to tell
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(EXIT_FAILED)
+        except BrokenPipeError:
+            leave_reader()
         except Exception as error:  # noqa: BLE001 - the last line of defence: a subcommand that cannot be imported
             _fail(error, as_json=as_json)
         sys.exit(status if isinstance(status, int) else 0)

@@ -1,7 +1,7 @@
 """What a command shows: results, events, progress and errors, for people or with ``--json`` for programs.
 
-Belongs here: every byte that a command writes to stdout or stderr, and its exit status. Does not belong here: what the
-commands do. Every command module looks like this one; nothing else needs to be known to write one::
+Every byte that a command writes to stdout or stderr passes through here. Every command module looks like this one;
+nothing else needs to be known to write one::
 
     \"\"\"``twinlock image``: the Image repository, from the shell.\"\"\"
 
@@ -18,7 +18,7 @@ commands do. Every command module looks like this one; nothing else needs to be 
     @yes_option                     # only if the command destroys something: adds --yes
     @output_options                 # on EVERY command, nearest to the function: adds --json and --debug, passes ``out``
     def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
-        \"\"\"Take an image out of the next publication.
+        \"\"\"Remove an image from the next publication.
 
         \\b
         Example:
@@ -30,14 +30,15 @@ commands do. Every command module looks like this one; nothing else needs to be 
         with out.progress(total_bytes, "hashing") as advance:              # silent off a terminal and with --json
             advance(65536)
         out.note("this goes to stderr, and only for people")
-        out.result({"removed": name}, f"removed {name}; publish to make it so")   # exactly once, at the end
+        out.result({"removed": name}, f"removed {name}; run `twinlock image publish`")   # exactly once, at the end
 
 Commands that keep running (``serve``, ``run``) call ``out.event({"event": "listening", "url": url}, text)`` for each
 thing that happens: one line of text, or one JSON object on one line, flushed at once.
 
 Errors are raised, never printed: any ``TwinlockError`` becomes ``error[code]: sentence`` and ``hint: ...`` on stderr, or
-``{"error": error.as_json()}`` on stdout, and the exit status: 0 done, 1 refused or failed, 2 usage, 3 conflict,
-4 transport (see ``exit_status``). Passphrases come through ``twinlock.cli.passphrase``, never through arguments.
+``{"error": ...}`` on stdout, and an exit status (``twinlock.cli.exit_status``). The form of JSON is that of
+``twinlock.cli.json_form``; ``docs/schemas`` holds a schema for each command. Passphrases come through
+``twinlock.cli.passphrase``, never through arguments.
 """
 
 from __future__ import annotations
@@ -45,23 +46,22 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import sys
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
+
+from twinlock.cli.exit_status import EXIT_READER_GONE, exit_status
+from twinlock.cli.json_form import json_value
+from twinlock.cli.own_input import OwnInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from twinlock.trust.errors.base import TwinlockError
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_CONFLICT = 3
-EXIT_TRANSPORT = 4
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 # Top-level modules that only `twinlock[server]` installs.
 SERVER_MODULES = frozenset({"tuf", "sqlalchemy", "resolvelib", "packaging"})
@@ -77,18 +77,17 @@ class Output:
     json: bool = False
     debug: bool = False
 
-    def result(self, value: Mapping[str, Any], text: str | Iterable[str] = "") -> None:
-        """Show what the command found or did: ``value`` as one JSON document, or ``text`` (a string or lines)."""
-        if self.json:
-            click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-            return
-        for line in (text,) if isinstance(text, str) else text:
-            click.echo(line)
+    def result(self, value: object, text: str | Iterable[str] = "") -> None:
+        """Show what the command found or did: ``value`` as one JSON document, or ``text`` (a string or lines).
+
+        ``value`` is a mapping or a dataclass (``twinlock.cli.json_form``).
+        """
+        lines = (text,) if isinstance(text, str) else text
+        _write((_document(value),) if self.json else lines)
 
     def event(self, value: Mapping[str, Any], text: str) -> None:
         """Show one thing that happened in a command that keeps running: one JSON line, or one line of text."""
-        click.echo(json.dumps(value, ensure_ascii=False, default=str) if self.json else text)
-        sys.stdout.flush()
+        _write((_document(value, indent=None) if self.json else text,))
 
     def note(self, text: str) -> None:
         """Tell a person something on the side. Programs (``--json``) do not see it."""
@@ -96,7 +95,7 @@ class Output:
             click.echo(text, err=True)
 
     def confirm(self, what: str, *, yes: bool) -> None:
-        """Ask before something that cannot be taken back, unless ``yes``.
+        """Ask before something that cannot be undone, unless ``yes``.
 
         Raises: ConfirmationError when there is nobody to ask, DeclinedError when the answer is no.
         """
@@ -117,10 +116,19 @@ class Output:
     def error(self, error: TwinlockError) -> None:
         """Show ``error``: its JSON on stdout, or ``error[code]: sentence`` and what helps on stderr."""
         if self.json:
-            click.echo(json.dumps({"error": error.as_json()}, indent=2, ensure_ascii=False))
+            _write((_document({"error": error}),))
             return
         for line in error_lines(error):
             click.echo(line, err=True)
+
+    def refused_input(self, refused: OwnInputError) -> None:
+        """Show what was wrong with the user's own input, which is never called an attack."""
+        if self.json:
+            _write((_document({"error": refused.as_json()}),))
+            return
+        click.echo(f"error[{refused.refusal.code}]: {refused.refusal}", err=True)
+        if refused.refusal.hint:
+            click.echo(f"hint: {refused.refusal.hint}", err=True)
 
 
 def error_lines(error: TwinlockError) -> Iterator[str]:
@@ -134,15 +142,24 @@ def error_lines(error: TwinlockError) -> Iterator[str]:
         yield f"hint: {error.hint}"
 
 
-def exit_status(error: TwinlockError) -> int:
-    """The exit status of a command that ended in ``error``."""
-    from twinlock.trust.errors.base import UsageError
-    from twinlock.trust.errors.local import ConflictError, TransportError
+def _document(value: object, *, indent: int | None = 2) -> str:
+    return json.dumps(json_value(value), indent=indent, ensure_ascii=False)
 
-    for kind, status in ((UsageError, EXIT_USAGE), (ConflictError, EXIT_CONFLICT), (TransportError, EXIT_TRANSPORT)):
-        if isinstance(error, kind):
-            return status
-    return EXIT_FAILED
+
+def _write(lines: Iterable[str]) -> None:
+    """Write lines to stdout at once. Raises: SystemExit, quietly, if the reader (such as ``head``) has gone."""
+    try:
+        for line in lines:
+            click.echo(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        leave_reader()
+
+
+def leave_reader() -> NoReturn:
+    """End because nobody reads stdout any more; what is still buffered goes nowhere. Raises: SystemExit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(EXIT_READER_GONE)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -162,6 +179,11 @@ def command_errors(out: Output) -> Iterator[None]:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
+    except OwnInputError as refused:
+        if out.debug:
+            traceback.print_exc()
+        out.refused_input(refused)
+        raise SystemExit(refused.exit_status) from None
     except Exception as raised:  # noqa: BLE001 - whatever it is, a person gets one sentence
         if out.debug:
             traceback.print_exc()
@@ -185,7 +207,7 @@ def as_twinlock_error(raised: Exception) -> TwinlockError:
         if raised.filename is None:
             return SystemFaultError(reason=reason)
         return StorageError(path=str(raised.filename), operation="use", reason=reason)
-    return InternalError(kind=type(raised).__name__, reason=str(raised))
+    return InternalError(exception=type(raised).__name__, reason=str(raised))
 
 
 def output_options(function: Callable[..., _R]) -> Callable[..., _R]:
@@ -205,7 +227,7 @@ def output_options(function: Callable[..., _R]) -> Callable[..., _R]:
 
 def yes_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Add ``--yes``, which ``Output.confirm`` takes as the answer."""
-    return click.option("--yes", is_flag=True, help="Do not ask; this cannot be taken back.")(function)
+    return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(function)
 
 
 def confirm_destructive(what: str, *, yes: bool, interactive: bool = True) -> None:
@@ -218,10 +240,10 @@ def confirm_destructive(what: str, *, yes: bool, interactive: bool = True) -> No
     if yes:
         return
     if not interactive:
-        raise ConfirmationError(reason=f"to {what} cannot be taken back, and nobody can be asked")
+        raise ConfirmationError(reason=f"cannot ask whether to {what}: this cannot be undone")
     try:
-        agreed = click.confirm(f"This will {what}. It cannot be taken back. Go on?", err=True)
+        agreed = click.confirm(f"This will {what}. It cannot be undone. Continue?", err=True)
     except click.Abort:
-        raise ConfirmationError(reason=f"to {what} cannot be taken back, and nobody answered") from None
+        raise ConfirmationError(reason=f"no answer to whether to {what}: this cannot be undone") from None
     if not agreed:
         raise DeclinedError(what=what)

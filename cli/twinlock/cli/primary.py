@@ -19,7 +19,9 @@ from twinlock.cli.ecu import (
     until_stopped,
     wire_options,
 )
-from twinlock.cli.output import Output, exit_status, output_options, table
+from twinlock.cli.exit_status import exit_status
+from twinlock.cli.output import Output, output_options, table
+from twinlock.cli.own_input import own_input
 
 if TYPE_CHECKING:
     from twinlock.client.primary import Primary
@@ -86,7 +88,8 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
         image_url=options["image_url"],
     )
     described = [read_object(path) for path in secondaries]
-    config = provision_primary(directory, plan, repositories, secondaries=described)
+    with own_input():
+        config = provision_primary(directory, plan, repositories, secondaries=described)
     foreign = options["director_wire"] != "tuf"
     describe = f"twinlock primary describe {directory} > vehicle.json, and register that with the Director"
     out.result(

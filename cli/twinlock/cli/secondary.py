@@ -11,6 +11,7 @@ import click
 
 from twinlock.cli.ecu import chosen_wires, config_file, factory_image, refusal_lines, until_stopped, wire_options
 from twinlock.cli.output import Output, output_options
+from twinlock.cli.own_input import own_input
 
 _DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -61,7 +62,8 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
         image_root=image_root.read_bytes() if image_root else None,
         wires=chosen_wires(options),
     )
-    description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)
+    with own_input():
+        description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)
     out.result(
         description,
         [

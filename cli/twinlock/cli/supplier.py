@@ -24,6 +24,7 @@ from twinlock.cli.image_options import (
     read_plans,
 )
 from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
 
 if TYPE_CHECKING:
@@ -78,16 +79,17 @@ def init(  # noqa: PLR0913 - one parameter for each option
     """
     from twinlock.repository.supplier import SupplierPlace
 
-    place = SupplierPlace.create(
-        directory,
-        role=role,
-        plan=read_plans([f"_={keys}"], kind)["_"],
-        passphrase=read_passphrase(
-            passphrase_file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True
-        ),
-        valid_for=read_duration(valid),
-        wires=wires,
-    )
+    with own_input():
+        place = SupplierPlace.create(
+            directory,
+            role=role,
+            plan=read_plans([f"_={keys}"], kind)["_"],
+            passphrase=read_passphrase(
+                passphrase_file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True
+            ),
+            valid_for=read_duration(valid),
+            wires=wires,
+        )
     out.result(
         {"created": str(directory), "role": role, "publicKeyFile": str(place.public_key_file)},
         [
@@ -110,8 +112,9 @@ def add(out: Output, directory: Path, *, entry: EntryArguments, replace: bool) -
       twinlock supplier add ./acme build/lidar.bin acme/lidar-1.0.bin --hardware-id hw-9 --release-counter 1
     """
     place = _open(directory, None)
-    component = read_component(entry)
-    with out.progress(entry.source.stat().st_size if entry.source.is_file() else 0, "hashing") as advance:
+    size = entry.source.stat().st_size if entry.source.is_file() else 0
+    with out.progress(size, "hashing") as advance, own_input():
+        component = read_component(entry)
         view = place.add_image(
             entry.source,
             entry.name,
@@ -121,7 +124,7 @@ def add(out: Output, directory: Path, *, entry: EntryArguments, replace: bool) -
             replace=replace,
             progress=advance,
         )
-    out.result({"staged": view.as_json()}, f"staged {view.path} ({view.length} bytes); sign to put it into the outbox")
+    out.result({"staged": view}, f"staged {view.path} ({view.length} bytes); sign to put it into the outbox")
 
 
 @supplier.command()
@@ -138,7 +141,8 @@ def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
     """
     place = _open(directory, None)
     out.confirm(f"take {name} out of {directory}", yes=yes)
-    place.remove_image(name)
+    with own_input():
+        place.remove_image(name)
     out.result({"removed": name}, f"staged the removal of {name}; sign to put it into the outbox")
 
 
@@ -154,15 +158,18 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, o
     Example:
       twinlock supplier delegate ./acme sub --key sub.pub.json --path "acme/sub/*" --outbox ./sub/outbox
     """
-    _open(directory, None).delegate(
-        delegation.role,
-        keys=delegation.keys,
-        threshold=delegation.threshold,
-        paths=delegation.paths,
-        hardware_ids=delegation.hardware or None,
-        terminating=delegation.terminating,
-        outbox=outbox,
-    )
+    from twinlock.trust.errors.metadata import UnsafePathError, WeakKeyError
+
+    with own_input(UnsafePathError, WeakKeyError):
+        _open(directory, None).delegate(
+            delegation.role,
+            keys=delegation.keys,
+            threshold=delegation.threshold,
+            paths=delegation.paths,
+            hardware_ids=delegation.hardware or None,
+            terminating=delegation.terminating,
+            outbox=outbox,
+        )
     out.result(
         {"staged": {"delegation": delegation.role}},
         f"staged the delegation to {delegation.role}; sign to put it into the outbox",
@@ -244,7 +251,7 @@ def show(out: Output, directory: Path) -> None:
       twinlock supplier show ./acme --json
     """
     view = _open(directory, None).show()
-    out.result(view.as_json(), _show_lines(view))
+    out.result(view, _show_lines(view))
 
 
 def _show_lines(view: SupplierView) -> Iterator[str]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twinlock.cli.ecu import refusal_lines
-from twinlock.cli.output import EXIT_FAILED, Output, output_options, table
+from twinlock.cli.exit_status import EXIT_REFUSED
+from twinlock.cli.output import Output, output_options, table
+from twinlock.cli.own_input import own_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,11 +65,13 @@ def why(out: Output, target: str, directory: Path) -> None:
     from twinlock.trust.names import target_path
 
     settings = _settings(directory)
+    with own_input():
+        path = target_path(target)
     with TrustedState.open(settings.state, wires=settings.wires, read_only=True) as state:
-        found = why_trusted(settings, state, target_path(target), system_clock())
+        found = why_trusted(settings, state, path, system_clock())
     out.result(found, list(_why_lines(found)))
     if not found["trusted"]:
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(EXIT_REFUSED)
 
 
 def _settings(directory: Path) -> EcuSettings:

@@ -101,9 +101,7 @@ async def _serve(out: Output, image: ImageRepository, director: Director, *, hos
                 renewed=lambda version: out.event(
                     {"event": "renewed", "publication": version}, f"renewed: publication {version}"
                 ),
-                failed=lambda error: out.event(
-                    {"event": "renewal-failed", "error": error.as_json()}, f"renewal failed: {error}"
-                ),
+                failed=lambda error: out.event({"event": "renewal-failed", "error": error}, f"renewal failed: {error}"),
             )
         )
         try:

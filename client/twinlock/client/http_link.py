@@ -88,6 +88,7 @@ class HttpLink:
                 attack=quoted(problem.get("attack", "none"), 64),
                 clause=quoted(problem.get("clause", ""), 64),
                 detail=quoted(problem["detail"], 500),
+                stated_kind=quoted(problem.get("kind", ""), 64),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return FetchError(url=url, status=status, reason="the Secondary failed without saying why")

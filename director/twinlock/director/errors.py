@@ -20,6 +20,7 @@ class WireDisabledError(TwinlockError):
     """A vehicle of a wire profile in which the Director publishes no Roots."""
 
     code = "wire-disabled"
+    by_rule = True
     template = "{vehicle} speaks the profile {wire}, in which this Director publishes nothing"
     hint = "add the profile with `twinlock director wire`"
     vehicle: str
@@ -41,6 +42,7 @@ class EnrolmentTokenError(TwinlockError):
     """An enrolment token that is unknown, used up, expired, or another vehicle's. Which one is not told."""
 
     code = "enrolment-token"
+    by_rule = True
     template = "the enrolment token does not admit {vehicle}"
     hint = "ask for a new one with `twinlock director token`"
     vehicle: str
@@ -101,6 +103,7 @@ class DeviceIdentityError(TwinlockError):
     """A request of a device that does not prove which vehicle it is, or acts for another."""
 
     code = "device-identity"
+    by_rule = True
     template = "the request is not taken: {reason}"
     reason: str
 
@@ -109,6 +112,7 @@ class DeviceTakenError(TwinlockError):
     """A request for a certificate in the name of a vehicle that has one, or is registered."""
 
     code = "device-already-registered"
+    by_rule = True
     template = "{vehicle} has a certificate or is registered already"
     hint = "if the device was replaced or wiped, allow it once with `twinlock director allow-rekey`"
     vehicle: str
@@ -118,6 +122,7 @@ class DailyLimitError(TwinlockError):
     """More of something in a day than any vehicle has reason to send. It keeps what it has and may send it tomorrow."""
 
     code = "daily-limit"
+    by_rule = True
     template = "{vehicle} has sent {limit} {what} within a day; no more are taken now"
     vehicle: str
     what: str

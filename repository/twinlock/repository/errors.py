@@ -24,6 +24,7 @@ class StoreTamperedError(TwinlockError):
     """The store holds something that our own keys did not sign, or an older state than we have seen there."""
 
     code = "store-tampered"
+    by_rule = True
     template = "the store is not as it was published: {reason}"
     hint = "do not sign anything until you know who changed the store; restore it from a copy you trust"
     reason: str

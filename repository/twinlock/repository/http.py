@@ -81,7 +81,7 @@ def problem_of(error: TwinlockError, *, status: int | None = None, code: str | N
     if isinstance(error, StorageError):
         return problem(chosen, code=error.code, detail="the server's storage failed", title="Storage failed")
     shown = error.as_json()
-    members = {name: shown[name] for name in ("attack", "clause", "fields", "hint") if name in shown}
+    members = {name: shown[name] for name in ("kind", "attack", "clause", "fields", "hint") if name in shown}
     return problem(chosen, code=code or error.code, detail=str(error), **members)
 
 

@@ -1,14 +1,10 @@
-"""What the Image repository tells about itself: frozen values that the command prints and programs read.
-
-Belongs here: shapes for people and programs. Does not belong here: anything that is signed or stored.
-"""
+"""What the Image repository reports about itself: frozen values that the command prints and programs read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from twinlock.trust.names import HardwareId, KeyId, RoleName, TargetPath
 
@@ -27,11 +23,6 @@ class ImageView:
     version: str | None = None
     dependencies: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        shown: dict[str, Any] = plain(asdict(self))
-        return shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +66,6 @@ class RepositoryView:
     delegations: tuple[DelegationView, ...]
     wires: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values; times as RFC 3339 in UTC."""
-        shown: dict[str, Any] = plain(asdict(self))
-        return shown
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplierView:
@@ -94,11 +80,6 @@ class SupplierView:
     images: tuple[ImageView, ...]
     delegations: tuple[DelegationView, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values; times as RFC 3339 in UTC."""
-        shown: dict[str, Any] = plain(asdict(self))
-        return shown
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootView:
@@ -110,11 +91,6 @@ class RootView:
     thresholds: Mapping[str, int]
     signed: tuple[str, ...]
     missing: int
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values; times as RFC 3339 in UTC."""
-        shown: dict[str, Any] = plain(asdict(self))
-        return shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +114,6 @@ class StatusView:
     waiting: tuple[RoleName, ...]
     due: tuple[DueView, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values; times as RFC 3339 in UTC."""
-        shown: dict[str, Any] = plain(asdict(self))
-        return shown
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
@@ -157,11 +128,6 @@ class Publication:
     changed: bool = True
     waiting: tuple[RoleName, ...] = ()
     overdue: tuple[RoleName, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        shown: dict[str, Any] = plain(asdict(self))
-        return shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,19 +144,3 @@ class TakeoverView:
     release_counter: int
     expired: tuple[RoleName, ...] = ()
     dropped: tuple[RoleName, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        shown: dict[str, Any] = plain(asdict(self))
-        return shown
-
-
-def plain(value: Any) -> Any:
-    """``value`` with tuples as lists and times as RFC 3339 text, ready for ``json.dumps``."""
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [plain(item) for item in value]
-    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -87,7 +88,7 @@ def test_a_command_that_cannot_be_loaded_is_one_error() -> None:
     group = LazyGroup("g", lazy={"gone": Lazy("twinlock.cli.no_such_module:x", ""), "odd": Lazy("json:dumps", "")})
     for name in ("gone", "odd"):
         answer = CliRunner().invoke(group, [name])
-        assert (answer.exit_code, answer.stderr.startswith("error[internal]")) == (1, True)
+        assert (answer.exit_code, answer.stderr.startswith("error[internal]")) == (5, True)
 
 
 def test_an_interrupt_is_no_error() -> None:
@@ -110,4 +111,36 @@ def test_the_version_is_the_package_s() -> None:
 def test_a_reader_that_goes_away_is_no_error() -> None:
     command = f"{sys.executable} -m twinlock.cli completion bash | true; exit ${{PIPESTATUS[0]}}"
     answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert "Traceback" not in answer.stderr
+    assert answer.stderr == ""
+
+
+def test_a_long_output_ends_quietly_with_its_reader() -> None:
+    code = (
+        "import click\nfrom twinlock.cli.main import LazyGroup\nfrom twinlock.cli.output import output_options\n"
+        "group = LazyGroup('g', lazy={})\n"
+        "@group.command()\n@output_options\ndef much(out):\n"
+        "    out.result({}, (str(number) for number in range(1_000_000)))\n"
+        "group(['much'])\n"
+    )
+    command = f'{sys.executable} -c "$CODE" | head -1; exit ${{PIPESTATUS[0]}}'
+    answer = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"CODE": code, "PATH": os.environ["PATH"]},
+    )
+    assert (answer.stdout, answer.stderr, answer.returncode) == ("0\n", "", 141)
+
+
+def test_an_interrupt_while_loading_is_quiet() -> None:
+    """The entry point loads next to nothing before it takes care of SIGINT."""
+    code = (
+        "import os, signal, sys\n"
+        "import twinlock.cli.start\n"
+        "sys.meta_path.insert(0, type('F', (), {'find_spec': staticmethod("
+        "lambda *_: os.kill(os.getpid(), signal.SIGINT))}))\n"
+        "twinlock.cli.start.main()\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (130, "", "")

@@ -127,7 +127,7 @@ def test_a_refusal_says_why_in_text_and_json(shell: Shell, car: TestVehicle, sit
         ("assign", ("VIN1", "a=b", "a=c"), 2, "usage"),
         ("assign", ("VIN9", f"ecu-gw={GW}"), 2, "unknown-vehicle"),
         ("assign", ("VIN1", f"ecu-gw={BRAKE}"), 1, "wrong-hardware"),
-        ("assign", ("VIN1", "ecu-gw=../x"), 1, "unsafe-path"),
+        ("assign", ("VIN1", "ecu-gw=../x"), 2, "unsafe-path"),
         ("show", ("VIN9",), 2, "unknown-vehicle"),
         ("unassign", ("VIN1", "ecu-gw"), 2, "usage"),
         ("unassign", ("VIN1",), 2, "usage"),
@@ -165,7 +165,7 @@ def test_keys_under_a_passphrase_need_it(tmp_path: Path, site: ImageSite, monkey
     shell.run("init", "--image-root", str(tmp_path / "image-root.json"), "--image", str(site.path))
     assert shell.json("rotate", "targets", "--yes")["root"] == 2
     monkeypatch.setenv("TWINLOCK_PASSPHRASE", "wrong")
-    assert shell.json("rotate", "targets", "--yes", status=1)["error"]["code"] == "passphrase"
+    assert shell.json("rotate", "targets", "--yes", status=2)["error"]["code"] == "passphrase"
     monkeypatch.delenv("TWINLOCK_PASSPHRASE")
     assert shell.json("rotate", "targets", "--yes", status=2)["error"]["code"] == "usage"
     assert not any(

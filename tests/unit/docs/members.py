@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tests.unit.docs.pouf import hash_bins, plain_map_file, several_roles
+from tests.unit.docs.pouf import hash_bins, plain_map_file, report_of_evidence, several_roles
 from tests.unit.docs.scene import Play
 
 ANY = "*"  # names that are data, and not members of a format
@@ -32,7 +32,7 @@ TYPES: dict[str, dict[str, Shape]] = {
     "snapshot": {"meta": {ANY: "meta"}, "custom": "director-index-custom"},
     "meta": {"hashes": _HASHES},
     "targets": {"targets": {ANY: "entry"}, "delegations": "delegations", "custom": "director-custom"},
-    "director-custom": {},
+    "director-custom": {"acknowledged": {ANY: LEAF}, "resets": {ANY: LEAF}},
     "director-index-custom": {},
     "entry": {"hashes": _HASHES, "custom": "entry-custom"},
     "entry-custom": {
@@ -60,7 +60,8 @@ TYPES: dict[str, dict[str, Shape]] = {
     "bins": {"keyids": [LEAF]},
     "report-file": {"signatures": ["report-signature"], "signed": "report"},
     "report-signature": {},
-    "report": {"installedImage": "installed-image"},
+    "report": {"installedImage": "installed-image", "evidence": ["evidence"]},
+    "evidence": {},
     "installed-image": {"hashes": _HASHES},
     "manifest-file": {"signatures": ["report-signature"], "signed": "manifest"},
     "manifest": {"reports": ["report-file"]},
@@ -129,6 +130,7 @@ def everything(made: Play) -> Iterator[Found]:
         yield from _message(json.loads(data), described, name)
     yield from walk(several_roles(), "delegations", "several roles")
     yield from walk(hash_bins(), "delegations", "hash bins")
+    yield from walk(json.loads(report_of_evidence()), "report-file", "report of evidence")
     yield from walk(plain_map_file(), "map", "map")
 
 

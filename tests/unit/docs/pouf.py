@@ -20,10 +20,16 @@ from typing import Any
 from tuf.api.metadata import Delegations, Key, SuccinctRoles, Targets
 
 from tests.architecture.source import ROOT
-from tests.unit.docs.scene import VIN, Play, play, public_half
+from tests.simulator.keys import make_key
+from tests.unit.docs.scene import NOW, VIN, Play, play, public_half
 from twinlock.client.provision import Repositories, _map
 from twinlock.repository.delegating import Delegation, Member, write_delegations
 from twinlock.repository.public_keys import checked_key
+from twinlock.trust.errors.reports import ReportReplayError
+from twinlock.trust.model.evidence import Evidence
+from twinlock.trust.names import EcuId, TargetPath
+from twinlock.trust.reports import EcuReport, sign_report
+from twinlock.trust.state import InstalledImage
 
 PAGE = ROOT / "docs" / "POUF.md"
 WIDTH = 112
@@ -80,6 +86,24 @@ def hash_bins() -> dict[str, Any]:
     keyid, key = _test_key(1)
     bins = SuccinctRoles([keyid], 1, 4, "bin")
     return Delegations({keyid: Key.from_dict(keyid, dict(key))}, None, bins).to_dict()
+
+
+def report_of_evidence() -> bytes:
+    """A report that carries an event, as an ECU sends it."""
+    error = ReportReplayError(ecu="ecu-gw", field="counter", offered="3", last="3")
+    event = Evidence(
+        id="1",
+        kind=error.kind,
+        code=error.code,
+        attack=error.attack.value,
+        clause=error.clause,
+        detail=str(error),
+        step="reports",
+        first=NOW,
+        last=NOW,
+    )
+    installed = InstalledImage(TargetPath("gateway/gateway-2.0.bin"), 1, {"sha256": "00" * 32})
+    return sign_report(EcuReport(EcuId("ecu-gw"), installed, NOW, 3, evidence=(event,)), make_key("POUF"))
 
 
 def plain_map_file() -> dict[str, Any]:

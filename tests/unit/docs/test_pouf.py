@@ -170,6 +170,8 @@ def test_every_described_type_and_member_was_seen(made: Play) -> None:
     assert unseen == {
         ("entry-custom", "downloadUrl"),
         ("report", "nonce"),
+        ("director-custom", "acknowledged"),
+        ("director-custom", "resets"),
         ("time-request", "nonces"),
         ("delegated-role", "path_hash_prefixes"),
         ("problem", "hint"),

@@ -67,4 +67,4 @@ def test_importing(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fi
     assert "left behind: the delegation to acme" in text
     assert "in use" in shell.json(*words, "--drop-delegation", "acme", status=2)["error"]["message"]
     other = shell.json("image", "import", "other", *words[3:], "--drop-delegation", "acme", "--release-counter", "4")
-    assert (other["publication"], other["release_counter"], other["dropped"]) == (8, 4, ["acme"])
+    assert (other["publication"], other["releaseCounter"], other["dropped"]) == (8, 4, ["acme"])

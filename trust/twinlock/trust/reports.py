@@ -18,9 +18,11 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.keys import PublicKey, Signer
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId, KeyId, TargetPath, VehicleId, identifier, target_path
 from twinlock.trust.signatures import RoleKeys, Signature, count_signers
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.evidence import decode_evidence, encode_evidence
 from twinlock.trust.wire.node import Node
 from twinlock.trust.wire.strict import parse_json
 
@@ -33,10 +35,11 @@ NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # what an ECU of a profile without a
 
 
 class EcuReport(NamedTuple):
-    """What one ECU says of itself. ``attack`` is the code of the refusal it met, or empty; ``detail`` its sentence.
+    """What one ECU says of itself. ``evidence`` is what it met and its Director has not acknowledged yet.
 
-    ``time`` is the newest verified time known when the report was made. ``counter`` rises with every report; None where
-    the profile gives this ECU none.
+    ``attack`` is the code of the gravest evidence if that is an attack, otherwise empty; ``detail`` is the sentence of
+    the gravest. ``time`` is the newest verified time known when the report was made. ``counter`` rises with every
+    report; None where the profile gives this ECU none. ``nonce`` answers a reset that the Director armed.
     """
 
     ecu: EcuId
@@ -46,6 +49,7 @@ class EcuReport(NamedTuple):
     nonce: str | None = None
     attack: str = ""
     detail: str = ""
+    evidence: tuple[Evidence, ...] = ()
 
 
 class InstallResult(NamedTuple):
@@ -103,7 +107,7 @@ class SignedManifest(NamedTuple):
 
 def sign_report(report: EcuReport, signer: Signer) -> bytes:
     """Encode and sign one ECU's report with that ECU's key."""
-    signed = {
+    signed: dict[str, Any] = {
         "_type": _REPORT,
         "ecuIdentifier": report.ecu,
         "installedImage": _installed_as_json(report.installed),
@@ -114,6 +118,8 @@ def sign_report(report: EcuReport, signer: Signer) -> bytes:
     }
     if report.nonce is not None:
         signed["nonce"] = report.nonce
+    if report.evidence:
+        signed["evidence"] = [encode_evidence(event) for event in report.evidence]
     return _sign(signed, signer)
 
 
@@ -193,7 +199,9 @@ def _sign(signed: dict[str, Any], signer: Signer) -> bytes:
         "payloadHash": digest.hex(),
         "sig": signer.sign(digest).hex(),
     }
-    return encode_canonical({"signatures": [entry], "signed": signed})
+    # JSON and not the canonical form, which writes a line feed raw: what is sent has to be readable as JSON.
+    document = {"signatures": [entry], "signed": signed}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 def _installed_as_json(installed: InstalledImage) -> dict[str, Any]:
@@ -227,6 +235,7 @@ def _report(node: Node, limits: Limits) -> SignedReport:
         nonce=nonce,
         attack=attack,
         detail=detail,
+        evidence=decode_evidence(signed.get("evidence")) if signed.has("evidence") else (),
     )
     return SignedReport(report, _payload_hash(signed), _signatures(node, limits), _canonical(node))
 

@@ -41,11 +41,27 @@ class Attack(enum.Enum):
     WRONG_HARDWARE = "wrong-hardware"
 
 
+class Kind(enum.Enum):
+    """What an error says about the world. Reports, problems and tables carry it and never mix the three.
+
+    ``ATTACK``: evidence of an act by somebody who should not act. ``REFUSAL``: a rule said no, and everybody may be
+    honest. ``FAILURE``: something broke, here or on the way.
+    """
+
+    ATTACK = "attack"
+    REFUSAL = "refusal"
+    FAILURE = "failure"
+
+
 @dataclass_transform(kw_only_default=True, eq_default=False)
 class TwinlockError(Exception):
-    """Anything this project raises on purpose. ``code`` is stable; programs may depend on it."""
+    """Anything this project raises on purpose. ``code`` is stable; programs may depend on it.
+
+    ``by_rule`` is true for a class that a rule raises and not a fault. ``kind`` follows from it and from ``attack``.
+    """
 
     code: ClassVar[str] = "error"
+    by_rule: ClassVar[bool] = False
     template: ClassVar[str] = "an error"
     hint: ClassVar[str] = ""
     field_names: ClassVar[tuple[str, ...]] = ()
@@ -70,14 +86,27 @@ class TwinlockError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.fields())
 
+    @classmethod
+    def usual_kind(cls) -> Kind:
+        """The kind of this class: an attack if it names one, else a refusal if a rule raises it, else a failure."""
+        if getattr(cls, "attack", Attack.NONE) is not Attack.NONE:
+            return Kind.ATTACK
+        return Kind.REFUSAL if cls.by_rule else Kind.FAILURE
+
+    @property
+    def kind(self) -> Kind:
+        """Attack, refusal or failure. A class that relays another party's verdict takes the kind from it."""
+        return self.usual_kind()
+
     def fields(self) -> dict[str, Any]:
         """The fields of this error by name, as given."""
         return {name: getattr(self, name) for name in self.field_names}
 
     def as_json(self) -> dict[str, Any]:
-        """This error for machines: its code, its sentence and its fields (all plain JSON values)."""
+        """This error for machines: its code, kind, sentence and fields (all plain JSON values)."""
         return {
             "code": self.code,
+            "kind": self.kind.value,
             "message": str(self),
             "fields": {name: _plain(value) for name, value in self.fields().items()},
             **({"hint": self.hint} if self.hint else {}),
@@ -88,6 +117,7 @@ class UsageError(TwinlockError):
     """The caller's own fault: a wrong argument, a wrong order, a missing file of theirs."""
 
     code = "usage"
+    by_rule = True
     template = "{reason}"
     reason: str
 
@@ -96,6 +126,7 @@ class RefusalError(TwinlockError):
     """Metadata, an image or a report was refused; trusted state is what it was before."""
 
     code = "refused"
+    by_rule = True
     attack: ClassVar[Attack] = Attack.NONE
     clause: ClassVar[str] = ""
 

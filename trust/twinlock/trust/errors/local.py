@@ -82,6 +82,7 @@ class ProfileError(TwinlockError):
     """Something of ours that a wire profile cannot say, or that its readers could not read. Nothing was signed."""
 
     code = "wire-profile"
+    by_rule = True
     template = "{what} cannot be published for {profile} clients: {reason}"
     profile: str
     what: str

@@ -33,6 +33,8 @@ class Targets(NamedTuple):
     """Images by name, delegations in order of priority, and, from a Director, whose vehicle this is for.
 
     ``images`` may decode entries when they are looked up; a malformed entry raises MalformedError then.
+    ``acknowledged`` names, by ECU, the counter of the newest report whose evidence the Director has taken; ``resets`` the
+    nonce that the next report of an ECU has to carry so that its counter starts over. Both are the Director's.
     """
 
     version: int
@@ -42,3 +44,5 @@ class Targets(NamedTuple):
     delegations: Delegations | None = None
     vehicle: VehicleId | None = None
     correlation_id: str | None = None
+    acknowledged: Mapping[EcuId, int] = NOTHING
+    resets: Mapping[EcuId, str] = NOTHING

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import Limits
-from twinlock.trust.names import KeyId, VehicleId, identifier
+from twinlock.trust.model.base import NOTHING
+from twinlock.trust.names import EcuId, KeyId, VehicleId, identifier
 from twinlock.trust.signatures import RoleKeys, Signature
 from twinlock.trust.wire.node import Node, check_text
+
+_NONCE_BYTES = range(16, 65)
 
 
 def common_fields(signed: Node) -> dict[str, Any]:
@@ -68,6 +72,34 @@ def decode_correlation(signed: Node) -> str | None:
     if not signed.has("custom") or not signed.get("custom").has("correlationId"):
         return None
     return signed.get("custom").get("correlationId").text()
+
+
+def decode_acknowledged(signed: Node, limits: Limits) -> Mapping[EcuId, int]:
+    """The counter, by ECU, up to which a Director has taken the evidence in reports; empty where it states none."""
+    node = _director_member(signed, "acknowledged")
+    return NOTHING if node is None else {_ecu(ecu, item): item.integer(0) for ecu, item in node.members(limits.ecus)}
+
+
+def decode_resets(signed: Node, limits: Limits) -> Mapping[EcuId, str]:
+    """The nonce, by ECU, with which a report may start its counter over; empty where a Director states none."""
+    node = _director_member(signed, "resets")
+    return NOTHING if node is None else {_ecu(ecu, item): _nonce(item) for ecu, item in node.members(limits.ecus)}
+
+
+def _director_member(signed: Node, name: str) -> Node | None:
+    if not signed.has("custom") or not signed.get("custom").has(name):
+        return None
+    return signed.get("custom").get(name)
+
+
+def _ecu(name: str, node: Node) -> EcuId:
+    return EcuId(decode_identifier(Node(name, node.what, node.path)))
+
+
+def _nonce(node: Node) -> str:
+    if len(node.hex()) not in _NONCE_BYTES:
+        node.fail(f"{_NONCE_BYTES.start} to {_NONCE_BYTES.stop - 1} bytes are required")
+    return node.text()
 
 
 def decode_identifier(node: Node) -> str:

@@ -16,8 +16,10 @@ from twinlock.trust.wire.custom import LazyImages, custom_of, decode_hardware_id
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.tuf_members import (
     common_fields,
+    decode_acknowledged,
     decode_correlation,
     decode_keys,
+    decode_resets,
     decode_role_keys,
     decode_vehicle,
 )
@@ -33,6 +35,8 @@ def decode_targets(signed: Node, limits: Limits) -> Targets:
         delegations=_delegations(signed.get("delegations"), limits) if signed.has("delegations") else None,
         vehicle=decode_vehicle(signed),
         correlation_id=decode_correlation(signed),
+        acknowledged=decode_acknowledged(signed, limits),
+        resets=decode_resets(signed, limits),
     )
 
 

@@ -1,0 +1,56 @@
+"""The one form of JSON that commands write: camelCase members, times in RFC 3339 (UTC, whole seconds, ``Z``).
+
+Members that are data, such as the names of components or vehicles, stay as they are: only the names of fields change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from twinlock.trust.errors.base import TwinlockError
+
+
+def camel(name: str) -> str:
+    """``release_counter`` as ``releaseCounter``."""
+    first, *rest = name.split("_")
+    return first + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
+def json_value(value: Any) -> Any:
+    """``value`` as plain JSON. Dataclasses become objects with camelCase members.
+
+    Raises: TypeError for a value that has no JSON form, so that nothing is shown as Python would print it.
+    """
+    if value is None or (isinstance(value, (bool, int, float, str)) and not isinstance(value, enum.Enum)):
+        return value
+    for kind, form in _FORMS.items():
+        if isinstance(value, kind):
+            return form(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {camel(item.name): json_value(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _object(value: Mapping[Any, Any]) -> dict[str, Any]:
+    """A mapping; the fields of an error (see ``TwinlockError.as_json``) are names of ours and become camelCase."""
+    found = {str(key): json_value(item) for key, item in value.items()}
+    if found.keys() >= {"code", "message", "fields"} and isinstance(found["fields"], dict):
+        found["fields"] = {camel(name): item for name, item in found["fields"].items()}
+    return found
+
+
+_FORMS: dict[type, Callable[[Any], Any]] = {
+    datetime: lambda value: value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    enum.Enum: lambda value: json_value(value.value),
+    Path: str,
+    TwinlockError: lambda value: json_value(value.as_json()),
+    Mapping: _object,
+    tuple: lambda value: [json_value(item) for item in value],
+    list: lambda value: [json_value(item) for item in value],
+    frozenset: lambda value: sorted(json_value(item) for item in value),
+}
