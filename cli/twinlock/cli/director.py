@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli import director_certificates, director_devices, director_orders
+from twinlock.cli import director_certificates, director_clock, director_devices, director_orders
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, passphrase_for, read_duration, read_plans
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
@@ -39,7 +39,12 @@ def director() -> None:
     """
 
 
-for _command in (*director_orders.COMMANDS, *director_devices.COMMANDS, *director_certificates.COMMANDS):
+for _command in (
+    *director_orders.COMMANDS,
+    *director_devices.COMMANDS,
+    *director_certificates.COMMANDS,
+    *director_clock.COMMANDS,
+):
     director.add_command(_command)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli import image_clock
 from twinlock.cli.image_aktualizr import PROFILES, import_command, wire
 from twinlock.cli.image_options import (
     DIRECTORY,
@@ -286,5 +287,17 @@ def serve(
     )
 
 
-for _command in (publish, status, delegate, undelegate, accept, refresh, rotate, root_group, wire, import_command):
+for _command in (
+    *image_clock.COMMANDS,
+    publish,
+    status,
+    delegate,
+    undelegate,
+    accept,
+    refresh,
+    rotate,
+    root_group,
+    wire,
+    import_command,
+):
     image.add_command(_command)

@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateColumn
 
 from twinlock.director import schema
 from twinlock.director.schema import SCHEMA_VERSION, schema_version
+from twinlock.director.signing.marks import marks_of_issues, write_marks
 
 
 def migrate(connection: Connection) -> None:
@@ -43,7 +44,13 @@ def _from_1(connection: Connection) -> None:
         table.create(connection)
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1}
+def _from_2(connection: Connection) -> None:
+    """What the Director signed last, and what it ever stated as the time."""
+    schema.signing_clock.create(connection)
+    write_marks(connection, marks_of_issues(connection))
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}
 
 
 def _add(connection: Connection, column: Column[object]) -> None:

@@ -32,7 +32,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 2  # a change here needs its step in ``migrations.py``
+SCHEMA_VERSION = 3  # a change here needs its step in ``migrations.py``
 
 metadata = MetaData()
 
@@ -258,6 +258,14 @@ trusted_files = Table(
     Column("role", String(512), primary_key=True),
     Column("version", BigInteger, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
+)
+
+# The past of the signing clock: the time of the last signature, and the highest time that was ever stated.
+signing_clock = Table(
+    "signing_clock",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("at", UtcTime, nullable=False),
 )
 
 # The Director's Roots in other wire profiles than TUF: the same content under the same version.

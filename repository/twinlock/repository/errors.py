@@ -60,6 +60,7 @@ class SigningClockError(TwinlockError):
     """The clock of a signer cannot be right, or was not right before. Nothing was signed."""
 
     code = "signing-clock"
+    by_rule = True
     template = "nothing was signed: the clock shows {now}"
     now: datetime
 

@@ -41,7 +41,7 @@ def next_renewal(workspace: Workspace) -> datetime:
     published = workspace.published()
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     return min(
-        renewed_until(role, workspace.periods) - workspace.periods.margin(role.name)
+        renewed_until(role, workspace.periods, candidate.now) - workspace.periods.margin(role.name)
         for role in role_views(published, candidate, workspace.keyring)
         if role.name in ONLINE_ROLES
     )

@@ -24,9 +24,10 @@ from typing import Any
 
 from aiohttp import web
 
+from twinlock.repository.errors import MissingKeysError, SigningClockError
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.errors.local import ConflictError, StorageError, TransportError
+from twinlock.trust.errors.local import ConflictError, PassphraseError, StorageError, TransportError
 from twinlock.trust.errors.metadata import MalformedError
 
 log = logging.getLogger("twinlock.http")
@@ -34,14 +35,18 @@ log = logging.getLogger("twinlock.http")
 Ready = Callable[[], Awaitable[None]]
 
 # The first class that fits decides, so subclasses stand before their bases.
+_RETRY_AFTER_S = 5
 _STATUS: tuple[tuple[type[TwinlockError], HTTPStatus], ...] = (
     (EndlessDataError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (MalformedError, HTTPStatus.BAD_REQUEST),
     (RefusalError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConflictError, HTTPStatus.CONFLICT),
+    (MissingKeysError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (PassphraseError, HTTPStatus.SERVICE_UNAVAILABLE),
     (UsageError, HTTPStatus.BAD_REQUEST),
     (TransportError, HTTPStatus.BAD_GATEWAY),
     (StorageError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (SigningClockError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 
@@ -63,11 +68,12 @@ def problem(
         "code": code,
         **members,
     }
+    retry = {"Retry-After": str(_RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     return web.Response(
         status=status,
         body=json.dumps(body).encode(),
         content_type="application/problem+json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={"Cache-Control": "no-store", **retry, **(headers or {})},
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from twinlock.repository.authoring.clock_record import find_future_signatures, record_recovery
 from twinlock.repository.authoring.signing_clock import ClockMarks
@@ -27,15 +26,6 @@ class ClockRecovery:
     highest: datetime
     left: tuple[str, ...]
     short: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            **self.publication.as_json(),
-            "highest": self.highest.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "left": list(self.left),
-            "short": list(self.short),
-        }
 
 
 def recover_clock(workspace: Workspace, *, actor: str) -> ClockRecovery:
