@@ -9,10 +9,11 @@ from tests.architecture.source import PARTS, Module, below, imports, imports_at_
 # What each part may import of ours, besides itself.
 ALLOWED = {
     "trust": (),
-    "client": ("twinlock.trust",),
-    "repository": ("twinlock.trust",),
-    "director": ("twinlock.trust", "twinlock.repository"),
-    "cli": ("twinlock.trust", "twinlock.client", "twinlock.repository", "twinlock.director"),
+    "io": ("twinlock.trust",),
+    "client": ("twinlock.trust", "twinlock.io"),
+    "repository": ("twinlock.trust", "twinlock.io"),
+    "director": ("twinlock.trust", "twinlock.io", "twinlock.repository"),
+    "cli": ("twinlock.trust", "twinlock.io", "twinlock.client", "twinlock.repository", "twinlock.director"),
 }
 # Bases of the command's own errors; a class needs its base when its module loads.
 CLI_AT_LOAD = ("twinlock.cli", "twinlock.trust.errors")

@@ -22,7 +22,7 @@ from twinlock.director.schema import SCHEMA_VERSION, metadata, schema_version
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 
-BUSY_TIMEOUT_S = 15.0  # how long a writer waits for another; longer than any transaction of ours takes
+BUSY_TIMEOUT_S = 4.0  # how long one waits for another; longer than any transaction of ours takes, shorter than patience
 _WRITE = "twinlock_write"
 
 

@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from tuf.api.metadata import Metadata, Root
 
+from twinlock.director.api.readiness import Readiness
 from twinlock.director.assigning import Assigning
 from twinlock.director.assignments import load_assignments
 from twinlock.director.catalogue import CatalogueKeeper
@@ -83,6 +84,7 @@ class Director:
         )
         self._signing_clock = SigningClock(database, self._catalogues)
         self._ordering = Ordering(database, self._catalogues, keyring, settings, clock=self._signing_clock)
+        self._readiness = Readiness(database, self._catalogues, keyring, self._signing_clock)
         self._assigning = Assigning(database, self._catalogues, self._ordering)
         self._serving = Serving(database, self._ordering)
         self._roots = RootKeeper(path, database, keyring, settings)
@@ -339,3 +341,7 @@ class Director:
         with self._database.writing("check"):
             pass
         check_signing(self.root_bytes(), self._keyring, now or self._clock())
+
+    def check_ready(self, *, now: datetime | None = None) -> None:
+        """See that this Director can do all of its work, now and soon (``api.readiness``). Raises: NotReadyError."""
+        self._readiness.check(now or self._clock())

@@ -9,6 +9,7 @@ Belongs here: that order of steps. Does not belong here: any of the steps.
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import uuid
 from collections.abc import Mapping
@@ -46,12 +47,15 @@ from twinlock.director.signing.clock import SigningClock
 from twinlock.director.signing.marks import note_signature
 from twinlock.director.situation import Planned, Situation, entries_as_json
 from twinlock.director.wire_roots import read_wire_root
+from twinlock.io.http.quiet_log import QuietLog
 from twinlock.repository.authoring.signing_clock import BEHIND
 from twinlock.repository.keyring import Keyring
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import ConflictError, ProfileError, StorageError, TransportError
 from twinlock.trust.names import TARGETS, RoleName
+
+log = logging.getLogger("twinlock.director.ordering")
 
 _ATTEMPTS = 5
 _STRIPES = 64
@@ -89,6 +93,7 @@ class Ordering:
         self._keyring = keyring
         self._settings = settings
         self._clock = clock
+        self._quiet = QuietLog(log, lines=1, seconds=60.0)
         self._turns = [threading.Lock() for _ in range(_STRIPES)]
 
     def see_to(self, vehicle: str, now: datetime, *, force: bool = False) -> Issue:
@@ -140,6 +145,7 @@ class Ordering:
         try:
             return self._catalogues.current(now)
         except (RefusalError, TransportError) as error:
+            self._quiet.line("image-repository-unusable", code=error.code, reason=str(error))
             return error
 
     def _is_due(self, view: View, issue: Issue, now: datetime) -> bool:

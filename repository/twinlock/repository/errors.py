@@ -101,3 +101,14 @@ class FutureSignatureError(RefusalError):
     name: str
     issued: datetime
     now: datetime
+
+
+class NotReadyError(TwinlockError):
+    """A server that runs and cannot do all of its work: what vehicles need has expired, or cannot be signed or stored."""
+
+    code = "not-ready"
+    template = "not ready: {reasons}"
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"not ready: {'; '.join(self.reasons)}"

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from twinlock.director import schema
 from twinlock.repository.authoring.signing_clock import ClockMarks
 
-_LAST, _HIGHEST = "last", "highest"
+_LAST, _HIGHEST, _PROBE = "last", "highest", "probe"
 _GRAIN = timedelta(minutes=1)
 _C = schema.signing_clock.c
 
@@ -35,11 +35,13 @@ def note_signature(connection: Connection, now: datetime) -> None:
 def write_marks(connection: Connection, marks: ClockMarks) -> None:
     """Store the marks."""
     for name, at in ((_LAST, marks.last), (_HIGHEST, marks.highest)):
-        if (
-            at is not None
-            and not connection.execute(update(schema.signing_clock).where(_C.name == name).values(at=at)).rowcount
-        ):
-            connection.execute(insert(schema.signing_clock).values(name=name, at=at))
+        if at is not None:
+            _write(connection, name, at)
+
+
+def write_probe(connection: Connection, now: datetime) -> None:
+    """Write something, to see whether anything can be written."""
+    _write(connection, _PROBE, now)
 
 
 def marks_of_issues(connection: Connection) -> ClockMarks:
@@ -52,3 +54,8 @@ def marks_of_issues(connection: Connection) -> ClockMarks:
 def is_news(marks: ClockMarks, now: datetime) -> bool:
     """Whether a signature at ``now`` is worth a new mark."""
     return marks.last is None or now >= marks.last + _GRAIN
+
+
+def _write(connection: Connection, name: str, at: datetime) -> None:
+    if not connection.execute(update(schema.signing_clock).where(_C.name == name).values(at=at)).rowcount:
+        connection.execute(insert(schema.signing_clock).values(name=name, at=at))
