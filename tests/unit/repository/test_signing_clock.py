@@ -95,9 +95,10 @@ def test_after_a_refresh_under_a_clock_a_month_ahead_the_sentence_is_true_and_on
 
     clock.time = at(minutes=1)
     before = tree(filled.path)
-    for act in (filled.refresh, lambda: filled.rotate("timestamp")):
+    acts: tuple[Callable[[], object], ...] = (filled.refresh, lambda: filled.rotate("timestamp"))
+    for act in acts:
         with pytest.raises(ClockBehindError) as caught:
-            act()  # type: ignore[operator]
+            act()
         assert caught.value.fields() == {"now": at(minutes=1), "signed": at(days=30)}
         assert "recover-clock" in caught.value.hint
     assert {name: data for name, data in tree(filled.path).items() if "keys" not in name} == {

@@ -12,7 +12,7 @@ from twinlock.repository.publishing import commit
 from twinlock.repository.rotation import current_authority
 from twinlock.repository.views import Publication
 from twinlock.repository.workspace import ONLINE_ROLES, Workspace
-from twinlock.trust.names import ROOT
+from twinlock.trust.names import ROOT, RoleName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,4 +48,9 @@ def recover_clock(workspace: Workspace, *, actor: str) -> ClockRecovery:
     after = workspace.published()
     expiries = {ROOT: after.trusted.root.signed.expires, **{role: it.signed.expires for role, it in after.walk()}}
     short = tuple(role for role, expires in expiries.items() if expires <= found.highest)
-    return ClockRecovery(publication=replace(publication, overdue=left), highest=found.highest, left=left, short=short)
+    return ClockRecovery(
+        publication=replace(publication, overdue=tuple(map(RoleName, left))),
+        highest=found.highest,
+        left=left,
+        short=short,
+    )

@@ -34,7 +34,7 @@ class TimeSource:
         """
         root = bootstrap_repository(DIRECTOR, self.root).root.signed
         nonce = secrets.token_hex(16)
-        shown = check_attestation(self._post(json.dumps({"nonce": nonce}).encode()), root, nonce=nonce)
+        shown = check_attestation(self._post(json.dumps({"nonce": nonce}).encode()), root, nonce=nonce).time
         return SecondTime(source=self.url, earliest=shown, latest=shown, slack=SKEW)  # the wait is a part of the slack
 
     def _post(self, body: bytes) -> bytes:

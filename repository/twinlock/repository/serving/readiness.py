@@ -54,7 +54,7 @@ def check_renewal(workspace: Workspace) -> None:
 
 def refuse_unready(*checks: Callable[[], object]) -> None:
     """Run every check, and raise NotReadyError with what each of them raised, if anything."""
-    reasons = []
+    reasons: list[str] = []
     for check in checks:
         try:
             check()
