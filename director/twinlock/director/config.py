@@ -58,13 +58,18 @@ class Settings:
     stranded_until: str = ""
 
     def __post_init__(self) -> None:
-        shortest = min(self.periods.of(role).total_seconds() for role in ("targets", "snapshot", "timestamp"))
+        shortest = self.shortest.total_seconds()
         if not 0 < self.renew_before_s < shortest:
             raise UsageError(reason=f"renew_before_s has to lie between 0 and the shortest validity, {shortest:.0f}")
         if min(self.catalogue_max_age_s, self.report_future_s, self.report_past_s) < 0:
             raise UsageError(reason="ages and tolerances cannot be negative")
         if TUF_WIRE not in self.wires or not set(self.wires) <= {TUF_WIRE, AKTUALIZR_WIRE}:
             raise UsageError(reason=f"the wire profiles are {TUF_WIRE} and, if wanted, {AKTUALIZR_WIRE}")
+
+    @property
+    def shortest(self) -> timedelta:
+        """The shortest validity of a vehicle's files."""
+        return min(self.periods.of(role) for role in ("targets", "snapshot", "timestamp"))
 
     @property
     def manifest_policy(self) -> ManifestPolicy:

@@ -265,6 +265,14 @@ trusted_floors = Table(
     Column("floor", LargeBinary, nullable=False),
 )
 
+# The past of the signing clock: the time of the last signature, and the highest time that was ever stated.
+signing_clock = Table(
+    "signing_clock",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
 # The Director's Roots in other wire profiles than TUF: the same content under the same version.
 wire_roots = Table(
     "wire_roots",

@@ -13,7 +13,7 @@ from twinlock.repository.aktualizr.second import open_second
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.published import Published
 from twinlock.repository.publishing import commit
-from twinlock.repository.showing import due_roles, role_views
+from twinlock.repository.showing import due_roles, renewed_until, role_views
 from twinlock.repository.views import Publication
 from twinlock.repository.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.names import ROOT
@@ -54,7 +54,7 @@ def next_renewal(workspace: Workspace) -> datetime:
     published = workspace.published()
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     return min(
-        role.expires - workspace.periods.margin(role.name)
+        renewed_until(role, workspace.periods, candidate.now) - workspace.periods.margin(role.name)
         for role in role_views(published, candidate, workspace.keyring)
         if role.name in ONLINE_ROLES
     )

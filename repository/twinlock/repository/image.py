@@ -28,11 +28,15 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from twinlock.repository.accepting import accept_outbox
 from twinlock.repository.aktualizr.hand_over import hand_over
 from twinlock.repository.aktualizr.takeover import Takeover, take_over
 from twinlock.repository.aktualizr.turning_on import publish_for_aktualizr
+from twinlock.repository.authoring.clock_record import set_time_source
+from twinlock.repository.authoring.clock_recovery import ClockRecovery, recover_clock
+from twinlock.repository.authoring.time_source import TimeSource
 from twinlock.repository.creation import create_first
 from twinlock.repository.delegating import Delegation, Member
 from twinlock.repository.editing import (
@@ -58,6 +62,8 @@ from twinlock.repository.wires import Wires
 from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import DIRECTOR
+from twinlock.trust.restore import bootstrap_repository
 
 if TYPE_CHECKING:
     from twinlock.repository.object_store import ObjectStore
@@ -267,6 +273,23 @@ class ImageRepository:
         ``until`` is for one that hands the aktualizr chain over (``hand_over``).
         """
         return publish_root(self.workspace, Path(path), until=until)
+
+    def recover_clock(self, *, actor: str = "operator") -> ClockRecovery:
+        """Correct signatures that state a time of the future (``authoring.clock_recovery``); the clock is right now."""
+        return recover_clock(self.workspace, actor=actor)
+
+    def set_time_source(self, url: str | None, director_root: bytes = b"") -> None:
+        """Compare the clock, before anything is signed, with what a Director attests at ``url``; None compares no more.
+
+        Raises: UsageError for an address that is not http(s); RefusalError for a file that is not a Root.
+        """
+        if url is None:
+            set_time_source(self.workspace, None)
+            return
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise UsageError(reason=f"{url} is not an http(s) address")
+        bootstrap_repository(DIRECTOR, director_root)
+        set_time_source(self.workspace, TimeSource(url=url, root=director_root))
 
     def status(self, within: timedelta | None = None) -> StatusView:
         """What is staged, what waits for a supplier, and what expires soon."""

@@ -34,6 +34,7 @@ from twinlock.repository.aktualizr.hand_over import handing_over, last_day
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
 from twinlock.repository.aktualizr.second import Second, begin_with_root, open_second
 from twinlock.repository.atomic import read_file, replace_file
+from twinlock.repository.authoring.clock_record import signing_marks
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
 from twinlock.repository.public_keys import Json, authoring_keys
@@ -102,7 +103,10 @@ def prepare_root(
         replace_top_level(candidate, role, records, plan.threshold)
     root = candidate.edit_root()
     _change_keys(root, changes)
-    renew(root, workspace.now(), workspace.periods.root, version=published.root.signed.version + 1)
+    now = workspace.now()
+    lasting_from = signing_marks(workspace, published, now).lasting_from(now)
+    version = published.root.signed.version + 1
+    renew(root, now, workspace.periods.root, version=version, lasting_from=lasting_from)
     metadata = Metadata(root)
     if second is not None:
         change = _change_own_keys(second.chain, changes, workspace.keyring, root)
