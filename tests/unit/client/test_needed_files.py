@@ -21,7 +21,7 @@ from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
 def recorded(car: Car, ecu: str) -> list[Bundle]:
     """The bundles that ``ecu`` is offered from now on."""
     link = car.primary._equipment.secondaries.members[EcuId(ecu)].link
-    genuine, bundles = link.send_metadata, []  # type: ignore[var-annotated]
+    genuine, bundles = link.send_metadata, []
 
     async def send(bundle: Bundle) -> bool:
         bundles.append(bundle)
