@@ -18,11 +18,13 @@ from twinlock.cli.image_options import DIRECTORY, FILE, read_duration
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
+from twinlock.cli.serving_options import serving_options
 
 if TYPE_CHECKING:
     import ssl
 
     from twinlock.director.director import Director
+    from twinlock.io.http.bounds import Bounds
 
 KINDS = ("system-info", "network", "configuration", "installed-packages")
 
@@ -148,7 +150,7 @@ def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> 
     help="Take a serial in the path (/serial/SERIAL/...) for a vehicle. This is NO authentication.",
 )
 @click.option("--device-valid", default="3650d", show_default=True, help="The longest that a certificate is given for.")
-@click.option("--log-requests/--no-log-requests", default=True, help="Write a JSON line per request to stderr.")
+@serving_options
 @passphrase_option
 @output_options
 def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
@@ -162,7 +164,7 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
     client_ca: Path | None,
     allow_serial: bool,
     device_valid: str,
-    log_requests: bool,
+    bounds: Bounds,
     passphrase_file: Path | None,
 ) -> None:
     """Serve the device API of aktualizr until interrupted, apart from that of `serve`.
@@ -178,12 +180,10 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
       twinlock director serve-aktualizr ./director --host 0.0.0.0 --tls-cert tls/server.pem --tls-key tls/server.key.pem
     """
     import asyncio
-    import logging
 
     from twinlock.director.aktualizr import aktualizr_application
     from twinlock.repository.http import serve_until_stopped
 
-    logging.basicConfig(level=logging.INFO if log_requests else logging.WARNING, format="%(message)s")
     with open_director(directory, passphrase_file) as director:
         context = _context(director, (tls_cert, tls_key, client_ca), allow_serial=allow_serial)
         director.check()
@@ -198,6 +198,7 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
                 host=host,
                 port=port,
                 tls=context,
+                bounds=bounds,
                 started=lambda server: out.event(
                     {"event": "listening", "url": server.url}, f"serving {directory} to aktualizr at {server.url}"
                 ),

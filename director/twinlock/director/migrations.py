@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateColumn
 
 from twinlock.director import schema
 from twinlock.director.schema import SCHEMA_VERSION, schema_version
+from twinlock.director.signing.marks import marks_of_issues, write_marks
 from twinlock.director.tables.append_only import append_only_ddl
 
 # The kind and the code of version 3 for each kind of event of version 2.
@@ -53,7 +54,11 @@ def _from_1(connection: Connection) -> None:
 
 
 def _from_2(connection: Connection) -> None:
-    """Counters by key, events that no manifest brought, ways out of every state, and retention."""
+    """Counters by key, events that no manifest brought, ways out of every state, retention, floors
+    apart from files, and what the Director signed last and ever stated as the time.
+
+    A stored file of the Image repository without a floor establishes its own when it is loaded.
+    """
     vehicles, ecus = schema.vehicles.c, schema.ecus.c
     for table in (
         schema.pruning,
@@ -65,6 +70,8 @@ def _from_2(connection: Connection) -> None:
         schema.delivered_software,
         schema.serial_owners,
         schema.junk,
+        schema.trusted_floors,
+        schema.signing_clock,
     ):
         table.create(connection)
     for column in (vehicles.retired_at, ecus.released_at, ecus.missing_since, ecus.out_of_order_at):
@@ -89,6 +96,7 @@ def _from_2(connection: Connection) -> None:
         _drop_triggers(connection, table)
         for statement in append_only_ddl(table, connection.dialect.name, prunable=True):
             connection.exec_driver_sql(statement)
+    write_marks(connection, marks_of_issues(connection))
 
 
 _STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}

@@ -258,7 +258,11 @@ class Issue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A metadata file, and the correlation id of the order that it belongs to where that is known."""
+    """A metadata file, and the correlation id of the order that it belongs to where that is known.
+
+    ``held`` is the code of the error for which nothing newer could be signed.
+    """
 
     data: bytes
     correlation_id: str | None = None
+    held: str | None = None

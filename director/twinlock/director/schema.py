@@ -256,6 +256,23 @@ trusted_files = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+# What the roles of the Image repository may not fall below; they outlive the files.
+trusted_floors = Table(
+    "trusted_floors",
+    metadata,
+    Column("repository", String(128), primary_key=True),
+    Column("role", String(512), primary_key=True),
+    Column("floor", LargeBinary, nullable=False),
+)
+
+# The past of the signing clock: the time of the last signature, and the highest time that was ever stated.
+signing_clock = Table(
+    "signing_clock",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
 # The Director's Roots in other wire profiles than TUF: the same content under the same version.
 wire_roots = Table(
     "wire_roots",

@@ -51,7 +51,7 @@ async def _metadata(request: web.Request) -> web.Response:
     served = await run(request, lambda: director.serve(vehicle, name))
     if served is None:
         return problem(404, code="not-found", detail="there is no such file")
-    note(correlation_id=served.correlation_id)
+    note(correlation_id=served.correlation_id, held=served.held)
     caching = IMMUTABLE if name[:1].isdigit() else "no-store"
     headers = {"Cache-Control": caching, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=served.data, content_type="application/json", headers=headers)

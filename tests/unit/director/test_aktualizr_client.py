@@ -98,7 +98,7 @@ class World:
         return {ecu: report.installed.path for ecu, report in self.director.vehicle(SERIAL).reports.items()}
 
     @property
-    def events(self) -> list[tuple[str, str]]:
+    def events(self) -> list[tuple[str, str | None]]:
         return [(event.code, event.ecu) for _, event in self.director.events(SERIAL)]
 
 

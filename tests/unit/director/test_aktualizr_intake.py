@@ -30,7 +30,7 @@ from twinlock.trust.wire.aktualizr.reports import decode_manifest
 VIN, GW, BRAKE = "VIN7", EcuId("gw-7"), EcuId("brake-7")
 
 
-def accept(director: Director, data: bytes, minutes: float = 0) -> list[tuple[str, str, str]]:
+def accept(director: Director, data: bytes, minutes: float = 0) -> list[tuple[str, EcuId | None, str]]:
     """The events of a manifest that is accepted."""
     accepted = director.receive_manifest(data, vehicle=VIN, now=at(minutes=minutes))
     return [(event.code, event.ecu, event.detail) for event in accepted.events]

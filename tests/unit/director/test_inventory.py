@@ -86,6 +86,7 @@ def test_every_table_of_history_is_among_the_append_only_ones() -> None:
         "assignments",
         "outstanding",
         "trusted_files",
+        "trusted_floors",
         "telemetry",
         "rekey_permissions",
         "report_counters",

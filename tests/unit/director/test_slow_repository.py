@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.director.world import EcuSigner, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.trust.commands import Answer
+from twinlock.trust.commands import Absent
 from twinlock.trust.errors.reports import ReportSignatureError
 
 
@@ -20,7 +20,7 @@ class SlowRepository:
         director._catalogues._fetch = self
         self.asked, self.go = threading.Event(), threading.Event()
 
-    def __call__(self, name: str, max_bytes: int) -> Answer:
+    def __call__(self, name: str, max_bytes: int) -> bytes | Absent:
         self.asked.set()
         assert self.go.wait(60)
         return self._fetch(name, max_bytes)

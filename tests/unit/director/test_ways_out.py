@@ -23,7 +23,7 @@ from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureErro
 from twinlock.trust.names import EcuId
 
 Step = Callable[[Director, StuckVehicle], None]
-VEHICLES = {"tuf": NativeVehicle, "aktualizr": AktualizrStuck}
+VEHICLES: dict[str, Callable[[], StuckVehicle]] = {"tuf": NativeVehicle, "aktualizr": AktualizrStuck}
 GW, BRAKE, LAMP = EcuId("gw-1"), EcuId("brake-1"), EcuId("lamp-1")
 
 

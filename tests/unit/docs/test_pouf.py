@@ -270,8 +270,8 @@ def test_every_code_in_the_operations_exists() -> None:
 def test_every_refusal_of_the_engine_is_named() -> None:
     engine = [error.code for error in errors() if error.__module__.startswith("twinlock.trust.errors")]
     missing = {code for code in engine if f"`{code}`" not in TEXT}
-    # Those that say nothing to a peer: base classes, a passphrase on the own disk, and what another profile cannot say.
-    assert missing == {"error", "refused", "passphrase", "wire-profile"}
+    # Those that say nothing to a peer: base classes, and what another profile cannot say.
+    assert missing == {"error", "refused", "wire-profile"}
 
 
 def test_every_choice_that_the_standard_leaves_is_made() -> None:
