@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from twinlock.client.state import StoredFile, Wires
+from twinlock.client.storage.metadata import StoredFile, Wires
 from twinlock.trust.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import MalformedError

@@ -12,6 +12,7 @@ from typing import Any
 
 from twinlock.client.config import FetchSettings, SecondarySettings
 from twinlock.client.director_link import DirectorLink
+from twinlock.client.ecu.counters import check_counter
 from twinlock.client.errors import SecondaryRefusedError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.link import SecondaryLink
@@ -19,11 +20,13 @@ from twinlock.client.parties import link_faults
 from twinlock.client.reporting import report_form
 from twinlock.client.results import Problem, Step
 from twinlock.client.secondary_bundles import SecondaryBundles
-from twinlock.client.state import TrustedState, Wires
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.metadata import Wires
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
-from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureError
+from twinlock.trust.errors.reports import ReportSignatureError
+from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
@@ -216,15 +219,22 @@ class Secondaries:
         signed = self._form.decode_report(data)
         if signed.report.ecu != member.ecu:
             raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"it is {signed.report.ecu}'s")
-        report = verify_report(signed, self._form.reporting_key(member.settings.key))
-        stored = self._state.reports().get(member.ecu)
-        if stored is None:
+        key = self._form.reporting_key(member.settings.key)
+        report = verify_report(signed, key)
+        self._adopt_counter(member.ecu, key)
+        check_counter(self._state, key, report)
+
+    def _adopt_counter(self, ecu: EcuId, key: PublicKey) -> None:
+        """The counter of the stored report, where an earlier version of this software kept none by key."""
+        stored = self._state.reports().get(ecu)
+        if stored is None or self._state.counter_of(ecu, key) is not None:
             return
-        last = self._form.decode_report(stored).report
-        if last.counter is not None and (report.counter is None or report.counter <= last.counter):
-            raise ReportReplayError(
-                ecu=member.ecu, field="counter", offered=str(report.counter), last=str(last.counter)
-            )
+        try:
+            report = verify_report(self._form.decode_report(stored), key)
+        except TwinlockError:
+            return  # another key signed it, so it says nothing about the counter of this one
+        if report.counter is not None:
+            self._state.store_counter_of(ecu, key, report.counter)
 
     async def _each(
         self,

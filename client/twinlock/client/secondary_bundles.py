@@ -10,7 +10,8 @@ from twinlock.client.bundle import Bundle, Needs, make_bundle
 from twinlock.client.config import SecondarySettings
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.needed_files import fetch_links, visited_roles
-from twinlock.client.state import StoredFile, TrustedState, Wires
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.metadata import StoredFile, Wires
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.errors.metadata import LimitError
