@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,7 @@ def world() -> World:
 
 
 @pytest.fixture
-def config(tmp_path: Path, world: World) -> Iterator[Path]:
+def config(tmp_path: Path, world: World) -> Path:
     plan = EcuPlan(vehicle=VIN, ecu=BRAKE.ecu, hardware_id=BRAKE.hardware_id)
     provision_secondary(tmp_path / "s", plan, roots(world), verification="full", listen="http://127.0.0.1:0")
     return tmp_path / "s" / "secondary.json"
