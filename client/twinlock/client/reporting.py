@@ -13,7 +13,8 @@ from twinlock.client.clock import Clock
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.identity import KEY_TYPES
-from twinlock.client.state import TrustedState, Wires
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.metadata import Wires
 from twinlock.trust import reports
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import ProfileError

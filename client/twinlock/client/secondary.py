@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.bundle import Bundle, decode_bundle
+from twinlock.client.bundle import MAX_BUNDLE_BYTES, Bundle, decode_bundle
 from twinlock.client.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.approvals import Approvals
@@ -23,6 +23,7 @@ from twinlock.client.ecu.running import running_image
 from twinlock.client.errors import ApprovalExpiredError
 from twinlock.client.identity import Identity, load_identity
 from twinlock.client.install import Installer, Precondition
+from twinlock.client.needed_files import unneeded_files
 from twinlock.client.parties import guarded_precondition
 from twinlock.client.reporting import check_reporting_key, make_report, report_form
 from twinlock.client.results import Step
@@ -34,7 +35,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, Verification
+from twinlock.trust.names import DIRECTOR, ROOT, Verification
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification, partial_verification
 from twinlock.trust.wire.tuf import TUF
@@ -94,7 +95,7 @@ class Secondary:
         self.close()
 
     def identity(self) -> dict[str, Any]:
-        """Who this is. ``timeNonce`` is a new question to the time source, None if this ECU has its own clock."""
+        """Who this is, and what it has. ``timeNonce`` is a new question to the time source, None with an own clock."""
         return {
             "ecu": self.config.ecu.ecu,
             "hardwareId": self.config.ecu.hardware_id,
@@ -102,7 +103,14 @@ class Secondary:
             "keyid": self._identity.public_key.keyid,
             "key": self._identity.public_key.as_json(),
             "timeNonce": self._clock.ask() if self.config.time.attested else None,
+            "bundleBytes": MAX_BUNDLE_BYTES,
+            "roots": self._newest_roots(),
         }
+
+    def _newest_roots(self) -> dict[str, int]:
+        """The newest Root of each repository. A Primary need not send those up to it."""
+        names = (DIRECTOR,) if self._map is None else tuple(self._map.repositories)
+        return {name: max(file.version for file in self._state.files(name) if file.role == ROOT) for name in names}
 
     def installed(self) -> InstalledImage:
         """What this ECU runs. Raises: StorageError."""
@@ -143,6 +151,8 @@ class Secondary:
             raise
         self._state.store_verified_time(decision.now)
         self._state.store_decision(decision)
+        for deletion in unneeded_files(decision):
+            self._state.persist(deletion)
         self._state.store_refusal(None)
         for notice in notices:
             self._note(notice, Step.METADATA, now)

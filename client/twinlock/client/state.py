@@ -1,8 +1,4 @@
-"""Trusted state on the disk: metadata as it was served, and the few facts that an ECU must not forget.
-
-Belongs here: what is stored, and that it is stored whole or not at all. Does not belong here: judging metadata (the
-engine re-verifies everything it is handed back, or holds it to the proof that it gave with it) and the SQLite file itself (``database.py``).
-"""
+"""The trusted state of one ECU: verified metadata (``storage/metadata.py``), and the few facts that it must not forget."""
 
 from __future__ import annotations
 
@@ -11,34 +7,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from twinlock.client.database import Database
 from twinlock.client.storage.events import StoredEvent, decode_event, encode_event
+from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
 from twinlock.client.storage.times import format_time, parse_time
 from twinlock.trust.attestation import Attestation, key_material
 from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import Kind, TwinlockError
-from twinlock.trust.errors.local import StorageError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName, RoleName
+from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName
 from twinlock.trust.reports import InstallationReport, InstallResult
-from twinlock.trust.restore import bootstrap_repository, restore_repository
+from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import Decision, TrustedRepository
-from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredFile:
-    """One metadata file of one repository, byte-identical to what was served."""
-
-    role: RoleName
-    version: int
-    data: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,18 +64,13 @@ class Begun(NamedTuple):
     deadline: datetime
 
 
-Wires: TypeAlias = Mapping[RepositoryName, WireProfile]
-"""The profiles of repositories; whichever is not named is in ``tuf``."""
-
-
 class TrustedState:
     """The state of one ECU. Each writing method is one transaction. Close it, or use it as a context manager."""
 
     def __init__(self, database: Database, wires: Wires = NOTHING, *, proven: bool = True) -> None:
         """With ``proven`` False no stored proof is used: every signature is counted again."""
         self._database = database
-        self._wires = wires
-        self._proven = proven
+        self._metadata = MetadataStore(database, wires, proven=proven)
 
     @classmethod
     def create(cls, path: Path, roots: Mapping[RepositoryName, bytes], *, wires: Wires = NOTHING) -> TrustedState:
@@ -112,9 +93,16 @@ class TrustedState:
     def open(cls, path: Path, *, wires: Wires = NOTHING, read_only: bool = False) -> TrustedState:
         """Open existing state, with the ``wires`` of ``create``; see ``Database.open`` for what it raises.
 
-        Who only reads has everything counted again.
+        State of an older version is migrated. For a reader every signature is counted again.
         """
-        return cls(Database.open(path, read_only=read_only), wires, proven=not read_only)
+        state = cls(Database.open(path, read_only=read_only), wires, proven=not read_only)
+        try:
+            if not read_only:
+                state._metadata.migrate()
+        except BaseException:
+            state.close()
+            raise
+        return state
 
     def __enter__(self) -> TrustedState:
         return self
@@ -129,55 +117,20 @@ class TrustedState:
     # Metadata
 
     def persist(self, command: Persist) -> None:
-        """Carry out the engine's command: all of its files with their proofs, or none. Raises: StorageError."""
-        with self._database.transaction("store verified metadata in") as connection:
-            for role, version, data in command.files:
-                if role != ROOT or data is None:
-                    connection.execute(
-                        "DELETE FROM metadata WHERE repository = ? AND role = ?", (command.repository, role)
-                    )
-                if data is not None:
-                    connection.execute(
-                        "INSERT OR REPLACE INTO metadata VALUES (?, ?, ?, ?)", (command.repository, role, version, data)
-                    )
-                connection.execute("DELETE FROM proofs WHERE repository = ? AND role = ?", (command.repository, role))
-            connection.executemany(
-                "INSERT INTO proofs VALUES (?, ?, ?)",
-                [(command.repository, role, proof) for role, proof in command.proofs.items()],
-            )
+        """See ``MetadataStore.persist``."""
+        self._metadata.persist(command)
 
     def files(self, repository: RepositoryName) -> list[StoredFile]:
-        """Every stored file of ``repository``: all Roots in order, and the last of each other role."""
-        rows = self._database.rows(
-            "SELECT role, version, data FROM metadata WHERE repository = ? ORDER BY role, version", (repository,)
-        )
-        return [
-            StoredFile(role=RoleName(_text(role)), version=_number(version), data=_bytes(data))
-            for role, version, data in rows
-        ]
+        """See ``MetadataStore.files``."""
+        return self._metadata.files(repository)
 
     def repository(self, name: RepositoryName) -> TrustedRepository:
-        """What of ``name`` is trusted, verified again from its newest Root, or proven to have been under it.
-
-        Raises: StorageError if no Root of it is stored.
-        """
-        newest = {file.role: file.data for file in self.files(name)}  # in order of version, so the newest Root stays
-        if ROOT not in newest:
-            raise StorageError(
-                path=str(self._database.path),
-                operation="read",
-                reason=f"it holds no Root of the repository {name}; provision this ECU with one",
-            )
-        proofs = self._proofs(name) if self._proven else {}
-        return restore_repository(name, newest, wire=self._wires.get(name, TUF), proofs=proofs)
-
-    def _proofs(self, name: RepositoryName) -> dict[RoleName, bytes]:
-        rows = self._database.rows("SELECT role, proof FROM proofs WHERE repository = ?", (name,))
-        return {RoleName(_text(role)): _bytes(proof) for role, proof in rows}
+        """See ``MetadataStore.repository``."""
+        return self._metadata.repository(name)
 
     def repositories(self, names: Iterable[RepositoryName]) -> dict[RepositoryName, TrustedRepository]:
-        """``repository`` for each of ``names``."""
-        return {name: self.repository(name) for name in names}
+        """See ``MetadataStore.repositories``."""
+        return self._metadata.repositories(names)
 
     # Facts
 
@@ -364,11 +317,6 @@ def _counter_name(ecu: EcuId, key: PublicKey) -> str:
 
 def _text(value: object) -> str:
     assert isinstance(value, str)  # STRICT tables hold no other type
-    return value
-
-
-def _number(value: object) -> int:
-    assert isinstance(value, int)
     return value
 
 

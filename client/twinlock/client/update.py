@@ -37,6 +37,7 @@ from twinlock.client.ecu.running import running_image
 from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.install import Installer
+from twinlock.client.needed_files import unneeded_files
 from twinlock.client.outcomes import installation_report
 from twinlock.client.parties import software_fault
 from twinlock.client.reporting import ReportForm, make_report
@@ -181,6 +182,8 @@ class UpdateCycle:
         self.now = decision.now
         tools.state.store_verified_time(decision.now)
         tools.state.store_decision(decision)
+        for deletion in unneeded_files(decision):
+            tools.state.persist(deletion)
         tools.approvals.replace(decision.approved)
         self._hear(decision)
         self.decision = decision
@@ -282,7 +285,8 @@ class UpdateCycle:
         self._step = Step.SECONDARY_TIME
         await tools.secondaries.pass_time(tools.director, self.problems, ecus)
         self._step = Step.SECONDARY_METADATA
-        return await tools.secondaries.pass_metadata(tools.map.repositories, self.problems, ecus)
+        assert self.decision is not None
+        return await tools.secondaries.pass_metadata(self.decision, tools.map, tools.fetcher, self.problems, ecus=ecus)
 
     async def _install(self, decision: Decision, files: Mapping[EcuId, Path], wants: Mapping[EcuId, bool]) -> None:
         """Step 7 (5.4.2.7), then our own image (5.4.3.5): the Primary last, because it carries the others' bytes."""

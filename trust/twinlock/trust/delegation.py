@@ -21,7 +21,8 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
-from twinlock.trust.fetching import fetch_checked, persist
+from twinlock.trust.fetching import accept, fetch_checked, keep_proof
+from twinlock.trust.floors import Floor, establish, is_established, lower_floors
 from twinlock.trust.left_out import note_delegated_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
@@ -155,24 +156,35 @@ class _Search:
         listed = self.trusted.snapshot.signed.targets.get(role)
         if listed is None:
             raise UnlistedRoleError(repository=context.repository, role=role)
-        stored = self._stored(authority)
-        if stored is not None and is_listed(stored, listed, role, context):
+        stored = yield from self._stored(authority)
+        floor = self._floor(authority, stored)
+        if stored is not None and is_established(stored, floor) and is_listed(stored, listed, role, context):
             check_expiry(stored.signed, role, context)
             return stored
         limit = context.limits.targets_bytes
         limit = limit if listed.length is None else min(limit, listed.length)
 
         def check(data: bytes) -> Verified[Targets]:
-            return check_targets(data, authority=authority, listed=listed, trusted=stored, context=context)
+            return check_targets(data, authority=authority, listed=listed, floor=floor, context=context)
 
         targets = yield from fetch_checked(context, role, listed.version, limit, check)
-        yield persist(context, targets, authority)
+        floors = yield from accept(self.trusted, targets, authority, context)
         yield from note_delegated_keys(targets.signed, role, context)
         self.opened[role, authority.digest] = targets
-        self.trusted = self.trusted._replace(delegated={**self.trusted.delegated, role: targets.data})
+        delegated = {**self.trusted.delegated, role: targets.data}
+        self.trusted = self.trusted._replace(delegated=delegated, floors=floors)
         return targets
 
-    def _stored(self, authority: Authority) -> Verified[Targets] | None:
+    def _floor(self, authority: Authority, stored: Verified[Targets] | None) -> Floor | None:
+        """The floor of a role, if keys that *this* delegator names established it. A file stored without one has its own."""
+        role, trusted = authority.role, self.trusted
+        if role in trusted.floors:
+            return lower_floors({role: trusted.floors[role]}, {role: authority.current}).get(role)
+        if stored is None:
+            return None
+        return establish(trusted.floors, role, stored, keys=authority.keys, root=trusted.root.signed.version)
+
+    def _stored(self, authority: Authority) -> Steps[Verified[Targets] | None]:
         """The stored file, if *this* delegator's keys signed it. Another delegator's trust in it counts for nothing."""
         role = authority.role
         data = self.trusted.delegated.get(role)
@@ -181,10 +193,14 @@ class _Search:
         opened = self.opened.get((role, authority.digest))
         if opened is not None and opened.data == data:
             return opened
+        proof = self.trusted.proofs.get(role)
         try:
-            found = read_targets(data, authority=authority, context=self.context, proof=self.trusted.proofs.get(role))
+            found = read_targets(data, authority=authority, context=self.context, proof=proof)
         except RefusalError:
             return None
+        kept = keep_proof(found, authority, self.context)
+        if kept.proofs.get(role) not in (None, proof):
+            yield kept
         self.opened[role, authority.digest] = found
         return found
 

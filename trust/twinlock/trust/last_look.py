@@ -37,8 +37,9 @@ def is_superseded(
         repository=director.name, now=now, limits=limits, wire=director.wire, policy=policy, vehicle=vehicle
     )
     data = yield from fetch_required(context, TIMESTAMP, None, limits.timestamp_bytes)
+    floor = director.floors.get(TIMESTAMP)
     offered, equivocation = check_timestamp(
-        data, root=director.root.signed, trusted=director.timestamp, context=context
+        data, root=director.root.signed, trusted=director.timestamp, floor=floor, context=context
     )
     if equivocation is not None:
         yield Notice(equivocation)

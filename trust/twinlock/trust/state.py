@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from twinlock.trust.floors import Floors
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.root import Root
@@ -25,7 +26,7 @@ class TrustedRepository(NamedTuple):
     them under the keys of the role that delegates, because another delegator may not trust them. ``opened`` are those
     that a search has verified, by role and ``Authority.digest`` of the delegator's word on it. ``proofs`` are what was
     stored with files, as bytes that may prove nothing. ``wire`` is the encoding of all its files: the two repositories
-    of a vehicle need not share one.
+    of a vehicle need not share one. ``floors`` outlive the files: checks compare with them, never with what is stored.
     """
 
     name: RepositoryName
@@ -37,6 +38,7 @@ class TrustedRepository(NamedTuple):
     wire: WireProfile = TUF
     opened: Mapping[tuple[RoleName, bytes], Verified[Targets]] = NOTHING
     proofs: Mapping[RoleName, bytes] = NOTHING
+    floors: Floors = NOTHING
 
     @property
     def valid_until(self) -> datetime:
