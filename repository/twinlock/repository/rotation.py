@@ -4,18 +4,20 @@ Root is signed by its old and its new keys, and every version of it is kept for 
 and Timestamp together is also the moment when Snapshot forgets roles that nobody delegates to any more, since vehicles
 drop what they stored from it (Uptane 2.1.0 5.4.4.3 step 4).
 
-Belongs here: changing who signs. Does not belong here: making keys (``keyring``).
+Every key that has to sign is opened, and every rule asked, before a new key is written; if something fails later, the
+new keys go too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tuf.api.metadata import Root
 
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.delegating import Json, read_delegations, rekeyed, write_delegations
-from twinlock.repository.keyring import KeyPlan, KeyRecord
+from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.private_keys import kind_of
 from twinlock.repository.publishing import commit
 from twinlock.repository.signing import Authority
@@ -28,8 +30,10 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> Publication:
     """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kind.
 
-    Old private keys are put aside afterwards. Raises: UsageError, MissingKeysError, ProfileError for a kind of keys
-    that clients could not read, and as ``commit``.
+    Keys that are elsewhere count as absent: enough of the old keys have to be here, not all. Old Root keys are put aside
+    afterwards, other revoked keys are destroyed.
+    Raises: UsageError, MissingKeysError, PassphraseError, ProfileError for a kind of keys that clients could not read, and
+    as ``commit``; then no key was made.
     """
     names = tuple(dict.fromkeys(roles))
     if not names:
@@ -38,19 +42,45 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
+    check_root_signable(workspace.keyring, candidate.published_root)
     plans = {role: plan or _same_plan(old[role]) for role in names}
     workspace.wires.check_plans(plans)
-    for role, wanted in plans.items():
-        records = workspace.keyring.generate(role, kind=wanted.kind, count=wanted.count)
-        if role in TOP_LEVEL:
-            replace_top_level(candidate, role, records, wanted.threshold)
-        else:
-            _replace_delegated(candidate, role, records, wanted.threshold)
-    if {SNAPSHOT, TIMESTAMP} <= set(names):
-        forget_unreachable(candidate)
-    publication = commit(workspace, candidate)
-    workspace.keyring.retire(keyid for authority in old.values() for keyid in authority.keyids)
+    with workspace.keyring.new_keys() as new:
+        for role, wanted in plans.items():
+            records = new.generate(role, kind=wanted.kind, count=wanted.count)
+            if role in TOP_LEVEL:
+                replace_top_level(candidate, role, records, wanted.threshold)
+            else:
+                _replace_delegated(candidate, role, records, wanted.threshold)
+        if {SNAPSHOT, TIMESTAMP} <= set(names):
+            forget_unreachable(candidate)
+        publication = commit(workspace, candidate, keys=new)
+    retire_revoked(workspace, {role: authority.keyids for role, authority in old.items()})
     return publication
+
+
+def check_root_signable(keyring: Keyring, root: Root) -> None:
+    """See that enough Root keys are here and open, before a key is made for a new Root.
+
+    Raises: MissingKeysError, PassphraseError, StorageError.
+    """
+    authority = root_authority(root, ROOT)
+    held = len(keyring.signers(authority.keyids))
+    if held < authority.threshold:
+        raise MissingKeysError(role=ROOT, required=authority.threshold, held=held, keyids=authority.keyids)
+
+
+def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) -> None:
+    """Take revoked keys from beside the live ones: ``before`` are the keys that roles had, of which some may be in use.
+
+    Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed.
+    """
+    published = workspace.published()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    used = {keyid for role in TOP_LEVEL for keyid in root_authority(published.root.signed, role).keyids}
+    used |= {keyid for _, authority in candidate.roles() for keyid in authority.keyids}
+    for role, keyids in before.items():
+        workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role != ROOT)
 
 
 def plan_of(workspace: Workspace, role: str) -> KeyPlan:
