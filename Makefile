@@ -1,15 +1,17 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-# They need Python 3.11, 3.12 or 3.13 and git; everything else goes into .venv on first use.
+# They need Python 3.11 or newer and git; everything else goes into .venv on first use.
 
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist=worksteal
 SOURCES := trust client repository director cli tests bench demo metadata-fixtures conformance mutation .ci
 
-.PHONY: help demo test check format lint types fast fix fixtures bench conformance removals mutants fuzz clean
+.PHONY: help demo test system pythons check format lint types fast fix fixtures bench conformance removals mutants fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -18,8 +20,15 @@ help:  ## list these targets
 demo: $(READY)  ## both repositories, a vehicle, an update, then the attacks (IMAGES=dir: with your own firmware)
 	$(BIN)/python -m demo $(if $(IMAGES),--images '$(IMAGES)')
 
-test: $(READY)  ## every test
-	$(PYTEST) $(ARGS)
+test: $(READY)  ## every test that needs neither root nor a program of the system
+	$(PYTEST) -m 'not system' $(ARGS)
+
+system: $(READY)  ## as root: install what real components need (Debian packages), then the tests with them
+	.ci/packages
+	$(PYTEST) -m system $(ARGS)
+
+pythons: $(READY)  ## the fast tests against the built wheel, on every Python from 3.11 on that is installed
+	.ci/pythons $(ARGS)
 
 check: format lint types fast  ## format, lint, strict types and the fast tests
 
@@ -33,7 +42,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 fast: $(READY)
-	$(PYTEST) -m 'not slow' $(ARGS)
+	$(PYTEST) -m 'not slow and not system' $(ARGS)
 
 fix: $(READY)  ## let the tools repair what they can
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -66,9 +75,11 @@ clean:  ## remove the environment and everything that tools left behind
 
 # Depends on pyproject.toml, so that a changed dependency is installed before anything runs with the old one.
 $(READY): pyproject.toml
-	@test -n '$(PYTHON)' || { echo 'twinlock needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=...' >&2; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'twinlock needs Python 3.11 or newer; name one with: make PYTHON=...' >&2; exit 1; }
 	@'$(PYTHON)' -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "making .venv with $$('$(PYTHON)' --version): about fifty packages, a minute or two the first time"
 	@test -x $(BIN)/python || '$(PYTHON)' -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '.[dev]' 2>&1 \
+		| sed -u -E '/^(Requirement already|Obtaining|Looking in|Building|Successfully| +(Stored|Building|Using cached|Downloading|Installing|Checking|Getting|Preparing|Created))/d'
 	@touch $@

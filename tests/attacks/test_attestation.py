@@ -9,11 +9,14 @@ import pytest
 
 from tests.simulator.keys import Key, canonical
 from tests.simulator.world import World
-from twinlock.trust.attestation import MAX_NONCES, check_attestation, sign_attestation
+from twinlock.trust.attestation import MAX_NONCES, check_attestation, check_attested_floor, sign_attestation
+from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
+from twinlock.trust.names import KeyId
+from twinlock.trust.signatures import RoleKeys
 
 WORLD = World()
 SOURCE = WORLD.director.time_key()
@@ -30,9 +33,9 @@ def _signed(nonces: tuple[str, ...] = (NONCE,), signer: Key = SOURCE, time: date
 
 
 def test_a_genuine_answer() -> None:
-    assert check_attestation(_signed(), _root(), nonce=NONCE) == NOW
-    assert check_attestation(_signed(("ff", NONCE)), _root(), nonce=NONCE) == NOW
-    assert check_attestation(_signed(()), _root(), nonce=None) == NOW
+    assert check_attestation(_signed(), _root(), nonce=NONCE).time == NOW
+    assert check_attestation(_signed(("ff", NONCE)), _root(), nonce=NONCE).time == NOW
+    assert check_attestation(_signed(()), _root(), nonce=None).time == NOW
 
 
 @pytest.mark.parametrize("nonces", [(), ("ff",), (NONCE.upper(),), (NONCE[:-1],), (NONCE + "00",)])
@@ -43,11 +46,38 @@ def test_an_answer_to_somebody_else(nonces: tuple[str, ...]) -> None:
 
 
 def test_an_answer_from_the_past() -> None:
-    later = NOW + timedelta(seconds=1)
+    last, root = check_attestation(_signed(), _root(), nonce=NONCE), _root()
+    check_attested_floor(check_attestation(_signed(), root, nonce=NONCE), last, root)
+    earlier = check_attestation(_signed(time=NOW - timedelta(seconds=1)), root, nonce=NONCE)
     with pytest.raises(AttestationError) as caught:
-        check_attestation(_signed(), _root(), nonce=NONCE, trusted=later)
+        check_attested_floor(earlier, last, root)
+    assert caught.value.attack is Attack.FREEZE
     assert "before" in caught.value.reason
-    assert check_attestation(_signed(), _root(), nonce=NONCE, trusted=NOW) == NOW
+
+
+def _source(*keys: Key, threshold: int = 1) -> Root:
+    root = _root()
+    named = {KeyId(key.keyid): key.public_key for key in keys}
+    return root._replace(keys={**root.keys, **named}, time_source=RoleKeys(tuple(named), threshold))
+
+
+def test_the_floor_falls_with_the_material_that_established_it_and_with_nothing_else() -> None:
+    """A renamed or an added key lowers nothing (I3); a removed key or a threshold beyond what signed does."""
+    other = WORLD.keys("second time source")
+    last = check_attestation(_signed(), _root(), nonce=NONCE)
+    assert last.stands(_source(SOURCE))
+    assert last.stands(_source(SOURCE, other))
+    assert last.stands(_source(other, SOURCE.alias("dd" * 32)))
+    assert not last.stands(_source(other))
+    assert not last.stands(_source(SOURCE, other, threshold=2))
+    assert not last.stands(_root("image"))
+    renamed = SOURCE.alias("dd" * 32)
+    with pytest.raises(AttestationError):
+        check_attested_floor(
+            check_attestation(_signed(signer=renamed, time=NOW - timedelta(days=15)), _source(renamed), nonce=NONCE),
+            last,
+            _source(renamed),
+        )
 
 
 @pytest.mark.parametrize("role", ["root", "timestamp", "snapshot", "targets"])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,8 @@ def test_no_private_key_is_taken_or_kept(site: Site) -> None:
     ):
         with pytest.raises((MalformedError, WeakKeyError)):
             site.director.register(description(key=wrong))
-    dump = "\n".join(sqlite3.connect(site.path / "director" / "inventory.sqlite").iterdump())
+    with closing(sqlite3.connect(site.path / "director" / "inventory.sqlite")) as database:
+        dump = "\n".join(database.iterdump())
     assert "PRIVATE" not in dump
     assert '"private"' not in dump
 
@@ -221,21 +223,21 @@ def test_a_vehicle_and_an_ecu_are_registered_once(site: Site) -> None:
 
 
 def test_an_ecu_without_a_vehicle_cannot_be_stored(site: Site) -> None:
-    database = sqlite3.connect(site.path / "director" / "inventory.sqlite")
-    database.execute("PRAGMA foreign_keys = ON")
-    columns = {row[1]: row for row in database.execute("PRAGMA table_info(ecus)")}
-    owner = next(name for name in columns if name.startswith("vehicle"))
-    row = dict(zip(columns, database.execute("SELECT * FROM ecus").fetchone(), strict=True))
-    row.pop("id", None)
-    for wrong in (None, "nobody"):
-        changed = row | {owner: wrong, "ecu": "stray", "key_identity": "stray", "primary": 0}
-        changed = {name: value for name, value in changed.items() if name in columns}
-        names = ", ".join(f'"{name}"' for name in changed)
-        with pytest.raises(sqlite3.IntegrityError, match=r"(?i)foreign key|not null"):
-            database.execute(
-                f"INSERT INTO ecus ({names}) VALUES ({', '.join('?' * len(changed))})",
-                list(changed.values()),
-            )
+    with closing(sqlite3.connect(site.path / "director" / "inventory.sqlite")) as database:
+        database.execute("PRAGMA foreign_keys = ON")
+        columns = {row[1]: row for row in database.execute("PRAGMA table_info(ecus)")}
+        owner = next(name for name in columns if name.startswith("vehicle"))
+        row = dict(zip(columns, database.execute("SELECT * FROM ecus").fetchone(), strict=True))
+        row.pop("id", None)
+        for wrong in (None, "nobody"):
+            changed = row | {owner: wrong, "ecu": "stray", "key_identity": "stray", "primary": 0}
+            changed = {name: value for name, value in changed.items() if name in columns}
+            names = ", ".join(f'"{name}"' for name in changed)
+            with pytest.raises(sqlite3.IntegrityError, match=r"(?i)foreign key|not null"):
+                database.execute(
+                    f"INSERT INTO ecus ({names}) VALUES ({', '.join('?' * len(changed))})",
+                    list(changed.values()),
+                )
 
 
 def test_the_inventory_survives_a_restart(site: Site) -> None:

@@ -1,8 +1,9 @@
-"""Real firmware, and the repositories that several tests share."""
+"""Firmware, made or real, and the repositories that several tests share."""
 
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,26 +11,36 @@ import pytest
 
 from tests.e2e.fleet import Servers, servers
 
-# Where Debian puts them, and the package that brings them.
-FIRMWARE = {
+# Where Debian's packages put the firmware of three projects.
+REAL = {
     "opensbi": Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"),
     "u-boot-qemu": Path("/usr/lib/u-boot/qemu-riscv64/u-boot.bin"),
     "seabios": Path("/usr/share/seabios/bios-256k.bin"),
 }
+# How long the files of the same names are that `make test` makes for itself, in bytes.
+LENGTHS = {"opensbi": 128_000, "u-boot-qemu": 640_000, "seabios": 262_144}
 
 
-def missing_packages() -> list[str]:
-    """The packages whose firmware is not on this machine."""
-    return [package for package, file in FIRMWARE.items() if not file.is_file()]
+@pytest.fixture(scope="session", params=["made", pytest.param("real", marks=pytest.mark.system)])
+def firmware(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Firmware by package: made from a seed for `make test`, the real files of Debian's packages for `make system`."""
+    return _real() if request.param == "real" else _made(tmp_path_factory.mktemp("firmware"))
 
 
-@pytest.fixture(scope="session")
-def firmware() -> dict[str, Path]:
-    """Firmware by package. Without it these tests would show nothing, so they fail and say what to install."""
-    missing = missing_packages()
+def _real() -> dict[str, Path]:
+    missing = [package for package, file in REAL.items() if not file.is_file()]
     if missing:
-        pytest.fail(f"real firmware is missing; install it with: apt-get install {' '.join(missing)}", pytrace=False)
-    return FIRMWARE
+        pytest.fail(
+            f"real firmware not found: run `make system`, or apt-get install {' '.join(missing)}", pytrace=False
+        )
+    return REAL
+
+
+def _made(folder: Path) -> dict[str, Path]:
+    files = {name: folder / REAL[name].name for name in LENGTHS}
+    for name, file in files.items():
+        file.write_bytes(random.Random(name).randbytes(LENGTHS[name]))
+    return files
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def demo(*words: str | Path, status: int = 0, patch: Path | None = None) -> dict
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_every_attack_on_real_firmware_ends_as_it_has_to(firmware: dict[str, Path], tmp_path: Path) -> None:
+def test_every_attack_on_given_firmware_ends_as_it_has_to(firmware: dict[str, Path], tmp_path: Path) -> None:
     for file in firmware.values():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     table = demo("--images", tmp_path)

@@ -8,7 +8,7 @@ from tests.e2e.commands import FAILED, twinlock
 from tests.e2e.fleet import Servers, car
 
 
-def test_real_firmware_reaches_every_ecu(
+def test_firmware_reaches_every_ecu(
     repositories: Servers, tmp_path: Path, vehicle: str, firmware: dict[str, Path]
 ) -> None:
     opensbi, uboot, seabios = firmware["opensbi"], firmware["u-boot-qemu"], firmware["seabios"]

@@ -1,8 +1,7 @@
-"""What time it is, as far as this ECU can prove it.
+"""The time of an ECU, as far as the ECU can prove it: the machine's clock, or signed answers to its own questions.
 
-Two sources: the clock of the machine, and signed time attestations that answer a nonce of this ECU. Belongs here:
-choosing and bounding the time. Does not belong here: fetching attestations, and expiry checks (the engine's business).
-Source: Uptane 2.1.0 5.4.2.2 and 5.4.3.1. No time, no update.
+``docs/lifetimes.md`` has the rules: how long a question is open, from when time counts and what outlives a boot.
+Source: Uptane 2.1.0 5.4.2.2 and 5.4.3.1. Without time there is no update.
 """
 
 from __future__ import annotations
@@ -11,13 +10,15 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from twinlock.client.config import TimeSettings
 from twinlock.client.state import TrustedState
-from twinlock.trust.attestation import check_attestation
+from twinlock.trust.attestation import check_attestation, check_attested_floor
 from twinlock.trust.checks.context import Context
 from twinlock.trust.commands import Steps
 from twinlock.trust.errors.metadata import TimeError
+from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
 from twinlock.trust.policy import STRICT
@@ -28,6 +29,7 @@ BUILT = datetime(2025, 1, 1, tzinfo=UTC)
 """Earlier than any release of this software: a clock that shows less has lost its battery."""
 
 Wall = Callable[[], datetime]
+_BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def follow_roots(director: TrustedRepository) -> Steps[TrustedRepository]:
@@ -39,13 +41,35 @@ def follow_roots(director: TrustedRepository) -> Steps[TrustedRepository]:
     return walk_roots(director, context)
 
 
+def boot_clock() -> float:
+    """Seconds since this machine started, the time in suspend included where the system can tell."""
+    return time.clock_gettime(_BOOT_CLOCK) if _BOOT_CLOCK is not None else time.monotonic()
+
+
 def system_clock() -> datetime:
     """The clock of this machine, UTC, whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
+class Question(NamedTuple):
+    """A nonce that this ECU sent to the time source, and when, in seconds of ``boot_clock``."""
+
+    nonce: str
+    asked_at: float
+
+
+class Attested(NamedTuple):
+    """A time that an attestation proved in this boot. It was the time at the latest when the question was asked."""
+
+    time: datetime
+    asked_at: float
+
+
 class Clock:
-    """The time of one ECU. ``wall`` and ``monotonic`` are replaced in tests."""
+    """The time of one ECU. ``wall`` and ``monotonic`` are replaced in tests.
+
+    The question and the time that its answer proved live in memory only: both end with this process, and so with the boot.
+    """
 
     def __init__(
         self,
@@ -53,15 +77,14 @@ class Clock:
         state: TrustedState,
         *,
         wall: Wall = system_clock,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = boot_clock,
     ) -> None:
         self._settings = settings
         self._state = state
         self._wall = wall
         self._monotonic = monotonic
-        self._attested: tuple[datetime, float] | None = None
-        self.nonce = secrets.token_hex(16)
-        """What an attestation has to answer. It changes with every attestation that was accepted."""
+        self._attested: Attested | None = None
+        self._question: Question | None = None
 
     def now(self) -> datetime:
         """The time to judge expiry by. Raises: TimeError when there is none that can be relied on."""
@@ -72,20 +95,37 @@ class Clock:
             raise TimeError(reason=f"the system clock shows {now:%Y-%m-%dT%H:%M:%SZ}, before this software was made")
         return now
 
+    def ask(self) -> str:
+        """A nonce that was never used before, for one question to the time source. An older open question is closed."""
+        self._question = Question(secrets.token_hex(16), self._monotonic())
+        return self._question.nonce
+
     def accept(self, attestation: bytes, root: Root) -> datetime:
         """Take the time from an attestation that the time source named in the Director's ``root`` signed.
 
-        A time before the last attested one is refused, unless the source's keys were changed since: then the old time
-        is worth no more than the old keys. Raises: AttestationError, MalformedError, LimitError; nothing changes then.
+        It counts if it answers the open question and arrives within ``answer_within_s`` of it; the question is closed then.
+        A refused attestation does not close it: whoever can send one could otherwise stop every honest answer. A time before
+        the last attested one is refused, unless a key that attested that one has left the role since.
+        Raises: AttestationError, AttestationKeyError, MalformedError, LimitError; nothing changes then.
         """
-        signers = () if root.time_source is None else tuple(sorted(root.time_source.keyids))
-        last = self._state.attested
-        floor = last[0] if last is not None and last[1] == signers else None
-        attested = check_attestation(attestation, root, nonce=self.nonce, trusted=floor)
-        self._state.store_attested(attested, signers)
-        self._attested = (attested, self._monotonic())
-        self.nonce = secrets.token_hex(16)
-        return attested
+        question = self._open_question()
+        proof = check_attestation(attestation, root, nonce=question.nonce)
+        check_attested_floor(proof, self._state.attested, root)
+        self._state.store_attested(proof.time, proof.signers)
+        self._attested = Attested(proof.time, question.asked_at)
+        self._question = None
+        return proof.time
+
+    def _open_question(self) -> Question:
+        question = self._question
+        if question is None:
+            raise AttestationError(reason="this ECU has asked no question that is still open")
+        if self._monotonic() - question.asked_at > self._settings.answer_within_s:
+            self._question = None
+            raise AttestationError(
+                reason=f"it arrived more than {self._settings.answer_within_s:g} s after the question that it answers"
+            )
+        return question
 
     def check_lag(self, proved: datetime) -> None:
         """Refuse to go on when verified metadata proves a time that this clock is far behind.
@@ -110,5 +150,6 @@ class Clock:
     def _since_attested(self) -> datetime:
         if self._attested is None:
             raise TimeError(reason="no attested time has arrived since this ECU was started")
-        attested, at = self._attested
-        return attested + timedelta(seconds=int(self._monotonic() - at))
+        # Time counts from the question and not from the answer: whoever holds an answer back must not slow this clock.
+        attested, asked_at = self._attested
+        return attested + timedelta(seconds=int(self._monotonic() - asked_at))

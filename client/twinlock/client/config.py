@@ -52,11 +52,14 @@ class TimeSettings:
     """Where time comes from. ``attested``: only signed attestations count; ``system``: the clock of this machine.
 
     ``url`` is a Primary's time service. ``tolerance_s`` is how far the system clock may lag behind verified metadata.
+    ``answer_within_s`` is how long a question to the time source is open: two ways over this ECU's own link and, for a
+    Secondary, its Primary's.
     """
 
     source: str = "system"
     url: str | None = None
     tolerance_s: float = 300.0
+    answer_within_s: float = 60.0
 
     @property
     def attested(self) -> bool:
@@ -267,6 +270,7 @@ def _time(section: _Section) -> TimeSettings:
         source=source,
         url=section.take("url", str, None),
         tolerance_s=_positive(section, "toleranceSeconds", defaults.tolerance_s),
+        answer_within_s=_positive(section, "answerWithinSeconds", defaults.answer_within_s),
     )
 
 

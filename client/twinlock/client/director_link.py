@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twinlock.client.errors import EnrolmentRefusedError, ManifestRefusedError, quoted
 from twinlock.client.transport import Transport, with_retries
@@ -56,14 +56,17 @@ class DirectorLink:
                 fault = error
         raise fault or TransportError(url="director", reason="the map gives no URL for it")
 
-    async def attest_time(self, nonce: str) -> bytes:
-        """A signed time attestation that answers ``nonce``; unverified. Raises: TimeError when none can be had."""
+    async def attest_time(self, ask: Callable[[], str]) -> bytes:
+        """A signed time attestation that answers the nonce of ``ask``, which is asked for at each attempt; unverified.
+
+        Raises: TimeError when none can be had.
+        """
         if self._time_url is None:
             raise TimeError(reason="time has to be attested, but no time service is configured (time.url)")
         url = self._time_url
 
         async def attempt() -> bytes:
-            body = json.dumps({"nonce": nonce}).encode()
+            body = json.dumps({"nonce": ask()}).encode()
             headers = {"Content-Type": "application/json"}
             deadline = self._transport.settings.deadline_s
             async with self._transport.request("POST", url, headers=headers, body=body, deadline_s=deadline) as reply:

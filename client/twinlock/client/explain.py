@@ -63,7 +63,7 @@ def what_is_trusted(settings: EcuSettings, state: TrustedState, now: datetime) -
         "repositories": [_repository(state, name, now) for name in names],
         "lastRefusal": None if refusal is None else {field: getattr(refusal, field) for field in refusal.__slots__},
         "lastDecision": state.decision,
-        "attestedTime": format_time(attested[0]) if attested else None,
+        "attestedTime": format_time(attested.time) if attested else None,
         "verifiedTime": format_time(verified) if verified else None,
     }
 

@@ -7,7 +7,7 @@ the order of the steps (``update.py``) and the bus (``link.py``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Container, Mapping
 from dataclasses import dataclass
 
 from twinlock.client.bundle import make_bundle
@@ -77,20 +77,20 @@ class Secondaries:
                     continue  # its key was replaced in the workshop; the next report is under the new one
         return found
 
-    async def pass_time(self, director: DirectorLink, problems: list[Problem]) -> None:
-        """Give each Secondary that asks for it an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""
+    async def pass_time(self, director: DirectorLink, problems: list[Problem], ecus: Container[EcuId | None]) -> None:
+        """Give each of ``ecus`` that asks for it an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""
 
         async def give(member: Member) -> None:
             nonce = (await member.link.identity()).get("timeNonce")
             if isinstance(nonce, str):
-                await member.link.send_time(await director.attest_time(nonce))
+                await member.link.send_time(await director.attest_time(lambda: nonce))
 
-        await self._each(self.members, give, Step.SECONDARY_TIME, problems)
+        await self._each(self._among(ecus), give, Step.SECONDARY_TIME, problems)
 
     async def pass_metadata(
-        self, repositories: Collection[RepositoryName], problems: list[Problem]
+        self, repositories: Collection[RepositoryName], problems: list[Problem], ecus: Container[EcuId | None]
     ) -> dict[EcuId, bool]:
-        """Offer each Secondary the metadata it needs (5.4.2.6): whether it now wants an image. Who failed is left out."""
+        """Offer each of ``ecus`` the metadata it needs (5.4.2.6): whether it now wants an image. One that failed is left out."""
         wants: dict[EcuId, bool] = {}
         needed = {member.settings.verification for member in self.members.values()}
         bundles = {kind: make_bundle(kind, repositories, self._state.files, self._wires) for kind in needed}
@@ -98,13 +98,16 @@ class Secondaries:
         async def offer(member: Member) -> None:
             wants[member.ecu] = await member.link.send_metadata(bundles[member.settings.verification])
 
-        await self._each(self.members, offer, Step.SECONDARY_METADATA, problems)
+        await self._each(self._among(ecus), offer, Step.SECONDARY_METADATA, problems)
         return wants
 
     async def close(self) -> None:
         """Give up all connections."""
         for member in self.members.values():
             await member.link.close()
+
+    def _among(self, ecus: Container[EcuId | None]) -> dict[EcuId, Member]:
+        return {ecu: member for ecu, member in self.members.items() if ecu in ecus}
 
     def _check_report(self, member: Member, data: bytes) -> None:
         """Refuse a report that is not this ECU's, or not new. The Director checks again; this finds it where it is."""

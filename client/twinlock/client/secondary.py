@@ -25,8 +25,7 @@ from twinlock.client.staging import Staging
 from twinlock.client.state import LastRefusal, TrustedState
 from twinlock.trust.commands import Answer, Command, Fetch, Notice, Persist, drive
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
-from twinlock.trust.errors.reports import AttestationError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, Verification
@@ -56,7 +55,6 @@ class Secondary:
         self._map = _load_map(config)
         self._form = report_form(config.wires.get(DIRECTOR, TUF))
         self._wanted: ImageEntry | None = None
-        self._held_attestation: bytes | None = None
         self._receiving = asyncio.Lock()
 
     @classmethod
@@ -87,14 +85,14 @@ class Secondary:
         self.close()
 
     def identity(self) -> dict[str, Any]:
-        """Who this is. ``timeNonce`` is what an attestation has to answer, None if this ECU has its own clock."""
+        """Who this is. ``timeNonce`` is a new question to the time source, None if this ECU has its own clock."""
         return {
             "ecu": self.config.ecu.ecu,
             "hardwareId": self.config.ecu.hardware_id,
             "verification": self.config.verification.value,
             "keyid": self._identity.public_key.keyid,
             "key": self._identity.public_key.as_json(),
-            "timeNonce": self._clock.nonce if self.config.time.attested else None,
+            "timeNonce": self._clock.ask() if self.config.time.attested else None,
         }
 
     def installed(self) -> InstalledImage:
@@ -102,17 +100,16 @@ class Secondary:
         return self._installer.installed()
 
     def accept_time(self, attestation: bytes) -> datetime:
-        """Step 1 (5.4.3.1): take the time from a signed attestation.
+        """Step 1 (5.4.3.1): take the time from a signed attestation that answers this ECU's open question.
 
-        One whose signature the known Root does not cover is refused but kept: metadata that comes next may bring the
-        Root that names the new keys. Raises: AttestationError, MalformedError, LimitError, StorageError.
+        A refused attestation leaves nothing behind but evidence. Raises: AttestationError; AttestationKeyError, after which
+        the Primary should hand over metadata with the newer Root and then ask for a new question; MalformedError,
+        LimitError, StorageError.
         """
         root = self._state.repository(DIRECTOR).root.signed
         try:
             return self._clock.accept(attestation, root)
         except TwinlockError as error:
-            if isinstance(error, AttestationError):
-                self._held_attestation = attestation[: DEFAULT_LIMITS.attestation_bytes]
             self._state.store_refusal(LastRefusal.of(error, step=Step.TIME.value, now=None))
             raise
 
@@ -129,8 +126,7 @@ class Secondary:
         now: datetime | None = None
         try:
             offered = decode_bundle(bundle)
-            self._follow_time_keys(offered)
-            now = self._clock.now()
+            now = self._time(offered)
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
         except TwinlockError as error:
@@ -202,15 +198,17 @@ class Secondary:
             steps = full_verification(known, vehicle, now, policy=self.config.policy)
         return drive(steps, lambda command: self._answer(command, offered, notices))
 
-    def _follow_time_keys(self, offered: Bundle) -> None:
-        """Try an attestation again that was refused before, under the newest Root that the bundle leads to."""
-        held, self._held_attestation = self._held_attestation, None
-        if held is None:
-            return
-        director = drive(
-            follow_roots(self._state.repository(DIRECTOR)), lambda command: self._answer(command, offered, [])
-        )
-        self._clock.accept(held, director.root.signed)
+    def _time(self, offered: Bundle) -> datetime:
+        """The time now. Without one, the Root chain is still followed: it names the keys of the time source.
+
+        Raises: TimeError, and what a bad Root raises.
+        """
+        try:
+            return self._clock.now()
+        except TimeError:
+            director = self._state.repository(DIRECTOR)
+            drive(follow_roots(director), lambda command: self._answer(command, offered, []))
+            raise
 
     def _answer(self, command: Command, offered: Bundle, notices: list[RefusalError]) -> Answer:
         if isinstance(command, Fetch):

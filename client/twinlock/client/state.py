@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from twinlock.client.database import Database
+from twinlock.trust.attestation import Attestation, key_material
 from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.model.base import NOTHING
-from twinlock.trust.names import ROOT, EcuId, RepositoryName, RoleName
+from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName, RoleName
 from twinlock.trust.reports import InstallationReport, InstallResult
 from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.state import Decision, TrustedRepository
@@ -176,14 +177,28 @@ class TrustedState:
         return counter
 
     @property
-    def attested(self) -> tuple[datetime, tuple[str, ...]] | None:
-        """The last attested time, and the key ids of the time source that attested it."""
-        found = self._fact("attested")
-        return (parse_time(found["time"]), tuple(found["signers"])) if found else None
+    def attested(self) -> Attestation | None:
+        """The last attested time, and the key material that attested it."""
+        found = self._fact("attested-time")
+        if found:
+            return Attestation(parse_time(found["time"]), frozenset(found["material"]))
+        return self._attested_by_key_ids()
 
-    def store_attested(self, time: datetime, signers: Iterable[str]) -> None:
-        """Remember a verified attestation."""
-        self._store_fact("attested", {"time": format_time(time), "signers": sorted(signers)})
+    def _attested_by_key_ids(self) -> Attestation | None:
+        """An attested time that an earlier version of this software stored with key ids in place of key material."""
+        found = self._fact("attested")
+        if not found:
+            return None
+        keys = self.repository(DIRECTOR).root.signed.keys
+        if not all(keyid in keys for keyid in found["signers"]):
+            return None
+        return Attestation(
+            parse_time(found["time"]), frozenset(key_material(keys[keyid]) for keyid in found["signers"])
+        )
+
+    def store_attested(self, time: datetime, material: Iterable[str]) -> None:
+        """Remember a verified attestation: the value that it states, never an estimate of the time now."""
+        self._store_fact("attested-time", {"time": format_time(time), "material": sorted(material)})
 
     @property
     def verified_time(self) -> datetime | None:

@@ -20,7 +20,7 @@ step     what                                                where
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -42,9 +42,10 @@ from twinlock.client.staging import Staging
 from twinlock.client.state import LastRefusal, TrustedState
 from twinlock.client.transport import Transport
 from twinlock.trust.errors.base import RefusalError, TwinlockError
-from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
 from twinlock.trust.keys import Signer
 from twinlock.trust.mapping import RepositoryMap
+from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification
@@ -123,11 +124,11 @@ class UpdateCycle:
         self._step = Step.TIME
         tools = self.equipment
         if tools.config.time.attested:
-            attestation = await tools.director.attest_time(tools.clock.nonce)
+            attestation = await tools.director.attest_time(tools.clock.ask)
             director = tools.state.repository(DIRECTOR)
             try:
                 tools.clock.accept(attestation, director.root.signed)
-            except AttestationError:
+            except AttestationKeyError:
                 # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
                 director = await run_verification(
                     follow_roots(director),
@@ -135,7 +136,7 @@ class UpdateCycle:
                     persist=tools.state.persist,
                     notices=self.notices,
                 )
-                tools.clock.accept(attestation, director.root.signed)
+                _accept_under_newest(tools.clock, attestation, director.root.signed)
         self.now = tools.clock.now()
         return self.now
 
@@ -178,12 +179,13 @@ class UpdateCycle:
     async def _inform_secondaries(self, decision: Decision) -> Mapping[EcuId, bool]:
         """Steps 5 and 6: time and metadata to every Secondary. Holds back the whole bundle if one cannot follow."""
         tools = self.equipment
-        self._step = Step.SECONDARY_TIME
-        await tools.secondaries.pass_time(tools.director, self.problems)
-        self._step = Step.SECONDARY_METADATA
-        wants = await tools.secondaries.pass_metadata(tools.map.repositories, self.problems)
-        # One that refused the time and then took the metadata has a time: the Root it needed came with the metadata.
-        self.problems = [problem for problem in self.problems if not _overcome(problem, wants)]
+        wants = await self._pass_time_and_metadata(tools.secondaries.members)
+        # A Secondary that refused the time may not have known its key. The metadata brought the Root that names it.
+        again = {problem.ecu for problem in self.problems if _refused_time(problem)} - wants.keys()
+        if again:
+            self.problems = [problem for problem in self.problems if problem.ecu not in again]
+            wants |= await self._pass_time_and_metadata(again)
+        self.problems = [problem for problem in self.problems if not (_refused_time(problem) and problem.ecu in wants)]
         ordered = [image.ecu for image in decision.approved]
         waiting = tuple(ecu for ecu in ordered if ecu in tools.secondaries.members and ecu not in wants)
         ready = tuple(ecu for ecu in ordered if ecu not in waiting)
@@ -192,6 +194,14 @@ class UpdateCycle:
                 raise BundleHeldError(ready=ready, waiting=waiting)
             return {}
         return wants
+
+    async def _pass_time_and_metadata(self, ecus: Container[EcuId | None]) -> dict[EcuId, bool]:
+        """Offer both to each Secondary in ``ecus``: whether it then wants an image. One that failed is left out."""
+        tools = self.equipment
+        self._step = Step.SECONDARY_TIME
+        await tools.secondaries.pass_time(tools.director, self.problems, ecus)
+        self._step = Step.SECONDARY_METADATA
+        return await tools.secondaries.pass_metadata(tools.map.repositories, self.problems, ecus)
 
     async def _install(self, decision: Decision, files: Mapping[EcuId, Path], wants: Mapping[EcuId, bool]) -> None:
         """Step 7 (5.4.2.7), then our own image (5.4.3.5): the Primary last, because it carries the others' bytes."""
@@ -260,9 +270,16 @@ class UpdateCycle:
         )
 
 
-def _overcome(problem: Problem, wants: Mapping[EcuId, bool]) -> bool:
-    refused_time = problem.step is Step.SECONDARY_TIME and isinstance(problem.error, SecondaryRefusedError)
-    return refused_time and problem.ecu in wants
+def _accept_under_newest(clock: Clock, attestation: bytes, root: Root) -> None:
+    """Accept the time under the newest Root. A key that not even this Root names is not a matter of rotation any more."""
+    try:
+        clock.accept(attestation, root)
+    except AttestationKeyError as error:
+        raise AttestationError(reason=error.reason) from error
+
+
+def _refused_time(problem: Problem) -> bool:
+    return problem.step is Step.SECONDARY_TIME and isinstance(problem.error, SecondaryRefusedError)
 
 
 def _installation(image: ApprovedImage) -> Installation:

@@ -121,8 +121,12 @@ class Director:
         directory = Path(path)
         settings = read_config(directory)
         database = Database.connect(settings.database, directory=directory)
-        database.check_version()
-        return cls(directory, settings, database, passphrase, clock)
+        try:
+            database.check_version()
+            return cls(directory, settings, database, passphrase, clock)
+        except BaseException:
+            database.close()
+            raise
 
     def close(self) -> None:
         """Let go of the database and of opened keys."""

@@ -85,6 +85,31 @@ def problem_of(error: TwinlockError, *, status: int | None = None, code: str | N
     return problem(chosen, code=code or error.code, detail=str(error), **members)
 
 
+STATUS_CODES = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    408: "request-timeout",
+    409: "conflict",
+    411: "length-required",
+    412: "precondition-failed",
+    413: "request-entity-too-large",
+    414: "request-uri-too-long",
+    415: "unsupported-media-type",
+    416: "requested-range-not-satisfiable",
+    417: "expectation-failed",
+    426: "upgrade-required",
+    429: "too-many-requests",
+    431: "request-header-fields-too-large",
+    500: "internal",
+    501: "not-implemented",
+    503: "service-unavailable",
+}
+"""The code of a bare HTTP status. Written down: the standard library changes its phrases between versions."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -112,7 +137,7 @@ def _http_problem(error: web.HTTPException) -> web.StreamResponse:
     headers = {
         name: error.headers[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in error.headers
     }
-    code = HTTPStatus(error.status).phrase.lower().replace(" ", "-")
+    code = STATUS_CODES.get(error.status, f"http-{error.status}")
     return problem(error.status, code=code, detail=error.reason, headers=headers)
 
 

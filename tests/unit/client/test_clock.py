@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from tests.simulator.world import START, World
-from twinlock.client.clock import BUILT, Clock, system_clock
+from twinlock.client.clock import BUILT, Clock, boot_clock, system_clock
 from twinlock.client.config import TimeSettings
-from twinlock.client.state import TrustedState
-from twinlock.trust.attestation import sign_attestation
+from twinlock.client.state import TrustedState, format_time
+from twinlock.trust.attestation import Attestation, key_material, sign_attestation
+from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR
+from twinlock.trust.restore import bootstrap_repository
 
 ATTESTED = TimeSettings(source="attested")
 
@@ -40,8 +44,8 @@ def state(tmp_path: Path, world: World) -> Iterator[TrustedState]:
         yield state
 
 
-def attest(world: World, nonce: str, time: datetime = START) -> bytes:
-    return sign_attestation(time, (nonce,), world.director.time_key())
+def attest(world: World, nonce: str, at: datetime = START) -> bytes:
+    return sign_attestation(at, (nonce,), world.director.time_key())
 
 
 def test_the_system_clock_is_the_time_by_default(state: TrustedState) -> None:
@@ -59,48 +63,104 @@ def test_without_an_attestation_there_is_no_time(state: TrustedState) -> None:
         Clock(ATTESTED, state, wall=lambda: START).now()
 
 
-def test_attested_time_runs_on(state: TrustedState, world: World) -> None:
+def root_of(state: TrustedState) -> Root:
+    return state.repository(DIRECTOR).root.signed
+
+
+def test_attested_time_runs_on_from_the_question(state: TrustedState, world: World) -> None:
+    """An answer that is held back for a while must not slow the clock by that while."""
     ticks = Ticks()
     clock = Clock(ATTESTED, state, monotonic=ticks)
-    assert clock.accept(attest(world, clock.nonce), state.repository(DIRECTOR).root.signed) == START
+    answer = attest(world, clock.ask())
+    ticks.now = 40.0
+    assert clock.accept(answer, root_of(state)) == START
+    assert clock.now() == START + timedelta(seconds=40)
     ticks.now = 90.7
     assert clock.now() == START + timedelta(seconds=90)
+    assert state.attested is not None
+    assert state.attested.time == START  # the value that was attested, and no estimate
 
 
-def test_a_nonce_serves_once(state: TrustedState, world: World) -> None:
+def test_a_question_is_never_asked_twice_and_its_answer_counts_once(state: TrustedState, world: World) -> None:
     clock = Clock(ATTESTED, state)
-    root = state.repository(DIRECTOR).root.signed
-    answer = attest(world, clock.nonce)
-    clock.accept(answer, root)
+    nonce = clock.ask()
+    unanswered, open_now = attest(world, nonce), attest(world, clock.ask())
     with pytest.raises(AttestationError):
-        clock.accept(answer, root)
+        clock.accept(unanswered, root_of(state))
+    clock.accept(open_now, root_of(state))
+    with pytest.raises(AttestationError) as caught:
+        clock.accept(open_now, root_of(state))
+    assert caught.value.attack is Attack.FREEZE
+    assert len({nonce, *(clock.ask() for _ in range(20))}) == 21
+
+
+def test_an_answer_counts_within_seconds_of_its_question(state: TrustedState, world: World) -> None:
+    ticks = Ticks()
+    clock = Clock(TimeSettings(source="attested", answer_within_s=30), state, monotonic=ticks)
+    answer = attest(world, clock.ask())
+    ticks.now = 30.1
+    with pytest.raises(AttestationError) as caught:
+        clock.accept(answer, root_of(state))
+    assert "30 s after the question" in caught.value.reason
+    ticks.now = 29.0  # and the question is closed, whatever the clock says later
+    with pytest.raises(AttestationError):
+        clock.accept(answer, root_of(state))
+    assert state.attested is None
+    assert clock.accept(attest(world, clock.ask()), root_of(state)) == START
+
+
+def test_a_question_dies_with_the_process(state: TrustedState, world: World) -> None:
+    answer = attest(world, Clock(ATTESTED, state).ask())
+    with pytest.raises(AttestationError):
+        Clock(ATTESTED, state).accept(answer, root_of(state))
+
+
+def test_a_refused_answer_closes_no_question_and_changes_nothing(state: TrustedState, world: World) -> None:
+    clock = Clock(ATTESTED, state)
+    answer = attest(world, clock.ask())
+    for bad in (b"{", attest(world, "00" * 16), attest(world, "00" * 16).replace(b"2030", b"2031")):
+        with pytest.raises(RefusalError):
+            clock.accept(bad, root_of(state))
+    assert state.attested is None
+    assert clock.accept(answer, root_of(state)) == START
+
+
+def test_the_clock_counts_the_time_in_suspend() -> None:
+    assert boot_clock() == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=5)
 
 
 def test_attested_time_never_goes_back_even_over_a_restart(state: TrustedState, world: World) -> None:
-    root = state.repository(DIRECTOR).root.signed
+    root = root_of(state)
     clock = Clock(ATTESTED, state)
-    clock.accept(attest(world, clock.nonce), root)
+    clock.accept(attest(world, clock.ask()), root)
     restarted = Clock(ATTESTED, state)
     with pytest.raises(AttestationError):
-        restarted.accept(attest(world, restarted.nonce, START - timedelta(seconds=1)), root)
+        restarted.accept(attest(world, restarted.ask(), START - timedelta(seconds=1)), root)
     with pytest.raises(TimeError):
         restarted.now()
-    restarted.accept(attest(world, restarted.nonce), root)
-    assert state.attested == (START, (world.director.time_key().keyid,))
+    restarted.accept(attest(world, restarted.ask()), root)
+    assert state.attested == Attestation(START, frozenset({key_material(world.director.time_key().public_key)}))
+
+
+def test_a_time_stored_by_key_ids_is_still_a_floor(state: TrustedState, world: World) -> None:
+    """What the version before this one stored."""
+    key = world.director.time_key()
+    state._store_fact("attested", {"time": format_time(START), "signers": [key.keyid]})
+    assert state.attested == Attestation(START, frozenset({key_material(key.public_key)}))
+    state._store_fact("attested", {"time": format_time(START), "signers": ["gone"]})
+    assert state.attested is None
 
 
 def test_new_keys_of_the_time_source_reset_the_floor(state: TrustedState, world: World) -> None:
     clock = Clock(ATTESTED, state)
-    clock.accept(attest(world, clock.nonce, START + timedelta(days=3650)), state.repository(DIRECTOR).root.signed)
+    clock.accept(attest(world, clock.ask(), START + timedelta(days=3650)), root_of(state))
     new = world.director.key("time", 2)
     root = world.director.bodies["root"]
     root["custom"]["timeSource"]["keyids"] = [new.keyid]
     root["keys"][new.keyid] = new.public
     world.director.publish_root()
-    from twinlock.trust.restore import bootstrap_repository
-
     rotated = bootstrap_repository(DIRECTOR, world.director.files["2.root.json"]).root.signed
-    assert clock.accept(sign_attestation(START, (clock.nonce,), new), rotated) == START
+    assert clock.accept(sign_attestation(START, (clock.ask(),), new), rotated) == START
 
 
 def test_a_clock_far_behind_what_metadata_proves_is_refused(state: TrustedState) -> None:

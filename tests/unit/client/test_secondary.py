@@ -17,7 +17,7 @@ from twinlock.client.errors import PreconditionError
 from twinlock.client.provision import EcuPlan, provision_secondary
 from twinlock.client.secondary import Secondary
 from twinlock.trust.attestation import sign_attestation
-from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.errors.base import Kind, TwinlockError, UsageError
 from twinlock.trust.errors.images import (
     DigestError,
     EndlessDataError,
@@ -38,7 +38,7 @@ from twinlock.trust.errors.metadata import (
     ThresholdError,
     TimeError,
 )
-from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE
 from twinlock.trust.reports import EcuReport, decode_report, verify_report
@@ -352,13 +352,36 @@ def test_a_replayed_time_is_refused(make: Make, world: World) -> None:
     assert reported(secondary).attack == AttestationError.code
 
 
-def test_a_held_attestation_does_not_get_in_with_a_root_that_does_not_name_its_key(make: Make, world: World) -> None:
+def test_an_ecu_with_a_clock_of_its_own_takes_no_attestation_and_keeps_none(make: Make, world: World) -> None:
+    """K8: one garbage time must not fail the honest bundle that comes next."""
+    secondary = make()
+    with pytest.raises(AttestationError):
+        secondary.accept_time(sign_attestation(world.now, ("00" * 16,), world.keys("anybody")))
+    assert secondary.accept_metadata(bundle(world)) is not None
+
+
+def test_a_refused_attestation_plays_no_part_in_what_comes_next(make: Make, world: World) -> None:
     secondary = make(time={"source": "attested"})
     nonce = secondary.identity()["timeNonce"]
-    with pytest.raises(AttestationError):
+    with pytest.raises(AttestationKeyError) as caught:
         secondary.accept_time(sign_attestation(world.now, (nonce,), world.keys("stranger")))
+    assert caught.value.kind is Kind.REFUSAL  # forged, or newer than the Root: nobody can tell here
+    secondary.accept_time(sign_attestation(world.now, (nonce,), world.director.time_key()))
+    assert secondary.accept_metadata(bundle(world)) is not None
+
+
+def test_a_new_key_of_the_time_source_comes_with_the_root_chain_and_needs_no_time(make: Make, world: World) -> None:
+    secondary = make(time={"source": "attested"})
+    new = world.director.key("time", 2)
+    world.director.bodies["root"]["custom"]["timeSource"]["keyids"] = [new.keyid]
+    world.director.bodies["root"]["keys"][new.keyid] = new.public
     world.director.publish_root()
-    refused(secondary, AttestationError, bundle(world))
+    with pytest.raises(AttestationKeyError):
+        secondary.accept_time(sign_attestation(world.now, (secondary.identity()["timeNonce"],), new))
+    with pytest.raises(TimeError):
+        secondary.accept_metadata(bundle(world))
+    secondary.accept_time(sign_attestation(world.now, (secondary.identity()["timeNonce"],), new))
+    assert secondary.accept_metadata(bundle(world)) is not None
 
 
 def test_its_identity_says_who_it_is(make: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.simulator.world import World
 from twinlock.client.database import SCHEMA_VERSION
 from twinlock.client.state import LastRefusal, TrustedState
+from twinlock.trust.attestation import Attestation
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 from twinlock.trust.errors.metadata import RollbackError, ThresholdError
@@ -132,7 +134,7 @@ def test_facts_survive_a_restart(tmp_path: Path, world: World) -> None:
         state.store_report(EcuId("ecu-1"), b"first")
         state.store_report(EcuId("ecu-1"), b"second")
     with TrustedState.open(tmp_path / "state.db") as state:
-        assert state.attested == (time, ("a", "b"))
+        assert state.attested == Attestation(time, frozenset({"a", "b"}))
         assert state.verified_time == time
         assert state.refusal == refusal
         assert refusal.code == "rollback"
@@ -174,7 +176,7 @@ def test_missing_state_is_not_made_by_opening(tmp_path: Path) -> None:
 def test_newer_state_is_left_alone(tmp_path: Path, world: World) -> None:
     path = tmp_path / "state.db"
     create(tmp_path, world).close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     connection.close()
     before = path.read_bytes()
@@ -196,7 +198,7 @@ def test_what_is_no_state_is_refused_and_left_alone(tmp_path: Path, content: byt
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE theirs (x)")
     connection.close()
     with pytest.raises(StorageError) as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_who_only_reads_has_everything_counted_again(path: Path) -> None:
 
 
 def test_state_of_a_version_without_proofs(path: Path, world: World) -> None:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TABLE proofs")
     with TrustedState.open(path, read_only=True) as state:
         assert state.repository(IMAGE).targets is not None

@@ -102,10 +102,10 @@ def test_a_key_that_is_not_the_cas_is_noticed(ready: Director, tmp_path: Path) -
         opened.devices.issue_device("VIN7")
 
 
-def test_a_device_certificate_names_its_vehicle_and_is_for_clients_only(ready: Director, tmp_path: Path) -> None:
-    credential = ready.devices.issue_device("VIN7", valid=DAYS)
-    write_files(credential, tmp_path / "import", names=DEVICE_FILES)
-    ca, client, key = (str(tmp_path / "import" / name) for name in DEVICE_FILES)
+@pytest.mark.system
+def test_openssl_takes_a_device_certificate_for_clients_only(ready: Director, tmp_path: Path) -> None:
+    write_files(ready.devices.issue_device("VIN7", valid=DAYS), tmp_path / "import", names=DEVICE_FILES)
+    ca, client, _key = (str(tmp_path / "import" / name) for name in DEVICE_FILES)
     moment = str(int(NOW.timestamp()))
     assert ": OK" in openssl("verify", "-attime", moment, "-purpose", "sslclient", "-CAfile", ca, client)
     refused = subprocess.run(
@@ -115,6 +115,17 @@ def test_a_device_certificate_names_its_vehicle_and_is_for_clients_only(ready: D
     )
     assert refused.returncode != 0
     assert "CN = VIN7" in openssl("x509", "-in", client, "-noout", "-subject", "-nameopt", "RFC2253,space_eq")
+
+
+def test_a_device_certificate_names_its_vehicle_and_is_for_clients_only(ready: Director, tmp_path: Path) -> None:
+    credential = ready.devices.issue_device("VIN7", valid=DAYS)
+    write_files(credential, tmp_path / "import", names=DEVICE_FILES)
+    key = str(tmp_path / "import" / DEVICE_FILES[2])
+    certificate = credential.certificate
+    assert certificate.subject.rfc4514_string() == "CN=VIN7"
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    certificate.verify_directly_issued_by(credential.ca)
     assert Path(key).stat().st_mode & 0o777 == 0o600
     private = load_pem_private_key(Path(key).read_bytes(), None)
     assert private.public_key() == credential.certificate.public_key()
@@ -158,12 +169,16 @@ def test_a_p12_opens_with_an_empty_password_everywhere(ready: Director, tmp_path
         assert private.public_key() == credential.certificate.public_key()
         assert certificate == credential.certificate
         assert others == [credential.ca]
-    (tmp_path / "a.p12").write_bytes(packed)
+    assert "-BEGIN PRIVATE" not in repr(credential)
+
+
+@pytest.mark.system
+def test_openssl_opens_a_p12_with_an_empty_password(ready: Director, tmp_path: Path) -> None:
+    (tmp_path / "a.p12").write_bytes(ready.devices.issue_device("VIN7").p12())
     shown = openssl("pkcs12", "-in", str(tmp_path / "a.p12"), "-passin", "pass:", "-nodes", "-info")
     assert "MAC: sha256" in shown  # OpenSSL before 3.0.8 reads no file without one
     assert shown.count("BEGIN CERTIFICATE") == 2
     assert shown.count("BEGIN PRIVATE KEY") == 1
-    assert "-BEGIN PRIVATE" not in repr(credential)
 
 
 def test_the_archive_for_provisioning_holds_what_the_client_looks_for(ready: Director) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -173,15 +174,12 @@ def test_a_newer_schema_is_refused_and_not_touched(filled: Director) -> None:
     assert path.read_bytes() == before
 
 
-def test_what_is_no_inventory_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "inventory.sqlite").write_bytes(b"this is no database" * 100)
-    with pytest.raises(StorageError):
-        Database.connect("sqlite:///inventory.sqlite", directory=tmp_path).check_version()
+@pytest.mark.parametrize(("name", "error"), [("noise", StorageError), ("empty", StorageError), ("none", UsageError)])
+def test_what_is_no_inventory_is_an_error(tmp_path: Path, name: str, error: type[Exception]) -> None:
+    (tmp_path / "noise.sqlite").write_bytes(b"this is no database" * 100)
     (tmp_path / "empty.sqlite").write_bytes(b"")
-    with pytest.raises(StorageError):
-        Database.connect("sqlite:///empty.sqlite", directory=tmp_path).check_version()
-    with pytest.raises(UsageError):
-        Database.connect("sqlite:///none.sqlite", directory=tmp_path).check_version()
+    with closing(Database.connect(f"sqlite:///{name}.sqlite", directory=tmp_path)) as database, pytest.raises(error):
+        database.check_version()
     assert not (tmp_path / "none.sqlite").exists()
 
 

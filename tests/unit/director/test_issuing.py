@@ -321,11 +321,11 @@ def test_thresholds_above_one_and_a_passphrase(strict: Director, site: ImageSite
 def test_a_time_attestation_is_believed_under_the_directors_root(fleet: Director) -> None:
     root = bootstrap_repository(DIRECTOR, fleet.root_bytes()).root.signed
     data = fleet.attest_time(["ab12"], now=at(seconds=7))
-    assert check_attestation(data, root, nonce="ab12") == NOW + timedelta(seconds=7)
+    assert check_attestation(data, root, nonce="ab12").time == NOW + timedelta(seconds=7)
     with pytest.raises(AttestationError):
         check_attestation(data, root, nonce="cd34")
     fleet.rotate("time")
     renewed = bootstrap_repository(DIRECTOR, fleet.root_bytes()).root.signed
     with pytest.raises(AttestationError):
         check_attestation(data, renewed, nonce="ab12")
-    assert check_attestation(fleet.attest_time(["ab12"]), renewed, nonce="ab12") == NOW
+    assert check_attestation(fleet.attest_time(["ab12"]), renewed, nonce="ab12").time == NOW

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def tables(connection: sqlite3.Connection) -> list[str]:
 
 def shape(path: Path) -> dict[str, object]:
     """Everything about the tables that a database enforces: columns, keys, indexes, triggers."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         found: dict[str, object] = {
             name: sorted(row[1:] for row in connection.execute(f"PRAGMA table_info({name})"))
             for name in tables(connection)
@@ -41,13 +42,13 @@ def shape(path: Path) -> dict[str, object]:
 def make_old(path: Path) -> None:
     """Put the rows of a current inventory into one of schema 1."""
     aside = path.with_name("current.sqlite")
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     path.rename(aside)
     for name in (f"{path.name}-wal", f"{path.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(OLD)
         connection.execute("ATTACH ? AS current", (str(aside),))
         for table in tables(connection):
@@ -58,7 +59,7 @@ def make_old(path: Path) -> None:
 
 
 def version_of(path: Path) -> int:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         found = connection.execute("SELECT version FROM schema_version").fetchall()
     connection.close()
     assert len(found) == 1
@@ -105,12 +106,12 @@ def test_it_is_then_as_if_it_had_been_made_today(old: Director, tmp_path: Path) 
 def test_what_is_cut_off_leaves_the_old_inventory_and_is_done_again(old: Director) -> None:
     path = old.path / "inventory.sqlite"
     before = shape(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE rekey_permissions (x)")  # in the way of the last step
     connection.close()
     with pytest.raises(StorageError):
         Director.open(old.path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TABLE rekey_permissions")
     connection.close()
     assert shape(path) == before

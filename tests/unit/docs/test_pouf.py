@@ -77,7 +77,7 @@ def test_a_reader_accepts_the_examples() -> None:
     shown = {name: body.encode() for name, body in examples(TEXT).items()}
     root = bootstrap_repository(DIRECTOR, shown["director-root"]).root.signed
     nonce = json.loads(shown["time-request"])["nonce"]
-    assert check_attestation(shown["attestation"], root, nonce=nonce) == NOW
+    assert check_attestation(shown["attestation"], root, nonce=nonce).time == NOW
     assert decode_map(shown["map"]).repositories[DIRECTOR][0].endswith(VIN)
     assert [signed.report.ecu for signed in decode_manifest(shown["manifest"]).reports] == ["ecu-gw", "ecu-lidar"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -37,6 +38,12 @@ def get(error: BaseException, path: str = "/") -> tuple[int, str, dict[str, Any]
             return answer
 
     return asyncio.run(main())
+
+
+def test_codes_of_bare_statuses_are_ours_and_not_the_standard_librarys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HTTPStatus(413), "phrase", "Words of Another Release")
+    _, _, body = get(web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2))
+    assert body["code"] == "request-entity-too-large"
 
 
 @pytest.mark.parametrize(

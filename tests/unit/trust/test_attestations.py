@@ -36,7 +36,7 @@ def test_the_bytes() -> None:
 
 
 def test_one_that_is_laid_out_for_people_counts_too() -> None:
-    assert check_attestation(json.dumps(json.loads(DATA), indent=1).encode(), _root(), nonce="0a") == WORLD.now
+    assert check_attestation(json.dumps(json.loads(DATA), indent=1).encode(), _root(), nonce="0a").time == WORLD.now
 
 
 def test_where_it_is_malformed() -> None:

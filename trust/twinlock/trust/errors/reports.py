@@ -73,3 +73,10 @@ class AttestationError(RefusalError):
     clause = "Uptane 2.1.0 5.4.3.1"
     template = "the time attestation is refused: {reason}"
     reason: str
+
+
+class AttestationKeyError(AttestationError):
+    """A time attestation that only keys signed which the known Root does not name: forged, or newer than that Root."""
+
+    code = "time-attestation-key"
+    attack = Attack.NONE

@@ -1,0 +1,31 @@
+"""Tests of programs that nothing installs: left out, and named, where the program is not on this machine."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+# Programs that a test may ask for with `@pytest.mark.needs(...)`. `make system` installs none of them.
+UNINSTALLED = ("cargo",)
+
+
+def pytest_report_header() -> list[str]:
+    """Say which programs are missing, so that a run never looks as if it had tried them."""
+    missing = [command for command in UNINSTALLED if shutil.which(command) is None]
+    return [f"left out, {command} is not on PATH: the tests marked needs({command!r})" for command in missing]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests that need a program which is not here."""
+    left_out = [item for item in items if any(shutil.which(command) is None for command in _needs(item))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _needs(item: pytest.Item) -> list[str]:
+    needed = [command for mark in item.iter_markers("needs") for command in mark.args]
+    unknown = set(needed) - set(UNINSTALLED)
+    assert not unknown, f"{item.nodeid} needs {unknown}, which tests/conftest.py does not name"
+    return needed
