@@ -70,7 +70,7 @@ def entry_options(function: Callable[..., _R]) -> Callable[..., _R]:
         ),
         click.option("--release-counter", type=int, required=True, help="Its place in the order of releases."),
         click.option("--component", help="The name of the software component that it carries."),
-        click.option("--version", help="The component's version (PEP 440)."),
+        click.option("--version", help="The component's version, such as 2.1 or 7.4.2-bosch+3."),
         click.option("--needs", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "gateway>=1.4" (repeat).'),
         click.option("--conflicts", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "adas<3" (repeat).'),
     )

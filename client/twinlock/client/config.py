@@ -33,6 +33,7 @@ class FetchSettings:
     floor_bytes_per_s: int = 1_000  # a slower line could not fetch 4 MB in an hour
     window_s: float = 30.0  # how long it may stay below the floor; also the wait for the first byte
     deadline_s: float = 300.0  # for one metadata file, all of it
+    image_deadline_s: float = 14_400.0  # for one image, over all places; for one upload to a Secondary
     connect_s: float = 10.0
     attempts: int = 3  # in all, for faults of transport only
     backoff_s: float = 0.5  # before the second attempt; doubles
@@ -284,6 +285,7 @@ def _fetch(section: _Section) -> FetchSettings:
         floor_bytes_per_s=floor,
         window_s=_positive(section, "windowSeconds", defaults.window_s),
         deadline_s=_positive(section, "deadlineSeconds", defaults.deadline_s),
+        image_deadline_s=_positive(section, "imageDeadlineSeconds", defaults.image_deadline_s),
         connect_s=_positive(section, "connectSeconds", defaults.connect_s),
         attempts=attempts,
         backoff_s=_positive(section, "backoffSeconds", defaults.backoff_s),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
-from twinlock.trust.commands import Absent, Answer, Command, Fetch, Notice, Persist
+from twinlock.trust.commands import Absent, Answer, Command, Fetch, FetchElsewhere, Notice, Persist
 from twinlock.trust.errors.base import RefusalError
 
 T = TypeVar("T")
@@ -15,13 +15,16 @@ async def run_verification(
     steps: Generator[Command, Answer, T],
     *,
     fetch: Callable[[Fetch], Awaitable[bytes | Absent]],
+    elsewhere: Callable[[FetchElsewhere], Awaitable[bytes | None]] | None = None,
     persist: Callable[[Persist], None],
     notices: list[RefusalError],
 ) -> T:
     """Run one verification of ``twinlock.trust`` to its value.
 
-    ``persist`` has stored the files, durably, when it returns. What deserves a report but does not end the cycle is
-    appended to ``notices``, also when this raises. Raises: what the engine, ``fetch`` or ``persist`` raise.
+    ``persist`` has stored the files, durably, when it returns. ``elsewhere`` answers from another place where the copy of one
+    was refused; None where there is one place only. What deserves a report but does not end the cycle is appended to
+    ``notices``, also when this raises: among it every refusal of a copy but the one that is raised.
+    Raises: what the engine, ``fetch`` or ``persist`` raise.
     """
     answer: Answer = None
     try:
@@ -30,6 +33,10 @@ async def run_verification(
             answer = None
             if isinstance(command, Fetch):
                 answer = await fetch(command)
+            elif isinstance(command, FetchElsewhere):
+                if command.error is not None and command.error not in notices:
+                    notices.append(command.error)
+                answer = await elsewhere(command) if elsewhere is not None else None
             elif isinstance(command, Persist):
                 persist(command)
             elif isinstance(command, Notice):
@@ -37,5 +44,8 @@ async def run_verification(
     except StopIteration as finished:
         value: T = finished.value
         return value
+    except RefusalError as raised:
+        notices[:] = [notice for notice in notices if notice is not raised]
+        raise
     finally:
         steps.close()

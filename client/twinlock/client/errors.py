@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError
+from twinlock.trust.printable import printable
 
 
 def quoted(value: object, limit: int) -> str:
-    """What another end said, fit to be shown: on one line, printable, and at most ``limit`` characters."""
-    text = " ".join(str(value).split())[:limit]
-    return "".join(char if char.isprintable() else "?" for char in text)
+    """What another party said, fit to be shown: on one line, escaped, and at most ``limit`` characters."""
+    return printable(" ".join(str(value).split())[:limit])[:limit]
 
 
 class ManifestRefusedError(TwinlockError):
@@ -91,4 +91,43 @@ class PreconditionError(TwinlockError):
     by_rule = True
     template = "{ecu} cannot install now: {reason}"
     ecu: str
+    reason: str
+
+
+class PartyError(TwinlockError):
+    """Another party failed in a way that this software has no name for. ``exception`` is the class that it raised.
+
+    ``party`` is its part in the vehicle, ``name`` which one of them, ``step`` what it was asked for.
+    """
+
+    code = "party-failed"
+    template = "the {party} of {name} failed to {step}: {exception}: {reason}"
+    hint = "look at the log of that part; this software went on without it where it may"
+    party: str
+    name: str
+    step: str
+    exception: str
+    reason: str
+
+
+class InstallerError(PartyError):
+    """An installer that the product brings raised something of its own. The ECU runs what the installer left."""
+
+    code = "installer-failed"
+
+
+class LinkError(PartyError):
+    """A link to a Secondary that the product brings raised something of its own, or answered with nonsense."""
+
+    code = "link-failed"
+
+
+class SoftwareFaultError(TwinlockError):
+    """A programming error in Twinlock itself. Its traceback is in the log; the cycle ended and was reported."""
+
+    code = "software-fault"
+    template = "unexpected {exception} at {step}: {reason}"
+    hint = "this is a fault in twinlock; the log holds its traceback"
+    step: str
+    exception: str
     reason: str

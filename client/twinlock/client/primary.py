@@ -18,6 +18,7 @@ from twinlock.client.http_link import HttpLink
 from twinlock.client.identity import load_identity
 from twinlock.client.install import Installer, Precondition
 from twinlock.client.link import SecondaryLink
+from twinlock.client.parties import GuardedInstaller, guarded_precondition
 from twinlock.client.reporting import check_reporting_key, report_form
 from twinlock.client.results import CycleResult
 from twinlock.client.secondaries import Member, Secondaries
@@ -75,7 +76,7 @@ class Primary:
                     map=found_map,
                     state=state,
                     signer=identity,
-                    installer=installer or SlotInstaller(settings.slots, settings.ecu.ecu, precondition),
+                    installer=_installer(settings, installer, precondition),
                     staging=Staging(settings.staging),
                     clock=Clock(settings.time, state, wall=wall),
                     transport=transport,
@@ -178,6 +179,13 @@ def describe_ecus(config: PrimaryConfig) -> bytes:
 
 def _is_foreign(config: PrimaryConfig) -> bool:
     return config.wires.get(DIRECTOR, TUF) is AKTUALIZR
+
+
+def _installer(config: PrimaryConfig, own: Installer | None, precondition: Precondition | None) -> Installer:
+    ecu = config.ecu.ecu
+    if own is not None:
+        return GuardedInstaller(own, ecu)
+    return SlotInstaller(config.slots, ecu, guarded_precondition(precondition, ecu))
 
 
 def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transport) -> DirectorLink:

@@ -18,6 +18,7 @@ from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.durable import storage_errors
 from twinlock.client.identity import Identity, load_identity
 from twinlock.client.install import Installer, Precondition
+from twinlock.client.parties import guarded_precondition
 from twinlock.client.reporting import check_reporting_key, make_report, report_form
 from twinlock.client.results import Step
 from twinlock.client.slots import SlotInstaller
@@ -68,7 +69,8 @@ class Secondary:
         check_reporting_key(settings.wires, identity.public_key)
         state = TrustedState.open(settings.state, wires=settings.wires)
         try:
-            installer = SlotInstaller(settings.slots, settings.ecu.ecu, precondition)
+            ecu = settings.ecu.ecu
+            installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
             return cls(settings, state=state, identity=identity, installer=installer, wall=wall)
         except BaseException:
             state.close()

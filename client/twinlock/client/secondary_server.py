@@ -36,6 +36,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import SlowRetrievalError, StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.printable import printable
 
 _LOG = logging.getLogger(__name__)
 _SECONDARY = web.AppKey("secondary", Secondary)
@@ -133,14 +134,14 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as error:
         return _problem(error.status, {"code": "http", "detail": error.reason or "", "title": error.reason})
     except TwinlockError as error:
-        _LOG.warning("%s %s: error[%s]: %s", request.method, request.path, error.code, error)
+        _LOG.warning("%s %s: error[%s]: %s", printable(request.method), printable(request.path), error.code, error)
         described = error.as_json()
         detail = described.pop("message")
         return _problem(_status(error), {"title": error.code, "detail": detail, **described})
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception:  # noqa: BLE001 - one bad request must not end the server
-        _LOG.exception("%s %s failed", request.method, request.path)
+        _LOG.exception("%s %s failed", printable(request.method), printable(request.path))
         return _problem(
             500, {"code": "internal", "title": "internal", "detail": "a fault of this software; see its log"}
         )

@@ -1,7 +1,6 @@
-"""Watching how fast the other end delivers: the guard against slow retrieval (Uptane 2.1.0 5.4).
+"""The guard against slow retrieval: bytes counted against time spent waiting for the other end (Uptane 2.1.0 5.4).
 
-Belongs here: counting bytes against time spent *waiting for the other end*. Does not belong here: HTTP. Time that this
-ECU spends on its own disk is not counted, so a slow disk never looks like an attack.
+Time that this ECU spends on its own disk is not counted, so a slow disk never looks like an attack.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ class SpeedWatch:
         self._clock = clock
         self._waited_s = 0.0
         self._bytes = 0
+        self._before = (0.0, 0)  # seconds waited and bytes received in windows that are over
 
     async def wait(self, coming: Awaitable[T]) -> T:
         """Wait for the next piece, at most for a window. Raises: SlowRetrievalError."""
@@ -39,7 +39,7 @@ class SpeedWatch:
             async with asyncio.timeout(self._window_s):
                 return await coming
         except TimeoutError:
-            raise self._too_slow(f"nothing arrived for {self._window_s:g} s") from None
+            raise self._slow(f"nothing arrived for {self._window_s:g} s", 0) from None
         finally:
             self._waited_s += self._clock() - started
 
@@ -49,9 +49,15 @@ class SpeedWatch:
         if self._waited_s < self._window_s:
             return
         if self._bytes < self._floor * self._waited_s:
-            raise self._too_slow(f"measured over {self._waited_s:.1f} s")
+            rate = int(self._bytes / self._waited_s)
+            raise self._slow(f"below the floor over {self._waited_s:.1f} s", rate)
+        self._before = (self._before[0] + self._waited_s, self._before[1] + self._bytes)
         self._waited_s, self._bytes = 0.0, 0
 
-    def _too_slow(self, reason: str) -> SlowRetrievalError:
-        rate = int(self._bytes / max(self._waited_s, self._window_s))
+    def too_late(self, deadline_s: float | None) -> SlowRetrievalError:
+        """The error for a transfer that was fast enough and still not done within ``deadline_s``."""
+        waited, received = self._before[0] + self._waited_s, self._before[1] + self._bytes
+        return self._slow(f"not done within {deadline_s or 0:.4g} s", int(received / waited) if waited else 0)
+
+    def _slow(self, reason: str, rate: int) -> SlowRetrievalError:
         return SlowRetrievalError(url=self._url, reason=reason, bytes_per_s=rate, floor_bytes_per_s=self._floor)

@@ -1,7 +1,7 @@
-"""HTTP as an ECU uses it: bounded, watched, without redirects to strangers, and every fault one of ours.
+"""HTTP as an ECU uses it: one session, bounded, watched, without redirects to other hosts.
 
-Belongs here: one session, its limits, and the meaning of status codes and exceptions. Does not belong here: what is
-fetched (``fetch.py``, ``download.py``, ``http_link.py``). aiohttp is imported when the first request is made.
+Whatever a server does becomes a typed failure (``net/server_faults.py``). aiohttp is imported when the first request is
+made.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from twinlock.client.config import FetchSettings, TlsSettings
 from twinlock.client.errors import quoted
+from twinlock.client.net.server_faults import server_faults
 from twinlock.client.speed import SpeedWatch
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, StorageError, TransportError
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     import ssl
 
     import aiohttp
+    from yarl import URL
 
 T = TypeVar("T")
 CHUNK_BYTES = 65_536
 _REDIRECTS = 3
-_REASON_CHARACTERS = 200  # some exceptions quote whatever the other end sent
+_SHOWN_CHARACTERS = 200  # of an address that another party wrote
 _CONNECTIONS = 4  # enough for one Primary; each costs buffers
 
 
@@ -44,9 +46,13 @@ class Reply:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece. Raises: SlowRetrievalError, TransportError when it breaks off."""
-        while chunk := await self._watch.wait(self._response.content.read(CHUNK_BYTES)):
+        while chunk := await self._next():
             self._watch.count(len(chunk))
             yield chunk
+
+    async def _next(self) -> bytes:
+        with server_faults(self.url):
+            return await self._watch.wait(self._response.content.read(CHUNK_BYTES))
 
     async def read(self, what: str, max_bytes: int) -> bytes:
         """The whole body. Raises: EndlessDataError as soon as it is, or claims to be, longer than ``max_bytes``."""
@@ -83,30 +89,18 @@ class Transport:
 
         Raises: TransportError, SlowRetrievalError.
         """
-        import aiohttp
-
         settings = self.settings
         watch = SpeedWatch(url, floor_bytes_per_s=settings.floor_bytes_per_s, window_s=settings.window_s)
         try:
             async with asyncio.timeout(deadline_s):
-                response = await self._send(method, url, watch, headers, body)
+                with server_faults(url):
+                    response = await self._send(method, url, watch, headers, body)
                 try:
                     yield Reply(response, watch, url)
                 finally:
                     response.close()
-        except aiohttp.ServerTimeoutError as error:
-            raise TransportError(
-                url=url, reason=quoted(f"{type(error).__name__}: {error}", _REASON_CHARACTERS)
-            ) from error
         except TimeoutError:
-            reason = f"not done within {deadline_s:g} s"
-            raise SlowRetrievalError(
-                url=url, reason=reason, bytes_per_s=0, floor_bytes_per_s=settings.floor_bytes_per_s
-            ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(
-                url=url, reason=quoted(f"{type(error).__name__}: {error}", _REASON_CHARACTERS)
-            ) from error
+            raise watch.too_late(deadline_s) from None
 
     async def close(self) -> None:
         """End the session."""
@@ -125,10 +119,7 @@ class Transport:
         from yarl import URL
 
         session = self._open()
-        try:
-            target = URL(url, encoded=True)  # names were encoded by the profile; encoding twice would change them
-        except ValueError as error:
-            raise TransportError(url=url, reason=f"it is not a URL: {error}") from None
+        target = URL(url, encoded=True)  # names were encoded by the profile; encoding twice would change them
         if isinstance(body, bytes) and len(body) > CHUNK_BYTES:
             body = io.BytesIO(body)  # sent in pieces, so that other requests get their turn
         for _ in range(_REDIRECTS + 1):
@@ -139,10 +130,7 @@ class Transport:
             if response.status not in (301, 302, 303, 307, 308) or location is None or method != "GET":
                 return response
             response.close()
-            onward = target.join(URL(location))
-            if onward.origin() != target.origin():
-                raise FetchError(url=url, status=response.status, reason=f"it redirects to another host: {onward}")
-            target = onward
+            target = _onward(url, response.status, target, location)
         raise FetchError(url=url, status=310, reason=f"more than {_REDIRECTS} redirects")
 
     def _open(self) -> aiohttp.ClientSession:
@@ -177,6 +165,22 @@ class Transport:
             path = str(self._tls.ca if self._tls.certificate is None else self._tls.certificate)
             raise StorageError(path=path, operation="use the TLS files at", reason=str(error)) from error
         return context
+
+
+def _onward(url: str, status: int, target: URL, location: str) -> URL:
+    """Where a redirect leads, if it is to the same host. Raises: FetchError."""
+    from yarl import URL
+
+    try:
+        onward = target.join(URL(location))
+        same = onward.origin() == target.origin()
+    except ValueError:
+        reason = f"it redirects to {quoted(location, _SHOWN_CHARACTERS)}, which is not a URL"
+        raise FetchError(url=url, status=status, reason=reason) from None
+    if not same:
+        reason = f"it redirects to another host: {quoted(onward, _SHOWN_CHARACTERS)}"
+        raise FetchError(url=url, status=status, reason=reason)
+    return onward
 
 
 async def with_retries(settings: FetchSettings, attempt: Callable[[], Awaitable[T]]) -> T:

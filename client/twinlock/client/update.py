@@ -34,6 +34,7 @@ from twinlock.client.errors import BundleHeldError, ManifestRefusedError, Second
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.install import Installer
 from twinlock.client.outcomes import installation_report
+from twinlock.client.parties import software_fault
 from twinlock.client.reporting import ReportForm, make_report
 from twinlock.client.results import CycleResult, Installation, Problem, Step, gravest
 from twinlock.client.secondaries import Secondaries
@@ -95,6 +96,9 @@ class UpdateCycle:
             await self._install(decision, files, wants)
         except TwinlockError as error:
             self.problems.append(Problem(step=self._step, error=error))
+        except Exception as raised:  # noqa: BLE001 - a fault of ours must not keep the report from the Director
+            self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
+        self.notices += self.equipment.fetcher.take_refused()
         await self._report(before)
         return self._result()
 
@@ -133,6 +137,7 @@ class UpdateCycle:
                 director = await run_verification(
                     follow_roots(director),
                     fetch=tools.fetcher.fetch,
+                    elsewhere=tools.fetcher.elsewhere,
                     persist=tools.state.persist,
                     notices=self.notices,
                 )
@@ -150,6 +155,7 @@ class UpdateCycle:
         decision = await run_verification(
             full_verification(trusted, vehicle, now, policy=config.policy),
             fetch=tools.fetcher.fetch,
+            elsewhere=tools.fetcher.elsewhere,
             persist=tools.state.persist,
             notices=self.notices,
         )
@@ -173,6 +179,7 @@ class UpdateCycle:
                 transport=tools.transport,
                 staging=tools.staging,
                 progress=self.progress,
+                refused=self.notices,
             )
         return files
 
@@ -206,16 +213,16 @@ class UpdateCycle:
     async def _install(self, decision: Decision, files: Mapping[EcuId, Path], wants: Mapping[EcuId, bool]) -> None:
         """Step 7 (5.4.2.7), then our own image (5.4.3.5): the Primary last, because it carries the others' bytes."""
         own = self.equipment.config.ecu.ecu
-        for image in sorted(decision.approved, key=lambda image: image.ecu == own):
-            self._step = Step.INSTALL if image.ecu == own else Step.SECONDARY_IMAGES
+        self._step = Step.SECONDARY_IMAGES
+        wanted = {image.ecu: (image.entry, files[image.ecu]) for image in decision.approved if wants.get(image.ecu)}
+        done = await self.equipment.secondaries.send_images(wanted, self.problems)
+        self.installed += [_installation(image) for image in decision.approved if image.ecu in done]
+        self._step = Step.INSTALL
+        for image in decision.approved:
+            if image.ecu != own:
+                continue
             try:
-                if image.ecu == own:
-                    await asyncio.to_thread(self.equipment.installer.install, image.entry, files[own])
-                elif wants.get(image.ecu):
-                    link = self.equipment.secondaries.members[image.ecu].link
-                    await link.send_image(image.entry, files[image.ecu])
-                else:
-                    continue
+                await asyncio.to_thread(self.equipment.installer.install, image.entry, files[own])
             except TwinlockError as error:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
             else:
@@ -238,6 +245,9 @@ class UpdateCycle:
         except TwinlockError as failed:
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=failed))
+        except Exception as raised:  # noqa: BLE001 - the result has to reach whoever runs the cycles
+            self.reported = False
+            self.problems.append(Problem(step=Step.REPORT, error=software_fault(raised, Step.REPORT.value)))
 
     def _store_outcome(self) -> None:
         """Keep how an order ended until the Director has heard it, where its profile has a place for that."""

@@ -13,9 +13,8 @@ from functools import cached_property
 from packaging.version import Version
 
 from twinlock.director.software import Software, mentioned
+from twinlock.repository.versions import LOWEST, Runs
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
-
-_LOWEST = Version("0.dev0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +103,8 @@ def _tolerates_itself(image: Software) -> bool:
     return all(name != image.component or image.is_one_of(name, versions) for name, versions in image.dependencies)
 
 
-def _age(image: Software) -> tuple[int, Version, str]:
-    return (image.release_counter or 0, image.version or _LOWEST, image.path)
+def _age(image: Software) -> tuple[int, tuple[Version, Runs], str]:
+    return (image.release_counter or 0, (image.version or LOWEST).order, image.path)
 
 
 def relevant_components(present: Iterable[Software], mentions: Mapping[str, frozenset[str]]) -> frozenset[str] | None:

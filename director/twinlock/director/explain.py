@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from packaging.specifiers import SpecifierSet
-
 from twinlock.director.choices import EcuChoices, Problem
-from twinlock.director.software import Software, show_versions
+from twinlock.director.software import Software
+from twinlock.repository.versions import VersionRange
 
 _MAX_CAUSES = 20
 
@@ -67,10 +66,10 @@ def _missing(  # noqa: PLR0917 - one question, asked at each step of the walk
     choices: EcuChoices,
     image: Software,
     component: str,
-    versions: SpecifierSet,
+    versions: VersionRange,
     trail: tuple[Software, ...],
 ) -> Iterator[str]:
-    need = f"{image.label} needs {component} {show_versions(versions)}"
+    need = f"{image.label} needs {component} {versions}"
     hosts = [host for host in problem.hosts(component) if host.ecu != choices.ecu]
     if image.is_one_of(component, versions):
         hosts = [host for host in hosts if _always_runs(host, component)]
@@ -92,7 +91,7 @@ def _missing(  # noqa: PLR0917 - one question, asked at each step of the walk
         yield f"{need}; {troubles[0][0]}"
 
 
-def _why_not_offered(hosts: list[EcuChoices], component: str, versions: SpecifierSet) -> str:
+def _why_not_offered(hosts: list[EcuChoices], component: str, versions: VersionRange) -> str:
     for host in hosts:
         running = host.options[0]
         if host.assigned is not None and running is not None:
@@ -126,16 +125,16 @@ def _conflict(choices: EcuChoices, image: Software, other: EcuChoices, option: S
     return None
 
 
-def _told(image: Software, component: str, versions: SpecifierSet, victim: Software, place: EcuChoices) -> str:
+def _told(image: Software, component: str, versions: VersionRange, victim: Software, place: EcuChoices) -> str:
     where = f"is assigned to {place.ecu}" if place.assigned is not None else f"stays on {place.ecu}"
-    return f"{image.label} conflicts with {component} {show_versions(versions)}, and {victim.label} {where}"
+    return f"{image.label} conflicts with {component} {versions}, and {victim.label} {where}"
 
 
-def _fits(option: Software | None, component: str, versions: SpecifierSet) -> bool:
+def _fits(option: Software | None, component: str, versions: VersionRange) -> bool:
     return option is not None and option.is_one_of(component, versions)
 
 
-def _any_fits(host: EcuChoices, component: str, versions: SpecifierSet) -> bool:
+def _any_fits(host: EcuChoices, component: str, versions: VersionRange) -> bool:
     return any(
         option is None or option.component != component or _fits(option, component, versions) for option in host.options
     )

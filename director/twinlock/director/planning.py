@@ -95,7 +95,7 @@ def _all_offers(situation: Situation, catalogue: Catalogue) -> dict[EcuId, Offer
     found: dict[EcuId, Offers] = {}
     for ecu, path in situation.assigned.items():
         entry = _assigned(situation, ecus[ecu], path, catalogue)
-        found[ecu] = {read_software(entry): entry}
+        found[ecu] = {_readable(situation, entry): entry}
     free = {ecu: record for ecu, record in ecus.items() if ecu not in found}
     present = [software for offers in found.values() for software in offers]
     present += [software for ecu in free if (software := _remembered(situation, ecu)) is not None]
@@ -110,10 +110,24 @@ def _offers(record: EcuRecord, catalogue: Catalogue, components: Container[str |
     for entry in catalogue.offers(record.hardware_id, components):
         try:
             _check(record, entry, None)
-            found[read_software(entry)] = entry
         except RefusalError:
-            continue  # incomplete or unreadable: no choice. What is older than installed is for the resolver to say
+            continue  # incomplete, so not a choice. What is older than installed is for the resolver to say
+        software = read_software(entry)
+        if not software.unreadable:
+            found[software] = entry
     return found
+
+
+def _readable(situation: Situation, entry: ImageEntry) -> Software:
+    """``entry`` as software to be ordered: what it needs has to be known. Raises: NoImageSetError."""
+    software = read_software(entry)
+    if software.unreadable:
+        cause = (
+            f"the {' and '.join(software.unreadable)} of {entry.path} cannot be read; list the same file again with "
+            "`twinlock image add --replace` and --component, --version, --needs or --conflicts"
+        )
+        raise NoImageSetError(vehicle=situation.record.vehicle, causes=(cause,))
+    return software
 
 
 def _assigned(situation: Situation, record: EcuRecord, path: TargetPath, catalogue: Catalogue) -> ImageEntry:
@@ -168,6 +182,7 @@ def _planned(situation: Situation, problem: Problem, selection: Selection, offer
         orders.append(_order(ecu, image, moved=choices.assigned is None))
         if choices.assigned is None:
             reasons.append(f"{ecu} gets {image.label} because {_asker(selection, ecu)} asks for it")
+    reasons += _unread(selection)
     pending = [order for order in orders if not _has(situation, order, entries)]
     if not pending:
         reasons.append("everything that is assigned is installed")
@@ -178,6 +193,13 @@ def _planned(situation: Situation, problem: Problem, selection: Selection, offer
         reasons=tuple(reasons),
     )
     return Planned(plan=plan, entries=entries)
+
+
+def _unread(selection: Selection) -> Iterator[str]:
+    """The images that stay and whose needs nobody can read: a warning, since holding them would lock the vehicle."""
+    for ecu, image in selection.items():
+        if image is not None and image.unreadable:
+            yield f"{ecu} runs {image.label}, whose {' and '.join(image.unreadable)} cannot be read and do not count"
 
 
 def _order(ecu: EcuId, image: Software, *, moved: bool) -> Order:

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
 from resolvelib.resolvers import ResolutionTooDeep
 
 from twinlock.director.choices import EcuChoices, Problem, Selection, violations
 from twinlock.director.errors import NoImageSetError
 from twinlock.director.explain import explain_failure
-from twinlock.director.software import Software, show_versions
+from twinlock.director.software import Software
+from twinlock.repository.versions import VersionRange
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.names import EcuId
 
@@ -52,7 +52,7 @@ class Runs:
 
     ecu: EcuId
     component: str | None = None
-    versions: SpecifierSet | None = None
+    versions: VersionRange | None = None
     forbidden: bool = False
 
     def accepts(self, image: Software | None) -> bool:
@@ -182,5 +182,5 @@ def _sentences(impossible: ResolutionImpossible[Any, Any]) -> Iterator[str]:
         if not isinstance(parent, Choice) or parent.image is None or not isinstance(demand, Runs):
             continue
         verb = "conflicts with" if demand.forbidden else "needs"
-        versions = show_versions(demand.versions) if demand.versions is not None else "of any version"
+        versions = str(demand.versions) if demand.versions is not None else "of any version"
         yield f"{parent.image.label} {verb} {demand.component} {versions} on {demand.ecu}"

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
 from tuf.api.metadata import TargetFile
 
+from twinlock.repository.versions import read_range, read_version
 from twinlock.repository.views import ImageView
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import HardwareId, RoleName, TargetPath, identifier, target_path
@@ -24,7 +23,7 @@ MAX_RELEASE_COUNTER = 2**63 - 1  # what every language an ECU is programmed in c
 class Component:
     """What an image is, as software: a name and version, and what it needs or clashes with, by component name.
 
-    Versions and specifiers are those of PEP 440. Raises: UsageError, UnsafePathError.
+    See ``versions`` for what versions and ranges are. Raises: UsageError, UnsafePathError.
     """
 
     name: str
@@ -34,10 +33,7 @@ class Component:
 
     def __post_init__(self) -> None:
         identifier(self.name)
-        try:
-            Version(self.version)
-        except InvalidVersion:
-            raise UsageError(reason=f"{self.version!r} is not a version that PEP 440 knows") from None
+        read_version(self.version)
         for relation in (self.dependencies, self.conflicts):
             for other, specifier in relation.items():
                 self._check_relation(other, specifier)
@@ -46,10 +42,7 @@ class Component:
         identifier(other)
         if other == self.name:
             raise UsageError(reason=f"{self.name} cannot depend on, or conflict with, itself")
-        try:
-            SpecifierSet(specifier)
-        except InvalidSpecifier:
-            raise UsageError(reason=f"{specifier!r} is not a version specifier that PEP 440 knows") from None
+        read_range(specifier)
 
     def as_json(self) -> dict[str, Any]:
         """The members of ``custom`` that say this."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from tests.unit.client.test_staging import DATA, entry_of
 from twinlock.client.download import download_image, image_urls
 from twinlock.client.staging import Staging
 from twinlock.client.transport import Transport
-from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
 from twinlock.trust.model.targets import ImageEntry
@@ -195,12 +197,104 @@ def test_a_place_without_the_image_is_passed_over(tmp_path: Path, status: int) -
     asyncio.run(scenario())
 
 
-def test_another_range_than_asked_for_is_not_believed(tmp_path: Path) -> None:
-    """A part is there; the server answers 206 with bytes from elsewhere."""
-    with pytest.raises(TransportError):
-        download_from(tmp_path, says(WHOLE, DATA[:1000]))
-    head = f"HTTP/1.1 206 Partial Content\nContent-Range: bytes 0-9/{len(DATA)}\nContent-Length: 10"
-    refused(FetchError, tmp_path, says(head, DATA[:10]))
+LENGTH = len(DATA)
+UNABLE: dict[str, Callable[[], web.Response]] = {
+    "416": lambda: web.Response(status=416),
+    "403": lambda: web.Response(status=403),
+    "400": lambda: web.Response(status=400),
+    "501": lambda: web.Response(status=501),
+    "206 from byte 0": lambda: web.Response(
+        status=206, body=DATA, headers={"Content-Range": f"bytes 0-{LENGTH - 1}/{LENGTH}"}
+    ),
+    "206 from elsewhere": lambda: web.Response(
+        status=206, body=DATA[9:], headers={"Content-Range": f"bytes 9-{LENGTH - 1}/{LENGTH}"}
+    ),
+    "206 without a range": lambda: web.Response(status=206, body=DATA[1000:]),
+    "multipart": lambda: web.Response(
+        status=206, body=b"--x\r\n", headers={"Content-Type": "multipart/byteranges; boundary=x"}
+    ),
+    "304": lambda: web.Response(status=304),
+}
+
+
+@pytest.mark.parametrize("name", UNABLE)
+def test_a_server_that_cannot_resume_is_asked_once_for_the_whole(tmp_path: Path, name: str) -> None:
+    asked: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.headers.get("Range"))
+        return UNABLE[name]() if "Range" in request.headers else web.Response(body=DATA)
+
+    async def scenario() -> None:
+        async with lying(says(WHOLE, DATA[:1000])) as broken, serving(application_of(answer)) as able:
+            with pytest.raises(TransportError):
+                await download(tmp_path, broken)
+            assert (await download(tmp_path, able)).read_bytes() == DATA
+
+    asyncio.run(scenario())
+    assert asked == ["bytes=1000-", None]
+
+
+def test_a_part_outlives_a_server_that_gives_neither_the_rest_nor_the_whole(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with lying(says(WHOLE, DATA[:1000])) as broken:
+            with pytest.raises(TransportError):
+                await download(tmp_path, broken)
+        async with lying(says("HTTP/1.1 403 Forbidden\nContent-Length: 0")) as closed:
+            with pytest.raises(FetchError) as caught:
+                await download(tmp_path, closed)
+            assert caught.value.status == 403
+
+    asyncio.run(scenario())
+    (part,) = tmp_path.iterdir()
+    assert part.read_bytes() == DATA[:1000]
+
+
+def test_a_place_that_serves_something_else_is_a_reason_to_ask_the_next(tmp_path: Path) -> None:
+    async def honest(_request: web.Request) -> web.Response:
+        return web.Response(body=DATA)
+
+    async def scenario() -> None:
+        wrong, page = says(WHOLE, b"x" * LENGTH), says("HTTP/1.1 200 OK\nContent-Length: 6", b"<html>")
+        async with lying(wrong) as one, lying(page) as two, serving(application_of(honest)) as good:
+            told: list[RefusalError] = []
+            transport, staging = Transport(SETTINGS), Staging(tmp_path)
+            arguments: dict[str, Any] = {"transport": transport, "staging": staging, "refused": told}
+            assert (await download_image(approved(), (one, two, good), **arguments)).read_bytes() == DATA
+            assert [refusal.code for refusal in told] == ["wrong-digest", "wrong-length"]
+            staging.tidy()
+            told.clear()
+            with pytest.raises(DigestError):
+                await download_image(approved(), (one, two), **arguments)
+            assert [refusal.code for refusal in told] == ["wrong-length"]
+            await transport.close()
+
+    asyncio.run(scenario())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_that_never_ends_in_time_is_given_up_for_this_cycle(tmp_path: Path) -> None:
+    async def just_fast_enough(writer: asyncio.StreamWriter, head: str) -> None:
+        start = int(head.partition("bytes=")[2].partition("-")[0] or 0)
+        status = "206 Partial Content" if start else "200 OK"
+        more = f"Content-Range: bytes {start}-{LENGTH - 1}/{LENGTH}\r\n" if start else ""
+        writer.write(f"HTTP/1.1 {status}\r\n{more}Content-Length: {LENGTH - start}\r\n\r\n".encode())
+        for index in range(start, LENGTH, 1000):
+            writer.write(DATA[index : index + 1000])
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async def scenario() -> None:
+        async with lying(just_fast_enough) as slow:
+            transport = Transport(replace(SETTINGS, image_deadline_s=0.5))
+            with pytest.raises(SlowRetrievalError) as caught:
+                await download_image(approved(), (slow,), transport=transport, staging=Staging(tmp_path))
+            assert "within 0.5 s" in caught.value.reason
+            await transport.close()
+
+    asyncio.run(scenario())
+    (part,) = tmp_path.iterdir()
+    assert 0 < part.stat().st_size < LENGTH
 
 
 def test_an_image_of_no_bytes_is_an_image(tmp_path: Path) -> None:

@@ -114,11 +114,12 @@ def test_less_than_was_announced_is_a_broken_transport() -> None:
     refused(TransportError, says("HTTP/1.1 200 OK\nContent-Length: 10", b"abc"))
 
 
-def test_compressed_data_is_not_unpacked() -> None:
+def test_compressed_data_is_neither_unpacked_nor_read_as_metadata() -> None:
     bomb = gzip.compress(b"0" * 500_000)
     assert len(bomb) < 1000
     head = f"HTTP/1.1 200 OK\nContent-Encoding: gzip\nContent-Length: {len(bomb)}"
-    assert fetch_from(says(head, bomb)) == bomb
+    error = refused(FetchError, says(head, bomb))
+    assert "Content-Encoding gzip" in error.reason
 
 
 @pytest.mark.parametrize("answer", [silent, stalling, trickling], ids=lambda answer: answer.__name__)
@@ -217,9 +218,35 @@ def test_a_mirror_stands_in_for_what_is_broken_or_lacks_the_file() -> None:
             assert await fetch(dead, there) == b"good"
             assert await fetch(empty, there) == b"good"
             assert await fetch(empty, empty) is ABSENT
-            assert await fetch(dead, empty) is ABSENT
-            with pytest.raises(TransportError):
-                await fetch(dead, dead)
+            for places in ((dead, dead), (dead, empty), (empty, dead)):  # absent only if every place says so
+                with pytest.raises(TransportError):
+                    await fetch(*places)
+
+    asyncio.run(scenario())
+
+
+def test_one_deadline_covers_all_places_and_a_slow_one_leaves_time_for_the_next() -> None:
+    async def good(_request: web.Request) -> web.Response:
+        return web.Response(body=b"good")
+
+    async def just_fast_enough(writer: asyncio.StreamWriter, _head: str) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async def scenario() -> None:
+        settings = FetchSettings(floor_bytes_per_s=1, window_s=5.0, deadline_s=2.0, attempts=3)
+        async with serving(application_of(good)) as there, lying(just_fast_enough) as slow:
+            started = time.monotonic()
+            assert await fetch(slow, there, settings=settings) == b"good"
+            with pytest.raises(SlowRetrievalError) as caught:
+                await fetch(slow, slow, settings=settings)
+            assert "not done within 1 s" in caught.value.reason
+            assert caught.value.bytes_per_s > 1
+            assert "below the floor" not in str(caught.value)
+            assert time.monotonic() - started < 5
 
     asyncio.run(scenario())
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
 from twinlock.director.choices import EcuChoices, Problem
 from twinlock.director.errors import NoImageSetError
 from twinlock.director.resolve import resolve
 from twinlock.director.software import Software
+from twinlock.repository.versions import VersionRange, read_range, read_version
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
 
 
 def image(component: str, version: str, counter: int = 1, **terms: dict[str, str]) -> Software:
-    def read(found: dict[str, str]) -> tuple[tuple[str, SpecifierSet], ...]:
-        return tuple(sorted((name, SpecifierSet(text)) for name, text in found.items()))
+    def read(found: dict[str, str]) -> tuple[tuple[str, VersionRange], ...]:
+        return tuple(sorted((name, read_range(text)) for name, text in found.items()))
 
     return Software(
         image=f"{component} {version} {counter}",
         path=TargetPath(f"{component}/{version}"),
         release_counter=counter,
         component=component,
-        version=Version(version),
+        version=read_version(version),
         dependencies=read(terms.get("needs", {})),
         conflicts=read(terms.get("conflicts", {})),
     )

@@ -7,20 +7,19 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
 from twinlock.director.choices import EcuChoices, Problem, relevant_components
 from twinlock.director.errors import NoImageSetError
 from twinlock.director.resolve import resolve
 from twinlock.director.software import Software, Terms, mentioned
+from twinlock.repository.versions import VersionRange, read_range, read_version
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
 
 COMPONENTS = ("alpha", "beta", "gamma")
 RANGES = (">=1", ">=2", ">=3", "<2", "<3", "==1", "==2", "!=2", "")
 
 terms = st.dictionaries(st.sampled_from(COMPONENTS), st.sampled_from(RANGES), max_size=2).map(
-    lambda found: tuple(sorted((name, SpecifierSet(text)) for name, text in found.items()))
+    lambda found: tuple(sorted((name, read_range(text)) for name, text in found.items()))
 )
 
 
@@ -40,7 +39,7 @@ def problems(draw: st.DrawFn) -> Problem:
                         path=TargetPath(f"{component}/{version}"),
                         release_counter=draw(st.integers(1, 3)),
                         component=component,
-                        version=Version(str(version)),
+                        version=read_version(str(version)),
                         dependencies=draw(rarely(terms)),
                         conflicts=draw(rarely(terms)),
                     )
@@ -67,7 +66,7 @@ def counter(image: Software | None) -> int:
     return 0 if image is None or image.release_counter is None else image.release_counter
 
 
-def within(image: Software, versions: SpecifierSet) -> bool:
+def within(image: Software, versions: VersionRange) -> bool:
     return image.version is not None and image.version in versions
 
 

@@ -50,13 +50,23 @@ class Persist(NamedTuple):
     proofs: Mapping[RoleName, bytes] = NOTHING
 
 
+class FetchElsewhere(NamedTuple):
+    """Get the file of ``fetch`` again, from a place that was not asked for it yet. ``error`` is why the copy from the last
+    place was refused; None if it was valid but old. Answer: bytes, or None where no other place has one; then the
+    refusal ends the verification. A driver with one source always answers None, and asks each place once.
+    """
+
+    fetch: Fetch
+    error: RefusalError | None
+
+
 class Notice(NamedTuple):
     """Something to put into the report that does not end the cycle, such as an equivocating Timestamp. No answer."""
 
     error: RefusalError
 
 
-Command: TypeAlias = Fetch | Persist | Notice
+Command: TypeAlias = Fetch | FetchElsewhere | Persist | Notice
 Answer: TypeAlias = bytes | Absent | None
 
 Result = TypeVar("Result")

@@ -20,7 +20,7 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
-from twinlock.trust.fetching import fetch_required, persist
+from twinlock.trust.fetching import fetch_checked, persist
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
 from twinlock.trust.model.targets import ImageEntry, Targets
@@ -150,11 +150,14 @@ class _Search:
             return stored
         limit = context.limits.targets_bytes
         limit = limit if listed.length is None else min(limit, listed.length)
-        data = yield from fetch_required(context, role, listed.version, limit)
-        targets = check_targets(data, authority=authority, listed=listed, trusted=stored, context=context)
+
+        def check(data: bytes) -> Verified[Targets]:
+            return check_targets(data, authority=authority, listed=listed, trusted=stored, context=context)
+
+        targets = yield from fetch_checked(context, role, listed.version, limit, check)
         yield persist(context, targets, authority)
         self.opened[role, authority.digest] = targets
-        self.trusted = self.trusted._replace(delegated={**self.trusted.delegated, role: data})
+        self.trusted = self.trusted._replace(delegated={**self.trusted.delegated, role: targets.data})
         return targets
 
     def _stored(self, authority: Authority) -> Verified[Targets] | None:

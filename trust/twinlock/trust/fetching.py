@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.targets import Authority
-from twinlock.trust.commands import ABSENT, Absent, Fetch, Persist, Steps
+from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere, Persist, Steps
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import LimitError, MissingMetadataError
 from twinlock.trust.model.base import Signed
-from twinlock.trust.names import RoleName
+from twinlock.trust.names import RepositoryName, RoleName
 from twinlock.trust.signatures import Verified, prove
 
+R = TypeVar("R")
 S = TypeVar("S", bound=Signed)
 
 
 def fetch(context: Context, role: RoleName, version: int | None, limit: int) -> Steps[bytes | Absent]:
     """Ask for one file. Raises: LimitError for more than ``limit`` bytes."""
-    name = context.wire.file_name(role, version)
-    data = yield Fetch(context.repository, role, version, name, limit)
+    command = Fetch(*_named(context, role, version), limit)
+    data = yield command
     if data is None:
-        raise TypeError(f"a driver has to answer {name} with bytes or ABSENT")
-    if data is not ABSENT and len(data) > limit:
-        # A driver stops reading at the bound. This holds even for one that does not.
-        raise LimitError(what=f"{context.what(role)} in bytes", value=len(data), limit=limit)
+        raise TypeError(f"a driver has to answer {command.name} with bytes or ABSENT")
+    if data is not ABSENT:
+        _check_size(data, context.what(role), limit)
     return data
 
 
@@ -36,9 +38,47 @@ def fetch_required(context: Context, role: RoleName, version: int | None, limit:
     return data
 
 
+def fetch_checked(
+    context: Context, role: RoleName, version: int | None, limit: int, check: Callable[[bytes], R]
+) -> Steps[R]:
+    """Ask for one file that has to exist and hold it to ``check``, place after place. Raises: see ``accept_from_any``."""
+    data = yield from fetch_required(context, role, version, limit)
+    return (yield from accept_from_any(context, data, Fetch(*_named(context, role, version), limit), check))
+
+
+def accept_from_any(context: Context, data: bytes, fetched: Fetch, check: Callable[[bytes], R]) -> Steps[R]:
+    """What ``check`` makes of ``data``, the answer to ``fetched``. A refused copy is a reason to ask the next place.
+
+    Each place's copy is judged by itself. Raises: the refusal of the first copy where no place has one that passes;
+    LimitError, MissingMetadataError.
+    """
+    first: RefusalError | None = None
+    while True:
+        try:
+            return check(data)
+        except RefusalError as error:
+            refusal = error
+        first = first or refusal
+        other = yield FetchElsewhere(fetched, refusal)
+        if not isinstance(other, bytes):
+            raise first
+        _check_size(other, context.what(fetched.role), fetched.max_bytes)
+        data = other
+
+
 def persist(context: Context, verified: Verified[S], authority: Authority) -> Persist:
     """The command to store a file that ``authority`` signed, with the proof of it."""
     role = authority.role
     proof = prove(verified, authority.keys, authority.signers, subject=context.subject(role))
     proofs = {} if proof is None else {role: proof}
     return Persist(context.repository, ((role, verified.signed.version, verified.data),), proofs)
+
+
+def _named(context: Context, role: RoleName, version: int | None) -> tuple[RepositoryName, RoleName, int | None, str]:
+    return context.repository, role, version, context.wire.file_name(role, version)
+
+
+def _check_size(data: bytes, what: str, limit: int) -> None:
+    # A driver stops reading at the bound. This holds even for one that does not.
+    if len(data) > limit:
+        raise LimitError(what=f"{what} in bytes", value=len(data), limit=limit)

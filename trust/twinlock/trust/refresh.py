@@ -15,16 +15,20 @@ from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.clock import not_before
-from twinlock.trust.commands import ABSENT, Notice, Persist, Steps
-from twinlock.trust.errors.metadata import LimitError, MissingRoleError
-from twinlock.trust.fetching import fetch, fetch_required, persist
+from twinlock.trust.commands import ABSENT, Fetch, FetchElsewhere, Notice, Persist, Steps
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError
+from twinlock.trust.fetching import accept_from_any, fetch, fetch_checked, persist
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.root import Root
+from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import Targets
+from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
 from twinlock.trust.policy import LAX, Policy
 from twinlock.trust.restore import top_level_authority, under_root
+from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
 
 Inspect = Callable[[Targets], None]
@@ -77,14 +81,25 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
             return trusted
         if rotations == context.limits.root_rotations:
             break
-        root = check_next_root(data, trusted=trusted.root, context=context)
+        root = yield from _next_root(data, trusted, context)
         dropped = roles_to_drop(trusted, root.signed)
         trusted = under_root(_without(trusted, dropped) if dropped else trusted, root, context)
-        yield Persist(context.repository, ((ROOT, version, data), *((role, 0, None) for role in dropped)))
+        yield Persist(context.repository, ((ROOT, version, root.data), *((role, 0, None) for role in dropped)))
     raise LimitError(
         what=f"{context.repository}: Root rotations in one cycle",
         value=context.limits.root_rotations + 1,
         limit=context.limits.root_rotations,
+    )
+
+
+def _next_root(data: bytes, trusted: TrustedRepository, context: Context) -> Steps[Verified[Root]]:
+    version = trusted.root.signed.version + 1
+    name = context.wire.file_name(ROOT, version)
+    fetched = Fetch(context.repository, ROOT, version, name, context.limits.root_bytes)
+    return (
+        yield from accept_from_any(
+            context, data, fetched, lambda found: check_next_root(found, trusted=trusted.root, context=context)
+        )
     )
 
 
@@ -98,13 +113,36 @@ def _without(trusted: TrustedRepository, roles: tuple[RoleName, ...]) -> Trusted
     )
 
 
+def _past_half_life(timestamp: Timestamp, context: Context) -> bool:
+    """Whether another place may well have a newer one: a mirror that replays an old one wins half its life and no more."""
+    issued = timestamp.issued
+    return issued is not None and context.now - issued > (timestamp.expires - issued) / 2
+
+
 def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
-    data = yield from fetch_required(context, TIMESTAMP, None, context.limits.timestamp_bytes)
-    timestamp, equivocation = check_timestamp(
-        data, root=trusted.root.signed, trusted=trusted.timestamp, context=context
-    )
-    if equivocation is not None:
-        yield Notice(equivocation)
+    limit = context.limits.timestamp_bytes
+
+    def check(data: bytes) -> tuple[Verified[Timestamp], EquivocationError | None]:
+        return check_timestamp(data, root=trusted.root.signed, trusted=trusted.timestamp, context=context)
+
+    timestamp, equivocation = yield from fetch_checked(context, TIMESTAMP, None, limit, check)
+    while True:
+        if equivocation is not None:
+            yield Notice(equivocation)
+        if not _past_half_life(timestamp.signed, context):
+            break
+        fetched = Fetch(context.repository, TIMESTAMP, None, context.wire.file_name(TIMESTAMP, None), limit)
+        other = yield FetchElsewhere(fetched, equivocation)
+        if not isinstance(other, bytes):
+            break
+        equivocation = None
+        try:
+            candidate, equivocation = check(other)
+        except RefusalError as error:
+            yield Notice(error)
+            continue
+        if candidate.signed.version > timestamp.signed.version:
+            timestamp = candidate
     if timestamp is not trusted.timestamp:
         yield persist(context, timestamp, _authority(TIMESTAMP, trusted.root.signed))
     return trusted._replace(timestamp=timestamp)
@@ -118,8 +156,11 @@ def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[Tru
         return trusted
     limit = context.limits.snapshot_bytes
     limit = limit if listed.length is None else min(limit, listed.length)
-    data = yield from fetch_required(context, SNAPSHOT, listed.version, limit)
-    snapshot = check_snapshot(data, root=trusted.root.signed, listed=listed, trusted=trusted.snapshot, context=context)
+
+    def check(data: bytes) -> Verified[Snapshot]:
+        return check_snapshot(data, root=trusted.root.signed, listed=listed, trusted=trusted.snapshot, context=context)
+
+    snapshot = yield from fetch_checked(context, SNAPSHOT, listed.version, limit, check)
     yield persist(context, snapshot, _authority(SNAPSHOT, trusted.root.signed))
     return trusted._replace(snapshot=snapshot)
 
@@ -134,11 +175,15 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
         return trusted
     limit = context.limits.targets_bytes
     limit = limit if listed.length is None else min(limit, listed.length)
-    data = yield from fetch_required(context, TARGETS, listed.version, limit)
     authority = top_level_authority(trusted.root.signed)
-    targets = check_targets(data, authority=authority, listed=listed, trusted=trusted.targets, context=context)
-    if inspect is not None:
-        inspect(targets.signed)
+
+    def check(data: bytes) -> Verified[Targets]:
+        found = check_targets(data, authority=authority, listed=listed, trusted=trusted.targets, context=context)
+        if inspect is not None:
+            inspect(found.signed)
+        return found
+
+    targets = yield from fetch_checked(context, TARGETS, listed.version, limit, check)
     yield persist(context, targets, authority)
     return trusted._replace(targets=targets)
 
@@ -150,11 +195,15 @@ def refresh_targets_alone(
 
     Source: Uptane 2.1.0 5.4.4.1; 5.4.4.6 step 2 (may be skipped without a Snapshot).
     """
-    data = yield from fetch_required(context, TARGETS, None, context.limits.targets_bytes)
     authority = top_level_authority(trusted.root.signed)
-    targets = check_targets(data, authority=authority, listed=None, trusted=trusted.targets, context=context)
-    if inspect is not None:
-        inspect(targets.signed)
+
+    def check(data: bytes) -> Verified[Targets]:
+        found = check_targets(data, authority=authority, listed=None, trusted=trusted.targets, context=context)
+        if inspect is not None:
+            inspect(found.signed)
+        return found
+
+    targets = yield from fetch_checked(context, TARGETS, None, context.limits.targets_bytes, check)
     if trusted.targets is None or targets.data != trusted.targets.data:
         yield persist(context, targets, authority)
     return trusted._replace(targets=targets)

@@ -63,8 +63,6 @@ def own_keyid(key: PublicKey) -> KeyId:
 
 def _custom(entry: ImageEntry, custom: Mapping[str, Any], release_counter: int) -> dict[str, Any]:
     kept = {name: value for name, value in custom.items() if name not in _REPLACED}
-    if not isinstance(kept.get("version"), str):
-        kept.pop("name", None)  # here a name is that of a component, which has a version that is text
     if entry.download_url is not None:
         kept["downloadUrl"] = entry.download_url
     agreed = {

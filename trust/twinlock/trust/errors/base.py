@@ -20,6 +20,8 @@ import enum
 from datetime import datetime
 from typing import Any, ClassVar, dataclass_transform
 
+from twinlock.trust.printable import printable
+
 
 class Attack(enum.Enum):
     """The attacks of Uptane 2.1.0 4.3, as a report names them. ``NONE`` marks a fault that is no attack by itself."""
@@ -78,7 +80,8 @@ class TwinlockError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        return self.template.format(**{name: _show(value) for name, value in self.fields().items()})
+        # Fields hold the words of other parties: they must not write control sequences to a terminal or lines to a log.
+        return printable(self.template.format(**{name: _show(value) for name, value in self.fields().items()}))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.fields().items())})"
@@ -130,21 +133,12 @@ class RefusalError(TwinlockError):
     attack: ClassVar[Attack] = Attack.NONE
     clause: ClassVar[str] = ""
 
-    def __str__(self) -> str:
-        # The fields are the other side's words: they must not write control sequences to a terminal or lines to a log.
-        text = super().__str__()
-        return text if text.isprintable() else "".join(map(_printable, text))
-
     def as_json(self) -> dict[str, Any]:
         return super().as_json() | {"attack": self.attack.value, "clause": self.clause}
 
 
 def _rebuild(cls: type[TwinlockError], values: dict[str, Any]) -> TwinlockError:
     return cls(**values)
-
-
-def _printable(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def _show(value: Any) -> Any:

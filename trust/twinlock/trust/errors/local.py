@@ -26,10 +26,13 @@ class FetchError(TransportError):
 
 
 class SlowRetrievalError(TransportError):
-    """The other end sends more slowly than the floor: the attack of that name, or a very bad line."""
+    """The other end sends more slowly than the floor, or is not done in time: the attack of that name, or a very bad line.
+
+    ``bytes_per_s`` is what it managed, 0 where nothing came.
+    """
 
     code = "slow-retrieval"
-    template = "{url}: {bytes_per_s} bytes/s is below the floor of {floor_bytes_per_s} ({reason})"
+    template = "{url} is too slow: {reason} (it sent {bytes_per_s} bytes/s; the floor is {floor_bytes_per_s})"
     attack: ClassVar[Attack] = Attack.SLOW_RETRIEVAL
     clause: ClassVar[str] = "Uptane 2.1.0 5.4"
     bytes_per_s: int
