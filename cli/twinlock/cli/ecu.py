@@ -83,18 +83,10 @@ def config_file(directory: Path, name: str) -> Path:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises: UsageError."""
-    import json
+    """A JSON object from a file. Raises: UsageError, StorageError."""
+    from twinlock.client.ecu.operator_files import read_json_object
 
-    from twinlock.trust.errors.base import UsageError
-
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise UsageError(reason=f"{path} is not a JSON object")
-    return found
+    return read_json_object(path, "the description")
 
 
 def factory_image(options: dict[str, Any]) -> tuple[str, Path] | None:

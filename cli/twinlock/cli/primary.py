@@ -69,6 +69,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
         --director-root 1.root.json --image-root image.1.root.json \\
         --director-wire aktualizr --image-wire aktualizr --policy lax
     """
+    from twinlock.client.ecu.operator_files import read_operator_file
     from twinlock.client.provision import EcuPlan, Repositories, provision_primary
 
     plan = EcuPlan(
@@ -82,8 +83,8 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
     )
     repositories = Repositories(
         wires=chosen_wires(options),
-        director_root=options["director_root"].read_bytes(),
-        image_root=options["image_root"].read_bytes(),
+        director_root=read_operator_file(options["director_root"], "the Root"),
+        image_root=read_operator_file(options["image_root"], "the Root"),
         director_url=options["director_url"],
         image_url=options["image_url"],
     )
@@ -247,9 +248,14 @@ def _token(file: Path | None) -> str:
     """The enrolment token: never an argument, because other users see those. Raises: UsageError."""
     import os
 
+    from twinlock.client.ecu.operator_files import read_operator_file
     from twinlock.trust.errors.base import UsageError
 
-    token = file.read_text() if file else os.environ.get("TWINLOCK_ENROLMENT_TOKEN", "")
+    token = (
+        read_operator_file(file, "the token").decode(errors="replace")
+        if file
+        else os.environ.get("TWINLOCK_ENROLMENT_TOKEN", "")
+    )
     if not token.strip():
         raise UsageError(reason="no token: set TWINLOCK_ENROLMENT_TOKEN or use --token-file")
     return token.strip()

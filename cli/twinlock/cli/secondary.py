@@ -45,6 +45,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
       twinlock secondary init ./brake --vehicle VIN1 --ecu ecu-brake --hardware-id brake-7 \\
         --listen http://127.0.0.1:9101 --director-root director-root.json --image-root image-root.json
     """
+    from twinlock.client.ecu.operator_files import read_operator_file
     from twinlock.client.provision import EcuPlan, Repositories, provision_secondary
 
     plan = EcuPlan(
@@ -58,8 +59,8 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     )
     image_root = options["image_root"]
     repositories = Repositories(
-        director_root=options["director_root"].read_bytes(),
-        image_root=image_root.read_bytes() if image_root else None,
+        director_root=read_operator_file(options["director_root"], "the Root"),
+        image_root=read_operator_file(image_root, "the Root") if image_root else None,
         wires=chosen_wires(options),
     )
     with own_input():

@@ -1,19 +1,18 @@
 """The configuration files of a Primary and of a Secondary: JSON, with paths relative to the file.
 
-Belongs here: what may be configured, its defaults, and one clear error for whatever is wrong. Does not belong here:
-making the files (``provision.py``) and acting on them.
+Whatever is wrong with one is a single error that names the file and the field.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from twinlock.client.durable import storage_errors
+from twinlock.client.ecu.operator_files import check_path, read_json_object
 from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, VehicleId, Verification, identifier
@@ -23,6 +22,8 @@ from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.profiles import PROFILES
 
 FORMAT = 1
+_MAX_NUMBER = 1_000_000_000  # seconds, or bytes per second
+_MAX_ATTEMPTS = 20
 T = TypeVar("T")
 
 
@@ -116,7 +117,7 @@ class SecondaryConfig(EcuSettings):
 def load_primary(path: Path) -> PrimaryConfig:
     """Read a Primary's configuration. Raises: UsageError naming the field, StorageError if it cannot be read."""
     section = _read(path, "primary")
-    return section.finish(
+    config = section.finish(
         PrimaryConfig(
             **_ecu_settings(path, section, with_map=True),
             fetch=_fetch(section.section("fetch")),
@@ -125,6 +126,14 @@ def load_primary(path: Path) -> PrimaryConfig:
             hold_incomplete_bundles=section.take("holdIncompleteBundles", bool, default=True),
         )
     )
+    known = {config.ecu.ecu}
+    for number, item in enumerate(config.secondaries):
+        if item.ecu.ecu in known:
+            raise section.fail(
+                f"secondaries[{number}].ecu", f"names {item.ecu.ecu} again; each ECU has an id of its own"
+            )
+        known.add(item.ecu.ecu)
+    return config
 
 
 def load_secondary(path: Path) -> SecondaryConfig:
@@ -170,6 +179,16 @@ class _Section:
         except ValueError as error:
             raise self.fail(name, f"is not usable: {error}") from None
 
+    def file(self, name: str, default: Any = ...) -> Any:
+        value = self.take(name, str, default)
+        if value is None:
+            return None
+        try:
+            check_path(Path(value), "use")
+        except StorageError as error:
+            raise self.fail(name, f"is not usable: {error.reason}") from None
+        return value
+
     def section(self, name: str) -> _Section:
         child = _Section(self.path, f"{self.where}{name}.", dict(self.take(name, dict, {})))
         self.children.append(child)
@@ -204,14 +223,7 @@ _KINDS: Mapping[type, str] = {
 
 
 def _read(path: Path, role: str) -> _Section:
-    with storage_errors(path, "read the configuration"):
-        data = path.read_bytes()
-    try:
-        values = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(reason=f"{path} is not JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise UsageError(reason=f"{path} must hold a JSON object")
+    values = read_json_object(path, "the configuration")
     section = _Section(path, "", values)
     if section.take("format", int) != FORMAT:
         raise section.fail("format", f"must be {FORMAT}; another version of this software wrote the file")
@@ -230,11 +242,11 @@ def _ecu_settings(path: Path, section: _Section, *, with_map: bool) -> dict[str,
         "directory": base,
         "vehicle": VehicleId(section.convert("vehicle", identifier)),
         "ecu": _ecu(section),
-        "map": base / section.take("map", str) if with_map else None,
+        "map": base / section.file("map") if with_map else None,
         "time": _time(time),
         "policy": STRICT if policy == "strict" else LAX,
         "wires": _wires(section.section("wires")),
-        **{name: base / section.take(name, str, default) for name, default in _PATHS.items()},
+        **{name: base / section.file(name, default) for name, default in _PATHS.items()},
     }
 
 
@@ -279,8 +291,10 @@ def _fetch(section: _Section) -> FetchSettings:
     defaults = FetchSettings()
     attempts = section.take("attempts", int, defaults.attempts)
     floor = section.take("floorBytesPerSecond", int, defaults.floor_bytes_per_s)
-    if attempts < 1 or floor < 0:
-        raise section.fail("attempts", "must be at least 1, and floorBytesPerSecond at least 0")
+    if not 1 <= attempts <= _MAX_ATTEMPTS:
+        raise section.fail("attempts", f"must be from 1 to {_MAX_ATTEMPTS}")
+    if not 0 <= floor <= _MAX_NUMBER:
+        raise section.fail("floorBytesPerSecond", f"must be from 0 to {_MAX_NUMBER}")
     return FetchSettings(
         floor_bytes_per_s=floor,
         window_s=_positive(section, "windowSeconds", defaults.window_s),
@@ -293,15 +307,15 @@ def _fetch(section: _Section) -> FetchSettings:
 
 
 def _positive(section: _Section, name: str, default: float) -> float:
-    value = float(section.take(name, (int, float), default))
-    if not 0 < value < float("inf"):
-        raise section.fail(name, "must be above 0")
-    return value
+    value = section.take(name, (int, float), default)
+    if not 0 < value <= _MAX_NUMBER:
+        raise section.fail(name, f"must be above 0 and at most {_MAX_NUMBER}")
+    return float(value)
 
 
 def _tls(path: Path, section: _Section) -> TlsSettings:
     base = path.absolute().parent
-    files = {name: section.take(name, str, None) for name in ("ca", "certificate", "key")}
+    files = {name: section.file(name, None) for name in ("ca", "certificate", "key")}
     if (files["certificate"] is None) != (files["key"] is None):
         raise section.fail("certificate", "and key go together")
     return TlsSettings(**{name: None if file is None else base / file for name, file in files.items()})
@@ -329,7 +343,7 @@ def _secondary(path: Path, section: _Section) -> SecondarySettings:
 
 
 def _address(path: Path, section: _Section, name: str) -> str:
-    address: str = section.take(name, str)
+    address: str = section.file(name)
     if address.startswith("unix:"):
         return f"unix:{path.absolute().parent / address.removeprefix('unix:')}"
     if address.startswith(("http://", "https://")):

@@ -73,6 +73,15 @@ class SecondaryRefusedError(TwinlockError):
         return super().as_json() | {"attack": self.attack, "clause": self.clause}
 
 
+class SecondaryBusyError(TwinlockError):
+    """A Secondary works on as many requests as it may. Nothing of this one was read."""
+
+    code = "busy"
+    template = "{ecu} works on as many requests as it may"
+    hint = "send it again later; if it stays so, look for who else sends on that bus"
+    ecu: str
+
+
 class BundleHeldError(TwinlockError):
     """ECUs that were ready did not install, because others of the same bundle were not."""
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from twinlock.client.config import EcuSettings, PrimaryConfig
-from twinlock.client.durable import storage_errors
+from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.errors import NotOrderedError
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState, format_time
@@ -43,7 +43,7 @@ from twinlock.trust.names import (
     RoleName,
     TargetPath,
 )
-from twinlock.trust.policy import STRICT
+from twinlock.trust.policy import LAX, STRICT
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import Ecu, TrustedRepository
 
@@ -127,7 +127,7 @@ class _Account:
         self._top_level(repository, partial=False)
         hardware: list[HardwareId | None] = [ecu.hardware_id for ecu in self.ecus.values()]
         for hardware_id in dict.fromkeys(hardware or [None]):
-            found = drive(find_image(repository, self.path, hardware_id, self.now), _offline)
+            found = drive(find_image(repository, self.path, hardware_id, self.now, policy=LAX), _offline)
             self.chain.extend(_delegated_links(found.trusted, found.chain, self.path, self.now))
             if found.entry is None:
                 raise ImageNotFoundError(
@@ -245,5 +245,4 @@ def _known_ecus(settings: EcuSettings) -> dict[EcuId, Ecu]:
 def _map(settings: EcuSettings) -> RepositoryMap | None:
     if settings.map is None:
         return None
-    with storage_errors(settings.map, "read"):
-        return decode_map(settings.map.read_bytes())
+    return decode_map(read_operator_file(settings.map, "the map"))

@@ -5,6 +5,7 @@ The Secondary's side is ``secondary_server.py``; ``/v1`` is the version that bot
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -16,12 +17,13 @@ from twinlock.client.config import FetchSettings
 from twinlock.client.durable import storage_errors
 from twinlock.client.errors import SecondaryRefusedError, quoted
 from twinlock.client.transport import CHUNK_BYTES, Transport
-from twinlock.trust.errors.local import FetchError, TransportError
+from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
 
 _ANSWER_BYTES = 65_536
+_INSTALL_BYTES_PER_S = 100_000  # slow flash memory; what an ECU may take to verify and install after the last byte
 
 
 class HttpLink:
@@ -49,10 +51,25 @@ class HttpLink:
     async def send_image(self, entry: ImageEntry, source: Path) -> None:
         """See ``SecondaryLink.send_image``."""
         path = f"image/{quote(entry.path, safe='/')}"
-        settings = self._transport.settings
-        # An upload cannot be watched piece by piece; as a whole it may not be slower than the floor either.
-        deadline_s = settings.deadline_s + entry.length / max(settings.floor_bytes_per_s, 1)
-        await self._call("PUT", path, _file_chunks(source), max_bytes=_ANSWER_BYTES, deadline_s=deadline_s)
+        settings, loop = self._transport.settings, asyncio.get_running_loop()
+        # Longer than a piece may take at the floor, and no shorter than any other wait.
+        patience = max(settings.window_s, CHUNK_BYTES / max(settings.floor_bytes_per_s, 1))
+        installing = settings.deadline_s + entry.length / _INSTALL_BYTES_PER_S
+        try:
+            async with asyncio.timeout(patience) as stall:
+
+                async def pieces() -> AsyncIterator[bytes]:
+                    async for piece in _file_chunks(source):
+                        stall.reschedule(loop.time() + patience)
+                        yield piece
+                    stall.reschedule(loop.time() + installing)
+
+                body, total = pieces(), settings.image_deadline_s
+                await self._call("PUT", path, body, max_bytes=_ANSWER_BYTES, deadline_s=total)
+        except TimeoutError:
+            reason = f"it took nothing for {patience:.4g} s, or did not install the image within {installing:.4g} s"
+            url, floor = f"{self._base}/v1/{path}", settings.floor_bytes_per_s
+            raise SlowRetrievalError(url=url, reason=reason, bytes_per_s=0, floor_bytes_per_s=floor) from None
 
     async def report(self) -> bytes:
         """See ``SecondaryLink.report``."""
@@ -99,7 +116,7 @@ class HttpLink:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise TransportError(url=self._base, reason="it answered with something that is no JSON object")
+            raise TransportError(url=self._base, reason="its answer is not a JSON object")
         return found
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinlock.client.durable import PRIVATE, create_once, storage_errors
+from twinlock.client.ecu.operator_files import check_path, read_operator_file
 from twinlock.trust.canonical import encode_canonical
-from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.keys import PublicKey, load_key
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 KEY_TYPES = ("ed25519", "ecdsa", "rsa")
+_KEY_BYTES = 65_536
 _RSA_BITS = 3_072  # one of the sizes that every reader of RSA keys here takes
 
 
@@ -58,16 +60,18 @@ def load_identity(path: Path) -> Identity:
 
     Raises: StorageError if it is missing, unreadable, not a key of a known type, or open to other users.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    check_path(path, "read the ECU key from")
     with storage_errors(path, "read the ECU key"):
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise _unusable(path, "other users may read it; chmod 600 it, or replace the key if they did")
-        data = path.read_bytes()
+    data = read_operator_file(path, "the ECU key", _KEY_BYTES)
     try:
         return _from_private(load_pem_private_key(data, password=None))
-    except (ValueError, TypeError) as error:
-        raise _unusable(path, f"it is not a private key that this version knows ({error})") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm, TwinlockError):
+        raise _unusable(path, "it is not a private key that this version knows; it needs an unencrypted PEM") from None
 
 
 def _generate(keytype: str) -> Any:

@@ -12,7 +12,7 @@ from twinlock.client.clock import Clock, Wall, system_clock
 from twinlock.client.config import PrimaryConfig, load_primary
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.download import Progress
-from twinlock.client.durable import storage_errors
+from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.http_link import HttpLink
 from twinlock.client.identity import load_identity
@@ -63,8 +63,10 @@ class Primary:
         settings = load_primary(config)
         identity = load_identity(settings.key)
         assert settings.map is not None
-        with storage_errors(settings.map, "read"):
-            found_map = decode_map(settings.map.read_bytes())
+        found_map = decode_map(read_operator_file(settings.map, "the map"))
+        unknown = settings.wires.keys() - found_map.repositories.keys()
+        if unknown:
+            raise UsageError(reason=f"{config}: wires.{min(unknown)} names no repository of {settings.map}")
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
         state = TrustedState.open(settings.state, wires=settings.wires)
@@ -82,7 +84,9 @@ class Primary:
                     transport=transport,
                     fetcher=MetadataFetcher(transport, found_map.repositories, settings.wires),
                     director=_director(settings, found_map, transport),
-                    secondaries=Secondaries(_members(settings, links or {}), state, settings.wires),
+                    secondaries=Secondaries(
+                        _members(settings, links or {}), state, settings.wires, fetch=settings.fetch
+                    ),
                     reports=report_form(settings.wires.get(DIRECTOR, TUF)),
                 )
             )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from twinlock.client.config import FORMAT, SecondaryConfig, load_primary, load_secondary
 from twinlock.client.durable import create_once, storage_errors
@@ -80,6 +81,9 @@ def provision_primary(
     """
     if repositories.image_root is None or not repositories.director_url or not repositories.image_url:
         raise UsageError(reason="a Primary needs the URL and the Root file of both repositories")
+    for url in (repositories.director_url, repositories.image_url):
+        if not is_web_url(url):
+            raise UsageError(reason=f"{url!r} is not the URL of a server; write http://HOST/PATH or https://HOST/PATH")
     described = [_checked_description(item) for item in secondaries]
     _check_key_types(plan, repositories, described)
     _prepare(directory)
@@ -134,6 +138,16 @@ def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
         "keyid": key.keyid,
         "key": key.as_json(),
     }
+
+
+def is_web_url(url: str) -> bool:
+    """Whether ``url`` can be asked over HTTP: a scheme, a host, and no character that a request line cannot hold."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it raises for a port that is not one
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
 
 
 def _prepare(directory: Path) -> None:

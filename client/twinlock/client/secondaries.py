@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twinlock.client.bundle import make_bundle
-from twinlock.client.config import SecondarySettings
+from twinlock.client.config import FetchSettings, SecondarySettings
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.link import SecondaryLink
 from twinlock.client.parties import link_faults
@@ -18,6 +18,7 @@ from twinlock.client.reporting import report_form
 from twinlock.client.results import Problem, Step
 from twinlock.client.state import TrustedState, Wires
 from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -32,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 _REPORT_DEPTH = 32  # levels of JSON; a report of ours has 7
+_MESSAGES = 3  # at most, to one Secondary in one step
+_DEFAULT_FETCH = FetchSettings()
 _MANIFEST_RESERVE = 8  # this part of a manifest is for the Primary's own report, the signatures and how an order ended
 
 
@@ -81,7 +84,16 @@ class Member:
 class Secondaries:
     """All Secondaries of one Primary. Methods append to ``problems`` what goes wrong, and raise nothing of it."""
 
-    def __init__(self, members: Collection[Member], state: TrustedState, wires: Wires = NOTHING) -> None:
+    def __init__(
+        self,
+        members: Collection[Member],
+        state: TrustedState,
+        wires: Wires = NOTHING,
+        *,
+        fetch: FetchSettings = _DEFAULT_FETCH,
+    ) -> None:
+        """``fetch`` says how long each of them may take: ``deadline_s`` for a message, ``image_deadline_s`` for an image."""
+        self._fetch = fetch
         self.members = {member.ecu: member for member in members}
         self._state = state
         self._wires = wires
@@ -197,12 +209,21 @@ class Secondaries:
         problems: list[Problem],
     ) -> None:
         """Do ``action`` with all at once, each behind the boundary to its own link and within its own time."""
+        images = step is Step.SECONDARY_IMAGES
+        seconds = _MESSAGES * self._fetch.deadline_s + (self._fetch.image_deadline_s if images else 0)
 
         async def guarded(member: Member) -> None:
             try:
-                with link_faults(member.ecu, f"do the step {step.value}"):
-                    await action(member)
+                async with asyncio.timeout(seconds):
+                    with link_faults(member.ecu, f"do the step {step.value}"):
+                        await action(member)
+            except TimeoutError:
+                problems.append(Problem(step=step, ecu=member.ecu, error=self._too_slow(member, seconds)))
             except TwinlockError as error:
                 problems.append(Problem(step=step, ecu=member.ecu, error=error))
 
         await asyncio.gather(*(guarded(member) for member in members.values()))
+
+    def _too_slow(self, member: Member, seconds: float) -> SlowRetrievalError:
+        reason, floor = f"not done within {seconds:.4g} s", self._fetch.floor_bytes_per_s
+        return SlowRetrievalError(url=member.settings.address, reason=reason, bytes_per_s=0, floor_bytes_per_s=floor)

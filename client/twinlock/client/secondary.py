@@ -15,7 +15,7 @@ from typing import Any
 from twinlock.client.bundle import Bundle, decode_bundle
 from twinlock.client.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.config import SecondaryConfig, load_secondary
-from twinlock.client.durable import storage_errors
+from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.identity import Identity, load_identity
 from twinlock.client.install import Installer, Precondition
 from twinlock.client.parties import guarded_precondition
@@ -226,5 +226,4 @@ def _load_map(config: SecondaryConfig) -> RepositoryMap | None:
     if config.verification is Verification.PARTIAL:
         return None
     assert config.map is not None
-    with storage_errors(config.map, "read"):
-        return decode_map(config.map.read_bytes())
+    return decode_map(read_operator_file(config.map, "the map"))

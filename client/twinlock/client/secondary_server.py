@@ -1,6 +1,6 @@
-"""The link over HTTP: the Secondary's side. Every answer is small, every request is bounded, no request ends the server.
+"""The link over HTTP: the Secondary's side. Every answer is small, every request is bounded in size and time.
 
-Belongs here: routes, bounds and the form of errors. Does not belong here: any decision (``secondary.py``).
+Few requests are worked on at once, and none ends the server.
 
 =======  ===================  ========================================  =====================================
 method   path                 body                                      answer
@@ -12,7 +12,8 @@ PUT      /v1/image/PATH       the image                                 ``{"inst
 POST     /v1/report           none                                      signed ECU version report
 =======  ===================  ========================================  =====================================
 
-A refusal is a problem (RFC 9457) with the fields of the error: 422 refused, 409 out of turn, 507 storage, 400 otherwise.
+A refusal is a problem (RFC 9457) with the fields of the error: 422 refused, 409 out of turn, 503 too many at once, 507 storage,
+400 otherwise.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from twinlock.client.bundle import MAX_BUNDLE_BYTES
+from twinlock.client.errors import SecondaryBusyError
 from twinlock.client.results import image_as_json
 from twinlock.client.secondary import Secondary
 from twinlock.client.speed import SpeedWatch
@@ -40,15 +42,22 @@ from twinlock.trust.printable import printable
 
 _LOG = logging.getLogger(__name__)
 _SECONDARY = web.AppKey("secondary", Secondary)
+_TURNS = web.AppKey("turns", dict[str, asyncio.Semaphore])
 _FLOOR_BYTES_PER_S = 1_000
 _WINDOW_S = 30.0
+_BODY_S = 300.0  # for a bundle or an attestation, all of it
+_IMAGE_S = 14_400.0  # for an image, all of it
+_PATIENCE_S = 10.0  # for which a request waits for its turn
+_AT_ONCE = {"metadata": 1, "image": 1, "other": 4}
+"""Requests that are worked on at once. A bundle is held in memory, and an ECU has one image to write."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def secondary_application(secondary: Secondary) -> web.Application:
     """The link of ``secondary`` as an application. It does not close ``secondary`` when it ends."""
-    application = web.Application(middlewares=[_problems])
+    application = web.Application(middlewares=[_problems, _in_turn])
     application[_SECONDARY] = secondary
+    application[_TURNS] = {name: asyncio.Semaphore(count) for name, count in _AT_ONCE.items()}
     application.add_routes(
         [
             web.get("/v1/identity", _identity),
@@ -100,7 +109,7 @@ async def _metadata(request: web.Request) -> web.Response:
 
 
 async def _image(request: web.Request) -> web.Response:
-    installed = await request.app[_SECONDARY].accept_image(request.match_info["path"], _chunks(request))
+    installed = await request.app[_SECONDARY].accept_image(request.match_info["path"], _chunks(request, _IMAGE_S))
     return web.json_response({"installed": image_as_json(installed)})
 
 
@@ -112,19 +121,38 @@ async def _body(request: web.Request, what: str, max_bytes: int) -> bytes:
     if request.content_length is not None and request.content_length > max_bytes:
         raise EndlessDataError(what=what, limit_bytes=max_bytes)
     body = bytearray()
-    async for chunk in _chunks(request):
+    async for chunk in _chunks(request, _BODY_S):
         body += chunk
         if len(body) > max_bytes:
             raise EndlessDataError(what=what, limit_bytes=max_bytes)
     return bytes(body)
 
 
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+async def _chunks(request: web.Request, deadline_s: float) -> AsyncIterator[bytes]:
     """The body of a request, watched like any download: Uptane 2.1.0 5.4 asks it of every ECU."""
-    watch = SpeedWatch(request.path, floor_bytes_per_s=_FLOOR_BYTES_PER_S, window_s=_WINDOW_S)
+    watch = SpeedWatch(printable(request.path), floor_bytes_per_s=_FLOOR_BYTES_PER_S, window_s=_WINDOW_S)
+    ends = asyncio.get_running_loop().time() + deadline_s
     while chunk := await watch.wait(request.content.read(CHUNK_BYTES)):
         watch.count(len(chunk))
         yield chunk
+        if asyncio.get_running_loop().time() > ends:
+            raise watch.too_late(deadline_s)
+
+
+@web.middleware
+async def _in_turn(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Work on few requests at once, so that no number of senders fills the memory of this ECU."""
+    sort = request.path.removeprefix("/v1/").partition("/")[0]
+    turn = request.app[_TURNS].get(sort) or request.app[_TURNS]["other"]
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await turn.acquire()
+    except TimeoutError:
+        raise SecondaryBusyError(ecu=request.app[_SECONDARY].config.ecu.ecu) from None
+    try:
+        return await handler(request)
+    finally:
+        turn.release()
 
 
 @web.middleware
@@ -155,6 +183,7 @@ def _status(error: TwinlockError) -> int:
         (UsageError, 409),
         (StorageError, 507),
         (SlowRetrievalError, 408),
+        (SecondaryBusyError, 503),
     )
     return next((status for kind, status in statuses if isinstance(error, kind)), 400)
 

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from twinlock.client.config import FetchSettings, TlsSettings
+from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.errors import quoted
 from twinlock.client.net.server_faults import server_faults
 from twinlock.client.speed import SpeedWatch
@@ -157,13 +158,16 @@ class Transport:
             return True
         import ssl
 
+        for file in (self._tls.ca, self._tls.certificate, self._tls.key):
+            if file is not None:
+                read_operator_file(file, "the TLS file")  # OpenSSL would hang at a pipe
         try:
             context = ssl.create_default_context(cafile=self._tls.ca)
             if self._tls.certificate is not None:
                 context.load_cert_chain(self._tls.certificate, self._tls.key)
         except (OSError, ssl.SSLError) as error:
             path = str(self._tls.ca if self._tls.certificate is None else self._tls.certificate)
-            raise StorageError(path=path, operation="use the TLS files at", reason=str(error)) from error
+            raise StorageError(path=path, operation="use the TLS files at", reason=_tls_reason(error)) from error
         return context
 
 
@@ -181,6 +185,10 @@ def _onward(url: str, status: int, target: URL, location: str) -> URL:
         reason = f"it redirects to another host: {quoted(onward, _SHOWN_CHARACTERS)}"
         raise FetchError(url=url, status=status, reason=reason)
     return onward
+
+
+def _tls_reason(error: OSError) -> str:
+    return getattr(error, "reason", None) or error.strerror or "it holds no usable PEM"
 
 
 async def with_retries(settings: FetchSettings, attempt: Callable[[], Awaitable[T]]) -> T:

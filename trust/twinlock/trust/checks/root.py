@@ -14,7 +14,7 @@ def check_next_root(data: bytes, *, trusted: Verified[Root], context: Context) -
     """Decide whether ``data`` may follow the trusted Root.
 
     Expiry is not looked at: only the last Root of a chain has to be unexpired, and its reader checks that.
-    Raises: MalformedError, LimitError, WeakKeyError, ThresholdError, RootVersionError.
+    Raises: MalformedError, LimitError, ThresholdError, PostQuantumError, RootVersionError.
     Source: Uptane 2.1.0 5.4.4.3 steps 2.3 and 2.4.
     """
     what = context.what(ROOT)

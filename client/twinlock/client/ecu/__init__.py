@@ -1,0 +1,1 @@
+"""What one ECU is: the files that its operator or factory wrote."""

@@ -1,0 +1,81 @@
+"""The boundary to files that an operator wrote: configuration, map, keys, Roots, tokens.
+
+Only a regular file of a sensible size is read, so that a pipe, a device or a wrong name neither hangs nor fills memory. A
+byte order mark, which some editors write, is passed over in all of them alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from twinlock.client.durable import storage_errors
+from twinlock.client.errors import quoted
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import StorageError
+
+MAX_FILE_BYTES = 1_000_000
+_MARK = b"\xef\xbb\xbf"
+_SHOWN_CHARACTERS = 120
+
+
+def read_operator_file(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+    """The bytes of ``path`` without a byte order mark. ``what`` is what it should hold, such as ``the map``.
+
+    Raises: StorageError if it is missing, unreadable, not a regular file, or longer than ``max_bytes``.
+    """
+    operation = f"read {what} from"
+    check_path(path, operation)
+    with storage_errors(path, operation):
+        # Without O_NONBLOCK opening a pipe waits until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise StorageError(path=str(path), operation=operation, reason="it is not a regular file")
+            data = b"" if found.st_size > max_bytes else file.read(max_bytes + 1)
+    if found.st_size > max_bytes or len(data) > max_bytes:
+        reason = f"it has more than {max_bytes} bytes, so it is something else"
+        raise StorageError(path=str(path), operation=operation, reason=reason)
+    return data.removeprefix(_MARK)
+
+
+def read_json_object(path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in ``path``. Raises: StorageError; UsageError if it is not one, or names a member twice."""
+    data = read_operator_file(path, what)
+    try:
+        found = json.loads(data.decode(), object_pairs_hook=_distinct)
+    except _DoubledError as error:
+        raise UsageError(
+            reason=f"{path} names the member {error.args[0]!r} twice; keep the one that is meant"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(reason=f"{path} is not JSON: {quoted(error, _SHOWN_CHARACTERS)}") from None
+    if not isinstance(found, dict):
+        raise UsageError(reason=f"{path} must hold a JSON object")
+    return found
+
+
+def check_path(path: Path, operation: str) -> None:
+    """Refuse a path that no system call takes: with a U+0000, or half a character. Raises: StorageError."""
+    try:
+        usable = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise StorageError(path=str(path), operation=operation, reason="no file can have this name")
+
+
+class _DoubledError(Exception):
+    """A member that an object names twice: readers disagree which of the two counts."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _DoubledError(next(name for name in names if names.count(name) > 1))
+    return found
