@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing
 
 from demo.script import GATEWAY_ITSELF, NETWORK, Act, Attack, Play, Seen, seen_in_problem
 from demo.stage import OTHER_VEHICLE, Stage
 from demo.vehicle import BRAKE, ECUS, GATEWAY, VEHICLE
 from twinlock.client.identity import Identity, create_identity, load_identity
+from twinlock.client.state import TrustedState
 from twinlock.trust.names import EcuId, VehicleId
 from twinlock.trust.reports import EcuReport, sign_manifest, sign_report
 from twinlock.trust.state import InstalledImage
@@ -29,6 +31,26 @@ def told(make: Callable[[Stage], Awaitable[bytes]], vehicle: str = VEHICLE) -> P
     return play
 
 
+def dropped_in_part(make: Callable[[Stage], Awaitable[bytes]], code: str) -> Play:
+    """Send a manifest of which the Director may believe anything but what it says of the brake."""
+
+    async def play(stage: Stage) -> Seen | None:
+        before = stage.director.vehicle(VEHICLE).reports[EcuId(BRAKE.name)]
+        await stage.proxy.send_manifest(await make(stage), VEHICLE)
+        if stage.director.vehicle(VEHICLE).reports[EcuId(BRAKE.name)] != before:
+            return None
+        return next(
+            (
+                Seen(by="director", code=code, clause=str((event.data or {}).get("clause", "")), detail=event.detail)
+                for _, event in stage.director.events(VEHICLE)
+                if event.code == code and event.ecu == BRAKE.name
+            ),
+            None,
+        )
+
+    return play
+
+
 async def replayed(stage: Stage) -> bytes:
     """The last manifest that passed by."""
     return stage.proxy.manifests[-1]
@@ -43,14 +65,23 @@ async def signed_by_a_stranger(stage: Stage) -> bytes:
 async def brakes_report_made_up(stage: Stage) -> bytes:
     """The brake has long been updated, says the gateway, with its own genuine key."""
     gateway = _gateway(stage)
-    reports = [_report(stage, spec.name, _key(stage, spec.name)) for spec in ECUS if spec is not BRAKE]
+    reports = [_genuine(stage, spec.name) for spec in ECUS if spec is not BRAKE]
     return _manifest([*reports, _report(stage, BRAKE.name, gateway)], gateway)
 
 
 async def brake_left_out(stage: Stage) -> bytes:
     """Genuine reports of every ECU but the brake."""
-    reports = [_report(stage, spec.name, _key(stage, spec.name)) for spec in ECUS if spec is not BRAKE]
+    reports = [_genuine(stage, spec.name) for spec in ECUS if spec is not BRAKE]
     return _manifest(reports, _gateway(stage))
+
+
+def _genuine(stage: Stage, ecu: str) -> bytes:
+    """A report as the ECU itself makes it: true, and under a counter that the ECU will not use again."""
+    installed = stage.director.vehicle(VEHICLE).reports[EcuId(ecu)].installed
+    with closing(TrustedState.open(stage.directory / VEHICLE / ecu / "state.db")) as state:
+        counter = state.reserve_counter()
+    report = EcuReport(ecu=EcuId(ecu), installed=installed, time=stage.clock(), counter=counter)
+    return sign_report(report, _key(stage, ecu))
 
 
 def _report(stage: Stage, ecu: str, signer: Identity) -> bytes:
@@ -78,9 +109,16 @@ def _key(stage: Stage, ecu: str) -> Identity:
 
 
 def _attack(
-    title: str, story: str, make: Callable[[Stage], Awaitable[bytes]], code: str, *, attacker: str = NETWORK
+    title: str,
+    story: str,
+    make: Callable[[Stage], Awaitable[bytes]],
+    code: str,
+    *,
+    attacker: str = NETWORK,
+    in_part: bool = False,
 ) -> Attack:
-    return Attack(title=title, story=story, attacker=attacker, play=told(make), by="director", code=code)
+    play = dropped_in_part(make, code) if in_part else told(make)
+    return Attack(title=title, story=story, attacker=attacker, play=play, by="director", code=code)
 
 
 MANIFESTS = Act(
@@ -100,6 +138,7 @@ MANIFESTS = Act(
             brakes_report_made_up,
             "report-signature",
             attacker=GATEWAY_ITSELF,
+            in_part=True,
         ),
         _attack(
             "gateway leaves out the brake",
@@ -107,6 +146,7 @@ MANIFESTS = Act(
             brake_left_out,
             "missing-ecu",
             attacker=GATEWAY_ITSELF,
+            in_part=True,
         ),
         Attack(
             title="manifest at another's address",

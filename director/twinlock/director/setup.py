@@ -17,6 +17,7 @@ from twinlock.director.history import record_audit
 from twinlock.director.image_site import check_image_root, check_location
 from twinlock.director.records import AKTUALIZR_WIRE
 from twinlock.director.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
+from twinlock.director.signing.marks import note_signature
 from twinlock.director.trusted_files import store_files
 from twinlock.director.wire_roots import check_plans, first_wire_root, insert_wire_root
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
@@ -58,6 +59,7 @@ def create_director(
             with database.writing("create") as connection:
                 if read_root(connection) is None:
                     insert_root(connection, root, now)
+                    note_signature(connection, now)
                     if translated is not None:
                         insert_wire_root(connection, translated, now)
                 store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))

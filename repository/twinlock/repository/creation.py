@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from twinlock.repository.atomic import locked
 from twinlock.repository.candidate import Candidate
-from twinlock.repository.keyring import KeyPlan
+from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.publication import timestamp_version
 from twinlock.repository.publishing import commit
 from twinlock.repository.wires import Wires
@@ -31,6 +32,12 @@ def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wire
         _create(workspace, plans, wires)
 
 
+def ensure_keys(keyring: Keyring, new: NewKeys | Keyring, role: str, plan: KeyPlan) -> tuple[KeyRecord, ...]:
+    """The keys made for ``role`` earlier, and ``new`` ones until the plan's number is reached."""
+    present = keyring.records(role)[: plan.count]
+    return present + new.generate(role, kind=plan.kind, count=plan.count - len(present))
+
+
 def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
     begun = timestamp_version(workspace.store) == 0
     if workspace.find_published() is not None:
@@ -44,9 +51,7 @@ def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) ->
     with workspace.keyring.new_keys() as new:
         for role in TOP_LEVEL:
             plan = plans.get(role, KeyPlan())
-            present = workspace.keyring.records(role)[: plan.count]
-            made = new.generate(role, kind=plan.kind, count=plan.count - len(present))
-            for record in (*present, *made):
+            for record in ensure_keys(workspace.keyring, new, role, plan):
                 root.add_key(record.authoring_key, role)
             root.roles[role].threshold = plan.threshold
         candidate.edit_targets(TARGETS)

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 
 from twinlock.repository.aktualizr.second import Second, open_second
+from twinlock.repository.authoring.clock_record import keep_marks, signing_marks
+from twinlock.repository.authoring.signing_clock import ClockMarks
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.draft import Draft, RoleEdits, editing_draft, read_draft
 from twinlock.repository.keys.new_keys import NewKeys
@@ -64,13 +66,18 @@ def commit(
     waiting: tuple[RoleName, ...] = (),
     second: Second | None = None,
     keys: NewKeys | None = None,
+    marks: ClockMarks | None = None,
 ) -> Publication:
     """Sign a candidate in every form that is published, have the trust engine accept it, and publish it.
 
     ``second`` is how the second form is published, where that is not for the configuration to say. ``keys`` are new ones
-    that the publication names: they are written when everything else is settled.
-    Raises: ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError; then nothing was published.
+    that the publication names: they are written when everything else is settled. ``marks`` is the past of the signing clock
+    where an operator has corrected it.
+    Raises: ClockBehindError, ClockContradictedError; ConflictError, RefusalError, ProfileError, MissingKeysError,
+    PassphraseError; then nothing was published.
     """
+    marks = marks or signing_marks(workspace, candidate.published, candidate.now)
+    candidate.lasting_from = marks.lasting_from(candidate.now)
     second = second or open_second(workspace, candidate.published)
     record = candidate.seal(second.copies if second else None)
     first_root = record.files[root_object(1)] if candidate.published is None else workspace.first_root()
@@ -88,6 +95,7 @@ def commit(
         workspace.set_anchor(first_root)
     if second is not None:
         second.prepare(record)
+    keep_marks(workspace, marks.signed(candidate.now))
     with keys.leaving() if keys else nullcontext():
         publish_record(workspace.store, record)
     workspace.published()  # remembers what was seen, so that a store that goes back in time is noticed

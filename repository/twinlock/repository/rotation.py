@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 
 from tuf.api.metadata import Root
 
+from twinlock.repository.aktualizr.root_chain import OWN_ROOT, authority_of, new_own_keys
+from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.delegating import Json, read_delegations, rekeyed, write_delegations
 from twinlock.repository.errors import MissingKeysError
@@ -30,6 +32,8 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> Publication:
     """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kind.
 
+    With Root the Root keys of the aktualizr chain are replaced too; of ``plan`` they take a kind that its client reads.
+
     Keys that are elsewhere count as absent: enough of the old keys have to be here, not all. Old Root keys are put aside
     afterwards, other revoked keys are destroyed.
     Raises: UsageError, MissingKeysError, PassphraseError, ProfileError for a kind of keys that clients could not read, and
@@ -39,12 +43,13 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     if not names:
         raise UsageError(reason="name at least one role")
     published = workspace.published()
+    second = open_second(workspace, published)
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     check_root_signable(workspace.keyring, candidate.published_root)
     plans = {role: plan or _same_plan(old[role]) for role in names}
-    workspace.wires.check_plans(plans)
+    check_chain(workspace, second, plans)
     with workspace.keyring.new_keys() as new:
         for role, wanted in plans.items():
             records = new.generate(role, kind=wanted.kind, count=wanted.count)
@@ -54,8 +59,13 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
                 _replace_delegated(candidate, role, records, wanted.threshold)
         if {SNAPSHOT, TIMESTAMP} <= set(names):
             forget_unreachable(candidate)
-        publication = commit(workspace, candidate, keys=new)
-    retire_revoked(workspace, {role: authority.keyids for role, authority in old.items()})
+        if second is not None and second.chain.has_own_keys and ROOT in plans:
+            assert second.chain.newest is not None
+            old[OWN_ROOT] = authority_of(second.chain.newest)
+            candidate.second_root = new_own_keys(new, plans[ROOT])
+        publication = commit(workspace, candidate, second=second, keys=new)
+    before: dict[str, tuple[str, ...]] = {role: authority.keyids for role, authority in old.items()}
+    retire_revoked(workspace, {**before, ROOT: (*before.get(ROOT, ()), *workspace.wires.stranded)})
     return publication
 
 
@@ -79,8 +89,24 @@ def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) ->
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     used = {keyid for role in TOP_LEVEL for keyid in root_authority(published.root.signed, role).keyids}
     used |= {keyid for _, authority in candidate.roles() for keyid in authority.keyids}
+    used |= workspace.wires.stranded_keys(workspace.now())
+    second = open_second(workspace, published)
+    if second is not None and second.chain.newest is not None:
+        used |= set(authority_of(second.chain.newest).keyids)
     for role, keyids in before.items():
-        workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role != ROOT)
+        workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role not in (ROOT, OWN_ROOT))
+
+
+def check_chain(workspace: Workspace, second: Second | None, plans: Mapping[str, KeyPlan]) -> None:
+    """Refuse new keys by ``plans`` that aktualizr could not read, or that its Root chain could not bring safely.
+
+    Raises: ProfileError.
+    """
+    if second is not None and set(plans) & set(TOP_LEVEL):
+        second.chain.check_may_change()
+    shared = second is not None and not second.chain.has_own_keys
+    wires = workspace.wires if second is None else second.wires
+    wires.check_plans(plans, shared_root=shared)
 
 
 def plan_of(workspace: Workspace, role: str) -> KeyPlan:

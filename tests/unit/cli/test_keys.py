@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.director.world import ImageSite
 from twinlock.cli.main import main
+from twinlock.repository.image import ImageRepository
 
 
 class Shell:
@@ -38,9 +38,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 def parties(shell: Shell, *more: str) -> dict[str, str]:
     """One directory with keys of each party."""
-    site = ImageSite(Path("site"))
-    site.publish()
-    Path("root.json").write_bytes(site.root)
+    Path("root.json").write_bytes(ImageRepository.create("site").root_bytes(1))
     shell.run("image", "init", "image", *more)
     shell.run("supplier", "init", "acme", "--role", "acme", *more)
     shell.run("director", "init", "director", "--image-root", "root.json", "--image", "site", "--offline", *more)

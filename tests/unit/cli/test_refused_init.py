@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.director.world import ImageSite
 from twinlock.cli.main import main
 from twinlock.repository.image import ImageRepository
 from twinlock.repository.supplier import SupplierPlace
@@ -19,9 +18,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("TWINLOCK_PASSPHRASE", "TWINLOCK_ONLINE_PASSPHRASE", "TWINLOCK_ONLINE_PASSPHRASE_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    site = ImageSite(tmp_path / "site")
-    site.publish()
-    (tmp_path / "root.json").write_bytes(site.root)
+    (tmp_path / "root.json").write_bytes(ImageRepository.create(tmp_path / "site").root_bytes(1))
     return tmp_path
 
 
