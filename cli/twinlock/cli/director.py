@@ -20,18 +20,18 @@ from twinlock.cli import (
     director_keys,
     director_orders,
 )
+from twinlock.cli.director_orders import open_director
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans, read_validity
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option
+from twinlock.cli.passphrase import new_passphrase, passphrase_option
 from twinlock.cli.serving_options import serving_options, warn_of_plain_api
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from twinlock.director.config import Settings
-    from twinlock.director.director import Director
     from twinlock.io.http.bounds import Bounds
     from twinlock.repository.http import RunningServer
     from twinlock.repository.keyring import Keyring
@@ -415,10 +415,3 @@ def _keyring(directory: Path) -> Keyring:
 
 
 director.add_command(keys_group("director", "./director", _keyring, extra=("device-ca",)))
-
-
-def open_director(directory: Path, passphrase_file: Path | None = None) -> Director:
-    """Open the Director of a command. Raises: UsageError, StorageError."""
-    from twinlock.director.director import Director
-
-    return Director.open(directory, passphrase=passphrase_for(passphrase_file))
