@@ -222,5 +222,5 @@ def _as_storage_error(path: Path, operation: str, error: sqlite3.Error) -> Stora
 
 
 def _damaged(path: Path, operation: str, detail: str) -> StorageError:
-    reason = f"it is damaged ({detail}); restore it from a backup, or move it away and provision this ECU again"
+    reason = f"it is damaged ({detail}); stop the ECU and run `twinlock primary recover` or `twinlock secondary recover`"
     return StorageError(path=str(path), operation=operation, reason=reason)
