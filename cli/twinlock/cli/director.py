@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli import director_certificates, director_devices, director_orders
+from twinlock.cli.client_support import note_kinds
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, passphrase_for, read_duration, read_plans
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
@@ -87,6 +88,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
         settings=_settings(valid, wire),
     ):
         pass
+    note_kinds(out, read_plans(keys, kind))
     out.result(
         {"created": str(directory), "image": image},
         [
