@@ -33,8 +33,8 @@ def read(reader: Path, repository: Path, *names: str) -> str:
     """What tough lists, and with a name the image itself."""
     published = repository / "repository"
     urls = [(published / folder).as_uri() + "/" for folder in ("metadata", "targets")]
-    command = [reader, published / "metadata" / "1.root.json", *urls, *names]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    command = [str(reader), str(published / "metadata" / "1.root.json"), *urls, *names]
+    return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout.decode()
 
 
 def test_a_restricted_delegation_and_the_images_beside_it(reader: Path, tmp_path: Path) -> None:

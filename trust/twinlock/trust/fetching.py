@@ -10,8 +10,8 @@ from twinlock.trust.checks.targets import Authority
 from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere, Persist, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import LimitError, MissingMetadataError
-from twinlock.trust.model.base import Signed
-from twinlock.trust.names import RepositoryName, RoleName
+from twinlock.trust.model.base import FileInfo, Signed
+from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TIMESTAMP, RepositoryName, RoleName
 from twinlock.trust.signatures import Verified, prove
 
 R = TypeVar("R")
@@ -64,6 +64,21 @@ def accept_from_any(context: Context, data: bytes, fetched: Fetch, check: Callab
             raise first
         _check_size(other, context.what(fetched.role), fetched.max_bytes)
         data = other
+
+
+def bound(context: Context, role: RoleName, listed: FileInfo | None = None) -> int:
+    """The most bytes to read of a file of ``role`` that ``listed`` describes, if an index does.
+
+    A Director's files are one vehicle's, and small. Where no index states a length, whoever is on the line chooses it.
+    """
+    limits, director = context.limits, context.repository == DIRECTOR
+    sizes = {ROOT: limits.root_bytes, TIMESTAMP: limits.timestamp_bytes, SNAPSHOT: limits.snapshot_bytes}
+    most = sizes.get(role, limits.targets_bytes)
+    if director and role not in (ROOT, TIMESTAMP):
+        most = min(most, limits.director_bytes)
+    length = limits.unlisted_bytes if listed is None or listed.length is None else listed.length
+    readable = context.wire.max_bytes(role, director=director)
+    return min(most, length) if readable is None else min(most, length, readable)
 
 
 def persist(context: Context, verified: Verified[S], authority: Authority) -> Persist:

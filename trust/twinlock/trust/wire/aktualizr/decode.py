@@ -60,6 +60,11 @@ class AktualizrProfile:
     def image_file_names(self, entry: ImageEntry) -> tuple[str, ...]:
         return (entry.path,)
 
+    def max_bytes(self, role: RoleName, *, director: bool) -> int | None:
+        if director and role not in (ROOT, TIMESTAMP, SNAPSHOT):
+            return form.MAX_DIRECTOR_TARGETS_BYTES
+        return form.MAX_BYTES.get(role, form.MAX_BYTES[TARGETS])
+
     def reencoded(self, data: bytes) -> bytes | None:
         try:
             return _canonical(data, "file")
@@ -80,7 +85,7 @@ def _decode(
     limits: Limits,
     locate: str | None = None,
 ) -> Envelope[T]:
-    raw = parse_envelope(data, what, max_bytes, locate=locate)
+    raw = parse_envelope(data, what, max_bytes, locate=locate, signatures_bytes=limits.signatures_bytes)
     signed = Node(raw.signed, what, "$.signed")
     found = signed.get("_type").text()
     # Root alone is written in lower case too, by some; this client takes both.
