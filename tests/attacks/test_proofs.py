@@ -5,17 +5,21 @@ What an attacker holds here is what the network gives, or old proofs; one who ca
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 
 from tests.simulator.repository import seal
 from tests.simulator.scenario import current
 from tests.simulator.vehicle import changed
 from tests.simulator.world import BRAKE, World
+from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.commands import drive
 from twinlock.trust.delegation import Found, find_image
 from twinlock.trust.errors.metadata import ExpiredError, ThresholdError
 from twinlock.trust.names import IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
-from twinlock.trust.proofs import authority_digest, proof_digest
+from twinlock.trust.proofs import authority_digest, make_proof
 from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import TrustedRepository
@@ -62,7 +66,8 @@ def proof_of(world: World, name: str, role: RoleName, data: bytes) -> bytes:
         assert trusted.targets.signed.delegations is not None
         keys = trusted.targets.signed.delegations.keys
         signers = trusted.targets.signed.delegations.entries[0].roles[0].signers
-    return proof_digest(data, authority_digest(signers.keyids, signers.threshold, keys), f"tuf/{role}")
+    content = hashlib.sha256(encode_canonical(json.loads(data)["signed"])).digest()
+    return make_proof(data, content, authority_digest(signers.keyids, signers.threshold, keys), f"tuf/{role}")
 
 
 def test_each_proof_is_of_its_file_role_and_keys(world: World) -> None:

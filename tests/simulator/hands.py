@@ -73,6 +73,14 @@ def require(world: World, place: Place, keys: list[Key], threshold: int) -> None
     repository.publish("targets", role)
 
 
+def fallen(name: str, role: str) -> list[str]:
+    """The stored files that go where the keys or the threshold of ``role`` no longer hold its floor."""
+    if role == "targets":
+        return [f"{name}/targets"]
+    gone = ["timestamp", "snapshot", "targets", *(["acme"] if name == "image" else [])]
+    return [f"{name}/{role}" for role in gone]
+
+
 def delegation(repository: RepositorySimulator, role: str, parent: str = "targets") -> JSON:
     """The delegation of ``parent`` to ``role``, to be changed in place."""
     for entry in repository.bodies[parent]["delegations"]["roles"]:

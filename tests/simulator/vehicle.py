@@ -23,6 +23,7 @@ from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.state import Decision, Ecu, InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification, partial_verification
+from twinlock.trust.wire.floor import decode_floor, encode_floor
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
@@ -31,11 +32,12 @@ T = TypeVar("T")
 
 @dataclass
 class Store:
-    """The stored files of one repository: every Root by version, and the last file of each other role."""
+    """What is stored of one repository: every Root by version, the last file of each other role, proofs and floors."""
 
     roots: dict[int, bytes] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     proofs: dict[RoleName, bytes] = field(default_factory=dict)
+    floors: dict[RoleName, bytes] = field(default_factory=dict)
     wire: WireProfile = TUF
 
     def apply(self, command: Persist) -> None:
@@ -50,12 +52,18 @@ class Store:
             else:
                 self.files[role] = data
         self.proofs |= command.proofs
+        for role, floor in command.floors.items():
+            if floor is None:
+                self.floors.pop(role, None)
+            else:
+                self.floors[role] = encode_floor(floor)
 
     def restore(self, name: str) -> TrustedRepository:
         """The repository as it can be trusted after a restart."""
         files = {RoleName(role): data for role, data in self.files.items()}
         files[RoleName("root")] = self.roots[max(self.roots)]
-        return restore_repository(RepositoryName(name), files, wire=self.wire, proofs=self.proofs)
+        floors = {role: decode_floor(data, role) for role, data in self.floors.items()}
+        return restore_repository(RepositoryName(name), files, wire=self.wire, proofs=self.proofs, floors=floors)
 
 
 class VehicleSimulator:
@@ -162,9 +170,10 @@ class VehicleSimulator:
         return [fetch.name for fetch in self.requests if fetch.repository == name]
 
     def forget(self, name: str, roles: Iterable[str]) -> None:
-        """Lose stored files, as a broken store might."""
+        """Lose stored files and all that was known of them, as a broken store might."""
         for role in roles:
             self.stores[name].files.pop(role, None)
+            self.stores[name].floors.pop(RoleName(role), None)
 
 
 def changed(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:

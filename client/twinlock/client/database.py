@@ -1,7 +1,6 @@
-"""Opening the file that holds trusted state: its format, its lock, and what each failure means.
+"""The SQLite file that holds trusted state: its schema and migration, its lock, transactions, and what each failure means.
 
-Belongs here: the schema, one connection, transactions, and the mapping of SQLite's errors to ours. Does not belong
-here: what the rows mean (``state.py``).
+What the rows mean is the business of ``storage/metadata.py`` and ``state.py``.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from twinlock.client.durable import flush_directory, storage_errors
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 
 APPLICATION_ID = 0x54574C4B  # "TWLK"; tells our file from any other SQLite file
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE metadata (
   repository TEXT NOT NULL, role TEXT NOT NULL, version INTEGER NOT NULL, data BLOB NOT NULL,
@@ -26,10 +25,14 @@ CREATE TABLE metadata (
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE reports (ecu TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
-# Added after the first version, which neither needs nor harms it: what a proof is of stands in the proof.
-_PROOFS = """
-CREATE TABLE IF NOT EXISTS proofs (
+# Version 2. Proofs came late in version 1, in a form that is not read any more.
+_FLOORS = """
+DROP TABLE IF EXISTS proofs;
+CREATE TABLE proofs (
   repository TEXT NOT NULL, role TEXT NOT NULL, proof BLOB NOT NULL, PRIMARY KEY (repository, role)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE floors (
+  repository TEXT NOT NULL, role TEXT NOT NULL, floor BLOB NOT NULL, PRIMARY KEY (repository, role)
 ) STRICT, WITHOUT ROWID;
 """
 _BUSY_SECONDS = 5.0  # how long a reader such as `twinlock trusted show` waits for a writer
@@ -41,6 +44,7 @@ class Database:
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: int | None) -> None:
         self.path = path
+        self.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         self._connection = connection
         self._lock = lock
 
@@ -98,6 +102,20 @@ class Database:
         with _sqlite_errors(self.path, "read"):
             return self._connection.execute(query, values).fetchall()
 
+    def migrate(self, fill: Callable[[sqlite3.Connection], None]) -> None:
+        """Bring a file of an older version to this one, in one transaction; ``fill`` writes the rows of the new tables.
+
+        Raises: StorageError, and what ``fill`` raises; the file is then as it was.
+        """
+        if self.version == SCHEMA_VERSION:
+            return
+        with self.transaction("bring to its new format") as connection:
+            for statement in _FLOORS.split(";"):
+                connection.execute(statement)
+            fill(connection)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self.version = SCHEMA_VERSION
+
     def close(self) -> None:
         """Close the file and let another process have it."""
         self._connection.close()
@@ -113,7 +131,7 @@ def _create(path: Path, metadata: Iterable[tuple[str, str, int, bytes]]) -> sqli
     connection = sqlite3.connect(draft, isolation_level=None)
     connection.execute("PRAGMA synchronous = FULL")
     try:
-        connection.executescript(_SCHEMA)
+        connection.executescript(_SCHEMA + _FLOORS)
         connection.executemany("INSERT INTO metadata VALUES (?, ?, ?, ?)", metadata)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -141,7 +159,6 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != ("ok",):
                 raise _damaged(path, "open", str(found[0]))
-            connection.execute(_PROOFS)
     except BaseException:
         connection.close()
         raise

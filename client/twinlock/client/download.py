@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from twinlock.client.staging import Arrival, Staging
-from twinlock.client.state import Wires
+from twinlock.client.storage.metadata import Wires
 from twinlock.client.transport import Reply, Transport, with_retries
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.images import EndlessDataError

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from twinlock.client.errors import quoted
-from twinlock.client.state import Wires
+from twinlock.client.storage.metadata import Wires
 from twinlock.client.transport import Transport, with_retries
 from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere
 from twinlock.trust.errors.base import RefusalError

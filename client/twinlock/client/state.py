@@ -1,46 +1,40 @@
-"""Trusted state on the disk: metadata as it was served, and the few facts that an ECU must not forget.
-
-Belongs here: what is stored, and that it is stored whole or not at all. Does not belong here: judging metadata (the
-engine re-verifies everything it is handed back, or holds it to the proof that it gave with it) and the SQLite file itself (``database.py``).
-"""
+"""The trusted state of one ECU: verified metadata (``storage/metadata.py``), and the few facts that it must not forget."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from twinlock.client.database import Database
+from twinlock.client.storage.events import StoredEvent, decode_event, encode_event
+from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
+from twinlock.client.storage.times import format_time, parse_time
 from twinlock.trust.attestation import Attestation, key_material
 from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
-from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.errors.local import StorageError
+from twinlock.trust.errors.base import Kind, TwinlockError
+from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.base import NOTHING
-from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName, RoleName
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName
 from twinlock.trust.reports import InstallationReport, InstallResult
-from twinlock.trust.restore import bootstrap_repository, restore_repository
+from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import Decision, TrustedRepository
-from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StoredFile:
-    """One metadata file of one repository, byte-identical to what was served."""
-
-    role: RoleName
-    version: int
-    data: bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class LastRefusal:
-    """Why the last cycle did not end well: the error's code, attack, clause and sentence, and where it happened."""
+    """Why the last cycle did not end well: the error's kind, code, attack, clause and sentence, and where it happened.
 
+    For people who look at this ECU. What the Director has to hear is in ``events``.
+    """
+
+    kind: str
     code: str
     attack: str
     clause: str
@@ -53,6 +47,7 @@ class LastRefusal:
         """Describe ``error``. ``now`` is the verified time of the cycle, None where there was none."""
         described = error.as_json()
         return cls(
+            kind=error.kind.value,
             code=error.code,
             attack=described.get("attack", "none"),
             clause=described.get("clause", ""),
@@ -62,8 +57,11 @@ class LastRefusal:
         )
 
 
-Wires: TypeAlias = Mapping[RepositoryName, WireProfile]
-"""The profiles of repositories; whichever is not named is in ``tuf``."""
+class Begun(NamedTuple):
+    """A bundle whose first write was allowed: the image of each ECU in it, and until when (UTC) it may be completed."""
+
+    images: Mapping[EcuId, ImageEntry]
+    deadline: datetime
 
 
 class TrustedState:
@@ -72,8 +70,7 @@ class TrustedState:
     def __init__(self, database: Database, wires: Wires = NOTHING, *, proven: bool = True) -> None:
         """With ``proven`` False no stored proof is used: every signature is counted again."""
         self._database = database
-        self._wires = wires
-        self._proven = proven
+        self._metadata = MetadataStore(database, wires, proven=proven)
 
     @classmethod
     def create(cls, path: Path, roots: Mapping[RepositoryName, bytes], *, wires: Wires = NOTHING) -> TrustedState:
@@ -96,9 +93,16 @@ class TrustedState:
     def open(cls, path: Path, *, wires: Wires = NOTHING, read_only: bool = False) -> TrustedState:
         """Open existing state, with the ``wires`` of ``create``; see ``Database.open`` for what it raises.
 
-        Who only reads has everything counted again.
+        State of an older version is migrated. For a reader every signature is counted again.
         """
-        return cls(Database.open(path, read_only=read_only), wires, proven=not read_only)
+        state = cls(Database.open(path, read_only=read_only), wires, proven=not read_only)
+        try:
+            if not read_only:
+                state._metadata.migrate()
+        except BaseException:
+            state.close()
+            raise
+        return state
 
     def __enter__(self) -> TrustedState:
         return self
@@ -113,66 +117,31 @@ class TrustedState:
     # Metadata
 
     def persist(self, command: Persist) -> None:
-        """Carry out the engine's command: all of its files with their proofs, or none. Raises: StorageError."""
-        with self._database.transaction("store verified metadata in") as connection:
-            for role, version, data in command.files:
-                if role != ROOT or data is None:
-                    connection.execute(
-                        "DELETE FROM metadata WHERE repository = ? AND role = ?", (command.repository, role)
-                    )
-                if data is not None:
-                    connection.execute(
-                        "INSERT OR REPLACE INTO metadata VALUES (?, ?, ?, ?)", (command.repository, role, version, data)
-                    )
-                connection.execute("DELETE FROM proofs WHERE repository = ? AND role = ?", (command.repository, role))
-            connection.executemany(
-                "INSERT INTO proofs VALUES (?, ?, ?)",
-                [(command.repository, role, proof) for role, proof in command.proofs.items()],
-            )
+        """See ``MetadataStore.persist``."""
+        self._metadata.persist(command)
 
     def files(self, repository: RepositoryName) -> list[StoredFile]:
-        """Every stored file of ``repository``: all Roots in order, and the last of each other role."""
-        rows = self._database.rows(
-            "SELECT role, version, data FROM metadata WHERE repository = ? ORDER BY role, version", (repository,)
-        )
-        return [
-            StoredFile(role=RoleName(_text(role)), version=_number(version), data=_bytes(data))
-            for role, version, data in rows
-        ]
+        """See ``MetadataStore.files``."""
+        return self._metadata.files(repository)
 
     def repository(self, name: RepositoryName) -> TrustedRepository:
-        """What of ``name`` is trusted, verified again from its newest Root, or proven to have been under it.
-
-        Raises: StorageError if no Root of it is stored.
-        """
-        newest = {file.role: file.data for file in self.files(name)}  # in order of version, so the newest Root stays
-        if ROOT not in newest:
-            raise StorageError(
-                path=str(self._database.path),
-                operation="read",
-                reason=f"it holds no Root of the repository {name}; provision this ECU with one",
-            )
-        proofs = self._proofs(name) if self._proven else {}
-        return restore_repository(name, newest, wire=self._wires.get(name, TUF), proofs=proofs)
-
-    def _proofs(self, name: RepositoryName) -> dict[RoleName, bytes]:
-        rows = self._database.rows("SELECT role, proof FROM proofs WHERE repository = ?", (name,))
-        return {RoleName(_text(role)): _bytes(proof) for role, proof in rows}
+        """See ``MetadataStore.repository``."""
+        return self._metadata.repository(name)
 
     def repositories(self, names: Iterable[RepositoryName]) -> dict[RepositoryName, TrustedRepository]:
-        """``repository`` for each of ``names``."""
-        return {name: self.repository(name) for name in names}
+        """See ``MetadataStore.repositories``."""
+        return self._metadata.repositories(names)
 
     # Facts
 
-    def reserve_counter(self) -> int:
-        """A report counter that no earlier report has used, even if this process dies now. Starts at 1.
+    def reserve_counter(self, at_least: int = 1) -> int:
+        """A report counter that no earlier report has used, even if this process dies now. Starts at 1, or ``at_least``.
 
         Source: Uptane 2.1.0 5.4.2.1.2 (a new value in every cycle).
         """
         with self._database.transaction("reserve a report counter in") as connection:
             row = connection.execute("SELECT value FROM facts WHERE name = 'counter'").fetchone()
-            counter = int(row[0]) + 1 if row else 1
+            counter = max(int(row[0]) + 1 if row else 1, at_least)
             connection.execute("INSERT OR REPLACE INTO facts VALUES ('counter', ?)", (str(counter),))
         return counter
 
@@ -214,7 +183,7 @@ class TrustedState:
     def refusal(self) -> LastRefusal | None:
         """Why the last cycle failed; None if it ended well."""
         found = self._fact("refusal")
-        return LastRefusal(**found) if found else None
+        return LastRefusal(**{"kind": Kind.REFUSAL.value, **found}) if found else None
 
     def store_refusal(self, refusal: LastRefusal | None) -> None:
         """Remember how a cycle ended, for this ECU's reports."""
@@ -230,6 +199,7 @@ class TrustedState:
                 "length": image.entry.length,
                 "hashes": dict(image.entry.hashes),
                 "repositories": list(image.repositories),
+                "validUntil": format_time(image.valid_until),
             }
             for image in decision.approved
         ]
@@ -249,7 +219,39 @@ class TrustedState:
         found = self._fact("decision")
         return found if isinstance(found, dict) else None
 
+    @property
+    def release_counter(self) -> int | None:
+        """The release counter of the image that this ECU installed last; None if none is known."""
+        found: int | None = self._fact("release-counter")
+        return found
+
+    def store_release_counter(self, counter: int) -> None:
+        """Keep it apart from the slots, so that losing their record lowers nothing."""
+        self._store_fact("release-counter", counter)
+
+    @property
+    def begun(self) -> Begun | None:
+        """The bundle that was begun and has not ended."""
+        found = self._fact("begun")
+        if not found:
+            return None
+        images = {EcuId(ecu): ImageEntry(*image) for ecu, image in found["images"].items()}
+        return Begun(images, parse_time(found["deadline"]))
+
+    def store_begun(self, begun: Begun | None) -> None:
+        """Record, before the first write, that a bundle is begun; None when it has ended."""
+        images = {} if begun is None else {ecu: list(entry[:4]) for ecu, entry in begun.images.items()}
+        self._store_fact("begun", begun and {"images": images, "deadline": format_time(begun.deadline)})
+
     # What the Director has to hear
+
+    def events(self) -> list[StoredEvent]:
+        """The evidence that no Director has acknowledged, in the order in which it was met."""
+        return [decode_event(found) for found in self._fact("evidence") or ()]
+
+    def store_events(self, events: Iterable[StoredEvent]) -> None:
+        """Replace all evidence by ``events``."""
+        self._store_fact("evidence", [encode_event(event) for event in events])
 
     @property
     def unreported(self) -> InstallationReport | None:
@@ -269,7 +271,26 @@ class TrustedState:
         fact = {"correlationId": report.correlation_id, "result": list(report.result), "ecus": ecus}
         self._store_fact("unreported", fact)
 
+    @property
+    def counter_reset(self) -> tuple[str | None, int]:
+        """The nonce that the next report has to carry, if any; and the version of the Director's Targets that last named one."""
+        found = self._fact("counter-reset")
+        return (found["nonce"], found["version"]) if found else (None, 0)
+
+    def store_counter_reset(self, nonce: str | None, version: int) -> None:
+        """Keep which nonce is to be sent, until it is in a report."""
+        self._store_fact("counter-reset", {"nonce": nonce, "version": version})
+
     # Reports of other ECUs
+
+    def counter_of(self, ecu: EcuId, key: PublicKey) -> int | None:
+        """The highest report counter of ``ecu`` under ``key``; None if there was none."""
+        found: int | None = self._fact(_counter_name(ecu, key))
+        return found
+
+    def store_counter_of(self, ecu: EcuId, key: PublicKey, counter: int) -> None:
+        """Keep it, also while another key reports for ``ecu``."""
+        self._store_fact(_counter_name(ecu, key), counter)
 
     def store_report(self, ecu: EcuId, data: bytes) -> None:
         """Keep the last report of a Secondary, tied to its sender (Uptane 2.1.0 5.4.3.6)."""
@@ -290,23 +311,12 @@ class TrustedState:
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
 
-def format_time(time: datetime) -> str:
-    """UTC with second precision, as metadata writes it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(text: str) -> datetime:
-    """The inverse of ``format_time``. Raises: ValueError."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+def _counter_name(ecu: EcuId, key: PublicKey) -> str:
+    return f"counter-of {ecu} {key_material(key)}"
 
 
 def _text(value: object) -> str:
     assert isinstance(value, str)  # STRICT tables hold no other type
-    return value
-
-
-def _number(value: object) -> int:
-    assert isinstance(value, int)
     return value
 
 

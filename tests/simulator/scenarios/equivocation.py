@@ -69,3 +69,33 @@ def targets(world: World, *place: str) -> Refused:
         stored += before(("image", "timestamp"))
     version = repository.bodies[role]["version"]
     return refused(EquivocationError, stored, repository=name, role=role, version=version)
+
+
+@scenario("equivocation", prepare=current, each=[("director", "targets"), ("image", "targets"), ("image", "acme")])
+def same_content_with_another_signature(world: World, *place: str) -> Accepted:
+    """A new Snapshot lists the stored version of a Targets file, which one more key has signed: it is the same file."""
+    name, role = place
+    repository = at(world, (name, role))
+    data = repository.put(role, signers=[*repository.signers[role], world.keys("co-signer")])
+    repository.bodies["snapshot"]["meta"][f"{role}.json"] |= {"length": len(data), "hashes": {"sha256": sha256(data)}}
+    repository.bump("snapshot")
+    repository.put("snapshot")
+    repository.index("snapshot")
+    repository.refresh_timestamp()
+    return _everything_again(world, name)
+
+
+@scenario("equivocation", prepare=current, each=REPOSITORIES)
+def same_timestamp_with_unsigned_members(world: World, name: str) -> Accepted:
+    """Somebody on the line adds a member and white space that nobody signed to the stored Timestamp: it is the same file."""
+    repository = world.repositories[name]
+    repository.deform("timestamp", lambda envelope: envelope.update(comment="nobody signed this"))
+    repository.files["timestamp.json"] += b" \n"
+    return _everything_again(world, name)
+
+
+def _everything_again(world: World, name: str) -> Accepted:
+    if name == "director":
+        return accepted()
+    world.vehicle.installed.clear()
+    return accepted(*(part.path(world.releases) for part in PARTS))

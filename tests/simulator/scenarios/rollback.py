@@ -214,3 +214,22 @@ def same_name_lower_counter_at_both(world: World) -> Refused:
 def both_repositories() -> list[str]:
     """Timestamp, Snapshot and Targets of both: what is stored before images are compared."""
     return [f"{name}/{role}" for name in REPOSITORIES for role in ("timestamp", "snapshot", "targets")]
+
+
+@scenario(
+    "rollback",
+    prepare=seasoned,
+    each=[(name, role) for name in REPOSITORIES for role in ("timestamp", "snapshot", "targets")],
+)
+def everything_after_a_key_was_added(world: World, *place: str) -> Refused:
+    """Root adds a key to a role and removes none; somebody without any key serves all files of an earlier day."""
+    name, role = place
+    repository = world.repositories[name]
+    key = repository.key(role)
+    repository.set_keys(role, [repository.key(role, 2), key], 1)
+    repository.signers[role] = [key]
+    repository.publish_root()
+    repository.rewind_all(2)
+    world.vehicle.installed.clear()
+    stored = [*before((name, "timestamp")), f"{name}/2.root"]
+    return refused(RollbackError, stored, repository=name, role="timestamp", offered=2, trusted=3)

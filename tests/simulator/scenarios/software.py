@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulator.hands import at, deform, offer, require, sign_as
+from tests.simulator.hands import at, deform, fallen, offer, require, sign_as
 from tests.simulator.scenario import EVERYWHERE, Place, Refused, before, current, refused, scenario, seasoned
 from tests.simulator.world import World
 from twinlock.trust.errors.metadata import MalformedError, ThresholdError
@@ -115,7 +115,9 @@ def one_key_under_two_ids(world: World, *place: str) -> Refused:
     key = repository.key(role)
     alias = key.alias("f" * 64)
     require(world, _place(place), [key, alias], 2)
-    stored = before(_place(place)) + ([] if role == "acme" else [f"{place[0]}/2.root"])
+    stored = before(_place(place))
+    if role != "acme":
+        stored += [f"{place[0]}/2.root", *fallen(place[0], role)]
     fields = {"repository": place[0], "role": role, "valid": 1, "required": 2, "signed": (key.keyid, alias.keyid)}
     return refused(ThresholdError, stored, **fields)
 
@@ -175,7 +177,7 @@ def stored_targets_of_a_revoked_key(world: World, name: str) -> Refused:
     repository.publish_root(outgoing)
     world.vehicle.installed.clear()
     fields = {"repository": name, "role": "targets", "missing": (key.keyid,), "unknown": (stolen.keyid,)}
-    return refused(ThresholdError, [f"{name}/2.root"], **fields)
+    return refused(ThresholdError, [f"{name}/2.root", f"{name}/targets"], **fields)
 
 
 def _one_of_two(world: World) -> None:
@@ -206,4 +208,5 @@ def stored_file_below_a_raised_threshold(world: World, name: str, role: str) -> 
     repository.publish_root()
     world.vehicle.installed.clear()
     fields = {"repository": name, "role": role, "valid": 1, "required": 2, "signed": (first.keyid,)}
-    return refused(ThresholdError, [f"{name}/4.root"], **fields)
+    gone = [file for file in fallen(name, role) if not file.endswith("timestamp")]  # which is fetched again
+    return refused(ThresholdError, [f"{name}/4.root", *gone], **fields)

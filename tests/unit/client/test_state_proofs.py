@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,19 +89,6 @@ def test_who_only_reads_has_everything_counted_again(path: Path) -> None:
         trusted = state.repository(IMAGE)
     assert trusted.proofs == {}
     assert None not in (trusted.timestamp, trusted.snapshot, trusted.targets)
-
-
-def test_state_of_a_version_without_proofs(path: Path, world: World) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP TABLE proofs")
-    with TrustedState.open(path, read_only=True) as state:
-        assert state.repository(IMAGE).targets is not None
-    assert _proofs(path) == {}
-    world.image.refresh_timestamp()
-    with TrustedState.open(path) as state:
-        assert state.repository(IMAGE).targets is not None
-        _refresh(state, world, IMAGE)
-    assert set(_proofs(path)) == {TIMESTAMP}
 
 
 def test_a_proof_without_its_file_is_nothing(path: Path) -> None:

@@ -56,8 +56,8 @@ class Driver:
         return drive(steps, self.answer)
 
     def answer(self, command: Command) -> Answer:
-        # Proofs have tests of their own.
-        self.commands.append(command._replace(proofs={}) if isinstance(command, Persist) else command)
+        # Proofs and floors have tests of their own.
+        self.commands.append(command._replace(proofs={}, floors={}) if isinstance(command, Persist) else command)
         if isinstance(command, Fetch):
             answer: bytes | Absent = self.server.serve(command)
             return answer
@@ -169,7 +169,9 @@ def test_a_delegated_role_is_fetched_once(driver: Driver) -> None:
     assert driver.commands == [Fetch(IMAGE, ACME, 1, "1.acme.json", L.unlisted_bytes), driver.persist(ACME, 1)]
     assert found.chain == (TARGETS, ACME)
     assert [opened.data for opened in found.trusted.opened.values()] == [data]
-    assert found.trusted == trusted._replace(delegated={ACME: data}, opened=found.trusted.opened)
+    assert found.trusted == trusted._replace(
+        delegated={ACME: data}, opened=found.trusted.opened, floors=found.trusted.floors
+    )
     assert driver.find(found.trusted) == found
     assert driver.commands == []
 
@@ -261,26 +263,23 @@ def _fetched(answer: Answer) -> object:
 
 def test_the_floor_is_the_newest_time_of_any_file_of_any_repository(driver: Driver) -> None:
     trusted = driver.refresh()
-    other = trusted._replace(timestamp=None, snapshot=None, targets=None)
-    for role in ("root", "timestamp", "snapshot", "targets"):
-        newer = _issued(trusted, role, START + timedelta(days=3))
-        assert (
-            time_floor([newer]) == time_floor([other, newer]) == time_floor([newer, other]) == START + timedelta(days=3)
-        )
+    later = START + timedelta(days=3)
+    other = trusted._replace(floors={})
+    for role in (ROOT, TIMESTAMP, SNAPSHOT, TARGETS):
+        newer = _issued(trusted, role, later)
+        assert time_floor([newer]) == time_floor([other, newer]) == time_floor([newer, other]) == later
+        # Losing the files lowers nothing.
+        assert time_floor([newer._replace(timestamp=None, snapshot=None, targets=None)]) == later
     assert time_floor([]) is None
-    assert time_floor([_issued(other, "root", None)]) is None
-    assert time_floor([_issued(trusted, "timestamp", None)]) == START
+    assert time_floor([other]) is None
+    assert time_floor([_issued(trusted, TIMESTAMP, None)]) == START
     assert not_before(START, []) == START
     assert not_before(START - timedelta(days=1), [trusted]) == START
     assert not_before(START + timedelta(days=1), [trusted]) == START + timedelta(days=1)
 
 
-def _issued(trusted: TrustedRepository, role: str, time: datetime | None) -> TrustedRepository:
-    verified = getattr(trusted, role)
-    changed = verified._replace(signed=verified.signed._replace(issued=time))
-    if role == "root":
-        return trusted._replace(root=changed)
-    return trusted._replace(**{role: changed})
+def _issued(trusted: TrustedRepository, role: RoleName, time: datetime | None) -> TrustedRepository:
+    return trusted._replace(floors={**trusted.floors, role: trusted.floors[role]._replace(issued=time)})
 
 
 def _values(trusted: TrustedRepository) -> tuple[object, ...]:

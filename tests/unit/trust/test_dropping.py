@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.scenario import current
-from tests.simulator.world import World
+from tests.simulator.world import BRAKE, World
 from twinlock.trust.checks.context import Context
 from twinlock.trust.commands import drive
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -56,21 +56,20 @@ def test_an_unchanged_snapshot_is_fetched_again_after_a_rotation(world: World, r
     assert set(store.files) == {"timestamp", "snapshot", "targets"}
 
 
-def test_without_a_snapshot_new_targets_keys_drop_targets_alone(world: World) -> None:
-    world.vehicle.forget("director", ["snapshot"])
+def test_new_targets_keys_drop_targets_alone(world: World) -> None:
     world.director.rotate("targets")
-    assert set(held(walked(world))) == {"timestamp"}
+    assert set(held(walked(world))) == {"timestamp", "snapshot"}
 
 
-@pytest.mark.parametrize("role", ONLINE)
-def test_without_a_snapshot_new_online_keys_leave_targets(world: World, role: str) -> None:
-    world.vehicle.forget("director", ["snapshot"])
+@pytest.mark.parametrize(("role", "left"), [("timestamp", {"targets"}), ("snapshot", {"targets"}), ("targets", set())])
+def test_without_an_index_only_new_targets_keys_drop_targets(role: str, left: set[str]) -> None:
+    world = World()
+    world.vehicle.partial_update(BRAKE.ecu)
     world.director.rotate(role)
-    assert set(held(walked(world))) == {"targets"}
+    assert set(held(walked(world))) == left
 
 
-def test_without_a_snapshot_all_new_keys_drop_all(world: World) -> None:
-    world.vehicle.forget("director", ["snapshot"])
+def test_all_new_keys_drop_all(world: World) -> None:
     for role in (*ONLINE, "targets"):
         world.director.rotate(role)
     assert held(walked(world)) == {}
@@ -99,7 +98,9 @@ def test_a_raised_threshold_of_the_same_keys_is_asked_of_what_is_held(world: Wor
     context = Context(repository=DIRECTOR, now=world.now, limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
     trusted = drive(walk_roots(world.vehicle.stores["director"].restore("director"), context), world.vehicle.answer)
     assert trusted.root.signed.version == 3
-    assert held(trusted) == {name: data for name, data in before.items() if signers == 2 or name != role}
+    gone = {2: set(), 1: {"targets"} if role == "targets" else {*ONLINE, "targets"}}[signers]
+    assert held(trusted) == {name: data for name, data in before.items() if name not in gone}
+    assert held(trusted) == world.vehicle.stores["director"].files
     assert held(world.vehicle.stores["director"].restore("director")) == held(trusted)
     assert {name: file.tally.required for name, file in _files(trusted)} == {
         name: 2 if name == role else 1 for name in held(trusted)

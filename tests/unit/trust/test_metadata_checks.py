@@ -17,7 +17,7 @@ from tests.simulator.repository import RepositorySimulator
 from tests.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version, is_listed
-from twinlock.trust.checks.root import check_next_root, roles_to_drop
+from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import check_targets, read_targets
 from twinlock.trust.checks.timestamp import check_timestamp
@@ -34,6 +34,7 @@ from twinlock.trust.errors.metadata import (
     RootVersionError,
     ThresholdError,
 )
+from twinlock.trust.floors import Floor, establish
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import NOTHING, FileInfo
 from twinlock.trust.model.root import Root
@@ -42,7 +43,6 @@ from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyI
 from twinlock.trust.policy import LAX, STRICT
 from twinlock.trust.restore import bootstrap_repository, top_level_authority
 from twinlock.trust.signatures import RoleKeys, Verified
-from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf import TUF
 
@@ -229,51 +229,9 @@ def test_a_root_says_which_file_it_is_when_it_is_too_long_or_broken(image: Repos
     assert broken["what"] == "image/root"
 
 
-@pytest.mark.parametrize(
-    ("rotated", "dropped"),
-    [
-        ("timestamp", (TIMESTAMP, SNAPSHOT, TARGETS, "acme")),
-        ("snapshot", (TIMESTAMP, SNAPSHOT, TARGETS, "acme")),
-        ("targets", ()),
-        ("root", ()),
-    ],
-)
-def test_what_a_rotation_drops(image: RepositorySimulator, rotated: str, dropped: tuple[str, ...]) -> None:
-    trusted = _with_everything(image)
-    image.rotate(rotated)
-    assert roles_to_drop(trusted, root_of(image).signed) == dropped
-
-
-@pytest.mark.parametrize(
-    ("rotated", "dropped"),
-    [
-        ("timestamp", (TIMESTAMP, SNAPSHOT)),
-        ("snapshot", (TIMESTAMP, SNAPSHOT)),
-        ("targets", (TARGETS,)),
-        ("root", ()),
-    ],
-)
-def test_what_a_rotation_drops_where_no_snapshot_is_stored(
-    image: RepositorySimulator, rotated: str, dropped: tuple[str, ...]
-) -> None:
-    trusted = _with_everything(image)._replace(timestamp=None, snapshot=None)
-    image.rotate(rotated)
-    assert roles_to_drop(trusted, root_of(image).signed) == dropped
-
-
-def test_what_a_rotation_drops_where_nothing_is_stored(image: RepositorySimulator) -> None:
-    trusted = TrustedRepository(IMAGE, root_of(image))
-    image.rotate("targets")
-    assert roles_to_drop(trusted, root_of(image).signed) == ()
-    image.rotate("snapshot")
-    assert roles_to_drop(trusted, root_of(image).signed) == (TIMESTAMP, SNAPSHOT, TARGETS)
-
-
-def _with_everything(image: RepositorySimulator) -> TrustedRepository:
-    root = root_of(image)
-    timestamp, _ = check_timestamp(image.files["timestamp.json"], root=root.signed, trusted=None, context=CONTEXT)
-    snapshot = _snapshot(image, root.signed)
-    return TrustedRepository(IMAGE, root, timestamp, snapshot, _targets(image), {RoleName("acme"): b"{}"})
+def floor_of(role: RoleName, trusted: Any, root: Root) -> Floor | None:
+    """The floor that ``trusted`` established under ``root``."""
+    return None if trusted is None else establish({}, role, trusted, keys=root.keys, root=root.version)
 
 
 # Timestamp
@@ -281,7 +239,9 @@ def _with_everything(image: RepositorySimulator) -> TrustedRepository:
 
 def _timestamp(image: RepositorySimulator, trusted: Any = None, context: Context = CONTEXT) -> Any:
     data = image.files["timestamp.json"]
-    return check_timestamp(data, root=root_of(image).signed, trusted=trusted, context=context)
+    root = root_of(image).signed
+    floor = floor_of(TIMESTAMP, trusted, root)
+    return check_timestamp(data, root=root, trusted=trusted, floor=floor, context=context)
 
 
 def test_the_first_timestamp_and_the_next(image: RepositorySimulator) -> None:
@@ -355,8 +315,8 @@ def test_a_timestamp_says_which_file_it_is_and_how_long_it_may_be(image: Reposit
 
 
 def _snapshot(image: RepositorySimulator, root: Root, trusted: Any = None, context: Context = CONTEXT) -> Any:
-    data = image.files[image.current("snapshot")]
-    return check_snapshot(data, root=root, listed=info(image, "snapshot"), trusted=trusted, context=context)
+    data, floor = image.files[image.current("snapshot")], floor_of(SNAPSHOT, trusted, root)
+    return check_snapshot(data, root=root, listed=info(image, "snapshot"), floor=floor, context=context)
 
 
 def test_a_snapshot_listed_and_signed(image: RepositorySimulator) -> None:
@@ -375,7 +335,7 @@ def test_a_snapshot_that_is_not_the_listed_one_or_expired(image: RepositorySimul
     wrong = listed._replace(version=2)
 
     def check(listed: FileInfo) -> object:
-        return check_snapshot(data, root=root, listed=listed, trusted=None, context=CONTEXT)
+        return check_snapshot(data, root=root, listed=listed, floor=None, context=CONTEXT)
 
     assert fields(MixAndMatchError, lambda: check(wrong)) == expected
     found = fields(MixAndMatchError, lambda: check(listed._replace(length=1)))
@@ -387,7 +347,7 @@ def test_a_snapshot_that_is_not_the_listed_one_or_expired(image: RepositorySimul
 def test_unlisted_bytes_of_a_snapshot_are_not_even_read(image: RepositorySimulator) -> None:
     root = root_of(image).signed
     with pytest.raises(MixAndMatchError):
-        check_snapshot(b"no JSON", root=root, listed=info(image, "snapshot"), trusted=None, context=CONTEXT)
+        check_snapshot(b"no JSON", root=root, listed=info(image, "snapshot"), floor=None, context=CONTEXT)
 
 
 def test_a_snapshot_against_the_trusted_one(image: RepositorySimulator) -> None:
@@ -454,7 +414,7 @@ def test_a_snapshot_says_which_file_it_is_and_how_long_it_may_be(image: Reposito
     root, nothing = root_of(image).signed, FileInfo(1, None, {})
 
     def check(data: bytes, context: Context) -> object:
-        return check_snapshot(data, root=root, listed=nothing, trusted=None, context=context)
+        return check_snapshot(data, root=root, listed=nothing, floor=None, context=context)
 
     assert fields(MalformedError, lambda: check(b"{}", CONTEXT))["what"] == "image/snapshot"
     data = image.files[image.current("snapshot")]
@@ -466,12 +426,12 @@ def test_a_snapshot_says_which_file_it_is_and_how_long_it_may_be(image: Reposito
 
 
 def _targets(image: RepositorySimulator, trusted: Any = None, context: Context = CONTEXT, **listed: Any) -> Any:
-    data = image.files[image.current("targets")]
+    data, root = image.files[image.current("targets")], root_of(image).signed
     return check_targets(
         data,
-        authority=top_level_authority(root_of(image).signed),
+        authority=top_level_authority(root),
         listed=info(image, "targets")._replace(**listed) if listed.get("version", 1) else None,
-        trusted=trusted,
+        floor=floor_of(TARGETS, trusted, root),
         context=context,
     )
 
@@ -533,17 +493,8 @@ def test_a_key_that_the_role_names_and_cannot_be_used_counts_for_nothing(image: 
     found = fields(
         ThresholdError,
         lambda: check_targets(
-            data, authority=authority._replace(signers=ghost), listed=None, trusted=None, context=CONTEXT
+            data, authority=authority._replace(signers=ghost), listed=None, floor=None, context=CONTEXT
         ),
     )
     assert (found["valid"], found["required"], found["missing"], found["unusable"]) == (1, 2, (), ("ghost",))
     assert found["signed"] == authority.signers.keyids
-
-
-def test_a_root_that_names_its_index_for_the_first_time_drops_what_is_stored(image: RepositorySimulator) -> None:
-    verified = root_of(image)
-    roles = {role: signers for role, signers in verified.signed.roles.items() if role not in (TIMESTAMP, SNAPSHOT)}
-    before = verified._replace(signed=verified.signed._replace(roles=roles))
-    trusted = TrustedRepository(name=IMAGE, root=before, wire=TUF)
-    assert roles_to_drop(trusted, verified.signed) == (TIMESTAMP, SNAPSHOT, TARGETS)
-    assert roles_to_drop(trusted, before.signed) == ()

@@ -10,7 +10,7 @@ import pytest
 from tests.simulator.keys import KeyPool
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.names import KeyId
-from twinlock.trust.proofs import authority_digest, proof_digest
+from twinlock.trust.proofs import authority_digest, make_proof
 from twinlock.trust.signatures import (
     Envelope,
     RoleKeys,
@@ -28,6 +28,7 @@ PUBLIC: Mapping[KeyId, PublicKey] = {KeyId(KEYS(name).keyid): KEYS(name).public_
 ROLE = RoleKeys((A, B), 2)
 SUBJECT = "tuf/targets"
 PAYLOAD, FILE = b"payload", b"the whole file"
+CONTENT = hashlib.sha256(PAYLOAD).digest()
 
 
 def signed(*names: str, garbled: str = "") -> Envelope[str]:
@@ -44,7 +45,7 @@ def verify(envelope: Envelope[str], role: RoleKeys = ROLE) -> Verified[str]:
 
 def forged(data: bytes = FILE, role: RoleKeys = ROLE, keys: Mapping[KeyId, PublicKey] = PUBLIC) -> bytes:
     """What nobody but the owner of the state can put there: a proof of something that was never counted."""
-    return proof_digest(data, authority_digest(role.keyids, role.threshold, keys), SUBJECT)
+    return make_proof(data, CONTENT, authority_digest(role.keyids, role.threshold, keys), SUBJECT)
 
 
 def recalled(proof: bytes | None, envelope: Envelope[str] | None = None) -> Verified[str] | None:
@@ -63,7 +64,7 @@ def test_what_was_verified_is_recalled_as_it_was() -> None:
 def test_a_proof_is_believed_by_itself() -> None:
     # So whoever can write the state can make a vehicle believe in a file; docs/threat-model.md says so.
     found = recalled(forged())
-    assert found == Verified("object", FILE, SignatureTally(2, 2, (A, B), (), (), ()))
+    assert found == Verified("object", FILE, SignatureTally(2, 2, (A, B), (), (), ()), CONTENT)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +86,11 @@ def test_a_proof_is_believed_by_itself() -> None:
         forged(keys={A: PUBLIC[A]}),
         forged(keys={A: PUBLIC[A], B: PUBLIC[C]}),
         forged(keys={A: PUBLIC[B], B: PUBLIC[A]}),
-        proof_digest(FILE, authority_digest(ROLE.keyids, 2, PUBLIC), "tuf/snapshot"),
-        proof_digest(FILE, authority_digest(ROLE.keyids, 2, PUBLIC), "aktualizr/targets"),
+        make_proof(FILE, CONTENT, authority_digest(ROLE.keyids, 2, PUBLIC), "tuf/snapshot"),
+        make_proof(FILE, CONTENT, authority_digest(ROLE.keyids, 2, PUBLIC), "aktualizr/targets"),
         authority_digest(ROLE.keyids, 2, PUBLIC),
+        forged()[:32],
+        forged()[:32] + hashlib.sha256(b"other content").digest(),
     ],
 )
 def test_a_proof_of_anything_else_proves_nothing(proof: bytes | None) -> None:
@@ -145,11 +148,12 @@ def test_the_digests_to_the_byte() -> None:
     authority = _listed(b"twinlock authority 1", b"12", A.encode(), scheme, a.identity, b"gone", b"", b"")
     assert authority_digest([A, KeyId("gone")], 12, PUBLIC) == authority
     whole = hashlib.sha256(FILE).digest()
-    assert proof_digest(FILE, authority, SUBJECT) == _listed(b"twinlock proof 1", b"tuf/targets", authority, whole)
+    proof = _listed(b"twinlock proof 2", b"tuf/targets", authority, whole, CONTENT) + CONTENT
+    assert make_proof(FILE, CONTENT, authority, SUBJECT) == proof
 
 
 def test_no_two_lists_of_parts_are_the_same_bytes() -> None:
     authority = b"x" * 32
-    assert proof_digest(FILE, authority, "tuf/a") != proof_digest(FILE, b"a" + authority, "tuf/")
+    assert make_proof(FILE, CONTENT, authority, "tuf/a") != make_proof(FILE, CONTENT, b"a" + authority, "tuf/")
     assert authority_digest([KeyId("ab"), KeyId("c")], 1, {}) != authority_digest([KeyId("a"), KeyId("bc")], 1, {})
     assert authority_digest([], 11, {}) != authority_digest([KeyId("1")], 1, {})

@@ -13,7 +13,7 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, ThresholdError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
-from twinlock.trust.proofs import authority_digest, proof_digest
+from twinlock.trust.proofs import authority_digest, make_proof
 from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.wire.tuf import TufProfile
 
@@ -139,7 +139,7 @@ def test_a_proof_of_one_encoding_is_none_for_another(world: World) -> None:
     files[TARGETS] = seal(world.image.bodies["targets"], [stranger.alias(signers.keyids[0])])
     authority = authority_digest(signers.keyids, signers.threshold, root.keys)
     for name, believed in (("tuf", False), ("other", True)):
-        proofs = {TARGETS: proof_digest(files[TARGETS], authority, f"{name}/targets")}
+        proofs = {TARGETS: make_proof(files[TARGETS], b"c" * 32, authority, f"{name}/targets")}
         trusted = restore_repository(IMAGE, files, proofs=proofs, wire=Other())
         assert (trusted.targets is not None) is believed
     assert set(store.proofs) == set(store.files)

@@ -9,16 +9,13 @@ from twinlock.trust.state import TrustedRepository
 
 
 def time_floor(repositories: Iterable[TrustedRepository]) -> datetime | None:
-    """The highest ``issued`` among the trusted files: it cannot be earlier now. None when no file states one.
+    """The highest time that a floor of ``repositories`` proves: it cannot be earlier now. None if no file states one.
 
-    The floor is derived from what is trusted and not kept by itself. So rotating the key that signed a false time
-    drops that file, and the floor with it.
+    It is the maximum over what is trusted now and no high-water mark. Where a key leaves that signed a false time, the
+    floor falls and the time with it; losing the file lowers nothing.
     """
     times = [
-        verified.signed.issued
-        for repository in repositories
-        for verified in (repository.root, repository.timestamp, repository.snapshot, repository.targets)
-        if verified is not None and verified.signed.issued is not None
+        floor.issued for repository in repositories for floor in repository.floors.values() if floor.issued is not None
     ]
     return max(times, default=None)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.floors import Floor
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import RepositoryName, RoleName
 
@@ -37,17 +38,19 @@ class Fetch(NamedTuple):
 
 
 class Persist(NamedTuple):
-    """Store these files atomically, all or none, before going on; None deletes. Each is byte-identical to what was
-    served and has passed its own checks. Root files are kept under every version; others replace the last. No answer.
+    """Store all of this in one transaction before going on; None deletes. No answer.
 
-    ``files`` maps (role, version) to bytes; for a deletion the version is 0. ``proofs`` are for ``restore_repository``,
-    by role, and opaque: they spare it the counting of signatures, and whoever does not keep them loses only that. With
-    its file a proof is replaced or deleted too.
+    ``files`` are (role, version, bytes), the version 0 for a deletion. Each file has passed its own checks, and is
+    byte-identical to what was served where an index lists its digest or length. Root files are kept under every version;
+    others replace the last. ``floors`` are those that changed, by role; None where one fell. Only they change floors:
+    deleting a file does not. ``proofs`` are opaque and for ``restore_repository``, by role: they spare it the counting of
+    signatures, and a store that does not keep them loses only that. With its file a proof is replaced or deleted too.
     """
 
     repository: RepositoryName
     files: tuple[tuple[RoleName, int, bytes | None], ...]
     proofs: Mapping[RoleName, bytes] = NOTHING
+    floors: Mapping[RoleName, Floor | None] = NOTHING
 
 
 class FetchElsewhere(NamedTuple):

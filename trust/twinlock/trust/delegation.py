@@ -21,7 +21,8 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
-from twinlock.trust.fetching import bound, fetch_checked, persist
+from twinlock.trust.fetching import accept, bound, fetch_checked, keep_proof
+from twinlock.trust.floors import Floor, establish, is_established, lower_floors
 from twinlock.trust.left_out import note_delegated_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
@@ -33,11 +34,15 @@ from twinlock.trust.state import TrustedRepository
 
 
 class Found(NamedTuple):
-    """The outcome of a search: the entry or None, the state with what was fetched, and the roles from the top down."""
+    """The outcome of a search: the entry or None, the state with what was fetched, and the roles from the top down.
+
+    ``valid_until`` (UTC) is the earliest expiry of the repository's top-level files and of every role that was opened.
+    """
 
     entry: ImageEntry | None
     trusted: TrustedRepository
     chain: tuple[RoleName, ...]
+    valid_until: datetime
 
 
 def find_image(
@@ -62,7 +67,7 @@ def find_image(
     context = check_file_names(trusted.root.signed, context)
     search = _Search(trusted, path, hardware_id, context)
     outcome = yield from search.visit(trusted.targets, (TARGETS,), set())
-    return Found(outcome.entry, search.trusted._replace(opened=search.opened), outcome.chain)
+    return Found(outcome.entry, search.trusted._replace(opened=search.opened), outcome.chain, search.valid_until)
 
 
 class _Outcome(NamedTuple):
@@ -87,6 +92,7 @@ class _Search:
         self.hardware_id = hardware_id
         self.context = context
         self.visits = 0
+        self.valid_until = trusted.valid_until
         self.opened: dict[tuple[RoleName, bytes], Verified[Targets]] = dict(trusted.opened)
 
     def visit(self, targets: Verified[Targets], chain: tuple[RoleName, ...], visited: set[_Edge]) -> Steps[_Outcome]:
@@ -116,6 +122,7 @@ class _Search:
         visited.add(edge)
         self._count(chain)
         targets = yield from self._load(Authority(role.name, delegations.keys, role.signers))
+        self.valid_until = min(self.valid_until, targets.signed.expires)
         return (yield from self.visit(targets, (*chain, role.name), visited))
 
     def _agree(self, delegation: Delegation, delegations: Delegations, chain: tuple[RoleName, ...]) -> Steps[_Outcome]:
@@ -149,23 +156,34 @@ class _Search:
         listed = self.trusted.snapshot.signed.targets.get(role)
         if listed is None:
             raise UnlistedRoleError(repository=context.repository, role=role)
-        stored = self._stored(authority)
-        if stored is not None and is_listed(stored, listed, role, context):
+        stored = yield from self._stored(authority)
+        floor = self._floor(authority, stored)
+        if stored is not None and is_established(stored, floor) and is_listed(stored, listed, role, context):
             check_expiry(stored.signed, role, context)
             return stored
         limit = bound(context, role, listed)
 
         def check(data: bytes) -> Verified[Targets]:
-            return check_targets(data, authority=authority, listed=listed, trusted=stored, context=context)
+            return check_targets(data, authority=authority, listed=listed, floor=floor, context=context)
 
         targets = yield from fetch_checked(context, role, listed.version, limit, check)
-        yield persist(context, targets, authority)
+        floors = yield from accept(self.trusted, targets, authority, context)
         yield from note_delegated_keys(targets.signed, role, context)
         self.opened[role, authority.digest] = targets
-        self.trusted = self.trusted._replace(delegated={**self.trusted.delegated, role: targets.data})
+        delegated = {**self.trusted.delegated, role: targets.data}
+        self.trusted = self.trusted._replace(delegated=delegated, floors=floors)
         return targets
 
-    def _stored(self, authority: Authority) -> Verified[Targets] | None:
+    def _floor(self, authority: Authority, stored: Verified[Targets] | None) -> Floor | None:
+        """The floor of a role, if keys that *this* delegator names established it. A file stored without one has its own."""
+        role, trusted = authority.role, self.trusted
+        if role in trusted.floors:
+            return lower_floors({role: trusted.floors[role]}, {role: authority.current}).get(role)
+        if stored is None:
+            return None
+        return establish(trusted.floors, role, stored, keys=authority.keys, root=trusted.root.signed.version)
+
+    def _stored(self, authority: Authority) -> Steps[Verified[Targets] | None]:
         """The stored file, if *this* delegator's keys signed it. Another delegator's trust in it counts for nothing."""
         role = authority.role
         data = self.trusted.delegated.get(role)
@@ -174,10 +192,14 @@ class _Search:
         opened = self.opened.get((role, authority.digest))
         if opened is not None and opened.data == data:
             return opened
+        proof = self.trusted.proofs.get(role)
         try:
-            found = read_targets(data, authority=authority, context=self.context, proof=self.trusted.proofs.get(role))
+            found = read_targets(data, authority=authority, context=self.context, proof=proof)
         except RefusalError:
             return None
+        kept = keep_proof(found, authority, self.context)
+        if kept.proofs.get(role) not in (None, proof):
+            yield kept
         self.opened[role, authority.digest] = found
         return found
 

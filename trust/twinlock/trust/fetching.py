@@ -10,9 +10,11 @@ from twinlock.trust.checks.targets import Authority
 from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere, Persist, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import LimitError, MissingMetadataError
+from twinlock.trust.floors import Floors, establish
 from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TIMESTAMP, RepositoryName, RoleName
 from twinlock.trust.signatures import Verified, prove
+from twinlock.trust.state import TrustedRepository
 
 R = TypeVar("R")
 S = TypeVar("S", bound=Signed)
@@ -81,12 +83,23 @@ def bound(context: Context, role: RoleName, listed: FileInfo | None = None) -> i
     return min(most, length) if readable is None else min(most, length, readable)
 
 
-def persist(context: Context, verified: Verified[S], authority: Authority) -> Persist:
-    """The command to store a file that ``authority`` signed, with the proof of it."""
+def accept(trusted: TrustedRepository, verified: Verified[S], authority: Authority, context: Context) -> Steps[Floors]:
+    """Store a file that ``authority`` signed, its proof and the floor that it establishes; returns all floors."""
     role = authority.role
-    proof = prove(verified, authority.keys, authority.signers, subject=context.subject(role))
-    proofs = {} if proof is None else {role: proof}
-    return Persist(context.repository, ((role, verified.signed.version, verified.data),), proofs)
+    floor = establish(trusted.floors, role, verified, keys=authority.keys, root=trusted.root.signed.version)
+    files = ((role, verified.signed.version, verified.data),)
+    yield Persist(context.repository, files, _proof(verified, authority, context), {role: floor})
+    return {**trusted.floors, role: floor}
+
+
+def keep_proof(verified: Verified[S], authority: Authority, context: Context) -> Persist:
+    """The command to store the proof of a file that is stored already and whose signatures had to be counted again."""
+    return Persist(context.repository, (), _proof(verified, authority, context))
+
+
+def _proof(verified: Verified[S], authority: Authority, context: Context) -> dict[RoleName, bytes]:
+    proof = prove(verified, authority.keys, authority.signers, subject=context.subject(authority.role))
+    return {} if proof is None else {authority.role: proof}
 
 
 def _named(context: Context, role: RoleName, version: int | None) -> tuple[RepositoryName, RoleName, int | None, str]:

@@ -1,7 +1,8 @@
-"""What a stored proof is: one digest that ties the bytes of a file to the authority whose signatures were counted on it.
+"""Stored proofs: what ties the bytes of a stored file to the authority whose signatures were counted on it.
 
-Belongs here: the digest. Does not belong here: what follows from it (``recall`` in ``signatures.py`` decides that) and
-storing it. It holds no secret: whoever can write the state can make one, as they can replace the Root beside it.
+``recall`` in ``signatures.py`` decides what follows from one. A proof holds no secret: whoever can write the storage can
+make one, as they can replace the Root beside it. Where the Roots are read-only, only proofs made by the running process
+are used.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.names import KeyId
 
-_PROOF, _AUTHORITY = b"twinlock proof 1", b"twinlock authority 1"
+_PROOF, _AUTHORITY = b"twinlock proof 2", b"twinlock authority 1"
 
 
 def authority_digest(keyids: Iterable[KeyId], threshold: int, keys: Mapping[KeyId, PublicKey]) -> bytes:
@@ -24,9 +25,18 @@ def authority_digest(keyids: Iterable[KeyId], threshold: int, keys: Mapping[KeyI
     return _digest(parts)
 
 
-def proof_digest(data: bytes, authority: bytes, subject: str) -> bytes:
-    """Of a whole file as received, an ``authority_digest``, and ``subject``: the wire profile and role it was read as."""
-    return _digest([_PROOF, subject.encode(), authority, hashlib.sha256(data).digest()])
+def make_proof(data: bytes, content: bytes, authority: bytes, subject: str) -> bytes:
+    """The proof of a whole file as stored: a digest, and ``content``, the SHA-256 of its signed bytes.
+
+    ``authority`` is an ``authority_digest``, ``subject`` the wire profile and role that the file was read as.
+    """
+    return _digest([_PROOF, subject.encode(), authority, hashlib.sha256(data).digest(), content]) + content
+
+
+def read_proof(proof: bytes | None, data: bytes, authority: bytes, subject: str) -> bytes | None:
+    """``content`` if ``proof`` was made of exactly the other three, else None."""
+    content = b"" if proof is None else proof[-hashlib.sha256().digest_size :]
+    return content if proof is not None and proof == make_proof(data, content, authority, subject) else None
 
 
 def _digest(parts: list[bytes]) -> bytes:

@@ -9,27 +9,26 @@ from collections.abc import Callable
 from datetime import datetime
 
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import check_expiry, is_listed
+from twinlock.trust.checks.listing import check_expiry, check_not_older, is_listed
 from twinlock.trust.checks.naming import check_file_names
-from twinlock.trust.checks.root import check_next_root, roles_to_drop
+from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.clock import not_before
-from twinlock.trust.commands import ABSENT, Fetch, FetchElsewhere, Notice, Persist, Steps
+from twinlock.trust.commands import ABSENT, Fetch, FetchElsewhere, Notice, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError
-from twinlock.trust.fetching import accept_from_any, bound, fetch, fetch_checked, persist
+from twinlock.trust.fetching import accept, accept_from_any, bound, fetch, fetch_checked
 from twinlock.trust.left_out import note_delegated_keys, note_root_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
-from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
 from twinlock.trust.policy import STRICT, Policy
-from twinlock.trust.restore import top_level_authority, under_root
+from twinlock.trust.restore import follow_root, top_level_authority
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
 
@@ -73,23 +72,24 @@ def refresh_repository(
 def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
     """Follow the Root chain to its end, persisting each link. Source: Uptane 2.1.0 5.4.4.3 steps 2 and 4.
 
-    "No newer Root" is the answer ABSENT and nothing else. A link that rotates the keys of Timestamp or Snapshot drops
-    stored files in the same transaction (``roles_to_drop``), and with the Snapshot the floor of Targets versions, as in
-    TUF.
+    "No newer Root" is the answer ABSENT and nothing else. Each link judges the floors (``lower_floors``); those that fall
+    and their files go in the same transaction. A chain that ends below the newest Root ever trusted is refused: stored
+    Roots were lost, and somebody withholds them.
+    Raises: LimitError, RollbackError, any refusal of ``check_next_root``.
     """
     for rotations in range(context.limits.root_rotations + 1):
         version = trusted.root.signed.version + 1
         data = yield from fetch(context, ROOT, version, bound(context, ROOT))
         if data is ABSENT:
+            check_not_older(version - 1, trusted.floors[ROOT].version, ROOT, context)
             if rotations:
                 yield from note_root_keys(trusted.root.signed, context)
             return trusted
         if rotations == context.limits.root_rotations:
             break
         root = yield from _next_root(data, trusted, context)
-        dropped = roles_to_drop(trusted, root.signed)
-        trusted = under_root(_without(trusted, dropped) if dropped else trusted, root, context)
-        yield Persist(context.repository, ((ROOT, version, root.data), *((role, 0, None) for role in dropped)))
+        trusted, command = follow_root(trusted, root, context)
+        yield command
     raise LimitError(
         what=f"{context.repository}: Root rotations in one cycle",
         value=context.limits.root_rotations + 1,
@@ -103,18 +103,11 @@ def _next_root(data: bytes, trusted: TrustedRepository, context: Context) -> Ste
     fetched = Fetch(context.repository, ROOT, version, name, bound(context, ROOT))
     return (
         yield from accept_from_any(
-            context, data, fetched, lambda found: check_next_root(found, trusted=trusted.root, context=context)
+            context,
+            data,
+            fetched,
+            lambda found: check_next_root(found, trusted=trusted.root, context=context, floor=trusted.floors[ROOT]),
         )
-    )
-
-
-def _without(trusted: TrustedRepository, roles: tuple[RoleName, ...]) -> TrustedRepository:
-    return trusted._replace(
-        timestamp=None if TIMESTAMP in roles else trusted.timestamp,
-        snapshot=None if SNAPSHOT in roles else trusted.snapshot,
-        targets=None if TARGETS in roles else trusted.targets,
-        delegated={role: data for role, data in trusted.delegated.items() if role not in roles},
-        opened=NOTHING,
     )
 
 
@@ -125,10 +118,10 @@ def _past_half_life(timestamp: Timestamp, context: Context) -> bool:
 
 
 def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
-    limit = bound(context, TIMESTAMP)
+    limit, floor = bound(context, TIMESTAMP), trusted.floors.get(TIMESTAMP)
 
     def check(data: bytes) -> tuple[Verified[Timestamp], EquivocationError | None]:
-        return check_timestamp(data, root=trusted.root.signed, trusted=trusted.timestamp, context=context)
+        return check_timestamp(data, root=trusted.root.signed, trusted=trusted.timestamp, floor=floor, context=context)
 
     timestamp, equivocation = yield from fetch_checked(context, TIMESTAMP, None, limit, check)
     while True:
@@ -148,9 +141,10 @@ def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[Tr
             continue
         if candidate.signed.version > timestamp.signed.version:
             timestamp = candidate
-    if timestamp is not trusted.timestamp:
-        yield persist(context, timestamp, _authority(TIMESTAMP, trusted.root.signed))
-    return trusted._replace(timestamp=timestamp)
+    if timestamp is trusted.timestamp:
+        return trusted
+    floors = yield from accept(trusted, timestamp, _authority(TIMESTAMP, trusted.root.signed), context)
+    return trusted._replace(timestamp=timestamp, floors=floors)
 
 
 def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
@@ -159,14 +153,14 @@ def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[Tru
     if trusted.snapshot is not None and is_listed(trusted.snapshot, listed, SNAPSHOT, context):
         check_expiry(trusted.snapshot.signed, SNAPSHOT, context)
         return trusted
-    limit = bound(context, SNAPSHOT, listed)
+    limit, floor = bound(context, SNAPSHOT, listed), trusted.floors.get(SNAPSHOT)
 
     def check(data: bytes) -> Verified[Snapshot]:
-        return check_snapshot(data, root=trusted.root.signed, listed=listed, trusted=trusted.snapshot, context=context)
+        return check_snapshot(data, root=trusted.root.signed, listed=listed, floor=floor, context=context)
 
     snapshot = yield from fetch_checked(context, SNAPSHOT, listed.version, limit, check)
-    yield persist(context, snapshot, _authority(SNAPSHOT, trusted.root.signed))
-    return trusted._replace(snapshot=snapshot)
+    floors = yield from accept(trusted, snapshot, _authority(SNAPSHOT, trusted.root.signed), context)
+    return trusted._replace(snapshot=snapshot, floors=floors)
 
 
 def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Inspect | None) -> Steps[TrustedRepository]:
@@ -178,18 +172,18 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
             inspect(trusted.targets.signed)
         return trusted
     limit = bound(context, TARGETS, listed)
-    authority = top_level_authority(trusted.root.signed)
+    authority, floor = top_level_authority(trusted.root.signed), trusted.floors.get(TARGETS)
 
     def check(data: bytes) -> Verified[Targets]:
-        found = check_targets(data, authority=authority, listed=listed, trusted=trusted.targets, context=context)
+        found = check_targets(data, authority=authority, listed=listed, floor=floor, context=context)
         if inspect is not None:
             inspect(found.signed)
         return found
 
     targets = yield from fetch_checked(context, TARGETS, listed.version, limit, check)
-    yield persist(context, targets, authority)
+    floors = yield from accept(trusted, targets, authority, context)
     yield from note_delegated_keys(targets.signed, TARGETS, context)
-    return trusted._replace(targets=targets)
+    return trusted._replace(targets=targets, floors=floors)
 
 
 def refresh_targets_alone(
@@ -199,18 +193,19 @@ def refresh_targets_alone(
 
     Source: Uptane 2.1.0 5.4.4.1; 5.4.4.6 step 2 (may be skipped without a Snapshot).
     """
-    authority = top_level_authority(trusted.root.signed)
+    authority, floor = top_level_authority(trusted.root.signed), trusted.floors.get(TARGETS)
 
     def check(data: bytes) -> Verified[Targets]:
-        found = check_targets(data, authority=authority, listed=None, trusted=trusted.targets, context=context)
+        found = check_targets(data, authority=authority, listed=None, floor=floor, context=context)
         if inspect is not None:
             inspect(found.signed)
         return found
 
     targets = yield from fetch_checked(context, TARGETS, None, bound(context, TARGETS), check)
-    if trusted.targets is None or targets.data != trusted.targets.data:
-        yield persist(context, targets, authority)
-    return trusted._replace(targets=targets)
+    if trusted.targets is not None and targets.data == trusted.targets.data:
+        return trusted._replace(targets=targets)
+    floors = yield from accept(trusted, targets, authority, context)
+    return trusted._replace(targets=targets, floors=floors)
 
 
 def _check_may_lack_index(trusted: TrustedRepository, context: Context) -> None:

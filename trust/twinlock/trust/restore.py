@@ -1,19 +1,18 @@
-"""From stored bytes back to trusted values: the factory's anchor, and what earlier cycles accepted.
-
-Belongs here: deciding what stored bytes are still worth under the newest Root. Does not belong here: reading storage.
-"""
+"""Trusted values from stored bytes: the factory's anchor, what earlier cycles accepted, and both under a newer Root."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.targets import Authority
+from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.floors import Floor, Floors, establish, is_established, lower_floors, root_signers
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
-from twinlock.trust.model.base import NOTHING
+from twinlock.trust.model.base import NOTHING, Signed
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, RepositoryName, RoleName
 from twinlock.trust.policy import LAX
@@ -22,7 +21,7 @@ from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
-T = TypeVar("T")
+S = TypeVar("S", bound=Signed)
 _NEVER = datetime.min.replace(tzinfo=UTC)  # restoring judges no expiry, so no check may read the time
 
 
@@ -41,7 +40,8 @@ def bootstrap_repository(
     envelope = wire.decode_root(root, f"{name}/{ROOT}", limits)
     signed = envelope.signed
     verified = verify_signatures(envelope, signed.keys, signed.roles[ROOT], repository=name, role_name=ROOT)
-    return TrustedRepository(name=name, root=verified, wire=wire)
+    floor = establish(NOTHING, ROOT, verified, keys=signed.keys, root=signed.version)
+    return TrustedRepository(name=name, root=verified, wire=wire, floors={ROOT: floor})
 
 
 def restore_repository(
@@ -49,23 +49,31 @@ def restore_repository(
     files: Mapping[RoleName, bytes],
     *,
     proofs: Mapping[RoleName, bytes] = NOTHING,
+    floors: Floors = NOTHING,
     limits: Limits = DEFAULT_LIMITS,
     wire: WireProfile = TUF,
 ) -> TrustedRepository:
     """Rebuild the trusted state from stored ``files``: the newest Root under ``root``, others under their role.
 
-    A file that no longer verifies under that Root is left out, as if it had never been stored: its keys were rotated.
-    Where one of ``proofs`` (what ``Persist`` gave with the file) holds under that Root, its signatures need not be
-    counted again; those of the Root itself always are.
+    ``floors`` are those that ``Persist`` gave; they hold whether their files are there or not. A file that no longer
+    verifies under the newest Root, is damaged, or is not the one that its floor is of, is left out and fetched again. A
+    file without a stored floor establishes its own. Where one of ``proofs`` holds under that Root, the signatures of the
+    file need not be counted again; those of the Root itself always are.
     Delegated files come along unverified (see ``TrustedRepository.delegated``). No expiry is judged.
     Raises: KeyError without a Root; MalformedError, LimitError, ThresholdError, PostQuantumError for a bad one.
     """
     trusted = bootstrap_repository(name, files[ROOT], limits=limits, wire=wire)
     delegated = {role: data for role, data in files.items() if role not in TOP_LEVEL}
     context = Context(repository=name, now=_NEVER, limits=limits, wire=wire, policy=LAX)
+    root = trusted.root.signed
+    held = {**floors, ROOT: max(trusted.floors[ROOT], floors.get(ROOT, trusted.floors[ROOT]), key=_version)}
 
-    def again(role: RoleName, decode: Callable[[bytes, str, Limits], Envelope[T]]) -> Verified[T] | None:
-        return _reverify(files.get(role), role, decode, trusted.root.signed, context, proof=proofs.get(role))
+    def again(role: RoleName, decode: Callable[[bytes, str, Limits], Envelope[S]]) -> Verified[S] | None:
+        found = _reverify(files.get(role), role, decode, root, context, proof=proofs.get(role))
+        if found is None or (role in held and not is_established(found, held[role])):
+            return None
+        held[role] = establish(held, role, found, keys=root.keys, root=root.version)
+        return found
 
     return trusted._replace(
         timestamp=again(TIMESTAMP, wire.decode_timestamp),
@@ -73,6 +81,45 @@ def restore_repository(
         targets=again(TARGETS, wire.decode_targets),
         delegated=delegated,
         proofs=proofs,
+        floors=held,
+    )
+
+
+def _version(floor: Floor) -> int:
+    return floor.version
+
+
+def follow_root(
+    trusted: TrustedRepository, root: Verified[Root], context: Context
+) -> tuple[TrustedRepository, Persist]:
+    """The state one link further along the Root chain, and what to store: the Root, and what fell with its rotation.
+
+    A floor that falls takes its file along, so that a false version or time goes with the key that signed it. Floors
+    that were established under a later Root have passed this link before: the chain is walked again because stored Roots
+    were lost. Source: Uptane 2.1.0 5.4.4.3 step 4.
+    """
+    version = root.signed.version
+    judged = {role: floor for role, floor in trusted.floors.items() if floor.root < version}
+    left = lower_floors(judged, root_signers(root.signed))
+    fallen = [role for role in judged if role not in left]
+    dropped = [*fallen, *(role for role in trusted.delegated if SNAPSHOT in fallen and role not in fallen)]
+    floors = {role: floor for role, floor in trusted.floors.items() if role not in fallen}
+    newest = establish(floors, ROOT, root, keys=root.signed.keys, root=version)
+    changed: dict[RoleName, Floor | None] = dict.fromkeys(fallen)
+    if newest.version > floors[ROOT].version:
+        floors[ROOT] = changed[ROOT] = newest
+    files = ((ROOT, version, root.data), *((role, 0, None) for role in dropped))
+    after = under_root(_without(trusted, dropped), root, context)._replace(floors=floors)
+    return after, Persist(trusted.name, files, floors=changed)
+
+
+def _without(trusted: TrustedRepository, roles: Container[RoleName]) -> TrustedRepository:
+    return trusted._replace(
+        timestamp=None if TIMESTAMP in roles else trusted.timestamp,
+        snapshot=None if SNAPSHOT in roles else trusted.snapshot,
+        targets=None if TARGETS in roles else trusted.targets,
+        delegated={role: data for role, data in trusted.delegated.items() if role not in roles},
+        opened={key: targets for key, targets in trusted.opened.items() if key[0] not in roles},
     )
 
 
@@ -106,12 +153,12 @@ def top_level_authority(root: Root) -> Authority:
 def _reverify(
     data: bytes | None,
     role: RoleName,
-    decode: Callable[[bytes, str, Limits], Envelope[T]],
+    decode: Callable[[bytes, str, Limits], Envelope[S]],
     root: Root,
     context: Context,
     *,
     proof: bytes | None = None,
-) -> Verified[T] | None:
+) -> Verified[S] | None:
     if data is None or role not in root.roles:
         return None
     try:

@@ -6,6 +6,7 @@ signatures nobody counted: that is a type error.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
@@ -13,7 +14,7 @@ from twinlock.trust.errors.metadata import PostQuantumError, ThresholdError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import KeyId
-from twinlock.trust.proofs import authority_digest, proof_digest
+from twinlock.trust.proofs import authority_digest, make_proof, read_proof
 
 T = TypeVar("T")
 
@@ -63,7 +64,8 @@ class Envelope(NamedTuple, Generic[T]):
 
     ``payload`` is the received ``signed`` member, byte for byte. ``canonical`` computes the canonical form of the same
     object, for publishers that sign one form and serve another; None where the received form is the only one.
-    ``failures`` is how many signatures by keys of the role may fail before the others are taken for invalid too.
+    ``failures`` is how many signatures by keys of the role may fail before the others are taken for invalid too. ``bare``
+    composes the file without anything that is neither signed nor a signature; None where there is nothing else.
     """
 
     signed: T
@@ -72,14 +74,19 @@ class Envelope(NamedTuple, Generic[T]):
     data: bytes
     canonical: Callable[[], bytes] | None = None
     failures: int = DEFAULT_LIMITS.failed_verifications
+    bare: Callable[[], bytes] | None = None
 
 
 class Verified(NamedTuple, Generic[T]):
-    """A file whose threshold was met. ``data`` is the whole file as received."""
+    """A file whose threshold was met. ``data`` is the whole file as it is to be stored.
+
+    ``content`` is the SHA-256 of the bytes that were signed: equal for equal content, whatever stands around it.
+    """
 
     signed: T
     data: bytes
     tally: SignatureTally
+    content: bytes
 
 
 def count_signers(
@@ -155,12 +162,14 @@ def verify_signatures(
     The received bytes are tried first. Only if they fall short is the canonical form of the same object tried, once.
     Raises: ThresholdError with the better of the two tallies; PostQuantumError where only that signature is missing.
     """
-    tally = count_signers(envelope.payload, envelope.signatures, keys, role, failures=envelope.failures)
+    payload = envelope.payload
+    tally = count_signers(payload, envelope.signatures, keys, role, failures=envelope.failures)
     if not tally.met and envelope.canonical is not None:
         canonical = envelope.canonical()
-        if canonical != envelope.payload:
+        if canonical != payload:
             again = count_signers(canonical, envelope.signatures, keys, role, failures=envelope.failures)
-            tally = max(tally, again, key=lambda count: (count.met, count.valid))
+            if (again.met, again.valid) > (tally.met, tally.valid):
+                tally, payload = again, canonical
     if tally.valid >= tally.required and tally.lacks_post_quantum:
         raise PostQuantumError(repository=repository, role=role_name, signed=tally.signed)
     if not tally.met:
@@ -175,7 +184,7 @@ def verify_signatures(
             unknown=tally.unknown,
             unusable=tally.unusable,
         )
-    return Verified(envelope.signed, envelope.data, tally)
+    return Verified(envelope.signed, envelope.data, tally, hashlib.sha256(payload).digest())
 
 
 def prove(verified: Verified[T], keys: Mapping[KeyId, PublicKey], role: RoleKeys, *, subject: str) -> bytes | None:
@@ -185,7 +194,8 @@ def prove(verified: Verified[T], keys: Mapping[KeyId, PublicKey], role: RoleKeys
     """
     if verified.tally.invalid:
         return None
-    return proof_digest(verified.data, authority_digest(role.keyids, role.threshold, keys), subject)
+    authority = authority_digest(role.keyids, role.threshold, keys)
+    return make_proof(verified.data, verified.content, authority, subject)
 
 
 def recall(
@@ -202,9 +212,8 @@ def recall(
     again: whether distinct keys reach the threshold is counted as ever. A proof of anything else proves nothing here,
     whatever it was made of: other bytes, other keys, another delegator's.
     """
-    if proof is None or proof != proof_digest(
-        envelope.data, authority_digest(role.keyids, role.threshold, keys), subject
-    ):
+    content = read_proof(proof, envelope.data, authority_digest(role.keyids, role.threshold, keys), subject)
+    if content is None:
         return None
     tally = _count(envelope.signatures, keys, role, lambda _key, _signature: True)
-    return Verified(envelope.signed, envelope.data, tally) if tally.met else None
+    return Verified(envelope.signed, envelope.data, tally, content) if tally.met else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from twinlock.trust.floors import Floors
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.root import Root
@@ -25,7 +26,7 @@ class TrustedRepository(NamedTuple):
     them under the keys of the role that delegates, because another delegator may not trust them. ``opened`` are those
     that a search has verified, by role and ``Authority.digest`` of the delegator's word on it. ``proofs`` are what was
     stored with files, as bytes that may prove nothing. ``wire`` is the encoding of all its files: the two repositories
-    of a vehicle need not share one.
+    of a vehicle need not share one. ``floors`` outlive the files: checks compare with them, never with what is stored.
     """
 
     name: RepositoryName
@@ -37,6 +38,13 @@ class TrustedRepository(NamedTuple):
     wire: WireProfile = TUF
     opened: Mapping[tuple[RoleName, bytes], Verified[Targets]] = NOTHING
     proofs: Mapping[RoleName, bytes] = NOTHING
+    floors: Floors = NOTHING
+
+    @property
+    def valid_until(self) -> datetime:
+        """The earliest expiry (UTC) of Root, Timestamp, Snapshot and top-level Targets, as far as there are any."""
+        files = (self.root, self.timestamp, self.snapshot, self.targets)
+        return min(file.signed.expires for file in files if file is not None)
 
 
 class InstalledImage(NamedTuple):
@@ -76,12 +84,17 @@ class TrustedVehicle(NamedTuple):
 
 
 class ApprovedImage(NamedTuple):
-    """An image that one ECU may now fetch and install: every check on metadata has passed."""
+    """An image that one ECU may now fetch and install: every check on metadata has passed.
+
+    ``valid_until`` (UTC) is the earliest expiry of all that the approval rests on. Before the first write, an ECU has to
+    ask again whether that has passed.
+    """
 
     ecu: EcuId
     hardware_id: HardwareId
     entry: ImageEntry
     repositories: tuple[RepositoryName, ...]
+    valid_until: datetime
 
 
 class Decision(NamedTuple):
@@ -95,3 +108,8 @@ class Decision(NamedTuple):
     correlation_id: str | None
     now: datetime
     weaker: tuple[str, ...] = ()
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """When the first of the approvals ends (UTC); None if there are none."""
+        return min((image.valid_until for image in self.approved), default=None)

@@ -167,7 +167,7 @@ def _delegated(
         if listed is None:
             raise UnlistedRoleError(repository=IMAGE, role=role)
         raise MissingMetadataError(repository=IMAGE, role=role, name=name)
-    return check_targets(data, authority=authority, listed=listed, trusted=None, context=CONTEXT)
+    return check_targets(data, authority=authority, listed=listed, floor=None, context=CONTEXT)
 
 
 def _unacceptable(role: str, entry: ImageEntry, reason: str) -> UnacceptableEntryError:

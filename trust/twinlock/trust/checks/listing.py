@@ -1,4 +1,4 @@
-"""Rules that more than one role's procedure applies: expiry, and agreement with the index that lists a file."""
+"""Rules that more than one role's procedure applies: expiry, floors, and agreement with the index that lists a file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import hashlib
 from typing import TypeVar
 
 from twinlock.trust.checks.context import Context
-from twinlock.trust.errors.metadata import ExpiredError, MixAndMatchError
+from twinlock.trust.errors.metadata import EquivocationError, ExpiredError, MixAndMatchError, RollbackError
+from twinlock.trust.floors import Floor
 from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.names import RoleName
-from twinlock.trust.signatures import Verified
+from twinlock.trust.signatures import Envelope, Verified
 from twinlock.trust.wire.node import DIGEST_DIGITS
 
 S = TypeVar("S", bound=Signed)
@@ -82,6 +83,47 @@ def is_listed(stored: Verified[S], listed: FileInfo, role: RoleName, context: Co
     except MixAndMatchError:
         return False
     return True
+
+
+def check_floor(
+    offered: Verified[S], envelope: Envelope[S], floor: Floor | None, role: RoleName, context: Context
+) -> None:
+    """A verified file is not older than ``floor``, nor other content under its version.
+
+    Raises: RollbackError, EquivocationError. Source: Uptane 2.1.0 5.4.4.4 step 3, 5.4.4.5 step 4, 5.4.4.6 step 4.
+    """
+    if floor is None:
+        return
+    check_not_older(offered.signed.version, floor.version, role, context)
+    if offered.signed.version == floor.version and not is_same_content(offered, envelope, floor):
+        raise EquivocationError(repository=context.repository, role=role, version=floor.version)
+
+
+def check_not_older(version: int, trusted: int, role: RoleName, context: Context) -> None:
+    """``version`` is at least the one that was ``trusted``. Raises: RollbackError."""
+    if version < trusted:
+        raise RollbackError(repository=context.repository, role=role, offered=version, trusted=trusted)
+
+
+def is_same_content(offered: Verified[S], envelope: Envelope[S], floor: Floor) -> bool:
+    """Whether the signed part of ``offered``, decoded as ``envelope``, is the content of ``floor``.
+
+    White space, unsigned members and other signatures do not count. Where a signer signed another spelling than the
+    canonical one, the canonical form decides.
+    """
+    if offered.content == floor.content:
+        return True
+    return envelope.canonical is not None and hashlib.sha256(envelope.canonical()).digest() == floor.content
+
+
+def as_stored(offered: Verified[S], envelope: Envelope[S], listed: FileInfo | None) -> Verified[S]:
+    """``offered`` with the bytes to store and to forward: as served where an index holds readers to their digest or length.
+
+    Any other file is reduced to its signed part and its signatures.
+    """
+    if envelope.bare is None or (listed is not None and (listed.hashes or listed.length is not None)):
+        return offered
+    return offered._replace(data=envelope.bare())
 
 
 def _mismatch(context: Context, role: RoleName, field: str, listed: object, offered: object) -> MixAndMatchError:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.director import check_vehicle
-from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
-from twinlock.trust.errors.metadata import EquivocationError, RoleRemovedError, RollbackError
+from twinlock.trust.checks.listing import (
+    as_stored,
+    check_expiry,
+    check_floor,
+    check_listed_bytes,
+    check_listed_version,
+    check_not_older,
+)
+from twinlock.trust.errors.metadata import RoleRemovedError
+from twinlock.trust.floors import Floor
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
@@ -18,10 +26,12 @@ def check_snapshot(
     *,
     root: Root,
     listed: FileInfo,
-    trusted: Verified[Snapshot] | None,
+    floor: Floor | None,
     context: Context,
 ) -> Verified[Snapshot]:
     """Decide whether ``data`` may become the trusted Snapshot. ``listed`` is what the trusted Timestamp says of it.
+
+    ``floor`` is that of earlier Snapshots. The same content with other signatures is the same file.
 
     Raises: MixAndMatchError, MalformedError, LimitError, ThresholdError, RollbackError, RoleRemovedError,
     EquivocationError, ExpiredError.
@@ -36,29 +46,19 @@ def check_snapshot(
         envelope, root.keys, root.roles[SNAPSHOT], repository=context.repository, role_name=SNAPSHOT
     )
     check_vehicle(offered.signed.vehicle, context.vehicle, required=False)
-    if trusted is not None:
-        _check_rollback(offered, trusted, context)
+    # Step 4.
+    check_floor(offered, envelope, floor, SNAPSHOT, context)
+    if floor is not None:
+        _check_listed_roles(offered.signed, floor, context)
     # Step 7.
     check_expiry(offered.signed, SNAPSHOT, context)
-    return offered
+    return as_stored(offered, envelope, listed)
 
 
-def _check_rollback(offered: Verified[Snapshot], trusted: Verified[Snapshot], context: Context) -> None:
-    # Step 4.
-    new, old = offered.signed, trusted.signed
-    if new.version < old.version:
-        raise RollbackError(repository=context.repository, role=SNAPSHOT, offered=new.version, trusted=old.version)
-    if new.version == old.version and offered.data != trusted.data:
-        raise EquivocationError(repository=context.repository, role=SNAPSHOT, version=new.version)
-    for role, info in old.targets.items():
+def _check_listed_roles(new: Snapshot, floor: Floor, context: Context) -> None:
+    for role, version in floor.lists.items():
         # Step 6.
         if role not in new.targets:
             raise RoleRemovedError(repository=context.repository, role=role)
         # Step 5.
-        if new.targets[role].version < info.version:
-            raise RollbackError(
-                repository=context.repository,
-                role=role,
-                offered=new.targets[role].version,
-                trusted=info.version,
-            )
+        check_not_older(new.targets[role].version, version, role, context)

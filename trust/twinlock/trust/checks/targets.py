@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version
-from twinlock.trust.errors.metadata import EquivocationError, RollbackError
+from twinlock.trust.checks.listing import (
+    as_stored,
+    check_expiry,
+    check_floor,
+    check_listed_bytes,
+    check_listed_version,
+)
+from twinlock.trust.floors import Floor, Signers, role_signers
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.targets import Targets
@@ -28,19 +34,25 @@ class Authority(NamedTuple):
         """Equal for the same threshold of the same keys only."""
         return authority_digest(self.signers.keyids, self.signers.threshold, self.keys)
 
+    @property
+    def current(self) -> Signers:
+        """Its key material and threshold, as ``lower_floors`` compares them."""
+        return role_signers(self.signers, self.keys)
+
 
 def check_targets(
     data: bytes,
     *,
     authority: Authority,
     listed: FileInfo | None,
-    trusted: Verified[Targets] | None,
+    floor: Floor | None,
     context: Context,
 ) -> Verified[Targets]:
     """Decide whether ``data`` may become the trusted Targets file of ``authority.role``.
 
     ``listed`` is Snapshot's entry; None where there is no Snapshot, which partial verification may do (step 2 says so).
-    ``trusted`` is the last one accepted under the same authority.
+    ``floor`` is that of earlier files of the role under the same authority. The same content with other signatures is
+    the same file.
     Raises: MixAndMatchError, MalformedError, LimitError, ThresholdError, RollbackError, EquivocationError, ExpiredError.
     """
     role = authority.role
@@ -53,15 +65,10 @@ def check_targets(
     # Step 3.
     offered = _verified(envelope, authority, context)
     # Step 4.
-    if trusted is not None:
-        new, old = offered.signed.version, trusted.signed.version
-        if new < old:
-            raise RollbackError(repository=context.repository, role=role, offered=new, trusted=old)
-        if new == old and offered.data != trusted.data:
-            raise EquivocationError(repository=context.repository, role=role, version=new)
+    check_floor(offered, envelope, floor, role, context)
     # Step 5.
     check_expiry(offered.signed, role, context)
-    return offered
+    return as_stored(offered, envelope, listed)
 
 
 def read_targets(

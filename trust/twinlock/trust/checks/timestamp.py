@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.director import check_vehicle
-from twinlock.trust.checks.listing import check_expiry
-from twinlock.trust.errors.metadata import EquivocationError, MalformedError, RollbackError
+from twinlock.trust.checks.listing import as_stored, check_expiry, check_floor, check_not_older
+from twinlock.trust.errors.metadata import EquivocationError, MalformedError
+from twinlock.trust.floors import Floor
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import SNAPSHOT, TIMESTAMP
@@ -17,20 +18,22 @@ def check_timestamp(
     *,
     root: Root,
     trusted: Verified[Timestamp] | None,
+    floor: Floor | None,
     context: Context,
 ) -> tuple[Verified[Timestamp], EquivocationError | None]:
-    """Decide which Timestamp is in force after ``data`` was offered.
+    """Decide which Timestamp is in force after ``data`` was offered. ``trusted`` is the stored one, ``floor`` its floor.
 
-    The same bytes again leave the trusted one in force. So do other bytes under the same version, which are reported
-    as equivocation: refusing them outright would let one bad mirror stop every update. Either way the expiry of the
-    one in force is checked, or repeating it for ever would freeze the vehicle.
-    Raises: MalformedError, LimitError, ThresholdError, RollbackError, ExpiredError.
+    The same content again is the same file, whatever signatures the current keys count on it. Other content under the
+    same version leaves the trusted one in force and is reported as equivocation: refusing it outright would let one bad
+    mirror stop every update. Where the trusted one was lost, it is refused. The expiry of the one in force is checked
+    each time; otherwise repeating it would freeze the vehicle.
+    Raises: MalformedError, LimitError, ThresholdError, RollbackError, EquivocationError, ExpiredError.
     """
     if trusted is not None and data == trusted.data:
         check_expiry(trusted.signed, TIMESTAMP, context)
         return trusted, None
     envelope = context.wire.decode_timestamp(data, context.what(TIMESTAMP), context.limits)
-    # Step 2.
+    # Step 2. Signatures first: a file that the current keys did not sign is neither the same nor evidence.
     offered = verify_signatures(
         envelope, root.keys, root.roles[TIMESTAMP], repository=context.repository, role_name=TIMESTAMP
     )
@@ -40,24 +43,19 @@ def check_timestamp(
         raise MalformedError(
             what=context.what(TIMESTAMP), json_path="$.signed.meta", reason="it lists no hash of the Snapshot"
         )
-    equivocation = None
-    if trusted is not None and offered.signed.version == trusted.signed.version:
-        version = trusted.signed.version
-        equivocation = EquivocationError(repository=context.repository, role=TIMESTAMP, version=version)
-        offered = trusted
-    elif trusted is not None:
-        _check_rollback(offered.signed, trusted.signed, context)
+    offered = as_stored(offered, envelope, None)
+    try:
+        # Step 3.
+        check_floor(offered, envelope, floor, TIMESTAMP, context)
+        if floor is not None:
+            # TUF 1.0.34 5.4.3, for the Snapshot that it names.
+            check_not_older(offered.signed.snapshot.version, floor.lists.get(SNAPSHOT, 0), SNAPSHOT, context)
+        equivocation = None
+    except EquivocationError as error:
+        if trusted is None:
+            raise
+        offered, equivocation = trusted, error
     # Step 4.
     check_expiry(offered.signed, TIMESTAMP, context)
-    return offered, equivocation
-
-
-def _check_rollback(offered: Timestamp, trusted: Timestamp, context: Context) -> None:
-    # Step 3, and TUF 1.0.34 5.4.3 for the Snapshot that it names.
-    pairs = (
-        (TIMESTAMP, offered.version, trusted.version),
-        (SNAPSHOT, offered.snapshot.version, trusted.snapshot.version),
-    )
-    for role, new, old in pairs:
-        if new < old:
-            raise RollbackError(repository=context.repository, role=role, offered=new, trusted=old)
+    same = trusted is not None and offered.data == trusted.data
+    return (trusted if same and trusted is not None else offered), equivocation

@@ -6,6 +6,7 @@ This file decodes Root, Timestamp and Snapshot and knows the file names; ``tuf_t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from twinlock.trust.errors.metadata import UnsupportedSpecError
@@ -17,6 +18,7 @@ from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TOP_LEVEL, RoleName, role_file
 from twinlock.trust.signatures import Envelope
+from twinlock.trust.wire.bare import compose_bare
 from twinlock.trust.wire.delegation_members import post_quantum_roles
 from twinlock.trust.wire.node import MAX_INTEGER, Node, check_text
 from twinlock.trust.wire.strict import parse_envelope
@@ -108,7 +110,9 @@ def _decode(
         if offered.split(".")[0] != _SPEC_MAJOR:
             raise UnsupportedSpecError(what=what, offered=offered, supported=f"{_SPEC_MAJOR}.x")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
-    return Envelope(body(signed, limits), raw.payload, signatures, data, raw.canonical, limits.failed_verifications)
+    bare = partial(compose_bare, raw, ("keyid", "sig"))
+    decoded, failures = body(signed, limits), limits.failed_verifications
+    return Envelope(decoded, raw.payload, signatures, data, raw.canonical, failures, bare)
 
 
 def _root(signed: Node, limits: Limits) -> Root:

@@ -8,6 +8,7 @@ Snapshot; ``targets.py`` decodes Targets.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from twinlock.trust.errors.metadata import MalformedError
@@ -22,6 +23,7 @@ from twinlock.trust.signatures import Envelope
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signatures, decode_signers
 from twinlock.trust.wire.aktualizr.targets import decode_targets
+from twinlock.trust.wire.bare import compose_bare
 from twinlock.trust.wire.delegation_members import post_quantum_roles
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.strict import parse_envelope, parse_json
@@ -88,13 +90,17 @@ def _decode(
     raw = parse_envelope(data, what, max_bytes, locate=locate, signatures_bytes=limits.signatures_bytes)
     signed = Node(raw.signed, what, "$.signed")
     found = signed.get("_type").text()
-    # Root alone is written in lower case too, by some; this client takes both.
+    # Some publishers write Root alone in lower case, and this client takes both; a chain keeps to one (``checks.root``).
     if found != form.TYPES[role] and (role, found) != (ROOT, ROOT):
         signed.get("_type").fail(f"it is {found!r}, but {form.TYPES[role]!r} is required")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
     payload = raw.payload
-    decoded = body(signed, limits)
-    return Envelope(decoded, payload, signatures, data, lambda: _canonical(payload, what), limits.failed_verifications)
+    if not payload.isascii():
+        # The canonical form is ASCII. Raw UTF-8 is what the other profile signs, and counts for nothing here.
+        payload = _canonical(payload, what)
+    bare = partial(compose_bare, raw, ("keyid", "method", "sig"))
+    decoded, failures = body(signed, limits), limits.failed_verifications
+    return Envelope(decoded, payload, signatures, data, lambda: _canonical(payload, what), failures, bare)
 
 
 def _canonical(data: bytes, what: str) -> bytes:
@@ -113,7 +119,14 @@ def _root(signed: Node, limits: Limits) -> Root:
     time_source = None
     if signed.has("custom") and signed.get("custom").has("timeSource"):
         time_source = decode_signers(signed.get("custom").get("timeSource"), limits)
-    return Root(**common_fields(signed), keys=keys.usable, roles=roles, time_source=time_source, unusable=keys.unusable)
+    return Root(
+        **common_fields(signed),
+        keys=keys.usable,
+        roles=roles,
+        time_source=time_source,
+        written_type=signed.get("_type").text(),
+        unusable=keys.unusable,
+    )
 
 
 def _timestamp(signed: Node, limits: Limits) -> Timestamp:

@@ -1,0 +1,150 @@
+"""Stored metadata: the files that the engine accepted, its proofs of them, and the floors that outlive them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from twinlock.client.database import SCHEMA_VERSION, Database
+from twinlock.trust.commands import Persist
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.local import StorageError
+from twinlock.trust.floors import Floor
+from twinlock.trust.model.base import NOTHING
+from twinlock.trust.names import ROOT, RepositoryName, RoleName
+from twinlock.trust.restore import restore_repository
+from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.floor import decode_floor, encode_floor
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
+
+Wires: TypeAlias = Mapping[RepositoryName, WireProfile]
+"""The profiles of repositories; whichever is not named is in ``tuf``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFile:
+    """One metadata file of one repository, as ``Persist`` gave it."""
+
+    role: RoleName
+    version: int
+    data: bytes
+
+
+class MetadataStore:
+    """The metadata half of an open state file. Use it from one thread at a time."""
+
+    def __init__(self, database: Database, wires: Wires = NOTHING, *, proven: bool = True) -> None:
+        """With ``proven`` False no stored proof is used: every signature is counted again."""
+        self._database = database
+        self._wires = wires
+        self._proven = proven
+
+    def persist(self, command: Persist) -> None:
+        """Carry out the engine's command: all of its files, proofs and floors, or none. Raises: StorageError."""
+        with self._database.transaction("store verified metadata in") as connection:
+            _store_files(connection, command)
+            _store_floors(connection, command.repository, command.floors)
+
+    def files(self, repository: RepositoryName) -> list[StoredFile]:
+        """Every stored file of ``repository``: all Roots in order, and the last of each other role."""
+        rows = self._database.rows(
+            "SELECT role, version, data FROM metadata WHERE repository = ? ORDER BY role, version", (repository,)
+        )
+        return [
+            StoredFile(role=RoleName(_text(role)), version=_number(version), data=_bytes(data))
+            for role, version, data in rows
+        ]
+
+    def repository(self, name: RepositoryName) -> TrustedRepository:
+        """What of ``name`` is trusted, verified again from its newest Root, or proven to have been under it.
+
+        Raises: StorageError if no Root of it is stored, or a floor is damaged.
+        """
+        newest = {file.role: file.data for file in self.files(name)}  # in order of version, so the newest Root stays
+        if ROOT not in newest:
+            raise self._error("read", f"it holds no Root of the repository {name}; provision this ECU with one")
+        proofs, wire = (self._proofs(name) if self._proven else {}), self._wires.get(name, TUF)
+        return restore_repository(name, newest, wire=wire, proofs=proofs, floors=self.floors(name))
+
+    def floors(self, name: RepositoryName) -> dict[RoleName, Floor]:
+        """The stored floors of ``name``. Raises: StorageError for one that cannot be read."""
+        if self._database.version < SCHEMA_VERSION:
+            return {}  # a reader of an older file; whoever writes to it migrates it first
+        rows = self._database.rows("SELECT role, floor FROM floors WHERE repository = ?", (name,))
+        try:
+            return {
+                RoleName(_text(role)): decode_floor(_bytes(floor), f"floor of {name}/{role}") for role, floor in rows
+            }
+        except RefusalError as error:
+            raise self._error("read", f"it is damaged ({error}); restore it from a backup") from None
+
+    def migrate(self) -> None:
+        """Bring a file of an older version to this one: each stored file that still verifies establishes its floor.
+
+        Raises: StorageError, or the refusal of a stored Root that is not sound; the file is then as it was.
+        """
+        self._database.migrate(self._fill_floors)
+
+    def _fill_floors(self, connection: sqlite3.Connection) -> None:
+        names = [
+            RepositoryName(_text(row[0])) for row in connection.execute("SELECT DISTINCT repository FROM metadata")
+        ]
+        for name in names:
+            newest = {file.role: file.data for file in self.files(name)}
+            trusted = restore_repository(name, newest, wire=self._wires.get(name, TUF))
+            _store_floors(connection, name, trusted.floors)
+
+    def _proofs(self, name: RepositoryName) -> dict[RoleName, bytes]:
+        rows = self._database.rows("SELECT role, proof FROM proofs WHERE repository = ?", (name,))
+        return {RoleName(_text(role)): _bytes(proof) for role, proof in rows}
+
+    def repositories(self, names: Iterable[RepositoryName]) -> dict[RepositoryName, TrustedRepository]:
+        """``repository`` for each of ``names``."""
+        return {name: self.repository(name) for name in names}
+
+    def _error(self, operation: str, reason: str) -> StorageError:
+        return StorageError(path=str(self._database.path), operation=operation, reason=reason)
+
+
+def _store_files(connection: sqlite3.Connection, command: Persist) -> None:
+    for role, version, data in command.files:
+        if role != ROOT or data is None:
+            connection.execute("DELETE FROM metadata WHERE repository = ? AND role = ?", (command.repository, role))
+        if data is not None:
+            connection.execute(
+                "INSERT OR REPLACE INTO metadata VALUES (?, ?, ?, ?)", (command.repository, role, version, data)
+            )
+        connection.execute("DELETE FROM proofs WHERE repository = ? AND role = ?", (command.repository, role))
+    connection.executemany(
+        "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?)",
+        [(command.repository, role, proof) for role, proof in command.proofs.items()],
+    )
+
+
+def _store_floors(
+    connection: sqlite3.Connection, repository: RepositoryName, floors: Mapping[RoleName, Floor | None]
+) -> None:
+    for role, floor in floors.items():
+        if floor is None:
+            connection.execute("DELETE FROM floors WHERE repository = ? AND role = ?", (repository, role))
+        else:
+            row = (repository, role, encode_floor(floor))
+            connection.execute("INSERT OR REPLACE INTO floors VALUES (?, ?, ?)", row)
+
+
+def _text(value: object) -> str:
+    assert isinstance(value, str)  # STRICT tables hold no other type
+    return value
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _bytes(value: object) -> bytes:
+    assert isinstance(value, bytes)
+    return value
