@@ -20,6 +20,7 @@ from twinlock.cli import (
     director_keys,
     director_orders,
 )
+from twinlock.cli.client_support import note_kinds
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans, read_validity
 from twinlock.cli.keys import keys_group
@@ -116,6 +117,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     Director.create(
         directory, image_root=root, image_url=image, passphrase=passphrase, keys=plans, settings=settings
     ).close()
+    note_kinds(out, plans)
     out.result(
         {"created": str(directory), "image": location, "warnings": list(warnings)},
         [

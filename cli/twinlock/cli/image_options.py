@@ -55,6 +55,7 @@ class DelegationArguments:
     paths: tuple[str, ...]
     hardware: tuple[str, ...]
     terminating: bool
+    post_quantum: bool
 
 
 def entry_options(function: Callable[..., _R]) -> Callable[..., _R]:
@@ -90,6 +91,12 @@ def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
             "--hardware-id", "hardware", multiple=True, help="Hardware it may speak for (repeat); any if left away."
         ),
         click.option("--terminating", is_flag=True, help="Ask nobody else for these names."),
+        click.option(
+            "--demand-post-quantum",
+            "post_quantum",
+            is_flag=True,
+            help="One of the signatures has to be by an ml-dsa key; needs a threshold of 2 or more.",
+        ),
     )
 
 

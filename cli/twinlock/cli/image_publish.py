@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.client_support import demand_note, note_kinds
 from twinlock.cli.image_options import (
     DIRECTORY,
     FILE,
@@ -107,6 +108,8 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, b
     \b
     Example:
       twinlock image delegate ./image acme --key acme.pub.json --path "acme/*" --hardware-id hw-9
+      twinlock image delegate ./image acme --key acme.pub.json --key acme-pq.pub.json --threshold 2 \\
+          --demand-post-quantum --path "acme/*"
     """
     with own_input():
         open_image_repository(directory, None).delegate(
@@ -116,8 +119,11 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, b
             paths=delegation.paths,
             hardware_ids=delegation.hardware or None,
             terminating=delegation.terminating,
+            post_quantum=delegation.post_quantum,
             before=before,
         )
+    if delegation.post_quantum:
+        out.note(demand_note([delegation.role]))
     out.result(
         {"staged": {"delegation": delegation.role}},
         f"staged the delegation to {delegation.role}; accept its first signed file, then publish",
@@ -211,6 +217,7 @@ def rotate(
     plan = read_plans([f"_={keys}"], kind or "ed25519")["_"] if keys else None
     if kind and not keys:
         raise UsageError(reason="--kind needs --keys: how many of them?")
+    note_kinds(out, {"new": plan} if plan else {})
     if prepare is not None:
         plans = {role: plan or repository.plan_of(role) for role in roles}
         view = repository.prepare_root(prepare, RootChanges(rotate=plans))

@@ -251,11 +251,15 @@ class Secondary:
         steps: Generator[Command, Answer, Decision]
         if self._map is None:
             director = self._state.repository(DIRECTOR)
-            steps = partial_verification(director, vehicle, now, policy=self.config.policy, ceiling=ceiling)
+            steps = partial_verification(
+                director, vehicle, now, policy=self.config.policy, limits=self.config.limits, ceiling=ceiling
+            )
         else:
             trusted = self._state.repositories(self._map.repositories)
             known = TrustedVehicle(map=self._map, repositories=trusted)
-            steps = full_verification(known, vehicle, now, policy=self.config.policy, ceiling=ceiling)
+            steps = full_verification(
+                known, vehicle, now, policy=self.config.policy, limits=self.config.limits, ceiling=ceiling
+            )
         return drive(steps, lambda command: self._answer(command, offered, notices))
 
     def _time(self, offered: Bundle) -> datetime:
