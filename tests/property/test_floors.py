@@ -20,6 +20,7 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, Steps, drive
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import TransportError
+from twinlock.trust.floors import Floor
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, ROOT, RoleName
 from twinlock.trust.policy import LAX
@@ -163,12 +164,12 @@ class Floors(RuleBasedStateMachine):
     def _versions(self) -> dict[str, int]:
         return {role: version for role, (version, _) in self.expected.items()}
 
-    def _floors(self) -> dict[RoleName, object]:
+    def _floors(self) -> dict[RoleName, Floor]:
         floors = {role: decode_floor(data, role) for role, data in self.store.floors.items()}
         return {role: floor for role, floor in floors.items() if role != ROOT}
 
     def _check(self) -> None:
-        assert {role: floor.version for role, floor in self._floors().items()} == self._versions()  # type: ignore[attr-defined]
+        assert {role: floor.version for role, floor in self._floors().items()} == self._versions()
         assert set(self.store.files) <= set(self._versions())
 
     def _answer(self, command: Command) -> Answer:

@@ -67,7 +67,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
-        state = TrustedState.open(settings.state, wires=settings.wires)
+        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor)
         try:
             ecu = settings.ecu.ecu
             installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
@@ -136,6 +136,7 @@ class Secondary:
             raise
         self._state.store_verified_time(decision.now)
         self._state.store_decision(decision)
+        notices += self._state.take_refused()
         refusal = LastRefusal.of(notices[0], step=Step.METADATA.value, now=now) if notices else None
         self._state.store_refusal(refusal)
         self._wanted = decision.approved[0].entry if decision.approved else None
