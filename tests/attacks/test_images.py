@@ -16,6 +16,7 @@ from twinlock.trust.errors.images import (
     LengthError,
     ReleaseCounterError,
     TargetNotAcceptedError,
+    UnknownHashError,
 )
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
@@ -103,7 +104,7 @@ def test_one_of_two_hashes_wrong(algorithm: str) -> None:
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "x-new", "shake_128", "blake2b"])
 def test_a_hash_that_cannot_be_checked_is_not_passed_over(algorithm: str) -> None:
     hashes = {**Listed().entry().hashes, algorithm: "00" * 16}
-    with pytest.raises(DigestError) as caught:
+    with pytest.raises(UnknownHashError) as caught:
         ImageVerifier(ImageEntry(PATH, len(IMAGE), hashes))
     assert caught.value.algorithm == algorithm
 

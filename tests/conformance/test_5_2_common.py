@@ -57,7 +57,10 @@ def test_the_signatures_are_required(place: tuple[str, str]) -> None:
 @everywhere
 @pytest.mark.parametrize("member", ["keyid", "sig"])
 def test_a_signature_names_its_key_and_has_a_value(place: tuple[str, str], member: str) -> None:
-    refused_envelope(place, "$.signatures[0]", lambda envelope: envelope["signatures"][0].pop(member))
+    world = seasoned_world()
+    offer(world, place)
+    deform(world, place, lambda envelope: envelope["signatures"][0].pop(member))
+    refused(world, ThresholdError, repository=place[0], role=place[1], valid=0, signed=())
 
 
 @everywhere

@@ -23,7 +23,7 @@ from twinlock.director.serve import director_application
 from twinlock.repository.http import serving
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import HardwareError
-from twinlock.trust.errors.metadata import MalformedError, WeakKeyError
+from twinlock.trust.errors.metadata import MalformedError, UnusableKeyError
 from twinlock.trust.errors.reports import MissingEcuError
 
 
@@ -192,7 +192,7 @@ def test_no_private_key_is_taken_or_kept(site: Site) -> None:
         key | {"private": "00" * 32},
         {"keytype": "rsa", "scheme": "rsassa-pss-sha256", "keyval": {"public": _private_pem()}},
     ):
-        with pytest.raises((MalformedError, WeakKeyError)):
+        with pytest.raises((MalformedError, UnusableKeyError)):
             site.director.register(description(key=wrong))
     with closing(sqlite3.connect(site.path / "director" / "inventory.sqlite")) as database:
         dump = "\n".join(database.iterdump())

@@ -26,6 +26,7 @@ from twinlock.trust.delegation import Found, find_image
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import ExpiredError, MixAndMatchError, RollbackError, ThresholdError
 from twinlock.trust.names import IMAGE, TargetPath
+from twinlock.trust.policy import LAX
 from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import TrustedRepository
@@ -93,10 +94,10 @@ class TufRepository:
         return path.read_bytes() if path.exists() else ABSENT
 
     def refresh(self, trusted: TrustedRepository, now: datetime = NOW) -> TrustedRepository:
-        return drive(refresh_repository(trusted, now), self.answer)
+        return drive(refresh_repository(trusted, now, policy=LAX), self.answer)
 
     def find(self, path: str) -> Found:
-        return drive(find_image(self.refresh(self.anchor()), TargetPath(path), None, NOW), self.answer)
+        return drive(find_image(self.refresh(self.anchor()), TargetPath(path), None, NOW, policy=LAX), self.answer)
 
 
 def entry(path: str) -> TargetFile:

@@ -26,6 +26,7 @@ from tests.simulator.vehicle import Store
 from twinlock.trust.commands import Answer, Command, Fetch, Notice, Persist, drive
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import EquivocationError, MalformedError, MissingMetadataError
+from twinlock.trust.policy import LAX
 from twinlock.trust.refresh import refresh_repository
 
 ROLES = ("root", "timestamp", "snapshot", "targets")
@@ -72,7 +73,7 @@ class Case:
         """Refresh with the engine."""
         why = None
         try:
-            drive(refresh_repository(self.store.restore("image"), self.now), self._answer)
+            drive(refresh_repository(self.store.restore("image"), self.now, policy=LAX), self._answer)
         except RefusalError as error:
             why = error
         files = {**self.store.files, "root": self.store.roots[max(self.store.roots)]}

@@ -18,7 +18,7 @@ from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.mapping import RepositoryMap, plain_map
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, VehicleId
-from twinlock.trust.policy import STRICT, Policy
+from twinlock.trust.policy import LAX, STRICT, Policy
 from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.state import Decision, Ecu, InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
@@ -114,7 +114,9 @@ class VehicleSimulator:
 
     def refresh(self, name: str) -> TrustedRepository:
         """Refresh one repository and nothing more."""
-        return self._drive(refresh_repository(self.stores[name].restore(name), self.clock(), limits=self.limits))
+        return self._drive(
+            refresh_repository(self.stores[name].restore(name), self.clock(), limits=self.limits, policy=LAX)
+        )
 
     def vehicle(self, only: str | None = None) -> Vehicle:
         """This vehicle as verification sees it; with ``only``, as that Secondary sees it."""

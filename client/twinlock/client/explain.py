@@ -43,7 +43,7 @@ from twinlock.trust.names import (
     RoleName,
     TargetPath,
 )
-from twinlock.trust.policy import STRICT
+from twinlock.trust.policy import LAX, STRICT
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import Ecu, TrustedRepository
 
@@ -127,7 +127,7 @@ class _Account:
         self._top_level(repository, partial=False)
         hardware: list[HardwareId | None] = [ecu.hardware_id for ecu in self.ecus.values()]
         for hardware_id in dict.fromkeys(hardware or [None]):
-            found = drive(find_image(repository, self.path, hardware_id, self.now), _offline)
+            found = drive(find_image(repository, self.path, hardware_id, self.now, policy=LAX), _offline)
             self.chain.extend(_delegated_links(found.trusted, found.chain, self.path, self.now))
             if found.entry is None:
                 raise ImageNotFoundError(

@@ -24,6 +24,7 @@ from twinlock.trust.errors.local import StorageError, TransportError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
+from twinlock.trust.policy import LAX
 from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import TrustedRepository
@@ -102,7 +103,7 @@ class Catalogue:
         key = (path, hardware_id)
         with self._lock:
             if key not in self._found:
-                found = drive(find_image(self.trusted, path, hardware_id, self.now), self._answer)
+                found = drive(find_image(self.trusted, path, hardware_id, self.now, policy=LAX), self._answer)
                 self.trusted = found.trusted
                 self._found[key] = (found.entry, found.chain)
             return self._found[key]
@@ -257,7 +258,7 @@ class CatalogueKeeper:
                     store_files(connection, command)
             return None
 
-        return self._replace(drive(refresh_repository(trusted, now), answer), now)
+        return self._replace(drive(refresh_repository(trusted, now, policy=LAX), answer), now)
 
     def _overtaken(self, current: Catalogue) -> bool:
         """Whether another process has stored newer files: what it assigned may be in none that are known here."""
@@ -269,7 +270,7 @@ class CatalogueKeeper:
         trusted = self._load()
         if trusted.targets is None:
             raise cause
-        steps = refresh_repository(trusted, now)  # the same checks, expiry above all, on what is stored
+        steps = refresh_repository(trusted, now, policy=LAX)  # the same checks, expiry above all, on what is stored
         trusted = drive(steps, lambda command: stored_answer(trusted, command))
         return self._replace(trusted, now)
 

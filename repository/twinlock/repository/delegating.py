@@ -51,7 +51,7 @@ class Member:
 class Delegation:
     """One delegation. ``hardware_ids`` None means any; ``agreement`` is how many members have to say the same.
 
-    Raises: UsageError, UnsafePathError, WeakKeyError.
+    Raises: UsageError, UnsafePathError, UnusableKeyError.
     """
 
     members: tuple[Member, ...]

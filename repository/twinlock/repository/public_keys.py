@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 def read_key_files(paths: Iterable[str | Path]) -> dict[str, Json]:
-    """The keys in these files, by key id, as TUF 1.0.34 4.2 writes them. Raises: UsageError, WeakKeyError."""
+    """The keys in these files, by key id, as TUF 1.0.34 4.2 writes them. Raises: UsageError, UnusableKeyError."""
     found: dict[str, Json] = {}
     for path in paths:
         found |= _read_key_file(Path(path))
@@ -37,7 +37,7 @@ def read_key_files(paths: Iterable[str | Path]) -> dict[str, Json]:
 
 
 def checked_key(key: Json) -> tuple[str, Json]:
-    """The id and the canonical members of a key from outside. Raises: UsageError, WeakKeyError."""
+    """The id and the canonical members of a key from outside. Raises: UsageError, UnusableKeyError."""
     try:
         keytype, scheme, public = str(key["keytype"]), str(key["scheme"]), str(key["keyval"]["public"])
     except (KeyError, TypeError) as error:

@@ -1,6 +1,7 @@
 """The catalogue of attacks, one module a family. Importing this package fills ``scenario.CATALOGUE``."""
 
 from tests.simulator.scenarios import (
+    agility,
     aktualizr,
     alone,
     bundles,
@@ -22,6 +23,7 @@ from tests.simulator.scenarios import (
 )
 
 __all__ = [
+    "agility",
     "aktualizr",
     "alone",
     "bundles",

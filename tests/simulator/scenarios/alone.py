@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.simulator.scenario import REPOSITORIES, Accepted, Place, Refused, accepted, refused, scenario, seasoned
+from tests.simulator.scenario import (
+    REPOSITORIES,
+    Accepted,
+    Place,
+    Refused,
+    accepted,
+    next_releases,
+    refused,
+    scenario,
+    seasoned,
+)
 from tests.simulator.world import World
 from twinlock.trust.errors.metadata import ExpiredError, RollbackError, ThresholdError
 
@@ -22,6 +32,8 @@ def _register() -> None:
         scenario("repository", each=here, **alone)(stranger)  # type: ignore[arg-type]
         scenario("repository", each=[name], **alone)(rollback)  # type: ignore[arg-type]
         scenario("repository", each=[name], **alone)(freeze)  # type: ignore[arg-type]
+        bare = alone | {"undo": False, "recover": _versioned_again}
+        scenario("repository", each=[name], **bare)(file_names_without_versions)  # type: ignore[arg-type]
 
 
 def honest(world: World, name: str) -> Accepted:
@@ -50,6 +62,23 @@ def freeze(world: World, name: str) -> Refused:
     """The newest Timestamp, two days later."""
     world.pass_time(days=2)
     return refused(ExpiredError, repository=name, role="timestamp", version=4)
+
+
+def file_names_without_versions(world: World, name: str) -> Accepted:
+    """Plain TUF: the Root says consistent_snapshot false, and Snapshot and Targets have bare names."""
+    repository = world.repositories[name]
+    repository.bodies["root"]["consistent_snapshot"] = False
+    repository.publish_root()
+    for role in ("snapshot", "targets"):
+        repository.files[f"{role}.json"] = repository.files.pop(repository.current(role))
+    return accepted()
+
+
+def _versioned_again(world: World) -> None:
+    for repository in world.repositories.values():
+        repository.bodies["root"]["consistent_snapshot"] = True
+        repository.publish_root()
+    next_releases(world)
 
 
 _register()

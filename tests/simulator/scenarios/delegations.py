@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulator.hands import delegation
+from tests.simulator.hands import clone, delegation
 from tests.simulator.keys import JSON
 from tests.simulator.repository import sha256
 from tests.simulator.scenario import Accepted, Refused, accepted, refused, scenario, seasoned
@@ -15,6 +15,7 @@ from twinlock.trust.errors.metadata import (
     MissingMetadataError,
     ThresholdError,
     UnlistedRoleError,
+    UnsafePathError,
 )
 
 ALL = tuple(part.path(3) for part in PARTS)
@@ -239,9 +240,19 @@ def trusted_through_another_delegator(world: World) -> Refused:
 @scenario("delegations", each=["root", "timestamp", "snapshot", "targets"])
 def named_like_a_top_level_role(world: World, name: str) -> Refused:
     """A delegated role that calls itself by a top-level role's name would overwrite it in the store."""
+    return _top_level_name(world, name)
+
+
+def _top_level_name(world: World, name: str) -> Refused:
     delegation(world.image, "acme")["name"] = name
     world.image.put("targets")
     return refused(MalformedError, both_repositories()[:-1], json_path="$.signed.delegations.roles[0].name")
+
+
+@scenario("delegations", each=["Root", "TIMESTAMP", "Snapshot", "Targets"])
+def named_like_a_top_level_role_in_another_case(world: World, name: str) -> Refused:
+    """The same in another case, which is the same file where file systems take no notice of it."""
+    return _top_level_name(world, name)
 
 
 @scenario("delegations", each=["../../etc/cron", "a/b", "\u202ex"])
@@ -249,6 +260,31 @@ def role_name_that_is_no_file_name(world: World, name: str) -> Refused:
     """A role name is encoded where it becomes a file name, so that it never leaves the directory."""
     nest(world, name)
     world.image.publish("targets")
+    return refused(UnlistedRoleError, both_repositories(), repository="image", role=name)
+
+
+NO_FILE_NAMES = [".", "..", "x" * 200]
+
+
+@scenario("delegations", each=[(number,) for number in range(len(NO_FILE_NAMES))])
+def another_role_that_no_file_can_be_named_for(world: World, number: int) -> Accepted:
+    """Targets delegate other images to a role that no file can be named for. The images that are wanted are not touched."""
+    roles = world.image.bodies["targets"]["delegations"]["roles"]
+    roles.insert(0, clone(roles[0]) | {"name": NO_FILE_NAMES[number], "paths": ["zeta/*"]})
+    world.image.publish("targets")
+    return accepted(*ALL)
+
+
+@scenario("delegations", each=[(number, listed) for number in range(len(NO_FILE_NAMES)) for listed in (True, False)])
+def a_role_that_no_file_can_be_named_for(world: World, number: int, listed: bool) -> Refused:
+    """The same for an image that is wanted: refused by the role's name, listed in Snapshot or not."""
+    name = NO_FILE_NAMES[number]
+    delegation(world.image, "acme")["name"] = name
+    if listed:
+        world.image.bodies["snapshot"]["meta"][f"{name}.json"] = {"version": 1}
+    world.image.publish("targets")
+    if listed:
+        return refused(UnsafePathError, both_repositories(), path=name)
     return refused(UnlistedRoleError, both_repositories(), repository="image", role=name)
 
 

@@ -67,6 +67,19 @@ def orders_no_common_hash(world: World) -> Refused:
     return refused(RepositoryMismatchError, both_repositories(), target=ADAS.path(3), repository="image")
 
 
+@scenario("compromised-director", each=["md5", "sha1", "sha4-256"])
+def orders_by_a_digest_that_proves_nothing(world: World, algorithm: str) -> Refused:
+    """The only digest in common is of an algorithm that is broken or unknown here."""
+    order, listing = _order(world), world.image.bodies["targets"]["targets"][ADAS.path(3)]
+    order["hashes"] = {"sha384": "0" * 96, algorithm: "00"}
+    listing["hashes"][algorithm] = "00"
+    world.director.put("targets")
+    world.image.publish("targets")
+    return refused(
+        RepositoryMismatchError, both_repositories(), target=ADAS.path(3), repository="image", field="hash algorithms"
+    )
+
+
 @scenario("compromised-director")
 def orders_another_length(world: World) -> Refused:
     """A listed name with another length."""

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from tests.simulator.hands import offer, replace
-from tests.simulator.scenario import EVERYWHERE, REPOSITORIES, Refused, before, refused, scenario
+from tests.simulator.scenario import EVERYWHERE, REPOSITORIES, Refused, before, next_releases, refused, scenario
 from tests.simulator.world import World
-from twinlock.trust.errors.metadata import MalformedError, UnsupportedSpecError
+from twinlock.trust.errors.metadata import ConsistentSnapshotError, MalformedError, UnsupportedSpecError
 
 
 def _at(place: tuple[str, ...], path: str) -> Refused:
     name, role = place
     return refused(MalformedError, before((name, role)), json_path=path)
+
+
+def _versioned_again(world: World) -> None:
+    for repository in world.repositories.values():
+        repository.bodies["root"]["consistent_snapshot"] = True
+        repository.publish_root()
+    next_releases(world)
+
+
+@scenario("malformed", each=REPOSITORIES, undo=False, recover=_versioned_again)
+def root_says_that_file_names_hold_no_version(world: World, name: str) -> Refused:
+    """The next Root says consistent_snapshot false, as plain TUF allows: refused by the strict policy, by its name."""
+    world.repositories[name].bodies["root"]["consistent_snapshot"] = False
+    world.repositories[name].publish_root()
+    stored = [*before((name, "root")), f"{name}/2.root"]
+    return refused(ConsistentSnapshotError, stored, repository=name, version=2)
 
 
 @scenario("malformed", each=EVERYWHERE)

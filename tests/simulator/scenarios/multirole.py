@@ -57,9 +57,34 @@ def disagreement(world: World, field: str) -> Refused:
     return not_found("team-0", "team-1")
 
 
+@scenario("multi-role", each=["releaseCounter", "hardwareIds"])
+def a_field_outside_the_section(world: World, field: str) -> Refused:
+    """Release counter and hardware ids stand beside the must-agree section, and one role of two writes another value.
+
+    Alone it would lift a rollback, or give the image to other hardware.
+    """
+    entries = agree(world, ["team-0", "team-1"], 2)
+    for entry in entries.values():
+        entry["custom"] |= {"releaseCounter": 3, "hardwareIds": [BRAKE.hardware_id], "mustAgree": {"x-oem": "same"}}
+    entries["team-1"]["custom"][field] = 9 if field == "releaseCounter" else [BRAKE.hardware_id, "gw-1"]
+    world.image.publish("team-0", "team-1", "targets")
+    return not_found("team-0", "team-1")
+
+
+@scenario("multi-role", each=["releaseCounter", "hardwareIds"])
+def a_field_of_one_role_alone(world: World, field: str) -> Refused:
+    """The same, and one role of two leaves the field out."""
+    entries = agree(world, ["team-0", "team-1"], 2)
+    for entry in entries.values():
+        entry["custom"] |= {"releaseCounter": 3, "hardwareIds": [BRAKE.hardware_id], "mustAgree": {"x-oem": "same"}}
+    del entries["team-1"]["custom"][field]
+    world.image.publish("team-0", "team-1", "targets")
+    return not_found("team-0", "team-1")
+
+
 @scenario("multi-role")
 def other_custom_fields_need_not_agree(world: World) -> Accepted:
-    """Only what is not custom, and the must-agree section, has to be equal."""
+    """What no check uses need not be equal."""
     entries = agree(world, ["team-0", "team-1"], 2)
     entries["team-1"]["custom"]["x-note"] = "by the other team"
     world.image.publish("team-0", "team-1", "targets")

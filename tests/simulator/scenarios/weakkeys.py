@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.simulator.hands import delegation
-from tests.simulator.scenario import REPOSITORIES, Refused, before, refused, scenario
+from tests.simulator.repository import RepositorySimulator
+from tests.simulator.scenario import REPOSITORIES, Refused, before, next_releases, refused, scenario
 from tests.simulator.scenarios.rollback import both_repositories
 from tests.simulator.world import World
-from twinlock.trust.errors.metadata import WeakKeyError
+from twinlock.trust.errors.metadata import ThresholdError
 
 LOW_ORDER = {
     "order-1": "01" + "00" * 31,
@@ -19,32 +22,59 @@ LOW_ORDER = {
 }
 
 
-@scenario("weak-keys", each=[(name, order) for name in REPOSITORIES for order in LOW_ORDER])
+def _named_again(world: World) -> None:
+    for repository in world.repositories.values():
+        repository.set_keys("targets", [repository.key("targets")])
+        repository.publish_root()
+    next_releases(world)
+
+
+@scenario(
+    "weak-keys",
+    each=[(name, order) for name in REPOSITORIES for order in LOW_ORDER],
+    undo=False,
+    recover=_named_again,
+)
 def root_names_a_key_of_low_order(world: World, name: str, order: str) -> Refused:
-    """The next Root, rightly signed, gives Targets an ed25519 key of low order, for which anybody can sign."""
+    """The next Root, rightly signed, gives Targets an ed25519 key of low order alone, for which anybody can sign.
+
+    The Root is followed, since the next one may mend it; Targets are signed by nobody who counts.
+    """
     repository = world.repositories[name]
     key = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": LOW_ORDER[order]}}
     root = repository.bodies["root"]
     root["keys"]["weak"] = key
     root["roles"]["targets"] = {"keyids": ["weak"], "threshold": 1}
     repository.publish_root()
-    return refused(WeakKeyError, before((name, "root")), keyid="weak")
+    _sign_as_anybody(repository, "targets")
+    stored = [*before((name, "targets")), f"{name}/2.root"]
+    return refused(ThresholdError, stored, repository=name, role="targets", valid=0, unusable=("weak",))
 
 
 @scenario("weak-keys", each=list(LOW_ORDER))
 def delegation_to_a_key_of_low_order(world: World, order: str) -> Refused:
-    """Targets, rightly signed, delegate to an ed25519 key of low order."""
+    """Targets, rightly signed, delegate to an ed25519 key of low order alone."""
     key = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": LOW_ORDER[order]}}
     world.image.bodies["targets"]["delegations"]["keys"]["weak"] = key
     delegation(world.image, "acme")["keyids"] = ["weak"]
     world.image.put("targets")
-    return refused(WeakKeyError, both_repositories()[:-1], keyid="weak")
+    _sign_as_anybody(world.image, "acme")
+    return refused(ThresholdError, both_repositories(), repository="image", role="acme", unusable=("weak",))
 
 
-@scenario("weak-keys", each=["md5", "rsassa-pkcs1v15-sha1", "ed448"])
+@scenario("weak-keys", each=["md5", "rsassa-pkcs1v15-sha1", "ed448"], undo=False, recover=_named_again)
 def unknown_scheme(world: World, scheme: str) -> Refused:
-    """The next Root names a key under a scheme that no secure reader supports."""
+    """The next Root names a key under a scheme that no secure reader supports, alone for Targets."""
     root = world.image.bodies["root"]
     root["keys"]["weak"] = {"keytype": "rsa", "scheme": scheme, "keyval": {"public": "x"}}
+    root["roles"]["targets"] = {"keyids": ["weak"], "threshold": 1}
     world.image.publish_root()
-    return refused(WeakKeyError, before(("image", "root")), keyid="weak")
+    stored = [*before(("image", "targets")), "image/2.root"]
+    return refused(ThresholdError, stored, repository="image", role="targets", unusable=("weak",))
+
+
+def _sign_as_anybody(repository: RepositorySimulator, role: str) -> None:
+    """Offer the role's file under the signature that fits many messages where the key has low order: R = A, S = 0."""
+    envelope = json.loads(repository.files[repository.current(role)])
+    envelope["signatures"].append({"keyid": "weak", "sig": "01" + "00" * 63})
+    repository.put(role, data=repository.wire.encode(envelope))

@@ -12,7 +12,7 @@ from tests.unit.director.world import TestVehicle, at, test_key
 from twinlock.director.director import Director
 from twinlock.director.errors import EnrolmentTokenError, RegistrationError, UnknownVehicleError
 from twinlock.trust.errors.base import RefusalError, UsageError
-from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, WeakKeyError
+from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, UnusableKeyError, WeakKeyError
 from twinlock.trust.names import EcuId, Verification
 
 VIN = "VIN1"
@@ -108,7 +108,7 @@ def test_a_key_belongs_to_one_ecu_whatever_its_key_id(director: Director, car: T
         (lambda body: body["ecus"][0].update(verification="none"), MalformedError),
         (lambda body: body["ecus"][0].update(verification="partial"), MalformedError),
         (lambda body: body["ecus"][0]["key"]["keyval"].update(private="00"), MalformedError),
-        (lambda body: body["ecus"][0]["key"].update(keytype="rot13"), WeakKeyError),
+        (lambda body: body["ecus"][0]["key"].update(keytype="rot13"), UnusableKeyError),
         (lambda body: body["ecus"][0]["key"]["keyval"].update(public="00" * 32), WeakKeyError),
     ],
 )

@@ -170,6 +170,7 @@ def test_every_described_type_and_member_was_seen(made: Play) -> None:
     assert unseen == {
         ("entry-custom", "downloadUrl"),
         ("report", "nonce"),
+        ("root-custom", "postQuantum"),
         ("director-custom", "acknowledged"),
         ("director-custom", "resets"),
         ("time-request", "nonces"),

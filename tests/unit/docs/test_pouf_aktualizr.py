@@ -71,7 +71,7 @@ def test_key_types() -> None:
         public = KeyPool()("any", name.lower()).public["keyval"]["public"]
         assert decode_public_key("k", Node(name.swapcase(), "x", "$"), Node(public, "x", "$")).scheme == scheme
     methods = {method for names in form.METHODS.values() for method in names}
-    sentence = TEXT[TEXT.index("`method` is one of") : TEXT.index("in any case; a\nfile")]
+    sentence = TEXT[TEXT.index("`method` is one of") : TEXT.index("in any case; a\nsignature")]
     assert set(_CODE.findall(sentence)) - {"method"} == methods
     assert f"Thresholds are at most {form.MAX_THRESHOLD}." in TEXT
 

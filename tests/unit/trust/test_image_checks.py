@@ -26,6 +26,7 @@ from twinlock.trust.errors.images import (
     RepositoryMismatchError,
     TargetNotAcceptedError,
     UnknownEcuError,
+    UnknownHashError,
     VehicleMismatchError,
 )
 from twinlock.trust.errors.metadata import LimitError
@@ -106,8 +107,8 @@ def test_each_difference(policy: Policy, other: dict[str, Any], field: str, ours
 
 
 def test_the_first_of_several_wrong_hashes_is_named() -> None:
-    listed = ENTRY._replace(hashes=dict.fromkeys("hcfadgeb", "0"))
-    offered = ENTRY._replace(hashes=dict.fromkeys("gbhcfade", "1"))
+    listed = ENTRY._replace(hashes={"sha256": "00", **dict.fromkeys("hcfadgeb", "0")})
+    offered = ENTRY._replace(hashes={**dict.fromkeys("gbhcfade", "1"), "sha256": "00"})
     found = fields(RepositoryMismatchError, lambda: check_match(listed, offered, repository=IMAGE, policy=STRICT))
     assert found["field"] == "hashes.a"
 
@@ -273,8 +274,8 @@ def test_every_field_of_an_entry_s_refusal() -> None:
 
 def test_every_field_of_a_digest_s_refusal() -> None:
     unknown = ENTRY._replace(hashes={"md5": "00"})
-    found = fields(DigestError, lambda: ImageVerifier(unknown))
-    assert found == {"target": PATH, "algorithm": "md5", "listed": "00", "computed": "(unknown algorithm)"}
+    found = fields(UnknownHashError, lambda: ImageVerifier(unknown))
+    assert found == {"target": PATH, "algorithm": "md5"}
     verifier = ImageVerifier(ENTRY._replace(length=0, hashes={"sha256": "00"}))
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     found = fields(DigestError, verifier.finish)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from tests.simulator.scenarios.weakkeys import LOW_ORDER
-from twinlock.trust.errors.metadata import WeakKeyError
+from twinlock.trust.errors.metadata import UnusableKeyError, WeakKeyError
 from twinlock.trust.keys import SUPPORTED_SCHEMES, PublicKey, load_key
 
 MESSAGE = b'{"a":1}'
@@ -227,7 +227,7 @@ def test_huge_rsa_keys_never_raise_in_use() -> None:
     ],
 )
 def test_keys_that_cannot_be_used(keytype: str, scheme: str, public: str) -> None:
-    with pytest.raises(WeakKeyError) as caught:
+    with pytest.raises(UnusableKeyError) as caught:
         load_key("x", keytype=keytype, scheme=scheme, public=public)
     assert str(caught.value).isprintable()
 
@@ -236,7 +236,7 @@ def test_a_private_key_is_no_public_key() -> None:
     from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
 
     text = RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    with pytest.raises(WeakKeyError):
+    with pytest.raises(UnusableKeyError):
         load_key("x", keytype="rsa", scheme="rsassa-pss-sha256", public=text)
 
 

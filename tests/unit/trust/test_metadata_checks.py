@@ -95,6 +95,7 @@ def unsigned(image: RepositorySimulator, role: str) -> tuple[bytes, dict[str, An
         "invalid": (),
         "missing": (image.key(role).keyid,),
         "unknown": (stranger.keyid,),
+        "unusable": (),
     }
     return image.put(role, signers=[stranger]), expected
 
@@ -484,7 +485,7 @@ def test_targets_say_which_file_they_are_and_how_long_they_may_be(image: Reposit
     assert read(data).data == data
 
 
-def test_a_key_that_the_role_names_and_nobody_gives_counts_as_missing(image: RepositorySimulator) -> None:
+def test_a_key_that_the_role_names_and_cannot_be_used_counts_for_nothing(image: RepositorySimulator) -> None:
     root = root_of(image).signed
     authority = top_level_authority(root)
     ghost = RoleKeys((*authority.signers.keyids, KeyId("ghost")), 2)
@@ -495,5 +496,5 @@ def test_a_key_that_the_role_names_and_nobody_gives_counts_as_missing(image: Rep
             data, authority=authority._replace(signers=ghost), listed=None, floor=None, context=CONTEXT
         ),
     )
-    assert (found["valid"], found["required"], found["missing"]) == (1, 2, ("ghost",))
+    assert (found["valid"], found["required"], found["missing"], found["unusable"]) == (1, 2, (), ("ghost",))
     assert found["signed"] == authority.signers.keyids

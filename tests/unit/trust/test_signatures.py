@@ -94,4 +94,4 @@ def test_a_role_without_keys_is_met_by_nobody() -> None:
 def test_a_key_id_without_a_key_counts_for_nothing() -> None:
     role = RoleKeys((KeyId("a1"), KeyId("gone")), 1)
     tally = count_signers(MESSAGE, [Signature(KeyId("gone"), b"x")], PUBLIC, role)
-    assert (tally.met, tally.missing) == (False, ("a1", "gone"))
+    assert (tally.met, tally.missing, tally.unusable, tally.unknown) == (False, ("a1",), ("gone",), ())

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_expiry, is_listed
+from twinlock.trust.checks.naming import check_file_names
 from twinlock.trust.checks.targets import Authority, check_targets, read_targets
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
@@ -22,11 +23,12 @@ from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
 from twinlock.trust.fetching import accept, fetch_checked, keep_proof
 from twinlock.trust.floors import Floor, establish, is_established, lower_floors
+from twinlock.trust.left_out import note_delegated_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import TARGETS, HardwareId, RoleName, TargetPath
-from twinlock.trust.policy import LAX
+from twinlock.trust.policy import STRICT, Policy
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
 
@@ -46,16 +48,19 @@ def find_image(
     now: datetime,
     *,
     limits: Limits = DEFAULT_LIMITS,
+    policy: Policy = STRICT,
 ) -> Steps[Found]:
     """Search a refreshed repository for the entry of ``path`` that holds for ``hardware_id`` (None: any).
 
+    ``policy`` is that of the refresh.
     Raises: UsageError before a refresh; LimitError, UnlistedRoleError, MissingMetadataError and any refusal of
     ``check_targets`` for a delegated role. Not finding the image is a result.
     """
     if trusted.targets is None or trusted.snapshot is None:
         raise UsageError(reason=f"the repository {trusted.name} has to be refreshed before it is searched")
     now = not_before(now, [trusted])
-    context = Context(repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=LAX)
+    context = Context(repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=policy)
+    context = check_file_names(trusted.root.signed, context)
     search = _Search(trusted, path, hardware_id, context)
     outcome = yield from search.visit(trusted.targets, (TARGETS,), set())
     return Found(outcome.entry, search.trusted._replace(opened=search.opened), outcome.chain)
@@ -158,6 +163,7 @@ class _Search:
 
         targets = yield from fetch_checked(context, role, listed.version, limit, check)
         floors = yield from accept(self.trusted, targets, authority, context)
+        yield from note_delegated_keys(targets.signed, role, context)
         self.opened[role, authority.digest] = targets
         delegated = {**self.trusted.delegated, role: targets.data}
         self.trusted = self.trusted._replace(delegated=delegated, floors=floors)
@@ -204,6 +210,10 @@ def _covering(delegations: Delegations, path: TargetPath, hardware_id: HardwareI
 
 
 def _agreed_part(entry: ImageEntry) -> bytes:
-    """What has to be equal between roles: all that is not custom, and the must-agree section of what is."""
+    """What has to be equal between roles: the must-agree section, and all that a check uses wherever it is written.
+
+    Otherwise one role of several could lift a release counter, or widen the hardware, that stands beside the section.
+    """
     section = None if entry.must_agree is None else dict(entry.must_agree)
-    return encode_canonical([entry.path, entry.length, dict(entry.hashes), section])
+    hardware = None if entry.hardware_ids is None else sorted(entry.hardware_ids)
+    return encode_canonical([entry.path, entry.length, dict(entry.hashes), section, entry.release_counter, hardware])

@@ -1,7 +1,7 @@
-"""Public keys: decoded strictly, refused when weak, compared by what they are and not by what they are called.
+"""Public keys by type and scheme, and the verification of one signature.
 
-Belongs here: key types, their schemes, and the verification of one signature. Does not belong here: private keys, and
-counting signatures (``signatures.py`` does that, once for everything that is signed).
+A key that cannot be used is refused as a key; the file that names it is judged by the keys that remain
+(``signatures.py`` counts them).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
 
-from twinlock.trust.errors.metadata import WeakKeyError
+from twinlock.trust.errors.metadata import UnusableKeyError, WeakKeyError
 from twinlock.trust.names import KeyId
 
 
@@ -70,6 +70,11 @@ class PublicKey:
         """Whether ``signature`` is this key's over ``message``. Never raises."""
         return self._verify(signature, message)
 
+    @property
+    def is_post_quantum(self) -> bool:
+        """Whether its signatures withstand a quantum computer."""
+        return self.keytype == _POST_QUANTUM
+
     def as_json(self) -> dict[str, Any]:
         """The key as TUF 1.0.34 4.2 writes it."""
         return {"keytype": self.keytype, "scheme": self.scheme, "keyval": {"public": self.public}}
@@ -80,17 +85,16 @@ def load_key(keyid: str, *, keytype: str, scheme: str, public: str) -> PublicKey
     """Decode a public key and refuse a weak one.
 
     Keys that were admitted are remembered, since Root after Root names the same ones; refusals are not.
-    Raises: WeakKeyError for an unknown type or scheme, an unreadable value, a point of low order or a short RSA key.
+    Raises: UnusableKeyError for an unknown type or scheme and for a value in another encoding; WeakKeyError (one of
+    them) for a point of low order and for a short RSA key.
     """
     loader = _LOADERS.get((keytype, scheme))
     if loader is None:
-        raise WeakKeyError(keyid=keyid, reason=f"key type {keytype!r} with scheme {scheme!r} is not supported")
+        raise UnusableKeyError(keyid=keyid, reason=f"key type {keytype!r} with scheme {scheme!r} is not supported")
     try:
         loaded = loader(public)
-    except WeakKeyError:
-        raise
     except (ValueError, TypeError, AttributeError) as error:
-        raise WeakKeyError(keyid=keyid, reason=f"it cannot be read as {keytype}: {error}") from None
+        raise UnusableKeyError(keyid=keyid, reason=f"it cannot be read as {keytype}: {error}") from None
     except _Weak as weak:
         raise WeakKeyError(keyid=keyid, reason=str(weak)) from None
     return PublicKey(KeyId(keyid), keytype=keytype, scheme=scheme, public=public, loaded=loaded)
@@ -225,6 +229,7 @@ def _load_mldsa(class_name: str) -> Callable[[str], _Loaded]:
     return load
 
 
+_POST_QUANTUM = "ml-dsa"
 _LOADERS: dict[tuple[str, str], Callable[[str], _Loaded]] = {
     ("ed25519", "ed25519"): _load_ed25519,
     ("ecdsa", "ecdsa-sha2-nistp256"): _load_ecdsa("secp256r1", "SHA256"),
@@ -233,7 +238,7 @@ _LOADERS: dict[tuple[str, str], Callable[[str], _Loaded]] = {
     ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256"): _load_ecdsa("secp256r1", "SHA256"),
     ("ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384"): _load_ecdsa("secp384r1", "SHA384"),
     **{("rsa", f"rsassa-pss-sha{bits}"): _load_rsa(f"SHA{bits}", pss=True) for bits in (256, 384, 512)},
-    **{("ml-dsa", f"ml-dsa-{level}/1"): _load_mldsa(f"MLDSA{level}PublicKey") for level in (44, 65, 87)},
+    **{(_POST_QUANTUM, f"ml-dsa-{level}/1"): _load_mldsa(f"MLDSA{level}PublicKey") for level in (44, 65, 87)},
 }
 
 SUPPORTED_SCHEMES = tuple(_LOADERS)

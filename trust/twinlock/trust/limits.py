@@ -20,6 +20,10 @@ class Limits(NamedTuple):
     delegation_depth: int = 32  # a supply chain is a handful of tiers
     delegations_per_role: int = 20_000  # 16,384 bins written out one by one still fit
     signatures: int = 128  # per file; each costs a verification
+    signature_bytes: int = 4_627  # of one signature: ML-DSA-87, the largest permitted scheme; a longer one is ignored
+    failed_verifications: int = (
+        16  # per file; signatures by keys of the role that do not hold, before the rest is not tried
+    )
     keys: int = 1_024  # per Root or delegation
     hashes: int = 8  # per file; each costs a pass over the image
     ecus: int = 256  # in one vehicle

@@ -17,6 +17,7 @@ class Policy(NamedTuple):
     require_must_agree: bool = True
     require_snapshot_hashes: bool = True
     require_director_index: bool = True
+    require_consistent_snapshot: bool = True
 
 
 STRICT = Policy()
@@ -27,4 +28,5 @@ LAX = Policy(
     require_must_agree=False,
     require_snapshot_hashes=False,
     require_director_index=False,
+    require_consistent_snapshot=False,
 )

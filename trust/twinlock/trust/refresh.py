@@ -10,6 +10,7 @@ from datetime import datetime
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_expiry, check_not_older, is_listed
+from twinlock.trust.checks.naming import check_file_names
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import Authority, check_targets
@@ -19,13 +20,14 @@ from twinlock.trust.commands import ABSENT, Fetch, FetchElsewhere, Notice, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError
 from twinlock.trust.fetching import accept, accept_from_any, fetch, fetch_checked
+from twinlock.trust.left_out import note_delegated_keys, note_root_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
-from twinlock.trust.policy import LAX, Policy
+from twinlock.trust.policy import STRICT, Policy
 from twinlock.trust.restore import follow_root, top_level_authority
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
@@ -38,15 +40,15 @@ def refresh_repository(
     now: datetime,
     *,
     limits: Limits = DEFAULT_LIMITS,
-    policy: Policy = LAX,
+    policy: Policy = STRICT,
     vehicle: VehicleId | None = None,
     inspect: Inspect | None = None,
 ) -> Steps[TrustedRepository]:
     """Walk from the trusted state of one repository to the newest one that it can prove.
 
     ``now`` is UTC; where it lags behind what the repository's own trusted files prove, their time counts. ``inspect``
-    raises for top-level Targets that must not be stored, whether they are new or were stored before. The default policy
-    is that of plain TUF, for repositories that stand alone. ``vehicle`` is whose metadata a Director has to give.
+    raises for top-level Targets that must not be stored, whether they are new or were stored before. ``policy`` LAX is
+    that of plain TUF. ``vehicle`` is whose metadata a Director has to give.
     Raises: any refusal of ``checks``; LimitError, MissingMetadataError, MissingRoleError. Files accepted before it stay
     persisted.
     Source: Uptane 2.1.0 5.4.4.2 steps 2 to 5 and 6 to 9; TUF 1.0.34 5.3 to 5.6.
@@ -58,6 +60,7 @@ def refresh_repository(
     # Only now: the chain may have dropped the file whose false time would otherwise expire everything.
     context = context._replace(now=not_before(now, [trusted]))
     check_expiry(trusted.root.signed, ROOT, context)
+    context = check_file_names(trusted.root.signed, context)
     if not trusted.root.signed.has_index:
         _check_may_lack_index(trusted, context)
         return (yield from refresh_targets_alone(trusted, context, inspect))
@@ -79,6 +82,8 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
         data = yield from fetch(context, ROOT, version, context.limits.root_bytes)
         if data is ABSENT:
             check_not_older(version - 1, trusted.floors[ROOT].version, ROOT, context)
+            if rotations:
+                yield from note_root_keys(trusted.root.signed, context)
             return trusted
         if rotations == context.limits.root_rotations:
             break
@@ -180,6 +185,7 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
 
     targets = yield from fetch_checked(context, TARGETS, listed.version, limit, check)
     floors = yield from accept(trusted, targets, authority, context)
+    yield from note_delegated_keys(targets.signed, TARGETS, context)
     return trusted._replace(targets=targets, floors=floors)
 
 

@@ -34,7 +34,7 @@ def bootstrap_repository(
 ) -> TrustedRepository:
     """Trust ``root`` by decree, as the factory does. Its own threshold of signatures is still required.
 
-    Raises: MalformedError, LimitError, WeakKeyError, ThresholdError.
+    Raises: MalformedError, LimitError, ThresholdError, PostQuantumError.
     Source: TUF 1.0.34 5.2; Uptane 2.1.0 5.4.4.3 step 1.
     """
     envelope = wire.decode_root(root, f"{name}/{ROOT}", limits)
@@ -60,7 +60,7 @@ def restore_repository(
     file without a stored floor establishes its own. Where one of ``proofs`` holds under that Root, the signatures of the
     file need not be counted again; those of the Root itself always are.
     Delegated files come along unverified (see ``TrustedRepository.delegated``). No expiry is judged.
-    Raises: KeyError without a Root; MalformedError, LimitError, WeakKeyError, ThresholdError for a bad one.
+    Raises: KeyError without a Root; MalformedError, LimitError, ThresholdError, PostQuantumError for a bad one.
     """
     trusted = bootstrap_repository(name, files[ROOT], limits=limits, wire=wire)
     delegated = {role: data for role, data in files.items() if role not in TOP_LEVEL}
@@ -130,7 +130,9 @@ def under_root(trusted: TrustedRepository, root: Verified[Root], context: Contex
         old, new = trusted.root.signed, root.signed
         if role not in old.roles or role not in new.roles:
             return False
-        return old.signers(role) == new.signers(role) and old.roles[role].threshold == new.roles[role].threshold
+        before, after = old.roles[role], new.roles[role]
+        same_rule = (before.threshold, before.post_quantum) == (after.threshold, after.post_quantum)
+        return same_rule and old.signers(role) == new.signers(role)
 
     wire, signed = context.wire, root.signed
     timestamp, snapshot, targets = trusted.timestamp, trusted.snapshot, trusted.targets

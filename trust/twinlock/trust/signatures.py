@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-from twinlock.trust.errors.metadata import ThresholdError
+from twinlock.trust.errors.metadata import PostQuantumError, ThresholdError
 from twinlock.trust.keys import PublicKey
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import KeyId
 from twinlock.trust.proofs import authority_digest, make_proof, read_proof
 
@@ -26,14 +27,22 @@ class Signature(NamedTuple):
 
 
 class RoleKeys(NamedTuple):
-    """Who may sign something, and how many of them have to. ``threshold`` is at least 1."""
+    """Who may sign something, and how many of them have to. ``threshold`` is at least 1.
+
+    ``post_quantum`` demands that at least one of those who sign does so with a post-quantum key.
+    """
 
     keyids: tuple[KeyId, ...]
     threshold: int
+    post_quantum: bool = False
 
 
 class SignatureTally(NamedTuple):
-    """What a count found: key ids by outcome. ``valid`` counts distinct public keys and may be below ``len(signed)``."""
+    """What a count found: key ids by outcome. ``valid`` counts distinct public keys and may be below ``len(signed)``.
+
+    ``unusable`` are key ids of the role without a key that this engine can use. ``lacks_post_quantum``: the role demands
+    a post-quantum signature and none is valid.
+    """
 
     valid: int
     required: int
@@ -41,19 +50,22 @@ class SignatureTally(NamedTuple):
     invalid: tuple[KeyId, ...]
     missing: tuple[KeyId, ...]
     unknown: tuple[KeyId, ...]
+    unusable: tuple[KeyId, ...] = ()
+    lacks_post_quantum: bool = False
 
     @property
     def met(self) -> bool:
-        """Whether enough distinct keys signed."""
-        return self.valid >= self.required
+        """Whether enough distinct keys signed, a post-quantum one among them where that is demanded."""
+        return self.valid >= self.required and not self.lacks_post_quantum
 
 
 class Envelope(NamedTuple, Generic[T]):
     """A decoded, *unverified* file: the object, the exact bytes it was parsed from, and what claims to have signed them.
 
     ``payload`` is the received ``signed`` member, byte for byte. ``canonical`` computes the canonical form of the same
-    object, for publishers that sign one form and serve another; None where the received form is the only one. ``bare``
-    composes the file without anything that is neither signed nor a signature; None where there is nothing else.
+    object, for publishers that sign one form and serve another; None where the received form is the only one.
+    ``failures`` is how many signatures by keys of the role may fail before the others are taken for invalid too.
+    ``bare`` composes the file without anything that is neither signed nor a signature; None where there is nothing else.
     """
 
     signed: T
@@ -61,6 +73,7 @@ class Envelope(NamedTuple, Generic[T]):
     signatures: tuple[Signature, ...]
     data: bytes
     canonical: Callable[[], bytes] | None = None
+    failures: int = DEFAULT_LIMITS.failed_verifications
     bare: Callable[[], bytes] | None = None
 
 
@@ -81,13 +94,27 @@ def count_signers(
     signatures: Iterable[Signature],
     keys: Mapping[KeyId, PublicKey],
     role: RoleKeys,
+    *,
+    failures: int = DEFAULT_LIMITS.failed_verifications,
 ) -> SignatureTally:
     """Count the distinct public keys of ``role`` that signed ``payload``.
 
     One key under two key ids counts once; a key id that appears twice is tried for each of its signatures and counts
-    once. Source: Uptane 2.1.0 5.4.4.3 step 2.3 ("unique keys"); TUF 1.0.34 4.2.1.
+    once. A key id of ``role`` that is not in ``keys`` counts for nothing. After ``failures`` signatures that do not hold
+    the rest is invalid unseen, so that a file with many false ones costs little.
+    Source: Uptane 2.1.0 5.4.4.3 step 2.3 ("unique keys"); TUF 1.0.34 4.2.1.
     """
-    return _count(signatures, keys, role, lambda key, signature: key.verifies(signature, payload))
+    failed = 0
+
+    def is_valid(key: PublicKey, signature: bytes) -> bool:
+        nonlocal failed
+        if failed >= failures:
+            return False
+        valid = key.verifies(signature, payload)
+        failed += not valid
+        return valid
+
+    return _count(signatures, keys, role, is_valid)
 
 
 def _count(
@@ -97,13 +124,15 @@ def _count(
     is_valid: Callable[[PublicKey, bytes], bool],
 ) -> SignatureTally:
     wanted = {keyid: keys[keyid] for keyid in role.keyids if keyid in keys}
+    unusable = tuple(dict.fromkeys(keyid for keyid in role.keyids if keyid not in keys))
     good: dict[KeyId, bytes] = {}
     tried: dict[KeyId, None] = {}
     unknown: dict[KeyId, None] = {}
     for signature in signatures:
         key = wanted.get(signature.keyid)
         if key is None:
-            unknown[signature.keyid] = None
+            if signature.keyid not in unusable:
+                unknown[signature.keyid] = None
         elif signature.keyid not in good:
             tried[signature.keyid] = None
             if is_valid(key, signature.value):
@@ -113,8 +142,10 @@ def _count(
         required=role.threshold,
         signed=tuple(good),
         invalid=tuple(keyid for keyid in tried if keyid not in good),
-        missing=tuple(dict.fromkeys(keyid for keyid in role.keyids if keyid not in tried)),
+        missing=tuple(keyid for keyid in wanted if keyid not in tried),
         unknown=tuple(unknown),
+        unusable=unusable,
+        lacks_post_quantum=role.post_quantum and not any(wanted[keyid].is_post_quantum for keyid in good),
     )
 
 
@@ -129,15 +160,18 @@ def verify_signatures(
     """Turn an envelope into a ``Verified`` if a threshold of ``role`` signed it.
 
     The received bytes are tried first. Only if they fall short is the canonical form of the same object tried, once.
-    Raises: ThresholdError with the better of the two tallies.
+    Raises: ThresholdError with the better of the two tallies; PostQuantumError where only that signature is missing.
     """
     payload = envelope.payload
-    tally = count_signers(payload, envelope.signatures, keys, role)
+    tally = count_signers(payload, envelope.signatures, keys, role, failures=envelope.failures)
     if not tally.met and envelope.canonical is not None:
         canonical = envelope.canonical()
         if canonical != payload:
-            again = count_signers(canonical, envelope.signatures, keys, role)
-            tally, payload = (again, canonical) if again.valid > tally.valid else (tally, payload)
+            again = count_signers(canonical, envelope.signatures, keys, role, failures=envelope.failures)
+            if (again.met, again.valid) > (tally.met, tally.valid):
+                tally, payload = again, canonical
+    if tally.valid >= tally.required and tally.lacks_post_quantum:
+        raise PostQuantumError(repository=repository, role=role_name, signed=tally.signed)
     if not tally.met:
         raise ThresholdError(
             repository=repository,
@@ -148,6 +182,7 @@ def verify_signatures(
             invalid=tally.invalid,
             missing=tally.missing,
             unknown=tally.unknown,
+            unusable=tally.unusable,
         )
     return Verified(envelope.signed, envelope.data, tally, hashlib.sha256(payload).digest())
 

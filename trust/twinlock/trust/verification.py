@@ -28,6 +28,7 @@ from twinlock.trust.checks.director import check_director_targets
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.checks.listing import check_expiry
 from twinlock.trust.checks.match import check_match, complete_entry
+from twinlock.trust.checks.naming import check_file_names
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
 from twinlock.trust.delegation import find_image
@@ -47,6 +48,7 @@ from twinlock.trust.state import (
     TrustedVehicle,
     Vehicle,
 )
+from twinlock.trust.wire.node import DIGEST_DIGITS
 
 
 def full_verification(
@@ -124,6 +126,7 @@ def partial_verification(
     director = yield from walk_roots(director, context)
     context = context._replace(now=not_before(now, [director]))
     check_expiry(director.root.signed, ROOT, context)
+    context = check_file_names(director.root.signed, context)
 
     def inspect(targets: Targets) -> None:
         check_director_targets(targets, vehicle, policy=policy, limits=limits)
@@ -157,14 +160,17 @@ class _Order(NamedTuple):
 
     @property
     def is_installed(self) -> bool:
-        """Whether the ECU runs precisely this image: by name, length and every hash that both sides know."""
+        """Whether the ECU runs precisely this image: by name, length and every hash that both sides list.
+
+        At least one of these has to be of a known algorithm.
+        """
         if self.installed is None:
             return False
         common = self.installed.hashes.keys() & self.entry.hashes.keys()
         return (
             self.installed.path == self.entry.path
             and self.installed.length == self.entry.length
-            and bool(common)
+            and bool(common & DIGEST_DIGITS.keys())
             and all(self.installed.hashes[name] == self.entry.hashes[name] for name in common)
         )
 
@@ -222,6 +228,7 @@ def _check_agreement(
         order.ecu.hardware_id,
         now,
         limits=settings.limits,
+        policy=settings.policy,
     )
     if found.entry is None:
         raise ImageNotFoundError(target=order.entry.path, repository=repository.name, hardware_id=order.ecu.hardware_id)

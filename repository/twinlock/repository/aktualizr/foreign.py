@@ -29,6 +29,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
+from twinlock.trust.policy import LAX
 from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.signatures import Verified
@@ -118,7 +119,7 @@ def read_foreign(path: Path, *, without: frozenset[str] = frozenset()) -> Foreig
         return ABSENT if data is None else data
 
     start = bootstrap_repository(IMAGE, roots[0], wire=AKTUALIZR)
-    trusted = drive(refresh_repository(start, CONTEXT.now), answer)
+    trusted = drive(refresh_repository(start, CONTEXT.now, policy=LAX), answer)
     return ForeignRepository(path, roots, trusted, dict(_walk(path, trusted, without)))
 
 
@@ -166,7 +167,7 @@ def _delegated(
         if listed is None:
             raise UnlistedRoleError(repository=IMAGE, role=role)
         raise MissingMetadataError(repository=IMAGE, role=role, name=name)
-    return check_targets(data, authority=authority, listed=listed, trusted=None, context=CONTEXT)
+    return check_targets(data, authority=authority, listed=listed, floor=None, context=CONTEXT)
 
 
 def _unacceptable(role: str, entry: ImageEntry, reason: str) -> UnacceptableEntryError:

@@ -16,7 +16,7 @@ from twinlock.repository.atomic import read_file
 from twinlock.repository.private_keys import MAX_KEY_FILE_BYTES
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
-from twinlock.trust.errors.metadata import WeakKeyError
+from twinlock.trust.errors.metadata import UnusableKeyError
 from twinlock.trust.keys import load_key
 
 if TYPE_CHECKING:
@@ -84,6 +84,6 @@ def _identified(private: PrivateKeyTypes) -> dict[bytes, PrivateKeyTypes]:
     try:
         key = SSlibKey.from_crypto(private.public_key())
         loaded = load_key(key.keyid, keytype=key.keytype, scheme=key.scheme, public=key.keyval["public"])
-    except (ValueError, TypeError, WeakKeyError):
+    except (ValueError, TypeError, UnusableKeyError):
         return {}
     return {loaded.identity: private}

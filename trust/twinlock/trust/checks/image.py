@@ -12,6 +12,7 @@ from twinlock.trust.errors.images import (
     LengthError,
     ReleaseCounterError,
     TargetNotAcceptedError,
+    UnknownHashError,
 )
 from twinlock.trust.model.delegations import path_matches
 from twinlock.trust.model.targets import ImageEntry
@@ -24,9 +25,12 @@ from twinlock.trust.wire.node import DIGEST_DIGITS
 def check_entry(entry: ImageEntry, ecu: Ecu, installed: InstalledImage | None, *, policy: Policy = STRICT) -> None:
     """Refuse an image that is not for this ECU, not acceptable to it by name, or older than the one it has.
 
-    Raises: HardwareError, TargetNotAcceptedError, ReleaseCounterError, CustomFieldError.
+    Raises: HardwareError, TargetNotAcceptedError, ReleaseCounterError, CustomFieldError, UnknownHashError where no
+    listed hash is of a known algorithm.
     Source: Uptane 2.1.0 5.4.3.4 steps 3 to 5; 5.4.4.2 step 10.2.3.
     """
+    if not entry.hashes.keys() & DIGEST_DIGITS.keys():
+        raise UnknownHashError(target=entry.path, algorithm=", ".join(sorted(entry.hashes)))
     if entry.hardware_ids is None and policy.require_hardware_ids:
         raise CustomFieldError(target=entry.path, repository=DIRECTOR, field="hardwareIds")
     if entry.hardware_ids is not None and ecu.hardware_id not in entry.hardware_ids:
@@ -51,10 +55,10 @@ class ImageVerifier:
     """
 
     def __init__(self, entry: ImageEntry) -> None:
-        """Raises: DigestError when a listed algorithm is unknown: every listed hash has to be checked."""
-        for algorithm, listed in entry.hashes.items():
+        """Raises: UnknownHashError when a listed algorithm is unknown: every listed hash has to be checked."""
+        for algorithm in entry.hashes:
             if algorithm not in DIGEST_DIGITS:
-                raise DigestError(target=entry.path, algorithm=algorithm, listed=listed, computed="(unknown algorithm)")
+                raise UnknownHashError(target=entry.path, algorithm=algorithm)
         self._entry = entry
         self._digests = {algorithm: hashlib.new(algorithm) for algorithm in entry.hashes}
         self.received = 0

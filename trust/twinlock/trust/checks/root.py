@@ -18,7 +18,7 @@ def check_next_root(
 
     A chain that is walked again, since stored files were lost, leads over the same Roots. Expiry is not looked at: only
     the last Root of a chain has to be unexpired, and its reader checks that.
-    Raises: MalformedError, LimitError, WeakKeyError, ThresholdError, RootVersionError, EquivocationError.
+    Raises: MalformedError, LimitError, ThresholdError, PostQuantumError, RootVersionError, EquivocationError.
     Source: Uptane 2.1.0 5.4.4.3 steps 2.3 and 2.4.
     """
     what = context.what(ROOT)

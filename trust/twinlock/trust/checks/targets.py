@@ -76,7 +76,7 @@ def read_targets(
 ) -> Verified[Targets]:
     """Decode and count signatures only, or not even those where ``proof`` holds for ``authority``.
 
-    Raises: MalformedError, LimitError, WeakKeyError, ThresholdError.
+    Raises: MalformedError, LimitError, ThresholdError, PostQuantumError.
     """
     role = authority.role
     envelope = context.wire.decode_targets(data, context.what(role), context.limits)

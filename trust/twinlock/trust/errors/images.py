@@ -138,6 +138,17 @@ class DigestError(RefusalError):
     computed: str
 
 
+class UnknownHashError(RefusalError):
+    """An image with a listed digest that this engine cannot check, or with none that it can."""
+
+    code = "unknown-hash"
+    clause = "Uptane 2.1.0 5.4.2.4"
+    template = "{target}: every listed digest has to be checked, and {algorithm} is unknown here"
+    hint = "list only sha256, sha384 or sha512"
+    target: str
+    algorithm: str
+
+
 class LengthError(RefusalError):
     """Fewer image bytes than listed."""
 

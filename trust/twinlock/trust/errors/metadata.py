@@ -40,26 +40,71 @@ class UnsafePathError(RefusalError):
     reason: str
 
 
-class WeakKeyError(RefusalError):
-    """A public key that would let anybody sign, or that no secure scheme uses."""
+class UnusableKeyError(RefusalError):
+    """A public key that this engine cannot use: an unknown type or scheme, or a value in another encoding."""
 
-    code = "weak-key"
-    attack = Attack.ARBITRARY_SOFTWARE
+    code = "unusable-key"
     clause = "Uptane 2.1.0 5.2.1"
-    template = "the key {keyid} is refused: {reason}"
+    template = "the key {keyid} cannot be used: {reason}"
     keyid: str
     reason: str
 
 
+class WeakKeyError(UnusableKeyError):
+    """A public key of a known type that would let anybody sign."""
+
+    code = "weak-key"
+    attack = Attack.ARBITRARY_SOFTWARE
+    template = "the key {keyid} is weak: {reason}"
+
+
+class KeyLeftOutError(RefusalError):
+    """A key that a trusted file names and that counts for nothing here. The file itself holds."""
+
+    code = "key-left-out"
+    clause = "Uptane 2.1.0 5.2.1"
+    template = "{repository}/{role} names the key {keyid}, which counts for nothing here: {reason}"
+    repository: str
+    role: str
+    keyid: str
+    reason: str
+
+
+class PostQuantumError(RefusalError):
+    """A file without the post-quantum signature that its delegator demands. ``signed`` are the key ids that count."""
+
+    code = "post-quantum"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.2.1"
+    template = "{repository}/{role}: a post-quantum signature is required; only [{signed}] signed"
+    repository: str
+    role: str
+    signed: tuple[str, ...]
+
+
+class ConsistentSnapshotError(RefusalError):
+    """A Root that says that its repository serves files without versions in their names."""
+
+    code = "consistent-snapshot"
+    clause = "Uptane 2.1.0 5.2.7"
+    template = "{repository}: Root {version} says consistent_snapshot false; versioned file names are required"
+    hint = "set consistent_snapshot to true in the next Root and publish the files under versioned names"
+    repository: str
+    version: int
+
+
 class ThresholdError(RefusalError):
-    """Too few distinct keys signed. ``signed``, ``invalid``, ``missing`` and ``unknown`` are key ids."""
+    """Too few distinct keys signed. ``signed``, ``invalid``, ``missing``, ``unknown`` and ``unusable`` are key ids.
+
+    ``unusable`` are keys of the role that this engine cannot use, so they count for nothing.
+    """
 
     code = "threshold"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.4.4.3"
     template = (
         "{repository}/{role}: {valid} of {required} required signatures are valid "
-        "(signed: [{signed}], invalid: [{invalid}], missing: [{missing}], unknown: [{unknown}])"
+        "(signed: [{signed}], invalid: [{invalid}], missing: [{missing}], unknown: [{unknown}], unusable: [{unusable}])"
     )
     repository: str
     role: str
@@ -69,6 +114,7 @@ class ThresholdError(RefusalError):
     invalid: tuple[str, ...]
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
+    unusable: tuple[str, ...] = ()
 
 
 class RollbackError(RefusalError):

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from twinlock.trust.keys import PublicKey
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import HardwareId, KeyId, RoleName, TargetPath
 from twinlock.trust.signatures import RoleKeys
 
@@ -67,11 +68,15 @@ class SuccinctBins(NamedTuple):
 
 
 class Delegations(NamedTuple):
-    """All delegations of one file: either ``entries`` in order of priority, or ``bins``."""
+    """All delegations of one file: either ``entries`` in order of priority, or ``bins``.
+
+    ``keys`` are those that this engine can use; ``unusable`` are the others, each with the reason.
+    """
 
     keys: Mapping[KeyId, PublicKey]
     entries: tuple[Delegation, ...] = ()
     bins: SuccinctBins | None = None
+    unusable: Mapping[KeyId, str] = NOTHING
 
 
 def path_matches(path: str, pattern: str) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from twinlock.trust.keys import PublicKey
+from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import SNAPSHOT, TIMESTAMP, KeyId, RoleName
 from twinlock.trust.signatures import RoleKeys
 
@@ -14,6 +15,7 @@ from twinlock.trust.signatures import RoleKeys
 class Root(NamedTuple):
     """Keys and thresholds of the top-level roles, and of the time source where there is one.
 
+    ``keys`` are those that this engine can use; ``unusable`` are the others, each with the reason.
     An encoding may know Directors without Timestamp and Snapshot; whoever follows such a Root decides whether it may.
     """
 
@@ -24,6 +26,7 @@ class Root(NamedTuple):
     roles: Mapping[RoleName, RoleKeys]
     time_source: RoleKeys | None = None
     consistent_snapshot: bool = True
+    unusable: Mapping[KeyId, str] = NOTHING
 
     def signers(self, role: RoleName) -> frozenset[bytes]:
         """The key material that may sign for ``role``: what "the keys were rotated" compares."""

@@ -14,13 +14,17 @@ from twinlock.trust.signatures import Envelope
 
 
 class WireProfile(Protocol):
-    """Decoders by role, and the naming rules. Every decoder raises MalformedError, LimitError or WeakKeyError only."""
+    """Decoders by role, and the naming rules. Every decoder raises MalformedError or LimitError only."""
 
     name: str
     folder: str
     """Where metadata files are below the base URL of a repository: empty, or ending in a slash."""
     addresses_images: bool
     """Whether an entry of an Image repository may say where its image is, too, and not the Director's alone."""
+
+    @property
+    def bare(self) -> WireProfile:
+        """The same encoding for repositories that leave the version out of all file names but Root's."""
 
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         """Decode a Root file."""

@@ -10,16 +10,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 from twinlock.trust.errors.metadata import UnsupportedSpecError
-from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING, FileInfo
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
-from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TOP_LEVEL, KeyId, RoleName, role_file
-from twinlock.trust.signatures import Envelope, RoleKeys
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TOP_LEVEL, RoleName, role_file
+from twinlock.trust.signatures import Envelope
 from twinlock.trust.wire.bare import compose_bare
+from twinlock.trust.wire.delegation_members import post_quantum_roles
 from twinlock.trust.wire.node import MAX_INTEGER, Node, check_text
 from twinlock.trust.wire.strict import parse_envelope
 from twinlock.trust.wire.tuf_members import (
@@ -37,11 +37,21 @@ _SUFFIX = ".json"
 
 
 class TufProfile:
-    """See ``WireProfile``; this is the default one."""
+    """See ``WireProfile``; this is the default one.
+
+    ``versioned`` False is for a Root that says ``consistent_snapshot`` false: bare names, and images under their own.
+    """
 
     name = "tuf"
     folder = "metadata/"
     addresses_images = False
+
+    def __init__(self, *, versioned: bool = True) -> None:
+        self._versioned = versioned
+
+    @property
+    def bare(self) -> TufProfile:
+        return _BARE
 
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         return _decode(data, what, "root", _root, max_bytes=limits.root_bytes, limits=limits)
@@ -59,9 +69,11 @@ class TufProfile:
 
     def file_name(self, role: RoleName, version: int | None) -> str:
         name = role_file(role) + _SUFFIX
-        return name if version is None else f"{version}.{name}"
+        return name if version is None or not (self._versioned or role == ROOT) else f"{version}.{name}"
 
     def image_file_names(self, entry: ImageEntry) -> tuple[str, ...]:
+        if not self._versioned:
+            return (entry.path,)
         folder, _, name = entry.path.rpartition("/")
         prefix = f"{folder}/" if folder else ""
         return tuple(f"{prefix}{digest}.{name}" for digest in entry.hashes.values())
@@ -71,6 +83,7 @@ class TufProfile:
 
 
 TUF = TufProfile()
+_BARE = TufProfile(versioned=False)
 
 
 def _decode(
@@ -95,28 +108,29 @@ def _decode(
             raise UnsupportedSpecError(what=what, offered=offered, supported=f"{_SPEC_MAJOR}.x")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
     bare = partial(compose_bare, raw, ("keyid", "sig"))
-    return Envelope(body(signed, limits), raw.payload, signatures, data, raw.canonical, bare)
+    failures = limits.failed_verifications
+    return Envelope(body(signed, limits), raw.payload, signatures, data, raw.canonical, failures, bare)
 
 
 def _root(signed: Node, limits: Limits) -> Root:
     keys = decode_keys(signed.get("keys"), limits)
     listed = signed.get("roles")
-    roles = {role: _role(listed.get(role), keys, limits) for role in TOP_LEVEL}
+    demanded = post_quantum_roles(signed, TOP_LEVEL, limits)
+    roles = {
+        role: decode_role_keys(listed.get(role), limits)._replace(post_quantum=role in demanded) for role in TOP_LEVEL
+    }
     time_source = None
     if signed.has("custom") and signed.get("custom").has("timeSource"):
-        time_source = _role(signed.get("custom").get("timeSource"), keys, limits)
+        time_source = decode_role_keys(signed.get("custom").get("timeSource"), limits)
     consistent = not signed.has("consistent_snapshot") or signed.get("consistent_snapshot").boolean()
     return Root(
-        **common_fields(signed), keys=keys, roles=roles, time_source=time_source, consistent_snapshot=consistent
+        **common_fields(signed),
+        keys=keys.usable,
+        roles=roles,
+        time_source=time_source,
+        consistent_snapshot=consistent,
+        unusable=keys.unusable,
     )
-
-
-def _role(node: Node, keys: dict[KeyId, PublicKey], limits: Limits) -> RoleKeys:
-    role_keys = decode_role_keys(node, limits)
-    for keyid in role_keys.keyids:
-        if keyid not in keys:
-            node.get("keyids").fail(f"the key {keyid} is not among the keys")
-    return role_keys
 
 
 def _timestamp(signed: Node, limits: Limits) -> Timestamp:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from twinlock.trust.errors.metadata import UnsafePathError
+from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, UnusableKeyError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
@@ -14,6 +15,7 @@ from twinlock.trust.names import EcuId, KeyId, VehicleId, identifier
 from twinlock.trust.signatures import RoleKeys, Signature
 from twinlock.trust.wire.node import Node, check_text
 
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _NONCE_BYTES = range(16, 65)
 
 
@@ -26,13 +28,29 @@ def common_fields(signed: Node) -> dict[str, Any]:
     return {"version": signed.get("version").integer(1), "expires": expires, "issued": issued}
 
 
-def decode_keys(node: Node, limits: Limits) -> dict[KeyId, PublicKey]:
-    """Public keys by key id. Raises: WeakKeyError for one that must not be used."""
-    return {KeyId(keyid): decode_key(KeyId(keyid), key) for keyid, key in node.members(limits.keys)}
+class KeyTable(NamedTuple):
+    """The keys that a file names: those that can be used, and the others, each with the reason."""
+
+    usable: dict[KeyId, PublicKey]
+    unusable: dict[KeyId, str]
+
+
+def decode_keys(node: Node, limits: Limits, decode: Callable[[KeyId, Node], PublicKey] | None = None) -> KeyTable:
+    """The keys of a file. One that ``decode`` (default: ``decode_key``) cannot read is unusable, and the file holds.
+
+    Raises: LimitError; MalformedError where there are no keys at all.
+    """
+    table = KeyTable({}, {})
+    for keyid, key in node.members(limits.keys):
+        try:
+            table.usable[KeyId(keyid)] = (decode or decode_key)(KeyId(keyid), key)
+        except (UnusableKeyError, MalformedError) as error:
+            table.unusable[KeyId(keyid)] = error.reason
+    return table
 
 
 def decode_key(keyid: KeyId, node: Node) -> PublicKey:
-    """One public key as TUF 1.0.34 4.2 writes it."""
+    """One public key as TUF 1.0.34 4.2 writes it. Raises: UnusableKeyError, MalformedError."""
     check_text(keyid, node)
     return load_key(
         keyid,
@@ -43,21 +61,38 @@ def decode_key(keyid: KeyId, node: Node) -> PublicKey:
 
 
 def decode_role_keys(node: Node, limits: Limits) -> RoleKeys:
-    """The ``keyids`` and ``threshold`` of a role. A key id that stands twice is refused."""
+    """The ``keyids`` and ``threshold`` of a role. Raises: MalformedError, also for a repeated key id."""
     keyids = cast("tuple[KeyId, ...]", node.get("keyids").texts(limits.keys))
     if len(set(keyids)) != len(keyids):
-        node.get("keyids").fail("a key id stands twice")
+        node.get("keyids").fail("a key id is repeated")
     return RoleKeys(keyids, node.get("threshold").integer(1))
 
 
 def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
-    """The signatures of a file. A key id that stands twice is refused (TUF 1.0.34 4.2.1)."""
-    found = tuple(
-        Signature(KeyId(item.text_at("keyid")), item.get("sig").hex()) for item in node.items(limits.signatures)
-    )
-    if len({signature.keyid for signature in found}) != len(found):
+    """The signatures of a file: those with a key id and hexadecimal digits of either case. Others are ignored.
+
+    Raises: LimitError for more items than permitted, MalformedError for a repeated key id (TUF 1.0.34 4.2.1).
+    """
+    found = [_signature(item.value, limits) for item in node.items(limits.signatures)]
+    return unique_signatures([signature for signature in found if signature is not None], node)
+
+
+def unique_signatures(signatures: list[Signature], node: Node) -> tuple[Signature, ...]:
+    """``signatures``, no two of which may have one key id. Raises: MalformedError at ``node``."""
+    if len({signature.keyid for signature in signatures}) != len(signatures):
         node.fail("two signatures have the same key id")
-    return found
+    return tuple(signatures)
+
+
+def _signature(item: Any, limits: Limits) -> Signature | None:
+    if not isinstance(item, dict):
+        return None
+    keyid, value = item.get("keyid"), item.get("sig")
+    if not isinstance(keyid, str) or not isinstance(value, str):
+        return None
+    if len(value) > 2 * limits.signature_bytes or not _HEX.fullmatch(value):
+        return None
+    return Signature(KeyId(keyid), bytes.fromhex(value))
 
 
 def decode_vehicle(signed: Node) -> VehicleId | None:

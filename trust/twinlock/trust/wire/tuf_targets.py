@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations, SuccinctBins
@@ -13,6 +15,7 @@ from twinlock.trust.names import (
     target_path,
 )
 from twinlock.trust.wire.custom import LazyImages, custom_of, decode_hardware_ids, ecus, hardware_ids, release_counter
+from twinlock.trust.wire.delegation_members import complete_delegations
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.tuf_members import (
     common_fields,
@@ -32,7 +35,7 @@ def decode_targets(signed: Node, limits: Limits) -> Targets:
     return Targets(
         **common_fields(signed),
         images=LazyImages(signed.get("targets"), limits, _entry),
-        delegations=_delegations(signed.get("delegations"), limits) if signed.has("delegations") else None,
+        delegations=_delegations(signed, limits) if signed.has("delegations") else None,
         vehicle=decode_vehicle(signed),
         correlation_id=decode_correlation(signed),
         acknowledged=decode_acknowledged(signed, limits),
@@ -57,19 +60,27 @@ def _entry(path: str, node: Node, limits: Limits) -> ImageEntry:
     )
 
 
-def _delegations(node: Node, limits: Limits) -> Delegations:
+def _delegations(signed: Node, limits: Limits) -> Delegations:
+    node = signed.get("delegations")
     keys = decode_keys(node.get("keys"), limits)
+    found = Delegations(keys=keys.usable, unusable=keys.unusable)
     if node.has("succinct_roles"):
         if node.has("roles"):
             node.fail("roles and succinct_roles exclude each other")
-        return Delegations(keys=keys, bins=_bins(node.get("succinct_roles"), limits))
+        found = found._replace(bins=_bins(node.get("succinct_roles"), limits))
+    else:
+        found = found._replace(entries=tuple(_entries(node, limits)))
+    return complete_delegations(signed, found, limits)
+
+
+def _entries(node: Node, limits: Limits) -> Iterator[Delegation]:
     plain = node.get("roles").items(limits.delegations_per_role) if node.has("roles") else []
     if node.has("prioritized_delegations"):  # TAP 3
         if plain:
             node.fail("roles has to be empty beside prioritized_delegations")
         several = node.get("prioritized_delegations").items(limits.delegations_per_role)
-        return Delegations(keys=keys, entries=tuple(_multi_role(item, limits) for item in several))
-    return Delegations(keys=keys, entries=tuple(_delegation(item, (_role(item, limits),), limits) for item in plain))
+        return (_multi_role(item, limits) for item in several)
+    return (_delegation(item, (_role(item, limits),), limits) for item in plain)
 
 
 def _multi_role(node: Node, limits: Limits) -> Delegation:
@@ -87,14 +98,13 @@ def _role(node: Node, limits: Limits) -> DelegatedRole:
 
 
 def decode_role_name(node: Node) -> RoleName:
-    """The name of a delegated role. Raises: MalformedError at its place."""
+    """The name of a delegated role. Raises: MalformedError for that of a top-level role, in whatever case.
+
+    A name that cannot be the name of a file does not spoil the file: whoever asks for that role refuses it.
+    """
     name = node.text()
-    if name in TOP_LEVEL:
+    if name.lower() in TOP_LEVEL:
         node.fail(f"{name!r} is a top-level role")
-    try:
-        role_file(name)
-    except UnsafePathError as error:
-        node.fail(f"not a role name: {error.reason}")
     return RoleName(name)
 
 
@@ -127,4 +137,8 @@ def _bins(node: Node, limits: Limits) -> SuccinctBins:
     prefix = node.get("name_prefix")
     check_text(prefix.text(), prefix)
     decode_role_name(prefix)
+    try:
+        role_file(prefix.value)
+    except UnsafePathError as error:
+        prefix.fail(f"not a prefix of role names: {error.reason}")
     return SuccinctBins(signers=decode_role_keys(node, limits), bit_length=bits, name_prefix=prefix.value)

@@ -12,19 +12,19 @@ from functools import partial
 from typing import TypeVar
 
 from twinlock.trust.errors.metadata import MalformedError
-from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING, FileInfo
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
-from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
-from twinlock.trust.signatures import Envelope, RoleKeys
+from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
+from twinlock.trust.signatures import Envelope
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signatures, decode_signers
 from twinlock.trust.wire.aktualizr.targets import decode_targets
 from twinlock.trust.wire.bare import compose_bare
+from twinlock.trust.wire.delegation_members import post_quantum_roles
 from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.strict import parse_envelope, parse_json
 from twinlock.trust.wire.tuf_members import common_fields, decode_vehicle
@@ -38,6 +38,10 @@ class AktualizrProfile:
     name = form.NAME
     folder = ""
     addresses_images = True
+
+    @property
+    def bare(self) -> AktualizrProfile:
+        return self
 
     def decode_root(self, data: bytes, what: str, limits: Limits) -> Envelope[Root]:
         return _decode(data, what, ROOT, _root, max_bytes=limits.root_bytes, limits=limits)
@@ -87,7 +91,9 @@ def _decode(
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
     payload = raw.payload
     bare = partial(compose_bare, raw, ("keyid", "method", "sig"))
-    return Envelope(body(signed, limits), payload, signatures, data, lambda: _canonical(payload, what), bare)
+    failures = limits.failed_verifications
+    decoded = body(signed, limits)
+    return Envelope(decoded, payload, signatures, data, lambda: _canonical(payload, what), failures, bare)
 
 
 def _canonical(data: bytes, what: str) -> bytes:
@@ -100,20 +106,13 @@ def _canonical(data: bytes, what: str) -> bytes:
 def _root(signed: Node, limits: Limits) -> Root:
     keys = decode_keys(signed.get("keys"), limits)
     listed = signed.get("roles")
-    roles = {role: _role(listed.get(role), keys, limits) for role in (ROOT, TARGETS)}
-    roles |= {role: _role(listed.get(role), keys, limits) for role in (TIMESTAMP, SNAPSHOT) if listed.has(role)}
+    named = (ROOT, TARGETS, *(role for role in (TIMESTAMP, SNAPSHOT) if listed.has(role)))
+    demanded = post_quantum_roles(signed, named, limits)
+    roles = {role: decode_signers(listed.get(role), limits)._replace(post_quantum=role in demanded) for role in named}
     time_source = None
     if signed.has("custom") and signed.get("custom").has("timeSource"):
-        time_source = _role(signed.get("custom").get("timeSource"), keys, limits)
-    return Root(**common_fields(signed), keys=keys, roles=roles, time_source=time_source, consistent_snapshot=False)
-
-
-def _role(node: Node, keys: dict[KeyId, PublicKey], limits: Limits) -> RoleKeys:
-    found = decode_signers(node, limits)
-    for keyid in found.keyids:
-        if keyid not in keys:
-            node.get("keyids").fail(f"the key {keyid} is not among the keys")
-    return found
+        time_source = decode_signers(signed.get("custom").get("timeSource"), limits)
+    return Root(**common_fields(signed), keys=keys.usable, roles=roles, time_source=time_source, unusable=keys.unusable)
 
 
 def _timestamp(signed: Node, limits: Limits) -> Timestamp:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import KeyId
 from twinlock.trust.signatures import RoleKeys, Signature
+from twinlock.trust.wire import tuf_members
 from twinlock.trust.wire.aktualizr.form import MAX_THRESHOLD, METHODS, decode_base64
 from twinlock.trust.wire.node import DIGEST_DIGITS, Node, check_text
-from twinlock.trust.wire.tuf_members import decode_role_keys
+from twinlock.trust.wire.tuf_members import KeyTable, decode_role_keys, unique_signatures
 
 # By the type as it is written, in lower case: ours, and the only scheme there is for it.
 _KEY_TYPES = {"ed25519": ("ed25519", "ed25519"), "rsa": ("rsa", "rsassa-pss-sha256")}
 _METHODS = frozenset(name for names in METHODS.values() for name in names)
 
 
-def decode_keys(node: Node, limits: Limits) -> dict[KeyId, PublicKey]:
-    """Public keys by key id. Raises: WeakKeyError for one that must not be used, MalformedError."""
-    return {KeyId(keyid): _decode_key(KeyId(keyid), key) for keyid, key in node.members(limits.keys)}
+def decode_keys(node: Node, limits: Limits) -> KeyTable:
+    """The keys of a file. One that cannot be used counts for nothing, and the file holds. Raises: LimitError."""
+    return tuf_members.decode_keys(node, limits, _decode_key)
 
 
 def _decode_key(keyid: KeyId, node: Node) -> PublicKey:
@@ -26,17 +29,17 @@ def _decode_key(keyid: KeyId, node: Node) -> PublicKey:
 
 
 def decode_public_key(keyid: str, keytype: Node, public: Node) -> PublicKey:
-    """One public key by the two members that describe it. Raises: WeakKeyError, MalformedError."""
+    """One public key by the two members that describe it. Raises: UnusableKeyError, MalformedError."""
     known = _KEY_TYPES.get(keytype.text().lower())
     if known is None:
-        keytype.fail(f"{keytype.text()!r} is neither RSA nor ED25519")
+        keytype.fail(f"key type {keytype.text()!r} is neither RSA nor ED25519")
     text = public.text()
     value = text.lower() if known[0] == "ed25519" else text
     return load_key(keyid, keytype=known[0], scheme=known[1], public=value)
 
 
 def decode_signers(node: Node, limits: Limits) -> RoleKeys:
-    """The ``keyids`` and ``threshold`` of a role. A key id that stands twice is refused, as is what the client refuses."""
+    """The ``keyids`` and ``threshold`` of a role. Raises: MalformedError, also for a threshold that the client refuses."""
     found = decode_role_keys(node, limits)
     if found.threshold > MAX_THRESHOLD:
         node.get("threshold").fail(f"at most {MAX_THRESHOLD} is allowed")
@@ -44,22 +47,26 @@ def decode_signers(node: Node, limits: Limits) -> RoleKeys:
 
 
 def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
-    """The signatures of a file. A key id that stands twice is refused, as is a method that nobody has."""
-    found = tuple(_decode_signature(item) for item in node.items(limits.signatures))
-    if len({signature.keyid for signature in found}) != len(found):
-        node.fail("two signatures have the same key id")
-    return found
+    """The signatures of a file: those with a key id, a known method and base64. Others are ignored.
+
+    Raises: LimitError for more items than permitted, MalformedError for a repeated key id.
+    """
+    found = [_signature(item.value, limits) for item in node.items(limits.signatures)]
+    return unique_signatures([signature for signature in found if signature is not None], node)
 
 
-def _decode_signature(node: Node) -> Signature:
-    method = node.get("method")
-    if method.text().lower() not in _METHODS:
-        method.fail(f"{method.text()!r} is no method of signing")
+def _signature(item: Any, limits: Limits) -> Signature | None:
+    if not isinstance(item, dict):
+        return None
+    keyid, method, value = item.get("keyid"), item.get("method"), item.get("sig")
+    if not isinstance(keyid, str) or not isinstance(value, str) or not isinstance(method, str):
+        return None
+    if method.lower() not in _METHODS or len(value) > 2 * limits.signature_bytes:
+        return None
     try:
-        value = decode_base64(node.get("sig").text())
-    except ValueError as error:
-        node.get("sig").fail(f"it is not base64: {error}")
-    return Signature(KeyId(node.get("keyid").text()), value)
+        return Signature(KeyId(keyid), decode_base64(value))
+    except ValueError:
+        return None
 
 
 def decode_hashes(node: Node, limits: Limits) -> dict[str, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
 from twinlock.trust.model.targets import ImageEntry, Targets
-from twinlock.trust.names import TOP_LEVEL, HardwareId, target_path
+from twinlock.trust.names import HardwareId, target_path
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signers
 from twinlock.trust.wire.custom import LazyImages, custom_of, decode_hardware_ids, ecus
+from twinlock.trust.wire.delegation_members import complete_delegations
 from twinlock.trust.wire.node import Node
 from twinlock.trust.wire.tuf_members import common_fields, decode_correlation, decode_vehicle
 from twinlock.trust.wire.tuf_targets import decode_role_name
@@ -21,7 +22,7 @@ def decode_targets(signed: Node, limits: Limits) -> Targets:
     return Targets(
         **common_fields(signed),
         images=LazyImages(signed.get("targets"), limits, _entry),
-        delegations=_delegations(signed.get("delegations"), limits) if _has_delegations(signed) else None,
+        delegations=_delegations(signed, limits) if _has_delegations(signed) else None,
         vehicle=decode_vehicle(signed),
         correlation_id=decode_correlation(signed),
     )
@@ -66,16 +67,15 @@ def _hardware_ids(custom: Node, agreed: Node | None, limits: Limits) -> frozense
     return stated[0] if stated else None
 
 
-def _delegations(node: Node, limits: Limits) -> Delegations:
+def _delegations(signed: Node, limits: Limits) -> Delegations:
+    node = signed.get("delegations")
     keys = decode_keys(node.get("keys"), limits)
-    entries = node.get("roles").items(limits.delegations_per_role)
-    return Delegations(keys=keys, entries=tuple(_delegation(item, limits) for item in entries))
+    entries = tuple(_delegation(item, limits) for item in node.get("roles").items(limits.delegations_per_role))
+    return complete_delegations(signed, Delegations(keys.usable, entries, unusable=keys.unusable), limits)
 
 
 def _delegation(node: Node, limits: Limits) -> Delegation:
     name = decode_role_name(node.get("name"))
-    if name.lower() in TOP_LEVEL:
-        node.get("name").fail(f"{name!r} is a top-level role, however it is written")
     return Delegation(
         roles=(DelegatedRole(name, decode_signers(node, limits)),),
         terminating=node.get("terminating").boolean() if node.has("terminating") else False,

@@ -1,0 +1,16 @@
+"""Keys, schemes, digests and signatures that are unknown here, beside those that count.
+
+Each scenario is told and expected in ``tests/simulator/scenarios``; ``play`` runs it from the legitimate state, through
+the attack and its refusal with exactly the honest files stored, to the next honest update.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.scenario import Scenario, family, play
+
+
+@pytest.mark.parametrize("scenario", family("agility"), ids=str)
+def test_agility(scenario: Scenario) -> None:
+    play(scenario)
