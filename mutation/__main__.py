@@ -22,7 +22,7 @@ from mutation.judging import JOB, Job
 from mutation.loading import judge_at_load
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("trust", "client", "repository", "director", "cli")
+PARTS = ("trust", "io", "client", "repository", "director", "cli")
 TRUST = Path("trust", "twinlock", "trust")
 COPIED = (*PARTS, "tests", "metadata-fixtures", "mutation", "conformance", "demo", "pyproject.toml")
 # Fast, and about the engine. Random input is left out: what it notices, it may not notice the next time.

@@ -29,6 +29,26 @@ def told(make: Callable[[Stage], Awaitable[bytes]], vehicle: str = VEHICLE) -> P
     return play
 
 
+def dropped_in_part(make: Callable[[Stage], Awaitable[bytes]], code: str) -> Play:
+    """Send a manifest of which the Director may believe anything but what it says of the brake."""
+
+    async def play(stage: Stage) -> Seen | None:
+        before = stage.director.vehicle(VEHICLE).reports[EcuId(BRAKE.name)]
+        await stage.proxy.send_manifest(await make(stage), VEHICLE)
+        if stage.director.vehicle(VEHICLE).reports[EcuId(BRAKE.name)] != before:
+            return None
+        return next(
+            (
+                Seen(by="director", code=code, clause=str((event.data or {}).get("clause", "")), detail=event.detail)
+                for _, event in stage.director.events(VEHICLE)
+                if event.code == code and event.ecu == BRAKE.name
+            ),
+            None,
+        )
+
+    return play
+
+
 async def replayed(stage: Stage) -> bytes:
     """The last manifest that passed by."""
     return stage.proxy.manifests[-1]
@@ -43,14 +63,22 @@ async def signed_by_a_stranger(stage: Stage) -> bytes:
 async def brakes_report_made_up(stage: Stage) -> bytes:
     """The brake has long been updated, says the gateway, with its own genuine key."""
     gateway = _gateway(stage)
-    reports = [_report(stage, spec.name, _key(stage, spec.name)) for spec in ECUS if spec is not BRAKE]
-    return _manifest([*reports, _report(stage, BRAKE.name, gateway)], gateway)
+    return _manifest([*await _without_the_brake(stage), _report(stage, BRAKE.name, gateway)], gateway)
 
 
 async def brake_left_out(stage: Stage) -> bytes:
     """Genuine reports of every ECU but the brake."""
-    reports = [_report(stage, spec.name, _key(stage, spec.name)) for spec in ECUS if spec is not BRAKE]
-    return _manifest(reports, _gateway(stage))
+    return _manifest(await _without_the_brake(stage), _gateway(stage))
+
+
+async def _without_the_brake(stage: Stage) -> list[bytes]:
+    """Genuine reports that the vehicle made just now and that the gateway holds back: all but the brake's."""
+    for repository in ("director", "image"):
+        stage.proxy.fail(repository, "*")
+    await stage.cycle()
+    stage.proxy.honest()
+    reports = json.loads(stage.proxy.manifests[-1])["signed"]["reports"]
+    return [json.dumps(report).encode() for report in reports if report["signed"]["ecuIdentifier"] != BRAKE.name]
 
 
 def _report(stage: Stage, ecu: str, signer: Identity) -> bytes:
@@ -78,9 +106,16 @@ def _key(stage: Stage, ecu: str) -> Identity:
 
 
 def _attack(
-    title: str, story: str, make: Callable[[Stage], Awaitable[bytes]], code: str, *, attacker: str = NETWORK
+    title: str,
+    story: str,
+    make: Callable[[Stage], Awaitable[bytes]],
+    code: str,
+    *,
+    attacker: str = NETWORK,
+    in_part: bool = False,
 ) -> Attack:
-    return Attack(title=title, story=story, attacker=attacker, play=told(make), by="director", code=code)
+    play = dropped_in_part(make, code) if in_part else told(make)
+    return Attack(title=title, story=story, attacker=attacker, play=play, by="director", code=code)
 
 
 MANIFESTS = Act(
@@ -100,6 +135,7 @@ MANIFESTS = Act(
             brakes_report_made_up,
             "report-signature",
             attacker=GATEWAY_ITSELF,
+            in_part=True,
         ),
         _attack(
             "gateway leaves out the brake",
@@ -107,6 +143,7 @@ MANIFESTS = Act(
             brake_left_out,
             "missing-ecu",
             attacker=GATEWAY_ITSELF,
+            in_part=True,
         ),
         Attack(
             title="manifest at another's address",

@@ -9,10 +9,11 @@ from tests.architecture.source import PARTS, Module, below, imports, imports_at_
 # What each part may import of ours, besides itself.
 ALLOWED = {
     "trust": (),
-    "client": ("twinlock.trust",),
-    "repository": ("twinlock.trust",),
-    "director": ("twinlock.trust", "twinlock.repository"),
-    "cli": ("twinlock.trust", "twinlock.client", "twinlock.repository", "twinlock.director"),
+    "io": ("twinlock.trust",),
+    "client": ("twinlock.trust", "twinlock.io"),
+    "repository": ("twinlock.trust", "twinlock.io"),
+    "director": ("twinlock.trust", "twinlock.io", "twinlock.repository"),
+    "cli": ("twinlock.trust", "twinlock.io", "twinlock.client", "twinlock.repository", "twinlock.director"),
 }
 # Bases of the command's own errors; a class needs its base when its module loads.
 CLI_AT_LOAD = ("twinlock.cli", "twinlock.trust.errors")
@@ -21,9 +22,8 @@ CLI_AT_LOAD = ("twinlock.cli", "twinlock.trust.errors")
 def wrong_directions(module: Module, part: str) -> list[str]:
     """The imports of ``module`` that do not point down."""
     allowed = (f"twinlock.{part}", *ALLOWED[part])
-    ours = [
-        name for name in imports(module.tree) if name.split(".")[0] in {"twinlock", "tests", "demo", "bench", *PARTS}
-    ]
+    folders = {"twinlock", "tests", "demo", "bench", *PARTS} - {"io"}  # ``import io`` is the standard library's
+    ours = [name for name in imports(module.tree) if name.split(".")[0] in folders]
     relative = [name for name in imports(module.tree) if name.startswith(".")]
     return relative + [name for name in ours if not any(below(name, package) for package in allowed)]
 
@@ -55,6 +55,8 @@ def test_the_command_imports_the_parts_lazily() -> None:
         ("trust", "from twinlock import repository", "twinlock.repository"),
         ("client", "def f():\n    from twinlock.repository.http import Problem", "twinlock.repository.http.Problem"),
         ("client", "import twinlock.director", "twinlock.director"),
+        ("io", "from twinlock.repository.http import problem_of", "twinlock.repository.http.problem_of"),
+        ("trust", "import twinlock.io.http.server", "twinlock.io.http.server"),
         ("repository", "from twinlock.director import serve", "twinlock.director.serve"),
         ("director", "from twinlock.client.primary import Primary", "twinlock.client.primary.Primary"),
         ("director", "from twinlock.cli.output import Output", "twinlock.cli.output.Output"),
@@ -76,6 +78,7 @@ def test_a_wrong_direction_is_seen(part: str, line: str, wrong: str) -> None:
         ("director", "from twinlock.repository.http import Problem"),
         ("cli", "def f():\n    import twinlock.client.primary"),
         ("client", "import directory, clientele"),
+        ("client", "from twinlock.io.http.server import HttpServer\nimport io"),
     ],
 )
 def test_a_right_direction_passes(part: str, line: str) -> None:

@@ -118,14 +118,17 @@ def test_a_failure_jumps_to_the_report(tmp_path: Path, monkeypatch: pytest.Monke
             async def lie(_request: web.Request) -> web.StreamResponse:
                 return web.Response(body=b"X" * len(ADAS.image(2)))
 
-            car.servers.lies[car.servers.image_path(ADAS.path(2), ADAS.image(2))] = lie
+            car.servers._fill()
+            named = [path for path, blob in car.servers.blobs.items() if blob == ADAS.image(2)]
+            assert len(named) == 2  # by each digest; where one is refused the next place is asked
+            car.servers.lies |= {f"/image/targets/{path}": lie for path in named}
         result = await car.primary.update_cycle()
         assert result.outcome is Outcome.FAILED
         assert trace.of("accept_", " install") == []
         assert trace.seen[-1].endswith("/manifest")
         error = result.error
         assert error is not None
-        assert car.servers.attacks()[-1][GATEWAY.ecu] == error.code
+        assert error.code in car.servers.evidence()[GATEWAY.ecu]
 
     drive(tmp_path, scenario)
 

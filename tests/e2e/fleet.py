@@ -126,7 +126,7 @@ def servers(place: Path, *options: str) -> Iterator[Servers]:
         trusting = ("--image-root", made.image_root, "--image", image.url)
         twinlock("director", "init", made.directory, *trusting, *options)
         twinlock("director", "root", made.directory, "--output", made.director_root)
-        made.director.words = ("director", "serve", made.directory, "--port", str(director_port))
+        made.director.words = ("director", "serve", made.directory, "--port", str(director_port), "--plain")
         stack.enter_context(made.director)
         yield made
 

@@ -12,15 +12,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli import director_certificates, director_devices, director_orders
-from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, passphrase_for, read_duration, read_plans
+from twinlock.cli import (
+    director_certificates,
+    director_clock,
+    director_devices,
+    director_ecus,
+    director_keys,
+    director_orders,
+)
+from twinlock.cli.director_orders import open_director
+from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
+from twinlock.cli.serving_options import serving_options, warn_of_plain_api
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from twinlock.director.config import Settings
-    from twinlock.director.director import Director
+    from twinlock.io.http.bounds import Bounds
+    from twinlock.repository.http import RunningServer
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 WIRES = ("aktualizr",)  # beside tuf, which is always there
@@ -35,11 +47,19 @@ def director() -> None:
       twinlock director init ./director --image-root ./image/public/metadata/1.root.json --image http://127.0.0.1:8080
       twinlock director register ./director vehicle.json
       twinlock director assign ./director VIN1 ecu-brake=brake/brake-2.0.bin
-      twinlock director serve ./director --port 8081
+      twinlock director serve ./director --port 8081 --plain
     """
 
 
-for _command in (*director_orders.COMMANDS, *director_devices.COMMANDS, *director_certificates.COMMANDS):
+_COMMANDS = (
+    *director_orders.COMMANDS,
+    *director_ecus.COMMANDS,
+    *director_keys.COMMANDS,
+    *director_devices.COMMANDS,
+    *director_certificates.COMMANDS,
+    *director_clock.COMMANDS,
+)
+for _command in _COMMANDS:
     director.add_command(_command)
 
 
@@ -215,27 +235,57 @@ def root(out: Output, directory: Path, *, version: int | None, wire: str, output
     "--go-on-from", "old", type=DIRECTORY, help="Another Director's files, whose Roots deployed vehicles trust."
 )
 @click.option("--keys", type=DIRECTORY, help="Its private Root keys: root/private.key, or PEM files in one directory.")
+@click.option(
+    "--hand-over", is_flag=True, help="Give a Root chain that shares its keys with the tuf chain Root keys of its own."
+)
+@click.option(
+    "--until",
+    type=click.DateTime(("%Y-%m-%d",)),
+    help="With --hand-over: the last day on which the old Root keys sign for stranded vehicles (default: two years).",
+)
 @passphrase_option
 @output_options
 def wire(
-    out: Output, directory: Path, profile: str, *, old: Path | None, keys: Path | None, passphrase_file: Path | None
+    out: Output,
+    directory: Path,
+    profile: str,
+    *,
+    old: Path | None,
+    keys: Path | None,
+    hand_over: bool,
+    until: datetime | None,
+    passphrase_file: Path | None,
 ) -> None:
     """Publish Roots in another wire PROFILE too, from version 1 on, so that its clients can be served.
 
-    The Root keys have to be here, and every key of Root has to be of a kind that these clients read. With --go-on-from the
-    Root chain of another Director is taken over: its Roots stay as they are, and the next one, signed by its keys and
-    ours, leads vehicles that trust it to this Director.
+    The Root keys have to be here; the profile gets as many of its own. Every key of Root but its own, and that of the time
+    source, has to be of a kind that these clients read. With --go-on-from the Root chain of another Director is taken over:
+    its Roots stay as they are, and the next one, signed by its keys and the profile's own, leads vehicles that trust it to
+    this Director.
+
+    A Director that began the profile with an earlier version shares its Root keys with the tuf chain. --hand-over gives it
+    its own; until then keys cannot be rotated. docs/cross-profile-roots.md says why.
 
     \b
     Example:
       twinlock director wire ./director aktualizr
       twinlock director wire ./director aktualizr --go-on-from ./old/repo/director --keys ./old/keys/director
+      twinlock director wire ./director aktualizr --hand-over --until 2028-12-31
     """
     from twinlock.trust.errors.base import UsageError
 
     if (old is None) != (keys is None):
         raise UsageError(reason="--go-on-from and --keys belong together")
+    if hand_over and old is not None:
+        raise UsageError(reason="--hand-over is for a chain that this Director publishes already; omit --go-on-from")
+    if until is not None and not hand_over:
+        raise UsageError(reason="--until needs --hand-over")
     with open_director(directory, passphrase_file) as opened:
+        if hand_over:
+            version = opened.hand_over(until.date() if until else None)
+            text = f"the Root chain for {profile} has keys of its own; the newest is {version}"
+            out.result({"wire": profile, "root": version}, text)
+            return
         version = opened.add_wire(profile, go_on_from=(old, keys) if old and keys else None)
     out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")
 
@@ -311,41 +361,38 @@ def refresh(
 @click.argument("directory", type=DIRECTORY)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0 takes a free port.")
-@click.option("--log-requests/--no-log-requests", default=True, help="Write a JSON line per request to stderr.")
+@click.option("--plain", is_flag=True, help="Serve without TLS: whoever reaches the port reads any vehicle's orders.")
+@serving_options
 @passphrase_option
 @output_options
 def serve(
-    out: Output, directory: Path, *, host: str, port: int, log_requests: bool, passphrase_file: Path | None
+    out: Output, directory: Path, *, host: str, port: int, plain: bool, bounds: Bounds, passphrase_file: Path | None
 ) -> None:
     """Serve the device API until interrupted: manifests, metadata, time, enrolment.
 
+    It proves to nobody who asks: without certificates for vehicles it is served only with --plain, which every start
+    repeats in the log. Manifests and descriptions are signed or need a token all the same.
+
     \b
     Example:
-      twinlock director serve ./director --host 0.0.0.0 --port 8081
+      twinlock director serve ./director --host 127.0.0.1 --port 8081 --plain
     """
     import asyncio
-    import logging
 
     from twinlock.director.serve import director_application
     from twinlock.repository.http import serve_until_stopped
+    from twinlock.trust.errors.base import UsageError
 
-    logging.basicConfig(level=logging.INFO if log_requests else logging.WARNING, format="%(message)s")
+    if not plain:
+        reason = "this API knows no certificates yet, so whoever reaches it can read the orders of every vehicle"
+        raise UsageError(reason=f"{reason}; add --plain to serve it on a network that you trust")
+
+    def started(server: RunningServer) -> None:
+        warn_of_plain_api(server.url)
+        out.event({"event": "listening", "url": server.url}, f"serving {directory} at {server.url}")
+
     with open_director(directory, passphrase_file) as opened:
         opened.check()
         asyncio.run(
-            serve_until_stopped(
-                director_application(opened),
-                host=host,
-                port=port,
-                started=lambda server: out.event(
-                    {"event": "listening", "url": server.url}, f"serving {directory} at {server.url}"
-                ),
-            )
+            serve_until_stopped(director_application(opened), host=host, port=port, bounds=bounds, started=started)
         )
-
-
-def open_director(directory: Path, passphrase_file: Path | None = None) -> Director:
-    """Open the Director of a command. Raises: UsageError, StorageError."""
-    from twinlock.director.director import Director
-
-    return Director.open(directory, passphrase=passphrase_for(passphrase_file))

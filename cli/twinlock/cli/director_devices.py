@@ -1,6 +1,6 @@
 """``twinlock director serve-aktualizr`` and its kin: vehicles that run aktualizr, beside what they are told to install.
 
-Belongs here: their server, what they tell of themselves, and new keys for known ECUs. Does not belong here: certificates
+Belongs here: their server, and what they tell of themselves. Does not belong here: certificates
 (``director_certificates.py``).
 """
 
@@ -18,35 +18,36 @@ from twinlock.cli.image_options import DIRECTORY, FILE, read_duration
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
+from twinlock.cli.serving_options import serving_options
 
 if TYPE_CHECKING:
     import ssl
 
     from twinlock.director.director import Director
+    from twinlock.io.http.bounds import Bounds
 
 KINDS = ("system-info", "network", "configuration", "installed-packages")
 
 
-@click.command("allow-rekey")
+@click.command("allow-certificate")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
 @click.option("--valid", default="1d", show_default=True, help="How long it holds, if it is not used before.")
-@click.option("--actor", default="operator", show_default=True, help="Who wants it, for the audit.")
+@click.option("--actor", default="operator", show_default=True, help="Who orders it, for the audit.")
 @output_options
-def allow_rekey(out: Output, directory: Path, vehicle: str, *, valid: str, actor: str) -> None:
-    """Let VEHICLE come with other keys for its ECUs once, and once for another certificate of its own.
+def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str, actor: str) -> None:
+    """Let VEHICLE ask once for another certificate of its own with the shared one.
 
-    For a vehicle with aktualizr that was wiped or had an ECU replaced; otherwise other keys are refused, for they may
-    be a thief's. If it comes with the same keys, it may count its reports from 1 again.
+    For a vehicle with aktualizr that was wiped. If it comes with other keys too, `rekey` confirms each of them.
 
     \b
     Example:
-      twinlock director allow-rekey ./director VIN7 --valid 2h
+      twinlock director allow-certificate ./director VIN7 --valid 2h
     """
-    with open_director(directory) as director, own_input():
+    with open_director(directory) as director:
         valid_s = int(read_duration(valid).total_seconds())
-        expires = director.devices.allow_rekey(vehicle, valid_s=valid_s, actor=actor)
-    out.result({"vehicle": vehicle, "expires": expires}, f"{vehicle} may come with other keys until {when(expires)}")
+        expires = director.devices.allow_certificate(vehicle, valid_s=valid_s, actor=actor)
+    out.result({"vehicle": vehicle, "expires": expires}, f"{vehicle} may ask for a certificate until {when(expires)}")
 
 
 @click.command("enter-aktualizr")
@@ -149,7 +150,7 @@ def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> 
     help="Take a serial in the path (/serial/SERIAL/...) for a vehicle. This is NO authentication.",
 )
 @click.option("--device-valid", default="3650d", show_default=True, help="The longest that a certificate is given for.")
-@click.option("--log-requests/--no-log-requests", default=True, help="Write a JSON line per request to stderr.")
+@serving_options
 @passphrase_option
 @output_options
 def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
@@ -163,7 +164,7 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
     client_ca: Path | None,
     allow_serial: bool,
     device_valid: str,
-    log_requests: bool,
+    bounds: Bounds,
     passphrase_file: Path | None,
 ) -> None:
     """Serve the device API of aktualizr until interrupted, apart from that of `serve`.
@@ -179,12 +180,10 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
       twinlock director serve-aktualizr ./director --host 0.0.0.0 --tls-cert tls/server.pem --tls-key tls/server.key.pem
     """
     import asyncio
-    import logging
 
     from twinlock.director.aktualizr import aktualizr_application
     from twinlock.repository.http import serve_until_stopped
 
-    logging.basicConfig(level=logging.INFO if log_requests else logging.WARNING, format="%(message)s")
     with open_director(directory, passphrase_file) as director:
         context = _context(director, (tls_cert, tls_key, client_ca), allow_serial=allow_serial)
         director.check()
@@ -199,6 +198,7 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
                 host=host,
                 port=port,
                 tls=context,
+                bounds=bounds,
                 started=lambda server: out.event(
                     {"event": "listening", "url": server.url}, f"serving {directory} to aktualizr at {server.url}"
                 ),
@@ -228,4 +228,4 @@ def _context(
     return server_context(certificate, key, client_ca=client_ca, required=not allow_serial)
 
 
-COMMANDS = (serve_aktualizr, enter_aktualizr, allow_rekey, telemetry, device_events)
+COMMANDS = (serve_aktualizr, enter_aktualizr, allow_certificate, telemetry, device_events)

@@ -37,7 +37,7 @@ def assign(out: Output, directory: Path, vehicle: str, images: tuple[str, ...], 
     Example:
       twinlock director assign ./director VIN1 ecu-brake=brake/brake-2.0.bin ecu-gw=gateway/gateway-1.4.bin
     """
-    with _open(directory) as director, _own_order():
+    with open_director(directory) as director, _own_order():
         plan = director.assign(vehicle, _images(images), actor=actor)
     out.result(plan.as_json(), _plan_lines(plan))
 
@@ -58,7 +58,7 @@ def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], 
     """
     if not ecus:
         out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes)
-    with _open(directory) as director, _own_order():
+    with open_director(directory) as director, _own_order():
         plan = director.unassign(vehicle, ecus or None, actor=actor)
     out.result(plan.as_json(), _plan_lines(plan))
 
@@ -75,7 +75,7 @@ def explain(out: Output, directory: Path, vehicle: str, images: tuple[str, ...])
     Example:
       twinlock director explain ./director VIN1 ecu-brake=brake/brake-2.0.bin
     """
-    with _open(directory) as director, _own_order():
+    with open_director(directory) as director, _own_order():
         plan = director.explain(vehicle, _images(images))
     out.result(plan.as_json(), _plan_lines(plan))
 
@@ -91,14 +91,14 @@ def show(out: Output, directory: Path, vehicle: str) -> None:
     Example:
       twinlock director show ./director VIN1
     """
-    with _open(directory) as director:
+    with open_director(directory) as director:
         record = director.vehicle(vehicle)
         assigned = director.assignments(vehicle)
         events = director.events(vehicle, limit=10)
         refused = [item for item in director.manifests(vehicle, limit=20) if item.refusal is not None]
     shown = {
         **_vehicle_json(record, assigned),
-        "events": [{"at": at, "kind": event.kind, "ecu": event.ecu, "detail": event.detail} for at, event in events],
+        "events": [{"at": at, **event.as_json()} for at, event in events],
         "refused": [{"at": item.received_at, "refusal": item.refusal} for item in refused],
     }
     lines = list(_vehicle_lines(record, assigned, events))
@@ -120,7 +120,7 @@ def decisions(out: Output, directory: Path, vehicle: str, *, limit: int) -> None
     Example:
       twinlock director decisions ./director VIN1 --json
     """
-    with _open(directory) as director:
+    with open_director(directory) as director:
         found = director.decisions(vehicle, limit=limit)
     shown = [
         {
@@ -148,10 +148,11 @@ def when(time: datetime | None) -> str:
     return "never" if time is None else f"{time:%Y-%m-%d %H:%M:%S}Z"
 
 
-def _open(directory: Path) -> Director:
+def open_director(directory: Path, passphrase_file: Path | None = None) -> Director:
+    """Open the Director of a command. Raises: UsageError, StorageError."""
     from twinlock.director.director import Director
 
-    return Director.open(directory, passphrase=passphrase_for(None))
+    return Director.open(directory, passphrase=passphrase_for(passphrase_file))
 
 
 def _own_order() -> AbstractContextManager[None]:
@@ -230,4 +231,4 @@ def _vehicle_lines(
     for ecu, at in record.retired.items():
         yield f"{ecu} left the vehicle at {when(at)}"
     for at, event in events:
-        yield f"{when(at)} {event.kind} on {event.ecu}: {event.detail}"
+        yield f"{when(at)} {event.kind} {event.code} on {event.ecu or record.vehicle}: {event.detail}"

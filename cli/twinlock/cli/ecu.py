@@ -22,10 +22,10 @@ def cycle_lines(result: CycleResult) -> Iterator[str]:
     for problem in result.problems:
         where = f" [{problem.ecu}]" if problem.ecu else ""
         first, *rest = error_lines(problem.error)
-        yield f"  {problem.step.value}{where}: {first}"
+        yield f"  {problem.error.kind.value} at {problem.step.value}{where}: {first}"
         yield from (f"    {line}" for line in rest)
     for notice in result.notices:
-        yield f"  notice: {next(iter(error_lines(notice)))}"
+        yield f"  notice, {notice.kind.value}: {next(iter(error_lines(notice)))}"
     yield from weaker_lines(result.weaker)
 
 
@@ -62,13 +62,21 @@ def chosen_wires(options: Mapping[str, Any]) -> dict[str, str]:
 def refusal_lines(found: dict[str, Any]) -> Iterator[str]:
     """How the last cycle failed, if it did, and what its last verdict went without."""
     yield from weaker_lines((found["lastDecision"] or {}).get("weaker", ()))
+    yield from evidence_lines(found["evidence"])
     refusal = found["lastRefusal"]
     if refusal is None:
         yield "the last cycle ended well, or there was none yet"
         return
-    yield f"last refusal, at step {refusal['step']}: error[{refusal['code']}]: {refusal['detail']}"
+    yield f"last cycle, {refusal['kind']} at {refusal['step']}: error[{refusal['code']}]: {refusal['detail']}"
     if refusal["attack"] != "none":
         yield f"attack: {refusal['attack']} (refused by {refusal['clause']})"
+
+
+def evidence_lines(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What no Director has acknowledged yet, the gravest first."""
+    for event in events:
+        often = f", {event['count']} times until {event['last']}" if event["count"] > 1 else ""
+        yield f"not acknowledged: {event['kind']} at {event['step']}: {event['code']} ({event['first']}{often}): {event['detail']}"
 
 
 def config_file(directory: Path, name: str) -> Path:

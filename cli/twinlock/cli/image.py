@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli import image_clock
 from twinlock.cli.image_aktualizr import PROFILES, import_command, wire
 from twinlock.cli.image_options import (
     DIRECTORY,
@@ -27,10 +28,12 @@ from twinlock.cli.image_publish import accept, delegate, publish, refresh, root_
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
+from twinlock.cli.serving_options import serving_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from twinlock.io.http.bounds import Bounds
     from twinlock.repository.views import ImageView, RepositoryView
 
 
@@ -236,9 +239,10 @@ def _software(entry: ImageView) -> str:
 @click.option("--tls-cert", type=FILE, help="Serve over TLS with this certificate (PEM).")
 @click.option("--tls-key", type=FILE, help="Its private key (PEM, not encrypted).")
 @click.option("--refresh/--no-refresh", default=True, help="Renew Snapshot and Timestamp while serving.")
+@serving_options
 @passphrase_option
 @output_options
-def serve(
+def serve(  # noqa: PLR0913 - one parameter for each option
     out: Output,
     directory: Path,
     *,
@@ -247,6 +251,7 @@ def serve(
     tls_cert: Path | None,
     tls_key: Path | None,
     refresh: bool,
+    bounds: Bounds,
     passphrase_file: Path | None,
 ) -> None:
     """Serve the repository over HTTP until interrupted, and keep its short-lived files fresh.
@@ -275,6 +280,7 @@ def serve(
             port=port,
             refresh=refresh,
             tls=tls,
+            bounds=bounds,
             started=lambda server: out.event(
                 {"event": "listening", "url": server.url}, f"serving {directory} at {server.url}"
             ),
@@ -286,5 +292,17 @@ def serve(
     )
 
 
-for _command in (publish, status, delegate, undelegate, accept, refresh, rotate, root_group, wire, import_command):
+for _command in (
+    *image_clock.COMMANDS,
+    publish,
+    status,
+    delegate,
+    undelegate,
+    accept,
+    refresh,
+    rotate,
+    root_group,
+    wire,
+    import_command,
+):
     image.add_command(_command)

@@ -18,7 +18,9 @@ from twinlock.cli.passphrase import passphrase_option, read_passphrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
+    from twinlock.repository.root_ceremony import RootChanges
     from twinlock.repository.views import TakeoverView
 
 PROFILES = ("aktualizr",)
@@ -28,35 +30,89 @@ PROFILES = ("aktualizr",)
 @click.argument("directory", type=DIRECTORY)
 @click.argument("profile", type=click.Choice(PROFILES))
 @click.option(
+    "--hand-over", is_flag=True, help="Give a Root chain that shares its keys with the tuf chain Root keys of its own."
+)
+@click.option(
+    "--until",
+    type=click.DateTime(("%Y-%m-%d",)),
+    help="With --hand-over: the last day on which the old Root keys sign for stranded vehicles (default: two years).",
+)
+@click.option(
     "--prepare", type=FILE, metavar="FILE", help="Only write the next root, in both forms, for others to sign."
 )
+@click.option(
+    "--root-key",
+    "root_keys",
+    type=FILE,
+    multiple=True,
+    help="With --prepare: a public Root key for the profile (repeat).",
+)
+@click.option("--root-threshold", type=click.IntRange(1), help="How many of the --root-key keys must sign.")
 @passphrase_option
 @output_options
-def wire(out: Output, directory: Path, *, profile: str, prepare: Path | None, passphrase_file: Path | None) -> None:
-    """Publish in the wire profile PROFILE too, from now on, with the same keys: for vehicles that run aktualizr.
+def wire(  # noqa: PLR0913 - one parameter for each option
+    out: Output,
+    directory: Path,
+    *,
+    profile: str,
+    hand_over: bool,
+    until: datetime | None,
+    prepare: Path | None,
+    root_keys: tuple[Path, ...],
+    root_threshold: int | None,
+    passphrase_file: Path | None,
+) -> None:
+    """Publish in the wire profile PROFILE too, from now on: for vehicles that run aktualizr.
 
     Everything that is published, and what is staged, is published once in that form; the keys of root and targets have
-    to be here. What those vehicles could not read is refused, with the reason, and nothing changes. Safe to repeat.
+    to be here. The profile gets as many root keys of its own as root has, in the same place: move them to their holders.
+    What those vehicles could not read is refused, with the reason, and nothing changes. Safe to repeat.
 
-    Where root keys are in several places, --prepare writes a root that travels; image root publish then begins it.
+    A repository that began the profile with an earlier version shares its root keys with the tuf chain. --hand-over gives
+    it its own; until then keys cannot be rotated. docs/cross-profile-roots.md says why.
+
+    Where root keys are in several places, --prepare writes a root that travels; image root publish then begins the
+    profile, or hands its chain over.
 
     \b
     Example:
       twinlock image wire ./image aktualizr
-      twinlock image wire ./image aktualizr --prepare next-root.json
+      twinlock image wire ./image aktualizr --hand-over --until 2028-12-31
+      twinlock image wire ./image aktualizr --prepare next-root.json --root-key anna.pub.json --root-key ben.pub.json
     """
-    from twinlock.repository.root_ceremony import RootChanges
+    from twinlock.trust.errors.base import UsageError
 
+    if prepare is None and (root_keys or root_threshold):
+        raise UsageError(reason="--root-key and --root-threshold need --prepare")
+    if until is not None and (prepare is not None or not hand_over):
+        raise UsageError(reason="--until needs --hand-over; with --prepare give it to image root publish")
+    repository = open_image_repository(directory, passphrase_file)
     if prepare is not None:
-        repository = open_image_repository(directory, passphrase_file)
-        view = repository.prepare_root(prepare, RootChanges(), for_aktualizr=True)
+        changes = _own_root_keys(root_keys, root_threshold)
+        view = repository.prepare_root(prepare, changes, for_aktualizr=True)
         out.result(view, root_lines(view, prepare))
         return
-    publication = open_image_repository(directory, passphrase_file).publish_for_aktualizr()
-    text = f"published {publication.version} for {profile} too: {', '.join(publication.files)}"
-    if not publication.changed:
-        text = f"{directory} publishes for {profile} already"
-    out.result({"profile": profile, **json_value(publication)}, text)
+    if hand_over:
+        publication = repository.hand_over(until.date() if until else None)
+        text = f"published {publication.version}: the chain for {profile} has root keys of its own now"
+        unchanged = f"the chain for {profile} in {directory} has root keys of its own already"
+    else:
+        publication = repository.publish_for_aktualizr()
+        text = f"published {publication.version} for {profile} too: {', '.join(publication.files)}"
+        unchanged = f"{directory} publishes for {profile} already"
+    out.result({"profile": profile, **json_value(publication)}, text if publication.changed else unchanged)
+
+
+def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChanges:
+    from twinlock.repository.aktualizr.root_chain import OWN_ROOT
+    from twinlock.repository.public_keys import read_key_files
+    from twinlock.repository.root_ceremony import RootChanges
+
+    if not files:
+        return RootChanges()
+    return RootChanges(
+        add={OWN_ROOT: read_key_files(files)}, thresholds={OWN_ROOT: threshold} if threshold is not None else {}
+    )
 
 
 @click.command(name="import")

@@ -27,6 +27,7 @@ from twinlock.cli.passphrase import passphrase_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from twinlock.repository.views import Publication, RootView, StatusView
 
@@ -257,16 +258,25 @@ def sign_command(out: Output, file: Path, *, keys: Path, previous: Path | None, 
 @root_group.command(name="publish")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("file", type=FILE)
+@click.option(
+    "--until",
+    type=click.DateTime(("%Y-%m-%d",)),
+    help="For a root that hands the aktualizr chain over: see image wire --hand-over.",
+)
 @passphrase_option
 @output_options
-def publish_command(out: Output, directory: Path, file: Path, *, passphrase_file: Path | None) -> None:
+def publish_command(
+    out: Output, directory: Path, file: Path, *, until: datetime | None, passphrase_file: Path | None
+) -> None:
     """Publish a root that has all its signatures, with everything that has to be signed again because of it.
 
     \b
     Example:
       twinlock image root publish ./image next-root.json
     """
-    publication = open_image_repository(directory, passphrase_file).publish_root(file)
+    publication = open_image_repository(directory, passphrase_file).publish_root(
+        file, until=until.date() if until else None
+    )
     out.result(publication, _publication_lines(publication))
 
 
@@ -275,7 +285,7 @@ def root_lines(view: RootView, file: Path) -> Iterator[str]:
     yield f"root {view.version}, valid until {view.expires:%Y-%m-%d}, in {file}"
     rows = [
         (role, f"{view.thresholds[role]} of {len(view.keys[role])}", ", ".join(key[:12] for key in view.keys[role]))
-        for role in _ROLES
+        for role in view.keys
     ]
     yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
     yield f"signed by {', '.join(key[:12] for key in view.signed) or 'nobody yet'}"

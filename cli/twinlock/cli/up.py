@@ -16,6 +16,7 @@ import click
 from twinlock.cli.image_options import passphrase_for
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
+from twinlock.cli.serving_options import warn_of_plain_api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ async def _serve(out: Output, image: ImageRepository, director: Director, *, hos
     from twinlock.repository.renewal import keep_fresh, whole_application
 
     stop = asyncio.Event()
-    async with serving(whole_application(image.store), host=host, port=ports[0]) as first:
+    async with serving(whole_application(image.store, renewing=image.workspace), host=host, port=ports[0]) as first:
         renewing = asyncio.create_task(
             keep_fresh(
                 image.workspace,
@@ -118,6 +119,7 @@ async def _serve(out: Output, image: ImageRepository, director: Director, *, hos
 
 
 def _say_ready(out: Output, image: tuple[Path, str], director: tuple[Path, str]) -> None:
+    warn_of_plain_api(director[1])
     event = {
         "event": "listening",
         "image": {"directory": str(image[0]), "url": image[1]},

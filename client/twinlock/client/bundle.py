@@ -1,26 +1,26 @@
 """What a Primary hands to a Secondary to verify: metadata files by name, byte for byte as the repositories served them.
 
-Belongs here: choosing, packing and unpacking. Does not belong here: judging; a Secondary believes nothing of a bundle
-before its own engine has verified it. Source: Uptane 2.1.0 5.4.2.6.
+A Secondary trusts its Primary only to deliver bytes: its own engine verifies them. Source: Uptane 2.1.0 5.4.2.6.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from twinlock.client.storage.metadata import StoredFile, Wires
 from twinlock.trust.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import NOTHING
-from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, TIMESTAMP, RepositoryName, Verification
+from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, TIMESTAMP, TOP_LEVEL, RepositoryName, RoleName, Verification
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
-MAX_BUNDLE_BYTES = 16_000_000
-"""A Secondary holds a bundle in memory while it verifies it; eight thousand delegated files of 2 kB still fit."""
+MAX_BUNDLE_BYTES = 2 * DEFAULT_LIMITS.targets_bytes
+"""As much as one Targets file of the largest size that the engine takes, escaped in JSON: no limit on the way is lower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,25 @@ class Bundle:
             for repository, files in self.files.items()
         }
         return json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one Secondary needs. ``roots`` are the newest Roots that it says it has, which only saves bytes.
+
+    ``visited`` are the delegated roles that its walk opens; None where all have to be sent. ``links`` are Roots between
+    its newest and the oldest one stored here, by version.
+    """
+
+    roots: Mapping[RepositoryName, int] = field(default_factory=dict)
+    visited: Mapping[RepositoryName, Collection[RoleName]] | None = None
+    links: Mapping[RepositoryName, Mapping[int, bytes]] = field(default_factory=dict)
+
+    def include(self, name: RepositoryName, file: StoredFile) -> bool:
+        """Whether it needs ``file`` of the repository ``name``."""
+        if file.role == ROOT:
+            return file.version > self.roots.get(name, 0)
+        return file.role in TOP_LEVEL or self.visited is None or file.role in self.visited.get(name, ())
 
 
 def decode_bundle(data: bytes) -> Bundle:
@@ -73,20 +92,27 @@ def make_bundle(
     repositories: Iterable[RepositoryName],
     stored: Callable[[RepositoryName], list[StoredFile]],
     wires: Wires = NOTHING,
+    *,
+    needs: Needs | None = None,
 ) -> Bundle:
     """What a Secondary that verifies by ``verification`` needs of what this Primary has stored and verified.
 
-    Partial: the Director's Root chain and its Targets under the bare name. Full: everything of every repository, each
-    file under its name in that repository's profile.
+    Partial: the Director's Root chain and its Targets under the bare name. Full: the files of every repository, each
+    under its name in that repository's profile. ``needs`` leaves out what this one Secondary can do without.
     """
+    needs = needs or Needs()
     if verification is Verification.PARTIAL:
         needed = [file for file in stored(DIRECTOR) if file.role in (ROOT, TARGETS)]
-        return Bundle({DIRECTOR: _named(needed, wires.get(DIRECTOR, TUF), bare=TARGETS)})
-    return Bundle({name: _named(stored(name), wires.get(name, TUF), bare=TIMESTAMP) for name in repositories})
+        return Bundle({DIRECTOR: _named(DIRECTOR, needed, wires, needs, bare=TARGETS)})
+    return Bundle({name: _named(name, stored(name), wires, needs, bare=TIMESTAMP) for name in repositories})
 
 
-def _named(files: Iterable[StoredFile], wire: WireProfile, *, bare: str) -> dict[str, bytes]:
-    return {_name(file, wire, bare=bare): file.data for file in files}
+def _named(
+    name: RepositoryName, files: Iterable[StoredFile], wires: Wires, needs: Needs, *, bare: str
+) -> dict[str, bytes]:
+    wire = wires.get(name, TUF)
+    named = {wire.file_name(ROOT, version): data for version, data in needs.links.get(name, NOTHING).items()}
+    return named | {_name(file, wire, bare=bare): file.data for file in files if needs.include(name, file)}
 
 
 def _name(file: StoredFile, wire: WireProfile, *, bare: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError
@@ -101,6 +102,18 @@ class PreconditionError(TwinlockError):
     template = "{ecu} cannot install now: {reason}"
     ecu: str
     reason: str
+
+
+class ApprovalExpiredError(RefusalError):
+    """An approval that ended between the verification and the first write. The next cycle verifies anew."""
+
+    code = "approval-expired"
+    clause = "Uptane 2.1.0 5.4.3.5"
+    template = "the approval of {target} for {ecu} ended at {valid_until}; the time is {now}"
+    ecu: str
+    target: str
+    valid_until: datetime
+    now: datetime
 
 
 class PartyError(TwinlockError):

@@ -12,10 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from twinlock.client.config import EcuSettings, PrimaryConfig
+from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.errors import NotOrderedError
 from twinlock.client.slots import SlotInstaller
-from twinlock.client.state import TrustedState, format_time
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.events import event_as_json
+from twinlock.client.storage.times import format_time
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.checks.listing import check_expiry
@@ -63,6 +66,7 @@ def what_is_trusted(settings: EcuSettings, state: TrustedState, now: datetime) -
         "repositories": [_repository(state, name, now) for name in names],
         "lastRefusal": None if refusal is None else {field: getattr(refusal, field) for field in refusal.__slots__},
         "lastDecision": state.decision,
+        "evidence": [event_as_json(event) for event in EvidenceBook(state).events()],
         "attestedTime": format_time(attested.time) if attested else None,
         "verifiedTime": format_time(verified) if verified else None,
     }

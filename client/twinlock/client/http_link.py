@@ -45,7 +45,8 @@ class HttpLink:
 
     async def send_metadata(self, bundle: Bundle) -> bool:
         """See ``SecondaryLink.send_metadata``."""
-        answer = self._object(await self._call("PUT", "metadata", bundle.encode(), max_bytes=_ANSWER_BYTES))
+        body = await asyncio.to_thread(bundle.encode)  # it may have many megabytes
+        answer = self._object(await self._call("PUT", "metadata", body, max_bytes=_ANSWER_BYTES))
         return answer.get("wants") is not None
 
     async def send_image(self, entry: ImageEntry, source: Path) -> None:

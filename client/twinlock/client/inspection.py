@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from twinlock.client.config import EcuSettings, PrimaryConfig, SecondaryConfig
+from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.reporting import report_form
 from twinlock.client.results import image_as_json
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
+from twinlock.client.storage.events import event_as_json
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import DIRECTOR, EcuId, Verification
 from twinlock.trust.reports import verify_report
@@ -20,7 +22,7 @@ from twinlock.trust.wire.tuf import TUF
 
 
 def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
-    """A vehicle as its Primary knows it: ``vehicle``, ``primary``, ``ecus``, ``lastRefusal``, ``lastDecision``.
+    """A vehicle as its Primary knows it: ``vehicle``, ``primary``, ``ecus``, ``lastRefusal``, ``lastDecision``, ``evidence``.
 
     Each of ``ecus`` has ``ecu``, ``hardwareId``, ``verification``, ``address``, and ``installed`` (None if it never
     reported). Raises: StorageError.
@@ -72,6 +74,7 @@ def _history(state: TrustedState) -> dict[str, Any]:
     return {
         "lastRefusal": None if refusal is None else {field: getattr(refusal, field) for field in refusal.__slots__},
         "lastDecision": state.decision,
+        "evidence": [event_as_json(event) for event in EvidenceBook(state).events()],
     }
 
 

@@ -18,7 +18,10 @@ class SecondaryLink(Protocol):
     """
 
     async def identity(self) -> Mapping[str, Any]:
-        """Who is there: ``ecu``, ``hardwareId``, ``verification``, ``keyid``, ``key``, ``timeNonce`` (or None)."""
+        """Who is there: ``ecu``, ``hardwareId``, ``verification``, ``keyid``, ``key``, ``timeNonce`` (or None).
+
+        What it has saves bytes: ``roots``, the newest Root of each repository, and ``bundleBytes``, the largest bundle it takes.
+        """
 
     async def send_time(self, attestation: bytes) -> None:
         """Hand over a signed time attestation: Uptane 2.1.0 5.4.2.5."""

@@ -12,6 +12,8 @@ from twinlock.client.clock import Clock, Wall, system_clock
 from twinlock.client.config import PrimaryConfig, load_primary
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.download import Progress
+from twinlock.client.ecu.approvals import Approvals
+from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.http_link import HttpLink
@@ -72,6 +74,7 @@ class Primary:
         state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor)
         try:
             transport = Transport(settings.fetch, settings.tls)
+            clock = Clock(settings.time, state, wall=wall)
             return cls(
                 Equipment(
                     config=settings,
@@ -80,7 +83,9 @@ class Primary:
                     signer=identity,
                     installer=_installer(settings, installer, precondition),
                     staging=Staging(settings.staging),
-                    clock=Clock(settings.time, state, wall=wall),
+                    clock=clock,
+                    approvals=Approvals(state, clock),
+                    evidence=EvidenceBook(state),
                     transport=transport,
                     fetcher=MetadataFetcher(transport, found_map.repositories, settings.wires),
                     director=_director(settings, found_map, transport),

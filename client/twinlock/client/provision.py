@@ -176,7 +176,9 @@ def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: b
         decode_map((directory / "map.json").read_bytes())
     identifier(plan.ecu)
     wires = _profiles(repositories.wires)
-    TrustedState.create(directory / "state.db", roots, wires=wires).close()
+    with TrustedState.create(directory / "state.db", roots, wires=wires) as state:
+        if plan.factory_release_counter is not None:
+            state.store_release_counter(plan.factory_release_counter)
     path, source = plan.factory_image or ("factory", None)
     SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
     create_identity(directory / "identity.pem", plan.key_type)

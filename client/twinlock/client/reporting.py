@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from twinlock.client.clock import Clock
+from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.identity import KEY_TYPES
 from twinlock.client.state import TrustedState
 from twinlock.client.storage.metadata import Wires
 from twinlock.trust import reports
+from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys import PublicKey, Signer, load_key
 from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
@@ -29,11 +32,12 @@ class ReportForm(Protocol):
     """The reports of one wire profile. What is signed here is what the Director of that profile reads.
 
     ``key_types`` are those of ``identity.py`` whose signatures it can carry; ``tells_outcomes`` says whether a manifest has
-    a place for how an order ended.
+    a place for how an order ended; ``acknowledges`` whether its Director acknowledges evidence in signed metadata.
     """
 
     key_types: tuple[str, ...]
     tells_outcomes: bool
+    acknowledges: bool
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
         """``key`` under the id that its reports name. Raises: ProfileError for one that cannot sign reports of this form."""
@@ -60,6 +64,7 @@ class TufReports:
 
     key_types: tuple[str, ...] = KEY_TYPES
     tells_outcomes = False
+    acknowledges = True
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
         return key
@@ -86,6 +91,7 @@ class AktualizrReports:
     """See ``ReportForm``: the form of ``docs/POUF-aktualizr.md``. It names no vehicle."""
 
     tells_outcomes = True
+    acknowledges = False
     key_types: tuple[str, ...] = tuple(keytype for keytype in KEY_TYPES if keytype != "ecdsa")
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
@@ -93,7 +99,7 @@ class AktualizrReports:
         return load_key(aktualizr.native_key_id(key), keytype=key.keytype, scheme=key.scheme, public=key.public)
 
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
-        return aktualizr.sign_report(report, signer)
+        return aktualizr.sign_report(report._replace(detail=_all_attacks(report)), signer)
 
     def decode_report(self, data: bytes) -> SignedReport:
         return aktualizr.decode_report(data)
@@ -108,6 +114,13 @@ class AktualizrReports:
     ) -> bytes:
         del vehicle
         return aktualizr.sign_manifest(primary, signed, signer, installation=installation)
+
+
+def _all_attacks(report: EcuReport) -> str:
+    """The sentence of the gravest attack, and the codes of the others with how often each was met."""
+    others = [event for event in report.evidence if event.kind is Kind.ATTACK][1:]
+    codes = ", ".join(f"{event.code} ({event.occurrences})" for event in others)
+    return f"{report.detail}; also {codes}" if codes else report.detail
 
 
 def report_form(director: WireProfile) -> ReportForm:
@@ -138,18 +151,23 @@ def make_report(
     signer: Signer,
     form: ReportForm,
 ) -> bytes:
-    """A signed report of what ``ecu`` runs, with a counter that was never used before and the last refusal, if any.
+    """A signed report of what ``ecu`` runs, with a counter that was never used before and all unacknowledged evidence.
 
     The counter is on the disk before the report exists, so no crash can make two reports share one.
     Raises: StorageError, ProfileError.
     """
-    refusal = state.refusal
+    now = clock.best_known()
+    counter, nonce = CounterResets(state).next_counter(now)
+    events = EvidenceBook(state).carry(counter)
+    gravest = next(iter(events), None)
     report = EcuReport(
         ecu=ecu,
         installed=installed,
-        time=clock.best_known(),
-        counter=state.reserve_counter(),
-        attack=refusal.code if refusal else "",
-        detail=refusal.detail if refusal else "",
+        time=now,
+        counter=counter,
+        nonce=nonce,
+        attack=gravest.code if gravest is not None and gravest.kind is Kind.ATTACK else "",
+        detail="" if gravest is None else gravest.detail,
+        evidence=events,
     )
     return form.sign_report(report, signer)

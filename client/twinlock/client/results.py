@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from twinlock.client.errors import SecondaryRefusedError
-from twinlock.client.state import format_time
-from twinlock.trust.errors.base import RefusalError, TwinlockError
-from twinlock.trust.errors.local import SlowRetrievalError
+from twinlock.client.errors import ManifestRefusedError, SecondaryRefusedError
+from twinlock.client.storage.times import format_time
+from twinlock.trust.errors.base import Kind, TwinlockError
 from twinlock.trust.names import EcuId
 from twinlock.trust.state import InstalledImage
 
@@ -35,6 +34,7 @@ class Step(enum.Enum):
     SECONDARY_TIME = "secondary-time"
     SECONDARY_METADATA = "secondary-metadata"
     SECONDARY_IMAGES = "secondary-images"
+    LAST_LOOK = "last-look"
     INSTALL = "install"
     REPORT = "report"
 
@@ -115,9 +115,18 @@ class CycleResult:
 
 
 def gravest(problems: Sequence[Problem]) -> Problem | None:
-    """The first problem that names an attack, else the first one: a dead ECU must not hide a refusal elsewhere."""
-    attacks = (RefusalError, SlowRetrievalError, SecondaryRefusedError)
-    return next((problem for problem in problems if isinstance(problem.error, attacks)), next(iter(problems), None))
+    """The first attack, else the first refusal, else the first failure; of one kind, what this ECU met itself goes first.
+
+    A Secondary that refuses or is dead must not hide what its Primary saw.
+    """
+    order = list(Kind)
+    ranked = sorted(problems, key=lambda problem: (order.index(problem.error.kind), is_told(problem.error)))
+    return next(iter(ranked), None)
+
+
+def is_told(error: TwinlockError) -> bool:
+    """Whether the error states what another party said it refused."""
+    return isinstance(error, (SecondaryRefusedError, ManifestRefusedError))
 
 
 def image_as_json(image: InstalledImage) -> dict[str, Any]:

@@ -8,26 +8,32 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from twinlock.client.bundle import make_bundle
 from twinlock.client.config import FetchSettings, SecondarySettings
 from twinlock.client.director_link import DirectorLink
+from twinlock.client.ecu.counters import check_counter
+from twinlock.client.errors import SecondaryRefusedError
+from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.link import SecondaryLink
 from twinlock.client.parties import link_faults
 from twinlock.client.reporting import report_form
 from twinlock.client.results import Problem, Step
+from twinlock.client.secondary_bundles import SecondaryBundles
 from twinlock.client.state import TrustedState
 from twinlock.client.storage.metadata import Wires
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
-from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureError
+from twinlock.trust.errors.reports import ReportSignatureError
+from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
 from twinlock.trust.reports import verify_report
-from twinlock.trust.state import InstalledImage
+from twinlock.trust.state import Decision, InstalledImage
 from twinlock.trust.wire.tuf import TUF
 
 _LOG = logging.getLogger(__name__)
@@ -95,6 +101,8 @@ class Secondaries:
     ) -> None:
         """``fetch`` says how long each of them may take: ``deadline_s`` for a message, ``image_deadline_s`` for an image."""
         self._fetch = fetch
+        self._stated: dict[EcuId, Mapping[str, Any]] = {}
+        self._links: dict[tuple[RepositoryName, int], bytes] = {}
         self.members = {member.ecu: member for member in members}
         self._state = state
         self._wires = wires
@@ -137,22 +145,41 @@ class Secondaries:
         """Give each of ``ecus`` that asks for it an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""
 
         async def give(member: Member) -> None:
-            nonce = (await member.link.identity()).get("timeNonce")
+            self._stated[member.ecu] = stated = await member.link.identity()
+            nonce = stated.get("timeNonce")
             if isinstance(nonce, str):
                 await member.link.send_time(await director.attest_time(lambda: nonce))
 
         await self._each(self._among(ecus), give, Step.SECONDARY_TIME, problems)
 
     async def pass_metadata(
-        self, repositories: Collection[RepositoryName], problems: list[Problem], ecus: Container[EcuId | None]
+        self,
+        decision: Decision,
+        repositories: RepositoryMap,
+        fetcher: MetadataFetcher,
+        problems: list[Problem],
+        *,
+        ecus: Container[EcuId | None],
     ) -> dict[EcuId, bool]:
-        """Offer each of ``ecus`` the metadata it needs (5.4.2.6): whether it now wants an image. One that failed is left out."""
+        """Offer each of ``ecus`` the metadata it needs (5.4.2.6): whether it now wants an image. One that failed is left out.
+
+        What an ECU said it has only saves bytes: where it refuses the bundle made for it, it is offered everything.
+        """
         wants: dict[EcuId, bool] = {}
-        needed = {member.settings.verification for member in self.members.values()}
-        bundles = {kind: make_bundle(kind, repositories, self._state.files, self._wires) for kind in needed}
+        bundles = SecondaryBundles(
+            decision, repositories, state=self._state, wires=self._wires, fetcher=fetcher, links=self._links
+        )
 
         async def offer(member: Member) -> None:
-            wants[member.ecu] = await member.link.send_metadata(bundles[member.settings.verification])
+            stated = self._stated.get(member.ecu, NOTHING)
+            trimmed = await bundles.trimmed(member.settings, stated)
+            try:
+                wants[member.ecu] = await member.link.send_metadata(trimmed)
+            except SecondaryRefusedError:
+                whole = await bundles.whole(member.settings, stated)
+                if whole == trimmed:
+                    raise
+                wants[member.ecu] = await member.link.send_metadata(whole)
 
         await self._each(self._among(ecus), offer, Step.SECONDARY_METADATA, problems)
         return wants
@@ -192,15 +219,22 @@ class Secondaries:
         signed = self._form.decode_report(data)
         if signed.report.ecu != member.ecu:
             raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"it is {signed.report.ecu}'s")
-        report = verify_report(signed, self._form.reporting_key(member.settings.key))
-        stored = self._state.reports().get(member.ecu)
-        if stored is None:
+        key = self._form.reporting_key(member.settings.key)
+        report = verify_report(signed, key)
+        self._adopt_counter(member.ecu, key)
+        check_counter(self._state, key, report)
+
+    def _adopt_counter(self, ecu: EcuId, key: PublicKey) -> None:
+        """The counter of the stored report, where an earlier version of this software kept none by key."""
+        stored = self._state.reports().get(ecu)
+        if stored is None or self._state.counter_of(ecu, key) is not None:
             return
-        last = self._form.decode_report(stored).report
-        if last.counter is not None and (report.counter is None or report.counter <= last.counter):
-            raise ReportReplayError(
-                ecu=member.ecu, field="counter", offered=str(report.counter), last=str(last.counter)
-            )
+        try:
+            report = verify_report(self._form.decode_report(stored), key)
+        except TwinlockError:
+            return  # another key signed it, so it says nothing about the counter of this one
+        if report.counter is not None:
+            self._state.store_counter_of(ecu, key, report.counter)
 
     async def _each(
         self,

@@ -12,12 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.bundle import Bundle, decode_bundle
+from twinlock.client.bundle import MAX_BUNDLE_BYTES, Bundle, decode_bundle
 from twinlock.client.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.config import SecondaryConfig, load_secondary
+from twinlock.client.ecu.approvals import Approvals
+from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.operator_files import read_operator_file
+from twinlock.client.ecu.running import running_image
+from twinlock.client.errors import ApprovalExpiredError
 from twinlock.client.identity import Identity, load_identity
 from twinlock.client.install import Installer, Precondition
+from twinlock.client.needed_files import unneeded_files
 from twinlock.client.parties import guarded_precondition
 from twinlock.client.reporting import check_reporting_key, make_report, report_form
 from twinlock.client.results import Step
@@ -29,8 +35,8 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, Verification
-from twinlock.trust.state import Decision, InstalledImage, TrustedVehicle, Vehicle
+from twinlock.trust.names import DIRECTOR, ROOT, Verification
+from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification, partial_verification
 from twinlock.trust.wire.tuf import TUF
 
@@ -55,7 +61,9 @@ class Secondary:
         self._staging = Staging(config.staging)
         self._map = _load_map(config)
         self._form = report_form(config.wires.get(DIRECTOR, TUF))
-        self._wanted: ImageEntry | None = None
+        self._approvals = Approvals(state, self._clock)
+        self._evidence = EvidenceBook(state)
+        self._wanted: ApprovedImage | None = None
         self._receiving = asyncio.Lock()
 
     @classmethod
@@ -87,7 +95,7 @@ class Secondary:
         self.close()
 
     def identity(self) -> dict[str, Any]:
-        """Who this is. ``timeNonce`` is a new question to the time source, None if this ECU has its own clock."""
+        """Who this is, and what it has. ``timeNonce`` is a new question to the time source, None with an own clock."""
         return {
             "ecu": self.config.ecu.ecu,
             "hardwareId": self.config.ecu.hardware_id,
@@ -95,7 +103,14 @@ class Secondary:
             "keyid": self._identity.public_key.keyid,
             "key": self._identity.public_key.as_json(),
             "timeNonce": self._clock.ask() if self.config.time.attested else None,
+            "bundleBytes": MAX_BUNDLE_BYTES,
+            "roots": self._newest_roots(),
         }
+
+    def _newest_roots(self) -> dict[str, int]:
+        """The newest Root of each repository. A Primary need not send those up to it."""
+        names = (DIRECTOR,) if self._map is None else tuple(self._map.repositories)
+        return {name: max(file.version for file in self._state.files(name) if file.role == ROOT) for name in names}
 
     def installed(self) -> InstalledImage:
         """What this ECU runs. Raises: StorageError."""
@@ -112,13 +127,13 @@ class Secondary:
         try:
             return self._clock.accept(attestation, root)
         except TwinlockError as error:
-            self._state.store_refusal(LastRefusal.of(error, step=Step.TIME.value, now=None))
+            self._note(error, Step.TIME, None)
             raise
 
     def accept_metadata(self, bundle: bytes) -> ImageEntry | None:
         """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
 
-        Whatever is wrong with it is remembered for the next report, and the image wanted before is wanted no longer.
+        Whatever is wrong with it is evidence for the Director, and the image wanted before is wanted no longer.
         Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
         """
         if self._receiving.locked():
@@ -132,32 +147,41 @@ class Secondary:
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
         except TwinlockError as error:
-            self._state.store_refusal(LastRefusal.of(error, step=Step.METADATA.value, now=now))
+            self._note(error, Step.METADATA, now)
             raise
         self._state.store_verified_time(decision.now)
         self._state.store_decision(decision)
-        notices += self._state.take_refused()
-        refusal = LastRefusal.of(notices[0], step=Step.METADATA.value, now=now) if notices else None
-        self._state.store_refusal(refusal)
-        self._wanted = decision.approved[0].entry if decision.approved else None
-        return self._wanted
+        for deletion in unneeded_files(decision):
+            self._state.persist(deletion)
+        self._state.store_refusal(None)
+        for notice in (*notices, *self._state.take_refused()):
+            self._note(notice, Step.METADATA, now)
+        self._hear(decision)
+        self._wanted = decision.approved[0] if decision.approved else None
+        self._approvals.replace(decision.approved)
+        return None if self._wanted is None else self._wanted.entry
 
     async def accept_image(self, path: str, chunks: AsyncIterable[bytes]) -> InstalledImage:
         """Steps 3 to 5 (5.4.3.3 to 5.4.3.5): receive the wanted image, verify it, install it.
 
+        The approval is judged again before the first write; after that a crash leaves a record, by which the same image
+        may be sent and installed once more.
         Raises: UsageError if ``path`` is not what this ECU wants now; EndlessDataError, LengthError, DigestError,
-        ReleaseCounterError; PreconditionError; StorageError. The ECU then runs what it ran before.
+        ReleaseCounterError; ApprovalExpiredError, TimeError; PreconditionError; StorageError. The ECU then runs what it ran
+        before.
         """
         async with self._receiving:
-            entry = self._wanted
+            wanted = self._wanted
+            entry = self._unfinished() if wanted is None else wanted.entry
             if entry is None or entry.path != path:
-                wanted = "no image" if entry is None else entry.path
-                raise UsageError(reason=f"{self.config.ecu.ecu} wants {wanted} now, not {path}; send metadata first")
+                name = "no image" if entry is None else entry.path
+                raise UsageError(reason=f"{self.config.ecu.ecu} wants {name} now, not {path}; send metadata first")
             try:
-                installed = await self._receive(entry, chunks)
+                installed = await self._receive(entry, wanted, chunks)
             except TwinlockError as error:
-                refusal = LastRefusal.of(error, step=Step.INSTALL.value, now=self._state.verified_time)
-                self._state.store_refusal(refusal)
+                if isinstance(error, ApprovalExpiredError):
+                    self._wanted = None
+                self._note(error, Step.INSTALL, self._state.verified_time)
                 raise
             self._wanted = None
             return installed
@@ -173,13 +197,45 @@ class Secondary:
             form=self._form,
         )
 
-    async def _receive(self, entry: ImageEntry, chunks: AsyncIterable[bytes]) -> InstalledImage:
+    def _note(self, error: TwinlockError, step: Step, now: datetime | None) -> None:
+        """Keep what went wrong: for whoever looks here, and for the Director until it acknowledges it."""
+        self._state.store_refusal(LastRefusal.of(error, step=step.value, now=now))
+        self._evidence.note(error, step=step.value, now=now or self._clock.best_known())
+
+    def _hear(self, decision: Decision) -> None:
+        """What verified Director Targets say of this ECU's reports: which evidence they have, and whether to count afresh."""
+        director = decision.repositories[DIRECTOR].targets
+        assert director is not None
+        ecu, targets = self.config.ecu.ecu, director.signed
+        if ecu in targets.acknowledged:
+            self._evidence.acknowledge(targets.acknowledged[ecu])
+        if not self._form.acknowledges:
+            self._evidence.expire(decision.now)
+        CounterResets(self._state).arm(ecu, targets)
+
+    def _unfinished(self) -> ImageEntry | None:
+        """The image that this ECU began to install before it was interrupted, if it may still be completed."""
+        try:
+            return self._approvals.unfinished(self.config.ecu.ecu)
+        except TimeError:
+            return None  # without time nothing can be completed; the next bundle decides
+
+    async def _receive(
+        self, entry: ImageEntry, approval: ApprovedImage | None, chunks: AsyncIterable[bytes]
+    ) -> InstalledImage:
         with self._staging.arrival(entry) as arrival:
             arrival.restart()  # the link sends whole images; a vehicle's bus is near and fast
             async for chunk in chunks:
                 arrival.write(chunk)
             source = await asyncio.to_thread(arrival.finish)
-        installed = await asyncio.to_thread(self._installer.install, entry, source)
+        if approval is not None:
+            self._approvals.begin([approval])
+        try:
+            installed = await asyncio.to_thread(self._installer.install, entry, source)
+        except TwinlockError:
+            self._approvals.end()  # it was refused or it failed; only a crash leaves the record
+            raise
+        self._approvals.end()
         self._staging.tidy()
         return installed
 
@@ -188,7 +244,7 @@ class Secondary:
         vehicle = Vehicle(
             vehicle=self.config.vehicle,
             ecus={ecu.ecu: ecu},
-            installed={ecu.ecu: self.installed()},
+            installed={ecu.ecu: running_image(ecu.ecu, self._installer, self._state)},
             complete=False,
         )
         steps: Generator[Command, Answer, Decision]

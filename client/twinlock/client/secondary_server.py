@@ -22,7 +22,6 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -32,8 +31,9 @@ from twinlock.client.errors import SecondaryBusyError
 from twinlock.client.results import image_as_json
 from twinlock.client.secondary import Secondary
 from twinlock.client.speed import SpeedWatch
-from twinlock.client.state import format_time
+from twinlock.client.storage.times import format_time
 from twinlock.client.transport import CHUNK_BYTES
+from twinlock.io.http.server import HttpServer, bind_tcp, bind_unix
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import SlowRetrievalError, StorageError
@@ -70,26 +70,25 @@ def secondary_application(secondary: Secondary) -> web.Application:
     return application
 
 
-async def start_secondary(secondary: Secondary) -> tuple[web.AppRunner, str]:
-    """Listen where the configuration says; returns the runner (``cleanup`` it) and the address that was bound.
+async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
+    """Listen where the configuration says; returns the server (``cleanup`` it) and the address that was bound.
 
     Raises: UsageError if the address cannot be bound.
     """
-    runner = web.AppRunner(secondary_application(secondary), access_log=None, auto_decompress=False)
-    await runner.setup()
     listen = secondary.config.listen
     try:
         if listen.startswith("unix:"):
-            path = Path(listen.removeprefix("unix:"))
-            await web.UnixSite(runner, path).start()
-            return runner, listen
-        parts = urlsplit(listen)
-        await web.TCPSite(runner, parts.hostname, parts.port or 0).start()
+            sockets = bind_unix(listen.removeprefix("unix:"))
+        else:
+            parts = urlsplit(listen)
+            sockets = bind_tcp(parts.hostname or "", parts.port or 0)
     except (OSError, ValueError) as error:
-        await runner.cleanup()
         raise UsageError(reason=f"cannot listen on {listen}: {error}") from error
-    host, port = runner.addresses[0][:2]
-    return runner, f"http://{host}:{port}"
+    server = await HttpServer.start(secondary_application(secondary), sockets)
+    if listen.startswith("unix:"):
+        return server, listen
+    host, port = server.addresses[0][:2]
+    return server, f"http://{host}:{port}"
 
 
 async def _identity(request: web.Request) -> web.Response:

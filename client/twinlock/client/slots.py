@@ -1,17 +1,19 @@
 """The built-in installer: two slot files, and one small file that says which of them runs.
 
-``active.json`` is the whole truth. It is replaced by one rename, so at every instant it names one complete image. The
-slot that does not run is the only one that is ever written. Belongs here: writing, switching, going back. Does not
-belong here: whether an image may be installed.
+``active.json`` is replaced by one rename, so at every instant it names one complete image, and only the slot that does not run
+is written. What it says of a slot counts as far as the bytes of the slot agree: an ECU whose record is lost, or whose slot has
+changed, reports what it measures under the name ``unknown``, and takes an order like any other.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twinlock.client.durable import flush_directory, storage_errors, write_atomically
 from twinlock.client.errors import PreconditionError
@@ -23,18 +25,29 @@ from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import ReleaseCounterError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import EcuId, target_path
+from twinlock.trust.names import EcuId, TargetPath, target_path
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.node import DIGEST_DIGITS
 
 _FORMAT = 1
 _SLOTS = ("a", "b")
 _ACTIVE = "active.json"
+UNKNOWN = TargetPath("unknown")
+"""The name under which an ECU reports an image that no record describes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
     name: str
     image: InstalledImage
+
+
+class _Contents(NamedTuple):
+    """What a slot file holds: ``identity`` tells whether the file was touched since it was read."""
+
+    identity: tuple[int, ...]
+    length: int
+    hashes: Mapping[str, str]
 
 
 class SlotInstaller:
@@ -44,6 +57,7 @@ class SlotInstaller:
         self.directory = directory
         self._ecu = ecu
         self._precondition = precondition
+        self._read: dict[str, _Contents] = {}
 
     @classmethod
     def provision(cls, directory: Path, ecu: EcuId, entry: ImageEntry, source: Path | None) -> SlotInstaller:
@@ -56,8 +70,13 @@ class SlotInstaller:
         return installer
 
     def installed(self) -> InstalledImage:
-        """See ``Installer.installed``."""
-        return self._active()[0].image
+        """See ``Installer.installed``. The slot is read once by each process, and again when its file was touched."""
+        active = self._active()[0]
+        contents = self._contents(active)
+        image = active.image
+        if contents.length == image.length and contents.hashes.items() >= _known(image.hashes).items():
+            return image
+        return InstalledImage(path=UNKNOWN, length=contents.length, hashes=dict(contents.hashes))
 
     @property
     def path(self) -> Path:
@@ -130,22 +149,61 @@ class SlotInstaller:
 
     def _active(self) -> tuple[_Slot, _Slot | None]:
         path = self.directory / _ACTIVE
-        with storage_errors(path, "read"):
-            data = path.read_bytes()
         try:
+            with storage_errors(path, "read"):
+                data = path.read_bytes()
             state = json.loads(data)
-            if state["format"] != _FORMAT:
-                raise ValueError(f"its format is {state['format']}")
-            previous = state["previous"]
-            return _slot_from_json(state["active"]), None if previous is None else _slot_from_json(previous)
-        except (ValueError, KeyError, TypeError, RefusalError) as error:
-            raise self._unusable("read what is installed from", f"{_ACTIVE} is damaged: {error!r}") from None
+            found = state["format"]
+            if found == _FORMAT:
+                previous = state["previous"]
+                return _slot_from_json(state["active"]), None if previous is None else _slot_from_json(previous)
+        except StorageError:
+            if path.exists():
+                raise
+            return self._newest(), None
+        except (ValueError, KeyError, TypeError, RefusalError):
+            return self._newest(), None
+        reason = f"{_ACTIVE} has format {found!r}; install the version of this software that wrote it"
+        raise self._unusable("read what is installed from", reason)
+
+    def _newest(self) -> _Slot:
+        """The slot that was written last, where no record says which one runs. Raises: StorageError if there is none."""
+        with storage_errors(self.directory, "read what is installed from"):
+            slots = {name: self._file(name).stat().st_mtime_ns for name in _SLOTS if self._file(name).exists()}
+        if not slots:
+            raise self._unusable(
+                "read what is installed from", "it holds neither a record nor a slot; provision this ECU again"
+            )
+        return _Slot(max(slots, key=lambda name: slots[name]), InstalledImage(path=UNKNOWN, length=-1, hashes={}))
+
+    def _contents(self, slot: _Slot) -> _Contents:
+        path = self._file(slot.name)
+        wanted = _known(slot.image.hashes).keys() or {"sha256", "sha512"}
+        with storage_errors(path, "read"), path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            known = self._read.get(slot.name)
+            if known is not None and known.identity == identity and known.hashes.keys() >= wanted:
+                return known
+            running = {name: hashlib.new(name) for name in sorted(wanted)}
+            length = 0
+            while chunk := file.read(CHUNK_BYTES):
+                length += len(chunk)
+                for digest in running.values():
+                    digest.update(chunk)
+        found = _Contents(identity, length, {name: digest.hexdigest() for name, digest in running.items()})
+        self._read[slot.name] = found
+        return found
 
     def _file(self, name: str) -> Path:
         return self.directory / f"slot-{name}"
 
     def _unusable(self, operation: str, reason: str) -> StorageError:
         return StorageError(path=str(self.directory), operation=operation, reason=reason)
+
+
+def _known(hashes: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in hashes.items() if name in DIGEST_DIGITS}
 
 
 def as_installed(entry: ImageEntry) -> InstalledImage:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twinlock.client.database import Database
 from twinlock.client.storage.anchor import load_anchor
+from twinlock.client.storage.events import StoredEvent, decode_event, encode_event
 from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
+from twinlock.client.storage.times import format_time, parse_time
 from twinlock.trust.attestation import Attestation, key_material
 from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
-from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError
+from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.base import NOTHING
+from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName
 from twinlock.trust.reports import InstallationReport, InstallResult
 from twinlock.trust.restore import bootstrap_repository
@@ -26,8 +30,12 @@ from twinlock.trust.wire.tuf import TUF
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LastRefusal:
-    """Why the last cycle did not end well: the error's code, attack, clause and sentence, and where it happened."""
+    """Why the last cycle did not end well: the error's kind, code, attack, clause and sentence, and where it happened.
 
+    For people who look at this ECU. What the Director has to hear is in ``events``.
+    """
+
+    kind: str
     code: str
     attack: str
     clause: str
@@ -40,6 +48,7 @@ class LastRefusal:
         """Describe ``error``. ``now`` is the verified time of the cycle, None where there was none."""
         described = error.as_json()
         return cls(
+            kind=error.kind.value,
             code=error.code,
             attack=described.get("attack", "none"),
             clause=described.get("clause", ""),
@@ -47,6 +56,13 @@ class LastRefusal:
             step=step,
             time=format_time(now) if now else "",
         )
+
+
+class Begun(NamedTuple):
+    """A bundle whose first write was allowed: the image of each ECU in it, and until when (UTC) it may be completed."""
+
+    images: Mapping[EcuId, ImageEntry]
+    deadline: datetime
 
 
 class TrustedState:
@@ -135,14 +151,14 @@ class TrustedState:
 
     # Facts
 
-    def reserve_counter(self) -> int:
-        """A report counter that no earlier report has used, even if this process dies now. Starts at 1.
+    def reserve_counter(self, at_least: int = 1) -> int:
+        """A report counter that no earlier report has used, even if this process dies now. Starts at 1, or ``at_least``.
 
         Source: Uptane 2.1.0 5.4.2.1.2 (a new value in every cycle).
         """
         with self._database.transaction("reserve a report counter in") as connection:
             row = connection.execute("SELECT value FROM facts WHERE name = 'counter'").fetchone()
-            counter = int(row[0]) + 1 if row else 1
+            counter = max(int(row[0]) + 1 if row else 1, at_least)
             connection.execute("INSERT OR REPLACE INTO facts VALUES ('counter', ?)", (str(counter),))
         return counter
 
@@ -184,7 +200,7 @@ class TrustedState:
     def refusal(self) -> LastRefusal | None:
         """Why the last cycle failed; None if it ended well."""
         found = self._fact("refusal")
-        return LastRefusal(**found) if found else None
+        return LastRefusal(**{"kind": Kind.REFUSAL.value, **found}) if found else None
 
     def store_refusal(self, refusal: LastRefusal | None) -> None:
         """Remember how a cycle ended, for this ECU's reports."""
@@ -200,6 +216,7 @@ class TrustedState:
                 "length": image.entry.length,
                 "hashes": dict(image.entry.hashes),
                 "repositories": list(image.repositories),
+                "validUntil": format_time(image.valid_until),
             }
             for image in decision.approved
         ]
@@ -219,7 +236,39 @@ class TrustedState:
         found = self._fact("decision")
         return found if isinstance(found, dict) else None
 
+    @property
+    def release_counter(self) -> int | None:
+        """The release counter of the image that this ECU installed last; None if none is known."""
+        found: int | None = self._fact("release-counter")
+        return found
+
+    def store_release_counter(self, counter: int) -> None:
+        """Keep it apart from the slots, so that losing their record lowers nothing."""
+        self._store_fact("release-counter", counter)
+
+    @property
+    def begun(self) -> Begun | None:
+        """The bundle that was begun and has not ended."""
+        found = self._fact("begun")
+        if not found:
+            return None
+        images = {EcuId(ecu): ImageEntry(*image) for ecu, image in found["images"].items()}
+        return Begun(images, parse_time(found["deadline"]))
+
+    def store_begun(self, begun: Begun | None) -> None:
+        """Record, before the first write, that a bundle is begun; None when it has ended."""
+        images = {} if begun is None else {ecu: list(entry[:4]) for ecu, entry in begun.images.items()}
+        self._store_fact("begun", begun and {"images": images, "deadline": format_time(begun.deadline)})
+
     # What the Director has to hear
+
+    def events(self) -> list[StoredEvent]:
+        """The evidence that no Director has acknowledged, in the order in which it was met."""
+        return [decode_event(found) for found in self._fact("evidence") or ()]
+
+    def store_events(self, events: Iterable[StoredEvent]) -> None:
+        """Replace all evidence by ``events``."""
+        self._store_fact("evidence", [encode_event(event) for event in events])
 
     @property
     def unreported(self) -> InstallationReport | None:
@@ -239,7 +288,26 @@ class TrustedState:
         fact = {"correlationId": report.correlation_id, "result": list(report.result), "ecus": ecus}
         self._store_fact("unreported", fact)
 
+    @property
+    def counter_reset(self) -> tuple[str | None, int]:
+        """The nonce that the next report has to carry, if any; and the version of the Director's Targets that last named one."""
+        found = self._fact("counter-reset")
+        return (found["nonce"], found["version"]) if found else (None, 0)
+
+    def store_counter_reset(self, nonce: str | None, version: int) -> None:
+        """Keep which nonce is to be sent, until it is in a report."""
+        self._store_fact("counter-reset", {"nonce": nonce, "version": version})
+
     # Reports of other ECUs
+
+    def counter_of(self, ecu: EcuId, key: PublicKey) -> int | None:
+        """The highest report counter of ``ecu`` under ``key``; None if there was none."""
+        found: int | None = self._fact(_counter_name(ecu, key))
+        return found
+
+    def store_counter_of(self, ecu: EcuId, key: PublicKey, counter: int) -> None:
+        """Keep it, also while another key reports for ``ecu``."""
+        self._store_fact(_counter_name(ecu, key), counter)
 
     def store_report(self, ecu: EcuId, data: bytes) -> None:
         """Keep the last report of a Secondary, tied to its sender (Uptane 2.1.0 5.4.3.6)."""
@@ -260,14 +328,8 @@ class TrustedState:
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
 
-def format_time(time: datetime) -> str:
-    """UTC with second precision, as metadata writes it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(text: str) -> datetime:
-    """The inverse of ``format_time``. Raises: ValueError."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+def _counter_name(ecu: EcuId, key: PublicKey) -> str:
+    return f"counter-of {ecu} {key_material(key)}"
 
 
 def _text(value: object) -> str:

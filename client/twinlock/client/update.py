@@ -13,7 +13,7 @@ step     what                                                where
 4        images, all of them, before any ECU is touched      ``_download``
 5        time to Secondaries                                 ``Secondaries.pass_time``
 6        metadata to Secondaries                             ``Secondaries.pass_metadata``
-7        images to Secondaries, then our own                 ``_install``
+7        the last look, then images to Secondaries and ours  ``_is_superseded``, ``_install``
 =======  ==================================================  ===========================
 """
 
@@ -30,9 +30,14 @@ from twinlock.client.config import PrimaryConfig
 from twinlock.client.cycle import run_verification
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.download import Progress, download_image, image_urls
+from twinlock.client.ecu.approvals import Approvals
+from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.running import running_image
 from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.install import Installer
+from twinlock.client.needed_files import unneeded_files
 from twinlock.client.outcomes import installation_report
 from twinlock.client.parties import software_fault
 from twinlock.client.reporting import ReportForm, make_report
@@ -43,13 +48,17 @@ from twinlock.client.staging import Staging
 from twinlock.client.state import LastRefusal, TrustedState
 from twinlock.client.transport import Transport
 from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.local import ConflictError, TransportError
 from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
 from twinlock.trust.keys import Signer
+from twinlock.trust.last_look import is_superseded
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification
+
+_LOOKS = 3  # a Director that signs afresh during each of three downloads is no reason to download for ever
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +72,8 @@ class Equipment:
     installer: Installer
     staging: Staging
     clock: Clock
+    approvals: Approvals
+    evidence: EvidenceBook
     transport: Transport
     fetcher: MetadataFetcher
     director: DirectorLink
@@ -78,6 +89,7 @@ class UpdateCycle:
     progress: Progress | None = None
     problems: list[Problem] = field(default_factory=list)
     notices: list[RefusalError] = field(default_factory=list)
+    last_look: list[TwinlockError] = field(default_factory=list)
     installed: list[Installation] = field(default_factory=list)
     decision: Decision | None = None
     now: datetime | None = None
@@ -86,21 +98,18 @@ class UpdateCycle:
 
     async def run(self) -> CycleResult:
         """Run the steps. Whatever is refused or fails is in the result; nothing of it is raised."""
-        before = self.equipment.state.refusal
         try:
             await self._send_manifest(Step.MANIFEST)
             now = await self._take_time()
-            decision = await self._verify(now)
-            files = await self._download(decision)
-            wants = await self._inform_secondaries(decision)
-            await self._install(decision, files, wants)
+            await self._complete_begun()
+            await self._carry_out(await self._verify(now))
         except TwinlockError as error:
             self.problems.append(Problem(step=self._step, error=error))
         except Exception as raised:  # noqa: BLE001 - a fault of ours must not keep the report from the Director
             self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
         self.notices += self.equipment.fetcher.take_refused()
         self.notices += self.equipment.state.take_refused()
-        await self._report(before)
+        await self._report()
         return self._result()
 
     async def _send_manifest(self, step: Step) -> None:
@@ -108,7 +117,7 @@ class UpdateCycle:
         self._step = step
         tools, own = self.equipment, self.equipment.config.ecu.ecu
         reports = await tools.secondaries.collect_reports(step, self.problems)
-        installed = tools.installer.installed()
+        installed = await asyncio.to_thread(tools.installer.installed)  # it may read a whole slot
         form, signer = tools.reports, tools.signer
         report = make_report(own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form)
         tools.state.store_report(own, report)
@@ -121,8 +130,18 @@ class UpdateCycle:
             self.reported = False
         else:
             self.reported = True
+            if not form.acknowledges:
+                self._mark_accepted(report)
             if outcome is not None:
                 tools.state.store_unreported(None)
+
+    def _mark_accepted(self, report: bytes) -> None:
+        """A Director without acknowledgements took our report: note how new its metadata were then."""
+        tools = self.equipment
+        counter = tools.reports.decode_report(report).report.counter
+        timestamp = tools.state.repository(DIRECTOR).timestamp
+        if counter is not None:
+            tools.evidence.mark_accepted(counter, timestamp.signed.version if timestamp else 0)
 
     async def _take_time(self) -> datetime:
         """Step 2 (5.4.2.2). The time is fixed here for the whole cycle."""
@@ -164,8 +183,66 @@ class UpdateCycle:
         self.now = decision.now
         tools.state.store_verified_time(decision.now)
         tools.state.store_decision(decision)
+        for deletion in unneeded_files(decision):
+            tools.state.persist(deletion)
+        tools.approvals.replace(decision.approved)
+        self._hear(decision)
         self.decision = decision
         return decision
+
+    def _hear(self, decision: Decision) -> None:
+        """What verified Director metadata say of our reports: which evidence they have, and whether to count afresh."""
+        tools, own = self.equipment, self.equipment.config.ecu.ecu
+        director = decision.repositories[DIRECTOR]
+        assert director.targets is not None
+        targets = director.targets.signed
+        if own in targets.acknowledged:
+            tools.evidence.acknowledge(targets.acknowledged[own])
+        names_us = targets.vehicle == tools.config.vehicle
+        if not tools.reports.acknowledges and names_us and director.timestamp is not None:
+            tools.evidence.confirm(director.timestamp.signed.version)
+        CounterResets(tools.state).arm(own, targets)
+
+    async def _carry_out(self, decision: Decision) -> None:
+        """Steps 4 to 7. Before the first write, a look at whether the Director has published meanwhile: then it all counts anew."""
+        for _ in range(_LOOKS):
+            files = await self._download(decision)
+            wants = await self._inform_secondaries(decision)
+            if not decision.approved or not await self._is_superseded(decision):
+                await self._install(decision, files, wants)
+                return
+            decision = await self._verify(self.equipment.clock.now())
+        reason = f"the Director published something newer at each of {_LOOKS} looks, so nothing was installed"
+        raise ConflictError(what="the order for this vehicle", reason=reason)
+
+    async def _is_superseded(self, decision: Decision) -> bool:
+        """The last look at the Director's Timestamp. If it cannot be had or is refused, the approval lives by its own expiry."""
+        tools, config = self.equipment, self.equipment.config
+        self._step = Step.LAST_LOOK
+        steps = is_superseded(decision.repositories[DIRECTOR], config.vehicle, tools.clock.now(), policy=config.policy)
+        try:
+            return await run_verification(
+                steps,
+                fetch=tools.fetcher.fetch,
+                elsewhere=tools.fetcher.elsewhere,
+                persist=tools.state.persist,
+                notices=self.notices,
+            )
+        except (RefusalError, TransportError) as error:
+            self.last_look.append(error)
+            return False
+
+    async def _complete_begun(self) -> None:
+        """Install our own image of a bundle that was begun, if a crash cut it off and its deadline has not passed."""
+        self._step = Step.INSTALL
+        tools, own = self.equipment, self.equipment.config.ecu.ecu
+        entry = tools.approvals.unfinished(own)
+        source = None if entry is None else await asyncio.to_thread(tools.staging.find, entry)
+        if entry is not None and source is not None:
+            installed = await asyncio.to_thread(tools.installer.install, entry, source)
+            self.installed.append(Installation(ecu=own, image=installed))
+        if entry is not None:
+            tools.approvals.end()
 
     async def _download(self, decision: Decision) -> Mapping[EcuId, Path]:
         """Step 4 (5.4.2.4): every approved image is here and verified before anything else happens."""
@@ -209,11 +286,16 @@ class UpdateCycle:
         self._step = Step.SECONDARY_TIME
         await tools.secondaries.pass_time(tools.director, self.problems, ecus)
         self._step = Step.SECONDARY_METADATA
-        return await tools.secondaries.pass_metadata(tools.map.repositories, self.problems, ecus)
+        assert self.decision is not None
+        return await tools.secondaries.pass_metadata(self.decision, tools.map, tools.fetcher, self.problems, ecus=ecus)
 
     async def _install(self, decision: Decision, files: Mapping[EcuId, Path], wants: Mapping[EcuId, bool]) -> None:
         """Step 7 (5.4.2.7), then our own image (5.4.3.5): the Primary last, because it carries the others' bytes."""
         own = self.equipment.config.ecu.ecu
+        self._step = Step.INSTALL
+        self.equipment.approvals.begin(
+            [image for image in decision.approved if image.ecu == own or wants.get(image.ecu)]
+        )
         self._step = Step.SECONDARY_IMAGES
         wanted = {image.ecu: (image.entry, files[image.ecu]) for image in decision.approved if wants.get(image.ecu)}
         done = await self.equipment.secondaries.send_images(wanted, self.problems)
@@ -228,19 +310,17 @@ class UpdateCycle:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
             else:
                 self.installed.append(_installation(image))
+        self.equipment.approvals.end()
 
-    async def _report(self, before: LastRefusal | None) -> None:
-        """What every failure jumps to (5.4.3.6): remember how it went, and tell the Director if there is news."""
-        state = self.equipment.state
-        found = gravest(self.problems)
-        error, step = (found.error, found.step) if found else (next(iter(self.notices), None), Step.METADATA)
-        refusal = LastRefusal.of(error, step=step.value, now=self.now) if error is not None else None
+    async def _report(self) -> None:
+        """What every failure jumps to (5.4.3.6): keep all evidence, and tell the Director if there is news."""
+        tools = self.equipment
         try:
-            state.store_refusal(refusal)
+            self._keep_evidence()
             self._store_outcome()
             if not self.problems:
-                self.equipment.staging.tidy()
-            news = bool(self.installed) or refusal is not None or before is not None
+                tools.staging.tidy()
+            news = bool(self.installed) or tools.evidence.has_news
             if news and self._step is not Step.MANIFEST:  # a Director that could not be reached is not asked twice
                 await self._send_manifest(Step.REPORT)
         except TwinlockError as failed:
@@ -249,6 +329,17 @@ class UpdateCycle:
         except Exception as raised:  # noqa: BLE001 - the result has to reach whoever runs the cycles
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=software_fault(raised, Step.REPORT.value)))
+
+    def _keep_evidence(self) -> None:
+        """Every problem and notice of this cycle, for the Director until it acknowledges them; the gravest for people here."""
+        tools, now = self.equipment, self.now or self.equipment.clock.best_known()
+        notices = [Problem(step=Step.METADATA, error=notice) for notice in self.notices]
+        looked = [Problem(step=Step.LAST_LOOK, error=error) for error in self.last_look]
+        for problem in (*self.problems, *notices, *looked):
+            tools.evidence.note(problem.error, step=problem.step.value, now=now)
+        worst = gravest(self.problems) or gravest((*notices, *looked))
+        refusal = None if worst is None else LastRefusal.of(worst.error, step=worst.step.value, now=self.now)
+        tools.state.store_refusal(refusal)
 
     def _store_outcome(self) -> None:
         """Keep how an order ended until the Director has heard it, where its profile has a place for that."""
@@ -264,7 +355,8 @@ class UpdateCycle:
 
     def _installed_images(self) -> dict[EcuId, InstalledImage]:
         tools = self.equipment
-        return {**tools.secondaries.installed(), tools.config.ecu.ecu: tools.installer.installed()}
+        own = tools.config.ecu.ecu
+        return {**tools.secondaries.installed(), own: running_image(own, tools.installer, tools.state)}
 
     def _result(self) -> CycleResult:
         decision = self.decision
@@ -274,7 +366,7 @@ class UpdateCycle:
             approved=tuple(map(_installation, decision.approved)) if decision else (),
             installed=tuple(self.installed),
             problems=tuple(self.problems),
-            notices=tuple(self.notices),
+            notices=(*self.notices, *self.last_look),
             reported=self.reported,
             correlation_id=decision.correlation_id if decision else None,
             weaker=decision.weaker if decision else (),

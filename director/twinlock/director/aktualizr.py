@@ -24,6 +24,7 @@ import ssl
 from datetime import timedelta
 
 from aiohttp import web
+from cryptography import x509
 
 from twinlock.director.devices.desk import DEVICE_VALID, DeviceDesk
 from twinlock.director.devices.events import MAX_BYTES as MAX_EVENT_BYTES
@@ -39,11 +40,13 @@ from twinlock.director.errors import (
 )
 from twinlock.director.requests import DIRECTOR, IMMUTABLE, application, note, read_body, run
 from twinlock.repository.http import Handler, problem, problem_of
+from twinlock.repository.periods import Clock, utc_now
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.wire.node import Node
 from twinlock.trust.wire.strict import parse_json
 
+_CLOCK: web.AppKey[Clock] = web.AppKey("clock")
 _MAX_VALID = web.AppKey("max_valid", timedelta)
 _MAX_REQUEST_BYTES = 4_096
 _MAX_DAYS = 999_999
@@ -59,15 +62,22 @@ _ANSWERS: dict[type[TwinlockError], tuple[int, str | None]] = {
 
 
 def aktualizr_application(
-    director: Director, *, prefix: str = "", allow_serial: bool = False, max_valid: timedelta = DEVICE_VALID
+    director: Director,
+    *,
+    prefix: str = "",
+    allow_serial: bool = False,
+    max_valid: timedelta = DEVICE_VALID,
+    clock: Clock = utc_now,
 ) -> web.Application:
     """The device API of this client for ``director``, below the path ``prefix`` if one is given.
 
     ``allow_serial`` takes the serial in a path for the truth. Certificates that ``/devices`` gives out are valid for
-    ``max_valid`` at the longest.
+    ``max_valid`` at the longest. ``clock`` is what the certificates of kept connections are judged by, as TLS judges
+    those of new ones.
     """
     app = application(director, _client_problems)
     app[_MAX_VALID] = max_valid
+    app[_CLOCK] = clock
     for base in (prefix, f"{prefix}/serial/{{serial}}")[: 2 if allow_serial else 1]:
         app.router.add_post(f"{base}/director/ecus", _ecus)
         app.router.add_put(f"{base}/director/manifest", _manifest)
@@ -94,7 +104,7 @@ async def _manifest(request: web.Request) -> web.Response:
     director, speaker = request.app[DIRECTOR], await _speaker(request)
     data = await read_body(request, "manifest", DEFAULT_LIMITS.report_bytes)
     accepted = await run(request, lambda: director.receive_manifest(data, vehicle=speaker.vehicle))
-    note(manifest=accepted.manifest, events=[event.kind for event in accepted.events])
+    note(manifest=accepted.manifest, events=[event.code for event in accepted.events])
     return web.json_response({})
 
 
@@ -104,8 +114,9 @@ async def _metadata(request: web.Request) -> web.Response:
     served = await run(request, lambda: director.serve(speaker.vehicle, name))
     if served is None:
         return problem(404, code="not-found", detail="there is no such file")
-    note(correlation_id=served.correlation_id)
-    caching = IMMUTABLE if name[:1].isdigit() else "no-store"
+    note(correlation_id=served.correlation_id, held=served.held)
+    # Number 1 is another Root after the chain was handed over.
+    caching = IMMUTABLE if name[:1].isdigit() and name != "1.root.json" else "no-store"
     headers = {"Cache-Control": caching, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=served.data, content_type="application/json", headers=headers)
 
@@ -174,11 +185,21 @@ async def _speaker(request: web.Request) -> Speaker:
 
 
 def _certificate(request: web.Request) -> bytes | None:
-    """The client's certificate in DER, if TLS verified one."""
+    """The client's certificate in DER, if TLS verified one. Raises: DeviceIdentityError if it is not valid now.
+
+    TLS judged it when the connection was made, which may be long ago.
+    """
     tls: ssl.SSLObject | None = request.get_extra_info("ssl_object")
     if tls is None or tls.context.verify_mode is ssl.CERT_NONE:
         return None
-    return tls.getpeercert(binary_form=True)
+    certificate = tls.getpeercert(binary_form=True)
+    if certificate is not None:
+        read, now = x509.load_der_x509_certificate(certificate), request.app[_CLOCK]()
+        if not read.not_valid_before_utc <= now <= read.not_valid_after_utc:
+            raise DeviceIdentityError(
+                reason=f"its certificate was valid until {read.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
+            )
+    return certificate
 
 
 def _desk(request: web.Request) -> DeviceDesk:

@@ -40,7 +40,8 @@ class Assigning:
         catalogue = self._catalogues.refresh(now)
         view = self._ordering.view(vehicle)
         situation = _with(view.situation, wanted)
-        plan_images(situation, catalogue)
+        # An order for an ECU of unknown software is stored and held; whether it fits is judged by what was known last.
+        plan_images(replace(situation, unknown=frozenset()), catalogue)
         with self._database.writing("store assignments") as connection:
             if lock_vehicle(connection, vehicle) != view.revision:
                 raise ConflictError(what=f"the vehicle {vehicle}", reason="it reported or was reassigned meanwhile")

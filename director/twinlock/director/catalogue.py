@@ -8,19 +8,23 @@ Belongs here: looking images up. Does not belong here: choosing among them.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 
 from twinlock.director.database import Database
 from twinlock.director.software import mentioned, read_software
 from twinlock.director.source import FetchFile
 from twinlock.director.trusted_files import load_files, load_floors, newest_versions, store_files
+from twinlock.repository.authoring.signing_clock import SecondTime
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import StorageError, TransportError
+from twinlock.trust.errors.metadata import ExpiredError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
@@ -29,6 +33,10 @@ from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.tuf import TUF
+
+log = logging.getLogger("twinlock.director.catalogue")
+
+_SOURCE = "the Image repository"
 
 # How long a lookup is believed while nothing is published: the expiry of delegated files is judged again after it.
 _LOOKUPS_HOLD = timedelta(minutes=5)
@@ -206,6 +214,15 @@ def _is_version(data: bytes, role: RoleName, version: int) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """When the Image repository was asked for the time, by both clocks, and what it proved."""
+
+    now: datetime
+    at: float
+    answer: SecondTime | None
+
+
 class CatalogueKeeper:
     """Keeps the view up to date. Threads may share it; it is refreshed by one at a time."""
 
@@ -215,6 +232,7 @@ class CatalogueKeeper:
         self._max_age = timedelta(seconds=max_age_s)
         self._lock = threading.Lock()
         self._current: Catalogue | None = None
+        self._second: _Asked | None = None
 
     def current(self, now: datetime) -> Catalogue:
         """A view not older than the agreed age, nor than what another process has stored meanwhile.
@@ -230,6 +248,37 @@ class CatalogueKeeper:
                 return self._refresh(now)
             except (TransportError, StorageError) as error:
                 return self._stored(now, error)
+
+    def second_time(self, now: datetime) -> SecondTime | None:
+        """What the Image repository proves of the time; None where it gave no usable answer, which is logged.
+
+        An answer counts for as long as a view does. Raises: StorageError.
+        """
+        with self._lock:
+            asked = self._second
+            if (
+                asked is None
+                or abs(now - asked.now) > self._max_age
+                or monotonic() - asked.at > self._max_age.total_seconds()
+            ):
+                asked = self._second = _Asked(now, monotonic(), self._ask_time(now))
+            return asked.answer
+
+    def _ask_time(self, now: datetime) -> SecondTime | None:
+        try:
+            current = self._current
+            if current is None or abs(now - current.now) > self._max_age or self._overtaken(current):
+                current = self._refresh(now)
+        except ExpiredError as error:
+            return SecondTime(source=_SOURCE, earliest=None, latest=error.expires)
+        except (TransportError, RefusalError) as error:
+            log.warning(
+                "the Image repository gave no usable answer, so only this clock vouches for the time: %s", error
+            )
+            return None
+        assert current.trusted.timestamp is not None
+        timestamp = current.trusted.timestamp.signed
+        return SecondTime(source=_SOURCE, earliest=timestamp.issued, latest=timestamp.expires)
 
     def refresh(self, now: datetime) -> Catalogue:
         """A view as of now. Raises: RefusalError of every kind, TransportError, StorageError."""

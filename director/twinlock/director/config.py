@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from twinlock.director.intake import ManifestPolicy
+from twinlock.director.manifests.judgement import ManifestPolicy
 from twinlock.director.records import AKTUALIZR_WIRE, TUF_WIRE
 from twinlock.repository.atomic import create_file, read_file, replace_file
 from twinlock.repository.periods import Periods
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 
-FORMAT = 2  # 2: the wire profiles
+FORMAT = 3  # 3: keys for stranded vehicles; 2: the wire profiles
+_PLAIN_FORMAT = 2  # of a Director that an earlier version can go on with
+_HAND_OVER = ("stranded", "stranded_until")
 CONFIG = "config.json"
 _MAX_BYTES = 65_536
 _DAY = timedelta(days=1)
@@ -34,6 +36,10 @@ class Settings:
 
     Metadata of a vehicle is signed again when less than ``renew_before_s`` of its validity is left. A view of the Image
     repository counts as current for ``catalogue_max_age_s``. ``wires`` are the profiles that Roots are published in.
+    With ``second_person`` a change of an ECU's key needs the word of a second person. Accepted manifests are kept for
+    ``history_days`` days at least (0: for ever); ``twinlock director prune`` deletes older ones.
+    ``stranded`` are the ids of the Root keys that the aktualizr chain was handed over from; until the day
+    ``stranded_until`` they sign its Roots too, for vehicles that follow nothing else.
     """
 
     image_url: str = ""
@@ -46,9 +52,13 @@ class Settings:
     report_future_s: int = 300
     report_past_s: int = 2_592_000
     wires: tuple[str, ...] = (TUF_WIRE,)
+    second_person: bool = False
+    history_days: int = 0
+    stranded: tuple[str, ...] = ()
+    stranded_until: str = ""
 
     def __post_init__(self) -> None:
-        shortest = min(self.periods.of(role).total_seconds() for role in ("targets", "snapshot", "timestamp"))
+        shortest = self.shortest.total_seconds()
         if not 0 < self.renew_before_s < shortest:
             raise UsageError(reason=f"renew_before_s has to lie between 0 and the shortest validity, {shortest:.0f}")
         if min(self.catalogue_max_age_s, self.report_future_s, self.report_past_s) < 0:
@@ -57,16 +67,28 @@ class Settings:
             raise UsageError(reason=f"the wire profiles are {TUF_WIRE} and, if wanted, {AKTUALIZR_WIRE}")
 
     @property
+    def shortest(self) -> timedelta:
+        """The shortest validity of a vehicle's files."""
+        return min(self.periods.of(role) for role in ("targets", "snapshot", "timestamp"))
+
+    @property
     def manifest_policy(self) -> ManifestPolicy:
         """What times in reports are plausible."""
         return ManifestPolicy(
             future=timedelta(seconds=self.report_future_s), past=timedelta(seconds=self.report_past_s)
         )
 
+    def stranded_keys(self, now: datetime) -> frozenset[str]:
+        """The ids of the Root keys that still sign for stranded vehicles."""
+        if not self.stranded or now.date() > date.fromisoformat(self.stranded_until):
+            return frozenset()
+        return frozenset(self.stranded)
+
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         found = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {**found, "periods": self.periods.as_json(), "wires": list(self.wires)}
+        found |= {"periods": self.periods.as_json(), "wires": list(self.wires), "stranded": list(self.stranded)}
+        return found if self.stranded else {name: found[name] for name in found if name not in _HAND_OVER}
 
 
 def write_config(directory: Path, settings: Settings) -> None:
@@ -80,7 +102,10 @@ def replace_config(directory: Path, settings: Settings) -> None:
 
 
 def _encode(settings: Settings) -> bytes:
-    return json.dumps({"format": FORMAT, **settings.as_json()}, indent=2).encode() + b"\n"
+    return (
+        json.dumps({"format": FORMAT if settings.stranded else _PLAIN_FORMAT, **settings.as_json()}, indent=2).encode()
+        + b"\n"
+    )
 
 
 def read_config(directory: Path) -> Settings:
@@ -96,6 +121,8 @@ def read_config(directory: Path) -> Settings:
             reason = "a newer version wrote it"
             raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=FORMAT)
         wires = tuple(body.pop("wires", (TUF_WIRE,)))
-        return Settings(**{**body, "periods": Periods.from_json(body.get("periods", {})), "wires": wires})
+        stranded = tuple(body.pop("stranded", ()))
+        periods = Periods.from_json(body.get("periods", {}))
+        return Settings(**{**body, "periods": periods, "wires": wires, "stranded": stranded})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error})") from None

@@ -8,6 +8,7 @@ Every write transaction takes the write lock first (SQLite: ``BEGIN IMMEDIATE``;
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +20,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 
 from twinlock.director.migrations import migrate
 from twinlock.director.schema import SCHEMA_VERSION, metadata, schema_version
+from twinlock.repository.atomic import storage
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 
-BUSY_TIMEOUT_S = 15.0  # how long a writer waits for another; longer than any transaction of ours takes
+BUSY_TIMEOUT_S = 4.0  # how long one waits for another; longer than any transaction of ours takes, shorter than patience
 _WRITE = "twinlock_write"
 
 
@@ -57,7 +59,13 @@ class Database:
         return Path(self.name) if self._engine.dialect.name == "sqlite" else None
 
     def create(self) -> None:
-        """Create the tables, all or none; an existing inventory is left alone. Raises: StorageError."""
+        """Create the tables, all or none; an existing inventory is left alone. Raises: StorageError.
+
+        The file of an SQLite inventory is for its owner alone, whatever the mode of the directory.
+        """
+        if self.file is not None:
+            with storage("create", self.file):
+                os.close(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         with self.writing("create") as connection:
             if not inspect(connection).has_table(schema_version.name):
                 metadata.create_all(connection)

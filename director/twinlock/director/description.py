@@ -62,6 +62,17 @@ def read_description(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT
     return VehicleDescription(vehicle=vehicle, primary=primary, ecus=ecus)
 
 
+def read_ecu(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT_LIMITS) -> EcuRecord:
+    """Read the description of one ECU, as ``twinlock secondary describe`` prints it; it is no Primary by itself.
+
+    Raises: MalformedError, LimitError, WeakKeyError, UnsafePathError.
+    """
+    data = source if isinstance(source, bytes) else json.dumps(source).encode()
+    if len(data) > limits.report_bytes:
+        raise LimitError(what="ECU description in bytes", value=len(data), limit=limits.report_bytes)
+    return _ecu(Node(parse_json(data, "ECU description"), "ECU description", "$"), EcuId(""))
+
+
 def _ecu(node: Node, primary: EcuId) -> EcuRecord:
     ecu = EcuId(identifier(node.get("ecu").text()))
     verification = Verification.FULL

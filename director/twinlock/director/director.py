@@ -15,12 +15,13 @@ Belongs here: the list of what one can do. Does not belong here: how it is done 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from tuf.api.metadata import Metadata, Root
 
+from twinlock.director.api.readiness import Readiness
 from twinlock.director.assigning import Assigning
 from twinlock.director.assignments import load_assignments
 from twinlock.director.catalogue import CatalogueKeeper
@@ -28,6 +29,7 @@ from twinlock.director.config import Settings, read_config
 from twinlock.director.database import Database
 from twinlock.director.description import read_description
 from twinlock.director.devices.desk import DeviceDesk
+from twinlock.director.devices.refusals import note_refused_registration
 from twinlock.director.enrolment import create_token, enrol_vehicle, register_vehicle
 from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit
 from twinlock.director.inherited_roots import read_inheritance
@@ -51,12 +53,16 @@ from twinlock.director.root_keeper import RootKeeper
 from twinlock.director.roots import check_signing, read_root, time_keyids
 from twinlock.director.serving import Serving
 from twinlock.director.setup import create_director, open_keyring
+from twinlock.director.signing.clock import SigningClock
+from twinlock.director.signing.recovery import ClockRecovery, recover_clock
 from twinlock.director.source import open_source
+from twinlock.director.ways_out.service import WaysOut
 from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.trust.attestation import sign_attestation
-from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.names import VehicleId
 
 
 class Director:
@@ -79,11 +85,14 @@ class Director:
         self._catalogues = CatalogueKeeper(
             database, open_source(settings.image_url), max_age_s=settings.catalogue_max_age_s
         )
-        self._ordering = Ordering(database, self._catalogues, keyring, settings)
+        self._signing_clock = SigningClock(database, self._catalogues)
+        self._ordering = Ordering(database, self._catalogues, keyring, settings, clock=self._signing_clock)
+        self._readiness = Readiness(database, self._catalogues, keyring, self._signing_clock)
         self._assigning = Assigning(database, self._catalogues, self._ordering)
         self._serving = Serving(database, self._ordering)
         self._roots = RootKeeper(path, database, keyring, settings)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
+        self.ways_out = WaysOut(database, settings, clock)
         self.devices = DeviceDesk(path, database, passphrase, online_keys=keyring.online, clock=clock)
 
     @classmethod
@@ -164,9 +173,16 @@ class Director:
 
     def enrol(self, vehicle: str, token: str, description: bytes, *, now: datetime | None = None) -> bool:
         """Register with a token, as ``register``. Raises: EnrolmentTokenError, and what ``register`` does."""
-        read = read_description(description)
-        with self._database.writing("enrol a vehicle") as connection:
-            return enrol_vehicle(connection, vehicle, token, read, now=now or self._clock())
+        read, moment = read_description(description), now or self._clock()
+        try:
+            with self._database.writing("enrol a vehicle") as connection:
+                return enrol_vehicle(connection, vehicle, token, read, now=moment)
+        except RefusalError as error:  # raised only after the token was found to be this vehicle's
+            with self._database.writing("note a refused registration") as connection:
+                note_refused_registration(
+                    connection, VehicleId(vehicle), read.ecus, error, authenticated=True, now=moment
+                )
+            raise
 
     def vehicles(self) -> tuple[VehicleSummary, ...]:
         """All registered vehicles, by id."""
@@ -197,7 +213,8 @@ class Director:
         Nothing is stored unless the whole set fits. Raises: UnknownEcuError, UnknownImageError, NoImageSetError,
         HardwareError, ReleaseCounterError, RefusalError and TransportError of the Image repository.
         """
-        return self._assigning.assign(vehicle, images, actor=actor, now=now or self._clock())
+        moment = self._moment(now)
+        return self._assigning.assign(vehicle, images, actor=actor, now=moment)
 
     def unassign(
         self,
@@ -208,7 +225,7 @@ class Director:
         now: datetime | None = None,
     ) -> Plan:
         """Withdraw the assignments of ``ecus`` (None: all). Raises: UsageError if there are none."""
-        return self._assigning.unassign(vehicle, ecus, actor=actor, now=now or self._clock())
+        return self._assigning.unassign(vehicle, ecus, actor=actor, now=self._moment(now))
 
     def explain(self, vehicle: str, images: Mapping[str, str] | None = None, *, now: datetime | None = None) -> Plan:
         """What the vehicle would be told now, and why; with ``images``, as if they were assigned. Changes nothing."""
@@ -239,10 +256,33 @@ class Director:
         return self._ordering.see_to(vehicle, now or self._clock(), force=force)
 
     def attest_time(self, nonces: Iterable[str] = (), *, now: datetime | None = None) -> bytes:
-        """A signed statement of the time that echoes ``nonces``. Source: Uptane 2.1.0 5.4.3.1."""
+        """A signed statement of the time that echoes ``nonces``. Source: Uptane 2.1.0 5.4.3.1.
+
+        Raises: ClockBehindError, ClockContradictedError: a false time would lock every ECU that takes it.
+        """
+        moment = self._moment(now)
         root = Metadata[Root].from_bytes(self.root_bytes()).signed
         signer = self._keyring.raw_signer(time_keyids(root)[0])
-        return sign_attestation(now or self._clock(), tuple(nonces), signer)
+        self._signing_clock.note(moment)
+        return sign_attestation(moment, tuple(nonces), signer)
+
+    def recover_clock(self, *, actor: str = "operator", now: datetime | None = None) -> ClockRecovery:
+        """Confirm that the clock is right now and was ahead before, and sign again what stated a time of the future.
+
+        Raises: UsageError if there is nothing to correct, ClockContradictedError; and as ``issue``.
+        """
+        moment = now or self._clock()
+
+        def sign(vehicle: str) -> Issue:
+            return self._ordering.see_to(vehicle, moment, force=True)
+
+        return recover_clock(self._database, self._catalogues, sign, actor=actor, now=moment)
+
+    def _moment(self, now: datetime | None) -> datetime:
+        """The time of something that leads to a signature. Raises: ClockBehindError, ClockContradictedError."""
+        moment = now or self._clock()
+        self._signing_clock.check(moment)
+        return moment
 
     def refresh_catalogue(self, *, now: datetime | None = None) -> Mapping[str, int]:
         """Bring the verified view of the Image repository up to date; returns its versions by role."""
@@ -256,11 +296,17 @@ class Director:
         """
         if not roles:
             raise UsageError(reason="name at least one role to rotate")
-        return self._roots.follow(now or self._clock(), roles, plan)
+        moment = self._moment(now)
+        version = self._roots.follow(moment, roles, plan)
+        self._signing_clock.note(moment)
+        return version
 
     def refresh_root(self, *, now: datetime | None = None) -> int:
         """Publish the same Root with a later expiry; returns its version."""
-        return self._roots.follow(now or self._clock(), (), None)
+        moment = self._moment(now)
+        version = self._roots.follow(moment, (), None)
+        self._signing_clock.note(moment)
+        return version
 
     def add_wire(self, wire: str, *, go_on_from: tuple[Path, Path] | None = None, now: datetime | None = None) -> int:
         """Publish Roots in the profile ``wire`` too (``aktualizr``), from version 1 on; returns the newest version in it.
@@ -269,9 +315,18 @@ class Director:
         Raises: UsageError for an unknown profile, ProfileError for keys that its clients cannot read; MissingKeysError,
         RefusalError for the other Director's.
         """
-        moment = now or self._clock()
+        moment = self._moment(now)
         inheritance = None if go_on_from is None else read_inheritance(*go_on_from, moment)
         version = self._roots.enable(wire, moment, inheritance)
+        self.settings = self._roots.settings
+        return version
+
+    def hand_over(self, until: date | None = None, *, now: datetime | None = None) -> int:
+        """Give the aktualizr Root chain, begun with our Root keys, keys of its own; returns its newest version.
+
+        See ``RootKeeper.hand_over``, and docs/cross-profile-roots.md for why.
+        """
+        version = self._roots.hand_over(now or self._clock(), until)
         self.settings = self._roots.settings
         return version
 
@@ -306,3 +361,7 @@ class Director:
         with self._database.writing("check"):
             pass
         check_signing(self.root_bytes(), self._keyring, now or self._clock())
+
+    def check_ready(self, *, now: datetime | None = None) -> None:
+        """See that this Director can do all of its work, now and soon (``api.readiness``). Raises: NotReadyError."""
+        self._readiness.check(now or self._clock())

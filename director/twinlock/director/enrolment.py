@@ -9,16 +9,32 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select, update
 
 from twinlock.director import schema
 from twinlock.director.description import VehicleDescription
-from twinlock.director.errors import EnrolmentTokenError, RegistrationError, UnknownVehicleError
+from twinlock.director.errors import (
+    EcuKeyChangedError,
+    EcuTakenError,
+    EnrolmentTokenError,
+    RegistrationError,
+)
 from twinlock.director.history import record_audit
-from twinlock.director.inventory import find_ecu_owners, find_key_owners, insert_vehicle, load_vehicle
+from twinlock.director.inventory import (
+    check_active,
+    claim_ecus,
+    find_ecu_owners,
+    find_key_owners,
+    find_vehicle,
+    insert_vehicle,
+    key_identity,
+    touch_vehicle,
+)
 from twinlock.director.records import VehicleRecord
+from twinlock.director.ways_out.key_changes import permitted_changes, use_changes
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import VehicleId, identifier
 
@@ -33,18 +49,50 @@ def register_vehicle(connection: Connection, description: VehicleDescription, *,
     Raises: RegistrationError if the inventory holds something else under one of its ids or keys.
     Source: Uptane 2.1.0 5.3.2.2 (identifiers are unique).
     """
-    try:
-        registered = load_vehicle(connection, description.vehicle)
-    except UnknownVehicleError:
+    registered = find_vehicle(connection, description.vehicle)
+    if registered is None:
         _check_free(connection, description)
         insert_vehicle(connection, description.vehicle, description.ecus.values(), now)
         detail = {"ecus": sorted(description.ecus), "description": description.digest}
         record_audit(connection, actor=actor, action="register", vehicle=description.vehicle, detail=detail, now=now)
         return True
+    check_active(registered)
     if _described(registered).digest != description.digest:
-        reason = "it is registered already, with other ECUs, keys or hardware"
-        raise RegistrationError(vehicle=description.vehicle, field="vehicle", reason=reason)
+        _check_only_keys(connection, registered, description, actor=actor, now=now)
     return False
+
+
+def _check_only_keys(
+    connection: Connection,
+    registered: VehicleRecord,
+    description: VehicleDescription,
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """See that the description differs by nothing but keys that an operator permitted, and take those over.
+
+    Raises: EcuKeyChangedError, RegistrationError.
+    """
+    changed = {
+        ecu: record
+        for ecu, record in description.ecus.items()
+        if ecu in registered.ecus and key_identity(record.key) != key_identity(registered.ecus[ecu].key)
+    }
+    permitted = permitted_changes(connection, description.vehicle, changed, now)
+    kept = {ecu: replace(registered.ecus[ecu], key=description.ecus[ecu].key) for ecu in changed}
+    same = VehicleDescription(vehicle=description.vehicle, primary=registered.primary, ecus={**registered.ecus, **kept})
+    if not changed or same.digest != description.digest:
+        reason = "it is registered already, with other ECUs or hardware"
+        raise RegistrationError(vehicle=description.vehicle, field="vehicle", reason=reason)
+    strange = tuple(sorted(changed.keys() - permitted.keys()))
+    if strange:
+        raise EcuKeyChangedError(vehicle=description.vehicle, ecus=strange)
+    claim_ecus(connection, description.vehicle, kept.values())
+    use_changes(connection, permitted.values(), now)
+    detail = {"ecus": sorted(changed)}
+    record_audit(connection, actor=actor, action="replace-key", vehicle=description.vehicle, detail=detail, now=now)
+    touch_vehicle(connection, description.vehicle)
 
 
 def create_token(connection: Connection, vehicle: str, *, valid_s: int, now: datetime) -> str:
@@ -99,12 +147,13 @@ def _digest(token: str) -> str:
 
 def _check_free(connection: Connection, description: VehicleDescription) -> None:
     for ecu, vehicle in sorted(find_ecu_owners(connection, description.ecus).items()):
-        reason = f"the ECU {ecu} is registered in {vehicle}"
-        raise RegistrationError(vehicle=description.vehicle, field="ecus", reason=reason)
+        if vehicle != description.vehicle:
+            reason = f"the ECU {ecu} is registered in {vehicle}"
+            raise EcuTakenError(vehicle=description.vehicle, field="ecus", reason=reason)
     keys = [record.key for record in description.ecus.values()]
     for keyid, ecu in sorted(find_key_owners(connection, keys).items()):
         reason = f"the key {keyid} is that of the ECU {ecu}"
-        raise RegistrationError(vehicle=description.vehicle, field="ecus", reason=reason)
+        raise EcuTakenError(vehicle=description.vehicle, field="ecus", reason=reason)
 
 
 def _described(record: VehicleRecord) -> VehicleDescription:

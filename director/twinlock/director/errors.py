@@ -16,6 +16,15 @@ class UnknownVehicleError(UsageError):
     vehicle: str
 
 
+class RetiredVehicleError(UnknownVehicleError):
+    """A vehicle that an operator retired: it is told nothing, and its reports are not taken."""
+
+    code = "vehicle-retired"
+    template = "{vehicle} was retired at {since}"
+    hint = "if it is in service, take it back with `twinlock director reactivate`"
+    since: str
+
+
 class WireDisabledError(TwinlockError):
     """A vehicle of a wire profile in which the Director publishes no Roots."""
 
@@ -33,6 +42,10 @@ class RegistrationError(RefusalError):
     code = "registration"
     clause = "Uptane 2.1.0 5.3.2.2"
     template = "{vehicle} cannot be registered: {reason}"
+    hint = (
+        "change a registered vehicle with `twinlock director add-ecu`, `replace-ecu`, `rekey` or `retire`; "
+        "a retired one comes back with `reactivate`"
+    )
     vehicle: str
     field: str
     reason: str
@@ -84,7 +97,10 @@ class EcuTakenError(RegistrationError):
     """A registration of an ECU or key that another vehicle has, or once had."""
 
     code = "ecu-already-registered"
-    hint = "an ECU moves to another vehicle only with a serial and a key that were never registered"
+    hint = (
+        "if this vehicle is the right one, free the serial with `twinlock director release SERIAL --to VEHICLE`; "
+        "a part that moves for good is freed with `twinlock director retire --release`"
+    )
 
 
 class EcuKeyChangedError(RefusalError):
@@ -93,8 +109,11 @@ class EcuKeyChangedError(RefusalError):
     code = "ecu-key-changed"
     attack = Attack.SPOOFED_REPORT
     clause = "Uptane 2.1.0 5.3.2.2"
-    template = "{vehicle} comes with other keys for {ecus}, and nobody has allowed that"
-    hint = "if the ECU was replaced or wiped, allow it once with `twinlock director allow-rekey`"
+    template = "{vehicle} comes with other keys for {ecus}, and no operator permitted that"
+    hint = (
+        "if the ECU was wiped or replaced, compare its fingerprint with what `twinlock director show` lists as pending and "
+        "confirm it with `twinlock director rekey` or `replace-ecu`"
+    )
     vehicle: str
     ecus: tuple[str, ...]
 
@@ -114,7 +133,7 @@ class DeviceTakenError(TwinlockError):
     code = "device-already-registered"
     by_rule = True
     template = "{vehicle} has a certificate or is registered already"
-    hint = "if the device was replaced or wiped, allow it once with `twinlock director allow-rekey`"
+    hint = "if the device was replaced or wiped, allow it once with `twinlock director allow-certificate`"
     vehicle: str
 
 

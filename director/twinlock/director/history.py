@@ -14,14 +14,20 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from twinlock.director import schema
-from twinlock.director.intake import Findings
+from twinlock.director.manifests.counters import count_on, note_evidence, note_resets, raise_counter
+from twinlock.director.manifests.judgement import Findings
 from twinlock.director.records import DecisionRecord, Event, ManifestRecord, Order, Plan
+from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
 from twinlock.trust.reports import EcuReport
 
 _M = schema.manifests.c
 _R = schema.reports.c
 _D = schema.decisions.c
+_E = schema.ecus.c
+_V = schema.events.c
+
+STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "old-time", "detail"})
 
 # Anybody can send nonsense to a vehicle's address. What is kept of it is bounded, per vehicle and day.
 MAX_REFUSED_PER_DAY = 256
@@ -73,6 +79,8 @@ def insert_refused(
 def insert_accepted(connection: Connection, vehicle: str, data: bytes, findings: Findings, now: datetime) -> int:
     """Keep an accepted manifest, its reports and events, and point the ECUs at them; returns its number.
 
+    ECUs that are missing from it are marked as such from ``now`` on, those that report are no longer.
+
     Raises: IntegrityError if a counter or nonce was taken meanwhile.
     """
     digest = hashlib.sha256(data).hexdigest()
@@ -82,7 +90,10 @@ def insert_accepted(connection: Connection, vehicle: str, data: bytes, findings:
     number = int(inserted[0])
     for ecu, report in findings.reports.items():
         _insert_report(connection, number, ecu, report, findings)
-    _insert_events(connection, vehicle, number, findings.events, now)
+    note_resets(connection, findings.verified, now)
+    gone = (_E.ecu.in_(findings.missing), _E.missing_since.is_(None))
+    connection.execute(update(schema.ecus).where(_E.vehicle == vehicle, *gone).values(missing_since=now))
+    record_events(connection, vehicle, findings.events, now, manifest=number)
     connection.execute(
         update(schema.vehicles)
         .where(schema.vehicles.c.vehicle == vehicle)
@@ -113,8 +124,55 @@ def list_events(connection: Connection, vehicle: str, limit: int) -> tuple[tuple
     """What accepted manifests showed that people should see, newest first, each with its time."""
     table = schema.events
     query = select(table).where(table.c.vehicle == vehicle).order_by(table.c.number.desc()).limit(limit)
-    return tuple(
-        (row.at, Event(kind=row.kind, ecu=EcuId(row.ecu), detail=row.detail)) for row in connection.execute(query)
+    return tuple((row.at, _event(row)) for row in connection.execute(query))
+
+
+def record_events(
+    connection: Connection,
+    vehicle: str,
+    events: Iterable[Event],
+    now: datetime,
+    *,
+    manifest: int | None = None,
+) -> None:
+    """Keep what people should see. What goes on from manifest to manifest is kept once a day, a piece of evidence once."""
+    for event in events:
+        if not _is_known(connection, vehicle, event, now):
+            row = {"vehicle": vehicle, "manifest": manifest, "at": now, "evidence": event.evidence}
+            row |= {"kind": event.kind, "code": event.code, "ecu": event.ecu, "detail": event.detail}
+            connection.execute(insert(schema.events).values(**row, data=event.data))
+
+
+def record_refusal(connection: Connection, vehicle: str, error: TwinlockError, now: datetime) -> None:
+    """Keep what was refused from an authenticated vehicle outside its manifests: the same once a day, within a bound."""
+    recent = select(func.count()).where(_V.vehicle == vehicle, _V.manifest.is_(None), _V.at > now - timedelta(days=1))
+    event = Event(kind=error.kind.value, code=error.code, ecu=None, detail=str(error), data=error.as_json())
+    same = [_V.vehicle == vehicle, _V.code == event.code, _V.detail == event.detail, _V.at > now - timedelta(days=1)]
+    if connection.execute(select(_V.number).where(*same).limit(1)).first() is not None:
+        return
+    if connection.execute(recent).scalar_one() < MAX_REFUSED_PER_DAY:
+        record_events(connection, vehicle, [event], now)
+
+
+def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime) -> bool:
+    same = [_V.vehicle == vehicle, _V.code == event.code, _V.ecu == event.ecu]
+    if event.evidence is not None:
+        same.append(_V.evidence == event.evidence)
+    elif event.code in STANDING_CODES:
+        same += [_V.detail == event.detail, _V.at > now - timedelta(days=1)]
+    else:
+        return False
+    return connection.execute(select(_V.number).where(*same).limit(1)).first() is not None
+
+
+def _event(row: Any) -> Event:
+    return Event(
+        kind=row.kind,
+        code=row.code,
+        ecu=None if row.ecu is None else EcuId(row.ecu),
+        detail=row.detail,
+        evidence=row.evidence,
+        data=row.data,
     )
 
 
@@ -177,10 +235,12 @@ def _decision(row: Any) -> DecisionRecord:
 
 def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: EcuReport, findings: Findings) -> None:
     installed = findings.installed[ecu]
+    key = connection.execute(select(_E.key_identity).where(_E.ecu == ecu)).scalar_one()
     result = connection.execute(
         insert(schema.reports).values(
             manifest=manifest,
             ecu=ecu,
+            key_identity=key,
             reported_time=report.time,
             counter=report.counter,
             nonce=report.nonce,
@@ -193,13 +253,13 @@ def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: Ec
         )
     )
     assert result.inserted_primary_key is not None
-    newest: dict[str, Any] = {"last_report": int(result.inserted_primary_key[0])}
-    if report.counter is not None:
-        newest["highest_counter"] = report.counter
-    connection.execute(update(schema.ecus).where(schema.ecus.c.ecu == ecu).values(**newest))
-
-
-def _insert_events(connection: Connection, vehicle: str, manifest: int, events: Iterable[Event], now: datetime) -> None:
-    for event in events:
-        row = {"vehicle": vehicle, "manifest": manifest, "at": now}
-        connection.execute(insert(schema.events).values(**row, ecu=event.ecu, kind=event.kind, detail=event.detail))
+    newest = {"last_report": int(result.inserted_primary_key[0]), "missing_since": None, "out_of_order_at": None}
+    connection.execute(update(schema.ecus).where(_E.ecu == ecu).values(**newest))
+    verified = findings.verified
+    if report.counter is None:
+        return
+    if ecu in verified.resets:
+        count_on(connection, ecu, key)
+    raise_counter(connection, ecu, key, report.counter)
+    if report.evidence and ecu in verified.counters:
+        note_evidence(connection, ecu, key, verified.counters[ecu])

@@ -1,11 +1,8 @@
 """Going on with the Root chain of a Director that another tool ran, so that deployed vehicles follow ours.
 
 A vehicle in the field trusts the last Root that it was given and asks for the next one. That next one says what our Root
-says, and is signed by our Root keys and by those of the old chain; from then on the old keys are needed no more. With it
-the client forgets the Targets that it was sent, so their numbers begin anew.
-
-Belongs here: reading and judging the old chain, and making its next link. Does not belong here: publishing
-(``root_keeper.py``).
+says, but for Root keys of the profile's own, and is signed by those and by the keys of the old chain, which are not needed
+after it. With it the client forgets the Targets that it was sent, so their numbers begin again at 1.
 """
 
 from __future__ import annotations
@@ -18,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from securesystemslib.signer import CryptoSigner, SSlibKey
+from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.roots import verify_successor
-from twinlock.director.wire_roots import seal_wire_root
+from twinlock.director.wire_roots import seal_link
 from twinlock.repository.aktualizr.foreign import read_roots
 from twinlock.repository.aktualizr.foreign_keys import read_foreign_keys
+from twinlock.repository.aktualizr.root_chain import RootChain
 from twinlock.repository.aktualizr.sealing import add_signatures
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import Keyring
@@ -30,7 +29,7 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.model.root import Root
+from twinlock.trust.model.root import Root as TrustedRoot
 from twinlock.trust.names import DIRECTOR, ROOT, KeyId
 from twinlock.trust.policy import LAX
 from twinlock.trust.refresh import walk_roots
@@ -47,7 +46,7 @@ class Inheritance:
     """An old chain, verified: Root 1 to the newest as they were found, what the newest says, and keys by identity."""
 
     roots: tuple[bytes, ...]
-    newest: Root
+    newest: TrustedRoot
     keys: dict[bytes, PrivateKeyTypes]
 
 
@@ -79,9 +78,11 @@ def read_inheritance(path: Path, keys: Path, now: datetime) -> Inheritance:
 def next_inherited_root(inheritance: Inheritance, root: bytes, keyring: Keyring, now: datetime) -> bytes:
     """What our Root ``root`` says, as the Root after the old chain, accepted by the trust engine as such.
 
-    Raises: ProfileError, MissingKeysError, PassphraseError, RefusalError.
+    Its Root keys are neither ours nor those of the old chain. Raises: ProfileError, PassphraseError, RefusalError.
     """
-    sealed = seal_wire_root(root, inheritance.newest.version + 1, keyring)
+    chain = RootChain(number=lambda _: inheritance.newest.version + 1, newest=None, tuf=None)
+    (link,) = chain.links(Metadata[Root].from_bytes(root).signed, keyring, change=None)
+    sealed = seal_link(link, keyring)
     signers = list(_signers(inheritance))
     data = add_signatures(ROOT, json.loads(sealed), signers, form.MAX_BYTES[ROOT])
     verify_successor(inheritance.roots[-1], data, now, wire=AKTUALIZR)

@@ -1,17 +1,36 @@
-"""Judging a vehicle version manifest against the inventory: Uptane 2.1.0 5.3.2.1 steps 1, 3 and 4.
+"""The checks of a vehicle version manifest against the inventory: Uptane 2.1.0 5.3.2.1 steps 1, 3 and 4.
 
-Pure: what was sent, what the inventory holds and the time go in; what it shows, or a refusal, comes out. Belongs here:
-every check of a manifest. Does not belong here: the database (``reception.py``), or what to install (``planning.py``).
+Pure: what was sent, what the inventory holds and the time go in; what it shows, or a refusal, comes out. ``reception.py``
+reads and writes the inventory; ``planning.py`` decides what to install.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import hashlib
+from datetime import datetime
+from typing import NamedTuple
 
 from twinlock.director.errors import ManifestVehicleError
-from twinlock.director.records import AKTUALIZR_WIRE, EcuRecord, Event, LastReport, VehicleRecord
+from twinlock.director.manifests.events import membership_events, outcome_events, report_events, time_events
+from twinlock.director.manifests.judgement import (
+    NOTHING_KNOWN,
+    USUAL_POLICY,
+    Findings,
+    Knowledge,
+    ManifestPolicy,
+    VerifiedReports,
+)
+from twinlock.director.records import (
+    AKTUALIZR_WIRE,
+    ATTACK,
+    REFUSAL,
+    TUF_WIRE,
+    CounterReset,
+    EcuRecord,
+    Event,
+    LastReport,
+    VehicleRecord,
+)
 from twinlock.director.software import same_image
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.reports import (
@@ -26,56 +45,12 @@ from twinlock.trust.names import EcuId
 from twinlock.trust.reports import (
     NO_TIME,
     EcuReport,
-    InstallationReport,
     SignedManifest,
+    SignedReport,
     verify_manifest,
     verify_report,
 )
 from twinlock.trust.state import InstalledImage
-from twinlock.trust.wire.aktualizr.reports import is_nothing
-
-_FUTURE = timedelta(minutes=5)  # clocks of vehicles and servers differ by seconds, not minutes
-_PAST = timedelta(days=30)  # a Secondary that slept keeps its last verified time until its Primary tells it a new one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestPolicy:
-    """What times in reports are plausible: up to ``future`` ahead of the Director's clock and ``past`` behind it.
-
-    An ECU fresh from the factory may not know the time before it has talked to anybody, so its first report may be as
-    old as it likes (which is then noted as an event); from its second on, both bounds hold.
-    """
-
-    future: timedelta = _FUTURE
-    past: timedelta = _PAST
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
-    """What the Director knows beside the vehicle's own rows.
-
-    ``nonces`` are those in this manifest that were seen before, by ECU; ``images`` is what the Director knows of the
-    image that each ECU reports (absent: nothing). ``complete`` False: the Image repository could not be asked, so what
-    is not known may well be listed.
-    """
-
-    nonces: frozenset[tuple[EcuId, str]] = frozenset()
-    images: Mapping[EcuId, ImageEntry] = field(default_factory=dict)
-    complete: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What an acceptable manifest shows: one report for every ECU of the vehicle, and what people should see.
-
-    Counters in ``reports`` are as they are stored: with the ECU's ``counter_base``. ``failed`` is the correlation id of
-    an order of which the Primary says that its installation failed.
-    """
-
-    reports: Mapping[EcuId, EcuReport]
-    installed: Mapping[EcuId, InstalledImage]
-    events: tuple[Event, ...]
-    failed: str | None = None
 
 
 def judge_manifest(
@@ -84,12 +59,28 @@ def judge_manifest(
     *,
     now: datetime,
     address: str | None = None,
-    knowledge: Knowledge = Knowledge(),
-    policy: ManifestPolicy = ManifestPolicy(),
+    knowledge: Knowledge = NOTHING_KNOWN,
+    policy: ManifestPolicy = USUAL_POLICY,
 ) -> Findings:
+    """``verify_reports`` and ``conclude`` in one. Raises: as ``verify_reports``."""
+    verified = verify_reports(manifest, record, now=now, address=address, knowledge=knowledge, policy=policy)
+    return conclude(verified, record, knowledge)
+
+
+def verify_reports(
+    manifest: SignedManifest,
+    record: VehicleRecord,
+    *,
+    now: datetime,
+    address: str | None = None,
+    knowledge: Knowledge = NOTHING_KNOWN,
+    policy: ManifestPolicy = USUAL_POLICY,
+) -> VerifiedReports:
     """Decide whether ``manifest`` is what this vehicle, as the inventory knows it, says now.
 
-    ``address`` is the vehicle whose URL it came to, if any. ``record`` is the vehicle that the manifest names.
+    ``address`` is the vehicle whose URL it came to, if any. ``record`` is the vehicle that the manifest names. A manifest
+    without a sound report of its Primary is refused as a whole. Of every other ECU a false report counts as a missing one
+    and is evidence; a missing one drops that ECU's part only (docs/POUF.md gives the reason).
     Raises: ManifestVehicleError, UnknownEcuError, ReportSignatureError, DuplicateReportError, MissingEcuError,
     ReportTimeError, ReportReplayError.
     """
@@ -99,22 +90,45 @@ def judge_manifest(
     if named != record.vehicle or address not in (None, named):
         raise ManifestVehicleError(offered=named or "(none named)", expected=address or record.vehicle)
     _check_primary(manifest, record)
-    reports = _check_completeness(manifest, record)
+    checked = _check_reports(manifest, record, now=now, knowledge=knowledge, policy=policy)
+    reports = {ecu: item.report for ecu, item in checked.sound.items()}
+    absent = record.ecus.keys() - reports.keys()
+    if record.primary in absent:
+        raise MissingEcuError(vehicle=record.vehicle, missing=tuple(sorted(absent)))
+    missing = tuple(sorted(ecu for ecu in absent if record.ecus[ecu].out_of_order_since is None))
     timed = [report for report in reports.values() if not _has_no_time(report, record)]
-    for report in timed:
-        _check_time(report, record.reports.get(report.ecu), now, policy)
-    # Step 4.
-    for ecu, report in reports.items():
-        _check_fresh(report, record.ecus[ecu], record.reports.get(ecu), knowledge)
-    outcome = manifest.installation
-    return Findings(
+    return VerifiedReports(
         reports=reports,
-        installed={ecu: _installed(report, knowledge.images.get(ecu)) for ecu, report in reports.items()},
+        missing=missing,
         events=(
-            *(event for report in timed for event in _time_events(report, now, policy)),
-            *(event for ecu, report in reports.items() for event in _events(report, record.ecus[ecu], knowledge)),
-            *(() if outcome is None else _outcome_events(outcome, record)),
+            *checked.events,
+            *membership_events(reports, missing, record),
+            *(event for report in timed for event in time_events(report, now, policy)),
         ),
+        resets={ecu: item.reset for ecu, item in checked.sound.items() if item.reset is not None},
+        counters={ecu: item.sent for ecu, item in checked.sound.items() if item.sent is not None},
+        digests={ecu: item.digest for ecu, item in checked.sound.items() if item.digest is not None},
+        installation=manifest.installation,
+    )
+
+
+def conclude(verified: VerifiedReports, record: VehicleRecord, knowledge: Knowledge = NOTHING_KNOWN) -> Findings:
+    """What verified reports show in the light of what is known of the images that they name."""
+    outcome = verified.installation
+    return Findings(
+        reports=verified.reports,
+        installed={ecu: _installed(report, knowledge.images.get(ecu)) for ecu, report in verified.reports.items()},
+        events=(
+            *verified.events,
+            *(
+                event
+                for ecu, report in verified.reports.items()
+                for event in report_events(report, record.ecus[ecu], knowledge)
+            ),
+            *(() if outcome is None else outcome_events(outcome, record)),
+        ),
+        verified=verified,
+        missing=verified.missing,
         failed=outcome.correlation_id if outcome is not None and not outcome.result.success else None,
     )
 
@@ -130,26 +144,69 @@ def _check_primary(manifest: SignedManifest, record: VehicleRecord) -> None:
     verify_manifest(manifest, sender.key)
 
 
-def _check_completeness(manifest: SignedManifest, record: VehicleRecord) -> dict[EcuId, EcuReport]:
-    """Every ECU in the inventory reports exactly once, nobody else does, and each with its own key."""
-    found: dict[EcuId, EcuReport] = {}
+class _Sound(NamedTuple):
+    """A report that counts, with its counter as it is stored and as it was sent."""
+
+    report: EcuReport
+    sent: int | None
+    reset: int | None
+    digest: str | None
+
+
+class _Checked(NamedTuple):
+    """The reports that count, by ECU, and an event for each of the others."""
+
+    sound: dict[EcuId, _Sound]
+    events: list[Event]
+
+
+def _check_reports(
+    manifest: SignedManifest,
+    record: VehicleRecord,
+    *,
+    now: datetime,
+    knowledge: Knowledge,
+    policy: ManifestPolicy,
+) -> _Checked:
+    """Judge each report by itself. Raises: what is wrong with the Primary's."""
+    checked = _Checked({}, [])
+    by_ecu: dict[EcuId, list[SignedReport]] = {}
     for signed in manifest.reports:
-        ecu = signed.report.ecu
-        known = record.ecus.get(ecu)
-        if known is None:
-            raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
-        if ecu in found:
-            raise DuplicateReportError(vehicle=record.vehicle, ecu=ecu)
-        found[ecu] = verify_report(signed, known.key)
-    missing = tuple(sorted(record.ecus.keys() - found.keys()))
-    if missing:
-        raise MissingEcuError(vehicle=record.vehicle, missing=missing)
-    return {ecu: _with_base(report, record.ecus[ecu].counter_base) for ecu, report in found.items()}
+        by_ecu.setdefault(signed.report.ecu, []).append(signed)
+    for ecu, offered in by_ecu.items():
+        try:
+            report = _check_signed_once(offered, ecu, record)
+            if not _has_no_time(report, record):
+                _check_time(report, record.reports.get(ecu), now, policy)
+            sound = _check_fresh(report, record, knowledge, now)
+        except UnknownEcuError as error:
+            checked.events.append(Event(kind=REFUSAL, code=error.code, ecu=ecu, detail=str(error)))
+        except (ReportSignatureError, DuplicateReportError, ReportTimeError, ReportReplayError) as error:
+            if ecu == record.primary:
+                raise
+            event = Event(kind=ATTACK, code=error.code, ecu=ecu, detail=str(error), data=error.as_json())
+            checked.events.append(event)
+        else:
+            known = record.ecus[ecu]
+            kept = record.wire == TUF_WIRE and (known.counter_base > 0 or known.reset is not None)
+            digest = report_digest(offered[0].message) if kept else None
+            checked.sound[ecu] = sound._replace(digest=digest)
+    return checked
 
 
-def _with_base(report: EcuReport, base: int) -> EcuReport:
-    """The report with the counter that is stored: an ECU with a new key may count from 1 again."""
-    return report if report.counter is None else report._replace(counter=report.counter + base)
+def report_digest(message: bytes) -> str:
+    """What a report is known by: SHA-256 of what its signature is over."""
+    return hashlib.sha256(message).hexdigest()
+
+
+def _check_signed_once(offered: list[SignedReport], ecu: EcuId, record: VehicleRecord) -> EcuReport:
+    """The one report of an ECU in the inventory, signed with its own key."""
+    known = record.ecus.get(ecu)
+    if known is None:
+        raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
+    if len(offered) > 1:
+        raise DuplicateReportError(vehicle=record.vehicle, ecu=ecu)
+    return verify_report(offered[0], known.key)
 
 
 def _check_time(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> None:
@@ -161,19 +218,44 @@ def _check_time(report: EcuReport, last: LastReport | None, now: datetime, polic
         )
 
 
-def _check_fresh(report: EcuReport, ecu: EcuRecord, last: LastReport | None, knowledge: Knowledge) -> None:
-    if report.counter is None:
-        _check_covered(report, ecu, last)
-    elif last is not None and last.counter is not None and report.counter <= last.counter:
-        raise ReportReplayError(ecu=report.ecu, field="counter", offered=str(report.counter), last=str(last.counter))
+def _check_fresh(report: EcuReport, record: VehicleRecord, knowledge: Knowledge, now: datetime) -> _Sound:
+    """The report with the counter that is stored: above every one that this key of this ECU used before."""
+    ecu = record.ecus[report.ecu]
+    if report.ecu in knowledge.spent:
+        raise ReportReplayError(ecu=report.ecu, field="report", offered="(the same)", last="(counted before)")
     if report.nonce is not None and (report.ecu, report.nonce) in knowledge.nonces:
         raise ReportReplayError(ecu=report.ecu, field="nonce", offered=report.nonce, last=report.nonce)
+    if report.counter is None:
+        _check_covered(report, ecu)
+        return _Sound(report, None, None, None)
+    stored, highest = report.counter + ecu.counter_base, ecu.highest_counter
+    reset = _reset_for(report, ecu, record, now)
+    if reset is not None and highest is not None:
+        # Counting goes on from the highest; no stored counter ever falls.
+        return _Sound(report._replace(counter=report.counter + highest), report.counter, reset.number, None)
+    if highest is not None and stored <= highest:
+        raise ReportReplayError(ecu=report.ecu, field="counter", offered=str(stored), last=str(highest))
+    return _Sound(report._replace(counter=stored), report.counter, None, None)
 
 
-def _check_covered(report: EcuReport, ecu: EcuRecord, last: LastReport | None) -> None:
+def _reset_for(report: EcuReport, ecu: EcuRecord, record: VehicleRecord, now: datetime) -> CounterReset | None:
+    """The permission under which this report starts its counter again, if it has one and needs it.
+
+    A client of aktualizr cannot carry the nonce; there the next report that would be too low uses the permission up.
+    """
+    reset = ecu.reset
+    if reset is None or reset.expires <= now or ecu.highest_counter is None or report.counter is None:
+        return None
+    if report.nonce == reset.nonce:
+        return reset
+    unable = record.wire == AKTUALIZR_WIRE and report.counter + ecu.counter_base <= ecu.highest_counter
+    return reset if unable else None
+
+
+def _check_covered(report: EcuReport, ecu: EcuRecord) -> None:
     """A profile may give Secondaries no counter. That of the Primary, which signs the whole, then stands for theirs."""
     if ecu.primary:
-        seen = "none" if last is None else str(last.counter)
+        seen = "none" if ecu.highest_counter is None else str(ecu.highest_counter)
         raise ReportReplayError(ecu=report.ecu, field="counter", offered="(none)", last=seen)
 
 
@@ -193,45 +275,6 @@ def _installed(report: EcuReport, entry: ImageEntry | None) -> InstalledImage:
         hashes=installed.hashes,
         release_counter=entry.release_counter,
     )
-
-
-def _time_events(report: EcuReport, now: datetime, policy: ManifestPolicy) -> list[Event]:
-    if report.time >= now - policy.past:
-        return []
-    return [Event(kind="old-time", ecu=report.ecu, detail=f"it knows no later time than {_text(report.time)}")]
-
-
-def _events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Event]:
-    found = []
-    if report.attack:
-        found.append(Event(kind="attack", ecu=report.ecu, detail=f"{report.attack}: {report.detail}"))
-    elif report.detail:
-        found.append(Event(kind="detail", ecu=report.ecu, detail=report.detail))
-    entry = knowledge.images.get(report.ecu)
-    if entry is None or not same_image(report.installed, entry):
-        if not knowledge.complete or is_nothing(report.installed):
-            return found
-        detail = f"{report.installed.path}, as installed, is not what the Image repository ever listed"
-        found.append(Event(kind="unlisted-image", ecu=report.ecu, detail=detail))
-    elif entry.hardware_ids is not None and ecu.hardware_id not in entry.hardware_ids:
-        detail = f"{report.installed.path} is for {', '.join(sorted(entry.hardware_ids))}, not {ecu.hardware_id}"
-        found.append(Event(kind="wrong-hardware", ecu=report.ecu, detail=detail))
-    return found
-
-
-def _outcome_events(outcome: InstallationReport, record: VehicleRecord) -> list[Event]:
-    """A failed installation: of each ECU that failed, or of the whole where it failed before any ECU was reached."""
-    failed = {ecu: result for ecu, result in outcome.ecus.items() if not result.success and ecu in record.ecus}
-    if not failed and not outcome.result.success:
-        failed = {record.primary: outcome.result}
-    return [
-        Event(
-            kind="install-failed",
-            ecu=ecu,
-            detail=f"{result.code}: {result.description} (order {outcome.correlation_id or 'without an id'})",
-        )
-        for ecu, result in failed.items()
-    ]
 
 
 def _text(time: datetime) -> str:

@@ -44,12 +44,13 @@ _INDEX = {TARGETS: "targets.json", SNAPSHOT: "snapshot.json"}
 class Order:
     """What to sign: whose it is, what Targets list (by path, plain JSON), and under which correlation id.
 
-    It is signed in the wire profile of ``record``.
+    It is signed in the wire profile of ``record``. ``members`` go into ``custom`` of Targets.
     """
 
     record: VehicleRecord
     entries: Mapping[str, Any]
     correlation_id: str
+    members: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +62,18 @@ class Before:
 
 
 def sign_set(
-    order: Order, before: Before, *, root: bytes, keyring: Keyring, periods: Periods, now: datetime
+    order: Order,
+    before: Before,
+    *,
+    root: bytes,
+    keyring: Keyring,
+    periods: Periods,
+    now: datetime,
+    lasting_from: datetime | None = None,
 ) -> tuple[Issue, dict[RoleName, bytes]]:
     """Make the next set of files of a vehicle. Every version is one above the last. ``root`` is the newest TUF Root.
+
+    Their life counts from ``lasting_from`` where that is later than ``now`` (``ClockMarks.lasting_from``).
 
     Raises: MissingKeysError, PassphraseError, StorageError; ProfileError for what the vehicle's client could not read.
     Source: Uptane 2.1.0 5.3.2.1 step 7.
@@ -82,16 +92,16 @@ def sign_set(
     targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(order.entries))
     # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
     whose = {"vehicleIdentifier": order.record.vehicle}
-    targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id}
-    renew(targets, now, periods.targets, version=last.targets + 1 if last else 1)
+    targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id, **order.members}
+    renew(targets, now, periods.targets, version=last.targets + 1 if last else 1, lasting_from=lasting_from)
     sign(TARGETS, targets)
     snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: _meta(targets.version, files[TARGETS])})
     snapshot.unrecognized_fields["custom"] = whose
-    renew(snapshot, now, periods.snapshot, version=last.snapshot + 1 if last else 1)
+    renew(snapshot, now, periods.snapshot, version=last.snapshot + 1 if last else 1, lasting_from=lasting_from)
     sign(SNAPSHOT, snapshot)
     timestamp = Timestamp(spec_version=SPEC_VERSION, snapshot_meta=_meta(snapshot.version, files[SNAPSHOT]))
     timestamp.unrecognized_fields["custom"] = whose
-    renew(timestamp, now, periods.timestamp, version=last.timestamp + 1 if last else 1)
+    renew(timestamp, now, periods.timestamp, version=last.timestamp + 1 if last else 1, lasting_from=lasting_from)
     sign(TIMESTAMP, timestamp)
     issue = Issue(
         vehicle=order.record.vehicle,

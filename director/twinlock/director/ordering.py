@@ -9,6 +9,7 @@ Belongs here: that order of steps. Does not belong here: any of the steps.
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import uuid
 from collections.abc import Mapping
@@ -26,8 +27,9 @@ from twinlock.director.config import Settings
 from twinlock.director.database import Database
 from twinlock.director.errors import WireDisabledError
 from twinlock.director.history import insert_decision, list_decisions
-from twinlock.director.inventory import load_vehicle, lock_vehicle
+from twinlock.director.inventory import load_active_vehicle, lock_vehicle
 from twinlock.director.issuing import Before, Order, is_in_wire, keys_changed, sign_set, verify_set
+from twinlock.director.manifests.acknowledgement import signed_members, stated_members
 from twinlock.director.planning import make_plan
 from twinlock.director.published import (
     current_files,
@@ -42,13 +44,19 @@ from twinlock.director.published import (
 )
 from twinlock.director.records import AKTUALIZR_WIRE, IMPOSSIBLE, DecisionRecord, Issue, Plan
 from twinlock.director.roots import read_root
+from twinlock.director.signing.clock import SigningClock
+from twinlock.director.signing.marks import note_signature
 from twinlock.director.situation import Planned, Situation, entries_as_json
 from twinlock.director.wire_roots import read_wire_root
+from twinlock.io.http.quiet_log import QuietLog
+from twinlock.repository.authoring.signing_clock import BEHIND
 from twinlock.repository.keyring import Keyring
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import ConflictError, ProfileError, StorageError, TransportError
 from twinlock.trust.names import TARGETS, RoleName
+
+log = logging.getLogger("twinlock.director.ordering")
 
 _ATTEMPTS = 5
 _STRIPES = 64
@@ -72,17 +80,28 @@ class View:
 class Ordering:
     """Keeps the metadata of vehicles current."""
 
-    def __init__(self, database: Database, catalogues: CatalogueKeeper, keyring: Keyring, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalogues: CatalogueKeeper,
+        keyring: Keyring,
+        settings: Settings,
+        *,
+        clock: SigningClock,
+    ) -> None:
         self._database = database
         self._catalogues = catalogues
         self._keyring = keyring
         self._settings = settings
+        self._clock = clock
+        self._quiet = QuietLog(log, lines=1, seconds=60.0)
         self._turns = [threading.Lock() for _ in range(_STRIPES)]
 
     def see_to(self, vehicle: str, now: datetime, *, force: bool = False) -> Issue:
         """Return the set of files that is in force for a vehicle, after making a new one if that is due.
 
-        Raises: UnknownVehicleError, StorageError, ConflictError, MissingKeysError, PassphraseError, RefusalError.
+        Raises: UnknownVehicleError, StorageError, ConflictError, MissingKeysError, PassphraseError, RefusalError;
+        ClockBehindError or ClockContradictedError where nothing may be signed by this clock.
         """
         for _ in range(_ATTEMPTS):
             # Requests for one vehicle take turns, so that all but the first find the work done. Other processes are
@@ -127,13 +146,19 @@ class Ordering:
         try:
             return self._catalogues.current(now)
         except (RefusalError, TransportError) as error:
+            self._quiet.line("image-repository-unusable", code=error.code, reason=str(error))
             return error
 
     def _is_due(self, view: View, issue: Issue, now: datetime) -> bool:
-        if issue.expires - now <= timedelta(seconds=self._settings.renew_before_s):
+        # After a signature of the future, files outlast it; they are renewed at the usual pace all the same.
+        until = min(issue.expires, issue.issued_at + self._settings.shortest)
+        if until - now <= timedelta(seconds=self._settings.renew_before_s) or issue.issued_at > now + BEHIND:
             return True
         targets = view.before.files.get(TARGETS)
-        if targets is not None and not is_in_wire(targets, view.situation.record.wire):
+        record = view.situation.record
+        if targets is not None and not is_in_wire(targets, record.wire):
+            return True
+        if targets is not None and stated_members(targets) != signed_members(record, now):
             return True
         root = view.issue_root
         return root is not None and root != view.root and keys_changed(root, view.root)
@@ -157,9 +182,17 @@ class Ordering:
         usable = _usable(catalogue)
         files: dict[RoleName, bytes] = {}
         if issue is None or force or not same or self._is_due(view, issue, now):
-            order = Order(record=record, entries=entries, correlation_id=correlation)
+            members = signed_members(record, now)
+            order = Order(record=record, entries=entries, correlation_id=correlation, members=members)
+            lasting_from = self._clock.check(now).lasting_from(now)
             issue, files = sign_set(
-                order, view.before, root=view.root, keyring=self._keyring, periods=self._settings.periods, now=now
+                order,
+                view.before,
+                root=view.root,
+                keyring=self._keyring,
+                periods=self._settings.periods,
+                now=now,
+                lasting_from=lasting_from,
             )
             judge = usable if entries else None
             verify_set(order, files, before=view.before, root=view.wire_root, catalogue=judge, now=now)
@@ -191,6 +224,7 @@ class Ordering:
         )
         if files:
             insert_issue(connection, issue, number, files)
+            note_signature(connection, now)
             installed = {ecu: report.installed for ecu, report in view.situation.record.reports.items()}
             update_outstanding(connection, vehicle, decision.entries, installed)
             remember_images(connection, decision.planned.entries.values(), now)
@@ -231,7 +265,7 @@ def _unusable(situation: Situation, error: Exception) -> Planned:
 
 
 def _read_view(connection: Connection, vehicle: str) -> View:
-    record = load_vehicle(connection, vehicle)
+    record = load_active_vehicle(connection, vehicle)
     columns = schema.vehicles.c
     query = select(columns.revision, columns.planned_from, columns.last_manifest).where(columns.vehicle == vehicle)
     row = connection.execute(query).one()
@@ -250,6 +284,7 @@ def _read_view(connection: Connection, vehicle: str) -> View:
         known=recall_images(connection, {ecu: report.installed for ecu, report in record.reports.items()}),
         manifest=row.last_manifest,
         listed=listed_images(connection, vehicle) if record.wire == AKTUALIZR_WIRE else (),
+        unknown=record.unknown,
     )
     root = read_root(connection)
     if root is None:

@@ -1,9 +1,8 @@
 """What a vehicle should be told now: from its inventory, its assignments and the Image repository to a plan.
 
-Belongs here: the rules of 5.3.2.1 step 5 that are not about picking versions, which are: nothing before the first
-manifest, every image checked, and no further order while an earlier one may still be installing. Does not belong here:
-picking versions (``resolve.py``), storing, or signing (``issuing.py``). No database; the only input from outside is the
-catalogue.
+The rules of 5.3.2.1 step 5 that are not about picking versions (``resolve.py`` does that): nothing before the first
+manifest, every image checked, no further order while an earlier one may still be installing, and no order that involves an
+ECU whose software is unknown. No database; the only input from outside is the catalogue.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from twinlock.director.records import (
 from twinlock.director.resolve import resolve
 from twinlock.director.situation import Planned, Situation
 from twinlock.director.software import Software, fingerprint, read_software, same_image
+from twinlock.director.unknown_software.holding import possible_components, why_held, why_unknown
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import CustomFieldError, UnknownEcuError
@@ -48,12 +48,41 @@ def make_plan(situation: Situation, catalogue: Catalogue | None) -> Planned:
     if situation.manifest is None:
         return _nothing(situation, WAITING, f"{vehicle} has not reported yet, so what it needs is not known")
     try:
-        planned = plan_images(situation, catalogue)
+        planned = plan_around_unknown(situation, catalogue)
     except NoImageSetError as error:
         return _nothing(situation, IMPOSSIBLE, *error.causes)
     except RefusalError as error:
         return _nothing(situation, IMPOSSIBLE, str(error))
     return _hold_back(situation, planned)
+
+
+def plan_around_unknown(situation: Situation, catalogue: Catalogue) -> Planned:
+    """The plan for the ECUs whose software is known; orders that involve any other ECU are held, and it says why.
+
+    Raises: as ``plan_images``.
+    """
+    if not situation.unknown:
+        return plan_images(situation, catalogue)
+    possible = {ecu: possible_components(situation, ecu, catalogue) for ecu in situation.unknown}
+    assigned, reasons = dict(situation.assigned), []
+    for ecu in sorted(situation.assigned):
+        entry = (
+            None
+            if ecu in situation.unknown
+            else _assigned(situation, situation.record.ecus[ecu], assigned[ecu], catalogue)
+        )
+        reason = why_unknown(situation, ecu) if entry is None else why_held(situation, read_software(entry), possible)
+        if reason is not None:
+            reasons.append(f"{assigned.pop(ecu)} for {ecu} is held: {reason}")
+    planned = plan_images(replace(situation, assigned=assigned), catalogue)
+    for order in planned.plan.orders:
+        reason = why_held(situation, read_software(planned.entries[order.path]), possible) if order.moved else None
+        if reason is not None:  # a dependency moved it, so whatever asks for it is held too
+            return _nothing(situation, HELD, *reasons, f"{order.path} for {order.ecu} is held: {reason}")
+    if not reasons:
+        return planned
+    plan = replace(planned.plan, outcome=HELD, reasons=(*reasons, *planned.plan.reasons))
+    return Planned(plan=plan, entries=planned.entries)
 
 
 def plan_images(situation: Situation, catalogue: Catalogue) -> Planned:
@@ -101,7 +130,8 @@ def _all_offers(situation: Situation, catalogue: Catalogue) -> dict[EcuId, Offer
     present += [software for ecu in free if (software := _remembered(situation, ecu)) is not None]
     components = relevant_components(present, catalogue.mentions(record.hardware_id for record in ecus.values()))
     for ecu, record in free.items():
-        found[ecu] = _offers(record, catalogue, components)
+        # What an ECU of unknown software would be moved from is not known, so it is not moved.
+        found[ecu] = {} if ecu in situation.unknown else _offers(record, catalogue, components)
     return found
 
 
@@ -231,7 +261,8 @@ def _hold_back(situation: Situation, planned: Planned) -> Planned:
     """
     images = planned.images
     new = {ecu for ecu, image in images.items() if situation.ordered.get(ecu) != image}
-    if not situation.outstanding or not new:
+    # What an ECU of unknown software may be installing holds only the orders that involve that ECU.
+    if not any(item.ecu not in situation.unknown for item in situation.outstanding) or not new:
         return planned
     kept = tuple(order for order in planned.plan.orders if order.ecu not in new)
     if not _is_consistent(situation, kept, planned):
@@ -243,6 +274,8 @@ def _hold_back(situation: Situation, planned: Planned) -> Planned:
 
 def _why_held(situation: Situation) -> Iterator[str]:
     for item in situation.outstanding:
+        if item.ecu in situation.unknown:
+            continue
         what = "was withdrawn but may be installing" if item.withdrawn else "was ordered"
         yield f"{item.path} {what} on {item.ecu}; the next order waits for a manifest that tells what became of it"
 

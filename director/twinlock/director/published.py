@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from twinlock.director import schema
-from twinlock.director.intake import Findings
+from twinlock.director.manifests.judgement import Findings
 from twinlock.director.records import Issue
 from twinlock.director.situation import Outstanding
 from twinlock.director.software import fingerprint, is_image, same_image
@@ -145,6 +145,8 @@ def update_outstanding(
 def settle_outstanding(connection: Connection, vehicle: str, findings: Findings) -> None:
     """Strike what an accepted manifest tells the end of: installed, failed, or withdrawn before it was sent.
 
+    The orders of an ECU that did not report stay: what became of them is unknown.
+
     Where a Primary tells how an order ended, it names it by its correlation id; one that is not the newest settles nothing
     of what the newest orders.
     """
@@ -154,8 +156,10 @@ def settle_outstanding(connection: Connection, vehicle: str, findings: Findings)
     for row in connection.execute(query).all():
         ecu = EcuId(row.ecu)
         report = findings.reports.get(ecu)
+        if report is None:
+            continue
         measured = {"length": row.length, "hashes": row.hashes}
-        failed = order_failed or (report is not None and bool(report.attack))
+        failed = order_failed or bool(report.attack)
         if row.withdrawn or failed or _is_installed(row.path, measured, findings.installed.get(ecu)):
             where = (_O.vehicle == vehicle, _O.ecu == row.ecu, _O.image == row.image)
             connection.execute(delete(schema.outstanding).where(*where))

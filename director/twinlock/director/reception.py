@@ -1,30 +1,43 @@
-"""Taking in manifests: one transaction that judges, records and takes over what a vehicle reports.
+"""The steps of accepting a manifest: read the inventory, judge, look images up, and store in one short transaction.
 
-Belongs here: the order of those steps. Does not belong here: the checks (``intake.py``) and the rows (``history.py``).
+The checks are in ``intake.py``, the rows in ``history.py``. Nothing is fetched before signatures verified, and nothing
+while a transaction is open.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection
-
-from twinlock.director.catalogue import Catalogue, CatalogueKeeper
+from twinlock.director.catalogue import CatalogueKeeper
 from twinlock.director.database import Database
 from twinlock.director.errors import UnknownVehicleError
 from twinlock.director.history import find_seen_nonces, insert_accepted, insert_refused
-from twinlock.director.intake import Findings, Knowledge, ManifestPolicy, judge_manifest
-from twinlock.director.inventory import load_vehicle, lock_vehicle
+from twinlock.director.intake import conclude, report_digest, verify_reports
+from twinlock.director.inventory import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
+from twinlock.director.manifests.judgement import Findings, Knowledge, ManifestPolicy, VerifiedReports
 from twinlock.director.published import recall_images, remember_images, settle_outstanding
 from twinlock.director.records import AKTUALIZR_WIRE, Acceptance, VehicleRecord
 from twinlock.director.software import same_image
+from twinlock.director.ways_out.counter_resets import find_spent
+from twinlock.director.ways_out.delivery import load_delivered
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import EcuId
 from twinlock.trust.reports import SignedManifest, decode_manifest
 from twinlock.trust.wire.aktualizr import reports as aktualizr
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """The inventory as it was read: the vehicle, and what is known of what the manifest says."""
+
+    record: VehicleRecord
+    revision: int
+    knowledge: Knowledge
 
 
 class Reception:
@@ -62,23 +75,77 @@ class Reception:
         return aktualizr.decode_manifest(data) if wire == AKTUALIZR_WIRE else decode_manifest(data)
 
     def _accept(self, manifest: SignedManifest, data: bytes, vehicle: str, now: datetime) -> Acceptance:
-        catalogue = self._catalogue(now)
+        """Judge from one reading, look images up, and store it if the vehicle is still as it was read."""
+        for _ in range(_ATTEMPTS):
+            reading = self._read(manifest, vehicle)
+            verified = verify_reports(
+                manifest,
+                reading.record,
+                now=now,
+                address=vehicle,
+                knowledge=reading.knowledge,
+                policy=self._policy,
+            )
+            # Only signed reports send the Director to the Image repository, and no transaction waits for it.
+            knowledge = self._look_up(verified, reading, now)
+            findings = conclude(verified, reading.record, knowledge)
+            number = self._store(data, reading, findings, knowledge, now)
+            if number is not None:
+                self._catalogues.save()
+                return Acceptance(
+                    manifest=number, vehicle=reading.record.vehicle, received_at=now, events=findings.events
+                )
+        raise ConflictError(what=f"the vehicle {vehicle}", reason="it changed each time while its manifest was judged")
+
+    def _read(self, manifest: SignedManifest, vehicle: str) -> _Reading:
+        """Everything that judging needs, as of one moment."""
+        reports = [signed.report for signed in manifest.reports]
+        digests = {signed.report.ecu: report_digest(signed.message) for signed in manifest.reports}
+        with self._database.reading() as connection:
+            return _Reading(
+                record=load_active_vehicle(connection, vehicle),
+                revision=read_revision(connection, vehicle),
+                knowledge=Knowledge(
+                    nonces=find_seen_nonces(connection, reports),
+                    spent=find_spent(connection, digests),
+                    delivered=load_delivered(connection, vehicle),
+                    images=recall_images(connection, {report.ecu: report.installed for report in reports}),
+                ),
+            )
+
+    def _look_up(self, verified: VerifiedReports, reading: _Reading, now: datetime) -> Knowledge:
+        """What the Image repository lists, as far as it can be asked: taking in reports does not depend on it."""
+        images = dict(reading.knowledge.images)
+        try:
+            catalogue = self._catalogues.current(now)
+        except TwinlockError:
+            return replace(reading.knowledge, complete=False)
+        for ecu, report in verified.reports.items():
+            try:
+                entry = catalogue.find(report.installed.path, reading.record.ecus[ecu].hardware_id)
+            except TwinlockError:
+                continue  # whatever is wrong with that entry is no fault of this manifest
+            if entry is not None and same_image(report.installed, entry):
+                images[ecu] = entry
+        return replace(reading.knowledge, images=images)
+
+    def _store(
+        self, data: bytes, reading: _Reading, findings: Findings, knowledge: Knowledge, now: datetime
+    ) -> int | None:
+        """The manifest's number; None if the vehicle changed since it was read, for instance by the same manifest."""
+        vehicle = reading.record.vehicle
         try:
             with self._database.writing("store a manifest") as connection:
-                lock_vehicle(connection, vehicle)
-                record = load_vehicle(connection, vehicle)
-                knowledge = _knowledge(connection, manifest, record, catalogue)
-                findings = judge_manifest(
-                    manifest, record, now=now, address=vehicle, knowledge=knowledge, policy=self._policy
-                )
+                if lock_vehicle(connection, vehicle) != reading.revision:
+                    return None
                 number = insert_accepted(connection, vehicle, data, findings, now)
                 settle_outstanding(connection, vehicle, findings)
                 remember_images(connection, _reported(findings, knowledge), now)
         except ConflictError:
             # The database holds each counter and nonce once. Two writers can only get here past the row lock.
-            ecu = manifest.primary
+            ecu = reading.record.primary
             raise ReportReplayError(ecu=ecu, field="counter or nonce", offered="(any)", last="(the same)") from None
-        return Acceptance(manifest=number, vehicle=record.vehicle, received_at=now, events=findings.events)
+        return number
 
     def _keep_refused(self, vehicle: str, data: bytes, error: RefusalError, now: datetime) -> None:
         with self._database.writing("store a refused manifest") as connection:
@@ -87,34 +154,6 @@ class Reception:
             except UnknownVehicleError:
                 return
             insert_refused(connection, vehicle, data, error.as_json(), now)
-
-    def _catalogue(self, now: datetime) -> Catalogue | None:
-        """The Image repository as far as it can be asked: taking in reports does not depend on it."""
-        try:
-            return self._catalogues.current(now)
-        except TwinlockError:
-            return None
-
-
-def _knowledge(
-    connection: Connection, manifest: SignedManifest, record: VehicleRecord, catalogue: Catalogue | None
-) -> Knowledge:
-    reports = {signed.report.ecu: signed.report for signed in manifest.reports}
-    installed = {ecu: report.installed for ecu, report in reports.items()}
-    images: dict[EcuId, ImageEntry] = recall_images(connection, installed)
-    for ecu, image in installed.items():
-        known = record.ecus.get(ecu)
-        if catalogue is None or known is None:
-            continue
-        try:
-            entry = catalogue.find(image.path, known.hardware_id)
-        except TwinlockError:
-            continue  # whatever is wrong with that entry is no fault of this manifest
-        if entry is not None and same_image(image, entry):
-            images[ecu] = entry
-    return Knowledge(
-        nonces=find_seen_nonces(connection, reports.values()), images=images, complete=catalogue is not None
-    )
 
 
 def _reported(findings: Findings, knowledge: Knowledge) -> list[ImageEntry]:

@@ -5,6 +5,7 @@ Belongs here: shapes. Does not belong here: how they are read, stored or decided
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,13 +24,30 @@ IMPOSSIBLE = "impossible"  # no set of images fits; nothing is ordered
 TUF_WIRE = "tuf"  # a vehicle that speaks our own profile
 AKTUALIZR_WIRE = "aktualizr"  # a vehicle that runs aktualizr
 
+ATTACK, REFUSAL, FAILURE, NOTICE = "attack", "refusal", "failure", "notice"  # the kinds of events
+
 BY_CERTIFICATE = "certificate"  # the name in its verified client certificate
 BY_SERIAL = "serial"  # its own word for the serial of its Primary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CounterReset:
+    """A permission to start a counter again: the next report that carries ``nonce`` may, until ``expires``."""
+
+    number: int
+    nonce: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EcuRecord:
-    """One ECU as it was registered. ``counter_base`` is added to the counter of every report that it sends."""
+    """One ECU as it was registered.
+
+    ``counter_base`` is added to the counter of every report that it sends, and ``highest_counter`` is the highest sum that
+    was accepted under this key; ``evidence_counter`` is that of its newest report with evidence, as it was sent. ``reset`` is
+    what lets it count from the start once. ``missing_since`` is set while it is left out of manifests, ``out_of_order_since`` from when
+    an operator declared it out of order until it reports again.
+    """
 
     ecu: EcuId
     hardware_id: HardwareId
@@ -37,6 +55,11 @@ class EcuRecord:
     primary: bool
     verification: Verification = Verification.FULL
     counter_base: int = 0
+    highest_counter: int | None = None
+    missing_since: datetime | None = None
+    out_of_order_since: datetime | None = None
+    evidence_counter: int | None = None
+    reset: CounterReset | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -47,6 +70,11 @@ class EcuRecord:
             "primary": self.primary,
             "verification": self.verification.value,
         }
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the key material, whatever key id it goes by: how an operator names the key."""
+        return hashlib.sha256(self.key.identity).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +94,8 @@ class VehicleRecord:
     """A registered vehicle: its ECUs by id, and what each last reported (absent: never reported).
 
     ``wire`` is the profile that it speaks; where that has no names of vehicles in it, ``identified_by`` tells how we
-    know who speaks. ``retired`` are ECUs that it had once, and when they left.
+    know who speaks. ``retired`` are ECUs that it had once, and when they left. ``retired_at`` is set while the vehicle itself
+    is retired; ``primary`` is empty only then, if its ECUs were released.
     """
 
     vehicle: VehicleId
@@ -78,6 +107,16 @@ class VehicleRecord:
     wire: str = TUF_WIRE
     identified_by: str | None = None
     retired: Mapping[EcuId, datetime] = field(default_factory=dict)
+    retired_at: datetime | None = None
+
+    @property
+    def unknown(self) -> frozenset[EcuId]:
+        """The ECUs whose software is unknown: they never reported, are missing, or were declared out of order."""
+        return frozenset(
+            ecu
+            for ecu, item in self.ecus.items()
+            if ecu not in self.reports or item.missing_since is not None or item.out_of_order_since is not None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +131,24 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something in an accepted manifest that people should see: ``kind`` is ``attack``, ``detail``,
-    ``install-failed``, ``old-time``, ``unlisted-image`` or ``wrong-hardware``."""
+    """Something that people should see. ``kind`` is ``attack`` (evidence of somebody's act), ``refusal`` (a rule said no),
+    ``failure`` (something broke) or ``notice``; ``code`` says what, and docs/codes.md lists all codes.
+
+    ``ecu`` is None where the whole vehicle is meant. ``evidence`` is the ECU's own id of a piece of evidence; ``data`` is all
+    that was said, as plain JSON.
+    """
 
     kind: str
-    ecu: EcuId
+    code: str
+    ecu: EcuId | None
     detail: str
+    evidence: str | None = None
+    data: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        found: dict[str, Any] = {"kind": self.kind, "code": self.code, "ecu": self.ecu, "detail": self.detail}
+        return found if self.data is None else {**found, "data": dict(self.data)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +239,7 @@ class VehicleSummary:
     last_manifest_at: datetime | None
     assignments: int
     wire: str = TUF_WIRE
+    retired_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +258,11 @@ class Issue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A metadata file, and the correlation id of the order that it belongs to where that is known."""
+    """A metadata file, and the correlation id of the order that it belongs to where that is known.
+
+    ``held`` is the code of the error for which nothing newer could be signed.
+    """
 
     data: bytes
     correlation_id: str | None = None
+    held: str | None = None

@@ -7,13 +7,9 @@ database, signing and fetching block, so they run on threads; the event loop onl
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
 from typing import TypeVar
 
 from aiohttp import web
@@ -21,33 +17,34 @@ from aiohttp.typedefs import Middleware
 
 from twinlock.director.director import Director
 from twinlock.director.errors import UnknownVehicleError
+from twinlock.io.http import bodies
+from twinlock.io.http.request_log import note, request_lines
 from twinlock.repository.http import Handler, add_health, problem_of, problems
-from twinlock.trust.errors.images import EndlessDataError
+
+__all__ = ["BODY_S", "DIRECTOR", "IMMUTABLE", "MAX_WAITING", "application", "note", "read_body", "run"]
 
 log = logging.getLogger("twinlock.director.requests")
 
 T = TypeVar("T")
 
 IMMUTABLE = "private, max-age=31536000, immutable"
-BODY_S = 30.0  # a manifest is some kilobytes; a body that takes longer holds a connection on purpose
+BODY_S = bodies.BODY_S
 MAX_WAITING = 256  # requests for the threads; beyond that a vehicle is told to come back
 _THREADS = 8
 
 DIRECTOR = web.AppKey("director", Director)
 _WORKERS = web.AppKey("workers", ThreadPoolExecutor)
 _WAITING = web.AppKey("waiting", set)
-# What the line that is logged for the request in hand will say beside the usual.
-_FACTS: ContextVar[dict[str, object]] = ContextVar("facts")
 
 
 def application(director: Director, own: Middleware) -> web.Application:
     """An application without routes but health, for ``director``; ``own`` turns errors of its own into problems."""
-    app = web.Application(middlewares=[_logged, problems, own, _unknown_vehicles], client_max_size=0)
+    app = web.Application(middlewares=[request_lines(log), problems, own, _unknown_vehicles], client_max_size=0)
     app[DIRECTOR] = director
     app[_WAITING] = set()
 
     async def ready() -> None:
-        await asyncio.wrap_future(app[_WORKERS].submit(director.check))
+        await asyncio.wrap_future(app[_WORKERS].submit(director.check_ready))
 
     add_health(app, ready=ready)
     app.cleanup_ctx.append(_workers)
@@ -66,25 +63,8 @@ async def run(request: web.Request, work: Callable[[], T]) -> T:
 
 
 async def read_body(request: web.Request, what: str, limit: int) -> bytes:
-    """The body of a request. Raises: EndlessDataError above ``limit`` bytes, as soon as that is known."""
-    if (request.content_length or 0) > limit:
-        raise EndlessDataError(what=what, limit_bytes=limit)
-    chunks, received = [], 0
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for chunk in request.content.iter_any():
-                received += len(chunk)
-                if received > limit:
-                    raise EndlessDataError(what=what, limit_bytes=limit)
-                chunks.append(chunk)
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"the {what} did not arrive within {BODY_S:.0f} s") from None
-    return b"".join(chunks)
-
-
-def note(**facts: object) -> None:
-    """Have the log line of the request in hand say so, too."""
-    _FACTS.get().update(facts)
+    """The body of a request. Raises: see ``twinlock.io.http.bodies.read_body``."""
+    return await bodies.read_body(request, what, limit, seconds=BODY_S)
 
 
 async def _workers(app: web.Application) -> AsyncIterator[None]:
@@ -99,34 +79,3 @@ async def _unknown_vehicles(request: web.Request, handler: Handler) -> web.Strea
         return await handler(request)
     except UnknownVehicleError as error:
         return problem_of(error, status=404)
-
-
-@web.middleware
-async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """One structured line for each request: who, what, how it ended. No body, header or token is ever in it."""
-    started = time.monotonic()
-    request_id = uuid.uuid4().hex
-    _FACTS.set({"request_id": request_id})
-    response = await handler(request)  # the next middleware turns every failure into a response
-    response.headers["X-Request-Id"] = request_id
-    resource = request.match_info.route.resource
-    line = {
-        "event": "request",
-        "method": request.method,
-        "route": None if resource is None else resource.canonical,
-        "name": request.match_info.get("name"),
-        "vehicle": request.match_info.get("vehicle"),
-        "status": response.status,
-        "code": _problem_code(response),
-        "ms": round((time.monotonic() - started) * 1000),
-        **_FACTS.get(),
-    }
-    log.info("%s", json.dumps({name: value for name, value in line.items() if value is not None}))
-    return response
-
-
-def _problem_code(response: web.StreamResponse) -> str | None:
-    if not isinstance(response, web.Response) or response.content_type != "application/problem+json":
-        return None
-    body = response.body
-    return str(json.loads(body)["code"]) if isinstance(body, bytes) else None

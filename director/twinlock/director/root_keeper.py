@@ -7,29 +7,38 @@ Belongs here: reading, making, and storing all of it in one transaction. Does no
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, select
+from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.config import Settings, replace_config
 from twinlock.director.database import Database
 from twinlock.director.history import record_audit
 from twinlock.director.inherited_roots import Inheritance, next_inherited_root
 from twinlock.director.records import AKTUALIZR_WIRE
-from twinlock.director.roots import insert_root, next_root, read_root
+from twinlock.director.roots import insert_root, next_root, read_root, root_authority
 from twinlock.director.schema import schema_version
 from twinlock.director.wire_roots import (
     check_rotation,
     first_wire_root,
+    insert_newcomer_root,
     insert_wire_root,
-    next_wire_root,
+    next_wire_roots,
     read_wire_root,
+    root_chain,
     version_of,
 )
+from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys, readable_kind
+from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import KeyPlan, Keyring
+from twinlock.repository.signing import Authority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.names import ROOT
+
+STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehicles unless an operator chooses
 
 
 class RootKeeper:
@@ -48,18 +57,62 @@ class RootKeeper:
         """
         current, translated = self._read()
         enabled = translated is not None or AKTUALIZR_WIRE in self.settings.wires
+        chain = root_chain(current, translated, stranded=self.settings.stranded_keys(now))
         if enabled:
-            check_rotation(roles, plan)
+            check_rotation(chain, roles, plan)
         data = next_root(current, self._keyring, self.settings.periods, now, rotate=roles, plan=plan)
-        also = self._translate(translated, current, data, now) if enabled else None
+        change = self._new_own_keys(chain, plan) if ROOT in roles and enabled else None
+        also = self._translate(chain, translated, data, change, now) if enabled else []
         with self._database.writing("publish a Root") as connection:
             _check_unchanged(connection, current, translated)
             version = insert_root(connection, data, now)
             detail = {"roles": list(roles), "version": version}
-            if also is not None:
-                detail[AKTUALIZR_WIRE] = insert_wire_root(connection, also, now)
+            for root in also:
+                detail[AKTUALIZR_WIRE] = insert_wire_root(connection, root, now)
             record_audit(connection, actor="operator", action="root", detail=detail, now=now)
         return version
+
+    def hand_over(self, now: datetime, until: date | None) -> int:
+        """Give the aktualizr Root chain, which shares its keys with ours, keys of its own; returns its newest version.
+
+        Fillers leave no number for an old Root of ours, and ``1.root.json`` is the new Root from then on. The old keys sign
+        each later Root too until the day ``until`` (default: two years), for stranded vehicles. A chain that has keys of
+        its own is left alone.
+        Raises: UsageError if the profile is off or the day has passed; MissingKeysError, PassphraseError, ConflictError.
+        """
+        current, translated = self._read()
+        if translated is None:
+            raise UsageError(reason=f"it publishes no Roots for {AKTUALIZR_WIRE}, so there is no chain to hand over")
+        chain = root_chain(current, translated, handing_over=True)
+        if chain.has_own_keys:
+            return version_of(translated)
+        if until is not None and until < now.date():
+            raise UsageError(reason=f"the old Root keys cannot sign until {until}: that day has passed")
+        data = next_root(current, self._keyring, self.settings.periods, now)
+        also = self._translate(chain, translated, data, None, now)
+        # Before: a chain that still shares its keys is signed by nobody else, so a death in between costs nothing.
+        assert chain.newest is not None
+        self._keep_stranded(tuple(map(str, chain.newest.roles[ROOT].keyids)), until or now.date() + STRANDED)
+        with self._database.writing("publish a Root") as connection:
+            _check_unchanged(connection, current, translated)
+            detail: dict[str, object] = {"wire": AKTUALIZR_WIRE, "root": insert_root(connection, data, now)}
+            for root in also:
+                detail["version"] = insert_wire_root(connection, root, now)
+            insert_newcomer_root(connection, also[-1], now)
+            record_audit(connection, actor="operator", action="hand-over", detail=detail, now=now)
+        return version_of(also[-1])
+
+    def _keep_stranded(self, keyids: tuple[str, ...], until: date) -> None:
+        self.settings = replace(self.settings, stranded=keyids, stranded_until=until.isoformat())
+        replace_config(self._directory, self.settings)
+
+    def _new_own_keys(self, chain: RootChain, plan: KeyPlan | None) -> Authority | None:
+        """New Root keys for the aktualizr chain, as our Root role gets some; None where that chain shares those."""
+        if chain.newest is None or not chain.has_own_keys:
+            return None
+        own = authority_of(chain.newest)
+        same = KeyPlan(count=len(own.keys), threshold=own.threshold, kind=readable_kind(own))
+        return new_own_keys(self._keyring, plan or same)
 
     def enable(self, wire: str, now: datetime, inheritance: Inheritance | None = None) -> int:
         """Publish Roots in the profile ``wire`` too, from version 1 on; returns the newest version in it.
@@ -87,6 +140,7 @@ class RootKeeper:
 
     def _begin(self, current: bytes, inheritance: Inheritance | None, now: datetime) -> bytes:
         """Publish the profile's first Root, or the whole of an old chain with the one that goes on from it."""
+        self._check_root_keys_held(current)
         before = () if inheritance is None else inheritance.roots
         if inheritance is None:
             data = first_wire_root(current, self._keyring)
@@ -102,15 +156,24 @@ class RootKeeper:
             record_audit(connection, actor="operator", action="wire", detail=detail, now=now)
         return data
 
+    def _check_root_keys_held(self, current: bytes) -> None:
+        """Whoever begins the profile holds our Root keys, though they need not sign. Raises: MissingKeysError."""
+        authority = root_authority(Metadata[Root].from_bytes(current).signed)
+        held = len(self._keyring.held(authority.keyids))
+        if held < authority.threshold:
+            raise MissingKeysError(role=ROOT, required=authority.threshold, held=held, keyids=authority.keyids)
+
     def _went_on_from(self, inheritance: Inheritance) -> bool:
         """Whether this very chain was taken over before: repeating that is no fault."""
         with self._database.reading() as connection:
             return read_wire_root(connection, len(inheritance.roots)) == inheritance.roots[-1]
 
-    def _translate(self, translated: bytes | None, current: bytes, data: bytes, now: datetime) -> bytes:
+    def _translate(
+        self, chain: RootChain, translated: bytes | None, data: bytes, change: Authority | None, now: datetime
+    ) -> list[bytes]:
         if translated is None:
-            return first_wire_root(data, self._keyring)
-        return next_wire_root(translated, old=current, new=data, keyring=self._keyring, now=now)
+            return [first_wire_root(data, self._keyring)]
+        return next_wire_roots(chain, translated, data, self._keyring, change=change, now=now)
 
     def _read(self) -> tuple[bytes, bytes | None]:
         with self._database.reading() as connection:

@@ -1,79 +1,55 @@
-"""The tables of the inventory, for every database that SQLAlchemy Core speaks to; triggers for SQLite and PostgreSQL.
-
-Belongs here: names, types and constraints. Does not belong here: queries (``inventory.py``, ``history.py``,
-``published.py``, ``trusted_files.py``).
+"""The tables of the inventory: names, types and constraints. Queries are in the modules that own the rows.
 
 Rows of history (manifests, reports, events, decisions, signed metadata, Roots, audit) can be added and read; the
-database itself refuses to change or delete them. Source: Uptane 2.1.0 5.3.2.2; Deployment Best Practices on inventories.
+database itself refuses to change them, and deletes only what a retention period ends (``PRUNABLE``). Source: Uptane 2.1.0
+5.3.2.2; Deployment Best Practices on inventories.
 """
 
 from __future__ import annotations
-
-import json
-from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     DDL,
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     event,
 )
 
+from twinlock.director.tables.append_only import append_only_ddl, pruning
+from twinlock.director.tables.columns import Json, Number, UtcTime, metadata, number_column, vehicle_column
+from twinlock.director.tables.ways_out import (
+    counter_resets,
+    delivered_software,
+    key_changes,
+    pending_keys,
+    rekey_permissions,
+    report_counters,
+    serial_owners,
+    spent_reports,
+)
+
+__all__ = [
+    "counter_resets",
+    "delivered_software",
+    "key_changes",
+    "metadata",
+    "pending_keys",
+    "pruning",
+    "rekey_permissions",
+    "report_counters",
+    "serial_owners",
+    "spent_reports",
+]
+
 SCHEMA_VERSION = 3  # a change here needs its step in ``migrations.py``
-
-metadata = MetaData()
-
-# SQLite numbers rows by itself only for a column of type INTEGER; PostgreSQL should not run out at 2**31.
-_Number = BigInteger().with_variant(Integer, "sqlite")
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """A UTC time to the second, as RFC 3339 text: sortable, readable, and the same in every database."""
-
-    impl = String(20)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        # Not strftime: it writes the year 1 with one digit, which nobody reads back.
-        return None if value is None else f"{value.astimezone(UTC).isoformat()[:19]}Z"
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)
-
-
-class Json(TypeDecorator[Any]):
-    """Plain JSON as text with sorted names, so that equal values are equal text in every database."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
-
-
-def _vehicle(**options: Any) -> Column[Any]:
-    return Column("vehicle", String(128), ForeignKey("vehicles.vehicle"), nullable=False, **options)
-
-
-def _number() -> Column[Any]:
-    return Column("number", _Number, primary_key=True, autoincrement=True)
-
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
@@ -83,19 +59,20 @@ vehicles = Table(
     Column("vehicle", String(128), primary_key=True),
     Column("registered_at", UtcTime, nullable=False),
     # ``revision`` rises with every accepted manifest and every change of assignments.
-    Column("last_manifest", _Number),
+    Column("last_manifest", Number),
     Column("last_manifest_at", UtcTime),
-    Column("revision", _Number, nullable=False, default=0),
+    Column("revision", Number, nullable=False, default=0),
     Column("planned_from", String(64)),  # SHA-256 of what the newest plan was made from
     Column("wire", String(16), nullable=False, server_default="tuf"),  # the profile that the vehicle speaks
     Column("identified_by", String(16)),  # of another profile than ours: how it proves which vehicle it is
+    Column("retired_at", UtcTime),  # an operator retired it: it keeps its history and is told nothing
 )
 
 ecus = Table(
     "ecus",
     metadata,
     Column("ecu", String(128), primary_key=True),
-    _vehicle(index=True),
+    vehicle_column(index=True),
     Column("hardware_id", String(128), nullable=False),
     Column("primary_ecu", Boolean, nullable=False),
     Column("verification", String(16), nullable=False),
@@ -104,20 +81,20 @@ ecus = Table(
     Column("scheme", String(64), nullable=False),
     Column("public", Text, nullable=False),
     Column("key_identity", String(64), nullable=False, unique=True),  # SHA-256 of the key material
-    Column("last_report", _Number),
-    Column("highest_counter", BigInteger),
+    Column("last_report", Number),  # NULL where its key never reported
     # An ECU that left its vehicle keeps its row, because history names it; but others may come to have its key.
     # ``key_identity`` is then a placeholder, and ``retired_key`` is what it was.
     Column("retired_at", UtcTime),
     Column("retired_key", String(64), index=True),
-    # Added to the counter of every report: an ECU with a new key counts from 1 again, and what is stored still rises.
-    Column("counter_base", BigInteger, nullable=False, server_default="0"),
+    Column("released_at", UtcTime),  # an operator freed the serial and the key of a retired ECU for any vehicle
+    Column("missing_since", UtcTime),  # left out of the newest accepted manifest, so its software is unknown
+    Column("out_of_order_at", UtcTime),  # an operator declared it out of order: no report is expected
 )
 
 enrolment_tokens = Table(
     "enrolment_tokens",
     metadata,
-    _number(),
+    number_column(),
     Column("vehicle", String(128), nullable=False, index=True),  # not registered yet, so no foreign key
     Column("digest", String(64), nullable=False, unique=True),
     Column("created_at", UtcTime, nullable=False),
@@ -128,8 +105,8 @@ enrolment_tokens = Table(
 manifests = Table(
     "manifests",
     metadata,
-    _number(),
-    _vehicle(index=True),
+    number_column(),
+    vehicle_column(index=True),
     Column("received_at", UtcTime, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("data", LargeBinary, nullable=False),
@@ -138,13 +115,14 @@ manifests = Table(
     Index("manifests_by_digest", "vehicle", "digest"),
 )
 
-# The two constraints are the last line against a replay: the database holds a counter or nonce of an ECU only once.
+# The two constraints are the last line against a replay: the database holds a counter or nonce of a key only once.
 reports = Table(
     "reports",
     metadata,
-    _number(),
-    Column("manifest", _Number, ForeignKey("manifests.number"), nullable=False, index=True),
+    number_column(),
+    Column("manifest", Number, ForeignKey("manifests.number"), nullable=False, index=True),
     Column("ecu", String(128), ForeignKey("ecus.ecu"), nullable=False, index=True),
+    Column("key_identity", String(64), nullable=False),
     Column("reported_time", UtcTime, nullable=False),
     Column("counter", BigInteger),
     Column("nonce", String(256)),
@@ -154,27 +132,45 @@ reports = Table(
     Column("release_counter", BigInteger),
     Column("attack", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    UniqueConstraint("ecu", "counter", name="one_report_per_counter"),
-    UniqueConstraint("ecu", "nonce", name="one_report_per_nonce"),
+    UniqueConstraint("ecu", "key_identity", "counter", name="one_report_per_key_and_counter"),
+    UniqueConstraint("ecu", "key_identity", "nonce", name="one_report_per_key_and_nonce"),
 )
 
+# What people should see: attacks, refusals, failures and notices, from manifests and from whatever else was refused.
 events = Table(
     "events",
     metadata,
-    _number(),
-    _vehicle(index=True),
-    Column("manifest", _Number, ForeignKey("manifests.number"), nullable=False),
-    Column("ecu", String(128), nullable=False),
+    number_column(),
+    Column("vehicle", String(128), nullable=False, index=True),  # perhaps refused before it was ever registered
+    Column("manifest", Number, ForeignKey("manifests.number"), index=True),
+    Column("ecu", String(128)),
     Column("at", UtcTime, nullable=False),
-    Column("kind", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),  # attack, refusal, failure or notice
+    Column("code", String(64), nullable=False),
     Column("detail", Text, nullable=False),
+    Column("evidence", String(64)),  # the ECU's own id of a piece of evidence, which is kept once
+    Column("data", Json),  # the whole of it: a refusal, a piece of evidence, an installation report
+)
+
+# What senders that prove nothing sent to a vehicle's address, counted by kind and day with the first and last sample.
+junk = Table(
+    "junk",
+    metadata,
+    Column("vehicle", String(128), primary_key=True),  # empty: no registered vehicle
+    Column("code", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("first_at", UtcTime, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
+    Column("first_sample", LargeBinary, nullable=False),
+    Column("last_sample", LargeBinary, nullable=False),
 )
 
 assignments = Table(
     "assignments",
     metadata,
     Column("ecu", String(128), ForeignKey("ecus.ecu"), primary_key=True),
-    _vehicle(index=True),
+    vehicle_column(index=True),
     Column("path", Text, nullable=False),
     Column("assigned_at", UtcTime, nullable=False),
     Column("actor", String(128), nullable=False),
@@ -183,15 +179,15 @@ assignments = Table(
 decisions = Table(
     "decisions",
     metadata,
-    _number(),
-    _vehicle(index=True),
+    number_column(),
+    vehicle_column(index=True),
     Column("made_at", UtcTime, nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("orders", Json, nullable=False),  # Plan.orders
     Column("entries", Json, nullable=False),  # what Director Targets list for them
     Column("reasons", Json, nullable=False),
     Column("correlation_id", String(128), nullable=False),
-    Column("manifest", _Number, ForeignKey("manifests.number")),
+    Column("manifest", Number, ForeignKey("manifests.number")),
     Column("versions", Json, nullable=False),
 )
 
@@ -199,7 +195,7 @@ decisions = Table(
 outstanding = Table(
     "outstanding",
     metadata,
-    _vehicle(primary_key=True),
+    vehicle_column(primary_key=True),
     Column("ecu", String(128), ForeignKey("ecus.ecu"), primary_key=True),
     Column("image", String(64), primary_key=True),  # SHA-256 of path, length and hashes
     Column("path", Text, nullable=False),
@@ -222,7 +218,7 @@ known_images = Table(
 signed_metadata = Table(
     "signed_metadata",
     metadata,
-    _vehicle(primary_key=True),
+    vehicle_column(primary_key=True),
     Column("role", String(16), primary_key=True),
     Column("version", BigInteger, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
@@ -231,9 +227,9 @@ signed_metadata = Table(
 issues = Table(
     "issues",
     metadata,
-    _number(),
-    _vehicle(index=True),
-    Column("decision", _Number, ForeignKey("decisions.number"), nullable=False),
+    number_column(),
+    vehicle_column(index=True),
+    Column("decision", Number, ForeignKey("decisions.number"), nullable=False),
     Column("root", BigInteger, nullable=False),
     Column("targets", BigInteger, nullable=False),
     Column("snapshot", BigInteger, nullable=False),
@@ -269,6 +265,14 @@ trusted_floors = Table(
     Column("floor", LargeBinary, nullable=False),
 )
 
+# The past of the signing clock: the time of the last signature, and the highest time that was ever stated.
+signing_clock = Table(
+    "signing_clock",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
 # The Director's Roots in other wire profiles than TUF: the same content under the same version.
 wire_roots = Table(
     "wire_roots",
@@ -283,7 +287,7 @@ wire_roots = Table(
 telemetry = Table(
     "telemetry",
     metadata,
-    _vehicle(primary_key=True),
+    vehicle_column(primary_key=True),
     Column("kind", String(32), primary_key=True),
     Column("received_at", UtcTime, nullable=False),
     Column("data", LargeBinary, nullable=False),
@@ -293,8 +297,8 @@ telemetry = Table(
 device_events = Table(
     "device_events",
     metadata,
-    _number(),
-    _vehicle(index=True),
+    number_column(),
+    vehicle_column(index=True),
     Column("event", String(64), nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Column("device_time", UtcTime, nullable=False),
@@ -308,7 +312,7 @@ device_events = Table(
 issued_certificates = Table(
     "issued_certificates",
     metadata,
-    _number(),
+    number_column(),
     Column("kind", String(16), nullable=False),
     Column("name", String(128), nullable=False, index=True),  # single: the vehicle, perhaps not registered yet
     Column("serial", String(64), nullable=False, unique=True),
@@ -326,23 +330,10 @@ revoked_certificates = Table(
     Column("actor", String(128), nullable=False),
 )
 
-# An operator's word that a vehicle may come once with other keys, and once for another certificate.
-rekey_permissions = Table(
-    "rekey_permissions",
-    metadata,
-    _number(),
-    Column("vehicle", String(128), nullable=False, index=True),  # may have a certificate without being registered
-    Column("created_at", UtcTime, nullable=False),
-    Column("expires", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("keys_changed_at", UtcTime),
-    Column("certificate_issued_at", UtcTime),
-)
-
 audit = Table(
     "audit",
     metadata,
-    _number(),
+    number_column(),
     Column("at", UtcTime, nullable=False),
     Column("actor", String(128), nullable=False),
     Column("action", String(64), nullable=False),
@@ -367,25 +358,15 @@ APPEND_ONLY = (
 )
 
 
+# History that a retention period may end. Everything else in APPEND_ONLY is kept.
+PRUNABLE = (manifests, reports, events, device_events)
+
+
 def _ddl(text: str) -> DDL:
     return DDL(text.replace("%", "%%"))  # type: ignore[no-untyped-call]
 
 
-def _append_only(table: Table) -> None:
-    for operation in ("UPDATE", "DELETE"):
-        name = f"{table.name}_no_{operation.lower()}"
-        message = f"{table.name} is append-only"
-        sqlite = _ddl(
-            f"CREATE TRIGGER {name} BEFORE {operation} ON {table.name} BEGIN SELECT RAISE(ABORT, '{message}'); END",
-        )
-        event.listen(table, "after_create", sqlite.execute_if(dialect="sqlite"))
-        postgresql = _ddl(
-            f"CREATE FUNCTION {name}() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION '{message}'; END $$ "
-            f"LANGUAGE plpgsql; "
-            f"CREATE TRIGGER {name} BEFORE {operation} ON {table.name} FOR EACH ROW EXECUTE FUNCTION {name}()",
-        )
-        event.listen(table, "after_create", postgresql.execute_if(dialect="postgresql"))
-
-
 for _table in APPEND_ONLY:
-    _append_only(_table)
+    for _dialect in ("sqlite", "postgresql"):
+        for _statement in append_only_ddl(_table, _dialect, prunable=_table in PRUNABLE):
+            event.listen(_table, "after_create", _ddl(_statement).execute_if(dialect=_dialect))

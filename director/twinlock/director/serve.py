@@ -42,7 +42,7 @@ async def _manifest(request: web.Request) -> web.Response:
     director, vehicle = request.app[DIRECTOR], request.match_info["vehicle"]
     data = await read_body(request, "manifest", DEFAULT_LIMITS.report_bytes)
     accepted = await run(request, lambda: director.receive_manifest(data, vehicle=vehicle))
-    note(manifest=accepted.manifest, events=[event.kind for event in accepted.events])
+    note(manifest=accepted.manifest, events=[event.code for event in accepted.events])
     return web.Response(status=204)
 
 
@@ -51,7 +51,7 @@ async def _metadata(request: web.Request) -> web.Response:
     served = await run(request, lambda: director.serve(vehicle, name))
     if served is None:
         return problem(404, code="not-found", detail="there is no such file")
-    note(correlation_id=served.correlation_id)
+    note(correlation_id=served.correlation_id, held=served.held)
     caching = IMMUTABLE if name[:1].isdigit() else "no-store"
     headers = {"Cache-Control": caching, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=served.data, content_type="application/json", headers=headers)

@@ -5,6 +5,7 @@ Belongs here: names. Does not belong here: making files (``ordering.py``), or HT
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import datetime
 
@@ -13,11 +14,14 @@ from sqlalchemy import Connection
 from twinlock.director.database import Database
 from twinlock.director.inventory import load_vehicle
 from twinlock.director.ordering import Ordering
-from twinlock.director.published import read_file
-from twinlock.director.records import AKTUALIZR_WIRE, Served
+from twinlock.director.published import newest_issue, read_file
+from twinlock.director.records import AKTUALIZR_WIRE, Issue, Served
 from twinlock.director.roots import read_root
-from twinlock.director.wire_roots import read_wire_root
+from twinlock.director.wire_roots import read_served_root
+from twinlock.repository.errors import SigningClockError
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
+
+log = logging.getLogger("twinlock.director.serving")
 
 _VERSIONED = re.compile(r"([1-9][0-9]{0,17})\.(root|snapshot|targets)\.json")
 _BARE = {f"{role}.json": role for role in (ROOT, SNAPSHOT, TARGETS, TIMESTAMP)}
@@ -49,16 +53,30 @@ class Serving:
         return self._current(vehicle, role, now)
 
     def _current(self, vehicle: str, role: RoleName, now: datetime) -> Served | None:
-        issue = self._ordering.see_to(vehicle, now)
+        held = None
+        try:
+            issue = self._ordering.see_to(vehicle, now)
+        except SigningClockError as error:
+            # What was signed before is still true, and the vehicle judges its expiry by its own time.
+            log.error("%s keeps the files that it has: %s", vehicle, error)
+            found, held = self._in_force(vehicle), error.code
+            if found is None:
+                raise
+            issue = found
         version = {TARGETS: issue.targets, SNAPSHOT: issue.snapshot, TIMESTAMP: issue.timestamp}[role]
         with self._database.reading() as connection:
             data = read_file(connection, vehicle, role, version)
-        return None if data is None else Served(data=data, correlation_id=issue.correlation_id)
+        return None if data is None else Served(data=data, correlation_id=issue.correlation_id, held=held)
+
+    def _in_force(self, vehicle: str) -> Issue | None:
+        with self._database.reading() as connection:
+            newest = newest_issue(connection, vehicle)
+        return None if newest is None else newest[0]
 
 
 def _versioned(connection: Connection, vehicle: str, role: str, version: int, *, other: bool) -> bytes | None:
     if role == ROOT:
-        return read_wire_root(connection, version) if other else read_root(connection, version)
+        return read_served_root(connection, version) if other else read_root(connection, version)
     return None if other else read_file(connection, vehicle, role, version)
 
 

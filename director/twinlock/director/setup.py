@@ -16,6 +16,7 @@ from twinlock.director.database import Database
 from twinlock.director.history import record_audit
 from twinlock.director.records import AKTUALIZR_WIRE
 from twinlock.director.roots import ONLINE_ROLES, first_root, insert_root, read_root
+from twinlock.director.signing.marks import note_signature
 from twinlock.director.source import open_source
 from twinlock.director.trusted_files import store_files
 from twinlock.director.wire_roots import check_plans, first_wire_root, insert_wire_root
@@ -59,6 +60,7 @@ def create_director(
         with database.writing("create") as connection:
             if read_root(connection) is None:
                 insert_root(connection, root, now)
+                note_signature(connection, now)
                 if translated is not None:
                     insert_wire_root(connection, translated, now)
             store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))

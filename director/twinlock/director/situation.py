@@ -34,6 +34,7 @@ class Situation:
     the Director remembers; ``ordered`` is what its newest signed Targets list.
 
     ``listed`` are the images that its Targets ever listed, read only for clients that have to be told of these for ever.
+    ``unknown`` are the ECUs whose software is unknown.
     """
 
     record: VehicleRecord
@@ -43,10 +44,11 @@ class Situation:
     known: Mapping[EcuId, ImageEntry] = field(default_factory=dict)
     manifest: int | None = None
     listed: tuple[InstalledImage, ...] = ()
+    unknown: frozenset[EcuId] = frozenset()
 
     def installed_on(self, ecu: EcuId) -> InstalledImage | None:
-        """What an ECU last reported as installed, None if it never reported."""
-        report = self.record.reports.get(ecu)
+        """What an ECU runs by its newest report, None if that is unknown."""
+        report = None if ecu in self.unknown else self.record.reports.get(ecu)
         return None if report is None else report.installed
 
 

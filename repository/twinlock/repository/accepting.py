@@ -16,6 +16,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.staged import check_entry
+from twinlock.repository.authoring.signing_clock import check_issued
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.delegating import Delegation, Member, read_delegations
 from twinlock.repository.directory_store import DirectoryStore
@@ -43,7 +44,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
     Raises: UsageError if nobody delegates to a role in it; ThresholdError, RollbackError, EquivocationError,
-    ExpiredError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError, StorageError;
+    ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError, StorageError;
     ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
     """
     outbox = open_outbox(path)
@@ -113,6 +114,7 @@ class _Review:
                 expires=trusted.expires,
                 now=self.candidate.now,
             )
+        check_issued({f"the file of {role}": data}, self.candidate.now)
         if not self._is_newer(role, data, trusted.version) and not self._brings_a_form(role, trusted.version):
             return False
         self._judge_form(role, data, members)

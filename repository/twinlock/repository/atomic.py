@@ -49,7 +49,12 @@ def temporary_file(directory: Path, mode: int) -> Iterator[tuple[int, Path]]:
 
 
 def clean_stale(directory: Path) -> int:
-    """Remove temporary files whose writer died, and return how many. Those being written are locked and stay."""
+    """Remove temporary files whose writer died, and return how many. Those being written are locked and stay.
+
+    A symbolic link in the place of ``directory`` is not followed: what it leads to is not ours.
+    """
+    if directory.is_symlink():
+        return 0
     try:
         found = list(directory.glob(f"{TEMPORARY}*"))
     except OSError:

@@ -38,6 +38,8 @@ class Candidate:
     def __init__(self, published: Published | None, keyring: Keyring, periods: Periods, now: datetime) -> None:
         self.published = published
         self.now = now
+        self.lasting_from = now
+        """The time from which the life of what is signed counts; later than ``now`` after a signature of the future."""
         self._keyring = keyring
         self._periods = periods
         self._root: Root | None = None
@@ -45,6 +47,7 @@ class Candidate:
         self._targets: dict[str, Targets] = {}
         self._accepted: dict[str, bytes] = {}
         self._others: dict[str, bytes] = {}
+        self.second_root: Authority | None = None  # new Root keys for the second form
         self._forgotten: set[str] = set()
         self._renew_snapshot = False
         self._renew_timestamp = False
@@ -210,6 +213,7 @@ class Candidate:
             snapshot=snapshot,
             timestamp=self._plan_timestamp(snapshot),
             others=self._others,
+            second_root=self.second_root,
         )
         return replace(plan, unchanged=tuple(self._unchanged(plan))) if whole else plan
 
@@ -224,7 +228,7 @@ class Candidate:
         if self._root is None:
             return None
         version = self.published.root.signed.version + 1 if self.published else 1
-        renew(self._root, self.now, self._periods.root, version=version)
+        renew(self._root, self.now, self._periods.root, version=version, lasting_from=self.lasting_from)
         signers = [root_authority(self._root, ROOT)]
         if self.published:
             signers.append(root_authority(self.published.root.signed, ROOT))
@@ -234,7 +238,7 @@ class Candidate:
         for role, targets in self._targets.items():
             listed = self.published.listed.get(RoleName(role)) if self.published else None
             version = listed.version + 1 if listed else 1
-            renew(targets, self.now, self._periods.targets, version=version)
+            renew(targets, self.now, self._periods.targets, version=version, lasting_from=self.lasting_from)
             also = self._before(role) if role == TARGETS else None
             yield Planned(role, targets, (self.authority(role),), also)
         for role, data in self._accepted.items():
@@ -250,7 +254,13 @@ class Candidate:
             snapshot.meta[planned.role + _SUFFIX] = MetaFile(planned.signed.version)
         for role in self._forgotten:
             snapshot.meta.pop(role + _SUFFIX, None)
-        renew(snapshot, self.now, self._periods.snapshot, version=current.version + 1 if current else 1)
+        renew(
+            snapshot,
+            self.now,
+            self._periods.snapshot,
+            version=current.version + 1 if current else 1,
+            lasting_from=self.lasting_from,
+        )
         # A Snapshot that forgets roles must not be taken by a vehicle that has not dropped what it stored.
         also = None if self._forgotten else self._before(SNAPSHOT)
         return Planned(SNAPSHOT, snapshot, (root_authority(self._new_root(), SNAPSHOT),), also)
@@ -262,7 +272,7 @@ class Candidate:
             timestamp, version = Timestamp(spec_version=SPEC_VERSION), 1
         if snapshot is not None:
             timestamp.snapshot_meta = MetaFile(snapshot.signed.version)
-        renew(timestamp, self.now, self._periods.timestamp, version=version)
+        renew(timestamp, self.now, self._periods.timestamp, version=version, lasting_from=self.lasting_from)
         also = None if self._forgotten else self._before(TIMESTAMP)
         return Planned(TIMESTAMP, timestamp, (root_authority(self._new_root(), TIMESTAMP),), also)
 

@@ -156,6 +156,8 @@ class DirectoryStore:
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[tuple[int, Path]]:
+        if self._temporary.is_symlink():
+            raise UnsafePathError(path=self._temporary.name, reason="it is a symbolic link")
         with storage("write", path):
             make_directory(self._temporary)
             make_directory(path.parent)

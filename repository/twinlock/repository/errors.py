@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
 
 
@@ -52,3 +54,61 @@ class UnacceptableEntryError(RefusalError):
     role: str
     target: str
     reason: str
+
+
+class SigningClockError(TwinlockError):
+    """The clock of a signer cannot be right, or was not right before. Nothing was signed."""
+
+    code = "signing-clock"
+    by_rule = True
+    template = "nothing was signed: the clock shows {now}"
+    now: datetime
+
+
+class ClockBehindError(SigningClockError):
+    """The clock shows a time before the last signature: either it is behind now, or it was ahead then."""
+
+    code = "signing-clock-behind"
+    template = "nothing was signed: the clock shows {now}, and the last signature states {signed}"
+    hint = (
+        "compare this machine's clock with another one. If it is behind, set it and repeat. If it is right, it was ahead "
+        "when the last signature was made: `twinlock image recover-clock` or `twinlock director recover-clock` leads out"
+    )
+    signed: datetime
+
+
+class ClockContradictedError(SigningClockError):
+    """A second, authenticated source of time contradicts the clock. ``how`` says what ``other`` is to that source."""
+
+    code = "signing-clock-contradicted"
+    template = "nothing was signed: the clock shows {now}, and {source} {how} {other}"
+    hint = (
+        "compare this machine's clock with another one and set it. If it is right, the other source is wrong: refresh a "
+        "repository that expired, or use `recover-clock` on one that signed in the future"
+    )
+    source: str
+    how: str
+    other: datetime
+
+
+class FutureSignatureError(RefusalError):
+    """A file that states a time of the future as its time of signing. No publisher puts it in force."""
+
+    code = "future-signature"
+    clause = "Uptane 2.1.0 5.2.1"
+    template = "{name} states that it was signed at {issued}, and it is {now}"
+    hint = "set the clock where it was signed, and have it signed again"
+    name: str
+    issued: datetime
+    now: datetime
+
+
+class NotReadyError(TwinlockError):
+    """A server that runs and cannot do all of its work: what vehicles need has expired, or cannot be signed or stored."""
+
+    code = "not-ready"
+    template = "not ready: {reasons}"
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"not ready: {'; '.join(self.reasons)}"

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Container
 from datetime import datetime, timedelta
 
+from twinlock.repository.aktualizr.root_chain import authority_of
+from twinlock.repository.aktualizr.second import open_second
 from twinlock.repository.candidate import Candidate
+from twinlock.repository.published import Published
 from twinlock.repository.publishing import commit
-from twinlock.repository.showing import due_roles, role_views
+from twinlock.repository.showing import due_roles, renewed_until, role_views
 from twinlock.repository.views import Publication
 from twinlock.repository.workspace import ONLINE_ROLES, Workspace
+from twinlock.trust.names import ROOT
 
 
 def refresh_due(
@@ -26,7 +30,7 @@ def refresh_due(
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     overdue = []
     for view in due_roles(workspace, published, within):
-        if not view.can_sign:
+        if not view.can_sign or (view.role == ROOT and not can_follow(workspace, published)):
             overdue.append(view.role)
         elif only is None or view.role in only:
             candidate.renew(view.role)
@@ -36,12 +40,21 @@ def refresh_due(
     return Publication(version=publication.version, files=publication.files, overdue=tuple(overdue))
 
 
+def can_follow(workspace: Workspace, published: Published) -> bool:
+    """Whether the Root keys of the aktualizr chain are held, which signs each Root of ours in its own way."""
+    second = open_second(workspace, published)
+    if second is None or second.chain.newest is None:
+        return True
+    authority = authority_of(second.chain.newest)
+    return len(workspace.keyring.held(authority.keyids)) >= authority.threshold
+
+
 def next_renewal(workspace: Workspace) -> datetime:
     """When the first of the online roles will be due."""
     published = workspace.published()
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     return min(
-        role.expires - workspace.periods.margin(role.name)
+        renewed_until(role, workspace.periods, candidate.now) - workspace.periods.margin(role.name)
         for role in role_views(published, candidate, workspace.keyring)
         if role.name in ONLINE_ROLES
     )

@@ -12,7 +12,6 @@ Belongs here: HTTP manners that do not depend on what is served. Does not belong
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 import ssl
@@ -20,14 +19,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
+from twinlock.io.http.bounds import DEFAULT_BOUNDS, Bounds
+from twinlock.io.http.problems import STATUS_CODES, problem
+from twinlock.io.http.quiet_log import QuietLog
+from twinlock.io.http.server import HttpServer, allow_descriptors, bind_tcp
+from twinlock.repository.errors import MissingKeysError, NotReadyError, SigningClockError
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.errors.local import ConflictError, StorageError, TransportError
+from twinlock.trust.errors.local import ConflictError, PassphraseError, StorageError, TransportError
 from twinlock.trust.errors.metadata import MalformedError
+
+__all__ = ["STATUS_CODES", "Handler", "RunningServer", "add_health", "problem", "problem_of", "problems", "serving"]
+__all__ += ["serve_until_stopped"]
 
 log = logging.getLogger("twinlock.http")
 
@@ -39,36 +45,14 @@ _STATUS: tuple[tuple[type[TwinlockError], HTTPStatus], ...] = (
     (MalformedError, HTTPStatus.BAD_REQUEST),
     (RefusalError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ConflictError, HTTPStatus.CONFLICT),
+    (MissingKeysError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (PassphraseError, HTTPStatus.SERVICE_UNAVAILABLE),
     (UsageError, HTTPStatus.BAD_REQUEST),
     (TransportError, HTTPStatus.BAD_GATEWAY),
     (StorageError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (SigningClockError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-
-
-def problem(
-    status: int,
-    *,
-    code: str,
-    detail: str,
-    title: str | None = None,
-    headers: dict[str, str] | None = None,
-    **members: Any,
-) -> web.Response:
-    """An RFC 9457 problem. ``code`` is stable; ``members`` are extension members holding plain JSON values."""
-    body = {
-        "type": f"urn:twinlock:problem:{code}",
-        "title": title or HTTPStatus(status).phrase,
-        "status": int(status),
-        "detail": detail,
-        "code": code,
-        **members,
-    }
-    return web.Response(
-        status=status,
-        body=json.dumps(body).encode(),
-        content_type="application/problem+json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
 
 
 def problem_of(error: TwinlockError, *, status: int | None = None, code: str | None = None) -> web.Response:
@@ -84,31 +68,6 @@ def problem_of(error: TwinlockError, *, status: int | None = None, code: str | N
     members = {name: shown[name] for name in ("kind", "attack", "clause", "fields", "hint") if name in shown}
     return problem(chosen, code=code or error.code, detail=str(error), **members)
 
-
-STATUS_CODES = {
-    400: "bad-request",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not-found",
-    405: "method-not-allowed",
-    406: "not-acceptable",
-    408: "request-timeout",
-    409: "conflict",
-    411: "length-required",
-    412: "precondition-failed",
-    413: "request-entity-too-large",
-    414: "request-uri-too-long",
-    415: "unsupported-media-type",
-    416: "requested-range-not-satisfiable",
-    417: "expectation-failed",
-    426: "upgrade-required",
-    429: "too-many-requests",
-    431: "request-header-fields-too-large",
-    500: "internal",
-    501: "not-implemented",
-    503: "service-unavailable",
-}
-"""The code of a bare HTTP status. Written down: the standard library changes its phrases between versions."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -143,6 +102,7 @@ def _http_problem(error: web.HTTPException) -> web.StreamResponse:
 
 def add_health(app: web.Application, *, ready: Ready | None = None) -> None:
     """Add ``/livez`` (the process answers) and ``/readyz`` (``ready`` returned; what it raises is the reason)."""
+    quiet = QuietLog(log, lines=1, seconds=60.0)
 
     async def livez(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
@@ -152,6 +112,8 @@ def add_health(app: web.Application, *, ready: Ready | None = None) -> None:
             try:
                 await ready()
             except TwinlockError as error:
+                # The probe's answer may be read by nobody; the log is.
+                quiet.line("not-ready", reason=str(error))
                 return problem_of(error, status=HTTPStatus.SERVICE_UNAVAILABLE)
         return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
@@ -182,23 +144,21 @@ async def serving(
     port: int = 0,
     tls: ssl.SSLContext | None = None,
     shutdown_s: float = 5.0,
+    bounds: Bounds = DEFAULT_BOUNDS,
 ) -> AsyncIterator[RunningServer]:
     """Serve ``app`` until the block ends; then finish running requests for at most ``shutdown_s`` seconds.
 
     Raises: UsageError if the address cannot be bound.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_s, handle_signals=False)
-    await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, ssl_context=tls)
-        try:
-            await site.start()
-        except OSError as error:
-            raise UsageError(reason=f"cannot listen on {host}:{port}: {error.strerror or error}") from None
-        bound = runner.addresses[0]
-        yield RunningServer(host, bound[1], tls is not None)
+        sockets = bind_tcp(host, port)
+    except OSError as error:
+        raise UsageError(reason=f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    server = await HttpServer.start(app, sockets, tls=tls, bounds=bounds, shutdown_s=shutdown_s)
+    try:
+        yield RunningServer(host, server.addresses[0][1], tls is not None)
     finally:
-        await runner.cleanup()
+        await server.cleanup()
 
 
 async def serve_until_stopped(
@@ -209,13 +169,15 @@ async def serve_until_stopped(
     tls: ssl.SSLContext | None = None,
     started: Callable[[RunningServer], None] = lambda _: None,
     stop: asyncio.Event | None = None,
+    bounds: Bounds = DEFAULT_BOUNDS,
 ) -> None:
     """Serve ``app`` until SIGINT, SIGTERM or ``stop``; ``started`` is told the real address. Raises: UsageError."""
+    allow_descriptors(2 * bounds.connections + 256)
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError, RuntimeError, ValueError):  # no signal handlers off the main thread
             loop.add_signal_handler(number, stop.set)
-    async with serving(app, host=host, port=port, tls=tls) as server:
+    async with serving(app, host=host, port=port, tls=tls, bounds=bounds) as server:
         started(server)
         await stop.wait()

@@ -25,13 +25,18 @@ Belongs here: the list of what one can do. Does not belong here: how it is done 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from twinlock.repository.accepting import accept_outbox
+from twinlock.repository.aktualizr.hand_over import hand_over
 from twinlock.repository.aktualizr.takeover import Takeover, take_over
 from twinlock.repository.aktualizr.turning_on import publish_for_aktualizr
+from twinlock.repository.authoring.clock_record import set_time_source
+from twinlock.repository.authoring.clock_recovery import ClockRecovery, recover_clock
+from twinlock.repository.authoring.time_source import TimeSource
 from twinlock.repository.creation import create_first
 from twinlock.repository.delegating import Delegation, Member
 from twinlock.repository.editing import (
@@ -57,6 +62,8 @@ from twinlock.repository.wires import Wires
 from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import DIRECTOR
+from twinlock.trust.restore import bootstrap_repository
 
 if TYPE_CHECKING:
     from twinlock.repository.object_store import ObjectStore
@@ -226,6 +233,10 @@ class ImageRepository:
         """Publish everything, and what is staged, for aktualizr too, from now on. Raises: ProfileError, as ``publish``."""
         return publish_for_aktualizr(self.workspace)
 
+    def hand_over(self, until: date | None = None) -> Publication:
+        """Give the aktualizr Root chain, begun with our Root keys, keys of its own (``aktualizr.hand_over``)."""
+        return hand_over(self.workspace, until)
+
     def publish(self) -> Publication:
         """Sign what is staged and publish it as one step, after the trust engine accepted it as a vehicle would.
 
@@ -252,13 +263,33 @@ class ImageRepository:
     def prepare_root(self, target: str | Path, changes: RootChanges, *, for_aktualizr: bool = False) -> RootView:
         """Write the next Root to a file for others to sign (``root_ceremony.sign_root``).
 
-        ``for_aktualizr``: publishing it begins to publish for aktualizr.
+        ``for_aktualizr``: publishing it begins to publish for aktualizr, or hands that Root chain over to its own keys.
         """
         return prepare_root(self.workspace, changes, Path(target), for_aktualizr=for_aktualizr)
 
-    def publish_root(self, path: str | Path) -> Publication:
-        """Publish a Root that others signed, with what has to be signed again because of it."""
-        return publish_root(self.workspace, Path(path))
+    def publish_root(self, path: str | Path, *, until: date | None = None) -> Publication:
+        """Publish a Root that others signed, with what has to be signed again because of it.
+
+        ``until`` is for one that hands the aktualizr chain over (``hand_over``).
+        """
+        return publish_root(self.workspace, Path(path), until=until)
+
+    def recover_clock(self, *, actor: str = "operator") -> ClockRecovery:
+        """Correct signatures that state a time of the future (``authoring.clock_recovery``); the clock is right now."""
+        return recover_clock(self.workspace, actor=actor)
+
+    def set_time_source(self, url: str | None, director_root: bytes = b"") -> None:
+        """Compare the clock, before anything is signed, with what a Director attests at ``url``; None compares no more.
+
+        Raises: UsageError for an address that is not http(s); RefusalError for a file that is not a Root.
+        """
+        if url is None:
+            set_time_source(self.workspace, None)
+            return
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise UsageError(reason=f"{url} is not an http(s) address")
+        bootstrap_repository(DIRECTOR, director_root)
+        set_time_source(self.workspace, TimeSource(url=url, root=director_root))
 
     def status(self, within: timedelta | None = None) -> StatusView:
         """What is staged, what waits for a supplier, and what expires soon."""

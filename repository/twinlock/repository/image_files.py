@@ -6,6 +6,7 @@ Belongs here: from a file to objects named by digest. Does not belong here: entr
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +47,16 @@ def measure(stream: BinaryIO, progress: Progress = lambda _: None) -> Measured:
 def measure_file(source: Path, progress: Progress = lambda _: None) -> Measured:
     """Measure a file. Raises: UsageError if it is missing or empty, StorageError."""
     if not source.is_file():
-        raise UsageError(reason=f"{source} is no file")
+        raise UsageError(reason=f"{source} is not a regular file")
     with storage("read", source), source.open("rb") as stream:
-        measured = measure(stream, progress)
-    if not measured.length:
-        raise UsageError(reason=f"{source} is empty")
+        size = os.fstat(stream.fileno()).st_size
+        measured = measure(stream, progress) if size else Measured(0, {})
+    if not size:  # such as the files of /proc, which hold something all the same
+        raise UsageError(reason=f"{source} is empty, or is not a file on a disk")
+    if measured.length != size:
+        raise UsageError(
+            reason=f"{source} has {measured.length} bytes and states {size}; it changes, or is not on a disk"
+        )
     return measured
 
 

@@ -14,6 +14,7 @@ TARGETS_FILES = "targets/"
 PUBLICATIONS = "publications/"
 AKTUALIZR = "aktualizr/"
 AKTUALIZR_NAMES = f"{AKTUALIZR}names/"
+NEWCOMER_ROOT = f"{AKTUALIZR}newcomer.root.json"  # what 1.root.json is for devices that store no Root yet
 TIMESTAMP_OBJECT = f"{METADATA}{TUF.file_name(TIMESTAMP, None)}"
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from twinlock.repository.authoring.signing_clock import check_issued
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.layout import METADATA, image_objects
 from twinlock.repository.object_store import ObjectStore, StoredObject
@@ -67,8 +68,9 @@ def verify_candidate(
 ) -> None:
     """Have the engine accept ``record`` on top of what is published, and find each of ``images`` in it.
 
-    Raises: any RefusalError; StoreTamperedError for missing bytes of an image.
+    Raises: any RefusalError, FutureSignatureError too; StoreTamperedError for missing bytes of an image.
     """
+    check_issued({name: data for name, data in record.files.items() if name.startswith(METADATA)}, now)
     overlay = Overlay(store, record)
     vehicles = [drive(refresh_repository(bootstrap_repository(IMAGE, first_root), now), overlay.answer)]
     if published is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from twinlock.repository.aktualizr.second import Second, open_second
+from twinlock.repository.authoring.clock_record import keep_marks, signing_marks
+from twinlock.repository.authoring.signing_clock import ClockMarks
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.draft import Draft, RoleEdits, editing_draft, read_draft
 from twinlock.repository.layout import AKTUALIZR_NAMES, METADATA, root_object
@@ -61,12 +63,17 @@ def commit(
     images: Iterable[str] = (),
     waiting: tuple[RoleName, ...] = (),
     second: Second | None = None,
+    marks: ClockMarks | None = None,
 ) -> Publication:
     """Sign a candidate in every form that is published, have the trust engine accept it, and publish it.
 
-    ``second`` is how the second form is published, where that is not for the configuration to say.
-    Raises: ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError; then nothing was published.
+    ``second`` is how the second form is published, where that is not for the configuration to say. ``marks`` is the past
+    of the signing clock where an operator has corrected it.
+    Raises: ClockBehindError, ClockContradictedError; ConflictError, RefusalError, ProfileError, MissingKeysError,
+    PassphraseError; then nothing was published.
     """
+    marks = marks or signing_marks(workspace, candidate.published, candidate.now)
+    candidate.lasting_from = marks.lasting_from(candidate.now)
     second = second or open_second(workspace, candidate.published)
     record = candidate.seal(second.copies if second else None)
     first_root = record.files[root_object(1)] if candidate.published is None else workspace.first_root()
@@ -84,6 +91,7 @@ def commit(
         workspace.set_anchor(first_root)
     if second is not None:
         second.prepare(record)
+    keep_marks(workspace, marks.signed(candidate.now))
     publish_record(workspace.store, record)
     workspace.published()  # remembers what was seen, so that a store that goes back in time is noticed
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))

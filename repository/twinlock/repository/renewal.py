@@ -12,11 +12,13 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from twinlock.io.http.bounds import DEFAULT_BOUNDS, Bounds
 from twinlock.repository.aktualizr.serving import add_aktualizr_routes
 from twinlock.repository.expiry import next_renewal, refresh_due
 from twinlock.repository.http import RunningServer, serve_until_stopped
 from twinlock.repository.object_store import ObjectStore
 from twinlock.repository.serve import image_application
+from twinlock.repository.serving.readiness import check_renewal
 from twinlock.repository.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.errors.base import TwinlockError
 
@@ -27,9 +29,13 @@ Renewed = Callable[[int], None]
 Failed = Callable[[TwinlockError], None]
 
 
-def whole_application(store: ObjectStore) -> web.Application:
-    """A repository in every form that it is published in: for aktualizr below ``/repo``."""
-    app = image_application(store)
+def whole_application(store: ObjectStore, *, renewing: Workspace | None = None) -> web.Application:
+    """A repository in every form that it is published in: for aktualizr below ``/repo``.
+
+    With ``renewing`` it is ready only if the online roles of that workspace can be signed.
+    """
+    ready = None if renewing is None else lambda: check_renewal(renewing)
+    app = image_application(store, ready=ready)
     add_aktualizr_routes(app, store)  # 404 until that profile is published, which may be while this runs
     return app
 
@@ -56,13 +62,14 @@ async def keep_fresh(
             await asyncio.wait_for(stop.wait(), pause)
 
 
-async def serve_repository(
+async def serve_repository(  # noqa: PLR0913 - each is one choice of the operator
     workspace: Workspace,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     refresh: bool = True,
     tls: ssl.SSLContext | None = None,
+    bounds: Bounds = DEFAULT_BOUNDS,
     started: Callable[[RunningServer], None] = lambda _: None,
     renewed: Renewed = lambda _: None,
     failed: Failed = lambda _: None,
@@ -72,8 +79,8 @@ async def serve_repository(
     Raises: UsageError for the address.
     """
     stop = asyncio.Event()
-    app = whole_application(workspace.store)
-    serving = serve_until_stopped(app, host=host, port=port, tls=tls, started=started, stop=stop)
+    app = whole_application(workspace.store, renewing=workspace if refresh else None)
+    serving = serve_until_stopped(app, host=host, port=port, tls=tls, bounds=bounds, started=started, stop=stop)
     if not refresh:
         await serving
         return

@@ -15,18 +15,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.repository.aktualizr.ceremony import attach, attached_signers, detach, sign_attached
-from twinlock.repository.aktualizr.second import begin_with_root
+from twinlock.repository.aktualizr.ceremony import (
+    attach,
+    attached_keyids,
+    attached_tallies,
+    detach,
+    is_hand_over,
+    own_root_role,
+    sign_attached,
+)
+from twinlock.repository.aktualizr.hand_over import handing_over, last_day
+from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
+from twinlock.repository.aktualizr.second import Second, begin_with_root, open_second
 from twinlock.repository.atomic import read_file, replace_file
+from twinlock.repository.authoring.clock_record import signing_marks
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
 from twinlock.repository.public_keys import Json, authoring_keys
+from twinlock.repository.published import Published
 from twinlock.repository.publishing import commit
-from twinlock.repository.rotation import forget_unreachable, renew_changed, replace_top_level
+from twinlock.repository.rotation import check_chain, forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing import Authority, renew
 from twinlock.repository.views import Publication, RootView
 from twinlock.repository.workspace import Workspace
@@ -38,40 +52,65 @@ from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 from twinlock.trust.policy import LAX
 from twinlock.trust.wire.tuf import TUF
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootChanges:
-    """What the next Root shall say differently. Keys to add are public, by id, as TUF 1.0.34 4.2 writes them."""
+    """What the next Root shall say differently. Keys to add are public, by id, as TUF 1.0.34 4.2 writes them.
+
+    Beside the top-level roles there is ``aktualizr-root``: the Root keys of the aktualizr chain, where it has its own.
+    """
 
     rotate: Mapping[str, KeyPlan] = field(default_factory=dict)
     add: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     remove: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     thresholds: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles of which anything changes."""
+        return frozenset(self.rotate).union(self.add, self.remove, self.thresholds)
 
-def prepare_root(workspace: Workspace, changes: RootChanges, target: Path, *, for_aktualizr: bool = False) -> RootView:
+
+def prepare_root(
+    workspace: Workspace,
+    changes: RootChanges,
+    target: Path,
+    *,
+    for_aktualizr: bool = False,
+    until: date | None = None,
+) -> RootView:
     """Write the next Root to ``target``, signed by those root keys that are held here, and say what it lacks.
 
-    ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is.
+    ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
+    published already and shares its Root keys with ours, it is handed over to keys of its own (``until``: see
+    ``aktualizr.hand_over``), and nothing else may change.
 
     Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read.
     """
     published = workspace.published()
-    wires = workspace.wires
-    if for_aktualizr and not wires.aktualizr:
-        wires = wires.with_aktualizr(root_offset=published.root.signed.version)
-    wires.check_plans(changes.rotate)
+    second = _second(workspace, published, for_aktualizr=for_aktualizr, until=until)
+    if second is not None and second.handing_over:
+        if changes.roles - {OWN_ROOT}:
+            raise UsageError(reason="a Root that hands the aktualizr chain over changes no other keys; do it by itself")
+    else:
+        check_chain(workspace, second, {**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
-    for role, plan in changes.rotate.items():
+    for role, plan in _without_own(changes.rotate).items():
         _known(role)
         records = workspace.keyring.generate(role, kind=plan.kind, count=plan.count)
         replace_top_level(candidate, role, records, plan.threshold)
     root = candidate.edit_root()
     _change_keys(root, changes)
-    renew(root, workspace.now(), workspace.periods.root, version=published.root.signed.version + 1)
+    now = workspace.now()
+    lasting_from = signing_marks(workspace, published, now).lasting_from(now)
+    version = published.root.signed.version + 1
+    renew(root, now, workspace.periods.root, version=version, lasting_from=lasting_from)
     metadata = Metadata(root)
-    if wires.aktualizr:
-        attach(metadata, version=root.version - wires.root_offset)
+    if second is not None:
+        change = _change_own_keys(second.chain, changes, workspace.keyring, root)
+        attach(metadata, second.chain.links(root, workspace.keyring, change=change))
     return _sign_into(target, metadata, published.root.signed, workspace.keyring)
 
 
@@ -87,15 +126,17 @@ def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) ->
     return _sign_into(path, metadata, before, keyring)
 
 
-def publish_root(workspace: Workspace, path: Path) -> Publication:
+def publish_root(workspace: Workspace, path: Path, *, until: date | None = None) -> Publication:
     """Publish a Root that has all its signatures, and whatever has to be signed again because of it.
 
-    One that was prepared as the first Root for aktualizr begins the publishing for aktualizr.
+    One that was prepared as the first Root for aktualizr begins the publishing for aktualizr; one that was prepared as a
+    hand-over of that chain is one (``until``: see ``aktualizr.hand_over``).
 
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """
     published = workspace.published()
     metadata = _read_root(path)
+    hands_over = is_hand_over(metadata)
     other = detach(metadata)
     data = metadata.to_bytes() if other is not None else _read(path)
     context = Context(repository=IMAGE, now=workspace.now(), limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
@@ -105,8 +146,12 @@ def publish_root(workspace: Workspace, path: Path) -> Publication:
     candidate.put_root(data)
     second = None
     if other is not None:
-        candidate.accept_other(ROOT, other)
+        for name, file in other.items():
+            candidate.accept_other(name, file)
         second = begin_with_root(workspace, candidate, new.version)
+        standing = open_second(workspace, published) if hands_over else None
+        if standing is not None and not standing.chain.has_own_keys:
+            second = handing_over(standing, last_day(workspace, until))
     old = published.root.signed
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
@@ -114,19 +159,30 @@ def publish_root(workspace: Workspace, path: Path) -> Publication:
     return commit(workspace, candidate, second=second)
 
 
+def _second(workspace: Workspace, published: Published, *, for_aktualizr: bool, until: date | None) -> Second | None:
+    """The aktualizr form of the next Root; None where there is none."""
+    second = open_second(workspace, published)
+    if second is not None:
+        hands_over = for_aktualizr and not second.chain.has_own_keys
+        return handing_over(second, last_day(workspace, until)) if hands_over else second
+    if not for_aktualizr:
+        return None
+    wires = workspace.wires.with_aktualizr(root_offset=published.root.signed.version)
+    return Second(workspace, wires, published, None, whole=True)
+
+
 def _change_keys(root: Root, changes: RootChanges) -> None:
-    for role, keys in changes.add.items():
+    for role in changes.roles:
         _known(role)
+    for role, keys in _without_own(changes.add).items():
         for key in authoring_keys({keyid: dict(key) for keyid, key in keys.items()}).values():
             root.add_key(key, role)
-    for role, keyids in changes.remove.items():
-        _known(role)
+    for role, keyids in _without_own(changes.remove).items():
         for keyid in keyids:
             if keyid not in root.roles[role].keyids:
-                raise UsageError(reason=f"{keyid} is no key of {role}")
+                raise UsageError(reason=f"{keyid} is not a key of {role}")
             root.revoke_key(keyid, role)
-    for role, threshold in changes.thresholds.items():
-        _known(role)
+    for role, threshold in _without_own(changes.thresholds).items():
         root.roles[role].threshold = threshold
     for role in TOP_LEVEL:
         count = len(root.roles[role].keyids)
@@ -134,32 +190,76 @@ def _change_keys(root: Root, changes: RootChanges) -> None:
             raise UsageError(reason=f"{role} would need {root.roles[role].threshold} of {count} keys")
 
 
+def _without_own(changes: Mapping[str, T]) -> dict[str, T]:
+    """Changes of the roles that our Root names."""
+    return {role: change for role, change in changes.items() if role != OWN_ROOT}
+
+
+def _change_own_keys(chain: RootChain, changes: RootChanges, keyring: Keyring, root: Root) -> Authority | None:
+    """The next Root keys of the aktualizr chain, where ``changes`` say anything of them. Raises: UsageError.
+
+    Rotating Root rotates them too, unless they are named by themselves.
+    """
+    named = OWN_ROOT in changes.roles
+    if not named and (ROOT not in changes.rotate or chain.newest is None):
+        return None
+    if not chain.has_own_keys and not chain.handing_over:
+        if named:
+            raise UsageError(reason="the aktualizr chain has no Root keys of its own yet; hand it over first")
+        return None
+    plan = changes.rotate.get(OWN_ROOT) or (None if named else changes.rotate[ROOT])
+    if plan is not None:
+        before = new_own_keys(keyring, plan)
+    elif chain.newest is not None and chain.has_own_keys:
+        before = authority_of(chain.newest)
+    else:
+        before = Authority({}, root.roles[ROOT].threshold)
+    removed = frozenset(changes.remove.get(OWN_ROOT, ()))
+    if removed - before.keys.keys():
+        raise UsageError(reason=f"{sorted(removed - before.keys.keys())[0]} is not a key of {OWN_ROOT}")
+    added = authoring_keys({keyid: dict(key) for keyid, key in changes.add.get(OWN_ROOT, {}).items()})
+    keys = {keyid: key for keyid, key in {**before.keys, **added}.items() if keyid not in removed}
+    threshold = changes.thresholds.get(OWN_ROOT, before.threshold)
+    if not 1 <= threshold <= len(keys):
+        raise UsageError(reason=f"{OWN_ROOT} would need {threshold} of {len(keys)} keys")
+    return Authority(keys, threshold)
+
+
 def _known(role: str) -> None:
-    if role not in TOP_LEVEL:
+    if role not in (*TOP_LEVEL, OWN_ROOT):
         raise UsageError(reason=f"{role} is no top-level role")
 
 
 def _sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyring) -> RootView:
     authorities = (root_authority(metadata.signed, ROOT), root_authority(before, ROOT))
-    signers = keyring.signers(dict.fromkeys(keyid for authority in authorities for keyid in authority.keyids))
+    named = dict.fromkeys(keyid for authority in authorities for keyid in authority.keyids)
+    signers = keyring.signers(named | dict.fromkeys(sorted(attached_keyids(metadata) - named.keys())))
     sign_attached(metadata, signers)
     for signer in signers:
-        if signer.public_key.keyid not in metadata.signatures:
+        if signer.public_key.keyid in named and signer.public_key.keyid not in metadata.signatures:
             metadata.sign(signer, append=True)
     replace_file(path, metadata.to_bytes())
     return _root_view(metadata, authorities)
 
 
 def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> RootView:
-    signed = set(metadata.signatures) & attached_signers(metadata)
-    missing = max(authority.threshold - len(set(authority.keyids) & signed) for authority in authorities)
+    ours = frozenset(metadata.signatures)
+    tallies = [(frozenset(each.keyids), each.threshold, ours & set(each.keyids)) for each in authorities]
+    tallies += attached_tallies(metadata)
+    missing = max(threshold - len(signed) for _, threshold, signed in tallies)
+    wanting = frozenset[str]().union(*(keyids - signed for keyids, _, signed in tallies))
+    made = frozenset[str]().union(*(signed for _, _, signed in tallies))
     root = metadata.signed
+    roles = {str(role): root_authority(root, role) for role in TOP_LEVEL}
+    own = own_root_role(metadata)
+    if own is not None:
+        roles[OWN_ROOT] = own
     return RootView(
         version=root.version,
         expires=root.expires,
-        keys={role: tuple(root.roles[role].keyids) for role in TOP_LEVEL},
-        thresholds={role: root.roles[role].threshold for role in TOP_LEVEL},
-        signed=tuple(keyid for keyid in metadata.signatures if keyid in signed),
+        keys={role: authority.keyids for role, authority in roles.items()},
+        thresholds={role: authority.threshold for role, authority in roles.items()},
+        signed=tuple(sorted(made - wanting)),
         missing=max(0, missing),
     )
 

@@ -9,10 +9,12 @@ Belongs here: changing who signs. Does not belong here: making keys (``keyring``
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tuf.api.metadata import Root
 
+from twinlock.repository.aktualizr.root_chain import OWN_ROOT, authority_of, new_own_keys
+from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.delegating import Json, read_delegations, rekeyed, write_delegations
 from twinlock.repository.keyring import KeyPlan, KeyRecord
@@ -28,6 +30,8 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> Publication:
     """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kind.
 
+    With Root the Root keys of the aktualizr chain are replaced too; of ``plan`` they take a kind that its client reads.
+
     Old private keys are put aside afterwards. Raises: UsageError, MissingKeysError, ProfileError for a kind of keys
     that clients could not read, and as ``commit``.
     """
@@ -35,11 +39,12 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     if not names:
         raise UsageError(reason="name at least one role")
     published = workspace.published()
+    second = open_second(workspace, published)
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     plans = {role: plan or _same_plan(old[role]) for role in names}
-    workspace.wires.check_plans(plans)
+    check_chain(workspace, second, plans)
     for role, wanted in plans.items():
         records = workspace.keyring.generate(role, kind=wanted.kind, count=wanted.count)
         if role in TOP_LEVEL:
@@ -48,9 +53,28 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
             _replace_delegated(candidate, role, records, wanted.threshold)
     if {SNAPSHOT, TIMESTAMP} <= set(names):
         forget_unreachable(candidate)
-    publication = commit(workspace, candidate)
-    workspace.keyring.retire(keyid for authority in old.values() for keyid in authority.keyids)
+    if second is not None and second.chain.has_own_keys and ROOT in plans:
+        assert second.chain.newest is not None
+        old[OWN_ROOT] = authority_of(second.chain.newest)
+        candidate.second_root = new_own_keys(workspace.keyring, plans[ROOT])
+    publication = commit(workspace, candidate, second=second)
+    replaced = {keyid: None for authority in old.values() for keyid in authority.keyids}
+    replaced |= dict.fromkeys(keyid for keyid in workspace.wires.stranded if keyid not in candidate.edit_root().keys)
+    spared = workspace.wires.stranded_keys(workspace.now())
+    workspace.keyring.retire(keyid for keyid in replaced if keyid not in spared)
     return publication
+
+
+def check_chain(workspace: Workspace, second: Second | None, plans: Mapping[str, KeyPlan]) -> None:
+    """Refuse new keys by ``plans`` that aktualizr could not read, or that its Root chain could not bring safely.
+
+    Raises: ProfileError.
+    """
+    if second is not None and set(plans) & set(TOP_LEVEL):
+        second.chain.check_may_change()
+    shared = second is not None and not second.chain.has_own_keys
+    wires = workspace.wires if second is None else second.wires
+    wires.check_plans(plans, shared_root=shared)
 
 
 def plan_of(workspace: Workspace, role: str) -> KeyPlan:

@@ -13,42 +13,54 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import re
+from collections.abc import Callable
 from typing import BinaryIO
 
 from aiohttp import web
 
+from twinlock.io.http.request_log import request_lines
 from twinlock.repository.http import add_health, problem, problems
 from twinlock.repository.layout import METADATA, TARGETS_FILES, TIMESTAMP_OBJECT
 from twinlock.repository.object_store import ObjectInfo, ObjectStore
-from twinlock.repository.publication import timestamp_version
+from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.ranges import Slice, is_unchanged, wanted_slice
-from twinlock.trust.errors.base import UsageError
+from twinlock.repository.serving.readiness import check_served, refuse_unready
 from twinlock.trust.errors.metadata import UnsafePathError
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 17
 _SMALL_BYTES = 1 << 17
 _VERSIONED = re.compile(r"metadata/[1-9][0-9]*\.[^/]+\.json\Z")
 _HASH_NAMED = re.compile(r"([0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})\.")
 
+log = logging.getLogger("twinlock.repository.requests")
+
 _STORE = web.AppKey("store", ObjectStore)
 
 
-def image_application(store: ObjectStore, *, prefix: str = "") -> web.Application:
-    """The application that serves ``store``, below the path ``prefix`` (such as ``/image``) if one is given."""
-    app = web.Application(middlewares=[problems])
+def image_application(
+    store: ObjectStore, *, prefix: str = "", ready: Callable[[], None] | None = None, clock: Clock = utc_now
+) -> web.Application:
+    """The application that serves ``store``, below the path ``prefix`` (such as ``/image``) if one is given.
+
+    ``ready`` is a further condition of readiness, run on a thread; it raises what is wrong.
+    """
+    app = web.Application(middlewares=[request_lines(log), problems])
     app[_STORE] = store
     app.router.add_get(f"{prefix}/{METADATA}{{name:.+}}", _metadata)
     app.router.add_get(f"{prefix}/{TARGETS_FILES}{{name:.+}}", _target)
 
-    async def ready() -> None:
-        if not await asyncio.to_thread(timestamp_version, store):
-            raise UsageError(reason="nothing is published yet")
+    def check() -> None:
+        refuse_unready(lambda: check_served(store, clock()), ready or (lambda: None))
 
-    add_health(app, ready=ready)
+    async def is_ready() -> None:
+        await asyncio.to_thread(check)
+
+    add_health(app, ready=is_ready)
     return app
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from twinlock.repository.authoring.signing_clock import BEHIND
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.delegating import Delegation, read_delegations
 from twinlock.repository.draft import read_draft
 from twinlock.repository.entries import entry_view
 from twinlock.repository.keyring import Keyring
+from twinlock.repository.periods import Periods
 from twinlock.repository.published import Published
 from twinlock.repository.signing import Authority
 from twinlock.repository.staging import apply_draft
 from twinlock.repository.views import DelegationView, DueView, ImageView, RepositoryView, RoleView, StatusView
-from twinlock.repository.workspace import Workspace
+from twinlock.repository.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.model.base import Signed
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, HardwareId, KeyId, RoleName
 
@@ -97,6 +99,19 @@ def show_status(workspace: Workspace, within: timedelta | None) -> StatusView:
     )
 
 
+def renewed_until(role: RoleView, periods: Periods, now: datetime) -> datetime:
+    """Until when a file need not be signed again: its expiry, and for online roles no longer than their usual life.
+
+    After a signature of the future a file outlasts that one; it is renewed all the same, or a vehicle could be kept on
+    it for that long. A file that states a time of the future is due at once.
+    """
+    if role.issued is None or role.name not in ONLINE_ROLES:
+        return role.expires
+    if role.issued > now + BEHIND:
+        return min(role.expires, now)
+    return min(role.expires, role.issued + periods.of(role.name))
+
+
 def due_roles(workspace: Workspace, published: Published, within: timedelta | None) -> tuple[DueView, ...]:
     """Roles that expire within that time from now, or have expired; None means each role's own margin.
 
@@ -107,6 +122,7 @@ def due_roles(workspace: Workspace, published: Published, within: timedelta | No
     due = [
         DueView(role=role.name, expires=role.expires, can_sign=role.can_sign)
         for role in role_views(published, candidate, workspace.keyring)
-        if role.expires - now <= (workspace.periods.margin(role.name) if within is None else within)
+        if renewed_until(role, workspace.periods, now) - now
+        <= (workspace.periods.margin(role.name) if within is None else within)
     ]
     return tuple(sorted(due, key=lambda view: view.expires))

@@ -44,10 +44,16 @@ class Authority:
         return tuple(self.keys)
 
 
-def renew(signed: Signed, now: datetime, valid_for: timedelta, *, version: int) -> None:
-    """Set the fields that every new signature brings: version, expiry, and the signed time of issue."""
+def renew(
+    signed: Signed, now: datetime, valid_for: timedelta, *, version: int, lasting_from: datetime | None = None
+) -> None:
+    """Set the fields that every new signature brings: version, expiry, and the signed time of issue.
+
+    The life ``valid_for`` counts from ``lasting_from`` where that is given and later than ``now``
+    (``ClockMarks.lasting_from``).
+    """
     signed.version = version
-    signed.expires = (now + valid_for).replace(microsecond=0)
+    signed.expires = (max(now, lasting_from or now) + valid_for).replace(microsecond=0)
     signed.unrecognized_fields[ISSUED] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -33,6 +33,7 @@ from twinlock.trust.errors.metadata import (
     LimitError,
     MalformedError,
     MixAndMatchError,
+    OtherChainError,
     RollbackError,
     ThresholdError,
 )
@@ -276,6 +277,18 @@ def deeper_than_anybody_delegates(world: World) -> Refused:
     image.publish(*reversed(tiers), "targets")
     stored = [*both_repositories(), *(f"image/{tier}" for tier in tiers[:32])]
     return refused(LimitError, stored, value=33, limit=32)
+
+
+# the type is all that tells a Root of this chain from one of the tuf chain by the same keys
+
+
+@_here(each=REPOSITORIES)
+def next_root_of_the_chain_of_the_other_profile(world: World, name: str) -> Refused:
+    """A Root of the tuf chain by the same Root keys, its signatures spelt as here: nobody needs a key for that."""
+    repository = world.repositories[name]
+    body = {**repository.wire.dress({**repository.bodies["root"], "version": 2}), "_type": "root"}
+    repository.files["2.root.json"] = repository.wire.enclose(repository.wire.payload(body), repository.signers["root"])
+    return refused(OtherChainError, before((name, "root")), repository=name, offered=2, found="root", expected="Root")
 
 
 # what is stored outlives a rotation of other keys

@@ -67,6 +67,11 @@ class Servers:
         """The attack indicator of each ECU in each manifest."""
         return [{report.report.ecu: report.report.attack for report in m.reports} for m in self.manifests]
 
+    def evidence(self) -> dict[str, list[str]]:
+        """The codes of the events that each ECU reported in the newest manifest, the gravest first."""
+        reports = [item.report for item in self.manifests[-1].reports]
+        return {report.ecu: [event.code for event in report.evidence] for report in reports}
+
     def application(self) -> web.Application:
         """The whole of it."""
         application = web.Application(middlewares=[self._lie], client_max_size=10**7)

@@ -12,7 +12,8 @@ import pytest
 from tests.simulator.world import START, World
 from twinlock.client.clock import BUILT, Clock, boot_clock, system_clock
 from twinlock.client.config import TimeSettings
-from twinlock.client.state import TrustedState, format_time
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.times import format_time
 from twinlock.trust.attestation import Attestation, key_material, sign_attestation
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.metadata import TimeError

@@ -103,7 +103,7 @@ def test_a_refused_cycle_shows_attack_and_clause_and_fails(tmp_path: Path) -> No
             assert "error[threshold]" in refused.stdout
             assert "attack: arbitrary-software (refused by Uptane 2.1.0" in refused.stdout
             shown = await run("primary", "show", gateway)
-            assert "last refusal, at step metadata: error[threshold]" in shown.stdout
+            assert "last cycle, attack at metadata: error[threshold]" in shown.stdout
 
     asyncio.run(scenario())
 

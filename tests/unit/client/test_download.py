@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,13 @@ WHOLE = f"HTTP/1.1 200 OK\nContent-Length: {len(DATA)}"
 
 
 def approved(entry: ImageEntry = ENTRY) -> ApprovedImage:
-    return ApprovedImage(ecu=EcuId("e"), hardware_id=HardwareId("h"), entry=entry, repositories=(DIRECTOR, IMAGE))
+    return ApprovedImage(
+        ecu=EcuId("e"),
+        hardware_id=HardwareId("h"),
+        entry=entry,
+        repositories=(DIRECTOR, IMAGE),
+        valid_until=datetime(2031, 1, 1, tzinfo=UTC),
+    )
 
 
 async def download(directory: Path, *urls: str, entry: ImageEntry = ENTRY, progress: Any = None) -> Path:

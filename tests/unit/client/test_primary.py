@@ -64,7 +64,7 @@ async def refused(car: Car, error: type[TwinlockError], step: Step) -> TwinlockE
     assert car.slot_bytes() == before
     found = result.error
     assert found is not None
-    assert car.servers.attacks()[-1][GATEWAY.ecu] == found.code
+    assert found.code in car.servers.evidence()[GATEWAY.ecu]
     assert result.reported
     return found
 
@@ -206,6 +206,9 @@ def test_refused_metadata_touches_no_ecu_and_is_reported(tmp_path: Path, name: s
         assert honest.problems == ()
         assert car.paths() == RELEASE[2]
         assert car.primary._equipment.state.refusal is None
+        assert error.code in car.servers.evidence()[GATEWAY.ecu]  # nobody has acknowledged it yet
+        await car.acknowledge()
+        assert car.servers.evidence() == {part.ecu: [] for part in PARTS}
         assert car.servers.attacks()[-1] == {part.ecu: "" for part in PARTS}
 
     drive(tmp_path, scenario)
@@ -513,6 +516,7 @@ def test_a_precondition_of_the_primary_is_reported(tmp_path: Path) -> None:
         result = await car.primary.update_cycle()
         assert [(problem.step, problem.error.code) for problem in result.problems] == [(Step.INSTALL, "precondition")]
         assert car.paths()[GATEWAY.ecu] == "factory"
-        assert car.servers.attacks()[-1][GATEWAY.ecu] == "precondition"
+        assert car.servers.attacks()[-1][GATEWAY.ecu] == ""  # a rule said no, and nobody attacked
+        assert car.servers.evidence()[GATEWAY.ecu] == ["precondition"]
 
     drive(tmp_path, scenario)

@@ -92,15 +92,26 @@ def reported(secondary: Secondary) -> EcuReport:
 
 
 def refused(secondary: Secondary, error: type[TwinlockError], data: bytes) -> TwinlockError:
-    """The bundle is refused, wanted no longer, and the report names the attack; the ECU runs what it ran."""
+    """The bundle is refused, wanted no longer, and the report carries the evidence; the ECU runs what it ran."""
     before = secondary.installed()
     with pytest.raises(TwinlockError) as caught:
         secondary.accept_metadata(data)
     assert type(caught.value) is error
     assert secondary.installed() == before
-    assert reported(secondary).attack == caught.value.code
-    assert reported(secondary).detail
+    report = reported(secondary)
+    (event,) = (event for event in report.evidence if event.code == caught.value.code)
+    assert (event.kind, event.detail) == (caught.value.kind, str(caught.value))
+    assert bool(report.attack) is any(event.kind is Kind.ATTACK for event in report.evidence)
+    assert report.detail
     return caught.value
+
+
+def acknowledge(world: World, secondary: Secondary) -> None:
+    """The Director names the newest report in signed Targets, and the ECU hears it."""
+    custom = world.director.bodies["targets"]["custom"]
+    custom["acknowledged"] = {secondary.config.ecu.ecu: reported(secondary).counter}
+    world.director.publish("targets")
+    secondary.accept_metadata(bundle(world))
 
 
 @pytest.mark.parametrize("part", [BRAKE, ADAS], ids=["full", "partial"])
@@ -220,7 +231,8 @@ def test_bad_metadata_is_refused_reported_and_overcome(make: Make, world: World,
     entry = secondary.accept_metadata(bundle(world))
     assert entry is not None
     take(secondary, part.path(4), part.image(4))
-    assert reported(secondary).attack == ""
+    acknowledge(world, secondary)
+    assert (reported(secondary).attack, reported(secondary).evidence) == ("", ())
     assert secondary.installed().path == part.path(4)
 
 

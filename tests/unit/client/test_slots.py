@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 
 from tests.unit.client.test_staging import entry_of
 from twinlock.client.errors import PreconditionError
-from twinlock.client.slots import SlotInstaller, as_installed
+from twinlock.client.slots import UNKNOWN, SlotInstaller, as_installed
 from twinlock.trust.errors.images import DigestError, ReleaseCounterError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
+from twinlock.trust.state import InstalledImage
 
 ECU = EcuId("ecu-1")
 OLD, NEW, NEWER = (name * 50_000 for name in (b"old ", b"new ", b"newer "))
@@ -120,12 +122,72 @@ def test_a_damaged_old_slot_is_not_gone_back_to(tmp_path: Path, slots: SlotInsta
     assert slots.path.read_bytes() == NEW
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 1, "active": {"slot": "c"}}', '{"format": 9}', "null"])
-def test_a_damaged_truth_is_said_and_not_guessed(slots: SlotInstaller, content: str) -> None:
-    (slots.directory / "active.json").write_text(content)
+DAMAGED = ["", "{}", "[]", '{"format": 1, "active": {"slot": "c"}}', "null", None]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_without_its_record_an_ecu_reports_what_it_measures_and_takes_an_order(
+    tmp_path: Path, slots: SlotInstaller, content: str | None
+) -> None:
+    slots.install(*image(tmp_path, NEW, 2))
+    record = slots.directory / "active.json"
+    record.unlink() if content is None else record.write_text(content)
+    again = SlotInstaller(slots.directory, ECU)
+    hashes = {name: hashlib.new(name, NEW).hexdigest() for name in ("sha256", "sha512")}
+    assert again.installed() == InstalledImage(UNKNOWN, len(NEW), hashes)
+    with pytest.raises(StorageError):
+        again.rollback()
+    entry, source = image(tmp_path, NEWER, 3)
+    assert again.install(entry, source) == again.installed() == as_installed(entry)
+    assert again.path.read_bytes() == NEWER
+
+
+def test_without_record_and_slots_it_says_so(slots: SlotInstaller) -> None:
+    for path in slots.directory.iterdir():
+        path.unlink()
     with pytest.raises(StorageError) as refused:
         slots.installed()
-    assert "active.json" in refused.value.reason
+    assert "provision this ECU again" in refused.value.reason
+
+
+def test_a_newer_record_is_said_and_not_guessed(slots: SlotInstaller) -> None:
+    (slots.directory / "active.json").write_text('{"format": 9}')
+    with pytest.raises(StorageError) as refused:
+        slots.installed()
+    assert "format 9" in refused.value.reason
+
+
+def test_a_flipped_bit_is_not_what_was_installed(tmp_path: Path, slots: SlotInstaller) -> None:
+    slots.install(*image(tmp_path, NEW, 2))
+    path = slots.path
+    data = bytearray(path.read_bytes())
+    data[1000] ^= 1
+    path.write_bytes(data)
+    found = slots.installed()
+    assert (found.path, found.length, found.release_counter) == (UNKNOWN, len(NEW), None)
+    assert found.hashes["sha256"] == hashlib.sha256(data).hexdigest()
+    assert SlotInstaller(slots.directory, ECU).installed() == found
+    slots.install(*image(tmp_path, NEW, 2))  # the same image again, into the other slot
+    assert slots.installed().path == "brake/new.bin"
+
+
+def test_a_slot_is_read_once_and_again_when_it_was_touched(
+    slots: SlotInstaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    new = hashlib.new
+
+    def noted(name: str) -> Any:
+        made.append(name)
+        return new(name)
+
+    monkeypatch.setattr(hashlib, "new", noted)
+    for _ in range(3):
+        assert slots.installed().path == "brake/old.bin"
+    assert made == ["sha256", "sha512"]
+    os.utime(slots.path, ns=(1, 1))
+    assert slots.installed().path == "brake/old.bin"
+    assert len(made) == 4
 
 
 def test_the_image_is_on_the_disk_before_the_switch(

@@ -74,7 +74,9 @@ def test_files_are_asked_for_where_the_profile_has_them(tmp_path: Path) -> None:
             *(f"/image/{name}.json" for name in ("2.root", "timestamp", "snapshot", "targets")),
             "/image/delegations/acme.json",
         ]
-        assert set(got[9:]) == {f"/image/targets/{part.path(1)}" for part in PARTS}
+        # The images, and the last look at whether the Director has published anything meanwhile.
+        assert set(got[9:-1]) == {f"/image/targets/{part.path(1)}" for part in PARTS}
+        assert got[-1] == f"{own}/timestamp.json"
 
     tell(tmp_path, story)
 

@@ -70,6 +70,14 @@ class Car:
         """The name of the image that every ECU really runs."""
         return {ecu: image.path for ecu, image in self.installed().items()}
 
+    async def acknowledge(self) -> None:
+        """The Director names the newest report of every ECU in signed Targets, and two cycles show that they heard it."""
+        counters = {item.report.ecu: item.report.counter for item in self.servers.manifests[-1].reports}
+        self.world.director.bodies["targets"]["custom"]["acknowledged"] = counters
+        self.world.director.publish("targets")
+        for _ in range(2):
+            await self.primary.update_cycle()
+
     def slot_bytes(self) -> dict[str, bytes]:
         """Every slot file of every ECU, to show that nothing was touched."""
         return {

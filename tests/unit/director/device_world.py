@@ -23,10 +23,11 @@ from twinlock.director.devices.credentials import Credential, write_files
 from twinlock.director.devices.identity import Speaker
 from twinlock.director.director import Director
 from twinlock.director.records import BY_CERTIFICATE
+from twinlock.director.ways_out.key_changes import NewKey
 from twinlock.repository.http import RunningServer, serving
 from twinlock.repository.periods import utc_now
 from twinlock.repository.tls import server_context
-from twinlock.trust.names import VehicleId
+from twinlock.trust.names import EcuId, VehicleId
 
 HOST = "127.0.0.1"
 DEVICE_FILES = ("ca.pem", "client.pem", "pkey.pem")
@@ -119,6 +120,15 @@ async def tls_site(director: Director, place: Path, *, required: bool = True, **
     application = aktualizr_application(director, **options)
     async with serving(application, host=HOST, tls=context) as server:
         yield TlsSite(director, server, place)
+
+
+def confirm_pending(director: Director, vehicle: str, **options: Any) -> list[str]:
+    """As an operator who compared every fingerprint that the vehicle came with; returns the ECUs."""
+    pending = director.ways_out.pending_keys(vehicle)
+    for item in pending:
+        wanted = NewKey(ecu=EcuId(item["ecu"]), fingerprint=item["fingerprint"])
+        director.ways_out.change_key(vehicle, wanted, **options)
+    return sorted(item["ecu"] for item in pending)
 
 
 def audited(director: Director, vehicle: str, action: str) -> list[Mapping[str, Any]]:

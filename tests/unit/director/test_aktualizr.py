@@ -23,6 +23,7 @@ from tests.unit.director.device_world import (
     TlsSite,
     audited,
     client_context,
+    confirm_pending,
     ed25519_public,
     tls_site,
     wire_key,
@@ -191,8 +192,8 @@ def test_a_changed_key_is_answered_in_a_way_that_the_client_parses(
             async with session.post("/director/ecus", data=device.registration()) as response:
                 body = await problem(response, 409, "ecu-key-changed")
             assert body["fields"] == {"vehicle": "VIN7", "ecus": ["gw-7"]}
-            assert "allow-rekey" in body["hint"]
-            director.devices.allow_rekey("VIN7")
+            assert "twinlock director rekey" in body["hint"]
+            assert confirm_pending(director, "VIN7") == ["gw-7"]
             assert await register(session, device) == 200
 
     run(director, tmp_path, scenario)
@@ -486,3 +487,35 @@ def test_files_that_are_no_certificates_are_an_error(director: Director, tmp_pat
             server_context(files[0], files[1], client_ca=files[2])
     with pytest.raises(UsageError):
         server_context(certificate, key, client_ca=tmp_path / "none")
+
+
+def test_a_certificate_that_expires_on_a_kept_connection_opens_nothing_more(director: Director, tmp_path: Path) -> None:
+    clock = [utc_now()]
+
+    async def scenario() -> None:
+        async with tls_site(director, tmp_path, clock=lambda: clock[0]) as site:
+            credential = director.devices.issue_device("VIN7", valid=timedelta(hours=1), now=utc_now())
+            context = client_context(credential, director.devices.ca_pem(), tmp_path)
+            connector = aiohttp.TCPConnector(ssl=context, limit=1)  # one connection, kept
+            async with aiohttp.ClientSession(site.server.url, connector=connector) as session:
+                async with session.put("/core/installed", json=[]) as response:
+                    before = response.status
+                clock[0] += timedelta(hours=2)
+                async with session.put("/core/installed", json=[]) as response:
+                    assert response.status == 403
+                    problem = await response.json(content_type=None)
+                assert problem["code"] == "device-identity"
+                assert "valid until" in problem["detail"]
+                clock[0] -= timedelta(hours=2)
+                async with session.put("/core/installed", json=[]) as response:
+                    assert response.status == before
+
+    asyncio.run(scenario())
+
+
+def test_certificates_are_valid_for_devices_whose_clocks_are_days_behind(director: Director) -> None:
+    for credential in (
+        director.devices.issue_device("VIN7", now=utc_now()),
+        director.devices.issue_server(["127.0.0.1"], now=utc_now()),
+    ):
+        assert credential.certificate.not_valid_before_utc <= utc_now() - timedelta(days=6)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.unit.director.aktualizr_vehicle import EPOCH, AktualizrVehicle, WireKey, outcome
+from tests.unit.director.device_world import confirm_pending
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.errors import ManifestVehicleError
+from twinlock.director.errors import EcuKeyChangedError, ManifestVehicleError
 from twinlock.director.intake import judge_manifest
 from twinlock.director.records import AKTUALIZR_WIRE, VehicleRecord
 from twinlock.trust.errors.base import RefusalError
@@ -29,10 +30,10 @@ from twinlock.trust.wire.aktualizr.reports import decode_manifest
 VIN, GW, BRAKE = "VIN7", EcuId("gw-7"), EcuId("brake-7")
 
 
-def accept(director: Director, data: bytes, minutes: float = 0) -> list[tuple[str, str, str]]:
+def accept(director: Director, data: bytes, minutes: float = 0) -> list[tuple[str, EcuId | None, str]]:
     """The events of a manifest that is accepted."""
     accepted = director.receive_manifest(data, vehicle=VIN, now=at(minutes=minutes))
-    return [(event.kind, event.ecu, event.detail) for event in accepted.events]
+    return [(event.code, event.ecu, event.detail) for event in accepted.events]
 
 
 def refuse(director: Director, data: bytes, error: type[RefusalError]) -> Any:
@@ -82,19 +83,27 @@ def test_a_primary_that_does_not_count_is_refused(wired: Director, van: Aktualiz
 
 def test_an_ecu_that_is_left_out_is_named(wired: Director, van: AktualizrVehicle) -> None:
     data = van.manifest(ecu_version_manifests={"gw-7": van.report("gw-7", report_counter="9")})
-    assert refuse(wired, data, MissingEcuError).missing == ("brake-7",)
+    assert [event[:2] for event in accept(wired, data)] == [("missing-ecu", "brake-7")]
+    assert wired.vehicle(VIN).ecus[BRAKE].missing_since == NOW
+    data = van.manifest(ecu_version_manifests={"brake-7": van.report("brake-7")})
+    assert refuse(wired, data, MissingEcuError).missing == ("gw-7",)
+    van.counter = 10
+    assert [event[:2] for event in accept(wired, van.manifest())] == [("ecu-returned", "brake-7")]
 
 
 def test_an_ecu_that_is_not_registered_is_refused(wired: Director, van: AktualizrVehicle) -> None:
     stranger = AktualizrVehicle("VIN8", {"gw-8": "gw-1"})
-    assert refuse(wired, van.manifest(reports={"gw-8": stranger.report("gw-8")}), UnknownEcuError).ecu == "gw-8"
+    said = accept(wired, van.manifest(reports={"gw-8": stranger.report("gw-8")}))
+    assert [event[:2] for event in said] == [("unknown-ecu", "gw-8")]
+    assert "gw-8" not in wired.vehicle(VIN).reports
 
 
 def test_an_ecu_that_was_retired_may_not_report_and_need_not(wired: Director, van: AktualizrVehicle) -> None:
     van.hardware = {"gw-7": "gw-1"}
     van.register(wired)
     assert accept(wired, van.manifest()) == []
-    assert refuse(wired, van.manifest(reports={"brake-7": van.report("brake-7")}), UnknownEcuError).ecu == "brake-7"
+    said = accept(wired, van.manifest(reports={"brake-7": van.report("brake-7")}))
+    assert [event[:2] for event in said] == [("unknown-ecu", "brake-7")]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +116,10 @@ def test_a_foreign_key_signs_nothing(wired: Director, van: AktualizrVehicle, wha
         data = van.manifest(reports={ecu: van.report(ecu, key=mallory, **counted)})
     else:
         data = van.manifest(key=mallory)
+    if (what, ecu) == ("report", "brake-7"):
+        said = accept(wired, data)
+        assert [event[:2] for event in said] == [("report-signature", "brake-7"), ("missing-ecu", "brake-7")]
+        return
     refused = refuse(wired, data, ReportSignatureError)
     assert refused.ecu == ecu
 
@@ -145,18 +158,20 @@ def test_each_vehicle_is_read_in_its_own_profile(wired: Director, van: Aktualizr
 def test_after_new_keys_the_counter_may_start_again_and_still_rises(wired: Director, van: AktualizrVehicle) -> None:
     for _ in range(5):
         accept(wired, van.manifest())
-    wired.devices.allow_rekey(VIN)
     van.keys = {ecu: WireKey(f"new {ecu}") for ecu in van.hardware}
+    with pytest.raises(EcuKeyChangedError):
+        van.register(wired)
+    confirm_pending(wired, VIN)
     van.register(wired)
     van.counter = 0
     first = van.manifest()
     accept(wired, first)
-    assert wired.vehicle(VIN).reports[GW].counter == 7
+    assert wired.vehicle(VIN).reports[GW].counter == 1
     assert refuse(wired, first, ReportReplayError).fields() == {
         "ecu": "gw-7",
         "field": "counter",
-        "offered": "7",
-        "last": "7",
+        "offered": "1",
+        "last": "1",
     }
     accept(wired, van.manifest())
 
@@ -166,8 +181,9 @@ def test_an_ecu_that_knows_the_time_is_held_to_it(wired: Director, van: Aktualiz
         return van.manifest(reports={"brake-7": van.report("brake-7", timeserver_time=time)})
 
     accept(wired, told("2026-03-01T12:00:00Z"))
-    refuse(wired, told("2026-03-02T12:00:00Z"), ReportTimeError)
-    refuse(wired, told("2026-02-01T12:00:00Z"), ReportTimeError)
+    for wrong in ("2026-03-02T12:00:00Z", "2026-02-01T12:00:00Z"):
+        assert accept(wired, told(wrong))[0][:2] == ("report-time", "brake-7")
+        assert wired.vehicle(VIN).ecus[BRAKE].missing_since == NOW
     accept(wired, told(EPOCH))
 
 
@@ -184,7 +200,7 @@ def test_the_epoch_is_a_time_like_any_other_in_our_own_profile(car: TestVehicle,
 def test_an_attack_that_a_secondary_tells_of_is_an_event(wired: Director, van: AktualizrVehicle) -> None:
     said = {"brake-7": van.report("brake-7", attacks_detected="Target hash mismatch")}
     assert accept(wired, van.manifest(reports=said)) == [
-        ("attack", "brake-7", "attacks-detected: Target hash mismatch")
+        ("attacks-detected", "brake-7", "attacks-detected: Target hash mismatch")
     ]
 
 

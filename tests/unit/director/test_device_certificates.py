@@ -219,7 +219,7 @@ def test_a_registered_vehicle_gets_none_for_the_asking(ready: Director) -> None:
 def test_an_operator_may_let_it_have_another_and_the_old_one_is_void(ready: Director) -> None:
     shared = peer_of(ready, ready.devices.issue_shared())
     old = ready.devices.provision(shared, "VIN7", valid=DAYS)
-    ready.devices.allow_rekey("VIN7", valid_s=60)
+    ready.devices.allow_certificate("VIN7", valid_s=60)
     with pytest.raises(DeviceTakenError):
         ready.devices.provision(shared, "VIN7", valid=DAYS, now=at(seconds=60))
     new = ready.devices.provision(shared, "VIN7", valid=DAYS, now=at(seconds=59))

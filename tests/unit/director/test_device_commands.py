@@ -120,7 +120,7 @@ def test_what_a_vehicle_told_is_shown(shell: Shell, device: Device) -> None:
     ]
     assert len(shell.json("device-events", "VIN7", "--limit", "1")["events"]) == 1
     assert "gw-7" in shell.run("device-events", "VIN7").stdout
-    for command in ("telemetry", "device-events", "allow-rekey"):
+    for command in ("telemetry", "device-events", "allow-certificate"):
         assert shell.json(command, "VIN9", status=2)["error"]["code"] == "unknown-vehicle"
 
 
@@ -137,10 +137,10 @@ def test_the_vehicle_is_shown_with_its_wire_and_what_left_it(shell: Shell, devic
     assert "aktualizr" in shell.run("vehicles").stdout
 
 
-def test_new_keys_can_be_allowed(shell: Shell, device: Device) -> None:
-    assert "expires" in shell.json("allow-rekey", "VIN7", "--valid", "2h", "--actor", "alice")
-    assert "may come with other keys until" in shell.run("allow-rekey", "VIN7").stdout
-    assert shell.json("allow-rekey", "VIN7", "--valid", "52w", status=2)["error"]["code"] == "usage"
+def test_another_certificate_can_be_allowed(shell: Shell, device: Device) -> None:
+    assert "expires" in shell.json("allow-certificate", "VIN7", "--valid", "2h", "--actor", "alice")
+    assert "may ask for a certificate until" in shell.run("allow-certificate", "VIN7").stdout
+    assert shell.json("allow-certificate", "VIN7", "--valid", "52w", status=2)["error"]["code"] == "usage"
 
 
 @pytest.mark.parametrize(

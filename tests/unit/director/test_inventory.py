@@ -89,6 +89,15 @@ def test_every_table_of_history_is_among_the_append_only_ones() -> None:
         "trusted_floors",
         "telemetry",
         "rekey_permissions",
+        "report_counters",
+        "spent_reports",
+        "counter_resets",
+        "key_changes",
+        "pending_keys",
+        "serial_owners",
+        "delivered_software",
+        "junk",
+        "pruning",
     }
     assert {table.name for table in schema.APPEND_ONLY} == schema.metadata.tables.keys() - mutable
 
@@ -98,6 +107,7 @@ def test_the_database_itself_refuses_a_counter_or_nonce_twice(filled: Director) 
     row = {
         "manifest": 1,
         "ecu": "ecu-gw",
+        "key_identity": "a" * 64,
         "reported_time": NOW,
         "path": "x",
         "length": 1,

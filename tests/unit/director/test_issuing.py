@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tuf.api.metadata import Root
 
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
 from twinlock.director import issuing
@@ -247,8 +248,13 @@ def test_an_unknown_role_cannot_be_rotated(fleet: Director) -> None:
         fleet.rotate()
 
 
-def test_an_expired_root_is_not_used_to_sign(fleet: Director) -> None:
+def test_an_expired_root_is_not_used_to_sign(fleet: Director, site: ImageSite) -> None:
     late = at(days=366)
+    site.now, site.valid = at(days=360), timedelta(days=10)
+    site.publish()
+    renewed = Root.from_dict(json.loads(site.root)["signed"])
+    renewed.version, renewed.expires = 2, at(days=700)
+    site._write("2.root.json", renewed, "root")
     with pytest.raises(ExpiredError) as caught:
         fleet.issue(VIN, now=late)
     assert (caught.value.repository, caught.value.role) == ("director", "root")
@@ -261,7 +267,7 @@ def test_an_expired_root_is_not_used_to_sign(fleet: Director) -> None:
 
 def test_an_order_is_not_signed_once_the_image_repositorys_word_has_expired(fleet: Director) -> None:
     fleet.assign(VIN, {"ecu-gw": GW})
-    fleet.issue(VIN, now=at(days=40))
+    fleet.issue(VIN, now=at(days=30, hours=1))
     newest = fleet.decisions(VIN)[0].plan
     assert newest.outcome == "impossible"
     assert newest.orders == ()

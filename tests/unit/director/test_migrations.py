@@ -14,8 +14,18 @@ from twinlock.director import migrations, schema
 from twinlock.director.database import Database
 from twinlock.director.director import Director
 from twinlock.trust.errors.local import StorageError
+from twinlock.trust.errors.reports import ReportReplayError
 
-OLD = (Path(__file__).parent / "schema-1.sql").read_text()
+OLD = {version: (Path(__file__).parent / f"schema-{version}.sql").read_text() for version in (1, 2)}
+# What versions 1 and 2 kept elsewhere, or under another name.
+MOVED = """
+UPDATE ecus SET highest_counter = (
+    SELECT c.highest FROM current.report_counters c WHERE c.ecu = ecus.ecu AND c.key_identity = ecus.key_identity
+);
+INSERT INTO events (number, vehicle, manifest, ecu, at, kind, detail)
+    SELECT number, vehicle, manifest, ecu, at, CASE WHEN kind = 'attack' THEN 'attack' ELSE code END, detail
+    FROM current.events;
+"""
 
 
 def columns(connection: sqlite3.Connection, table: str) -> list[str]:
@@ -39,8 +49,8 @@ def shape(path: Path) -> dict[str, object]:
     return found
 
 
-def make_old(path: Path) -> None:
-    """Put the rows of a current inventory into one of schema 1."""
+def make_old(path: Path, version: int) -> None:
+    """Put the rows of a current inventory into one of schema ``version``."""
     aside = path.with_name("current.sqlite")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -49,12 +59,17 @@ def make_old(path: Path) -> None:
     for name in (f"{path.name}-wal", f"{path.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(OLD)
+        connection.executescript(OLD[version])
+        connection.execute("DELETE FROM schema_version")
         connection.execute("ATTACH ? AS current", (str(aside),))
         for table in tables(connection):
-            names = ", ".join(columns(connection, table))
-            connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM current.{table}")
-        connection.execute("UPDATE schema_version SET version = 1")
+            query = f"PRAGMA current.table_info({table})"
+            kept = {row[1] for row in connection.execute(query)} & set(columns(connection, table))
+            names = ", ".join(sorted(kept))
+            if table != "events":
+                connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM current.{table}")
+        connection.executescript(MOVED)
+        connection.execute("UPDATE schema_version SET version = ?", (version,))
     connection.close()
 
 
@@ -66,29 +81,34 @@ def version_of(path: Path) -> int:
     return int(found[0][0])
 
 
-@pytest.fixture
-def old(fleet: Director, car: TestVehicle) -> Director:
-    """A Director, closed, whose inventory is of schema 1 and has rows."""
+@pytest.fixture(params=[1, 2])
+def old(fleet: Director, car: TestVehicle, request: pytest.FixtureRequest) -> Director:
+    """A Director, closed, whose inventory is of an old schema and has rows."""
     fleet.receive_manifest(car.manifest(attack="freeze"))
     fleet.assign("VIN1", {"ecu-gw": "gw/1.4.bin"})
     fleet.issue("VIN1")
     fleet.close()
-    make_old(fleet.path / "inventory.sqlite")
+    make_old(fleet.path / "inventory.sqlite", request.param)
     return fleet
 
 
 def test_opening_an_old_inventory_brings_it_up_to_date(old: Director, car: TestVehicle) -> None:
     path = old.path / "inventory.sqlite"
-    assert version_of(path) == 1
-    assert "wire" not in str(shape(path)["vehicles"])
+    assert version_of(path) < schema.SCHEMA_VERSION
+    assert "retired_at" not in str(shape(path)["vehicles"])
     with Director.open(old.path, clock=old._clock) as opened:
         record = opened.vehicle("VIN1")
         assert record.wire == "tuf"
         assert record.retired == {}
         assert {item.counter_base for item in record.ecus.values()} == {0}
         assert {item.counter for item in record.reports.values()} == {2}
+        assert {item.highest_counter for item in record.ecus.values()} == {2}
+        events = [event for _, event in opened.events("VIN1")]
+        assert {event.kind for event in events if event.ecu == "ecu-gw"} == {"attack"}
+        with pytest.raises(ReportReplayError):
+            opened.receive_manifest(opened.manifests("VIN1")[0].data)
         assert [item.path for item in opened.assignments("VIN1")] == ["gw/1.4.bin"]
-        assert len(opened.manifests("VIN1")) == 2
+        assert len(opened.manifests("VIN1")) == 3
         assert opened.metadata("VIN1", "1.targets.json") is not None
         opened.receive_manifest(car.manifest())
         assert opened.vehicles()[0].wire == "tuf"
@@ -105,17 +125,17 @@ def test_it_is_then_as_if_it_had_been_made_today(old: Director, tmp_path: Path) 
 
 def test_what_is_cut_off_leaves_the_old_inventory_and_is_done_again(old: Director) -> None:
     path = old.path / "inventory.sqlite"
-    before = shape(path)
+    before, version = shape(path), version_of(path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("CREATE TABLE rekey_permissions (x)")  # in the way of the last step
+        connection.execute("CREATE TABLE junk (x)")  # in the way of the last step
     connection.close()
     with pytest.raises(StorageError):
         Director.open(old.path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP TABLE rekey_permissions")
+        connection.execute("DROP TABLE junk")
     connection.close()
     assert shape(path) == before
-    assert version_of(path) == 1
+    assert version_of(path) == version
     Director.open(old.path).close()
     assert version_of(path) == schema.SCHEMA_VERSION
 

@@ -16,7 +16,7 @@ from tests.aktualizr.client import VirtualAktualizr
 from tests.aktualizr.config import Config, Secondary, SharedCredentials, TlsFiles
 from tests.aktualizr.real import BINARY, RealAktualizr
 from tests.aktualizr.result import Run
-from tests.unit.director.device_world import DEVICE_FILES, TlsSite, audited, tls_site
+from tests.unit.director.device_world import DEVICE_FILES, TlsSite, audited, confirm_pending, tls_site
 from tests.unit.director.world import ImageSite
 from twinlock.director.aktualizr import aktualizr_application
 from twinlock.director.devices.credentials import provisioning_archive, write_files
@@ -111,7 +111,9 @@ def test_with_shared_credentials_it_gets_its_own_and_nobody_else_gets_them(
         assert (await once(again)).exit_status == 1
         before = director.vehicle("VIN7")
         # The device was wiped: an operator lets it come with a new certificate and a new key, once each.
-        director.devices.allow_rekey("VIN7")
+        director.devices.allow_certificate("VIN7")
+        assert (await once(again)).exit_status == 1
+        assert confirm_pending(director, "VIN7") == [before.primary]
         assert (await once(again)).exit_status == 0
         after = director.vehicle("VIN7")
         assert after.primary == before.primary

@@ -42,7 +42,7 @@ def test_a_refused_manifest_is_kept_with_its_verdict_and_changes_nothing(
 ) -> None:
     registered.receive_manifest(car.manifest())
     before = registered.vehicle("VIN1")
-    bad = car.manifest(now=at(minutes=1), reports=[car.report("ecu-gw")])
+    bad = car.manifest(now=at(minutes=1), reports=[car.report("ecu-brake")])
     with pytest.raises(MissingEcuError):
         registered.receive_manifest(bad, now=at(minutes=1))
     assert registered.vehicle("VIN1") == before
@@ -50,7 +50,7 @@ def test_a_refused_manifest_is_kept_with_its_verdict_and_changes_nothing(
     assert newest.data == bad
     assert newest.refusal is not None
     assert newest.refusal["code"] == "missing-ecu"
-    assert newest.refusal["fields"]["missing"] == ["ecu-brake"]
+    assert newest.refusal["fields"]["missing"] == ["ecu-brake", "ecu-gw"]
 
 
 def test_a_replayed_manifest_is_refused_and_the_next_honest_one_is_taken(

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 
-from tests.unit.director.device_world import Device, audited, ed25519_public, rsa_public, wire_key
+from tests.unit.director.device_world import Device, audited, confirm_pending, ed25519_public, rsa_public, wire_key
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.director import schema
 from twinlock.director.database import Database
 from twinlock.director.devices import membership
+from twinlock.director.devices.registration import read_registration
 from twinlock.director.director import Director
 from twinlock.director.errors import (
     DailyLimitError,
@@ -23,7 +24,10 @@ from twinlock.director.errors import (
     RegistrationError,
     UnknownVehicleError,
 )
+from twinlock.director.inventory import key_identity
+from twinlock.director.manifests.counters import raise_counter
 from twinlock.director.records import BY_CERTIFICATE, VehicleRecord
+from twinlock.director.ways_out.key_changes import NewKey
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, WeakKeyError
 from twinlock.trust.names import EcuId
@@ -50,6 +54,13 @@ def write(director: Director, *statements: Any) -> None:
         for statement in statements:
             connection.execute(statement)
     database.close()
+
+
+def counted(director: Director, ecu: EcuId, counter: int) -> None:
+    """As if the ECU had sent a report with that counter under the key that it has."""
+    with director._database.writing() as connection:
+        key = connection.execute(select(schema.ecus.c.key_identity).where(schema.ecus.c.ecu == ecu)).scalar_one()
+        raise_counter(connection, ecu, key, counter)
 
 
 def test_a_first_registration_makes_a_vehicle_of_that_wire(director: Director, device: Device) -> None:
@@ -146,7 +157,7 @@ def test_an_ecu_that_is_left_away_is_retired_and_its_assignment_ends(director: D
 
 def test_an_ecu_that_comes_back_with_its_key_is_what_it_was(director: Director, device: Device) -> None:
     register(director, device)
-    write(director, update(schema.ecus).where(schema.ecus.c.ecu == BRAKE).values(highest_counter=41))
+    counted(director, BRAKE, 41)
     before = record_of(director, device)
     hardware = device.hardware.pop("brake-7")
     register(director, device)
@@ -156,53 +167,56 @@ def test_an_ecu_that_comes_back_with_its_key_is_what_it_was(director: Director, 
     assert record_of(director, device) == before
     database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
     with database.reading() as connection:
-        query = select(schema.ecus.c.highest_counter).where(schema.ecus.c.ecu == BRAKE)
+        query = select(schema.report_counters.c.highest).where(schema.report_counters.c.ecu == BRAKE)
         assert connection.execute(query).scalar_one() == 41
     database.close()
 
 
 def test_a_changed_key_is_refused_until_an_operator_allows_it_once(director: Director, device: Device) -> None:
     register(director, device)
-    write(director, update(schema.ecus).where(schema.ecus.c.ecu == GW).values(highest_counter=41))
+    counted(director, GW, 41)
     before = record_of(director, device)
     device.keys["gw-7"] = wire_key("ED25519", ed25519_public("a new one"))
     with pytest.raises(EcuKeyChangedError) as caught:
         register(director, device)
     assert caught.value.fields() == {"vehicle": "VIN7", "ecus": ("gw-7",)}
+    assert "twinlock director rekey" in caught.value.hint
     assert record_of(director, device) == before
-    director.devices.allow_rekey("VIN7", valid_s=60)
-    with pytest.raises(EcuKeyChangedError):
-        register(director, device, now=at(seconds=60))
-    change = register(director, device, now=at(seconds=59))
-    assert change.rekeyed == (GW,)
+    (pending,) = director.ways_out.pending_keys("VIN7")
+    assert (pending["ecu"], pending["hardwareId"]) == ("gw-7", "gateway")
+    (refused,) = [event for _, event in director.events("VIN7")]
+    assert (refused.kind, refused.code) == ("attack", "ecu-key-changed")
+    assert confirm_pending(director, "VIN7") == ["gw-7"]
     after = record_of(director, device)
     assert after.ecus[GW].key.public == ed25519_public("a new one").lower()
-    assert (after.ecus[GW].counter_base, after.ecus[BRAKE].counter_base) == (41, 0)
-    assert audited(director, "VIN7", "change-ecus") == [
-        {
-            "rekeyed": ["gw-7"],
-            "primary": "gw-7",
-            "keys": {"gw-7": [before.ecus[GW].key.keyid, after.ecus[GW].key.keyid]},
-        }
-    ]
+    assert after.ecus[GW].highest_counter is None  # another key counts for itself
+    assert director.ways_out.pending_keys("VIN7") == []
+    (change,) = audited(director, "VIN7", "replace-key")
+    assert change["keys"] == [before.ecus[GW].key.keyid, after.ecus[GW].key.keyid]
     assert register(director, device).nothing
     device.keys["gw-7"] = wire_key("ED25519", ed25519_public("and another"))
     with pytest.raises(EcuKeyChangedError):
         register(director, device, now=at(seconds=30))
 
 
-def test_a_client_that_lost_its_storage_may_count_anew_if_that_is_allowed(director: Director, device: Device) -> None:
+def test_a_key_that_is_named_beforehand_is_taken_once_and_no_other(director: Director, device: Device) -> None:
     register(director, device)
-    write(director, update(schema.ecus).where(schema.ecus.c.ecu == GW).values(highest_counter=41))
-    assert register(director, device).nothing
-    assert record_of(director, device).ecus[GW].counter_base == 0
-    director.devices.allow_rekey("VIN7")
-    assert register(director, device).recounted == (GW,)
-    assert {ecu: item.counter_base for ecu, item in record_of(director, device).ecus.items()} == {GW: 41, BRAKE: 0}
-    assert audited(director, "VIN7", "change-ecus") == [{"recounted": ["gw-7"]}]
-    write(director, update(schema.ecus).where(schema.ecus.c.ecu == GW).values(highest_counter=45))
-    assert register(director, device).nothing
-    assert record_of(director, device).ecus[GW].counter_base == 41
+    before, old = record_of(director, device), device.keys["gw-7"]
+    device.keys["gw-7"] = wire_key("ED25519", ed25519_public("announced"))
+    announced = read_registration(device.registration(), device.speaker().vehicle).ecus[GW]
+    wanted = NewKey(ecu=GW, fingerprint=key_identity(announced.key))
+    director.ways_out.change_key("VIN7", wanted, valid_s=60)
+    device.keys["gw-7"] = wire_key("ED25519", ed25519_public("a thief's"))
+    with pytest.raises(EcuKeyChangedError):
+        register(director, device)
+    device.keys["gw-7"] = wire_key("ED25519", ed25519_public("announced"))
+    with pytest.raises(EcuKeyChangedError):  # it lapses
+        register(director, device, now=at(seconds=60))
+    assert record_of(director, device) == before
+    assert register(director, device, now=at(seconds=59)).rekeyed == (GW,)
+    device.keys["gw-7"] = old
+    with pytest.raises(EcuKeyChangedError):
+        register(director, device, now=at(seconds=59))
 
 
 def test_an_ecu_that_comes_back_with_another_key_is_no_old_friend(director: Director, device: Device) -> None:
@@ -213,9 +227,9 @@ def test_an_ecu_that_comes_back_with_another_key_is_no_old_friend(director: Dire
     device.keys["brake-7"] = wire_key("ED25519", ed25519_public("other"))
     with pytest.raises(EcuKeyChangedError):
         register(director, device)
-    director.devices.allow_rekey("VIN7")
-    change = register(director, device)
-    assert (change.returned, change.rekeyed) == ((BRAKE,), (BRAKE,))
+    confirm_pending(director, "VIN7")
+    assert BRAKE in record_of(director, device).ecus
+    assert register(director, device).nothing
 
 
 def test_the_key_may_live_on_under_another_serial_of_the_vehicle(director: Director, device: Device) -> None:
@@ -233,7 +247,6 @@ def test_the_key_may_live_on_under_another_serial_of_the_vehicle(director: Direc
 
 def test_two_ecus_never_hold_one_key(director: Director, device: Device) -> None:
     register(director, device)
-    director.devices.allow_rekey("VIN7")
     device.keys["brake-7"], device.keys["gw-7"] = device.keys["gw-7"], device.keys["brake-7"]
     with pytest.raises(RegistrationError) as caught:
         register(director, device)
@@ -319,13 +332,13 @@ def test_a_vehicle_of_our_own_wire_stays_what_it_is(fleet: Director, car: TestVe
 
 def test_a_permission_has_a_sane_lifetime_and_a_known_vehicle(director: Director, device: Device) -> None:
     with pytest.raises(UnknownVehicleError):
-        director.devices.allow_rekey("VIN7")
+        director.devices.allow_certificate("VIN7")
     director.register(TestVehicle("VIN1", {"ecu-gw": "gw-1"}).description())
     with pytest.raises(UsageError):
-        director.devices.allow_rekey("VIN1")
+        director.devices.allow_certificate("VIN1")
     register(director, device)
     for valid_s in (0, -1, 10**8):
         with pytest.raises(UsageError):
-            director.devices.allow_rekey("VIN7", valid_s=valid_s)
-    assert director.devices.allow_rekey("VIN7", valid_s=60, actor="alice") == at(seconds=60)
+            director.devices.allow_certificate("VIN7", valid_s=valid_s)
+    assert director.devices.allow_certificate("VIN7", valid_s=60, actor="alice") == at(seconds=60)
     assert director.audit("VIN7")[0]["actor"] == "alice"

@@ -72,7 +72,7 @@ TYPES: dict[str, dict[str, Shape]] = {
     "description": {"ecus": ["described-ecu"]},
     "described-ecu": {"key": "key"},
     "enrolled": {},
-    "identity": {"key": "key"},
+    "identity": {"key": "key", "roots": {ANY: LEAF}},
     "time-taken": {},
     "wants": {"wants": "wanted-image"},
     "wanted-image": {"hashes": _HASHES},

@@ -145,7 +145,7 @@ def test_renewing_timestamp_alone_lists_the_snapshot_that_stands(both: ImageRepo
 
 
 @pytest.mark.parametrize("kind", [KeyKind.ECDSA_P256, KeyKind.ML_DSA_44])
-@pytest.mark.parametrize("role", ["root", "targets", "snapshot", "timestamp"])
+@pytest.mark.parametrize("role", ["targets", "snapshot", "timestamp"])
 def test_keys_that_the_client_cannot_read_are_refused_before_they_are_made(
     both: ImageRepository, tmp_path: Path, role: str, kind: KeyKind
 ) -> None:
@@ -157,6 +157,22 @@ def test_keys_that_the_client_cannot_read_are_refused_before_they_are_made(
         ImageRepository.create(tmp_path / "new", wires=["aktualizr"], keys={role: KeyPlan(kind=kind)})
     assert not (tmp_path / "new").exists()
     assert (tree(both), both.keyring.records()) == (before, keys)
+
+
+@pytest.mark.parametrize("kind", [KeyKind.ECDSA_P256, KeyKind.ML_DSA_44])
+def test_root_keys_may_be_of_any_kind_since_the_profile_has_its_own(
+    tmp_path: Path, clock: HandClock, kind: KeyKind
+) -> None:
+    plan = KeyPlan(count=2, threshold=2, kind=kind)
+    repository = ImageRepository.create(tmp_path / "a", wires=["aktualizr"], keys={"root": plan}, clock=clock)
+    later = ImageRepository.create(tmp_path / "b", keys={"root": plan}, clock=clock)
+    later.publish_for_aktualizr()
+    for each in (repository, later):
+        each.rotate("root", plan=plan)
+        root = signed(each, "aktualizr/2.root.json")
+        assert root["roles"]["root"]["threshold"] == 2
+        assert {key["keytype"] for key in root["keys"].values()} == {"ED25519"}
+        AktualizrReader(each.store).refresh(START)
 
 
 def test_turning_it_on_with_such_a_key_names_it_and_changes_nothing(tmp_path: Path, clock: HandClock) -> None:

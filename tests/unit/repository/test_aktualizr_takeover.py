@@ -91,7 +91,7 @@ def test_deployed_and_new_devices_accept_what_comes_next(tmp_path: Path, clock: 
     assert followed.trusted.root.signed.version == 3
 
 
-def test_every_root_is_kept_byte_for_byte_and_its_key_ids_too(
+def test_every_root_is_kept_byte_for_byte_and_its_key_ids_too_but_for_root(
     foreign: Foreign, tmp_path: Path, clock: HandClock
 ) -> None:
     repository, _ = take_over(foreign, tmp_path / "image", clock)
@@ -101,7 +101,9 @@ def test_every_root_is_kept_byte_for_byte_and_its_key_ids_too(
     assert reader.file(repository.store, "3.root.json") is None
     ours = json.loads(repository.root_bytes())["signed"]
     assert ours["version"] == 2
-    assert ours["roles"]["root"]["keyids"] == [foreign.signers["root"].keyid]
+    assert ours["roles"]["targets"]["keyids"] == [foreign.signers["targets"].keyid]
+    # Root keys of its own, so that no Root of the tuf chain is one of the chain that deployed devices follow.
+    assert not set(ours["roles"]["root"]["keyids"]) & {foreign.signers["root"].keyid, foreign.old_root.keyid}
 
 
 def test_any_text_is_a_key_id(tmp_path: Path, clock: HandClock) -> None:

@@ -55,7 +55,7 @@ def test_codes_of_bare_statuses_are_ours_and_not_the_standard_librarys(monkeypat
         (UsageError(reason="no"), 400, "usage"),
         (ConflictError(what="x", reason="y"), 409, "conflict"),
         (FetchError(url="http://x", status=500, reason="y"), 502, "fetch"),
-        (PassphraseError(path="/secret/path"), 500, "passphrase"),
+        (PassphraseError(path="/secret/path"), 503, "passphrase"),
         (web.HTTPNotFound(), 404, "not-found"),
         (web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2), 413, "request-entity-too-large"),
         (ZeroDivisionError("secret"), 500, "internal"),

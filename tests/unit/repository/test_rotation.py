@@ -84,7 +84,7 @@ def test_a_rotation_without_the_old_root_keys_is_refused_and_changes_nothing(fil
     before = keyids(filled)
     filled.keyring.offline.rename(filled.path / "away")
     with pytest.raises(MissingKeysError) as caught:
-        ImageRepository.open(filled.path).rotate("timestamp")
+        ImageRepository.open(filled.path, clock=lambda: START).rotate("timestamp")
     assert caught.value.role == "root"
     (filled.keyring.offline).rmdir() if filled.keyring.offline.exists() else None
     (filled.path / "away").rename(filled.keyring.offline)

@@ -65,7 +65,7 @@ def world() -> World:
 def test_root_says_the_same(world: World, name: str) -> None:
     ours = TUF.decode_root(world.repositories[name].files["1.root.json"], "x", DEFAULT_LIMITS).signed
     theirs = AKTUALIZR.decode_root(translated(world, name)["root"], "x", DEFAULT_LIMITS).signed
-    assert theirs == ours
+    assert theirs == ours._replace(written_type="Root")
 
 
 @pytest.mark.parametrize(

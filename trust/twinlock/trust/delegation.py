@@ -34,11 +34,15 @@ from twinlock.trust.state import TrustedRepository
 
 
 class Found(NamedTuple):
-    """The outcome of a search: the entry or None, the state with what was fetched, and the roles from the top down."""
+    """The outcome of a search: the entry or None, the state with what was fetched, and the roles from the top down.
+
+    ``valid_until`` (UTC) is the earliest expiry of the repository's top-level files and of every role that was opened.
+    """
 
     entry: ImageEntry | None
     trusted: TrustedRepository
     chain: tuple[RoleName, ...]
+    valid_until: datetime
 
 
 def find_image(
@@ -63,7 +67,7 @@ def find_image(
     context = check_file_names(trusted.root.signed, context)
     search = _Search(trusted, path, hardware_id, context)
     outcome = yield from search.visit(trusted.targets, (TARGETS,), set())
-    return Found(outcome.entry, search.trusted._replace(opened=search.opened), outcome.chain)
+    return Found(outcome.entry, search.trusted._replace(opened=search.opened), outcome.chain, search.valid_until)
 
 
 class _Outcome(NamedTuple):
@@ -88,6 +92,7 @@ class _Search:
         self.hardware_id = hardware_id
         self.context = context
         self.visits = 0
+        self.valid_until = trusted.valid_until
         self.opened: dict[tuple[RoleName, bytes], Verified[Targets]] = dict(trusted.opened)
 
     def visit(self, targets: Verified[Targets], chain: tuple[RoleName, ...], visited: set[_Edge]) -> Steps[_Outcome]:
@@ -117,6 +122,7 @@ class _Search:
         visited.add(edge)
         self._count(chain)
         targets = yield from self._load(Authority(role.name, delegations.keys, role.signers))
+        self.valid_until = min(self.valid_until, targets.signed.expires)
         return (yield from self.visit(targets, (*chain, role.name), visited))
 
     def _agree(self, delegation: Delegation, delegations: Delegations, chain: tuple[RoleName, ...]) -> Steps[_Outcome]:

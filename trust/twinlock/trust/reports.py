@@ -61,11 +61,15 @@ class InstallResult(NamedTuple):
 
 
 class InstallationReport(NamedTuple):
-    """What a Primary says of the last order that it tried: as a whole, and of each ECU that got so far."""
+    """What a Primary says of the last order that it tried: as a whole, and of each ECU that got so far.
+
+    ``raw`` is what its installer printed, as far as there is room for it.
+    """
 
     correlation_id: str
     result: InstallResult
     ecus: Mapping[EcuId, InstallResult]
+    raw: str = ""
 
 
 class ReportSignature(NamedTuple):

@@ -64,8 +64,8 @@ class Envelope(NamedTuple, Generic[T]):
 
     ``payload`` is the received ``signed`` member, byte for byte. ``canonical`` computes the canonical form of the same
     object, for publishers that sign one form and serve another; None where the received form is the only one.
-    ``failures`` is how many signatures by keys of the role may fail before the others are taken for invalid too.
-    ``bare`` composes the file without anything that is neither signed nor a signature; None where there is nothing else.
+    ``failures`` is how many signatures by keys of the role may fail before the others are taken for invalid too. ``bare``
+    composes the file without anything that is neither signed nor a signature; None where there is nothing else.
     """
 
     signed: T

@@ -40,6 +40,12 @@ class TrustedRepository(NamedTuple):
     proofs: Mapping[RoleName, bytes] = NOTHING
     floors: Floors = NOTHING
 
+    @property
+    def valid_until(self) -> datetime:
+        """The earliest expiry (UTC) of Root, Timestamp, Snapshot and top-level Targets, as far as there are any."""
+        files = (self.root, self.timestamp, self.snapshot, self.targets)
+        return min(file.signed.expires for file in files if file is not None)
+
 
 class InstalledImage(NamedTuple):
     """What an ECU runs now. ``release_counter`` is None where its entry gave none."""
@@ -78,12 +84,17 @@ class TrustedVehicle(NamedTuple):
 
 
 class ApprovedImage(NamedTuple):
-    """An image that one ECU may now fetch and install: every check on metadata has passed."""
+    """An image that one ECU may now fetch and install: every check on metadata has passed.
+
+    ``valid_until`` (UTC) is the earliest expiry of all that the approval rests on. Before the first write, an ECU has to
+    ask again whether that has passed.
+    """
 
     ecu: EcuId
     hardware_id: HardwareId
     entry: ImageEntry
     repositories: tuple[RepositoryName, ...]
+    valid_until: datetime
 
 
 class Decision(NamedTuple):
@@ -97,3 +108,8 @@ class Decision(NamedTuple):
     correlation_id: str | None
     now: datetime
     weaker: tuple[str, ...] = ()
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """When the first of the approvals ends (UTC); None if there are none."""
+        return min((image.valid_until for image in self.approved), default=None)

@@ -31,7 +31,7 @@ from twinlock.trust.checks.match import check_match, complete_entry
 from twinlock.trust.checks.naming import check_file_names
 from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
-from twinlock.trust.delegation import find_image
+from twinlock.trust.delegation import Found, find_image
 from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.guarantees import NO_IMAGE_REPOSITORY, missing_guarantees
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
@@ -85,7 +85,7 @@ def full_verification(
     assert director.targets is not None
     # The Director is fresh now: no other repository is judged by an earlier time than it proves.
     now = not_before(now, [director])
-    orders = list(_orders(director.targets.signed, vehicle))
+    orders = list(_orders(director.targets.signed, vehicle, director.valid_until))
     agreeing: dict[RepositoryName, None] = {}
     listed: list[ImageEntry] = []
     # Step 6: nothing but what is installed already means that there is nothing to do.
@@ -134,7 +134,7 @@ def partial_verification(
     director = yield from refresh_targets_alone(director, context, inspect)
     assert director.targets is not None
     targets = director.targets
-    orders = list(_orders(targets.signed, vehicle))
+    orders = list(_orders(targets.signed, vehicle, director.valid_until))
     for order in orders:
         check_entry(order.entry, order.ecu, order.installed, policy=policy)
     return Decision(
@@ -152,11 +152,12 @@ class _Settings(NamedTuple):
 
 
 class _Order(NamedTuple):
-    """One line of the Director's Targets for one ECU known here."""
+    """One line of the Director's Targets for one ECU known here, and the earliest expiry of what it rests on so far."""
 
     ecu: Ecu
     entry: ImageEntry
     installed: InstalledImage | None
+    valid_until: datetime
 
     @property
     def is_installed(self) -> bool:
@@ -174,9 +175,9 @@ class _Order(NamedTuple):
             and all(self.installed.hashes[name] == self.entry.hashes[name] for name in common)
         )
 
-    def completed(self, image: ImageEntry, repository: TrustedRepository) -> _Order:
-        entry = complete_entry(self.entry, image, with_address=repository.wire.addresses_images)
-        return self._replace(entry=entry)
+    def completed(self, image: ImageEntry, found: Found) -> _Order:
+        entry = complete_entry(self.entry, image, with_address=found.trusted.wire.addresses_images)
+        return self._replace(entry=entry, valid_until=min(self.valid_until, found.valid_until))
 
     def approve(self, agreeing: tuple[RepositoryName, ...]) -> ApprovedImage:
         return ApprovedImage(
@@ -184,15 +185,16 @@ class _Order(NamedTuple):
             hardware_id=self.ecu.hardware_id,
             entry=self.entry,
             repositories=(DIRECTOR, *agreeing),
+            valid_until=self.valid_until,
         )
 
 
-def _orders(targets: Targets, vehicle: Vehicle) -> Iterator[_Order]:
+def _orders(targets: Targets, vehicle: Vehicle, valid_until: datetime) -> Iterator[_Order]:
     for path in targets.images:
         entry = targets.images[path]
         for ecu in entry.ecus:
             if ecu in vehicle.ecus:
-                yield _Order(vehicle.ecus[ecu], entry, vehicle.installed.get(ecu))
+                yield _Order(vehicle.ecus[ecu], entry, vehicle.installed.get(ecu), valid_until)
 
 
 def _pending(orders: list[_Order]) -> list[_Order]:
@@ -212,8 +214,9 @@ def _judge(
     """
     said = []
     for name in agreeing:
-        repositories[name], image = yield from _check_agreement(order, repositories[name], now, settings)
-        order = order.completed(image, repositories[name])  # the next one has to agree with the whole
+        found, image = yield from _check_agreement(order, repositories[name], now, settings)
+        repositories[name] = found.trusted
+        order = order.completed(image, found)  # the next one has to agree with the whole
         said.append(image)
     check_entry(order.entry, order.ecu, order.installed, policy=settings.policy)
     return order, said
@@ -221,7 +224,7 @@ def _judge(
 
 def _check_agreement(
     order: _Order, repository: TrustedRepository, now: datetime, settings: _Settings
-) -> Steps[tuple[TrustedRepository, ImageEntry]]:
+) -> Steps[tuple[Found, ImageEntry]]:
     found = yield from find_image(
         repository,
         order.entry.path,
@@ -233,4 +236,4 @@ def _check_agreement(
     if found.entry is None:
         raise ImageNotFoundError(target=order.entry.path, repository=repository.name, hardware_id=order.ecu.hardware_id)
     check_match(order.entry, found.entry, repository=repository.name, policy=settings.policy)
-    return found.trusted, found.entry
+    return found, found.entry

@@ -1,1 +1,1 @@
-"""What one ECU is: the files that its operator or factory wrote."""
+"""What every ECU has, Primary or Secondary: its operator's files, its approvals, its evidence, what it runs."""

@@ -1,1 +1,1 @@
-"""What an ECU keeps on the disk."""
+"""What an ECU keeps on its disk: the values of the state and their stored form."""

@@ -34,7 +34,7 @@ MAX_NAME = 64  # of a common name in X.509
 
 _KEY, _CERTIFICATE = "key.pem", "ca.pem"
 _MAX_BYTES = 65_536
-_SLACK = timedelta(hours=1)  # devices whose clocks are a little behind
+_BACKDATED = timedelta(days=7)  # for devices whose clocks are behind; the key is new, so nobody could have used it
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 
 
@@ -111,7 +111,7 @@ class DeviceCa:
             .issuer_name(self.certificate.subject)
             .public_key(public)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _SLACK)
+            .not_valid_before(now - _BACKDATED)
             .not_valid_after(ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signing_certificates=False), critical=True)
@@ -141,7 +141,7 @@ def _self_signed(private: ec.EllipticCurvePrivateKey, valid: timedelta, now: dat
         .issuer_name(name)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _SLACK)
+        .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + valid)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signing_certificates=True), critical=True)

@@ -35,15 +35,22 @@ from twinlock.director.devices.credentials import Credential, make_credential
 from twinlock.director.devices.events import DeviceEvent, list_device_events, read_events, store_events
 from twinlock.director.devices.identity import Peer, Speaker, find_speaker, keep_to_certificate, read_peer
 from twinlock.director.devices.membership import Change, take_in
-from twinlock.director.devices.permissions import allow_rekey
+from twinlock.director.devices.permissions import allow_certificate
+from twinlock.director.devices.refusals import note_refused_registration
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.telemetry import Telemetry, check_telemetry, list_telemetry, store_telemetry
-from twinlock.director.errors import DeviceIdentityError, RegistrationError, UnknownVehicleError
+from twinlock.director.errors import (
+    DailyLimitError,
+    DeviceIdentityError,
+    RegistrationError,
+    RetiredVehicleError,
+    UnknownVehicleError,
+)
 from twinlock.director.inventory import load_vehicle
 from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.repository.periods import Clock
 from twinlock.repository.private_keys import Passphrase, is_encrypted
-from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.names import VehicleId, identifier
 
 CA_PLACE = "device-ca"
@@ -142,10 +149,10 @@ class DeviceDesk:
         with self._database.writing("take a certificate back") as connection:
             return revoke(connection, name, actor=actor, now=now or self._clock())
 
-    def allow_rekey(
+    def allow_certificate(
         self, vehicle: str, *, valid_s: int = 86_400, actor: str = "operator", now: datetime | None = None
     ) -> datetime:
-        """Let ``vehicle`` come once with other keys (or counters), and once for another certificate; returns until when.
+        """Let ``vehicle`` ask once for another certificate with the shared one; returns until when.
 
         Raises: UnknownVehicleError where there is neither such a vehicle nor a certificate of it, UsageError where it
         does not run aktualizr.
@@ -158,9 +165,9 @@ class DeviceDesk:
                     raise
             else:
                 if record.wire != AKTUALIZR_WIRE:
-                    raise UsageError(reason=f"{vehicle} does not run aktualizr; describe it anew and register it again")
+                    raise UsageError(reason=f"{vehicle} does not run aktualizr, so it needs no certificate")
             moment = now or self._clock()
-            return allow_rekey(connection, VehicleId(vehicle), valid_s=valid_s, actor=actor, now=moment)
+            return allow_certificate(connection, VehicleId(vehicle), valid_s=valid_s, actor=actor, now=moment)
 
     def read_peer(self, certificate: bytes) -> Peer:
         """Whose certificate (DER, verified by TLS) it is. Raises: DeviceIdentityError."""
@@ -187,18 +194,26 @@ class DeviceDesk:
 
         Raises: MalformedError, WeakKeyError, UnsafePathError, RegistrationError, EcuTakenError, EcuKeyChangedError.
         """
-        offered = read_registration(data, speaker.vehicle)
-        if serial not in (None, offered.primary):
-            reason = f"the path names the Primary {serial}, the registration {offered.primary}"
-            raise RegistrationError(vehicle=speaker.vehicle, field="primary_ecu_serial", reason=reason)
-        with self._database.writing("register a vehicle") as connection:
-            return take_in(
-                connection,
-                speaker.vehicle,
-                offered,
-                identified_by=speaker.identified_by,
-                now=now or self._clock(),
-            )
+        moment, ecus = now or self._clock(), {}
+        try:
+            offered = read_registration(data, speaker.vehicle)
+            ecus = dict(offered.ecus)
+            if serial not in (None, offered.primary):
+                reason = f"the path names the Primary {serial}, the registration {offered.primary}"
+                raise RegistrationError(vehicle=speaker.vehicle, field="primary_ecu_serial", reason=reason)
+            with self._database.writing("register a vehicle") as connection:
+                return take_in(connection, speaker.vehicle, offered, identified_by=speaker.identified_by, now=moment)
+        except (RefusalError, RetiredVehicleError, DailyLimitError) as error:
+            with self._database.writing("note a refused registration") as connection:
+                note_refused_registration(
+                    connection,
+                    speaker.vehicle,
+                    ecus,
+                    error,
+                    authenticated=speaker.identified_by == BY_CERTIFICATE,
+                    now=moment,
+                )
+            raise
 
     def enter(
         self,

@@ -2,45 +2,41 @@
 
 The client sends the whole list again whenever it changed. ECUs that are missing from it leave the vehicle but not its
 history; new ones join; one that comes back with the key it had is what it was. Other keys for known ECUs are refused
-unless an operator allowed it. Every change is audited.
-
-Belongs here: those rules, and the rows they change. Does not belong here: reading the body (``registration.py``) or who
-may send it (``identity.py``). The caller owns the transaction.
+unless an operator named just that key (``ways_out.key_changes``). Every change is audited. The caller owns the transaction.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from twinlock.director import schema
-from twinlock.director.assignments import drop_assignments, load_assignments
-from twinlock.director.devices.permissions import use_for_keys
 from twinlock.director.devices.registration import Registration
 from twinlock.director.errors import (
     DailyLimitError,
     EcuKeyChangedError,
     EcuTakenError,
     RegistrationError,
-    UnknownVehicleError,
 )
 from twinlock.director.history import record_audit
 from twinlock.director.inventory import (
+    check_active,
+    claim_ecus,
     find_ecu_owners,
     find_key_owners,
-    insert_ecus,
+    find_vehicle,
     insert_vehicle,
     key_identity,
-    load_vehicle,
     lock_vehicle,
     touch_vehicle,
 )
 from twinlock.director.records import AKTUALIZR_WIRE, EcuRecord, VehicleRecord
+from twinlock.director.ways_out.key_changes import permitted_changes, use_changes
+from twinlock.director.ways_out.retirement import end_orders, retire_row
 from twinlock.trust.names import EcuId, VehicleId
 
 CHANGE = "change-ecus"
@@ -54,8 +50,7 @@ _A = schema.audit.c
 class Change:
     """What a registration changed. ``new`` tells that the vehicle was unknown.
 
-    ``altered`` are ECUs that stay and have another hardware id, or are the Primary now or no more; ``recounted`` are
-    those that may count their reports from 1 again with the key that they have.
+    ``altered`` are ECUs that stay and have another hardware id, or are the Primary now or no more.
     """
 
     new: bool = False
@@ -64,7 +59,6 @@ class Change:
     returned: tuple[EcuId, ...] = ()
     rekeyed: tuple[EcuId, ...] = ()
     altered: tuple[EcuId, ...] = ()
-    recounted: tuple[EcuId, ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -73,7 +67,7 @@ class Change:
 
     def as_json(self) -> dict[str, list[str]]:
         """The ECUs by what became of them, without what is empty."""
-        names = ("added", "retired", "returned", "rekeyed", "altered", "recounted")
+        names = ("added", "retired", "returned", "rekeyed", "altered")
         found = {name: list(getattr(self, name)) for name in names}
         return {name: ecus for name, ecus in found.items() if ecus}
 
@@ -94,39 +88,26 @@ def take_in(
     Raises: RegistrationError, EcuTakenError, EcuKeyChangedError, DailyLimitError.
     Source: Uptane 2.1.0 5.3.2.2.
     """
-    try:
-        lock_vehicle(connection, vehicle)
-        record = load_vehicle(connection, vehicle)
-    except UnknownVehicleError:
+    record = find_vehicle(connection, vehicle)
+    if record is None:
         return _register(connection, vehicle, offered, identified_by, actor=actor, now=now)
+    lock_vehicle(connection, vehicle)
+    check_active(record)
     if record.wire != AKTUALIZR_WIRE:
         reason = "it is registered already, as a vehicle that does not run aktualizr"
         raise RegistrationError(vehicle=vehicle, field="vehicle", reason=reason)
     rows = {EcuId(row.ecu): row for row in connection.execute(select(schema.ecus).where(_E.vehicle == vehicle))}
     change = _compare(rows, offered)
     if change.nothing:
-        return _recount(connection, record, rows, now)
+        return change
     _check_pace(connection, vehicle, now)
     _check_free(connection, vehicle, offered, leaving=change.retired)
-    if change.rekeyed and not use_for_keys(connection, vehicle, now):
-        raise EcuKeyChangedError(vehicle=vehicle, ecus=change.rekeyed)
+    permitted = permitted_changes(connection, vehicle, offered.ecus, now)
+    strange = tuple(ecu for ecu in change.rekeyed if ecu not in permitted)
+    if strange:
+        raise EcuKeyChangedError(vehicle=vehicle, ecus=strange)
+    use_changes(connection, [permitted[ecu] for ecu in change.rekeyed], now)
     _apply(connection, record, rows, offered, change, actor=actor, now=now)
-    return change
-
-
-def _recount(connection: Connection, record: VehicleRecord, rows: Mapping[EcuId, Row[Any]], now: datetime) -> Change:
-    """The client registers what is registered only if it has lost its storage, and with it how far it had counted.
-
-    That is believed under the same permission as a new key: old reports, sent again, would count as new ones then.
-    """
-    counting = tuple(sorted(ecu for ecu in record.ecus if rows[ecu].highest_counter is not None))
-    if not counting or not use_for_keys(connection, record.vehicle, now):
-        return Change()
-    for ecu in counting:
-        _write(connection, record.ecus[ecu], _counter_base(rows[ecu], anew=True))
-    change = Change(recounted=counting)
-    record_audit(connection, actor="vehicle", action=CHANGE, vehicle=record.vehicle, detail=change.as_json(), now=now)
-    touch_vehicle(connection, record.vehicle)
     return change
 
 
@@ -207,13 +188,13 @@ def _apply(
 ) -> None:
     vehicle = record.vehicle
     for ecu in change.retired:
-        _retire(connection, rows[ecu], now)
+        retire_row(connection, rows[ecu], now)
     for ecu in sorted({*change.returned, *change.rekeyed, *change.altered}):
-        _write(connection, offered.ecus[ecu], _counter_base(rows[ecu], anew=ecu in change.rekeyed))
+        _write(connection, offered.ecus[ecu], rekeyed=ecu in change.rekeyed)
     if change.added:
-        insert_ecus(connection, vehicle, [offered.ecus[ecu] for ecu in change.added])
+        claim_ecus(connection, vehicle, [offered.ecus[ecu] for ecu in change.added])
     other_hardware = {ecu for ecu in change.altered if rows[ecu].hardware_id != offered.ecus[ecu].hardware_id}
-    _end_orders(connection, vehicle, {*change.retired, *other_hardware}, now)
+    end_orders(connection, vehicle, {*change.retired, *other_hardware}, actor="vehicle", now=now)
     detail: dict[str, Any] = {**change.as_json(), "primary": offered.primary}
     if change.rekeyed:
         detail["keys"] = {ecu: [rows[ecu].keyid, offered.ecus[ecu].key.keyid] for ecu in change.rekeyed}
@@ -223,15 +204,9 @@ def _apply(
     touch_vehicle(connection, vehicle)
 
 
-def _retire(connection: Connection, row: Row[Any], now: datetime) -> None:
-    """Take an ECU out of its vehicle. Its key is free for another ECU of the same vehicle."""
-    placeholder = hashlib.sha256(f"retired {row.ecu}".encode()).hexdigest()
-    values = {"retired_at": now, "retired_key": row.key_identity, "key_identity": placeholder, "primary_ecu": False}
-    connection.execute(update(schema.ecus).where(_E.ecu == row.ecu).values(**values))
-
-
-def _write(connection: Connection, record: EcuRecord, counter_base: int) -> None:
-    """Make a known ECU what the vehicle says now, and part of it."""
+def _write(connection: Connection, record: EcuRecord, *, rekeyed: bool) -> None:
+    """Make a known ECU what the vehicle says now, and part of it. With another key its software is unknown."""
+    fresh = {"last_report": None, "missing_since": None, "out_of_order_at": None} if rekeyed else {}
     connection.execute(
         update(schema.ecus)
         .where(_E.ecu == record.ecu)
@@ -245,22 +220,7 @@ def _write(connection: Connection, record: EcuRecord, counter_base: int) -> None
             key_identity=key_identity(record.key),
             retired_at=None,
             retired_key=None,
-            counter_base=counter_base,
+            released_at=None,
+            **fresh,
         )
     )
-
-
-def _counter_base(row: Row[Any], *, anew: bool) -> int:
-    """An ECU that counts its reports from 1 ``anew``: what is stored goes on from the highest."""
-    return int(row.highest_counter or 0) if anew else int(row.counter_base)
-
-
-def _end_orders(connection: Connection, vehicle: VehicleId, gone: set[EcuId], now: datetime) -> None:
-    """What was wanted for an ECU that left, or that is other hardware now, is wanted no more."""
-    if not gone:
-        return
-    assigned = [item.ecu for item in load_assignments(connection, vehicle) if item.ecu in gone]
-    if assigned:
-        drop_assignments(connection, vehicle, assigned, actor="vehicle", now=now)
-    table = schema.outstanding
-    connection.execute(delete(table).where(table.c.vehicle == vehicle, table.c.ecu.in_(sorted(gone))))

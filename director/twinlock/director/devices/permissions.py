@@ -1,8 +1,7 @@
-"""An operator's word that a vehicle may come with other keys: once, and for a limited time.
+"""An operator's permission to ask once for another certificate with the shared one, for a limited time.
 
-A device that was wiped or replaced has lost its Uptane keys, and its certificate if that came with shared credentials.
-One permission admits one change of keys and one new certificate. Belongs here: those rows. Does not belong here: what is
-then done (``membership.py``, ``credentials.py``). The caller owns the transaction.
+A device that was wiped or replaced has lost its certificate if that came with shared credentials. What is then done is in
+``credentials.py``. The caller owns the transaction.
 """
 
 from __future__ import annotations
@@ -20,7 +19,9 @@ MAX_VALID_S = 31 * 86_400
 _P = schema.rekey_permissions.c
 
 
-def allow_rekey(connection: Connection, vehicle: VehicleId, *, valid_s: int, actor: str, now: datetime) -> datetime:
+def allow_certificate(
+    connection: Connection, vehicle: VehicleId, *, valid_s: int, actor: str, now: datetime
+) -> datetime:
     """Allow it until the time that is returned. Raises: UsageError."""
     if not 0 < valid_s <= MAX_VALID_S:
         raise UsageError(reason=f"a permission is valid for 1 to {MAX_VALID_S} seconds, not {valid_s}")
@@ -28,13 +29,8 @@ def allow_rekey(connection: Connection, vehicle: VehicleId, *, valid_s: int, act
     row = {"vehicle": vehicle, "created_at": now, "expires": expires, "actor": actor}
     connection.execute(insert(schema.rekey_permissions).values(**row))
     detail = {"valid_s": valid_s}
-    record_audit(connection, actor=actor, action="allow-rekey", vehicle=vehicle, detail=detail, now=now)
+    record_audit(connection, actor=actor, action="allow-certificate", vehicle=vehicle, detail=detail, now=now)
     return expires
-
-
-def use_for_keys(connection: Connection, vehicle: VehicleId, now: datetime) -> bool:
-    """Use a permission up for a change of keys; False if there is none."""
-    return _use(connection, vehicle, _P.keys_changed_at, now)
 
 
 def use_for_certificate(connection: Connection, vehicle: VehicleId, now: datetime) -> bool:

@@ -1,22 +1,33 @@
-"""A Root that travels from key to key carries its ``aktualizr`` form with it: a member of the file beside the ``tuf`` one.
+"""The ``aktualizr`` form of a Root that travels from key to key: a member of the file beside the ``tuf`` one.
 
-    {"signatures": [...], "signed": {...}, "aktualizr": {"signatures": [...], "signed": {...}}}
+    {"signatures": [...], "signed": {...},
+     "aktualizr": {"signatures": [...], "signed": {...}, "before": {"keyids": [...], "threshold": 1}, "fillers": [...]}}
 
-Whoever signs adds both signatures, after reading both and finding that they say the same. What is published is two files.
-
-Belongs here: that member. Does not belong here: the ceremony (``root_ceremony``).
+Every holder of a key that this form names signs it, after both were read and found to say the same, the Root keys of the
+two chains aside. ``before`` are the Root keys of the chain so far; ``fillers`` are there where the chain is handed over.
+What is published is a file for each.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, Root
 
+from twinlock.repository.aktualizr.root_chain import (
+    RootLink,
+    check_apart,
+    filler_name,
+    identities,
+    read_role,
+    role_json,
+    root_role,
+)
 from twinlock.repository.aktualizr.sealing import add_signatures
+from twinlock.repository.signing import Authority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -28,11 +39,35 @@ from twinlock.trust.wire.aktualizr.encode import checked_size, translate_root
 Json = dict[str, Any]
 
 
-def attach(metadata: Metadata[Root], *, version: int) -> None:
+class _Part(NamedTuple):
+    """One file of this form: its envelope, the name it is published by, and how many of which keys have to sign it."""
+
+    envelope: Json
+    name: str
+    needed: tuple[tuple[frozenset[str], int], ...]
+    also: frozenset[str] = frozenset()
+
+    @property
+    def signers(self) -> frozenset[str]:
+        """The ids of the keys that sign it."""
+        return self.also.union(*(keyids for keyids, _ in self.needed))
+
+
+def attach(metadata: Metadata[Root], links: Iterable[RootLink]) -> None:
     """Give a new Root its other form, with no signature yet. Raises: ProfileError for what that form cannot say."""
-    signed = translate_root(metadata.signed.to_dict(), version=version)
-    checked_size(ROOT, form.encode_envelope(signed, ()), form.MAX_BYTES[ROOT])
-    metadata.unrecognized_fields[form.NAME] = {"signatures": [], "signed": signed}
+    found = list(links)
+    for link in found:
+        checked_size(ROOT, form.encode_envelope(link.signed, ()), form.MAX_BYTES[ROOT])
+    newest = found[-1]
+    body: Json = {"signatures": [], "signed": newest.signed}
+    before = newest.authorities[1:]
+    if before:
+        body["before"] = {"keyids": list(before[0].keyids), "threshold": before[0].threshold}
+    if newest.also is not None:
+        body["also"] = list(newest.also.keyids)
+    if found[:-1]:
+        body["fillers"] = [{"signatures": [], "signed": link.signed} for link in found[:-1]]
+    metadata.unrecognized_fields[form.NAME] = body
 
 
 def is_attached(metadata: Metadata[Root]) -> bool:
@@ -40,39 +75,98 @@ def is_attached(metadata: Metadata[Root]) -> bool:
     return form.NAME in metadata.unrecognized_fields
 
 
+def is_hand_over(metadata: Metadata[Root]) -> bool:
+    """Whether publishing the Root hands the chain of its other form over to Root keys of its own."""
+    if not is_attached(metadata):
+        return False
+    newest = _parts(metadata)[0]
+    after, *before = (keyids for keyids, _ in newest.needed)
+    return any(not keyids & after and keyids <= set(root_role(metadata.signed).keyids) for keyids in before)
+
+
+def attached_keyids(metadata: Metadata[Root]) -> frozenset[str]:
+    """The ids of all keys that sign the other form."""
+    if not is_attached(metadata):
+        return frozenset()
+    return frozenset[str]().union(*(part.signers for part in _parts(metadata)))
+
+
+def own_root_role(metadata: Metadata[Root]) -> Authority | None:
+    """The Root keys of its own that the other form names, for a person to judge before signing; None if it has none."""
+    if not is_attached(metadata):
+        return None
+    envelope = _parts(metadata)[0].envelope
+    role = read_role(form.encode_envelope(envelope["signed"], envelope["signatures"]))
+    return None if identities(role) == identities(root_role(metadata.signed)) else role
+
+
 def sign_attached(metadata: Metadata[Root], signers: Iterable[Signer]) -> None:
     """Add signatures to the other form, if there is one. Raises: ProfileError if it does not say the same, UsageError."""
     if not is_attached(metadata):
         return
-    envelope = _checked(metadata)
-    metadata.unrecognized_fields[form.NAME] = json.loads(add_signatures(ROOT, envelope, signers, form.MAX_BYTES[ROOT]))
+    found = list(signers)
+    for part in _parts(metadata):
+        by = [signer for signer in found if signer.public_key.keyid in part.signers]
+        signed = json.loads(add_signatures(ROOT, part.envelope, by, form.MAX_BYTES[ROOT]))
+        part.envelope["signatures"] = signed["signatures"]
 
 
-def attached_signers(metadata: Metadata[Root]) -> frozenset[str]:
-    """The key ids that signed the other form; those of the Root itself where there is none."""
-    if not is_attached(metadata):
-        return frozenset(metadata.signatures)
-    return frozenset(str(signature["keyid"]) for signature in _checked(metadata)["signatures"])
+def attached_tallies(metadata: Metadata[Root]) -> Iterator[tuple[frozenset[str], int, frozenset[str]]]:
+    """For every demand on the other form: the key ids that may sign, how many have to, and those that did."""
+    for part in _parts(metadata) if is_attached(metadata) else ():
+        signed = frozenset(str(entry["keyid"]) for entry in part.envelope["signatures"])
+        for keyids, threshold in part.needed:
+            yield keyids, threshold, signed & keyids
 
 
-def detach(metadata: Metadata[Root]) -> bytes | None:
-    """Take the other form out: the file to publish in that profile. None if there is none. Raises: as ``sign_attached``."""
+def detach(metadata: Metadata[Root]) -> dict[str, bytes] | None:
+    """Take the other form out: the files to publish in that profile, by name. None if there is none.
+
+    Raises: as ``sign_attached``.
+    """
     if not is_attached(metadata):
         return None
-    envelope = _checked(metadata)
+    parts = _parts(metadata)
     del metadata.unrecognized_fields[form.NAME]
-    return form.encode_envelope(envelope["signed"], envelope["signatures"])
+    return {part.name: form.encode_envelope(part.envelope["signed"], part.envelope["signatures"]) for part in parts}
 
 
-def _checked(metadata: Metadata[Root]) -> Json:
-    """The other form, once it is readable as a Root and says what the Root says, but for the number of its chain."""
+def _parts(metadata: Metadata[Root]) -> list[_Part]:
+    """The files of the other form, the newest first, once they are readable and say what the Root says."""
+    body: Any = metadata.unrecognized_fields[form.NAME]
     try:
-        envelope: Json = metadata.unrecognized_fields[form.NAME]
-        data = form.encode_envelope(envelope["signed"], envelope["signatures"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(reason=f"the file's member {form.NAME} is no Root ({error!r}); prepare it again") from None
+        fillers_listed = list(dict(body).get("fillers", ()))
+        also = frozenset(map(str, body.get("also", ())))
+        data = form.encode_envelope(body["signed"], body["signatures"])
+        fillers = [(each, form.encode_envelope(each["signed"], each["signatures"])) for each in fillers_listed]
+        before = tuple(_demand(each) for each in [body["before"]] if each) if "before" in body else ()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(reason=f"the file's member {form.NAME} is not a Root ({error!r}); prepare it again") from None
+    role = _checked(metadata.signed, body["signed"], data)
+    found = [_Part(body, ROOT, ((frozenset(role.keyids), role.threshold), *before), also)]
+    for envelope, filler in fillers:
+        _checked(metadata.signed, envelope["signed"], filler)
+        found.append(_Part(envelope, filler_name(envelope["signed"]["version"]), before))
+    return found
+
+
+def _demand(before: Mapping[str, Any]) -> tuple[frozenset[str], int]:
+    return frozenset(map(str, before["keyids"])), int(before["threshold"])
+
+
+def _checked(root: Root, signed: Json, data: bytes) -> Authority:
+    """Who signs for Root in ``data``, which says what ``root`` does but for its number and, it may be, its Root keys.
+
+    Raises: ProfileError, MalformedError, WeakKeyError.
+    """
+    role = read_role(data)
     version = AKTUALIZR.decode_root(data, f"{form.NAME}/{ROOT}", DEFAULT_LIMITS).signed.version
-    if envelope["signed"] != translate_root(metadata.signed.to_dict(), version=version):
-        reason = "the file's two forms of it do not say the same; do not sign it, and ask who prepared it"
+    ours = root_role(root)
+    shared = identities(role) == identities(ours) and role.threshold == ours.threshold
+    if not shared:
+        check_apart(role, root)
+    wanted = translate_root(root.to_dict(), version=version, own_root=None if shared else role_json(role))
+    if signed != wanted:
+        reason = "the two forms of Root in this file differ; do not sign it, and ask who prepared it"
         raise ProfileError(profile=form.NAME, what=ROOT, reason=reason)
-    return envelope
+    return role

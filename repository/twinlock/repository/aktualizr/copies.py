@@ -17,13 +17,15 @@ from typing import Any
 from tuf.api.metadata import Root, Signed, Snapshot, Targets
 
 from twinlock.repository.aktualizr.names import NamedBytes, check_names_agree, new_names
+from twinlock.repository.aktualizr.root_chain import RootChain, RootLink, filler_name
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
 from twinlock.repository.keyring import Keyring
-from twinlock.repository.layout import aktualizr_object
+from twinlock.repository.layout import NEWCOMER_ROOT, aktualizr_object
 from twinlock.repository.object_store import ObjectStore
 from twinlock.repository.plan import Plan, Planned, SecondFiles
 from twinlock.repository.published import Published
+from twinlock.repository.signing import Authority
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from twinlock.trust.state import TrustedRepository
@@ -31,7 +33,6 @@ from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import (
     Json,
     checked_size,
-    translate_root,
     translate_snapshot,
     translate_targets,
     translate_timestamp,
@@ -40,11 +41,26 @@ from twinlock.trust.wire.aktualizr.encode import (
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """One file to be signed: what it says here, and the plan that it follows. ``version`` is the one in its name."""
+    """One file to be signed: what it says here, and the plan that it follows. ``version`` is the one in its name.
+
+    ``link`` is for a Root, which others than those of the plan may sign.
+    """
 
     planned: Planned[Signed]
     signed: Json
     version: int
+    link: RootLink | None = None
+
+    @property
+    def name(self) -> str:
+        """What this file is called among those that others signed: its role, and for fillers of the Root chain its number."""
+        return filler_name(self.version) if self.link is not None and self.link.filler else self.planned.role
+
+    @property
+    def signers(self) -> tuple[tuple[Authority, ...], Authority | None]:
+        """Who has to sign, and who signs as far as their keys are held."""
+        by = self.link or self.planned
+        return by.authorities, by.also
 
     @property
     def max_bytes(self) -> int:
@@ -61,7 +77,7 @@ class Copies:
         *,
         published: Published | None,
         standing: TrustedRepository | None,
-        root_offset: int,
+        chain: RootChain,
         whole: bool = False,
     ) -> None:
         self.whole = whole
@@ -69,7 +85,7 @@ class Copies:
         self._keyring = keyring
         self._published = published
         self._standing = standing
-        self._offset = root_offset
+        self._chain = chain
 
     def seal(self, plan: Plan) -> SecondFiles:
         """See ``SecondForm``. Raises: ProfileError, before anything is signed; MissingKeysError; PassphraseError."""
@@ -85,6 +101,8 @@ class Copies:
             place = roots if copy.planned.role == ROOT else files
             place[aktualizr_object(copy.planned.role, copy.version)] = data
             snapshot = data if copy.planned.role == SNAPSHOT else snapshot
+        if self._chain.handing_over:
+            roots[NEWCOMER_ROOT] = list(roots.values())[-1]
         timestamp = _Copy(
             plan.timestamp,
             translate_timestamp(plan.timestamp.signed.to_dict(), snapshot),
@@ -98,19 +116,22 @@ class Copies:
         unchanged = {planned.role: planned for planned in plan.unchanged}
         root = plan.root or unchanged.pop(ROOT, None)
         snapshot = plan.snapshot or unchanged.pop(SNAPSHOT, None)
-        if root is not None:
-            assert isinstance(root.signed, Root)
-            yield self._root(root.signed, root)
         for planned in (*unchanged.values(), *plan.targets):
             assert isinstance(planned.signed, Targets)
             yield _Copy(planned, translate_targets(planned.role, planned.signed.to_dict()), planned.signed.version)
         if snapshot is not None:
             assert isinstance(snapshot.signed, Snapshot)
             yield _Copy(snapshot, translate_snapshot(snapshot.signed.to_dict()), snapshot.signed.version)
+        if root is not None:  # last, since it may have to make keys
+            assert isinstance(root.signed, Root)
+            yield from self._roots(root.signed, root, plan)
 
-    def _root(self, root: Root, planned: Planned[Signed]) -> _Copy:
-        version = root.version - self._offset
-        return _Copy(planned, translate_root(root.to_dict(), version=version), version)
+    def _roots(self, root: Root, planned: Planned[Signed], plan: Plan) -> Iterator[_Copy]:
+        change = plan.second_root
+        if ROOT in plan.others:  # signed elsewhere, with the keys that it names
+            change = self._chain.role_in(plan.others[ROOT])
+        for link in self._chain.links(root, self._keyring, change=change):
+            yield _Copy(planned, link.signed, link.version, link)
 
     def _names(self, copies: Iterable[_Copy]) -> dict[str, bytes]:
         """The objects for file names that are listed for the first time. Raises: ProfileError."""
@@ -125,7 +146,8 @@ class Copies:
 
     def _sealed(self, copy: _Copy, others: Mapping[str, bytes]) -> bytes:
         planned = copy.planned
-        other = others.get(planned.role)
+        authorities, also = copy.signers
+        other = others.get(copy.name)
         if other is not None:
             return check_says_the_same(planned.role, other, copy.signed)
         if planned.file is not None:
@@ -135,10 +157,10 @@ class Copies:
             return seal_aktualizr(
                 planned.role,
                 copy.signed,
-                planned.authorities,
+                authorities,
                 self._keyring,
                 max_bytes=copy.max_bytes,
-                also=planned.also,
+                also=also,
             )
         except MissingKeysError:
             if planned.role in (ROOT, TARGETS, SNAPSHOT, TIMESTAMP):

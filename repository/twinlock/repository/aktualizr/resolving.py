@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from twinlock.repository.aktualizr.names import bytes_object, read_name
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.layout import TIMESTAMP_OBJECT, aktualizr_object
+from twinlock.repository.layout import NEWCOMER_ROOT, TIMESTAMP_OBJECT, aktualizr_object
 from twinlock.repository.object_store import ObjectStore
 from twinlock.repository.publication import timestamp_version
 from twinlock.trust.errors.metadata import UnsafePathError
@@ -45,7 +45,7 @@ class Resolver:
         """The object of a metadata file, such as ``targets.json`` or ``delegations/acme.json``; None if there is none."""
         root = _ROOT.fullmatch(name)
         if root is not None:
-            return aktualizr_object(ROOT, int(root.group(1)))
+            return self._root(int(root.group(1)))
         delegated = _DELEGATED.fullmatch(name)
         role = delegated.group(1) if delegated else name.removesuffix(form.SUFFIX)
         top = (TIMESTAMP, SNAPSHOT, TARGETS)
@@ -53,6 +53,12 @@ class Resolver:
             return None
         version = self._versions().get(role)
         return None if version is None else aktualizr_object(role, version)
+
+    def _root(self, number: int) -> str:
+        """A device asks for number 1 when it stores none; after a hand-over it is given the Root that handed over."""
+        if number == 1 and self._store.stat(NEWCOMER_ROOT) is not None:
+            return NEWCOMER_ROOT
+        return aktualizr_object(ROOT, number)
 
     def image(self, path: str) -> str | None:
         """The object with the bytes of an image that is or was listed as ``path``; None if none ever was."""

@@ -11,13 +11,14 @@ from datetime import datetime
 from pathlib import Path
 
 from twinlock.repository.aktualizr.copies import Copies
+from twinlock.repository.aktualizr.root_chain import RootChain
 from twinlock.repository.aktualizr.standing import is_standing, read_standing
 from twinlock.repository.aktualizr.verdict import verify_copies
 from twinlock.repository.atomic import make_directory, read_file, replace_file, storage
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.draft import read_draft
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.layout import aktualizr_object
+from twinlock.repository.layout import NEWCOMER_ROOT, aktualizr_object
 from twinlock.repository.publication import Record
 from twinlock.repository.published import Published
 from twinlock.repository.wires import Wires
@@ -30,13 +31,28 @@ from twinlock.trust.state import TrustedRepository
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """One publication in the profile. ``whole``: it is the first one, and everything has to be in it."""
+    """One publication in the profile. ``whole``: it is the first one, and everything has to be in it.
+
+    ``handing_over``: its Root chain gets keys of its own with this one. ``wires`` are those in force afterwards.
+    """
 
     workspace: Workspace
     wires: Wires
     published: Published | None
     standing: TrustedRepository | None
     whole: bool
+    handing_over: bool = False
+
+    @property
+    def chain(self) -> RootChain:
+        """Its Root chain."""
+        return RootChain(
+            number=self.wires.chain_version,
+            newest=None if self.standing is None else self.standing.root.signed,
+            tuf=None if self.published is None else self.published.root.signed,
+            handing_over=self.handing_over,
+            stranded=self.wires.stranded_keys(self.workspace.now()),
+        )
 
     @property
     def copies(self) -> Copies:
@@ -46,7 +62,7 @@ class Second:
             self.workspace.keyring,
             published=self.published,
             standing=self.standing,
-            root_offset=self.wires.root_offset,
+            chain=self.chain,
             whole=self.whole,
         )
 
@@ -56,7 +72,7 @@ class Second:
             self.workspace.store,
             record,
             standing=self.standing,
-            first_root=self._root(record, 1),
+            first_roots=self._first_roots(record),
             images=images,
             now=now,
         )
@@ -64,17 +80,22 @@ class Second:
     def prepare(self, record: Record) -> None:
         """Keep what has to be kept here before the profile's first files are in the store."""
         if self.standing is None:
-            keep_anchor(self.workspace, self._root(record, 1))
+            keep_anchor(self.workspace, self._first_roots(record)[0])
+        if self.standing is None or self.handing_over:
             self.workspace.set_wires(self.wires)
 
-    def _root(self, record: Record, version: int) -> bytes:
-        name = aktualizr_object(ROOT, version)
+    def _first_roots(self, record: Record) -> tuple[bytes, ...]:
+        """The Roots that devices begin with: those of long ago with Root 1, newcomers after a hand-over with a later one."""
+        first, newcomer = (self._root(record, name) for name in (aktualizr_object(ROOT, 1), NEWCOMER_ROOT))
+        if first is None:
+            raise StoreTamperedError(reason="Root 1 of the aktualizr profile is missing")
+        return (first,) if newcomer is None else (first, newcomer)
+
+    def _root(self, record: Record, name: str) -> bytes | None:
         if name in record.files:
             return record.files[name]
         stored = self.workspace.store.get(name, max_bytes=DEFAULT_LIMITS.root_bytes)
-        if stored is None:
-            raise StoreTamperedError(reason=f"{name} is missing")
-        return stored.data
+        return None if stored is None else stored.data
 
 
 def open_second(workspace: Workspace, published: Published | None) -> Second | None:
@@ -90,7 +111,7 @@ def open_second(workspace: Workspace, published: Published | None) -> Second | N
     if not is_standing(workspace.store, published.version):
         reason = f"publishing for aktualizr was begun and cut off; run: twinlock image wire {workspace.path} aktualizr"
         raise UsageError(reason=reason)
-    standing = read_standing(workspace.store, published, anchor=_anchor(workspace), root_offset=wires.root_offset)
+    standing = read_standing(workspace.store, published, anchor=_anchor(workspace), wires=wires)
     keep_anchor(workspace, standing.root.data)
     return Second(workspace, wires, published, standing, whole=False)
 

@@ -1,6 +1,6 @@
 """Serving the ``aktualizr`` profile: the names that client asks for, below a prefix, and 404 for every other one.
 
-    GET /repo/N.root.json                  never changes; the next one answers 404 until there is one
+    GET /repo/N.root.json                  never changes, except 1 once; the next one answers 404 until there is one
     GET /repo/timestamp.json snapshot.json targets.json delegations/NAME.json     revalidated every time
     GET /repo/targets/FILENAME             images, with ranges; also those that are listed no more
 
@@ -26,6 +26,7 @@ from twinlock.trust.names import ROOT
 from twinlock.trust.wire.aktualizr import form
 
 PREFIX = "/repo"
+_FIRST_ROOT = f"1.{ROOT}{form.SUFFIX}"  # another one after the chain was handed over
 
 
 def aktualizr_image_application(store: ObjectStore, *, prefix: str = PREFIX) -> web.Application:
@@ -58,7 +59,8 @@ def add_aktualizr_routes(app: web.Application, store: ObjectStore, *, prefix: st
     async def metadata(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         found = await asyncio.to_thread(resolver.metadata, name)
-        cache = IMMUTABLE if name.endswith(f".{ROOT}{form.SUFFIX}") else REVALIDATE
+        fixed = name.endswith(f".{ROOT}{form.SUFFIX}") and name != _FIRST_ROOT
+        cache = IMMUTABLE if fixed else REVALIDATE
         return await _serve(request, store, found, content_type="application/json", cache_control=cache)
 
     app.router.add_get(f"{prefix}/targets/{{name:.+}}", image)

@@ -14,6 +14,7 @@ from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.layout import aktualizr_object
 from twinlock.repository.object_store import ObjectReader
 from twinlock.repository.published import Published
+from twinlock.repository.wires import Wires
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_listed_bytes, check_listed_version
 from twinlock.trust.checks.root import check_next_root
@@ -37,7 +38,7 @@ def is_standing(store: ObjectReader, version: int) -> bool:
 
 
 def read_standing(
-    store: ObjectReader, published: Published, *, anchor: bytes | None, root_offset: int
+    store: ObjectReader, published: Published, *, anchor: bytes | None, wires: Wires
 ) -> TrustedRepository:
     """The published state as a vehicle of this profile would have stored it. Raises: StoreTamperedError.
 
@@ -46,7 +47,7 @@ def read_standing(
     if anchor is None:
         raise StoreTamperedError(reason="the Root of the aktualizr profile that was seen last is not kept here")
     try:
-        root = _newest_root(store, anchor, version=published.root.signed.version - root_offset)
+        root = _newest_root(store, anchor, version=wires.chain_version(published.root.signed.version))
         files = {ROOT: root, **{RoleName(role): data for role, data in _listed_files(store, published).items()}}
         trusted = restore_repository(IMAGE, files, wire=AKTUALIZR)
         _check_whole(trusted, published)

@@ -1,7 +1,7 @@
 """Taking over a repository for aktualizr that another tool made, so that deployed devices accept what comes next.
 
     1. read and verify all of it, find the keys, and check that we can say what it says: nothing has been written yet
-    2. make the directory; keep the keys; store the images
+    2. make the directory; keep the keys, and make Root keys for the tuf chain, which shares none; store the images
     3. publication N, the number of its Timestamp: its own files byte for byte in the profile, and the same content with the
        same versions as ``tuf`` files
     4. publication N+1: everything signed anew, one version higher, in both forms
@@ -25,13 +25,15 @@ from tuf.api.metadata import Key, MetaFile, Snapshot, Targets, Timestamp
 from twinlock.repository.aktualizr.foreign import ForeignRepository, read_foreign
 from twinlock.repository.aktualizr.foreign_keys import read_foreign_keys
 from twinlock.repository.aktualizr.names import check_names_agree, new_names
+from twinlock.repository.aktualizr.root_chain import OWN_ROOT
 from twinlock.repository.aktualizr.second import keep_anchor
 from twinlock.repository.aktualizr.translated import own_keyid, root_of, targets_of
 from twinlock.repository.atomic import locked
 from twinlock.repository.candidate import Candidate, meta_file, root_authority
+from twinlock.repository.creation import ensure_keys
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.image_files import Measured, Progress, store_image
-from twinlock.repository.keyring import Passphrase
+from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.layout import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object
 from twinlock.repository.periods import Clock, Periods
 from twinlock.repository.precheck import verify_candidate
@@ -93,6 +95,7 @@ def take_over(
     with locked(path / ".init.lock"):
         _check_unused(workspace, wires)
         plan.keep_keys(workspace)
+        plan.give_root_keys(workspace)
         plan.keep_images(workspace)
         if workspace.find_published() is None:
             _publish_as_found(workspace, plan)
@@ -135,6 +138,16 @@ class _Plan:
         """Put the private keys into the keyring."""
         for role, public, private in self.held:
             workspace.keyring.adopt(role, public, private)
+
+    def give_root_keys(self, workspace: Workspace) -> None:
+        """Give our chain Root keys of its own, as many as the old one has, so that no Root of one fits into the other."""
+        role = self.root.roles[ROOT]
+        wanted = KeyPlan(count=len(role.keyids), threshold=role.threshold)
+        records = ensure_keys(workspace, ROOT, wanted)
+        for keyid in list(role.keyids):
+            self.root.revoke_key(keyid, ROOT)
+        for record in records:
+            self.root.add_key(record.authoring_key, ROOT)
 
     def keep_images(self, workspace: Workspace) -> None:
         """Put the bytes of every image into the store."""
@@ -185,7 +198,7 @@ class _Plan:
                     keyids=tuple(root.roles[role].keyids),
                 )
             for key in found:
-                yield role, key, private[key.identity]
+                yield OWN_ROOT if role == ROOT else role, key, private[key.identity]
         for role in self.kept[1:]:
             authority, _ = self.foreign.roles[role]
             keys = [authority.keys[keyid] for keyid in authority.signers.keyids]

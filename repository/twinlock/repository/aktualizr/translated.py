@@ -1,6 +1,6 @@
 """What a repository for aktualizr says, as the ``tuf`` form of the same: the way back, once, when one is taken over.
 
-Root keeps its key ids, since the next Root has to be signed by them. Keys of delegated roles get the ids that they have
+Root keeps the key ids that it has, since those roles go on with them in both chains. Keys of delegated roles get the ids that they have
 here. Images get what their ``custom`` lacks: the section on which both repositories have to agree.
 
 Belongs here: those values. Does not belong here: signing and storing them (``takeover``).
@@ -29,7 +29,7 @@ _REPLACED = ("hardwareIds", "targetFormat", "uri", "releaseCounter", "mustAgree"
 
 
 def root_of(foreign: TrustedRoot) -> Root:
-    """The same keys, key ids and thresholds."""
+    """The same keys, key ids and thresholds. The Root keys are replaced before anything is signed by it."""
     keys = {str(keyid): Key.from_dict(keyid, key.as_json()) for keyid, key in foreign.keys.items()}
     roles = {str(role): Role(list(foreign.roles[role].keyids), foreign.roles[role].threshold) for role in TOP_LEVEL}
     return Root(version=foreign.version, spec_version=SPEC_VERSION, keys=keys, roles=roles)

@@ -1,8 +1,7 @@
 """Beginning to publish for aktualizr in a repository that exists: everything once more, in the other form.
 
-The Root chain of the profile begins with version 1, whatever the version of ours is: a new vehicle asks for that one.
-
-Belongs here: that first publication. Does not belong here: later ones (``publishing``).
+The Root chain of the profile begins with version 1, whatever the version of ours is: a new vehicle asks for that one. It
+has Root keys of its own, as many as ours, so that no Root of ours fits into it.
 """
 
 from __future__ import annotations
@@ -10,13 +9,15 @@ from __future__ import annotations
 from twinlock.repository.aktualizr.second import Second
 from twinlock.repository.aktualizr.standing import is_standing
 from twinlock.repository.atomic import locked
-from twinlock.repository.candidate import Candidate
+from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.draft import read_draft
+from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.published import Published
 from twinlock.repository.publishing import commit, discharge, plan_draft
 from twinlock.repository.staging import listed_images
 from twinlock.repository.views import Publication
 from twinlock.repository.workspace import Workspace
-from twinlock.trust.names import TIMESTAMP
+from twinlock.trust.names import ROOT, TIMESTAMP
 
 
 def publish_for_aktualizr(workspace: Workspace) -> Publication:
@@ -28,6 +29,7 @@ def publish_for_aktualizr(workspace: Workspace) -> Publication:
         published = workspace.published()
         if workspace.wires.aktualizr and is_standing(workspace.store, published.version):
             return Publication(version=published.version, files=(), changed=False)
+        check_root_keys_held(workspace, published)
         draft = read_draft(workspace.draft_path)
         candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
         waiting = plan_draft(candidate, draft)
@@ -37,3 +39,11 @@ def publish_for_aktualizr(workspace: Workspace) -> Publication:
         publication = commit(workspace, candidate, images=listed_images(draft), waiting=waiting, second=second)
         discharge(workspace, draft, waiting)
         return publication
+
+
+def check_root_keys_held(workspace: Workspace, published: Published) -> None:
+    """Whoever begins or hands over a Root chain holds our Root keys, though they need not sign. Raises: MissingKeysError."""
+    authority = root_authority(published.root.signed, ROOT)
+    held = len(workspace.keyring.held(authority.keyids))
+    if held < authority.threshold:
+        raise MissingKeysError(role=ROOT, required=authority.threshold, held=held, keyids=authority.keyids)

@@ -1,7 +1,7 @@
 """Before a publication is made: the trust engine reads the ``aktualizr`` form of it as vehicles would, and has to accept.
 
-The same two vehicles as in ``precheck``: one that followed up to what is published in the profile now, and one that knows
-only its first Root. Belongs here: driving the engine. Does not belong here: any check of its own.
+The same vehicles as in ``precheck``: one that followed up to what is published in the profile now, and one that knows
+only its first Root; after a hand-over of the chain also a newcomer, whose first Root is a later one. Belongs here: driving the engine. Does not belong here: any check of its own.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ def verify_copies(
     record: Record,
     *,
     standing: TrustedRepository | None,
-    first_root: bytes,
+    first_roots: Iterable[bytes],
     images: Iterable[str],
     now: datetime,
 ) -> None:
     """Have the engine accept the profile's part of ``record``, and find each of ``images`` in it. Raises: RefusalError."""
     overlay = SecondOverlay(store, record)
-    fresh = bootstrap_repository(IMAGE, first_root, wire=AKTUALIZR)
-    vehicles = [drive(refresh_repository(fresh, now), overlay.answer)]
+    fresh = [bootstrap_repository(IMAGE, root, wire=AKTUALIZR) for root in first_roots]
+    vehicles = [drive(refresh_repository(each, now), overlay.answer) for each in fresh]
     if standing is not None:
         vehicles.append(drive(refresh_repository(standing, now), overlay.answer))
     for path in images:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import as_stored, check_floor
-from twinlock.trust.errors.metadata import RootVersionError
+from twinlock.trust.errors.metadata import OtherChainError, RootVersionError
 from twinlock.trust.floors import Floor
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import ROOT, RoleName
@@ -18,7 +18,8 @@ def check_next_root(
 
     A chain that is walked again, since stored files were lost, leads over the same Roots. Expiry is not looked at: only
     the last Root of a chain has to be unexpired, and its reader checks that.
-    Raises: MalformedError, LimitError, ThresholdError, PostQuantumError, RootVersionError, EquivocationError.
+    Raises: MalformedError, LimitError, ThresholdError, PostQuantumError, OtherChainError, RootVersionError,
+    EquivocationError.
     Source: Uptane 2.1.0 5.4.4.3 steps 2.3 and 2.4.
     """
     what = context.what(ROOT)
@@ -29,12 +30,25 @@ def check_next_root(
     if not _same_signers(ROOT, old, new):
         verify_signatures(offered, old.keys, old.roles[ROOT], repository=context.repository, role_name=ROOT)
     verified = verify_signatures(offered, new.keys, new.roles[ROOT], repository=context.repository, role_name=ROOT)
+    _check_same_chain(old, new, context)
     # Step 2.4: exactly one more. A gap would let a Root slip by that revokes a key.
     if new.version != old.version + 1:
         raise RootVersionError(repository=context.repository, offered=new.version, expected=old.version + 1)
     if floor is not None and new.version == floor.version:
         check_floor(verified, offered, floor, ROOT, context)
     return as_stored(verified, offered, None)
+
+
+def _check_same_chain(old: Root, new: Root, context: Context) -> None:
+    """A chain that spells its type as its profile does never follows a Root that spells it as another profile does.
+
+    Two profiles of one publisher may share Root keys, and then this member alone tells their Roots apart. A chain that
+    begins with the tolerated spelling may change to the proper one, and not back.
+    """
+    if new.written_type != old.written_type and new.written_type == ROOT:
+        raise OtherChainError(
+            repository=context.repository, offered=new.version, found=new.written_type, expected=old.written_type
+        )
 
 
 def _same_signers(role: RoleName, old: Root, new: Root) -> bool:

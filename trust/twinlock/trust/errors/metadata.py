@@ -142,6 +142,22 @@ class RootVersionError(RefusalError):
     expected: int
 
 
+class OtherChainError(RefusalError):
+    """A Root of another wire profile's chain, offered as the next Root of this one: its signed part says so."""
+
+    code = "other-chain"
+    attack = Attack.ARBITRARY_SOFTWARE
+    clause = "Uptane 2.1.0 5.4.4.3"
+    template = (
+        "{repository}/root: version {offered} has the type {found!r}, but the trusted Root of this chain has "
+        "{expected!r}; it belongs to the chain of another wire profile"
+    )
+    repository: str
+    offered: int
+    found: str
+    expected: str
+
+
 class RoleRemovedError(RefusalError):
     """A Snapshot that no longer lists a Targets file that it listed before."""
 

@@ -12,6 +12,7 @@ class ReportSignatureError(RefusalError):
     attack = Attack.SPOOFED_REPORT
     clause = "Uptane 2.1.0 5.3.2.1"
     template = "the {what} of {ecu} is not signed by that ECU's key: {reason}"
+    hint = "if the ECU was replaced or has a new key, name it with `twinlock director replace-ecu` or `rekey`"
     what: str
     ecu: str
     reason: str
@@ -24,6 +25,7 @@ class ReportReplayError(RefusalError):
     attack = Attack.REPLAY
     clause = "Uptane 2.1.0 5.3.2.1"
     template = "the report of {ecu} repeats {field} {offered}; the last one was {last}"
+    hint = "if the ECU lost its storage or was restored from a backup, run `twinlock director reset-counter`"
     ecu: str
     field: str
     offered: str
@@ -37,6 +39,7 @@ class MissingEcuError(RefusalError):
     attack = Attack.DROP_REQUEST
     clause = "Uptane 2.1.0 5.3.2.1"
     template = "the manifest of {vehicle} has no report of [{missing}]"
+    hint = "a broken Primary is replaced with `twinlock director replace-ecu`"
     vehicle: str
     missing: tuple[str, ...]
 

@@ -17,6 +17,7 @@ class Root(NamedTuple):
 
     ``keys`` are those that this engine can use; ``unusable`` are the others, each with the reason.
     An encoding may know Directors without Timestamp and Snapshot; whoever follows such a Root decides whether it may.
+    ``written_type`` is ``_type`` as the file spells it: the one signed member that differs between two wire profiles.
     """
 
     version: int
@@ -26,6 +27,7 @@ class Root(NamedTuple):
     roles: Mapping[RoleName, RoleKeys]
     time_source: RoleKeys | None = None
     consistent_snapshot: bool = True
+    written_type: str = "root"
     unusable: Mapping[KeyId, str] = NOTHING
 
     def signers(self, role: RoleName) -> frozenset[bytes]:

@@ -108,8 +108,8 @@ def _decode(
             raise UnsupportedSpecError(what=what, offered=offered, supported=f"{_SPEC_MAJOR}.x")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
     bare = partial(compose_bare, raw, ("keyid", "sig"))
-    failures = limits.failed_verifications
-    return Envelope(body(signed, limits), raw.payload, signatures, data, raw.canonical, failures, bare)
+    decoded, failures = body(signed, limits), limits.failed_verifications
+    return Envelope(decoded, raw.payload, signatures, data, raw.canonical, failures, bare)
 
 
 def _root(signed: Node, limits: Limits) -> Root:

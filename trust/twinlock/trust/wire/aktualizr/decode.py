@@ -85,14 +85,16 @@ def _decode(
     raw = parse_envelope(data, what, max_bytes, locate=locate)
     signed = Node(raw.signed, what, "$.signed")
     found = signed.get("_type").text()
-    # Root alone is written in lower case too, by some; this client takes both.
+    # Some publishers write Root alone in lower case, and this client takes both; a chain keeps to one (``checks.root``).
     if found != form.TYPES[role] and (role, found) != (ROOT, ROOT):
         signed.get("_type").fail(f"it is {found!r}, but {form.TYPES[role]!r} is required")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
     payload = raw.payload
+    if not payload.isascii():
+        # The canonical form is ASCII. Raw UTF-8 is what the other profile signs, and counts for nothing here.
+        payload = _canonical(payload, what)
     bare = partial(compose_bare, raw, ("keyid", "method", "sig"))
-    failures = limits.failed_verifications
-    decoded = body(signed, limits)
+    decoded, failures = body(signed, limits), limits.failed_verifications
     return Envelope(decoded, payload, signatures, data, lambda: _canonical(payload, what), failures, bare)
 
 
@@ -112,7 +114,14 @@ def _root(signed: Node, limits: Limits) -> Root:
     time_source = None
     if signed.has("custom") and signed.get("custom").has("timeSource"):
         time_source = decode_signers(signed.get("custom").get("timeSource"), limits)
-    return Root(**common_fields(signed), keys=keys.usable, roles=roles, time_source=time_source, unusable=keys.unusable)
+    return Root(
+        **common_fields(signed),
+        keys=keys.usable,
+        roles=roles,
+        time_source=time_source,
+        written_type=signed.get("_type").text(),
+        unusable=keys.unusable,
+    )
 
 
 def _timestamp(signed: Node, limits: Limits) -> Timestamp:

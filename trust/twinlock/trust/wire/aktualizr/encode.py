@@ -22,12 +22,24 @@ _BINARY = "BINARY"  # without a format, an image of no length is taken for an OS
 _HASHES = ("sha256", "sha512")
 
 
-def translate_root(signed: Mapping[str, Any], *, version: int | None = None) -> Json:
+def translate_root(
+    signed: Mapping[str, Any], *, version: int | None = None, own_root: Mapping[str, Any] | None = None
+) -> Json:
     """A Root. ``version`` is its number in this profile where the chain began later than that of the other one.
 
-    Keys that no role uses (a time source may have any) are left out if this client cannot read them.
+    ``own_root`` are the ``keyids``, the ``threshold`` and the ``keys`` (by id) of the Root role of this chain, where it
+    does not share them with the other one. Then no Root of one chain verifies in the other; with shared keys only equal
+    numbers keep them apart. Keys that no role uses (a time source may have any) are left out if this client cannot read
+    them.
     Raises: ProfileError for a key that it cannot read, or a threshold beyond what it allows.
     """
+    if own_root is not None:
+        root = {name: own_root[name] for name in ("keyids", "threshold")}
+        signed = {
+            **signed,
+            "keys": {**signed["keys"], **own_root["keys"]},
+            "roles": {**signed["roles"], "root": root},
+        }
     roles = {
         role: {"keyids": list(entry["keyids"]), "threshold": entry["threshold"]}
         for role, entry in signed["roles"].items()

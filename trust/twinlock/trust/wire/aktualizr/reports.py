@@ -181,7 +181,8 @@ def _installation(signed: Node, limits: Limits) -> InstallationReport | None:
         if ecu in found:
             item.fail(f"there are two results of {ecu}")
         found[ecu] = _result(item.get("result"))
-    return InstallationReport(report.get("correlation_id").text(), _result(report.get("result")), found)
+    raw = clip(report.get("raw_report").text()) if report.has("raw_report") else ""
+    return InstallationReport(report.get("correlation_id").text(), _result(report.get("result")), found, raw)
 
 
 def _result(node: Node) -> InstallResult:

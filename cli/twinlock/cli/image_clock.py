@@ -1,0 +1,78 @@
+"""``twinlock image`` and the clock: the way out after a signature of the future, and a second source of time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository
+from twinlock.cli.output import Output, output_options, yes_option
+from twinlock.cli.passphrase import passphrase_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.repository.authoring.clock_recovery import ClockRecovery
+
+
+@click.command("recover-clock")
+@click.argument("directory", type=DIRECTORY)
+@click.option("--actor", default="operator", show_default=True, help="Who confirms it, for the record.")
+@yes_option
+@passphrase_option
+@output_options
+def recover_clock(out: Output, directory: Path, *, actor: str, yes: bool, passphrase_file: Path | None) -> None:
+    """Correct files that were signed while the clock was ahead. The clock has to be right now.
+
+    Every role whose file states a time of the future is signed again with the true time and the next version. The new
+    files stay valid for longer than the false time, so that vehicles that took the false ones take these. No key of Root
+    is needed unless Root itself was signed then.
+
+    \b
+    Example:
+      date --utc                    # compare it with another clock first
+      twinlock image recover-clock ./image
+    """
+    out.confirm(f"confirm that this machine's clock is right now, and sign {directory} again", yes=yes)
+    found = open_image_repository(directory, passphrase_file).recover_clock(actor=actor)
+    out.result(found, _recovery_lines(found))
+
+
+def _recovery_lines(found: ClockRecovery) -> Iterator[str]:
+    yield f"published {found.publication.version}: {', '.join(found.publication.files)}"
+    yield f"the highest false time was {found.highest:%Y-%m-%dT%H:%M:%SZ}; files stay valid beyond it"
+    for role in found.left:
+        yield f"left: {role} still states a time of the future, and its keys are not here; repeat where they are"
+    for role in found.short:
+        yield f"left: {role} expires before that time; vehicles that took the false files need a newer {role} first"
+
+
+@click.command("time-source")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("url", required=False)
+@click.option("--director-root", type=FILE, help="The Director's Root, which names the keys that attest the time.")
+@output_options
+def time_source(out: Output, directory: Path, url: str | None, *, director_root: Path | None) -> None:
+    """Compare the clock with a second source before anything is signed: the time that a Director attests at URL.
+
+    A source that contradicts the clock stops signing; one that does not answer is shown and stops nothing. Without URL
+    no second source is asked. Give the newest Root again after the Director's time key was rotated.
+
+    \b
+    Example:
+      twinlock director root ./director --output director-root.json
+      twinlock image time-source ./image http://127.0.0.1:8081/time --director-root director-root.json
+    """
+    from twinlock.trust.errors.base import UsageError
+
+    if (url is None) != (director_root is None):
+        raise UsageError(reason="give URL and --director-root together, or neither")
+    root = b"" if director_root is None else director_root.read_bytes()
+    open_image_repository(directory, None).set_time_source(url, root)
+    text = f"the clock is compared with {url}" if url else "no second source of time is asked"
+    out.result({"directory": directory, "url": url}, text)
+
+
+COMMANDS = (recover_clock, time_source)

@@ -1,0 +1,50 @@
+"""Options of every command that serves: how many connections it takes, and whether it logs requests."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_R = TypeVar("_R")
+
+
+def serving_options(function: Callable[..., _R]) -> Callable[..., _R]:
+    """Add ``--max-connections``, ``--max-connections-per-address`` and ``--log-requests``.
+
+    The command gets the first two as the parameter ``bounds``; the log is set up before it runs.
+    """
+
+    @click.option("--max-connections", type=click.IntRange(1), default=1000, show_default=True, help="In all.")
+    @click.option(
+        "--max-connections-per-address",
+        type=click.IntRange(1),
+        default=100,
+        show_default=True,
+        help="From one address; raise it to --max-connections behind a reverse proxy.",
+    )
+    @click.option("--log-requests/--no-log-requests", default=True, help="Write a JSON line per request to stderr.")
+    @functools.wraps(function)
+    def run(
+        *args: Any, max_connections: int, max_connections_per_address: int, log_requests: bool, **options: Any
+    ) -> _R:
+        from twinlock.io.http.bounds import Bounds
+
+        logging.basicConfig(level=logging.INFO if log_requests else logging.WARNING, format="%(message)s")
+        bounds = Bounds(connections=max_connections, connections_per_address=max_connections_per_address)
+        return function(*args, bounds=bounds, **options)
+
+    return run
+
+
+def warn_of_plain_api(url: str) -> None:
+    """Say in the log that whoever reaches ``url`` can read what any vehicle is told."""
+    logging.getLogger("twinlock.director").warning(
+        "%s is served without TLS and without certificates: whoever reaches it can read the orders of every vehicle",
+        url,
+    )

@@ -1,0 +1,72 @@
+"""The lifetime of an approval: judged before the first write, and recorded so that a bundle that was begun is completed.
+
+``docs/lifetimes.md`` has the rules. Source: Uptane 2.1.0 5.4.3.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from twinlock.client.clock import Clock
+from twinlock.client.errors import ApprovalExpiredError
+from twinlock.client.state import Begun, TrustedState
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import EcuId
+from twinlock.trust.state import ApprovedImage
+
+COMPLETION = timedelta(hours=1)
+"""How long a bundle may take from its first write: longer than any flashing, shorter than metadata live."""
+
+
+class Approvals:
+    """What this ECU may still write. One bundle at a time."""
+
+    def __init__(self, state: TrustedState, clock: Clock) -> None:
+        self._state = state
+        self._clock = clock
+
+    def begin(self, images: Collection[ApprovedImage]) -> None:
+        """Judge the approvals of a bundle, all of whose images are verified and staged, and record that it is begun.
+
+        Raises: ApprovalExpiredError, TimeError, StorageError; then nothing of the bundle may be written.
+        """
+        now = self._now()
+        for image in images:
+            if now >= image.valid_until and self.unfinished(image.ecu) != _bare(image.entry):
+                raise ApprovalExpiredError(
+                    ecu=image.ecu, target=image.entry.path, valid_until=image.valid_until, now=now
+                )
+        if images:
+            entries = {image.ecu: _bare(image.entry) for image in images}
+            self._state.store_begun(Begun(entries, now + COMPLETION))
+
+    def unfinished(self, ecu: EcuId) -> ImageEntry | None:
+        """The image of ``ecu`` in a bundle that was begun, not finished, and may still be completed. Raises: TimeError."""
+        begun = self._state.begun
+        if begun is None or ecu not in begun.images or self._now() >= begun.deadline:
+            return None
+        return begun.images[ecu]
+
+    def replace(self, images: Collection[ApprovedImage]) -> None:
+        """A verification approved ``images``: a bundle that was begun and holds anything else ends. Raises: StorageError."""
+        begun = self._state.begun
+        if begun is not None and begun.images != {image.ecu: _bare(image.entry) for image in images}:
+            self.end()
+
+    def end(self) -> None:
+        """The bundle is complete, or was refused: nothing of it may be written any more. Raises: StorageError."""
+        self._state.store_begun(None)
+
+    def _now(self) -> datetime:
+        """The time now, which a clock that was set back since the last verification does not tell. Raises: TimeError."""
+        verified = self._state.verified_time
+        if verified is not None:
+            self._clock.check_lag(verified)
+            return max(verified, self._clock.now())
+        return self._clock.now()
+
+
+def _bare(entry: ImageEntry) -> ImageEntry:
+    """The part of an entry that the record keeps: what the bytes are, and the counter that they raise."""
+    return ImageEntry(entry.path, entry.length, dict(entry.hashes), entry.release_counter)

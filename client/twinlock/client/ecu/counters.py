@@ -1,0 +1,60 @@
+"""Report counters: those of this ECU when its Director resets them, and those of others by the key that signed.
+
+A counter belongs to the key that signs with it and not to the name of an ECU: a replaced part starts at 1 with its own key, and
+the old part, put back, goes on where it was. Source: Uptane 2.1.0 5.4.2.1.2 and 5.3.2.1.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from twinlock.client.state import TrustedState
+from twinlock.trust.errors.reports import ReportReplayError
+from twinlock.trust.keys import PublicKey
+from twinlock.trust.model.targets import Targets
+from twinlock.trust.names import EcuId
+from twinlock.trust.reports import EcuReport
+
+
+class CounterResets:
+    """The nonce by which a Director lets this ECU's counter go on, sent once for each Targets that ask for it."""
+
+    def __init__(self, state: TrustedState) -> None:
+        self._state = state
+
+    def arm(self, ecu: EcuId, targets: Targets) -> None:
+        """Take the nonce for ``ecu`` from verified Director ``targets``. Raises: StorageError.
+
+        Each version asks once: after the answer the Director names the nonce no longer, and if the answer was lost it asks
+        again in its next version.
+        """
+        nonce, (asked, version) = targets.resets.get(ecu), self._state.counter_reset
+        if nonce is not None and version != targets.version:
+            self._state.store_counter_reset(nonce, targets.version)
+        elif nonce is None and asked is not None:
+            self._state.store_counter_reset(None, version)
+
+    def next_counter(self, now: datetime) -> tuple[int, str | None]:
+        """The counter of the next report, and the nonce that it carries, if one is asked for. Raises: StorageError.
+
+        With a nonce, the counter is at least the seconds since 1970 at ``now``: above every counter that this key has used,
+        whatever backup this ECU was restored from, so no counter that anybody stored has to be lowered.
+        """
+        nonce, version = self._state.counter_reset
+        if nonce is None:
+            return self._state.reserve_counter(), None
+        self._state.store_counter_reset(None, version)
+        return self._state.reserve_counter(at_least=int(now.timestamp())), nonce
+
+
+def check_counter(state: TrustedState, key: PublicKey, report: EcuReport) -> None:
+    """Refuse a report whose counter ``key`` has signed before, and keep the counter of one that is new.
+
+    A report without a counter is refused where the key has signed one with a counter before.
+    Raises: ReportReplayError, StorageError.
+    """
+    last = state.counter_of(report.ecu, key)
+    if last is not None and (report.counter is None or report.counter <= last):
+        raise ReportReplayError(ecu=report.ecu, field="counter", offered=str(report.counter), last=str(last))
+    if report.counter is not None:
+        state.store_counter_of(report.ecu, key, report.counter)

@@ -1,0 +1,118 @@
+"""The evidence of one ECU: what it refused or saw fail, kept until its Director has acknowledged it.
+
+Each kind has room for the first event, the latest ones and a count, and what a Secondary told its Primary has room of its own, so
+that noise of one sort displaces nothing of another. ``docs/lifetimes.md`` has the rules.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from twinlock.client.results import is_told
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.events import StoredEvent
+from twinlock.trust.errors.base import Attack, Kind, TwinlockError
+from twinlock.trust.model.evidence import Evidence
+
+OWN, TOLD = 3, 2  # events of each kind: met by this ECU, told by another party; three kinds fill fifteen of sixteen
+UNCONFIRMED = timedelta(days=30)
+"""How long an ECU keeps an event that it can never know to have arrived: a Secondary in the aktualizr profile."""
+
+_RANK = {kind: number for number, kind in enumerate(Kind)}
+
+
+class EvidenceBook:
+    """The events of one ECU, on its disk. Every method that changes them is one transaction."""
+
+    def __init__(self, state: TrustedState) -> None:
+        self._state = state
+
+    def note(self, error: TwinlockError, *, step: str, now: datetime) -> None:
+        """Keep ``error``, met at ``step`` when the best known time was ``now``. The same again is counted. Raises: StorageError."""
+        described = error.as_json()
+        found = Evidence(
+            id=secrets.token_hex(8),
+            kind=error.kind,
+            code=error.code,
+            attack=str(described.get("attack", Attack.NONE.value)),
+            clause=str(described.get("clause", "")),
+            detail=str(error),
+            step=step,
+            first=now,
+            last=now,
+        )
+        self._state.store_events(_with(self._state.events(), StoredEvent(found, is_told(error))))
+
+    def events(self) -> tuple[Evidence, ...]:
+        """All events, the gravest first: attacks, then refusals, then failures; what this ECU met itself before what it was told."""
+        ranked = sorted(self._state.events(), key=lambda event: (_RANK[event.evidence.kind], event.told))
+        return tuple(event.evidence for event in ranked)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether no report carries some event as it is now."""
+        return any(event.carried is None for event in self._state.events())
+
+    def carry(self, counter: int) -> tuple[Evidence, ...]:
+        """All events for the report number ``counter``, which carries them from now on."""
+        events = [event._replace(carried=counter) if event.carried is None else event for event in self._state.events()]
+        self._state.store_events(events)
+        return self.events()
+
+    def acknowledge(self, counter: int) -> None:
+        """The Director has taken the report number ``counter``: forget what it carried, as far as nothing was added since."""
+        self._keep(lambda event: event.carried is None or event.carried > counter)
+
+    def mark_accepted(self, counter: int, version: int) -> None:
+        """A Director without acknowledgements took report ``counter`` when its Timestamp had this ``version``."""
+        self._state.store_events(
+            event._replace(accepted=version)
+            if event.accepted is None and event.carried is not None and event.carried <= counter
+            else event
+            for event in self._state.events()
+        )
+
+    def confirm(self, version: int) -> None:
+        """A newer Timestamp, ``version``, names this vehicle: forget what was accepted before it."""
+        self._keep(lambda event: event.accepted is None or event.accepted >= version)
+
+    def expire(self, now: datetime) -> None:
+        """Forget what was reported and met last ``UNCONFIRMED`` ago, where nothing can confirm that it arrived."""
+        self._keep(lambda event: event.carried is None or now - event.evidence.last < UNCONFIRMED)
+
+    def _keep(self, wanted: Callable[[StoredEvent], bool]) -> None:
+        events = self._state.events()
+        kept = [event for event in events if wanted(event)]
+        if len(kept) < len(events):
+            self._state.store_events(kept)
+
+
+def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:
+    """``events`` and ``new``: counted with the same event, or added, the newest but the first making room for it."""
+    kept = list(events)
+    for number, event in enumerate(kept):
+        if _sort(event) == _sort(new):
+            known, again = event.evidence, new.evidence
+            count = known.occurrences + 1
+            kept[number] = StoredEvent(
+                known._replace(last=again.last, detail=again.detail, occurrences=count), event.told
+            )
+            return kept
+    alike = [event for event in kept if _shelf(event) == _shelf(new)]
+    if len(alike) == (TOLD if new.told else OWN):
+        out = alike[1]  # the first one stays: it is how something began
+        kept.remove(out)
+        count = out.evidence.occurrences + 1
+        new = new._replace(evidence=new.evidence._replace(first=out.evidence.first, occurrences=count))
+    return [*kept, new]
+
+
+def _shelf(event: StoredEvent) -> tuple[Kind, bool]:
+    return event.evidence.kind, event.told
+
+
+def _sort(event: StoredEvent) -> tuple[object, ...]:
+    found = event.evidence
+    return (found.kind, event.told, found.code, found.attack, found.clause, found.step)

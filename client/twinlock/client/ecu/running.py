@@ -1,0 +1,38 @@
+"""What an ECU runs, as verification has to see it: with a release counter that is never lower than the one that was proven."""
+
+from __future__ import annotations
+
+from twinlock.client.install import Installer
+from twinlock.client.state import TrustedState
+from twinlock.trust.model.targets import Targets
+from twinlock.trust.names import DIRECTOR, EcuId
+from twinlock.trust.state import InstalledImage
+
+
+def running_image(ecu: EcuId, installer: Installer, state: TrustedState) -> InstalledImage:
+    """What ``ecu`` runs. Where its installer knows no release counter, the floor of this ECU holds; see ``counter_floor``.
+
+    Raises: StorageError. Source: Uptane 2.1.0 5.4.3.4 step 5.
+    """
+    image = installer.installed()
+    if image.release_counter is None:
+        return image._replace(release_counter=counter_floor(ecu, state))
+    if state.release_counter != image.release_counter:
+        state.store_release_counter(image.release_counter)
+    return image
+
+
+def counter_floor(ecu: EcuId, state: TrustedState) -> int | None:
+    """The release counter of the image that ``ecu`` installed last, or had when it was made; None if none was ever stated.
+
+    Where the state has lost it, the counter that the stored Director Targets order for ``ecu`` holds.
+    """
+    if state.release_counter is not None:
+        return state.release_counter
+    targets = state.repository(DIRECTOR).targets
+    return None if targets is None else _ordered_counter(ecu, targets.signed)
+
+
+def _ordered_counter(ecu: EcuId, targets: Targets) -> int | None:
+    counters = [entry.release_counter for entry in targets.images.values() if ecu in entry.ecus]
+    return max((counter for counter in counters if counter is not None), default=None)

@@ -1,0 +1,1 @@
+"""Manifests of vehicles: what their reports mean, and how they are judged and recorded."""

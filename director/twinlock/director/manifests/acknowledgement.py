@@ -1,0 +1,37 @@
+"""What signed Director Targets tell the ECUs of their own reports: evidence that was taken, and counters that may restart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from twinlock.director.records import TUF_WIRE, VehicleRecord
+
+ACKNOWLEDGED, RESETS = "acknowledged", "resets"
+
+
+def signed_members(record: VehicleRecord, now: datetime) -> dict[str, Any]:
+    """The members of ``custom`` in a vehicle's Targets: counters of reports whose evidence is stored, and armed resets.
+
+    The profile of aktualizr has neither.
+    """
+    if record.wire != TUF_WIRE:
+        return {}
+    acknowledged = {
+        ecu: item.evidence_counter for ecu, item in sorted(record.ecus.items()) if item.evidence_counter is not None
+    }
+    resets = {
+        ecu: item.reset.nonce
+        for ecu, item in sorted(record.ecus.items())
+        if item.reset is not None and item.reset.expires > now
+    }
+    found: dict[str, Any] = {ACKNOWLEDGED: acknowledged, RESETS: resets}
+    return {name: value for name, value in found.items() if value}
+
+
+def stated_members(targets: bytes) -> Mapping[str, Any]:
+    """Those members as Targets of ours state them."""
+    custom = json.loads(targets)["signed"].get("custom") or {}
+    return {name: custom[name] for name in (ACKNOWLEDGED, RESETS) if name in custom}

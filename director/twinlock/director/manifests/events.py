@@ -1,0 +1,130 @@
+"""What an accepted manifest shows that people should see. None of it decides whether the manifest is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from twinlock.director.manifests.codes import kind_of
+from twinlock.director.manifests.judgement import Knowledge, ManifestPolicy
+from twinlock.director.records import FAILURE, NOTICE, EcuRecord, Event, VehicleRecord
+from twinlock.director.software import is_image, same_image
+from twinlock.trust.errors.reports import MissingEcuError
+from twinlock.trust.model.evidence import Evidence
+from twinlock.trust.names import EcuId
+from twinlock.trust.reports import EcuReport, InstallationReport
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr.reports import is_nothing
+
+
+def time_events(report: EcuReport, now: datetime, policy: ManifestPolicy) -> list[Event]:
+    """An ECU that knows no time but one long past, as one fresh from the factory may."""
+    if report.time >= now - policy.past:
+        return []
+    return [
+        Event(kind=NOTICE, code="old-time", ecu=report.ecu, detail=f"it knows no later time than {_text(report.time)}")
+    ]
+
+
+def report_events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Event]:
+    """What an ECU met by its own word, and what stands out in what it runs."""
+    found = [_met(report, evidence) for evidence in report.evidence]
+    if report.evidence:
+        pass  # ``attack`` and ``detail`` repeat the gravest of it
+    elif report.attack:
+        found.append(_reported(report))
+    elif report.detail:
+        found.append(Event(kind=NOTICE, code="detail", ecu=report.ecu, detail=report.detail))
+    entry = knowledge.images.get(report.ecu)
+    if entry is None or not same_image(report.installed, entry):
+        declared = knowledge.delivered.get(report.ecu)
+        if not knowledge.complete or is_nothing(report.installed) or _is_declared(report.installed, declared):
+            return found
+        detail = f"{report.installed.path}, as installed, is not what the Image repository ever listed"
+        found.append(Event(kind=NOTICE, code="unlisted-image", ecu=report.ecu, detail=detail))
+    elif entry.hardware_ids is not None and ecu.hardware_id not in entry.hardware_ids:
+        detail = f"{report.installed.path} is for {', '.join(sorted(entry.hardware_ids))}, not {ecu.hardware_id}"
+        found.append(Event(kind=NOTICE, code="wrong-hardware", ecu=report.ecu, detail=detail))
+    return found
+
+
+def _is_declared(installed: InstalledImage, declared: InstalledImage | None) -> bool:
+    """Whether an ECU runs what it was delivered with, at the word of the factory or an operator."""
+    return declared is not None and is_image(installed, declared.path, declared.length, declared.hashes)
+
+
+def _reported(report: EcuReport) -> Event:
+    """What an ECU reported in its member ``attack``: the code of what it met, which older clients write for all kinds."""
+    detail = f"{report.attack}: {report.detail}"
+    return Event(kind=kind_of(report.attack), code=report.attack, ecu=report.ecu, detail=detail)
+
+
+def _met(report: EcuReport, evidence: Evidence) -> Event:
+    data = {
+        "attack": evidence.attack,
+        "clause": evidence.clause,
+        "step": evidence.step,
+        "first": _text(evidence.first),
+        "last": _text(evidence.last),
+        "count": evidence.occurrences,
+    }
+    return Event(
+        kind=evidence.kind.value,
+        code=evidence.code,
+        ecu=report.ecu,
+        detail=evidence.detail,
+        evidence=evidence.id,
+        data=data,
+    )
+
+
+def outcome_events(outcome: InstallationReport, record: VehicleRecord) -> list[Event]:
+    """A failed installation: of each ECU that failed, or of the whole where it failed before any ECU was reached.
+
+    Each holds what the device said of the whole, with its raw report.
+    """
+    whole = outcome.result
+    data = {
+        "correlationId": outcome.correlation_id,
+        "code": whole.code,
+        "description": whole.description,
+        "rawReport": outcome.raw,
+    }
+    failed = {ecu: result for ecu, result in outcome.ecus.items() if not result.success and ecu in record.ecus}
+    if not failed and not outcome.result.success:
+        failed = {record.primary: outcome.result}
+    return [
+        Event(
+            kind=FAILURE,
+            code="install-failed",
+            ecu=ecu,
+            detail=f"{result.code}: {result.description} (order {outcome.correlation_id or 'without an id'})",
+            data=data,
+        )
+        for ecu, result in failed.items()
+    ]
+
+
+def _text(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def membership_events(
+    reports: Mapping[EcuId, EcuReport], missing: tuple[EcuId, ...], record: VehicleRecord
+) -> Iterator[Event]:
+    """An ECU that begins to be missing, and one that is there again."""
+    for ecu in missing:
+        if record.ecus[ecu].missing_since is None:
+            detail = f"the manifest has no valid report of {ecu}; every order that involves it is held until it reports"
+            data = {"clause": MissingEcuError.clause}
+            yield Event(kind=FAILURE, code=MissingEcuError.code, ecu=ecu, detail=detail, data=data)
+    for ecu in sorted(reports):
+        known = record.ecus[ecu]
+        since = known.out_of_order_since or known.missing_since
+        if since is not None:
+            yield Event(
+                kind=NOTICE,
+                code="ecu-returned",
+                ecu=ecu,
+                detail=f"{ecu} reports again; it was away since {_text(since)}",
+            )

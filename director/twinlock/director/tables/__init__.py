@@ -1,0 +1,1 @@
+"""Parts of the inventory's schema: column types, tables of ways out, and append-only triggers."""

@@ -1,0 +1,61 @@
+"""Column types that every table of the inventory shares, for every database that SQLAlchemy Core speaks to."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only for a column of type INTEGER; PostgreSQL should not run out at 2**31.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A UTC time to the second, as RFC 3339 text: sortable, readable, and the same in every database."""
+
+    impl = String(20)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        # Not strftime: it writes the year 1 with one digit, which nobody reads back.
+        return None if value is None else f"{value.astimezone(UTC).isoformat()[:19]}Z"
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)
+
+
+class Json(TypeDecorator[Any]):
+    """Plain JSON as text with sorted names, so that equal values are equal text in every database."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+def vehicle_column(**options: Any) -> Column[Any]:
+    """The registered vehicle that a row is about."""
+    return Column("vehicle", String(128), ForeignKey("vehicles.vehicle"), nullable=False, **options)
+
+
+def number_column() -> Column[Any]:
+    """A number that the database gives each row."""
+    return Column("number", Number, primary_key=True, autoincrement=True)

@@ -1,0 +1,110 @@
+"""Counters that start again, once: an operator arms a nonce, Director Targets sign it, and the next report carries it.
+
+No stored counter falls: counting goes on from the highest. The reports that an ECU sent before never count a second time,
+because their digests are kept. A client of aktualizr cannot carry a nonce, and a restored one sends the very reports that
+it sent before; there the next report counts, and the vehicle's certificate alone says who sent it. So a vehicle that is
+known by its serial only cannot have its counter reset: it gets another key. The caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from twinlock.director import schema
+from twinlock.director.history import record_audit
+from twinlock.director.intake import report_digest
+from twinlock.director.inventory import key_identity, load_active_vehicle, lock_vehicle, touch_vehicle
+from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, TUF_WIRE, CounterReset
+from twinlock.director.ways_out.key_changes import MAX_VALID_S
+from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.images import UnknownEcuError
+from twinlock.trust.names import EcuId, VehicleId
+from twinlock.trust.reports import decode_manifest
+
+_NONCE_BYTES = 16
+_R = schema.counter_resets.c
+_S = schema.spent_reports.c
+_M = schema.manifests.c
+
+
+def arm_reset(
+    connection: Connection,
+    vehicle: VehicleId,
+    ecus: Iterable[EcuId],
+    *,
+    valid_s: int,
+    actor: str,
+    now: datetime,
+) -> dict[EcuId, CounterReset]:
+    """Let each of ``ecus`` start its counter again once (none named: all that count). Raises: UnknownEcuError, UsageError."""
+    if not 0 < valid_s <= MAX_VALID_S:
+        raise UsageError(reason=f"a reset is valid for 1 to {MAX_VALID_S} seconds, not {valid_s}")
+    lock_vehicle(connection, vehicle)
+    record = load_active_vehicle(connection, vehicle)
+    if record.wire == AKTUALIZR_WIRE and record.identified_by != BY_CERTIFICATE:
+        reason = f"nothing proves who sends the reports of {vehicle}; give it a certificate, or other keys with `rekey`"
+        raise UsageError(reason=reason)
+    counting = {ecu for ecu, item in record.ecus.items() if item.highest_counter is not None}
+    named = set(ecus) or counting
+    for ecu in sorted(named - record.ecus.keys()):
+        raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+    if not named or not named <= counting:
+        silent = ", ".join(sorted(named - counting)) or vehicle
+        raise UsageError(reason=f"{silent} has sent no counter yet, so there is nothing to reset")
+    if record.wire == TUF_WIRE:
+        _remember_reports(connection, vehicle, named)
+    found: dict[EcuId, CounterReset] = {}
+    for ecu in sorted(named):
+        nonce, expires = secrets.token_hex(_NONCE_BYTES), now + timedelta(seconds=valid_s)
+        connection.execute(
+            update(schema.counter_resets)
+            .where(_R.vehicle == vehicle, _R.ecu == ecu, _R.used_at.is_(None), _R.expires > now)
+            .values(expires=now)
+        )
+        row: dict[str, Any] = {
+            "vehicle": vehicle,
+            "ecu": ecu,
+            "key_identity": key_identity(record.ecus[ecu].key),
+            "nonce": nonce,
+        }
+        row |= {"created_at": now, "expires": expires, "actor": actor, "confirmed_by": actor}
+        inserted = connection.execute(insert(schema.counter_resets).values(**row)).inserted_primary_key
+        assert inserted is not None
+        found[ecu] = CounterReset(number=int(inserted[0]), nonce=nonce, expires=expires)
+    detail = {"ecus": sorted(named), "valid_s": valid_s}
+    record_audit(connection, actor=actor, action="reset-counter", vehicle=vehicle, detail=detail, now=now)
+    touch_vehicle(connection, vehicle)
+    return found
+
+
+def find_spent(connection: Connection, digests: dict[EcuId, str]) -> frozenset[EcuId]:
+    """The ECUs whose report, by its digest, counted before."""
+    wanted = [(_S.ecu == ecu) & (_S.digest == digest) for ecu, digest in digests.items()]
+    if not wanted:
+        return frozenset()
+    return frozenset(EcuId(ecu) for ecu in connection.execute(select(_S.ecu).where(or_(*wanted))).scalars())
+
+
+def spend(connection: Connection, ecu: EcuId, digest: str) -> None:
+    """Keep the digest of a report that counted."""
+    known = select(_S.ecu).where(_S.ecu == ecu, _S.digest == digest)
+    if connection.execute(known).first() is None:
+        connection.execute(insert(schema.spent_reports).values(ecu=ecu, digest=digest))
+
+
+def _remember_reports(connection: Connection, vehicle: VehicleId, ecus: set[EcuId]) -> None:
+    """Keep the digest of every stored report of these ECUs, accepted or not: none of them may answer for a reset."""
+    query = select(_M.data).where(_M.vehicle == vehicle).order_by(_M.number)
+    for data in connection.execute(query).scalars().all():
+        try:
+            manifest = decode_manifest(bytes(data))
+        except RefusalError:
+            continue  # what cannot be read was never accepted, and never will be
+        for signed in manifest.reports:
+            if signed.report.ecu in ecus:
+                spend(connection, signed.report.ecu, report_digest(signed.message))

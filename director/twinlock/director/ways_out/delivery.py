@@ -1,0 +1,76 @@
+"""What ECUs were delivered with and whose their serials are, by the factory's record or an operator; never by a vehicle.
+
+    {"VIN1": {"ecu-gw": {"filename": "factory.bin", "length": 9, "hashes": {"sha256": "..."}}, "ecu-brake": {}}}
+
+An ECU without a file name is only declared to be that vehicle's. The caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select
+
+from twinlock.director import schema
+from twinlock.director.history import record_audit
+from twinlock.director.ways_out.retirement import declare_owner
+from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.names import EcuId, TargetPath, VehicleId, identifier, target_path
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.node import Node
+from twinlock.trust.wire.strict import parse_json
+
+MAX_BYTES = 64_000_000  # a hundred thousand vehicles
+MAX_VEHICLES = 1_000_000
+_WHAT = "delivery record"
+_D = schema.delivered_software.c
+
+Delivery = Mapping[VehicleId, Mapping[EcuId, InstalledImage | None]]
+
+
+def read_delivery(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Delivery:
+    """Read a factory's record. Raises: MalformedError, LimitError, UnsafePathError."""
+    if len(data) > MAX_BYTES:
+        raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=MAX_BYTES)
+    node = Node(parse_json(data, _WHAT), _WHAT, "$")
+    return {
+        VehicleId(identifier(vehicle)): {
+            EcuId(identifier(ecu)): _image(item, limits) for ecu, item in ecus.members(limits.ecus)
+        }
+        for vehicle, ecus in node.members(MAX_VEHICLES)
+    }
+
+
+def declare_delivery(connection: Connection, delivery: Delivery, *, actor: str, now: datetime) -> None:
+    """Note what each ECU was delivered with, in place of what was declared before, and whose it is."""
+    for vehicle, ecus in delivery.items():
+        for ecu, image in ecus.items():
+            declare_owner(connection, ecu, vehicle, actor=actor, now=now)
+            connection.execute(delete(schema.delivered_software).where(_D.vehicle == vehicle, _D.ecu == ecu))
+            if image is not None:
+                row = {"vehicle": vehicle, "ecu": ecu, "path": image.path, "length": image.length}
+                row |= {"hashes": dict(image.hashes), "declared_at": now, "actor": actor}
+                connection.execute(insert(schema.delivered_software).values(**row))
+        detail = {"ecus": sorted(ecus)}
+        record_audit(connection, actor=actor, action="declare-delivery", vehicle=vehicle, detail=detail, now=now)
+
+
+def load_delivered(connection: Connection, vehicle: str) -> dict[EcuId, InstalledImage]:
+    """What the ECUs of a vehicle were delivered with, as far as that was declared."""
+    query = select(schema.delivered_software).where(_D.vehicle == vehicle)
+    return {
+        EcuId(row.ecu): InstalledImage(path=TargetPath(row.path), length=row.length, hashes=row.hashes)
+        for row in connection.execute(query)
+    }
+
+
+def _image(node: Node, limits: Limits) -> InstalledImage | None:
+    if not node.has("filename"):
+        return None
+    return InstalledImage(
+        path=TargetPath(target_path(node.get("filename").text())),
+        length=node.get("length").integer(0),
+        hashes=node.get("hashes").hashes(limits.hashes),
+    )

@@ -1,0 +1,263 @@
+"""New keys for known ECUs: an operator names the key, and only that key is accepted, once and for a limited time.
+
+A key is named by its fingerprint, the SHA-256 of its material whatever its key id, or by a description of the ECU that holds
+it. What vehicles came with and were refused is pending; naming its fingerprint confirms it. The caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from twinlock.director import schema
+from twinlock.director.description import read_ecu
+from twinlock.director.errors import RegistrationError
+from twinlock.director.history import record_audit
+from twinlock.director.inventory import (
+    claim_ecus,
+    find_ecu_owners,
+    find_held_identities,
+    key_identity,
+    load_active_vehicle,
+    lock_vehicle,
+    touch_vehicle,
+)
+from twinlock.director.records import EcuRecord
+from twinlock.director.ways_out.retirement import ecu_rows, end_orders, retire_row
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.images import UnknownEcuError
+from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, identifier
+
+MAX_VALID_S = 31 * 86_400
+MAX_PENDING = 8  # keys that are kept for one ECU: an operator has to be able to compare them
+_C = schema.key_changes.c
+_P = schema.pending_keys.c
+_E = schema.ecus.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """A permission: ``ecu`` may come with the key of that fingerprint, as ``new_ecu``. ``applied`` tells that it did."""
+
+    number: int
+    vehicle: VehicleId
+    ecu: EcuId
+    new_ecu: EcuId
+    fingerprint: str
+    expires: datetime
+    actor: str
+    confirmed_by: str | None
+    applied: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "number": self.number,
+            "vehicle": self.vehicle,
+            "ecu": self.ecu,
+            "newEcu": self.new_ecu,
+            "fingerprint": self.fingerprint,
+            "expires": self.expires,
+            "actor": self.actor,
+            "confirmedBy": self.confirmed_by,
+            "applied": self.applied,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """The key that ``ecu`` is to have: by its fingerprint, or by the description of the ECU that holds it.
+
+    ``new_ecu`` is the serial under which it reports then, None where that stays or is that of the description.
+    """
+
+    ecu: EcuId
+    fingerprint: str | None = None
+    described: EcuRecord | None = None
+    new_ecu: EcuId | None = None
+
+
+def change_key(
+    connection: Connection,
+    vehicle: VehicleId,
+    wanted: NewKey,
+    *,
+    valid_s: int,
+    second_person: bool,
+    actor: str,
+    now: datetime,
+) -> KeyChange:
+    """Permit one change to the key named, and apply it at once if the key is known and nobody has to confirm it.
+
+    Raises: UnknownEcuError, UsageError, RegistrationError if another ECU has the key or the serial.
+    """
+    if not 0 < valid_s <= MAX_VALID_S:
+        raise UsageError(reason=f"a permission is valid for 1 to {MAX_VALID_S} seconds, not {valid_s}")
+    lock_vehicle(connection, vehicle)
+    record = load_active_vehicle(connection, vehicle)
+    ecu, fingerprint, described = wanted.ecu, wanted.fingerprint, wanted.described
+    if ecu not in record.ecus and ecu not in record.retired:
+        raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+    named = fingerprint if described is None else key_identity(described.key)
+    if named is None:
+        raise UsageError(reason="name the new key by its fingerprint, or give the description of the ECU that holds it")
+    target = EcuId(identifier(wanted.new_ecu or (described.ecu if described is not None else ecu)))
+    _check_free(connection, vehicle, ecu, target, named)
+    offered = described.as_json() if described is not None else _pending(connection, vehicle, ecu, named)
+    values = {
+        "vehicle": vehicle,
+        "ecu": ecu,
+        "key_identity": named,
+        "new_ecu": target,
+        "description": offered,
+        "created_at": now,
+        "expires": now + timedelta(seconds=valid_s),
+        "actor": actor,
+        "confirmed_by": None if second_person else actor,
+    }
+    inserted = connection.execute(insert(schema.key_changes).values(**values)).inserted_primary_key
+    assert inserted is not None
+    detail = {"ecu": ecu, "newEcu": target, "fingerprint": named, "number": int(inserted[0])}
+    record_audit(connection, actor=actor, action="change-key", vehicle=vehicle, detail=detail, now=now)
+    return _apply_if_ready(connection, _row(connection, int(inserted[0])), actor=actor, now=now)
+
+
+def confirm_change(connection: Connection, number: int, *, actor: str, now: datetime) -> KeyChange:
+    """The second person's word for a permission. Raises: UsageError for an unknown or lapsed one, or the same person."""
+    row = connection.execute(select(schema.key_changes).where(_C.number == number)).one_or_none()
+    if row is None or row.used_at is not None or row.expires <= now:
+        raise UsageError(reason=f"no change of a key waits under number {number}; it may have lapsed")
+    lock_vehicle(connection, row.vehicle)
+    if row.actor == actor:
+        raise UsageError(reason=f"{actor} asked for this change, so somebody else has to confirm it")
+    connection.execute(update(schema.key_changes).where(_C.number == number).values(confirmed_by=actor))
+    detail = {"number": number, "askedBy": row.actor, "fingerprint": row.key_identity}
+    record_audit(connection, actor=actor, action="confirm-key", vehicle=row.vehicle, detail=detail, now=now)
+    return _apply_if_ready(connection, _row(connection, number), actor=actor, now=now)
+
+
+def permitted_changes(
+    connection: Connection, vehicle: VehicleId, offered: Mapping[EcuId, EcuRecord], now: datetime
+) -> dict[EcuId, int]:
+    """The numbers of the permissions that admit these ECUs with the keys offered, by ECU; others are absent."""
+    query = select(schema.key_changes).where(
+        _C.vehicle == vehicle, _C.used_at.is_(None), _C.confirmed_by.is_not(None), _C.expires > now
+    )
+    found: dict[EcuId, int] = {}
+    for row in connection.execute(query):
+        record = offered.get(EcuId(row.new_ecu))
+        if record is not None and key_identity(record.key) == row.key_identity:
+            found[EcuId(row.new_ecu)] = int(row.number)
+    return found
+
+
+def use_changes(connection: Connection, numbers: Iterable[int], now: datetime) -> None:
+    """Use permissions up."""
+    connection.execute(update(schema.key_changes).where(_C.number.in_(list(numbers))).values(used_at=now))
+
+
+def note_pending(connection: Connection, vehicle: VehicleId, offered: Iterable[EcuRecord], now: datetime) -> None:
+    """Keep keys that were refused, so that an operator can confirm one by its fingerprint. A bounded number of each ECU."""
+    for record in offered:
+        this = (_P.vehicle == vehicle, _P.ecu == record.ecu, _P.key_identity == key_identity(record.key))
+        seen = connection.execute(update(schema.pending_keys).where(*this).values(last_seen=now))
+        count = select(func.count()).where(_P.vehicle == vehicle, _P.ecu == record.ecu)
+        if seen.rowcount or connection.execute(count).scalar_one() >= MAX_PENDING:
+            continue
+        row: dict[str, Any] = {"vehicle": vehicle, "ecu": record.ecu, "key_identity": key_identity(record.key)}
+        row |= {"description": record.as_json(), "first_seen": now, "last_seen": now}
+        connection.execute(insert(schema.pending_keys).values(**row))
+
+
+def list_pending(connection: Connection, vehicle: str) -> list[dict[str, Any]]:
+    """The refused keys of a vehicle's ECUs, newest first, as plain JSON values."""
+    query = select(schema.pending_keys).where(_P.vehicle == vehicle).order_by(_P.last_seen.desc())
+    return [
+        {
+            "ecu": row.ecu,
+            "fingerprint": row.key_identity,
+            "hardwareId": row.description["hardwareId"],
+            "firstSeen": row.first_seen,
+            "lastSeen": row.last_seen,
+        }
+        for row in connection.execute(query)
+    ]
+
+
+def list_changes(connection: Connection, vehicle: str, now: datetime) -> tuple[KeyChange, ...]:
+    """The permissions of a vehicle that wait to be confirmed or used."""
+    query = select(schema.key_changes).where(_C.vehicle == vehicle, _C.used_at.is_(None), _C.expires > now)
+    return tuple(_change(row) for row in connection.execute(query.order_by(_C.number)))
+
+
+def _apply_if_ready(connection: Connection, row: Row[Any], *, actor: str, now: datetime) -> KeyChange:
+    if row.confirmed_by is None or row.description is None:
+        return _change(row)
+    apply_change(connection, row, actor=actor, now=now)
+    return replace(_change(row), applied=True)
+
+
+def apply_change(connection: Connection, row: Row[Any], *, actor: str, now: datetime) -> None:
+    """Give the ECU its new key, and its new serial or hardware id if it has another. What it runs is unknown then."""
+    vehicle, ecu, target = VehicleId(row.vehicle), EcuId(row.ecu), EcuId(row.new_ecu)
+    load_active_vehicle(connection, vehicle)
+    old = ecu_rows(connection, vehicle)[ecu]
+    _check_free(connection, vehicle, ecu, target, row.key_identity)
+    offered = read_ecu(row.description)
+    new = replace(
+        offered,
+        ecu=target,
+        hardware_id=HardwareId(offered.hardware_id),
+        primary=old.primary_ecu,
+        verification=Verification(old.verification) if old.primary_ecu else offered.verification,
+    )
+    if target != ecu:
+        retire_row(connection, old, now)
+    if target != ecu or new.hardware_id != old.hardware_id:
+        end_orders(connection, vehicle, [ecu], actor=actor, now=now)
+    outstanding = schema.outstanding
+    connection.execute(delete(outstanding).where(outstanding.c.vehicle == vehicle, outstanding.c.ecu == ecu))
+    claim_ecus(connection, vehicle, [new])
+    use_changes(connection, [row.number], now)
+    connection.execute(delete(schema.pending_keys).where(_P.vehicle == vehicle, _P.ecu.in_([ecu, target])))
+    detail = {"ecu": ecu, "newEcu": target, "keys": [old.keyid, new.key.keyid], "number": int(row.number)}
+    record_audit(connection, actor=actor, action="replace-key", vehicle=vehicle, detail=detail, now=now)
+    touch_vehicle(connection, vehicle)
+
+
+def _check_free(connection: Connection, vehicle: VehicleId, ecu: EcuId, target: EcuId, fingerprint: str) -> None:
+    holder = find_held_identities(connection, [fingerprint]).get(fingerprint)
+    if holder is not None and holder != target:
+        raise RegistrationError(vehicle=vehicle, field="key", reason=f"the key is that of the ECU {holder}")
+    owner = find_ecu_owners(connection, [target]).get(target)
+    if target != ecu and owner is not None and owner != vehicle:
+        raise RegistrationError(vehicle=vehicle, field="ecu", reason=f"the ECU {target} is registered in {owner}")
+    if target != ecu and target in load_active_vehicle(connection, vehicle).ecus:
+        raise RegistrationError(vehicle=vehicle, field="ecu", reason=f"{target} is another ECU of this vehicle")
+
+
+def _pending(connection: Connection, vehicle: VehicleId, ecu: EcuId, fingerprint: str) -> Any:
+    query = select(_P.description).where(_P.vehicle == vehicle, _P.ecu == ecu, _P.key_identity == fingerprint)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _row(connection: Connection, number: int) -> Row[Any]:
+    return connection.execute(select(schema.key_changes).where(_C.number == number)).one()
+
+
+def _change(row: Row[Any]) -> KeyChange:
+    return KeyChange(
+        number=int(row.number),
+        vehicle=VehicleId(row.vehicle),
+        ecu=EcuId(row.ecu),
+        new_ecu=EcuId(row.new_ecu),
+        fingerprint=row.key_identity,
+        expires=row.expires,
+        actor=row.actor,
+        confirmed_by=row.confirmed_by,
+        applied=row.used_at is not None,
+    )

@@ -1,0 +1,74 @@
+"""Problems: how every server of this project tells that a request failed (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+RETRY_AFTER_S = 5
+
+STATUS_CODES = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    408: "request-timeout",
+    409: "conflict",
+    411: "length-required",
+    412: "precondition-failed",
+    413: "request-entity-too-large",
+    414: "request-uri-too-long",
+    415: "unsupported-media-type",
+    416: "requested-range-not-satisfiable",
+    417: "expectation-failed",
+    426: "upgrade-required",
+    429: "too-many-requests",
+    431: "request-header-fields-too-large",
+    500: "internal",
+    501: "not-implemented",
+    503: "service-unavailable",
+}
+"""The code of a bare HTTP status. Written down: the standard library changes its phrases between versions."""
+
+
+def problem(
+    status: int,
+    *,
+    code: str,
+    detail: str,
+    title: str | None = None,
+    headers: dict[str, str] | None = None,
+    **members: Any,
+) -> web.Response:
+    """An RFC 9457 problem. ``code`` is stable; ``members`` are extension members holding plain JSON values.
+
+    One of status 503 says when to come back.
+    """
+    body = {
+        "type": f"urn:twinlock:problem:{code}",
+        "title": title or HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+        **members,
+    }
+    retry = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return web.Response(
+        status=status,
+        body=json.dumps(body).encode(),
+        content_type="application/problem+json",
+        headers={"Cache-Control": "no-store", **retry, **(headers or {})},
+    )
+
+
+def problem_code(response: web.StreamResponse) -> str | None:
+    """The code of an answer that is a problem; None for any other."""
+    if not isinstance(response, web.Response) or response.content_type != "application/problem+json":
+        return None
+    body = response.body
+    return str(json.loads(body)["code"]) if isinstance(body, bytes) else None

@@ -1,0 +1,1 @@
+"""The authoring side of the Image repository: what it signs, and when it may sign."""

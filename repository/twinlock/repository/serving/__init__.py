@@ -1,0 +1,1 @@
+"""Serving an Image repository: what is ready, and what is not."""

@@ -1,0 +1,79 @@
+"""Report counters: by the key that signs, over swaps of parts, and after a reset by the Director."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.keys import make_key
+from tests.simulator.world import START, World
+from twinlock.client.ecu.counters import CounterResets, check_counter
+from twinlock.client.state import TrustedState
+from twinlock.trust.errors.base import Attack
+from twinlock.trust.errors.reports import ReportReplayError
+from twinlock.trust.model.targets import Targets
+from twinlock.trust.names import DIRECTOR, EcuId, TargetPath
+from twinlock.trust.reports import EcuReport
+from twinlock.trust.state import InstalledImage
+
+ECU = EcuId("ecu-brake")
+OLD, NEW = make_key("old part").public_key, make_key("new part").public_key
+NONCE = "ab" * 16
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[TrustedState]:
+    world = World()
+    with TrustedState.create(tmp_path / "state.db", {DIRECTOR: world.director.files["1.root.json"]}) as state:
+        yield state
+
+
+def report(counter: int | None) -> EcuReport:
+    return EcuReport(ECU, InstalledImage(TargetPath("a"), 0, {"sha256": "a" * 64}), START, counter)
+
+
+def targets(version: int, nonce: str | None = None) -> Targets:
+    resets = {} if nonce is None else {ECU: nonce}
+    return Targets(version, datetime(2031, 1, 1, tzinfo=UTC), None, {}, resets=resets)
+
+
+def test_a_new_part_begins_at_one_and_the_old_part_goes_on_where_it_was(state: TrustedState) -> None:
+    for counter in (1, 7, 9):
+        check_counter(state, OLD, report(counter))
+    check_counter(state, NEW, report(1))
+    for again in (9, 3, None):
+        with pytest.raises(ReportReplayError) as caught:
+            check_counter(state, OLD, report(again))
+        assert (caught.value.attack, caught.value.last) == (Attack.REPLAY, "9")
+    check_counter(state, OLD, report(10))
+    with pytest.raises(ReportReplayError):
+        check_counter(state, NEW, report(1))
+
+
+def test_a_reset_is_answered_once_for_each_targets_that_ask_and_the_counter_rises(state: TrustedState) -> None:
+    resets = CounterResets(state)
+    assert resets.next_counter(START) == (1, None)
+    resets.arm(ECU, targets(5, NONCE))
+    assert resets.next_counter(START) == (int(START.timestamp()), NONCE)
+    resets.arm(ECU, targets(5, NONCE))  # the same file again: it has been answered
+    assert resets.next_counter(START) == (int(START.timestamp()) + 1, None)
+    resets.arm(ECU, targets(6, NONCE))  # the answer was lost, and the Director asks again
+    assert resets.next_counter(START) == (int(START.timestamp()) + 2, NONCE)
+    resets.arm(ECU, targets(7))
+    assert resets.next_counter(START) == (int(START.timestamp()) + 3, None)
+
+
+def test_a_reset_that_is_withdrawn_before_it_was_answered_is_not_answered(state: TrustedState) -> None:
+    resets = CounterResets(state)
+    resets.arm(ECU, targets(5, NONCE))
+    resets.arm(ECU, targets(6))
+    assert resets.next_counter(START) == (1, None)
+
+
+def test_a_reset_of_another_ecu_is_none(state: TrustedState) -> None:
+    resets = CounterResets(state)
+    resets.arm(EcuId("ecu-gw"), targets(5, NONCE))
+    assert resets.next_counter(START) == (1, None)
