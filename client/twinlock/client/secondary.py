@@ -75,7 +75,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
-        state = TrustedState.open(settings.state, wires=settings.wires)
+        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor)
         try:
             ecu = settings.ecu.ecu
             installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
@@ -154,7 +154,7 @@ class Secondary:
         for deletion in unneeded_files(decision):
             self._state.persist(deletion)
         self._state.store_refusal(None)
-        for notice in notices:
+        for notice in (*notices, *self._state.take_refused()):
             self._note(notice, Step.METADATA, now)
         self._hear(decision)
         self._wanted = decision.approved[0] if decision.approved else None

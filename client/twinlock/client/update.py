@@ -109,6 +109,7 @@ class UpdateCycle:
         except Exception as raised:  # noqa: BLE001 - a fault of ours must not keep the report from the Director
             self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
         self.notices += self.equipment.fetcher.take_refused()
+        self.notices += self.equipment.state.take_refused()
         await self._report()
         return self._result()
 
