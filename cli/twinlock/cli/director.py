@@ -19,6 +19,7 @@ from twinlock.cli import (
     director_ecus,
     director_keys,
     director_orders,
+    director_status,
 )
 from twinlock.cli.client_support import note_kinds
 from twinlock.cli.director_orders import open_director
@@ -58,6 +59,7 @@ _COMMANDS = (
     *director_orders.COMMANDS,
     *director_ecus.COMMANDS,
     *director_keys.COMMANDS,
+    *director_status.COMMANDS,
     *director_devices.COMMANDS,
     *director_certificates.COMMANDS,
     *director_clock.COMMANDS,
@@ -176,45 +178,6 @@ def token(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
     with open_director(directory) as opened, own_input():
         made = opened.enrolment_token(vehicle, valid_s=int(read_duration(valid).total_seconds()))
     out.result({"vehicle": vehicle, "token": made}, made)
-
-
-@director.command()
-@click.argument("directory", type=DIRECTORY)
-@output_options
-def vehicles(out: Output, directory: Path) -> None:
-    """List the registered vehicles.
-
-    \b
-    Example:
-      twinlock director vehicles ./director
-    """
-    with open_director(directory) as opened:
-        found = opened.vehicles()
-    rows = [
-        (
-            item.vehicle,
-            item.primary,
-            item.ecus,
-            item.assignments,
-            director_orders.when(item.last_manifest_at),
-            item.wire,
-        )
-        for item in found
-    ]
-    shown = [
-        {
-            "vehicle": item.vehicle,
-            "primary": item.primary,
-            "ecus": item.ecus,
-            "assignments": item.assignments,
-            "registeredAt": item.registered_at,
-            "lastManifestAt": item.last_manifest_at,
-            "wire": item.wire,
-        }
-        for item in found
-    ]
-    header = ("VEHICLE", "PRIMARY", "ECUS", "ASSIGNED", "LAST MANIFEST", "WIRE")
-    out.result({"vehicles": shown}, table(header, rows) if rows else "no vehicles")
 
 
 @director.command()
