@@ -111,6 +111,14 @@ class HostileProxy:
 
         self._play(repository, pattern, trick)
 
+    def fail(self, repository: str, pattern: str) -> None:
+        """Answer what matches as a server in trouble does, and pass nothing on."""
+
+        async def trick(_: Passing) -> web.StreamResponse:
+            return web.Response(status=503)
+
+        self._play(repository, pattern, trick)
+
     def flood(self, repository: str, pattern: str) -> None:
         """Answer with data that never ends."""
 

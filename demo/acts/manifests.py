@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import closing
 
 from demo.script import GATEWAY_ITSELF, NETWORK, Act, Attack, Play, Seen, seen_in_problem
 from demo.stage import OTHER_VEHICLE, Stage
 from demo.vehicle import BRAKE, ECUS, GATEWAY, VEHICLE
 from twinlock.client.identity import Identity, create_identity, load_identity
-from twinlock.client.state import TrustedState
 from twinlock.trust.names import EcuId, VehicleId
 from twinlock.trust.reports import EcuReport, sign_manifest, sign_report
 from twinlock.trust.state import InstalledImage
@@ -65,23 +63,22 @@ async def signed_by_a_stranger(stage: Stage) -> bytes:
 async def brakes_report_made_up(stage: Stage) -> bytes:
     """The brake has long been updated, says the gateway, with its own genuine key."""
     gateway = _gateway(stage)
-    reports = [_genuine(stage, spec.name) for spec in ECUS if spec is not BRAKE]
-    return _manifest([*reports, _report(stage, BRAKE.name, gateway)], gateway)
+    return _manifest([*await _without_the_brake(stage), _report(stage, BRAKE.name, gateway)], gateway)
 
 
 async def brake_left_out(stage: Stage) -> bytes:
     """Genuine reports of every ECU but the brake."""
-    reports = [_genuine(stage, spec.name) for spec in ECUS if spec is not BRAKE]
-    return _manifest(reports, _gateway(stage))
+    return _manifest(await _without_the_brake(stage), _gateway(stage))
 
 
-def _genuine(stage: Stage, ecu: str) -> bytes:
-    """A report as the ECU itself makes it: true, and under a counter that the ECU will not use again."""
-    installed = stage.director.vehicle(VEHICLE).reports[EcuId(ecu)].installed
-    with closing(TrustedState.open(stage.directory / VEHICLE / ecu / "state.db")) as state:
-        counter = state.reserve_counter()
-    report = EcuReport(ecu=EcuId(ecu), installed=installed, time=stage.clock(), counter=counter)
-    return sign_report(report, _key(stage, ecu))
+async def _without_the_brake(stage: Stage) -> list[bytes]:
+    """Genuine reports that the vehicle made just now and that the gateway holds back: all but the brake's."""
+    for repository in ("director", "image"):
+        stage.proxy.fail(repository, "*")
+    await stage.cycle()
+    stage.proxy.honest()
+    reports = json.loads(stage.proxy.manifests[-1])["signed"]["reports"]
+    return [json.dumps(report).encode() for report in reports if report["signed"]["ecuIdentifier"] != BRAKE.name]
 
 
 def _report(stage: Stage, ecu: str, signer: Identity) -> bytes:

@@ -20,7 +20,8 @@ from twinlock.cli import (
     director_keys,
     director_orders,
 )
-from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, passphrase_for, read_duration, read_plans
+from twinlock.cli.director_orders import open_director
+from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option, read_passphrase
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twinlock.director.config import Settings
-    from twinlock.director.director import Director
     from twinlock.io.http.bounds import Bounds
     from twinlock.repository.http import RunningServer
 
@@ -396,10 +396,3 @@ def serve(
         asyncio.run(
             serve_until_stopped(director_application(opened), host=host, port=port, bounds=bounds, started=started)
         )
-
-
-def open_director(directory: Path, passphrase_file: Path | None = None) -> Director:
-    """Open the Director of a command. Raises: UsageError, StorageError."""
-    from twinlock.director.director import Director
-
-    return Director.open(directory, passphrase=passphrase_for(passphrase_file))

@@ -148,11 +148,11 @@ def when(time: datetime | None) -> str:
     return "never" if time is None else f"{time:%Y-%m-%d %H:%M:%S}Z"
 
 
-def open_director(directory: Path) -> Director:
-    """The Director of a command that signs nothing by itself. Raises: UsageError, StorageError."""
+def open_director(directory: Path, passphrase_file: Path | None = None) -> Director:
+    """Open the Director of a command. Raises: UsageError, StorageError."""
     from twinlock.director.director import Director
 
-    return Director.open(directory, passphrase=passphrase_for(None))
+    return Director.open(directory, passphrase=passphrase_for(passphrase_file))
 
 
 def _own_order() -> AbstractContextManager[None]:
