@@ -21,10 +21,11 @@ from twinlock.cli import (
     director_orders,
 )
 from twinlock.cli.director_orders import open_director
-from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans
+from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans, read_validity
+from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import passphrase_option, read_passphrase
+from twinlock.cli.passphrase import new_passphrase, passphrase_option
 from twinlock.cli.serving_options import serving_options, warn_of_plain_api
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from twinlock.director.config import Settings
     from twinlock.io.http.bounds import Bounds
     from twinlock.repository.http import RunningServer
+    from twinlock.repository.keyring import Keyring
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 WIRES = ("aktualizr",)  # beside tuf, which is always there
@@ -71,7 +73,8 @@ for _command in _COMMANDS:
 @click.option("--keys", multiple=True, metavar="ROLE=T/N[:KIND]", help="N keys of which T must sign, such as root=2/3.")
 @click.option("--valid", default="1d", show_default=True, help="How long the metadata of a vehicle stays valid.")
 @click.option("--wire", type=click.Choice(WIRES), multiple=True, help="Publish Roots for these clients too.")
-@click.option("--encrypt", is_flag=True, help="Ask for a passphrase (one that is given is used anyway).")
+@click.option("--offline", is_flag=True, help="Do not ask the Image repository whether the Root and the URL fit.")
+@click.option("--encrypt", is_flag=True, help="Encrypt the keys; asks for a passphrase unless one is given.")
 @passphrase_option
 @output_options
 def init(  # noqa: PLR0913 - one parameter for each option
@@ -84,10 +87,13 @@ def init(  # noqa: PLR0913 - one parameter for each option
     keys: tuple[str, ...],
     valid: str,
     wire: tuple[str, ...],
+    offline: bool,
     encrypt: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Make a Director: keys for each role, the first Root, an empty inventory.
+
+    The Image repository has to be there and signed under the Root given; --offline does without asking it.
 
     \b
     Example:
@@ -95,20 +101,23 @@ def init(  # noqa: PLR0913 - one parameter for each option
       twinlock director init ./director --image-root root.json --image http://127.0.0.1:8080 --wire aktualizr
     """
     from twinlock.director.director import Director
+    from twinlock.director.image_site import ask_image_repository, check_image_root, check_location
     from twinlock.repository.keyring import KeyKind, KeyPlan
+    from twinlock.repository.periods import utc_now
 
-    passphrase = read_passphrase(passphrase_file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True)
-    with Director.create(
-        directory,
-        image_root=image_root.read_bytes(),
-        image_url=image,
-        passphrase=passphrase,
-        keys={"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind)},
-        settings=_settings(valid, wire),
-    ):
-        pass
+    plans = {"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind)}
+    settings, root = _settings(valid, wire), image_root.read_bytes()
+    with own_input():
+        anchor, location = check_image_root(root), check_location(image)
+        warnings = () if offline else ask_image_repository(location, anchor, utc_now())
+    for warning in warnings:
+        out.note(f"warning: {warning}")
+    passphrase = new_passphrase(passphrase_file, encrypt=encrypt)
+    Director.create(
+        directory, image_root=root, image_url=image, passphrase=passphrase, keys=plans, settings=settings
+    ).close()
     out.result(
-        {"created": str(directory), "image": image},
+        {"created": str(directory), "image": location, "warnings": list(warnings)},
         [
             f"created the Director {directory}",
             f"move {directory / 'keys' / 'offline'} to a medium that you can take away; the Root keys are in it",
@@ -121,7 +130,7 @@ def _settings(valid: str, wires: tuple[str, ...]) -> Settings:
     from twinlock.director.config import Settings
     from twinlock.repository.periods import Periods
 
-    period = read_duration(valid)
+    period = read_validity(valid)
     periods = Periods(targets=period, snapshot=period, timestamp=period)
     renew = max(1, int(period.total_seconds()) // 4)
     return Settings(periods=periods, renew_before_s=renew, wires=("tuf", *dict.fromkeys(wires)))
@@ -396,3 +405,13 @@ def serve(
         asyncio.run(
             serve_until_stopped(director_application(opened), host=host, port=port, bounds=bounds, started=started)
         )
+
+
+def _keyring(directory: Path) -> Keyring:
+    from twinlock.director.config import read_config
+    from twinlock.director.setup import open_keyring
+
+    return open_keyring(directory, read_config(directory), None)
+
+
+director.add_command(keys_group("director", "./director", _keyring, extra=("device-ca",)))

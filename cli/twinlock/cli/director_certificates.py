@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.director_orders import when
-from twinlock.cli.image_options import DIRECTORY, FILE, passphrase_for, read_duration
+from twinlock.cli.image_options import DIRECTORY, FILE, read_duration
 from twinlock.cli.output import Output, output_options, table, yes_option
-from twinlock.cli.passphrase import passphrase_option
+from twinlock.cli.passphrase import passphrase_for, passphrase_option
 
 if TYPE_CHECKING:
     from twinlock.director.director import Director

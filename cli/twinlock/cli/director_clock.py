@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from twinlock.cli.image_options import DIRECTORY, passphrase_for
+from twinlock.cli.image_options import DIRECTORY
 from twinlock.cli.output import Output, output_options, yes_option
-from twinlock.cli.passphrase import passphrase_option
+from twinlock.cli.passphrase import passphrase_for, passphrase_option
 
 
 @click.command("recover-clock")

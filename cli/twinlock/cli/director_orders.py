@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twinlock.cli.image_options import DIRECTORY, passphrase_for
+from twinlock.cli.image_options import DIRECTORY
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
+from twinlock.cli.passphrase import passphrase_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

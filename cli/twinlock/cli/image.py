@@ -25,15 +25,17 @@ from twinlock.cli.image_options import (
     read_plans,
 )
 from twinlock.cli.image_publish import accept, delegate, publish, refresh, root_group, rotate, status, undelegate
+from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import passphrase_option, read_passphrase
+from twinlock.cli.passphrase import new_passphrase, passphrase_option
 from twinlock.cli.serving_options import serving_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twinlock.io.http.bounds import Bounds
+    from twinlock.repository.keyring import Keyring
     from twinlock.repository.views import ImageView, RepositoryView
 
 
@@ -58,7 +60,7 @@ def image() -> None:
     "--valid", multiple=True, metavar="ROLE=DURATION", help="How long files stay valid, such as timestamp=1d."
 )
 @click.option("--wire", "wires", type=click.Choice(PROFILES), multiple=True, help="Publish in this wire profile too.")
-@click.option("--encrypt", is_flag=True, help="Ask for a passphrase (one that is given is used anyway).")
+@click.option("--encrypt", is_flag=True, help="Encrypt the keys; asks for a passphrase unless one is given.")
 @passphrase_option
 @output_options
 def init(
@@ -84,9 +86,7 @@ def init(
     periods = read_periods(valid)
     repository = ImageRepository.create(
         directory,
-        passphrase=read_passphrase(
-            passphrase_file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True
-        ),
+        passphrase=new_passphrase(passphrase_file, encrypt=encrypt),
         keys=read_plans(keys, kind),
         periods=periods,
         wires=wires,
@@ -292,6 +292,14 @@ def serve(  # noqa: PLR0913 - one parameter for each option
     )
 
 
+def _keyring(directory: Path) -> Keyring:
+    from twinlock.repository.periods import utc_now
+    from twinlock.repository.workspace import open_workspace
+
+    return open_workspace(directory, passphrase=None, clock=utc_now).keyring
+
+
+image.add_command(keys_group("image", "./image", _keyring))
 for _command in (
     *image_clock.COMMANDS,
     publish,

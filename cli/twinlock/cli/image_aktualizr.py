@@ -14,7 +14,7 @@ from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository, r
 from twinlock.cli.image_publish import root_lines
 from twinlock.cli.json_form import json_value
 from twinlock.cli.output import Output, output_options
-from twinlock.cli.passphrase import passphrase_option, read_passphrase
+from twinlock.cli.passphrase import new_passphrase, passphrase_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     from twinlock.repository.image import ImageRepository
 
     wanted = Takeover(source=source, keys=keys, release_counter=release_counter, without=frozenset(dropped))
-    passphrase = read_passphrase(passphrase_file, prompt="Passphrase for the keys" if encrypt else "", confirm=True)
+    passphrase = new_passphrase(passphrase_file, encrypt=encrypt)
     periods = read_periods(valid)
     with out.progress(2 * _size(source / "targets"), "reading and copying images") as advance:
         _, view = ImageRepository.take_over(directory, wanted, passphrase=passphrase, periods=periods, progress=advance)

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from twinlock.cli.passphrase import passphrase_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from twinlock.repository.entries import Component
     from twinlock.repository.image import ImageRepository
-    from twinlock.repository.keyring import KeyPlan, Passphrase
+    from twinlock.repository.keyring import KeyPlan
     from twinlock.repository.periods import Periods
 
 _R = TypeVar("_R")
 
 KEY_KINDS = ("ed25519", "ecdsa-p256", "ecdsa-p384", "rsa-pss-3072", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
+_LONGEST = timedelta(days=36_500)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -161,8 +164,21 @@ def read_duration(value: str) -> timedelta:
     units = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
     number, unit = value[:-1], value[-1:]
     if not (number.isascii() and number.isdigit() and len(number) < 8) or unit not in units:
-        raise UsageError(reason=f"{value!r} is no duration; write a number and one of s, m, h, d, w, such as 36h")
-    return timedelta(seconds=int(number) * units[unit])
+        raise UsageError(reason=f"{value!r} is not a duration; write a number and one of s, m, h, d, w, such as 36h")
+    found = timedelta(seconds=int(number) * units[unit])
+    if found > _LONGEST:
+        raise UsageError(reason=f"{value} is longer than {_LONGEST.days} days")
+    return found
+
+
+def read_validity(value: str) -> timedelta:
+    """A duration for which something signed is valid. Raises: UsageError, also for none at all."""
+    from twinlock.trust.errors.base import UsageError
+
+    found = read_duration(value)
+    if not found:
+        raise UsageError(reason="a file that is valid for no time at all is of no use to anybody")
+    return found
 
 
 def read_periods(values: Iterable[str]) -> Periods:
@@ -174,15 +190,7 @@ def read_periods(values: Iterable[str]) -> Periods:
     for role, separator, text in parts:
         if role not in ("root", "targets", "snapshot", "timestamp"):
             raise UsageError(reason=f"{role + separator + text!r} is not ROLE=DURATION, such as timestamp=1d")
-    return Periods(**{role: read_duration(text) for role, _, text in parts})
-
-
-def passphrase_for(file: Path | None) -> Passphrase:
-    """The passphrase for opening keys, and for new ones: as given, or else asked for when a key turns out to need it."""
-    from twinlock.cli.passphrase import key_passphrase, read_passphrase
-
-    given = read_passphrase(file)
-    return key_passphrase(file) if given is None else given
+    return Periods(**{role: read_validity(text) for role, _, text in parts})
 
 
 def open_image_repository(directory: Path, passphrase_file: Path | None) -> ImageRepository:

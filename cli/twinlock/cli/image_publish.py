@@ -17,13 +17,12 @@ from twinlock.cli.image_options import (
     DelegationArguments,
     delegation_options,
     open_image_repository,
-    passphrase_for,
     read_duration,
     read_plans,
 )
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import passphrase_option
+from twinlock.cli.passphrase import passphrase_for, passphrase_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

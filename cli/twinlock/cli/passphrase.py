@@ -1,15 +1,13 @@
 """Where a passphrase comes from: a file, the environment, or a hidden prompt. Never an argument, which `ps` shows.
 
-Belongs here: reading a passphrase. Does not belong here: opening or writing keys.
-
-Use in a command::
+Online keys may have a passphrase of their own: ``TWINLOCK_ONLINE_PASSPHRASE``, or a file that
+``TWINLOCK_ONLINE_PASSPHRASE_FILE`` names. Use in a command::
 
     @passphrase_option
     @output_options
     def publish(out: Output, directory: Path, *, passphrase_file: Path | None) -> None:
-        key_passphrase(passphrase_file)      # to OPEN keys: a function, called only if one of them is encrypted
-        read_passphrase(passphrase_file)     # to MAKE keys: the passphrase, or None for keys that are not encrypted
-        read_passphrase(passphrase_file, prompt="New passphrase", confirm=True)    # the same, asking twice if it can
+        passphrase_for(passphrase_file)                      # to open keys; asks only if one of them is encrypted
+        new_passphrase(passphrase_file, encrypt=encrypt)     # to make the first keys
 """
 
 from __future__ import annotations
@@ -23,9 +21,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from twinlock.repository.private_keys import Passphrase, Secret
 
 ENVIRONMENT = "TWINLOCK_PASSPHRASE"
+ONLINE = "TWINLOCK_ONLINE_PASSPHRASE"
+ONLINE_FILE = "TWINLOCK_ONLINE_PASSPHRASE_FILE"
 MAX_PASSPHRASE_BYTES = 4096  # longer is a wrong file, such as a key or an image
 
 _P = ParamSpec("_P")
@@ -58,6 +60,69 @@ def read_passphrase(file: Path | None, *, prompt: str = "", confirm: bool = Fals
     return None
 
 
+def change_options(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Add where a new passphrase comes from, as the parameters ``new_file`` and ``without``."""
+    function = click.option("--none", "without", is_flag=True, help="Write the keys without encryption.")(function)
+    return click.option(
+        "--new-passphrase-file",
+        "new_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Read the new passphrase from this file (otherwise it is asked for).",
+    )(function)
+
+
+def new_secret(file: Path | None) -> str:
+    """A new passphrase from ``file``, or asked for twice. Raises: UsageError, NoPassphraseError without a terminal."""
+    from twinlock.cli.errors import NoPassphraseError
+
+    if file is not None:
+        return _from_file(file)
+    if not sys.stdin.isatty():
+        raise NoPassphraseError(reason="no new passphrase was given, and there is no terminal to ask on")
+    answer: str = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    return answer
+
+
+def opened_secrets(file: Path | None) -> Mapping[str, Secret]:
+    """What opens the keys that there are, for ``offline`` and ``online`` keys."""
+    from twinlock.repository.keys.passphrases import offline_secret, online_secret
+
+    found = passphrase_for(file)
+    return {"offline": offline_secret(found), "online": online_secret(found)}
+
+
+def passphrase_for(file: Path | None) -> Passphrase:
+    """The passphrase for opening keys, and for new ones: as given, or else asked for when a key turns out to need it."""
+    given = read_passphrase(file)
+    return _with_online(key_passphrase(file) if given is None else given)
+
+
+def new_passphrase(file: Path | None, *, encrypt: bool) -> Passphrase:
+    """The passphrase for the first keys: as given, or with ``encrypt`` asked for twice; None for keys without one.
+
+    Raises: NoPassphraseError for ``encrypt`` with neither a passphrase nor a terminal.
+    """
+    from twinlock.cli.errors import NoPassphraseError
+
+    secret = read_passphrase(file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True)
+    if encrypt and secret is None:
+        raise NoPassphraseError(
+            reason="--encrypt needs a passphrase: none was given, and there is no terminal to ask on"
+        )
+    return _with_online(secret)
+
+
+def _with_online(secret: Secret) -> Passphrase:
+    """``secret``, with another one for online keys if the environment gives one. Raises: UsageError."""
+    from twinlock.repository.private_keys import SeparatePassphrases
+
+    value, file = os.environ.get(ONLINE), os.environ.get(ONLINE_FILE)
+    if value is None and file is None:
+        return secret
+    online = _from_file(Path(file)) if value is None and file is not None else _checked(value or "", f"${ONLINE}")
+    return SeparatePassphrases(offline=secret, online=online)
+
+
 def key_passphrase(file: Path | None, *, prompt: str = "Passphrase of the keys") -> Callable[[], str]:
     """A function that gives the passphrase, once it turns out that a key needs one; it asks a person only once.
 
@@ -82,12 +147,12 @@ def _from_file(file: Path) -> str:
         with file.open("rb") as stream:
             data = stream.read(MAX_PASSPHRASE_BYTES + 1)
         if len(data) > MAX_PASSPHRASE_BYTES:
-            raise UsageError(reason=f"{file} is longer than {MAX_PASSPHRASE_BYTES} bytes; that is no passphrase")
+            raise UsageError(reason=f"{file} is longer than {MAX_PASSPHRASE_BYTES} bytes: not a passphrase file")
         text = data.decode()
     except OSError as error:
         raise UsageError(reason=f"cannot read the passphrase from {file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(reason=f"{file} is not UTF-8 text; that is no passphrase") from None
+        raise UsageError(reason=f"{file} is not UTF-8 text: not a passphrase file") from None
     return _checked(text.removesuffix("\n").removesuffix("\r"), str(file))
 
 
@@ -95,5 +160,5 @@ def _checked(value: str, origin: str) -> str:
     from twinlock.trust.errors.base import UsageError
 
     if not value:
-        raise UsageError(reason=f"the passphrase in {origin} is empty; leave it away to use keys without a passphrase")
+        raise UsageError(reason=f"the passphrase in {origin} is empty; omit it to use keys without a passphrase")
     return value

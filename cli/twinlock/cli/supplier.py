@@ -18,18 +18,19 @@ from twinlock.cli.image_options import (
     EntryArguments,
     delegation_options,
     entry_options,
-    passphrase_for,
     read_component,
-    read_duration,
     read_plans,
+    read_validity,
 )
+from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import passphrase_option, read_passphrase
+from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from twinlock.repository.keyring import Keyring
     from twinlock.repository.supplier import SupplierPlace
     from twinlock.repository.views import SupplierView
 
@@ -55,7 +56,7 @@ def supplier() -> None:
     "--valid", default="52w", show_default=True, metavar="DURATION", help="How long what is signed stays valid."
 )
 @click.option("--wire", "wires", type=click.Choice(PROFILES), multiple=True, help="Sign in this wire profile too.")
-@click.option("--encrypt", is_flag=True, help="Ask for a passphrase (one that is given is used anyway).")
+@click.option("--encrypt", is_flag=True, help="Encrypt the keys; asks for a passphrase unless one is given.")
 @passphrase_option
 @output_options
 def init(  # noqa: PLR0913 - one parameter for each option
@@ -84,10 +85,8 @@ def init(  # noqa: PLR0913 - one parameter for each option
             directory,
             role=role,
             plan=read_plans([f"_={keys}"], kind)["_"],
-            passphrase=read_passphrase(
-                passphrase_file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True
-            ),
-            valid_for=read_duration(valid),
+            passphrase=new_passphrase(passphrase_file, encrypt=encrypt),
+            valid_for=read_validity(valid),
             wires=wires,
         )
     out.result(
@@ -263,6 +262,13 @@ def _show_lines(view: SupplierView) -> Iterator[str]:
     yield from table(("IMAGE", "RELEASE", "HARDWARE", "BYTES"), rows) if rows else ["no images"]
     for delegation in view.delegations:
         yield f"delegates {' '.join(delegation.paths)} to {delegation.name}"
+
+
+def _keyring(directory: Path) -> Keyring:
+    return _open(directory, None).keyring
+
+
+supplier.add_command(keys_group("supplier", "./acme", _keyring))
 
 
 def _open(directory: Path, passphrase_file: Path | None) -> SupplierPlace:

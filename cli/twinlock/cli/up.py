@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli.image_options import passphrase_for
 from twinlock.cli.output import Output, output_options
-from twinlock.cli.passphrase import passphrase_option, read_passphrase
+from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option
 from twinlock.cli.serving_options import warn_of_plain_api
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def _open_image(out: Output, place: Path, passphrase_file: Path | None) -> Image
     # Timestamp is what the first publication writes last; without it, making the repository was cut off, or is to come.
     if (place / "public" / "metadata" / "timestamp.json").exists():
         return ImageRepository.open(place, passphrase=passphrase_for(passphrase_file))
-    made = ImageRepository.create(place, passphrase=read_passphrase(passphrase_file))
+    made = ImageRepository.create(place, passphrase=new_passphrase(passphrase_file, encrypt=False))
     out.note(f"made an Image repository in {place}")
     return made
 
@@ -82,7 +81,7 @@ def _open_director(out: Output, place: Path, image: ImageRepository, passphrase_
         place,
         image_root=image.root_bytes(),
         image_url=str(image.path.absolute()),
-        passphrase=read_passphrase(passphrase_file),
+        passphrase=new_passphrase(passphrase_file, encrypt=False),
     )
     out.note(f"made a Director in {place}")
     return made

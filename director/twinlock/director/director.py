@@ -59,6 +59,7 @@ from twinlock.director.source import open_source
 from twinlock.director.ways_out.service import WaysOut
 from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import KeyPlan, Passphrase
+from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.errors.base import RefusalError, UsageError
@@ -93,7 +94,7 @@ class Director:
         self._roots = RootKeeper(path, database, keyring, settings)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
         self.ways_out = WaysOut(database, settings, clock)
-        self.devices = DeviceDesk(path, database, passphrase, online_keys=keyring.online, clock=clock)
+        self.devices = DeviceDesk(path, database, online_secret(passphrase), online_keys=keyring.online, clock=clock)
 
     @classmethod
     def create(

@@ -56,6 +56,14 @@ def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
     return version
 
 
+def check_plans_of_roles(plans: Mapping[str, KeyPlan]) -> None:
+    """Refuse plans that no Root could carry out, before a key is made. Raises: UsageError."""
+    for role, plan in plans.items():
+        _check_role(role)
+        if role == TIME and plan.threshold != 1:
+            raise UsageError(reason="one key attests time; a threshold above 1 cannot be met by one attestation")
+
+
 def first_root(keyring: Keyring, plans: Mapping[str, KeyPlan], periods: Periods, now: datetime) -> bytes:
     """Make keys for every role by plan (one ed25519 key where none is given) and sign Root 1."""
     for role in plans:

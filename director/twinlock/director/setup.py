@@ -1,7 +1,7 @@
 """Making a Director's directory: keys, configuration, inventory, Root 1, and trust in an Image Root.
 
-The configuration is written last: until then there is no Director, and a creation that was cut off is done again.
-Belongs here: the first time. Does not belong here: everything after it.
+The configuration is written last: until then there is no Director, and a creation that was cut off is done again. One
+that is refused leaves nothing.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from pathlib import Path
 from twinlock.director.config import CONFIG, Settings, write_config
 from twinlock.director.database import Database
 from twinlock.director.history import record_audit
+from twinlock.director.image_site import check_image_root, check_location
 from twinlock.director.records import AKTUALIZR_WIRE
-from twinlock.director.roots import ONLINE_ROLES, first_root, insert_root, read_root
+from twinlock.director.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
 from twinlock.director.signing.marks import note_signature
-from twinlock.director.source import open_source
 from twinlock.director.trusted_files import store_files
 from twinlock.director.wire_roots import check_plans, first_wire_root, insert_wire_root
-from twinlock.repository.atomic import make_directory, storage
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
+from twinlock.repository.new_directory import new_directory
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import IMAGE, ROOT
-from twinlock.trust.restore import bootstrap_repository
 
 
 def create_director(
@@ -41,34 +40,34 @@ def create_director(
     """Make a Director at ``path``. Raises: UsageError if there is one, RefusalError for a bad Image Root, StorageError."""
     if (path / CONFIG).exists():
         raise UsageError(reason=f"there is a Director in {path} already")
-    anchor = bootstrap_repository(IMAGE, image_root)
-    open_source(image_url)
-    located = image_url if "://" in image_url else str(Path(image_url).resolve())
-    settings = replace(settings, image_url=located)
+    anchor = check_image_root(image_root)
+    settings = replace(settings, image_url=check_location(image_url))
+    check_plans_of_roles(plans)
     also = AKTUALIZR_WIRE in settings.wires
     if also:
         check_plans(plans)
-    with storage("create", path):
-        make_directory(path, 0o700)
-    database = Database.connect(settings.database, directory=path)
-    try:
-        database.create()
-        database.check_version()
-        keyring = open_keyring(path, settings, passphrase)
-        root = first_root(keyring, plans, settings.periods, now)
-        translated = first_wire_root(root, keyring) if also else None
-        with database.writing("create") as connection:
-            if read_root(connection) is None:
-                insert_root(connection, root, now)
-                note_signature(connection, now)
-                if translated is not None:
-                    insert_wire_root(connection, translated, now)
-            store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))
-            store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
-            record_audit(connection, actor="operator", action="init", now=now)
-    finally:
-        database.close()
-    write_config(path, settings)
+    stored: list[bytes] = []
+    with new_directory(path, begun=lambda: bool(stored), mode=0o700):
+        database = Database.connect(settings.database, directory=path)
+        try:
+            database.create()
+            database.check_version()
+            keyring = open_keyring(path, settings, passphrase)
+            root = first_root(keyring, plans, settings.periods, now)
+            translated = first_wire_root(root, keyring) if also else None
+            stored.append(root)  # from here on somebody may have read it
+            with database.writing("create") as connection:
+                if read_root(connection) is None:
+                    insert_root(connection, root, now)
+                    note_signature(connection, now)
+                    if translated is not None:
+                        insert_wire_root(connection, translated, now)
+                store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))
+                store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
+                record_audit(connection, actor="operator", action="init", now=now)
+        finally:
+            database.close()
+        write_config(path, settings)
 
 
 def open_keyring(path: Path, settings: Settings, passphrase: Passphrase) -> Keyring:

@@ -52,6 +52,13 @@ class Candidate:
         self._renew_snapshot = False
         self._renew_timestamp = False
 
+    @property
+    def published_root(self) -> Root:
+        """The Root that is published now; a new object each time. Raises: UsageError if there is none."""
+        if self.published is None:
+            raise UsageError(reason="nothing was published yet")
+        return self.published.root.signed
+
     def edit_root(self) -> Root:
         """Root, to be changed in place; it will be signed by the old and the new keys."""
         if self._root is None:

@@ -1,6 +1,6 @@
 """The first publication of a repository: keys for every role, Root 1, empty Targets, Snapshot, Timestamp.
 
-Creating is safe to repeat: what a crash left is used, never made twice. Belongs here: that, and nothing later.
+Creating is safe to repeat: what a crash left is used, never made twice.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from twinlock.repository.atomic import locked
 from twinlock.repository.candidate import Candidate
-from twinlock.repository.keyring import KeyPlan, KeyRecord
+from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.publication import timestamp_version
 from twinlock.repository.publishing import commit
 from twinlock.repository.wires import Wires
@@ -18,13 +19,23 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import TARGETS, TOP_LEVEL
 
 
-def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
-    """Make the first publication. Raises: UsageError if there is one, or for a role that does not exist."""
+def check_roles(plans: Mapping[str, KeyPlan]) -> None:
+    """Refuse plans for roles that do not exist. Raises: UsageError."""
     unknown = set(plans) - set(TOP_LEVEL)
     if unknown:
-        raise UsageError(reason=f"no top-level role has the name {', '.join(sorted(unknown))}")
+        raise UsageError(reason=f"there is no top-level role {', '.join(sorted(unknown))}")
+
+
+def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
+    """Make the first publication. Raises: UsageError if there is one."""
     with locked(workspace.path / ".init.lock"):
         _create(workspace, plans, wires)
+
+
+def ensure_keys(keyring: Keyring, new: NewKeys | Keyring, role: str, plan: KeyPlan) -> tuple[KeyRecord, ...]:
+    """The keys made for ``role`` earlier, and ``new`` ones until the plan's number is reached."""
+    present = keyring.records(role)[: plan.count]
+    return present + new.generate(role, kind=plan.kind, count=plan.count - len(present))
 
 
 def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
@@ -37,17 +48,11 @@ def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) ->
         workspace.set_wires(wires)
     candidate = Candidate(None, workspace.keyring, workspace.periods, workspace.now())
     root = candidate.edit_root()
-    for role in TOP_LEVEL:
-        plan = plans.get(role, KeyPlan())
-        for record in ensure_keys(workspace, role, plan):
-            root.add_key(record.authoring_key, role)
-        root.roles[role].threshold = plan.threshold
-    candidate.edit_targets(TARGETS)
-    commit(workspace, candidate)
-
-
-def ensure_keys(workspace: Workspace, role: str, plan: KeyPlan) -> tuple[KeyRecord, ...]:
-    """The keys made for ``role`` earlier, and new ones until the plan's number is reached."""
-    present = workspace.keyring.records(role)[: plan.count]
-    missing = plan.count - len(present)
-    return present + workspace.keyring.generate(role, kind=plan.kind, count=missing)
+    with workspace.keyring.new_keys() as new:
+        for role in TOP_LEVEL:
+            plan = plans.get(role, KeyPlan())
+            for record in ensure_keys(workspace.keyring, new, role, plan):
+                root.add_key(record.authoring_key, role)
+            root.roles[role].threshold = plan.threshold
+        candidate.edit_targets(TARGETS)
+        commit(workspace, candidate, keys=new)

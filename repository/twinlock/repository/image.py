@@ -37,7 +37,7 @@ from twinlock.repository.aktualizr.turning_on import publish_for_aktualizr
 from twinlock.repository.authoring.clock_record import set_time_source
 from twinlock.repository.authoring.clock_recovery import ClockRecovery, recover_clock
 from twinlock.repository.authoring.time_source import TimeSource
-from twinlock.repository.creation import create_first
+from twinlock.repository.creation import check_roles, create_first
 from twinlock.repository.delegating import Delegation, Member
 from twinlock.repository.editing import (
     delegations_covering,
@@ -51,6 +51,7 @@ from twinlock.repository.expiry import refresh_due
 from twinlock.repository.image_files import Progress
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.layout import root_object
+from twinlock.repository.new_directory import new_directory
 from twinlock.repository.periods import Clock, Periods, utc_now
 from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.publishing import publish_draft
@@ -95,14 +96,18 @@ class ImageRepository:
         """Make a repository: keys for each role by plan (one ed25519 key where none is given), and publication 1.
 
         ``wires`` are wire profiles to publish in beside ``tuf``: there is ``aktualizr``. A creation that was cut off is
-        finished. Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
+        finished; one that is refused leaves nothing.
+        Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
         """
         wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
         wanted.check_plans(keys or {})
-        workspace = create_workspace(
-            Path(path), passphrase=passphrase, periods=periods or Periods(), clock=clock, wires=wanted
-        )
-        create_first(workspace, keys or {}, wanted)
+        check_roles(keys or {})
+        path = Path(path)
+        with new_directory(path, begun=lambda: any(path.glob("public/publications/*"))):
+            workspace = create_workspace(
+                path, passphrase=passphrase, periods=periods or Periods(), clock=clock, wires=wanted
+            )
+            create_first(workspace, keys or {}, wanted)
         return cls(workspace)
 
     @classmethod

@@ -6,100 +6,53 @@
 
 A key is found by its id, never by its role: what a role's keys *are* is for signed metadata to say. The role in a
 record tells people what the key was made for, and decides the directory. The Director and suppliers use this too.
-
-Belongs here: which keys exist, and opening them. Does not belong here: thresholds, and what is signed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from twinlock.repository.atomic import create_file, make_directory, read_file, storage
+from twinlock.repository.atomic import (
+    create_file,
+    make_directory,
+    replace_file,
+    storage,
+    sync_directory,
+)
+from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.keys.passphrases import offline_secret, online_secret, secret_for_new
+from twinlock.repository.keys.records import PEM, KeyPlan, KeyRecord, encode_record, key_stem, read_record
 from twinlock.repository.private_keys import (
-    MAX_KEY_FILE_BYTES,
     KeyKind,
     Passphrase,
+    Secret,
+    SeparatePassphrases,
     generate_private_key,
-    is_encrypted,
     passphrase_bytes,
     read_private_key,
     write_private_key,
 )
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, PassphraseError, StorageError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.errors.local import PassphraseError, StorageError
+from twinlock.trust.keys import PublicKey
 from twinlock.trust.names import KeyId, role_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-    from securesystemslib.signer import Signer, SSlibKey
+    from securesystemslib.signer import Signer
 
 __all__ = ["KeyKind", "KeyPlan", "KeyRecord", "Keyring", "Passphrase"]
-
-_FORMAT = 1
-_DIGEST = re.compile("[0-9a-f]{64}")
-_PEM = "pem:"  # our own signer URI: a PEM file beside the record; other schemes are securesystemslib's
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyPlan:
-    """The keys that a role shall have: how many, how many of them must sign, and of what kind."""
-
-    count: int = 1
-    threshold: int = 1
-    kind: KeyKind = KeyKind.ED25519
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.threshold <= self.count:
-            raise UsageError(reason=f"a threshold of {self.threshold} of {self.count} keys cannot be met")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRecord:
-    """One key that this keyring holds. ``signer`` is a URI that says where its private half is."""
-
-    keyid: KeyId
-    role: str
-    keytype: str
-    scheme: str
-    public: str
-    signer: str
-    place: Path
-
-    @property
-    def public_key(self) -> PublicKey:
-        """The public half as the trust engine sees it. Raises: WeakKeyError."""
-        return load_key(self.keyid, keytype=self.keytype, scheme=self.scheme, public=self.public)
-
-    @property
-    def authoring_key(self) -> SSlibKey:
-        """The public half as ``tuf.api.metadata`` wants it."""
-        from securesystemslib.signer import SSlibKey
-
-        return SSlibKey(self.keyid, self.keytype, self.scheme, {"public": self.public})
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files that make up this key here: its record, and its private half if that is a file of ours."""
-        record = self.place / f"{_stem(self.role, self.keyid)}.json"
-        return (record, self.place / self.signer.removeprefix(_PEM)) if self.signer.startswith(_PEM) else (record,)
-
-    def public_json(self) -> dict[str, Any]:
-        """What is given to others: the key and its id."""
-        key = {"keytype": self.keytype, "scheme": self.scheme, "keyval": {"public": self.public}}
-        return {"keyid": self.keyid, "key": key}
 
 
 class Keyring:
     """The keys of one party. Opened private keys stay in memory until ``forget``.
 
-    ``passphrase`` (text, bytes or a function that asks) encrypts new keys and opens old ones.
+    ``passphrase`` (text, bytes, a function that asks, or one for each place) encrypts new keys and opens old ones.
     """
 
     def __init__(
@@ -115,31 +68,57 @@ class Keyring:
         self.online_roles = frozenset(online_roles)
         self._passphrase = passphrase
         self._signers: dict[KeyId, Signer] = {}
+        self._unsaved: dict[KeyId, KeyRecord] = {}
 
     def place_of(self, role: str) -> Path:
         """The directory for keys of ``role``."""
         return self.online if role in self.online_roles else self.offline
 
     def generate(self, role: str, *, kind: KeyKind = KeyKind.ED25519, count: int = 1) -> tuple[KeyRecord, ...]:
-        """Make ``count`` new keys for ``role``. Raises: StorageError, UnsafePathError for the name of the role."""
-        return tuple(self._generate(role, kind) for _ in range(count))
+        """Make ``count`` new keys for ``role`` and write them at once.
+
+        Raises: StorageError; UsageError and PassphraseError where the passphrase is not that of the keys beside them;
+        UnsafePathError for the name of the role.
+        """
+        with self.new_keys() as new:
+            records = new.generate(role, kind=kind, count=count)
+            new.save()
+        return records
+
+    def new_keys(self) -> NewKeys:
+        """A batch of keys that are made now and written later (see ``NewKeys``)."""
+        return NewKeys(make=self._make, write=self._keep, drop=self._drop)
 
     def records(self, role: str | None = None) -> tuple[KeyRecord, ...]:
-        """The keys held here, or those made for ``role``, by key id. Raises: StorageError, NewerStateError."""
-        found: dict[KeyId, KeyRecord] = {}
+        """The keys known here, or those made for ``role``, by key id. Raises: StorageError, NewerStateError."""
+        found = {keyid: record for keyid, record in self._unsaved.items() if role is None or record.role == role}
         for place in dict.fromkeys((self.offline, self.online)):
             with storage("read", place):
                 paths = sorted(place.glob("*.json")) if place.is_dir() else []
             for path in paths:
-                record = _read_record(path)
+                record = read_record(path)
                 if role is None or record.role == role:
                     found[record.keyid] = record
         return tuple(found[keyid] for keyid in sorted(found))
 
     def held(self, keyids: Iterable[str]) -> tuple[KeyRecord, ...]:
-        """Those of ``keyids`` that are held here, in the order given."""
+        """Those of ``keyids`` that this machine can sign with, in the order given."""
+        return tuple(record for record in self.known(keyids) if self._is_usable(record))
+
+    def known(self, keyids: Iterable[str]) -> tuple[KeyRecord, ...]:
+        """Those of ``keyids`` that have a record here, wherever their private halves are, in the order given."""
         by_id = {record.keyid: record for record in self.records()}
         return tuple(by_id[KeyId(keyid)] for keyid in keyids if keyid in by_id)
+
+    def mark(self, keyid: str, *, lost: bool) -> KeyRecord:
+        """Keep on record that a private key is lost, or that it is not. Raises: UsageError for an unknown key."""
+        records = self.known([keyid])
+        if not records:
+            raise UsageError(reason=f"the key {keyid} is not in this keyring")
+        record = replace(records[0], lost=lost)
+        replace_file(record.files[0], encode_record(record), mode=0o600)
+        self._signers.pop(record.keyid, None)
+        return record
 
     def signers(self, keyids: Iterable[str]) -> tuple[Signer, ...]:
         """Open those of ``keyids`` that are held here. Raises: PassphraseError, StorageError."""
@@ -160,15 +139,21 @@ class Keyring:
             raise UsageError(reason=f"the key {keyid} is not in this keyring")
         return RawSigner(records[0].public_key, self.signers([keyid])[0])
 
-    def retire(self, keyids: Iterable[str]) -> None:
-        """Put keys aside that sign nothing any more: into ``retired`` beside them. Raises: StorageError."""
-        for record in self.held(keyids):
+    def retire(self, keyids: Iterable[str], *, destroy: bool = False) -> None:
+        """Put keys aside that sign nothing any more: into ``retired`` beside them, private halves too or destroyed.
+
+        Raises: StorageError.
+        """
+        for record in self.known(keyids):
             aside = record.place / "retired"
             with storage("create", aside):
                 make_directory(aside, 0o700)
-            for path in record.files:
-                with storage("move", path):
-                    path.rename(aside / path.name)
+            # The private half first: a record without it is a key that is elsewhere, and the next attempt goes on.
+            for path in reversed(record.files):
+                with storage("move", path), suppress(FileNotFoundError):
+                    path.unlink() if destroy and path.suffix == ".pem" else path.rename(aside / path.name)
+            with storage("write", record.place):
+                sync_directory(record.place)
             self._signers.pop(record.keyid, None)
 
     def forget(self) -> None:
@@ -184,14 +169,30 @@ class Keyring:
         self._keep(record, private)
         return record
 
-    def _generate(self, role: str, kind: KeyKind) -> KeyRecord:
+    def _make(self, role: str, kind: KeyKind) -> tuple[KeyRecord, PrivateKeyTypes]:
+        """A new key in memory, with which signing works already."""
+        from securesystemslib.signer import CryptoSigner
+
         role_file(role)
+        self._secret_for_new(self.place_of(role))
         private, public = generate_private_key(kind)
         record = self._record(
             role, public.keyid, keytype=public.keytype, scheme=public.scheme, public=public.keyval["public"]
         )
-        self._keep(record, private)
-        return record
+        self._unsaved[record.keyid] = record
+        self._signers[record.keyid] = CryptoSigner(private, record.authoring_key)
+        return record, private
+
+    def _drop(self, record: KeyRecord) -> None:
+        """Forget a new key that nothing names, and delete what was written of it."""
+        self._unsaved.pop(record.keyid, None)
+        self._signers.pop(record.keyid, None)
+        for path in record.files:
+            with storage("delete", path):
+                path.unlink(missing_ok=True)
+
+    def _is_usable(self, record: KeyRecord) -> bool:
+        return record.keyid in self._unsaved or record.availability.usable
 
     def _record(self, role: str, keyid: str, *, keytype: str, scheme: str, public: str) -> KeyRecord:
         return KeyRecord(
@@ -200,7 +201,7 @@ class Keyring:
             keytype=keytype,
             scheme=scheme,
             public=public,
-            signer=f"{_PEM}{_stem(role, keyid)}.pem",
+            signer=f"{PEM}{key_stem(role, keyid)}.pem",
             place=self.place_of(role),
         )
 
@@ -210,41 +211,39 @@ class Keyring:
             make_directory(record.place, 0o700)
         written, secret = record.files
         if not secret.exists():
-            write_private_key(secret, private, self._passphrase_for_new())
-        body = {"format": _FORMAT, "role": record.role, "signer": record.signer, **record.public_json()}
-        create_file(written, json.dumps(body, indent=2).encode() + b"\n", mode=0o600)
+            write_private_key(secret, private, self._secret_for_new(record.place))
+        create_file(written, encode_record(record), mode=0o600)
+        self._unsaved.pop(record.keyid, None)
 
-    def _passphrase_for_new(self) -> Passphrase:
-        """A passphrase that is given encrypts new keys; one that is asked for does so if the others are encrypted."""
-        if not callable(self._passphrase) or any(is_encrypted(path) for path in self._key_files()):
-            return self._passphrase
-        return None
+    def _secret(self, place: Path) -> Secret:
+        return online_secret(self._passphrase) if place == self.online else offline_secret(self._passphrase)
 
-    def _key_files(self) -> Iterator[Path]:
-        for place in dict.fromkeys((self.offline, self.online)):
-            yield from place.glob("*.pem")
+    def _secret_for_new(self, place: Path) -> Secret:
+        apart = isinstance(self._passphrase, SeparatePassphrases)
+        others = () if apart else (self.offline, self.online)
+        return secret_for_new(self._secret(place), place, others)
 
     def _open(self, record: KeyRecord) -> Signer:
         from securesystemslib.signer import CryptoSigner, Signer
 
         key = record.authoring_key
-        if record.signer.startswith(_PEM):
-            path = record.place / record.signer.removeprefix(_PEM)
+        if record.signer.startswith(PEM):
+            path = record.place / record.signer.removeprefix(PEM)
             if path.parent != record.place:
                 raise StorageError(path=str(path), operation="read", reason="the record points outside its directory")
-            private = read_private_key(path, self._passphrase)
+            private = read_private_key(path, self._secret(record.place))
             try:
                 return CryptoSigner(private, key)
             except ValueError as error:
                 reason = f"it does not belong to the public key {record.keyid}: {error}"
                 raise StorageError(path=str(path), operation="use", reason=reason) from None
         try:
-            return Signer.from_priv_key_uri(record.signer, key, self._ask)
+            return Signer.from_priv_key_uri(record.signer, key, functools.partial(self._ask, record.place))
         except Exception as error:
             raise StorageError(path=record.signer, operation="open the key", reason=str(error)) from error
 
-    def _ask(self, what: str) -> str:
-        secret = passphrase_bytes(self._passphrase)
+    def _ask(self, place: Path, what: str) -> str:
+        secret = passphrase_bytes(self._secret(place))
         if secret is None:
             raise PassphraseError(path=what)
         return secret.decode()
@@ -260,31 +259,3 @@ class RawSigner:
     def sign(self, message: bytes) -> bytes:
         """The raw signature over ``message``."""
         return bytes.fromhex(self._signer.sign(message).signature)
-
-
-def _stem(role: str, keyid: str) -> str:
-    """The name of a key's files. Most key ids are digests; others, which may be any text, are put through one."""
-    short = keyid[:16] if _DIGEST.fullmatch(keyid) else hashlib.sha256(keyid.encode()).hexdigest()[:16]
-    return f"{role_file(role)}.{short}"
-
-
-def _read_record(path: Path) -> KeyRecord:
-    data = read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b""
-    try:
-        body = json.loads(data)
-        found = int(body["format"])
-        if found > _FORMAT:
-            reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=_FORMAT)
-        key: Mapping[str, Any] = body["key"]
-        return KeyRecord(
-            keyid=KeyId(str(body["keyid"])),
-            role=str(body["role"]),
-            keytype=str(key["keytype"]),
-            scheme=str(key["scheme"]),
-            public=str(key["keyval"]["public"]),
-            signer=str(body["signer"]),
-            place=path.parent,
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is no key record ({error!r})") from None

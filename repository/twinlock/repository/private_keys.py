@@ -1,16 +1,14 @@
-"""Private keys as files: the kinds we make, and PKCS#8 PEM encrypted under a passphrase.
-
-Belongs here: making, writing and opening one private key. Does not belong here: which key is for what (``keyring``).
-"""
+"""Private keys as files: the kinds we make, and PKCS#8 PEM encrypted under a passphrase."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.repository.atomic import create_file, read_file
+from twinlock.repository.atomic import create_file, read_file, replace_file
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
 
@@ -18,7 +16,18 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from securesystemslib.signer import SSlibKey
 
-Passphrase = str | bytes | Callable[[], str] | None
+Secret = str | bytes | Callable[[], str] | None  # one passphrase; a function is asked when a key needs it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeparatePassphrases:
+    """One passphrase for the keys that people sign with, another for those that automation signs with."""
+
+    offline: Secret
+    online: Secret
+
+
+Passphrase = Secret | SeparatePassphrases
 
 MAX_KEY_FILE_BYTES = 65_536  # an encrypted ML-DSA-87 key takes 7 kB of PEM
 
@@ -71,20 +80,28 @@ def generate_private_key(kind: KeyKind) -> tuple[PrivateKeyTypes, SSlibKey]:
     return private, SSlibKey.from_crypto(private.public_key())
 
 
-def write_private_key(path: Path, private: PrivateKeyTypes, passphrase: Passphrase) -> None:
+def write_private_key(path: Path, private: PrivateKeyTypes, passphrase: Secret) -> None:
     """Write ``private`` as PKCS#8 PEM, mode 0600, encrypted if there is a passphrase. Raises: StorageError."""
+    if not create_file(path, _encode(private, passphrase), mode=0o600):
+        raise StorageError(path=str(path), operation="write", reason="a key of that name is there already")
+
+
+def replace_private_key(path: Path, private: PrivateKeyTypes, passphrase: Secret) -> None:
+    """Write ``private`` in place of the file of the same key. Raises: StorageError; the old file then stays."""
+    replace_file(path, _encode(private, passphrase), mode=0o600)
+
+
+def _encode(private: PrivateKeyTypes, passphrase: Secret) -> bytes:
     from cryptography.hazmat.primitives import serialization
 
     secret = passphrase_bytes(passphrase)
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if secret is not None:
         encryption = serialization.BestAvailableEncryption(secret)
-    pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-    if not create_file(path, pem, mode=0o600):
-        raise StorageError(path=str(path), operation="write", reason="a key of that name is there already")
+    return private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
-def read_private_key(path: Path, passphrase: Passphrase) -> PrivateKeyTypes:
+def read_private_key(path: Path, passphrase: Secret) -> PrivateKeyTypes:
     """Open a private key. The passphrase is only asked for if the key is encrypted.
 
     Raises: PassphraseError for a wrong or missing passphrase, StorageError for a missing or damaged file.
@@ -104,7 +121,7 @@ def read_private_key(path: Path, passphrase: Passphrase) -> PrivateKeyTypes:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if encrypted:
             raise PassphraseError(path=str(path)) from None
-        raise StorageError(path=str(path), operation="read", reason=f"it is no private key: {error}") from None
+        raise StorageError(path=str(path), operation="read", reason=f"not a private key: {error}") from None
 
 
 def is_encrypted(path: Path) -> bool:
@@ -112,7 +129,7 @@ def is_encrypted(path: Path) -> bool:
     return _ENCRYPTED in (read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"")
 
 
-def passphrase_bytes(passphrase: Passphrase) -> bytes | None:
+def passphrase_bytes(passphrase: Secret) -> bytes | None:
     """The passphrase as bytes; one given as a function is asked for now. Raises: UsageError if it is empty."""
     if passphrase is None:
         return None

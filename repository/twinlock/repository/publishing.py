@@ -6,12 +6,14 @@ Belongs here: the order of those steps. Does not belong here: the steps themselv
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.authoring.clock_record import keep_marks, signing_marks
 from twinlock.repository.authoring.signing_clock import ClockMarks
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.draft import Draft, RoleEdits, editing_draft, read_draft
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.layout import AKTUALIZR_NAMES, METADATA, root_object
 from twinlock.repository.precheck import verify_candidate
 from twinlock.repository.publication import publish_record
@@ -63,12 +65,14 @@ def commit(
     images: Iterable[str] = (),
     waiting: tuple[RoleName, ...] = (),
     second: Second | None = None,
+    keys: NewKeys | None = None,
     marks: ClockMarks | None = None,
 ) -> Publication:
     """Sign a candidate in every form that is published, have the trust engine accept it, and publish it.
 
-    ``second`` is how the second form is published, where that is not for the configuration to say. ``marks`` is the past
-    of the signing clock where an operator has corrected it.
+    ``second`` is how the second form is published, where that is not for the configuration to say. ``keys`` are new ones
+    that the publication names: they are written when everything else is settled. ``marks`` is the past of the signing clock
+    where an operator has corrected it.
     Raises: ClockBehindError, ClockContradictedError; ConflictError, RefusalError, ProfileError, MissingKeysError,
     PassphraseError; then nothing was published.
     """
@@ -92,7 +96,8 @@ def commit(
     if second is not None:
         second.prepare(record)
     keep_marks(workspace, marks.signed(candidate.now))
-    publish_record(workspace.store, record)
+    with keys.leaving() if keys else nullcontext():
+        publish_record(workspace.store, record)
     workspace.published()  # remembers what was seen, so that a store that goes back in time is noticed
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
     files = tuple(sorted(name.removeprefix(METADATA) for name in named))

@@ -4,7 +4,8 @@ Root is signed by its old and its new keys, and every version of it is kept for 
 and Timestamp together is also the moment when Snapshot forgets roles that nobody delegates to any more, since vehicles
 drop what they stored from it (Uptane 2.1.0 5.4.4.3 step 4).
 
-Belongs here: changing who signs. Does not belong here: making keys (``keyring``).
+Every key that has to sign is opened, and every rule asked, before a new key is written; if something fails later, the
+new keys go too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from twinlock.repository.aktualizr.root_chain import OWN_ROOT, authority_of, new
 from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.delegating import Json, read_delegations, rekeyed, write_delegations
-from twinlock.repository.keyring import KeyPlan, KeyRecord
+from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.private_keys import kind_of
 from twinlock.repository.publishing import commit
 from twinlock.repository.signing import Authority
@@ -32,8 +34,10 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
 
     With Root the Root keys of the aktualizr chain are replaced too; of ``plan`` they take a kind that its client reads.
 
-    Old private keys are put aside afterwards. Raises: UsageError, MissingKeysError, ProfileError for a kind of keys
-    that clients could not read, and as ``commit``.
+    Keys that are elsewhere count as absent: enough of the old keys have to be here, not all. Old Root keys are put aside
+    afterwards, other revoked keys are destroyed.
+    Raises: UsageError, MissingKeysError, PassphraseError, ProfileError for a kind of keys that clients could not read, and
+    as ``commit``; then no key was made.
     """
     names = tuple(dict.fromkeys(roles))
     if not names:
@@ -43,26 +47,54 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
+    check_root_signable(workspace.keyring, candidate.published_root)
     plans = {role: plan or _same_plan(old[role]) for role in names}
     check_chain(workspace, second, plans)
-    for role, wanted in plans.items():
-        records = workspace.keyring.generate(role, kind=wanted.kind, count=wanted.count)
-        if role in TOP_LEVEL:
-            replace_top_level(candidate, role, records, wanted.threshold)
-        else:
-            _replace_delegated(candidate, role, records, wanted.threshold)
-    if {SNAPSHOT, TIMESTAMP} <= set(names):
-        forget_unreachable(candidate)
-    if second is not None and second.chain.has_own_keys and ROOT in plans:
-        assert second.chain.newest is not None
-        old[OWN_ROOT] = authority_of(second.chain.newest)
-        candidate.second_root = new_own_keys(workspace.keyring, plans[ROOT])
-    publication = commit(workspace, candidate, second=second)
-    replaced = {keyid: None for authority in old.values() for keyid in authority.keyids}
-    replaced |= dict.fromkeys(keyid for keyid in workspace.wires.stranded if keyid not in candidate.edit_root().keys)
-    spared = workspace.wires.stranded_keys(workspace.now())
-    workspace.keyring.retire(keyid for keyid in replaced if keyid not in spared)
+    with workspace.keyring.new_keys() as new:
+        for role, wanted in plans.items():
+            records = new.generate(role, kind=wanted.kind, count=wanted.count)
+            if role in TOP_LEVEL:
+                replace_top_level(candidate, role, records, wanted.threshold)
+            else:
+                _replace_delegated(candidate, role, records, wanted.threshold)
+        if {SNAPSHOT, TIMESTAMP} <= set(names):
+            forget_unreachable(candidate)
+        if second is not None and second.chain.has_own_keys and ROOT in plans:
+            assert second.chain.newest is not None
+            old[OWN_ROOT] = authority_of(second.chain.newest)
+            candidate.second_root = new_own_keys(new, plans[ROOT])
+        publication = commit(workspace, candidate, second=second, keys=new)
+    before: dict[str, tuple[str, ...]] = {role: authority.keyids for role, authority in old.items()}
+    retire_revoked(workspace, {**before, ROOT: (*before.get(ROOT, ()), *workspace.wires.stranded)})
     return publication
+
+
+def check_root_signable(keyring: Keyring, root: Root) -> None:
+    """See that enough Root keys are here and open, before a key is made for a new Root.
+
+    Raises: MissingKeysError, PassphraseError, StorageError.
+    """
+    authority = root_authority(root, ROOT)
+    held = len(keyring.signers(authority.keyids))
+    if held < authority.threshold:
+        raise MissingKeysError(role=ROOT, required=authority.threshold, held=held, keyids=authority.keyids)
+
+
+def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) -> None:
+    """Take revoked keys from beside the live ones: ``before`` are the keys that roles had, of which some may be in use.
+
+    Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed.
+    """
+    published = workspace.published()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    used = {keyid for role in TOP_LEVEL for keyid in root_authority(published.root.signed, role).keyids}
+    used |= {keyid for _, authority in candidate.roles() for keyid in authority.keyids}
+    used |= workspace.wires.stranded_keys(workspace.now())
+    second = open_second(workspace, published)
+    if second is not None and second.chain.newest is not None:
+        used |= set(authority_of(second.chain.newest).keyids)
+    for role, keyids in before.items():
+        workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role not in (ROOT, OWN_ROOT))
 
 
 def check_chain(workspace: Workspace, second: Second | None, plans: Mapping[str, KeyPlan]) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -29,14 +30,16 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from twinlock.repository.aktualizr.names import reused_name
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
-from twinlock.repository.atomic import create_file, locked, make_directory, read_file, replace_file, storage
+from twinlock.repository.atomic import create_file, locked, read_file, replace_file
 from twinlock.repository.delegating import Delegation, Member, apply_delegations, read_delegations, write_delegations
 from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.entries import Component, check_succession, describe, entry_view, target_entry
 from twinlock.repository.image_files import Measured, Progress, check_stored, measure_file, store_image
-from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
+from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.layout import image_objects
+from twinlock.repository.new_directory import new_directory
 from twinlock.repository.outbox import open_outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.private_keys import kind_of
@@ -49,7 +52,7 @@ from twinlock.repository.wires import Wires
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, ProfileError, StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import TARGETS, KeyId, RoleName, role_file, target_path
+from twinlock.trust.names import TARGETS, TOP_LEVEL, KeyId, RoleName, role_file, target_path
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import translate_targets
 from twinlock.trust.wire.aktualizr.patterns import check_alike, expand
@@ -94,9 +97,6 @@ class SupplierPlace:
         wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
         _check_usable(wanted, role, plan)
         path = Path(path)
-        role_file(role)
-        with storage("create", path):
-            make_directory(path)
         if (path / f"{role_file(role)}.pub.json").exists():
             raise UsageError(reason=f"{path} is the place of a supplier already")
         body = {
@@ -107,13 +107,14 @@ class SupplierPlace:
             "validity": int(valid_for.total_seconds()),
             **_wires_json(wanted),
         }
-        create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
-        place = cls.open(path, passphrase=passphrase, clock=clock)
-        if place.role != role:
-            raise UsageError(reason=f"{path} is the place of {place.role} already")
-        held = len(place.keyring.records(role))
-        place.keyring.generate(role, kind=plan.kind, count=max(0, plan.count - held))
-        place.write_public_keys()
+        with new_directory(path):
+            create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
+            place = cls.open(path, passphrase=passphrase, clock=clock)
+            if place.role != role:
+                raise UsageError(reason=f"{path} is the place of {place.role} already")
+            held = len(place.keyring.records(role))
+            place.keyring.generate(role, kind=plan.kind, count=max(0, plan.count - held))
+            place.write_public_keys()
         return place
 
     @classmethod
@@ -220,17 +221,23 @@ class SupplierPlace:
         The version is above every one signed here, and above ``above`` (for a place that lost its memory).
         Raises: MissingKeysError, PassphraseError, UsageError.
         """
+        return self._sign(self.keyring.records(self.role), above=above)
+
+    def _sign(self, records: Iterable[KeyRecord], *, above: int, keys: NewKeys | None = None) -> int:
+        """Sign with the keys ``records``, which are written first where they are new (``keys``)."""
         with locked(self.path / ".sign.lock"):
             draft = read_draft(self._draft_path)
             targets = self._preview(draft)
             version = max(self._last_version(), above) + 1
             now = self.clock().replace(microsecond=0)
             renew(targets, now, self.valid_for, version=version)
-            records = self.keyring.records(self.role)
             authority = Authority({record.keyid: record.authoring_key for record in records}, self.threshold)
-            if self.wires.aktualizr:  # first, since this form refuses more; the other file is what counts as signed
-                self._put(other_object(self.role), self._other_form(targets, authority))
-            self._put(role_object(self.role), seal(self.role, targets, [authority], self.keyring))
+            # First the form that refuses more; the other file is what counts as signed.
+            files = {other_object(self.role): self._other_form(targets, authority)} if self.wires.aktualizr else {}
+            files[role_object(self.role)] = seal(self.role, targets, [authority], self.keyring)
+            with keys.leaving() if keys else nullcontext():
+                for name, data in files.items():
+                    self._put(name, data)
             with editing_draft(self._draft_path) as current:
                 current.discharge(draft)
         return version
@@ -245,10 +252,13 @@ class SupplierPlace:
         old = self.keyring.records(self.role)
         self.keyring.signers(record.keyid for record in old)  # a wrong passphrase shows before anything is made
         kind = kind_of(old[0].keytype, old[0].scheme)
-        self.keyring.generate(self.role, kind=kind, count=len(old))
+        with self.keyring.new_keys() as new:
+            # The file of public keys says how many there are: a rotation that was cut off leaves two generations.
+            records = new.generate(self.role, kind=kind, count=len(read_key_files([self.public_key_file])))
+            version = self._sign(records, above=0, keys=new)
         self.keyring.retire(record.keyid for record in old)
         self.write_public_keys()
-        return self.sign()
+        return version
 
     def show(self) -> SupplierView:
         """What is listed, staged edits included, and what was signed last."""
@@ -328,6 +338,8 @@ class SupplierPlace:
 
 def _check_usable(wires: Wires, role: str, plan: KeyPlan) -> None:
     """A role that clients could not ask for, or keys that they could not read, are refused early. Raises: ProfileError."""
+    if role_file(role) and role in TOP_LEVEL:
+        raise UsageError(reason=f"{role} is a top-level role; it cannot be delegated to a supplier")
     wires.check_plans({role: plan})
     if wires.aktualizr and not form.is_fetchable(role):
         raise ProfileError(profile=form.NAME, what=role, reason="this client could not ask for a role of that name")

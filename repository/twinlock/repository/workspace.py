@@ -138,7 +138,7 @@ def create_workspace(
         make_directory(path)
         clean_stale(path)
         if not (path / "config.json").exists() and any(path.iterdir()):
-            raise UsageError(reason=f"{path} is not empty and is no Image repository")
+            raise UsageError(reason=f"{path} is not empty and not an Image repository")
     body = {
         "format": _PLAIN_FORMAT,
         "kind": _KIND,
@@ -146,7 +146,10 @@ def create_workspace(
         "keys": {"offline": "keys/offline", "online": "keys/online"},
         "store": "public",
     }
-    create_file(path / "config.json", _encode_config(body, wires or Wires()))
+    data = _encode_config(body, wires or Wires())
+    if not create_file(path / "config.json", data) and not any(path.glob("public/publications/*")):
+        _read_config(path / "config.json")  # an earlier attempt, cut off: what is wanted now counts
+        replace_file(path / "config.json", data)
     return open_workspace(path, passphrase=passphrase, clock=clock)
 
 

@@ -182,7 +182,7 @@ def test_hostile_names_inside_a_signed_file(expecting: ImageRepository, acme: Ac
         {"mustAgree": {"hardwareIds": [], "releaseCounter": 1}},
         {"mustAgree": {"hardwareIds": ["hw-9"], "releaseCounter": "1"}},
         {"mustAgree": {"hardwareIds": ["hw-9"], "releaseCounter": 1}, "name": "lidar"},
-        {"mustAgree": {"hardwareIds": ["hw-9"], "releaseCounter": 1}, "name": "lidar", "version": "x y"},
+        {"mustAgree": {"hardwareIds": ["hw-9"], "releaseCounter": 1}, "name": "lidar", "version": "x\ny"},
         {
             "mustAgree": {"hardwareIds": ["hw-9"], "releaseCounter": 1},
             "name": "lidar",

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.repository.conftest import START, Acme
 from tests.unit.repository.reading import Reader
+from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.image import ImageRepository
 from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.keys.availability import Availability
 from twinlock.repository.public_keys import read_key_files
+from twinlock.repository.publication import Record, publish_record
 from twinlock.repository.root_ceremony import RootChanges, sign_root
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import ConflictError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import MalformedError, RootVersionError, ThresholdError
 
 ROLES = ("root", "targets", "snapshot", "timestamp")
+
+
+def tree(path: Path) -> dict[str, bytes]:
+    """Every file below ``path``, locks and temporary files apart."""
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file() and not file.name.startswith(".")
+    }
 
 
 def keyids(repository: ImageRepository) -> dict[str, tuple[str, ...]]:
@@ -61,11 +76,113 @@ def test_a_root_is_signed_by_the_keys_before_and_its_own(filled: ImageRepository
     assert set(tally) == set(old) | set(keyids(filled)["root"])
 
 
-def test_old_private_keys_are_put_aside(filled: ImageRepository) -> None:
-    old = keyids(filled)["snapshot"]
-    filled.rotate("snapshot")
-    assert not filled.keyring.held(old)
-    assert len(list((filled.keyring.online / "retired").glob("snapshot.*.pem"))) == 1
+def test_revoked_keys_are_destroyed_but_those_of_root_put_aside(filled: ImageRepository) -> None:
+    old = keyids(filled)
+    filled.rotate("snapshot", "targets", "root")
+    assert not filled.keyring.known([*old["snapshot"], *old["targets"], *old["root"]])
+    retired = {path.name.split(".")[0] + path.suffix for path in filled.path.glob("keys/*/retired/*")}
+    assert retired == {"snapshot.json", "targets.json", "root.json", "root.pem"}
+
+
+def test_a_key_that_another_role_still_uses_is_not_retired(tmp_path: Path) -> None:
+    repository = ImageRepository.create(tmp_path / "image")
+    shared = repository.keyring.records("snapshot")[0]
+    file = tmp_path / "next.json"
+    key: dict[str, Any] = {str(shared.keyid): shared.public_json()["key"]}
+    old = repository.keyring.records("timestamp")[0].keyid
+    repository.prepare_root(file, RootChanges(add={"timestamp": key}, remove={"timestamp": (old,)}))
+    repository.publish_root(file)
+    repository.rotate("timestamp")
+    assert repository.keyring.held([shared.keyid])
+    assert repository.refresh(timedelta(days=400)).version == 4
+
+
+@pytest.mark.parametrize("roles", [("root",), ("timestamp", "root"), ROLES])
+def test_root_is_rotated_where_enough_of_its_keys_are(tmp_path: Path, roles: tuple[str, ...]) -> None:
+    """One private key of 2 of 3 is on a medium elsewhere: the other two suffice, and nothing is an error of storage."""
+    repository = ImageRepository.create(tmp_path / "image", keys={"root": KeyPlan(count=3, threshold=2)})
+    away = repository.keyring.records("root")[0].files[1]
+    away.rename(tmp_path / away.name)
+    repository = ImageRepository.open(repository.path)
+    assert [record.availability for record in repository.keyring.records("root")] == [
+        Availability.ELSEWHERE,
+        Availability.HERE,
+        Availability.HERE,
+    ]
+    assert next(role.held for role in repository.show().roles if role.name == "root") == 2
+    repository.rotate(*roles)
+    root = next(role for role in repository.show().roles if role.name == "root")
+    assert (root.version, root.threshold, root.held) == (2, 2, 3)
+
+
+@pytest.mark.parametrize("damage", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+def test_absent_never_covers_damaged(tmp_path: Path, damage: bytes) -> None:
+    repository = ImageRepository.create(tmp_path / "image", keys={"root": KeyPlan(count=3, threshold=2)})
+    repository.keyring.records("root")[0].files[1].write_bytes(damage)
+    before = tree(repository.path)
+    with pytest.raises(StorageError) as caught:
+        ImageRepository.open(repository.path).rotate("root")
+    assert caught.value.operation == "read"
+    assert tree(repository.path) == before
+
+
+def test_absent_never_covers_what_the_passphrase_does_not_open(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    ImageRepository.create(path, keys={"root": KeyPlan(count=2, threshold=1)}, passphrase="TEST right")
+    other = Keyring(offline=tmp_path / "other", passphrase="TEST other").generate("root")[0]
+    repository = ImageRepository.open(path, passphrase="TEST right")
+    repository.keyring.records("root")[0].files[1].write_bytes(other.files[1].read_bytes())
+    before = tree(path)
+    with pytest.raises(PassphraseError):
+        ImageRepository.open(path, passphrase="TEST right").rotate("root")
+    assert tree(path) == before
+
+
+def test_a_lost_key_signs_nothing_though_its_file_turns_up(filled: ImageRepository) -> None:
+    root = filled.keyring.records("root")[0]
+    assert filled.keyring.mark(root.keyid, lost=True).availability is Availability.LOST
+    before = tree(filled.path)
+    with pytest.raises(MissingKeysError) as caught:
+        ImageRepository.open(filled.path).rotate("timestamp")
+    assert (caught.value.role, caught.value.required, caught.value.held) == ("root", 1, 0)
+    assert tree(filled.path) == before
+    filled.keyring.mark(root.keyid, lost=False)
+    ImageRepository.open(filled.path, clock=filled.workspace.clock).rotate("timestamp")
+    with pytest.raises(UsageError):
+        filled.keyring.mark("00" * 32, lost=True)
+
+
+@pytest.mark.parametrize("fails", ["verify", "conflict"])
+def test_new_keys_go_if_nothing_that_names_them_left(
+    filled: ImageRepository, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    before = tree(filled.path)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConflictError(what="the repository", reason="somebody else was first")
+
+    name = "verify_candidate" if fails == "verify" else "publish_record"
+    monkeypatch.setattr(f"twinlock.repository.publishing.{name}", refuse)
+    with pytest.raises(ConflictError):
+        filled.rotate(*ROLES)
+    assert tree(filled.path) == before
+    monkeypatch.undo()
+    assert filled.rotate(*ROLES).version == 3
+
+
+def test_new_keys_stay_if_something_may_have_left(filled: ImageRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(store: DirectoryStore, record: Record) -> None:
+        publish_record(store, record)
+        raise StorageError(path="x", operation="write", reason="the disk died after the decision")
+
+    monkeypatch.setattr("twinlock.repository.publishing.publish_record", die)
+    with pytest.raises(StorageError):
+        filled.rotate("timestamp")
+    monkeypatch.undo()
+    again = ImageRepository.open(filled.path, clock=filled.workspace.clock)
+    timestamp = next(role for role in again.show().roles if role.name == "timestamp")
+    assert timestamp.held == 1
+    assert again.refresh(timedelta(days=400)).changed
 
 
 def test_after_a_rotation_the_old_keys_are_worth_nothing(filled: ImageRepository, tmp_path: Path) -> None:
@@ -135,8 +252,10 @@ def shared(tmp_path: Path) -> tuple[ImageRepository, Path]:
 def test_root_is_signed_in_two_places(shared: tuple[ImageRepository, Path], tmp_path: Path) -> None:
     repository, elsewhere = shared
     file = tmp_path / "next.json"
+    before = tree(repository.path)
     with pytest.raises(MissingKeysError):
         repository.rotate("timestamp")
+    assert tree(repository.path) == before, "no key was made for a Root that cannot be signed"
     view = repository.prepare_root(file, RootChanges(rotate={"timestamp": KeyPlan()}))
     assert (view.version, view.missing) == (2, 1)
     with pytest.raises(ThresholdError):

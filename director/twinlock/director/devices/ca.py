@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from twinlock.repository.atomic import create_file, make_directory, read_file, storage
-from twinlock.repository.private_keys import Passphrase, read_private_key, write_private_key
+from twinlock.repository.private_keys import Secret, read_private_key, write_private_key
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 
@@ -56,7 +56,7 @@ class DeviceCa:
         self._private = private
 
     @classmethod
-    def create(cls, place: Path, *, passphrase: Passphrase, valid: timedelta, now: datetime) -> Self:
+    def create(cls, place: Path, *, passphrase: Secret, valid: timedelta, now: datetime) -> Self:
         """Make a CA in the directory ``place``. A creation that was cut off goes on with its key.
 
         Raises: UsageError if there is one already, StorageError, PassphraseError.
@@ -74,7 +74,7 @@ class DeviceCa:
         return cls(certificate, private)
 
     @classmethod
-    def open(cls, place: Path, passphrase: Passphrase) -> Self:
+    def open(cls, place: Path, passphrase: Secret) -> Self:
         """Open the CA in ``place``. Raises: UsageError if there is none, StorageError, PassphraseError."""
         pem = read_file(place / _CERTIFICATE, max_bytes=_MAX_BYTES)
         if pem is None:
@@ -125,7 +125,7 @@ class DeviceCa:
         return builder.sign(self._private, hashes.SHA256())
 
 
-def _open_key(path: Path, passphrase: Passphrase) -> ec.EllipticCurvePrivateKey:
+def _open_key(path: Path, passphrase: Secret) -> ec.EllipticCurvePrivateKey:
     private = read_private_key(path, passphrase)
     if not isinstance(private, ec.EllipticCurvePrivateKey):
         raise StorageError(path=str(path), operation="use", reason="it is no EC key")

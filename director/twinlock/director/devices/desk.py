@@ -48,8 +48,9 @@ from twinlock.director.errors import (
 )
 from twinlock.director.inventory import load_vehicle
 from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
+from twinlock.repository.keys.passphrases import secret_for_new
 from twinlock.repository.periods import Clock
-from twinlock.repository.private_keys import Passphrase, is_encrypted
+from twinlock.repository.private_keys import Secret
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.names import VehicleId, identifier
 
@@ -64,9 +65,7 @@ SERVER_VALID = timedelta(days=825)  # the longest that every TLS client accepts
 class DeviceDesk:
     """Devices of one Director. Every method may raise StorageError; those that sign PassphraseError, UsageError."""
 
-    def __init__(
-        self, path: Path, database: Database, passphrase: Passphrase, *, online_keys: Path, clock: Clock
-    ) -> None:
+    def __init__(self, path: Path, database: Database, passphrase: Secret, *, online_keys: Path, clock: Clock) -> None:
         """``path`` is the Director's directory, ``online_keys`` where the keys are that sign for it by themselves."""
         self._path = path
         self._online_keys = online_keys
@@ -283,9 +282,6 @@ class DeviceDesk:
                 self._ca = DeviceCa.open(self._path / CA_PLACE, self._passphrase)
             return self._ca
 
-    def _passphrase_for_new(self) -> Passphrase:
-        """As for the Director's other keys: one that is asked for is needed only if those are encrypted."""
-        others = self._online_keys.glob("*.pem")
-        if callable(self._passphrase) and not any(is_encrypted(path) for path in others):
-            return None
-        return self._passphrase
+    def _passphrase_for_new(self) -> Secret:
+        """As for the Director's other online keys."""
+        return secret_for_new(self._passphrase, self._online_keys, ())

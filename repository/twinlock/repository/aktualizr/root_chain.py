@@ -15,6 +15,7 @@ from typing import Any
 from tuf.api.metadata import Key, Root
 
 from twinlock.repository.keyring import KeyPlan, Keyring
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.private_keys import KeyKind, kind_of
 from twinlock.repository.signing import Authority
 from twinlock.repository.wires import READABLE_KINDS
@@ -128,7 +129,7 @@ def own_keys(keyring: Keyring, *, like: Authority) -> Authority:
     return Authority({record.keyid: record.authoring_key for record in records}, like.threshold)
 
 
-def new_own_keys(keyring: Keyring, plan: KeyPlan) -> Authority:
+def new_own_keys(keyring: Keyring | NewKeys, plan: KeyPlan) -> Authority:
     """New Root keys for the chain by ``plan``, of a kind that the client reads."""
     kind = plan.kind if plan.kind in READABLE_KINDS else KeyKind.ED25519
     records = keyring.generate(OWN_ROOT, kind=kind, count=plan.count)

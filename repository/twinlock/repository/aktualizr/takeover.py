@@ -143,7 +143,7 @@ class _Plan:
         """Give our chain Root keys of its own, as many as the old one has, so that no Root of one fits into the other."""
         role = self.root.roles[ROOT]
         wanted = KeyPlan(count=len(role.keyids), threshold=role.threshold)
-        records = ensure_keys(workspace, ROOT, wanted)
+        records = ensure_keys(workspace.keyring, workspace.keyring, ROOT, wanted)
         for keyid in list(role.keyids):
             self.root.revoke_key(keyid, ROOT)
         for record in records:

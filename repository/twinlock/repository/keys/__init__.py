@@ -1,0 +1,1 @@
+"""Private keys: where they are, under which passphrase, and how new ones come into being."""

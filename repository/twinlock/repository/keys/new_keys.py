@@ -1,0 +1,74 @@
+"""New keys that stay in memory until everything that can fail was checked, and vanish if something fails later.
+
+    with keyring.new_keys() as new:
+        records = new.generate("timestamp", kind=KeyKind.ED25519, count=1)
+        ...                                 # sign with them; nothing is on disk yet
+        with new.leaving():                 # now they are written
+            publish_record(store, record)   # and from here on they stay, unless nothing can have been published
+
+A key is deleted only if no signed file that names it left the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from twinlock.trust.errors.local import ConflictError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+    from twinlock.repository.keyring import KeyRecord
+    from twinlock.repository.private_keys import KeyKind
+
+    Make = Callable[[str, KeyKind], tuple[KeyRecord, PrivateKeyTypes]]
+    Write = Callable[[KeyRecord, PrivateKeyTypes], None]
+    Drop = Callable[[KeyRecord], None]
+
+
+class NewKeys:
+    """One batch of new keys of a keyring. Leaving the ``with`` block by an exception deletes what did not leave."""
+
+    def __init__(self, *, make: Make, write: Write, drop: Drop) -> None:
+        """Used by ``Keyring.new_keys``."""
+        self._make, self._write, self._drop = make, write, drop
+        self._made: list[tuple[KeyRecord, PrivateKeyTypes]] = []
+        self._stay = False
+
+    def generate(self, role: str, *, kind: KeyKind, count: int = 1) -> tuple[KeyRecord, ...]:
+        """Make ``count`` keys for ``role``, in memory. Raises: UsageError, PassphraseError, as writing them would."""
+        made = [self._make(role, kind) for _ in range(count)]
+        self._made += made
+        return tuple(record for record, _ in made)
+
+    def save(self) -> None:
+        """Write the keys. Raises: StorageError."""
+        for record, private in self._made:
+            self._write(record, private)
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Write the keys, and let signed files that name them leave the process inside the block.
+
+        Only a ConflictError proves that nothing left; after anything else the keys stay.
+        """
+        self.save()
+        try:
+            yield
+        except ConflictError:
+            raise
+        except BaseException:
+            self._stay = True
+            raise
+        self._stay = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
+        if kind is not None and not self._stay:
+            for record, _private in self._made:
+                self._drop(record)

@@ -1,0 +1,89 @@
+"""The passphrases of a keyring: one for both places, or one for each, and changing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twinlock.repository.atomic import read_file
+from twinlock.repository.private_keys import (
+    MAX_KEY_FILE_BYTES,
+    Passphrase,
+    Secret,
+    SeparatePassphrases,
+    is_encrypted,
+    read_private_key,
+    replace_private_key,
+)
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import PassphraseError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+__all__ = ["change_passphrase", "offline_secret", "online_secret", "secret_for_new"]
+
+
+def offline_secret(passphrase: Passphrase) -> Secret:
+    """The passphrase of keys that people sign with."""
+    return passphrase.offline if isinstance(passphrase, SeparatePassphrases) else passphrase
+
+
+def online_secret(passphrase: Passphrase) -> Secret:
+    """The passphrase of keys that automation signs with."""
+    return passphrase.online if isinstance(passphrase, SeparatePassphrases) else passphrase
+
+
+def secret_for_new(secret: Secret, place: Path, others: Iterable[Path]) -> Secret:
+    """Under which passphrase a new key in ``place`` has to be written, so that its neighbours and it open alike.
+
+    ``others`` are the keyring's other directories, which decide where ``place`` holds no key yet. A passphrase that has
+    to be asked for encrypts only where the others are encrypted.
+    Raises: UsageError for a passphrase beside keys that have none, PassphraseError if it does not open the others.
+    """
+    present = _private_files(place) or [path for other in others for path in _private_files(other)]
+    encrypted = [path for path in present if is_encrypted(path)]
+    if encrypted:
+        read_private_key(encrypted[0], secret)
+        return secret
+    if callable(secret):
+        return None
+    if present and secret is not None:
+        reason = (
+            f"a passphrase was given, and the keys in {present[0].parent} have none; give none, "
+            "or encrypt them first (twinlock image keys passphrase, twinlock director keys passphrase)"
+        )
+        raise UsageError(reason=reason)
+    return secret
+
+
+def change_passphrase(places: Iterable[Path], old: Secret, new: Secret) -> tuple[Path, ...]:
+    """Write every private key in ``places`` again under ``new`` (None: without one); returns the files.
+
+    All keys are opened before one is written. A change that was cut off is finished by repeating it: keys that open
+    under ``new`` already are left. Raises: PassphraseError, StorageError, UsageError if there is no key.
+    """
+    found = (path for place in dict.fromkeys(places) for path in _private_files(place))
+    paths = tuple(
+        path for path in found if b"PRIVATE KEY-----" in (read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"")
+    )
+    if not paths:
+        raise UsageError(reason="there are no private keys here")
+    opened = {path: _open(path, old, new) for path in paths}
+    for path, private in opened.items():
+        replace_private_key(path, private, new)
+    return paths
+
+
+def _open(path: Path, old: Secret, new: Secret) -> PrivateKeyTypes:
+    try:
+        return read_private_key(path, old)
+    except PassphraseError:
+        if new is None:
+            raise
+        return read_private_key(path, new)
+
+
+def _private_files(place: Path) -> list[Path]:
+    return sorted(place.glob("*.pem")) if place.is_dir() else []

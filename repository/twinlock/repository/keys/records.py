@@ -1,0 +1,123 @@
+"""Key records: the public half of a key, what it was made for, and where its private half is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twinlock.repository.atomic import read_file
+from twinlock.repository.keys.availability import Availability
+from twinlock.repository.private_keys import MAX_KEY_FILE_BYTES, KeyKind
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.names import KeyId, role_file
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import SSlibKey
+
+PEM = "pem:"  # our own signer URI: a PEM file beside the record; other schemes are securesystemslib's
+
+_FORMAT = 1
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPlan:
+    """The keys that a role shall have: how many, how many of them must sign, and of what kind."""
+
+    count: int = 1
+    threshold: int = 1
+    kind: KeyKind = KeyKind.ED25519
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.threshold <= self.count:
+            raise UsageError(reason=f"a threshold of {self.threshold} of {self.count} keys cannot be met")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """One key that this keyring knows. ``signer`` is a URI that says where its private half is; ``lost``: nowhere."""
+
+    keyid: KeyId
+    role: str
+    keytype: str
+    scheme: str
+    public: str
+    signer: str
+    place: Path
+    lost: bool = False
+
+    @property
+    def availability(self) -> Availability:
+        """Where the private half is now."""
+        if self.lost:
+            return Availability.LOST
+        if not self.signer.startswith(PEM):
+            return Availability.HARDWARE
+        return Availability.HERE if self.files[1].exists() else Availability.ELSEWHERE
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The public half as the trust engine sees it. Raises: WeakKeyError."""
+        return load_key(self.keyid, keytype=self.keytype, scheme=self.scheme, public=self.public)
+
+    @property
+    def authoring_key(self) -> SSlibKey:
+        """The public half as ``tuf.api.metadata`` wants it."""
+        from securesystemslib.signer import SSlibKey
+
+        return SSlibKey(self.keyid, self.keytype, self.scheme, {"public": self.public})
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that make up this key here: its record, and its private half if that is a file of ours."""
+        record = self.place / f"{key_stem(self.role, self.keyid)}.json"
+        return (record, self.place / self.signer.removeprefix(PEM)) if self.signer.startswith(PEM) else (record,)
+
+    def public_json(self) -> dict[str, Any]:
+        """What is given to others: the key and its id."""
+        key = {"keytype": self.keytype, "scheme": self.scheme, "keyval": {"public": self.public}}
+        return {"keyid": self.keyid, "key": key}
+
+
+def key_stem(role: str, keyid: str) -> str:
+    """The name of a key's files. Most key ids are digests; others, which may be any text, are put through one."""
+    short = keyid[:16] if _DIGEST.fullmatch(keyid) else hashlib.sha256(keyid.encode()).hexdigest()[:16]
+    return f"{role_file(role)}.{short}"
+
+
+def encode_record(record: KeyRecord) -> bytes:
+    """The file of a record."""
+    lost = {"availability": Availability.LOST.value} if record.lost else {}
+    body = {"format": _FORMAT, "role": record.role, "signer": record.signer, **lost, **record.public_json()}
+    return json.dumps(body, indent=2).encode() + b"\n"
+
+
+def read_record(path: Path) -> KeyRecord:
+    """Read the file of a record. Raises: StorageError, NewerStateError."""
+    data = read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b""
+    try:
+        body = json.loads(data)
+        found = int(body["format"])
+        if found > _FORMAT:
+            reason = "it was written by a newer version"
+            raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=_FORMAT)
+        key: Mapping[str, Any] = body["key"]
+        return KeyRecord(
+            keyid=KeyId(str(body["keyid"])),
+            role=str(body["role"]),
+            keytype=str(key["keytype"]),
+            scheme=str(key["scheme"]),
+            public=str(key["keyval"]["public"]),
+            signer=str(body["signer"]),
+            place=path.parent,
+            lost=body.get("availability") == Availability.LOST.value,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(path=str(path), operation="read", reason=f"not a key record ({error!r})") from None

@@ -1,0 +1,64 @@
+"""A directory in the making: what a refused or failed creation wrote is removed, so that the corrected one works.
+
+A creation that was killed leaves its files; the next one goes on with them and removes nothing that it did not find
+missing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from twinlock.repository.atomic import make_directory, storage
+
+
+@contextmanager
+def new_directory(path: Path, *, begun: Callable[[], bool] = lambda: False, mode: int = 0o755) -> Iterator[None]:
+    """Make ``path`` and hold it alone; if the block fails, remove all that is in it.
+
+    A directory that had content before is left as it is, and so is one of which ``begun`` says that something signed
+    may have left it. Raises: StorageError.
+    """
+    missing = next((each for each in (*reversed(path.parents), path) if not each.exists()), None)
+    with storage("create", path):
+        descriptor = _lock(path, mode)
+        was_empty = not any(path.iterdir())
+    try:
+        yield
+    except BaseException:
+        if was_empty and not begun():
+            _remove(path, missing)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path, mode: int) -> int:
+    """Make and lock the directory; another creation that just failed may have removed it meanwhile. Raises: OSError."""
+    while True:
+        make_directory(path, mode)
+        with suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+            os.close(descriptor)
+
+
+def _remove(path: Path, missing: Path | None) -> None:
+    """Remove the content of ``path``, and those directories down to it that were missing before."""
+    for entry in list(path.iterdir()):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+    made = path if missing is not None else None
+    while made is not None:
+        with suppress(OSError):  # somebody else put something there
+            made.rmdir()
+        made = made.parent if made != missing else None

@@ -1,0 +1,137 @@
+"""A security option that cannot be honoured, or any other refused ``init``, creates nothing, and the corrected one works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from twinlock.cli.main import main
+from twinlock.repository.image import ImageRepository
+from twinlock.repository.supplier import SupplierPlace
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with an Image repository ``site`` that a Director can trust."""
+    for name in ("TWINLOCK_PASSPHRASE", "TWINLOCK_ONLINE_PASSPHRASE", "TWINLOCK_ONLINE_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "root.json").write_bytes(ImageRepository.create(tmp_path / "site").root_bytes(1))
+    return tmp_path
+
+
+INITS = {
+    "image": ("image", "init", "made"),
+    "supplier": ("supplier", "init", "made", "--role", "acme"),
+    "director": ("director", "init", "made", "--image-root", "root.json", "--image", "site", "--offline"),
+}
+
+
+def run(*words: str, status: int) -> str:
+    answer = CliRunner().invoke(main, list(words))
+    assert answer.exit_code == status, answer.output
+    return answer.output
+
+
+def plain_keys(directory: Path) -> list[str]:
+    return [path.name for path in directory.rglob("*.pem") if b"ENCRYPTED" not in path.read_bytes()]
+
+
+@pytest.mark.parametrize("words", INITS.values(), ids=INITS)
+def test_encrypt_without_a_terminal_makes_nothing(place: Path, words: tuple[str, ...]) -> None:
+    said = run(*words, "--encrypt", status=2)
+    assert "TWINLOCK_PASSPHRASE" in said
+    assert not (place / "made").exists()
+    (place / "secret").write_text("TEST correct horse\n")
+    run(*words, "--encrypt", "--passphrase-file", "secret", status=0)
+    assert list((place / "made").rglob("*.pem"))
+    assert not plain_keys(place / "made")
+
+
+@pytest.mark.parametrize("words", INITS.values(), ids=INITS)
+def test_a_passphrase_that_cannot_be_read_makes_nothing(place: Path, words: tuple[str, ...]) -> None:
+    (place / "empty").write_text("\n")
+    for file in ("missing", "empty"):
+        run(*words, "--passphrase-file", file, status=2)
+        assert not (place / "made").exists()
+    run(*words, status=0)
+
+
+REFUSED = {
+    "image: unknown role": (("image", "init", "made", "--keys", "roots=1/1"), 2),
+    "image: threshold": (("image", "init", "made", "--keys", "root=3/2"), 2),
+    "image: keys that a client cannot read": (
+        ("image", "init", "made", "--wire", "aktualizr", "--kind", "ml-dsa-44"),
+        1,
+    ),
+    "image: validity beyond the calendar": (("image", "init", "made", "--valid", "root=9999999w"), 2),
+    "supplier: a top-level role": (("supplier", "init", "made", "--role", "targets"), 2),
+    "supplier: validity beyond the calendar": (("supplier", "init", "made", "--role", "a", "--valid", "9999999w"), 2),
+    "director: unknown role": ((*INITS["director"], "--keys", "roots=1/1"), 2),
+    "director: two keys have to attest time": ((*INITS["director"], "--keys", "time=2/2"), 2),
+    "director: no such image directory": (
+        ("director", "init", "made", "--image-root", "root.json", "--image", "nowhere", "--offline"),
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "status"), REFUSED.values(), ids=REFUSED)
+def test_a_refused_init_leaves_nothing_and_the_corrected_one_works(
+    place: Path, words: tuple[str, ...], status: int
+) -> None:
+    run(*words, status=status)
+    assert not (place / "made").exists()
+    run(*INITS[words[0]], status=0)
+
+
+def test_a_refused_init_removes_nothing_that_was_there(place: Path) -> None:
+    (place / "made").mkdir()
+    (place / "made" / "notes.txt").write_text("mine")
+    run(*INITS["image"], status=2)
+    assert [path.name for path in (place / "made").iterdir()] == ["notes.txt"]
+
+
+def test_an_empty_directory_stays_and_is_empty(place: Path) -> None:
+    (place / "made").mkdir()
+    run("image", "init", "made", "--valid", "root=9999999w", status=2)
+    assert list((place / "made").iterdir()) == []
+
+
+def test_a_later_failure_removes_what_the_creation_wrote(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("twinlock.repository.publishing.verify_candidate", refuse)
+        with pytest.raises(OSError, match="No space"):
+            ImageRepository.create(place / "a" / "b" / "image")
+        patched.setattr("twinlock.repository.supplier.SupplierPlace.write_public_keys", refuse)
+        with pytest.raises(OSError, match="No space"):
+            SupplierPlace.create(place / "acme", role="acme")
+    assert not (place / "a").exists()
+    assert not (place / "acme").exists()
+
+
+def test_rotate_never_mixes_encrypted_and_plain_keys(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(*INITS["image"], status=0)
+    run("supplier", "init", "acme", "--role", "acme", status=0)
+    run("director", "init", "director", *INITS["director"][3:], status=0)
+    before = sorted(str(path) for path in place.rglob("*"))
+    monkeypatch.setenv("TWINLOCK_PASSPHRASE", "TEST correct horse")
+    rotations = (
+        ("image", "rotate", "made", "timestamp", "--yes"),
+        ("supplier", "rotate", "acme", "--yes"),
+        ("director", "rotate", "director", "targets", "--yes"),
+        ("director", "create-device-ca", "director"),
+    )
+    for words in rotations:
+        assert "have none" in run(*words, status=2)
+        assert [path for path in before if not Path(path).exists()] == []
+        assert plain_keys(place) == [path.name for path in place.rglob("*.pem")]
+    monkeypatch.delenv("TWINLOCK_PASSPHRASE")
+    for words in rotations:
+        run(*words, status=0)
+    run("image", "refresh", "made", "--within", "400d", status=0)
