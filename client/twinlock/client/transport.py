@@ -119,6 +119,9 @@ class Transport:
     ) -> aiohttp.ClientResponse:
         from yarl import URL
 
+        if " " in url or not url.isprintable():
+            # It is sent as it is, because names were encoded before: a space would end the request line too early.
+            raise TransportError(url=url, reason="it holds characters that a request cannot carry")
         session = self._open()
         target = URL(url, encoded=True)  # names were encoded by the profile; encoding twice would change them
         if isinstance(body, bytes) and len(body) > CHUNK_BYTES:

@@ -20,6 +20,7 @@ step     what                                                where
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +35,7 @@ from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.running import running_image
-from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
+from twinlock.client.errors import BundleHeldError, InstallerError, ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.install import Installer
 from twinlock.client.needed_files import unneeded_files
@@ -43,7 +44,7 @@ from twinlock.client.parties import software_fault
 from twinlock.client.reporting import ReportForm, make_report
 from twinlock.client.results import CycleResult, Installation, Problem, Step, gravest
 from twinlock.client.secondaries import Secondaries
-from twinlock.client.slots import as_installed
+from twinlock.client.slots import UNKNOWN, as_installed
 from twinlock.client.staging import Staging
 from twinlock.client.state import LastRefusal, TrustedState
 from twinlock.client.transport import Transport
@@ -116,7 +117,7 @@ class UpdateCycle:
         self._step = step
         tools, own = self.equipment, self.equipment.config.ecu.ecu
         reports = await tools.secondaries.collect_reports(step, self.problems)
-        installed = await asyncio.to_thread(tools.installer.installed)  # it may read a whole slot
+        installed = await self._own_image(step)
         form, signer = tools.reports, tools.signer
         report = make_report(own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form)
         tools.state.store_report(own, report)
@@ -133,6 +134,15 @@ class UpdateCycle:
                 self._mark_accepted(report)
             if outcome is not None:
                 tools.state.store_unreported(None)
+
+    async def _own_image(self, step: Step) -> InstalledImage:
+        """What this ECU runs, for its report. An installer of the product that cannot tell must not silence the vehicle."""
+        own = self.equipment.config.ecu.ecu
+        try:
+            return await asyncio.to_thread(self.equipment.installer.installed)  # it may read a whole slot
+        except InstallerError as error:
+            self.problems.append(Problem(step=step, ecu=own, error=error))
+            return InstalledImage(path=UNKNOWN, length=0, hashes={"sha256": hashlib.sha256().hexdigest()})
 
     def _mark_accepted(self, report: bytes) -> None:
         """A Director without acknowledgements took our report: note how new its metadata were then."""
@@ -172,7 +182,7 @@ class UpdateCycle:
         vehicle = Vehicle(vehicle=config.vehicle, ecus=ecus, installed=self._installed_images(), complete=True)
         trusted = TrustedVehicle(map=tools.map, repositories=tools.state.repositories(tools.map.repositories))
         decision = await run_verification(
-            full_verification(trusted, vehicle, now, policy=config.policy),
+            full_verification(trusted, vehicle, now, policy=config.policy, ceiling=tools.clock.ceiling(now)),
             fetch=tools.fetcher.fetch,
             elsewhere=tools.fetcher.elsewhere,
             persist=tools.state.persist,
