@@ -102,7 +102,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
     unconfirmed = {row.vehicle: row.path for row in connection.execute(select(_O.vehicle, _O.path))}
     found: dict[str, VehicleState] = {}
     for row in connection.execute(select(schema.vehicles).order_by(_V.vehicle)):
-        reasons = dict.fromkeys(STATES, ())
+        reasons: dict[str, tuple[str, ...]] = dict.fromkeys(STATES, ())
         attack, failure = met.get((row.vehicle, ATTACK)), met.get((row.vehicle, FAILURE))
         if attack is not None:
             reasons[ATTACKED] = (f"{attack.code} on {attack.ecu or row.vehicle}: {attack.detail}",)
