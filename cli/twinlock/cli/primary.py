@@ -22,6 +22,7 @@ from twinlock.cli.ecu import (
 from twinlock.cli.exit_status import exit_status
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
+from twinlock.cli.recover import recover_command
 
 if TYPE_CHECKING:
     from twinlock.client.primary import Primary
@@ -34,6 +35,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.group()
 def primary() -> None:
     """A vehicle's Primary: fetch, verify, distribute, install, report."""
+
+
+primary.add_command(recover_command("primary"))
 
 
 @primary.command()
@@ -54,6 +58,11 @@ def primary() -> None:
 @click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
 @click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa", "rsa"]))
 @click.option("--time-url", help="Take the time from signed attestations of this service, not from the system clock.")
+@click.option(
+    "--anchor",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A read-only directory with director.root.json and image.root.json: no stored Root counts by itself then.",
+)
 @wire_options
 @output_options
 def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **options: Any) -> None:
@@ -83,6 +92,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
     )
     repositories = Repositories(
         wires=chosen_wires(options),
+        anchor=options["anchor"],
         director_root=read_operator_file(options["director_root"], "the Root"),
         image_root=read_operator_file(options["image_root"], "the Root"),
         director_url=options["director_url"],

@@ -62,6 +62,7 @@ from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.periods import Clock, utc_now
+from twinlock.repository.views import RootView
 from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.names import VehicleId
@@ -309,6 +310,22 @@ class Director:
             raise UsageError(reason="name at least one role to rotate")
         moment = self._moment(now)
         version = self._roots.follow(moment, roles, plan)
+        self._signing_clock.note(moment)
+        return version
+
+    def prepare_root(
+        self, target: str | Path, plans: Mapping[str, KeyPlan | None], *, now: datetime | None = None
+    ) -> RootView:
+        """Write the next Root to a file for others to sign (``repository.root_ceremony.sign_root``).
+
+        ``plans`` are the roles that get new keys (None: as many of the same kind as now); none at all is a later expiry.
+        """
+        return self._roots.prepare(self._moment(now), plans, Path(target))
+
+    def publish_root(self, path: str | Path, *, now: datetime | None = None) -> int:
+        """Publish a Root that others signed; returns its version. Raises: as ``RootKeeper.publish``."""
+        moment = self._moment(now)
+        version = self._roots.publish(moment, Path(path))
         self._signing_clock.note(moment)
         return version
 

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.targets import Authority
-from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere, Persist, Steps
+from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere, Notice, Persist, Steps
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.metadata import LimitError, MissingMetadataError
+from twinlock.trust.errors.metadata import IssuedInFutureError, LimitError, MissingMetadataError
 from twinlock.trust.floors import Floors, establish
-from twinlock.trust.model.base import Signed
-from twinlock.trust.names import RepositoryName, RoleName
+from twinlock.trust.model.base import FileInfo, Signed
+from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TIMESTAMP, RepositoryName, RoleName
 from twinlock.trust.signatures import Verified, prove
 from twinlock.trust.state import TrustedRepository
 
@@ -68,13 +68,50 @@ def accept_from_any(context: Context, data: bytes, fetched: Fetch, check: Callab
         data = other
 
 
+def bound(context: Context, role: RoleName, listed: FileInfo | None = None) -> int:
+    """The most bytes to read of a file of ``role`` that ``listed`` describes, if an index does.
+
+    A Director's files are one vehicle's, and small. Where no index states a length, whoever is on the line chooses it.
+    """
+    limits, director = context.limits, context.repository == DIRECTOR
+    sizes = {ROOT: limits.root_bytes, TIMESTAMP: limits.timestamp_bytes, SNAPSHOT: limits.snapshot_bytes}
+    most = sizes.get(role, limits.targets_bytes)
+    if director and role not in (ROOT, TIMESTAMP):
+        most = min(most, limits.director_bytes)
+    length = limits.unlisted_bytes if listed is None or listed.length is None else listed.length
+    readable = context.wire.max_bytes(role, director=director)
+    return min(most, length) if readable is None else min(most, length, readable)
+
+
 def accept(trusted: TrustedRepository, verified: Verified[S], authority: Authority, context: Context) -> Steps[Floors]:
     """Store a file that ``authority`` signed, its proof and the floor that it establishes; returns all floors."""
     role = authority.role
-    floor = establish(trusted.floors, role, verified, keys=authority.keys, root=trusted.root.signed.version)
+    floor = establish(
+        trusted.floors,
+        role,
+        verified,
+        keys=authority.keys,
+        root=trusted.root.signed.version,
+        ceiling=context.ceiling,
+    )
+    yield from note_issued(verified.signed, role, context)
     files = ((role, verified.signed.version, verified.data),)
     yield Persist(context.repository, files, _proof(verified, authority, context), {role: floor})
     return {**trusted.floors, role: floor}
+
+
+def note_issued(signed: Signed, role: RoleName, context: Context) -> Steps[None]:
+    """Report a file that says it was signed later than a proven clock allows. It is accepted all the same."""
+    if context.ceiling is not None and signed.issued is not None and signed.issued > context.ceiling:
+        yield Notice(
+            IssuedInFutureError(
+                repository=context.repository,
+                role=role,
+                version=signed.version,
+                issued=signed.issued,
+                latest=context.ceiling,
+            )
+        )
 
 
 def keep_proof(verified: Verified[S], authority: Authority, context: Context) -> Persist:

@@ -19,7 +19,7 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import ABSENT, Fetch, FetchElsewhere, Notice, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError
-from twinlock.trust.fetching import accept, accept_from_any, fetch, fetch_checked
+from twinlock.trust.fetching import accept, accept_from_any, bound, fetch, fetch_checked, note_issued
 from twinlock.trust.left_out import note_delegated_keys, note_root_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
@@ -43,18 +43,26 @@ def refresh_repository(
     policy: Policy = STRICT,
     vehicle: VehicleId | None = None,
     inspect: Inspect | None = None,
+    ceiling: datetime | None = None,
 ) -> Steps[TrustedRepository]:
     """Walk from the trusted state of one repository to the newest one that it can prove.
 
     ``now`` is UTC; where it lags behind what the repository's own trusted files prove, their time counts. ``inspect``
     raises for top-level Targets that must not be stored, whether they are new or were stored before. ``policy`` LAX is
     that of plain TUF. ``vehicle`` is whose metadata a Director has to give.
+    ``ceiling`` (UTC), given where the clock is itself proven, is the latest time that a file can prove.
     Raises: any refusal of ``checks``; LimitError, MissingMetadataError, MissingRoleError. Files accepted before it stay
     persisted.
     Source: Uptane 2.1.0 5.4.4.2 steps 2 to 5 and 6 to 9; TUF 1.0.34 5.3 to 5.6.
     """
     context = Context(
-        repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=policy, vehicle=vehicle
+        repository=trusted.name,
+        now=now,
+        limits=limits,
+        wire=trusted.wire,
+        policy=policy,
+        vehicle=vehicle,
+        ceiling=ceiling,
     )
     trusted = yield from walk_roots(trusted, context)
     # Only now: the chain may have dropped the file whose false time would otherwise expire everything.
@@ -79,7 +87,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
     """
     for rotations in range(context.limits.root_rotations + 1):
         version = trusted.root.signed.version + 1
-        data = yield from fetch(context, ROOT, version, context.limits.root_bytes)
+        data = yield from fetch(context, ROOT, version, bound(context, ROOT))
         if data is ABSENT:
             check_not_older(version - 1, trusted.floors[ROOT].version, ROOT, context)
             if rotations:
@@ -90,6 +98,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
         root = yield from _next_root(data, trusted, context)
         trusted, command = follow_root(trusted, root, context)
         yield command
+        yield from note_issued(root.signed, ROOT, context)
     raise LimitError(
         what=f"{context.repository}: Root rotations in one cycle",
         value=context.limits.root_rotations + 1,
@@ -100,7 +109,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
 def _next_root(data: bytes, trusted: TrustedRepository, context: Context) -> Steps[Verified[Root]]:
     version = trusted.root.signed.version + 1
     name = context.wire.file_name(ROOT, version)
-    fetched = Fetch(context.repository, ROOT, version, name, context.limits.root_bytes)
+    fetched = Fetch(context.repository, ROOT, version, name, bound(context, ROOT))
     return (
         yield from accept_from_any(
             context,
@@ -118,7 +127,7 @@ def _past_half_life(timestamp: Timestamp, context: Context) -> bool:
 
 
 def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
-    limit, floor = context.limits.timestamp_bytes, trusted.floors.get(TIMESTAMP)
+    limit, floor = bound(context, TIMESTAMP), trusted.floors.get(TIMESTAMP)
 
     def check(data: bytes) -> tuple[Verified[Timestamp], EquivocationError | None]:
         return check_timestamp(data, root=trusted.root.signed, trusted=trusted.timestamp, floor=floor, context=context)
@@ -153,9 +162,7 @@ def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[Tru
     if trusted.snapshot is not None and is_listed(trusted.snapshot, listed, SNAPSHOT, context):
         check_expiry(trusted.snapshot.signed, SNAPSHOT, context)
         return trusted
-    limit = context.limits.snapshot_bytes
-    limit = limit if listed.length is None else min(limit, listed.length)
-    floor = trusted.floors.get(SNAPSHOT)
+    limit, floor = bound(context, SNAPSHOT, listed), trusted.floors.get(SNAPSHOT)
 
     def check(data: bytes) -> Verified[Snapshot]:
         return check_snapshot(data, root=trusted.root.signed, listed=listed, floor=floor, context=context)
@@ -173,8 +180,7 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
         if inspect is not None:
             inspect(trusted.targets.signed)
         return trusted
-    limit = context.limits.targets_bytes
-    limit = limit if listed.length is None else min(limit, listed.length)
+    limit = bound(context, TARGETS, listed)
     authority, floor = top_level_authority(trusted.root.signed), trusted.floors.get(TARGETS)
 
     def check(data: bytes) -> Verified[Targets]:
@@ -204,7 +210,7 @@ def refresh_targets_alone(
             inspect(found.signed)
         return found
 
-    targets = yield from fetch_checked(context, TARGETS, None, context.limits.targets_bytes, check)
+    targets = yield from fetch_checked(context, TARGETS, None, bound(context, TARGETS), check)
     if trusted.targets is not None and targets.data == trusted.targets.data:
         return trusted._replace(targets=targets)
     floors = yield from accept(trusted, targets, authority, context)
