@@ -86,7 +86,13 @@ def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
         click.argument("role"),
         click.option("--key", "keys", type=FILE, multiple=True, required=True, help="A file of public keys (repeat)."),
         click.option("--threshold", type=click.IntRange(1), default=1, help="How many keys must sign (default: 1)."),
-        click.option("--path", "paths", multiple=True, required=True, help='Names, such as "acme/*" (repeat).'),
+        click.option(
+            "--path",
+            "paths",
+            multiple=True,
+            required=True,
+            help='Names, such as "acme/*", or "acme/**" for all below (repeat).',
+        ),
         click.option(
             "--hardware-id", "hardware", multiple=True, help="Hardware it may speak for (repeat); any if left away."
         ),

@@ -83,7 +83,10 @@ class SecondarySettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EcuSettings:
-    """What every ECU is configured with. Paths are absolute here. ``wires`` names what is not in the ``tuf`` profile."""
+    """What every ECU is configured with. Paths are absolute here. ``wires`` names what is not in the ``tuf`` profile.
+
+    ``anchor`` is a directory of read-only Root files, None where the Roots in ``state`` are believed.
+    """
 
     directory: Path
     vehicle: VehicleId
@@ -92,6 +95,7 @@ class EcuSettings:
     state: Path
     staging: Path
     slots: Path
+    anchor: Path | None
     map: Path | None
     time: TimeSettings
     policy: Policy
@@ -245,6 +249,7 @@ def _ecu_settings(path: Path, section: _Section, *, with_map: bool) -> dict[str,
         "directory": base,
         "vehicle": VehicleId(section.convert("vehicle", identifier)),
         "ecu": _ecu(section),
+        "anchor": base / section.file("anchor") if "anchor" in section.values else None,
         "map": base / section.file("map") if with_map else None,
         "time": _time(time),
         "policy": STRICT if policy == "strict" else LAX,
