@@ -22,6 +22,7 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.director.api.readiness import Readiness
 from twinlock.director.assigning import Assigning
 from twinlock.director.assignments import load_assignments
+from twinlock.director.batches.service import Batches
 from twinlock.director.catalogue import CatalogueKeeper
 from twinlock.director.config import Settings, read_config
 from twinlock.director.database import Database
@@ -97,6 +98,7 @@ class Director:
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
         self.ways_out = WaysOut(database, settings, clock)
         self.devices = DeviceDesk(path, database, online_secret(passphrase), online_keys=keyring.online, clock=clock)
+        self.batches = Batches(database, self._assigning, self.devices, clock)
 
     @classmethod
     def create(
