@@ -19,24 +19,25 @@ from twinlock.cli import (
     director_ecus,
     director_keys,
     director_orders,
+    director_root,
+    director_status,
 )
+from twinlock.cli.client_support import note_kinds
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.director_wire import wire
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans, read_validity
 from twinlock.cli.keys import keys_group
-from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import new_passphrase, passphrase_option
 from twinlock.cli.serving_options import serving_options, warn_of_plain_api
 
 if TYPE_CHECKING:
-
     from twinlock.director.config import Settings
     from twinlock.io.http.bounds import Bounds
     from twinlock.repository.http import RunningServer
     from twinlock.repository.keyring import Keyring
 
-ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 WIRES = ("aktualizr",)  # beside tuf, which is always there
 
 
@@ -55,8 +56,10 @@ def director() -> None:
 
 _COMMANDS = (
     *director_orders.COMMANDS,
+    *director_root.COMMANDS,
     *director_ecus.COMMANDS,
     *director_keys.COMMANDS,
+    *director_status.COMMANDS,
     *director_devices.COMMANDS,
     *director_certificates.COMMANDS,
     *director_clock.COMMANDS,
@@ -116,6 +119,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     Director.create(
         directory, image_root=root, image_url=image, passphrase=passphrase, keys=plans, settings=settings
     ).close()
+    note_kinds(out, plans)
     out.result(
         {"created": str(directory), "image": location, "warnings": list(warnings)},
         [
@@ -174,88 +178,6 @@ def token(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
     with open_director(directory) as opened, own_input():
         made = opened.enrolment_token(vehicle, valid_s=int(read_duration(valid).total_seconds()))
     out.result({"vehicle": vehicle, "token": made}, made)
-
-
-@director.command()
-@click.argument("directory", type=DIRECTORY)
-@output_options
-def vehicles(out: Output, directory: Path) -> None:
-    """List the registered vehicles.
-
-    \b
-    Example:
-      twinlock director vehicles ./director
-    """
-    with open_director(directory) as opened:
-        found = opened.vehicles()
-    rows = [
-        (
-            item.vehicle,
-            item.primary,
-            item.ecus,
-            item.assignments,
-            director_orders.when(item.last_manifest_at),
-            item.wire,
-        )
-        for item in found
-    ]
-    shown = [
-        {
-            "vehicle": item.vehicle,
-            "primary": item.primary,
-            "ecus": item.ecus,
-            "assignments": item.assignments,
-            "registeredAt": item.registered_at,
-            "lastManifestAt": item.last_manifest_at,
-            "wire": item.wire,
-        }
-        for item in found
-    ]
-    header = ("VEHICLE", "PRIMARY", "ECUS", "ASSIGNED", "LAST MANIFEST", "WIRE")
-    out.result({"vehicles": shown}, table(header, rows) if rows else "no vehicles")
-
-
-@director.command()
-@click.argument("directory", type=DIRECTORY)
-@click.option("--version", type=click.IntRange(1), help="An earlier Root than the newest.")
-@click.option("--wire", type=click.Choice(("tuf", *WIRES)), default="tuf", show_default=True, help="The wire profile.")
-@click.option("--output", type=FILE, help="Write the file here instead of to standard output.")
-@output_options
-def root(out: Output, directory: Path, *, version: int | None, wire: str, output: Path | None) -> None:
-    """Give out the Root that a vehicle is built with.
-
-    \b
-    Example:
-      twinlock director root ./director --output director-root.json
-      twinlock director root ./director --wire aktualizr --output import/director/root.json
-    """
-    with open_director(directory) as opened:
-        data = opened.root_bytes(version, wire=wire)
-    if output is not None:
-        output.write_bytes(data)
-    text = data.decode() if output is None else f"wrote {output}"
-    out.result({"root": data.decode(), "output": str(output) if output else None}, text)
-
-
-@director.command()
-@click.argument("directory", type=DIRECTORY)
-@click.argument("roles", nargs=-1, required=True, type=click.Choice(ROLES))
-@yes_option
-@passphrase_option
-@output_options
-def rotate(out: Output, directory: Path, roles: tuple[str, ...], *, yes: bool, passphrase_file: Path | None) -> None:
-    """Give each of ROLES new keys, by a new Root. Vehicles get metadata signed with them when they next ask.
-
-    After a theft of the online keys rotate targets, snapshot, timestamp and time together.
-
-    \b
-    Example:
-      twinlock director rotate ./director targets snapshot timestamp time
-    """
-    out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
-    with open_director(directory, passphrase_file) as opened:
-        version = opened.rotate(*roles)
-    out.result({"root": version, "rotated": list(roles)}, f"rotated {', '.join(roles)} by Root {version}")
 
 
 @director.command()

@@ -187,6 +187,7 @@ class SupplierPlace:
         threshold: int = 1,
         hardware_ids: Iterable[str] | None = None,
         terminating: bool = False,
+        post_quantum: bool = False,
         outbox: str | Path,
     ) -> None:
         """Stage a delegation to a supplier of one's own, and take what it signed (its ``outbox``) into this outbox.
@@ -194,7 +195,7 @@ class SupplierPlace:
         Raises: UsageError, ThresholdError, UnsafePathError, WeakKeyError.
         """
         delegation = Delegation(
-            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold),),
+            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
             paths=tuple(each for path in paths for each in expand(path)),
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
             terminating=terminating,
