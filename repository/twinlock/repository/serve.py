@@ -16,6 +16,7 @@ import io
 import logging
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 from aiohttp import web
@@ -138,15 +139,21 @@ async def send_object(
 
 
 async def _copy(response: web.StreamResponse, stream: BinaryIO, part: Slice) -> None:
-    await asyncio.to_thread(stream.seek, part.start)
     left = part.length
+    read: Callable[[int], bytes] = partial(_read_from, stream, part.start)
     while left:
-        chunk = await asyncio.to_thread(stream.read, min(left, _CHUNK_BYTES))
+        chunk = await asyncio.to_thread(read, min(left, _CHUNK_BYTES))
+        read = stream.read
         if not chunk:  # shorter than it was a moment ago; the client sees that the length is not reached
             raise ConnectionResetError("the file ended early")
         left -= len(chunk)
         await response.write(chunk)
     await response.write_eof()
+
+
+def _read_from(stream: BinaryIO, start: int, size: int) -> bytes:
+    stream.seek(start)
+    return stream.read(size)
 
 
 def _etag(info: ObjectInfo) -> str:

@@ -126,6 +126,23 @@ def test_readers_that_take_nothing_are_cut_off_and_slow_ones_are_served(caplog: 
     assert "reader-stalled" in caplog.text
 
 
+def test_clients_that_leave_in_the_middle_of_an_answer_leave_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with served(_stream(512 * 65_536)) as port:
+            for _ in range(30):
+                stranger = await Stranger.connect(port, source=OTHER)
+                await stranger.send(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+                await stranger.reader.read(1000)
+                stranger.close()
+            assert b"here" in await get(port)
+
+    with caplog.at_level(logging.INFO):
+        run(scenario())
+    assert "Traceback" not in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
+    assert len(caplog.records) <= 21
+
+
 def test_no_body_is_decompressed_and_its_connection_is_closed() -> None:
     bomb = gzip.compress(bytes(50_000_000), 1)
 

@@ -39,6 +39,9 @@ class Owner(Protocol):
     def not_http(self, connection: Connection) -> None:
         """What arrived on it is not a request."""
 
+    def client_left(self, connection: Connection) -> None:
+        """The other side closed it in the middle of an answer."""
+
 
 class Connection(web.RequestHandler):
     """A connection from ``address``."""
@@ -120,6 +123,9 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is not HTTP, and what no application could answer, as a problem; the connection ends with it."""
+        if isinstance(exc, ConnectionError):
+            self._owner.client_left(self)
+            raise exc
         if status >= 500:
             log.error("a request from %s failed", self.address, exc_info=exc)
         else:

@@ -115,6 +115,10 @@ class HttpServer:
         """See ``Owner``."""
         self._quiet.line("not-http", client=connection.address)
 
+    def client_left(self, connection: Connection) -> None:
+        """See ``Owner``."""
+        self._quiet.line("client-left", client=connection.address)
+
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
