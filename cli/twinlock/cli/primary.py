@@ -22,6 +22,7 @@ from twinlock.cli.ecu import (
 from twinlock.cli.exit_status import exit_status
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
+from twinlock.cli.recover import recover_command
 
 if TYPE_CHECKING:
     from twinlock.client.primary import Primary
@@ -34,6 +35,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.group()
 def primary() -> None:
     """A vehicle's Primary: fetch, verify, distribute, install, report."""
+
+
+primary.add_command(recover_command("primary"))
 
 
 @primary.command()

@@ -12,6 +12,7 @@ import click
 from twinlock.cli.ecu import chosen_wires, config_file, factory_image, refusal_lines, until_stopped, wire_options
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.own_input import own_input
+from twinlock.cli.recover import recover_command
 
 _DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -20,6 +21,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.group()
 def secondary() -> None:
     """A Secondary ECU: verify what the Primary hands over, install, report."""
+
+
+secondary.add_command(recover_command("secondary"))
 
 
 @secondary.command()

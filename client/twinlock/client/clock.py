@@ -127,6 +127,10 @@ class Clock:
             )
         return question
 
+    def ceiling(self, now: datetime) -> datetime | None:
+        """The latest time that a file may prove at ``now``. None with a system clock: it may be behind, so files win."""
+        return now + timedelta(seconds=self._settings.tolerance_s) if self._settings.attested else None
+
     def check_lag(self, proved: datetime) -> None:
         """Refuse to go on when verified metadata proves a time that this clock is far behind.
 

@@ -54,7 +54,7 @@ class Database:
 
         Raises: StorageError if it exists or cannot be written, ConflictError if another process is making it.
         """
-        lock = _take_lock(path)
+        lock = take_lock(path)
         try:
             if path.exists():
                 raise StorageError(path=str(path), operation="create", reason="it exists already")
@@ -72,7 +72,7 @@ class Database:
         it open, StorageError if it is missing, damaged or not a state file.
         """
         _check_format(path)
-        lock = None if read_only else _take_lock(path)
+        lock = None if read_only else take_lock(path)
         try:
             with _sqlite_errors(path, "open"):
                 return cls(path, _connect(path, "ro" if read_only else "rw"), lock)
@@ -186,7 +186,8 @@ def _check_format(path: Path) -> None:
         )
 
 
-def _take_lock(path: Path) -> int:
+def take_lock(path: Path) -> int:
+    """Hold the state file for this process alone; closing the descriptor lets it go. Raises: ConflictError, StorageError."""
     name = f"{path}.lock"
     with storage_errors(Path(name), "open"):
         lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -221,5 +222,5 @@ def _as_storage_error(path: Path, operation: str, error: sqlite3.Error) -> Stora
 
 
 def _damaged(path: Path, operation: str, detail: str) -> StorageError:
-    reason = f"it is damaged ({detail}); restore it from a backup, or move it away and provision this ECU again"
+    reason = f"it is damaged ({detail}); stop the ECU and run `twinlock primary recover` or `twinlock secondary recover`"
     return StorageError(path=str(path), operation=operation, reason=reason)

@@ -247,14 +247,15 @@ class Secondary:
             installed={ecu.ecu: running_image(ecu.ecu, self._installer, self._state)},
             complete=False,
         )
+        ceiling = self._clock.ceiling(now)
         steps: Generator[Command, Answer, Decision]
         if self._map is None:
             director = self._state.repository(DIRECTOR)
-            steps = partial_verification(director, vehicle, now, policy=self.config.policy)
+            steps = partial_verification(director, vehicle, now, policy=self.config.policy, ceiling=ceiling)
         else:
             trusted = self._state.repositories(self._map.repositories)
             known = TrustedVehicle(map=self._map, repositories=trusted)
-            steps = full_verification(known, vehicle, now, policy=self.config.policy)
+            steps = full_verification(known, vehicle, now, policy=self.config.policy, ceiling=ceiling)
         return drive(steps, lambda command: self._answer(command, offered, notices))
 
     def _time(self, offered: Bundle) -> datetime:

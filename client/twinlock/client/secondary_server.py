@@ -33,6 +33,7 @@ from twinlock.client.secondary import Secondary
 from twinlock.client.speed import SpeedWatch
 from twinlock.client.storage.times import format_time
 from twinlock.client.transport import CHUNK_BYTES
+from twinlock.io.http.bounds import Bounds
 from twinlock.io.http.server import HttpServer, bind_tcp, bind_unix
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
@@ -43,6 +44,7 @@ from twinlock.trust.printable import printable
 _LOG = logging.getLogger(__name__)
 _SECONDARY = web.AppKey("secondary", Secondary)
 _TURNS = web.AppKey("turns", dict[str, asyncio.Semaphore])
+_BOUNDS = Bounds(connections=64, connections_per_address=32)  # one Primary asks; each connection costs buffers
 _FLOOR_BYTES_PER_S = 1_000
 _WINDOW_S = 30.0
 _BODY_S = 300.0  # for a bundle or an attestation, all of it
@@ -84,7 +86,7 @@ async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
             sockets = bind_tcp(parts.hostname or "", parts.port or 0)
     except (OSError, ValueError) as error:
         raise UsageError(reason=f"cannot listen on {listen}: {error}") from error
-    server = await HttpServer.start(secondary_application(secondary), sockets)
+    server = await HttpServer.start(secondary_application(secondary), sockets, bounds=_BOUNDS)
     if listen.startswith("unix:"):
         return server, listen
     host, port = server.addresses[0][:2]

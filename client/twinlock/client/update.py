@@ -182,7 +182,7 @@ class UpdateCycle:
         vehicle = Vehicle(vehicle=config.vehicle, ecus=ecus, installed=self._installed_images(), complete=True)
         trusted = TrustedVehicle(map=tools.map, repositories=tools.state.repositories(tools.map.repositories))
         decision = await run_verification(
-            full_verification(trusted, vehicle, now, policy=config.policy),
+            full_verification(trusted, vehicle, now, policy=config.policy, ceiling=tools.clock.ceiling(now)),
             fetch=tools.fetcher.fetch,
             elsewhere=tools.fetcher.elsewhere,
             persist=tools.state.persist,

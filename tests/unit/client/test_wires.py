@@ -27,7 +27,7 @@ from twinlock.client.state import TrustedState
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import DigestError
 from twinlock.trust.errors.local import FetchError, ProfileError, TransportError
-from twinlock.trust.errors.metadata import MalformedError, RollbackError
+from twinlock.trust.errors.metadata import RollbackError, ThresholdError
 from twinlock.trust.names import EcuId, target_path
 from twinlock.trust.reports import verify_manifest, verify_report
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -425,7 +425,7 @@ def test_stored_state_is_of_one_profile(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Primary.open(config) as primary:
             state = primary._equipment.state
-            with pytest.raises(MalformedError):
+            with pytest.raises(ThresholdError):
                 state.repositories(primary._equipment.map.repositories)
 
     asyncio.run(scenario())
@@ -456,5 +456,5 @@ def test_a_root_of_another_profile_is_no_anchor(tmp_path: Path) -> None:
         image_url="http://x",
         wires={"director": "aktualizr"},
     )
-    with pytest.raises(MalformedError):
+    with pytest.raises(ThresholdError):
         provision_primary(tmp_path / "gw", _plan(), wrong)

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.targets import Authority
-from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere, Persist, Steps
+from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere, Notice, Persist, Steps
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.metadata import LimitError, MissingMetadataError
+from twinlock.trust.errors.metadata import IssuedInFutureError, LimitError, MissingMetadataError
 from twinlock.trust.floors import Floors, establish
 from twinlock.trust.model.base import Signed
 from twinlock.trust.names import RepositoryName, RoleName
@@ -71,10 +71,32 @@ def accept_from_any(context: Context, data: bytes, fetched: Fetch, check: Callab
 def accept(trusted: TrustedRepository, verified: Verified[S], authority: Authority, context: Context) -> Steps[Floors]:
     """Store a file that ``authority`` signed, its proof and the floor that it establishes; returns all floors."""
     role = authority.role
-    floor = establish(trusted.floors, role, verified, keys=authority.keys, root=trusted.root.signed.version)
+    floor = establish(
+        trusted.floors,
+        role,
+        verified,
+        keys=authority.keys,
+        root=trusted.root.signed.version,
+        ceiling=context.ceiling,
+    )
+    yield from note_issued(verified.signed, role, context)
     files = ((role, verified.signed.version, verified.data),)
     yield Persist(context.repository, files, _proof(verified, authority, context), {role: floor})
     return {**trusted.floors, role: floor}
+
+
+def note_issued(signed: Signed, role: RoleName, context: Context) -> Steps[None]:
+    """Report a file that says it was signed later than a proven clock allows. It is accepted all the same."""
+    if context.ceiling is not None and signed.issued is not None and signed.issued > context.ceiling:
+        yield Notice(
+            IssuedInFutureError(
+                repository=context.repository,
+                role=role,
+                version=signed.version,
+                issued=signed.issued,
+                latest=context.ceiling,
+            )
+        )
 
 
 def keep_proof(verified: Verified[S], authority: Authority, context: Context) -> Persist:

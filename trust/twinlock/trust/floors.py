@@ -87,10 +87,17 @@ def root_signers(root: Root) -> dict[RoleName, Signers]:
 
 
 def establish(
-    floors: Floors, role: RoleName, accepted: Verified[S], *, keys: Mapping[KeyId, PublicKey], root: int
+    floors: Floors,
+    role: RoleName,
+    accepted: Verified[S],
+    *,
+    keys: Mapping[KeyId, PublicKey],
+    root: int,
+    ceiling: datetime | None = None,
 ) -> Floor:
     """The floor of ``role`` once ``accepted``, which ``keys`` signed under Root number ``root``, is trusted.
 
+    A file that states a time beyond ``ceiling`` proves that time and no later one.
     The same content again changes nothing: who accepted it first established it, whatever signatures were added since.
     """
     known = floors.get(role)
@@ -104,8 +111,12 @@ def establish(
         root=root,
         material=NOTHING if role == ROOT else {**index, role: _material(accepted.tally.signed, keys)},
         lists=_listed(accepted.signed),
-        issued=accepted.signed.issued if role in TOP_LEVEL else None,
+        issued=_capped(accepted.signed.issued, ceiling) if role in TOP_LEVEL else None,
     )
+
+
+def _capped(issued: datetime | None, ceiling: datetime | None) -> datetime | None:
+    return issued if issued is None or ceiling is None else min(issued, ceiling)
 
 
 def is_established(file: Verified[S], floor: Floor | None) -> bool:

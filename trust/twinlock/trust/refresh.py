@@ -19,7 +19,7 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import ABSENT, Fetch, FetchElsewhere, Notice, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError
-from twinlock.trust.fetching import accept, accept_from_any, fetch, fetch_checked
+from twinlock.trust.fetching import accept, accept_from_any, fetch, fetch_checked, note_issued
 from twinlock.trust.left_out import note_delegated_keys, note_root_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
@@ -43,18 +43,26 @@ def refresh_repository(
     policy: Policy = STRICT,
     vehicle: VehicleId | None = None,
     inspect: Inspect | None = None,
+    ceiling: datetime | None = None,
 ) -> Steps[TrustedRepository]:
     """Walk from the trusted state of one repository to the newest one that it can prove.
 
     ``now`` is UTC; where it lags behind what the repository's own trusted files prove, their time counts. ``inspect``
     raises for top-level Targets that must not be stored, whether they are new or were stored before. ``policy`` LAX is
     that of plain TUF. ``vehicle`` is whose metadata a Director has to give.
+    ``ceiling`` (UTC), given where the clock is itself proven, is the latest time that a file can prove.
     Raises: any refusal of ``checks``; LimitError, MissingMetadataError, MissingRoleError. Files accepted before it stay
     persisted.
     Source: Uptane 2.1.0 5.4.4.2 steps 2 to 5 and 6 to 9; TUF 1.0.34 5.3 to 5.6.
     """
     context = Context(
-        repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=policy, vehicle=vehicle
+        repository=trusted.name,
+        now=now,
+        limits=limits,
+        wire=trusted.wire,
+        policy=policy,
+        vehicle=vehicle,
+        ceiling=ceiling,
     )
     trusted = yield from walk_roots(trusted, context)
     # Only now: the chain may have dropped the file whose false time would otherwise expire everything.
@@ -90,6 +98,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
         root = yield from _next_root(data, trusted, context)
         trusted, command = follow_root(trusted, root, context)
         yield command
+        yield from note_issued(root.signed, ROOT, context)
     raise LimitError(
         what=f"{context.repository}: Root rotations in one cycle",
         value=context.limits.root_rotations + 1,

@@ -104,7 +104,7 @@ def follow_root(
     fallen = [role for role in judged if role not in left]
     dropped = [*fallen, *(role for role in trusted.delegated if SNAPSHOT in fallen and role not in fallen)]
     floors = {role: floor for role, floor in trusted.floors.items() if role not in fallen}
-    newest = establish(floors, ROOT, root, keys=root.signed.keys, root=version)
+    newest = establish(floors, ROOT, root, keys=root.signed.keys, root=version, ceiling=context.ceiling)
     changed: dict[RoleName, Floor | None] = dict.fromkeys(fallen)
     if newest.version > floors[ROOT].version:
         floors[ROOT] = changed[ROOT] = newest

@@ -58,11 +58,13 @@ def full_verification(
     *,
     limits: Limits = DEFAULT_LIMITS,
     policy: Policy = STRICT,
+    ceiling: datetime | None = None,
 ) -> Steps[Decision]:
     """Decide what this vehicle may install: what its Director orders and every agreeing repository lists.
 
     ``vehicle.complete`` (a Primary) judges every image that the Director lists; otherwise (a Secondary) only those for
-    the ECUs in ``vehicle``. ``now`` is UTC, from a secure source, and holds for the whole cycle.
+    the ECUs in ``vehicle``. ``now`` is UTC, from a secure source, and holds for the whole cycle. ``ceiling``
+    (UTC) is the latest time that a file can prove; give it only where the clock was itself proven in this boot.
     Raises: any RefusalError; the state is the caller's to restore from what was persisted.
     Source: Uptane 2.1.0 5.4.4.2.
     """
@@ -80,6 +82,7 @@ def full_verification(
         policy=policy,
         vehicle=vehicle.vehicle,
         inspect=inspect,
+        ceiling=ceiling,
     )
     repositories[DIRECTOR] = director
     assert director.targets is not None
@@ -93,7 +96,9 @@ def full_verification(
         # Steps 6 to 9.
         agreeing = dict.fromkeys(name for order in orders for name in state.map.agreeing(order.entry.path))
         for name in agreeing:
-            repositories[name] = yield from refresh_repository(repositories[name], now, limits=limits, policy=policy)
+            repositories[name] = yield from refresh_repository(
+                repositories[name], now, limits=limits, policy=policy, ceiling=ceiling
+            )
         # Step 10.
         for number, order in enumerate(orders):
             names = state.map.agreeing(order.entry.path)
@@ -115,6 +120,7 @@ def partial_verification(
     *,
     limits: Limits = DEFAULT_LIMITS,
     policy: Policy = STRICT,
+    ceiling: datetime | None = None,
 ) -> Steps[Decision]:
     """Decide what this ECU may install by Director Root and Director Targets alone.
 
@@ -122,7 +128,7 @@ def partial_verification(
     name a version, so Targets are asked for by their bare name.
     Source: Uptane 2.1.0 5.4.4.1, with the optional check of Root.
     """
-    context = Context(repository=DIRECTOR, now=now, limits=limits, wire=director.wire, policy=policy)
+    context = Context(repository=DIRECTOR, now=now, limits=limits, wire=director.wire, policy=policy, ceiling=ceiling)
     director = yield from walk_roots(director, context)
     context = context._replace(now=not_before(now, [director]))
     check_expiry(director.root.signed, ROOT, context)

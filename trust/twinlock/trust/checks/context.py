@@ -14,7 +14,8 @@ from twinlock.trust.wire.profile import WireProfile
 class Context(NamedTuple):
     """The repository under check, the time fixed for the cycle (UTC), the bounds, the wire profile, the policy.
 
-    ``vehicle`` is whose metadata this has to be where the repository makes it for single vehicles.
+    ``vehicle`` is whose metadata this has to be where the repository makes it for single vehicles. ``ceiling`` (UTC) is the
+    latest time that a file may prove; only a clock that is itself proven in this boot sets one.
     """
 
     repository: RepositoryName
@@ -23,6 +24,7 @@ class Context(NamedTuple):
     wire: WireProfile
     policy: Policy
     vehicle: VehicleId | None = None
+    ceiling: datetime | None = None
 
     def what(self, role: RoleName) -> str:
         """How an error names a file: ``director/targets``."""

@@ -256,6 +256,21 @@ class LimitError(RefusalError):
     limit: int
 
 
+class IssuedInFutureError(RefusalError):
+    """A file that says it was signed later than a proven clock allows: accepted, and taken to prove ``latest`` only."""
+
+    code = "issued-in-future"
+    clause = "Uptane 2.1.0 5.4.2.2"
+    template = (
+        "{repository}/{role}: version {version} says it was issued at {issued}; a proven clock allows {latest} at most"
+    )
+    repository: str
+    role: str
+    version: int
+    issued: datetime
+    latest: datetime
+
+
 class TimeError(RefusalError):
     """There is no time that can be relied on, so nothing can be shown to be unexpired."""
 

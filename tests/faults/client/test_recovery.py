@@ -1,0 +1,133 @@
+"""A damaged state file: what can be proven of it is kept, no counter begins at zero, and no older file gets in afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.simulator.world import BRAKE, VIN, World
+from tests.unit.client.vehicle import roots
+from twinlock.cli.main import main
+from twinlock.client.bundle import Bundle
+from twinlock.client.config import load_secondary
+from twinlock.client.provision import EcuPlan, provision_secondary
+from twinlock.client.secondary import Secondary
+from twinlock.client.storage.recovery import check_damaged, recover_state
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import StorageError
+from twinlock.trust.errors.metadata import RollbackError
+from twinlock.trust.names import DIRECTOR, IMAGE
+from twinlock.trust.reports import decode_report
+
+
+def bundle(world: World) -> bytes:
+    return Bundle({DIRECTOR: world.director.files, IMAGE: world.image.files}).encode()
+
+
+def updated(world: World, config: Path) -> None:
+    with Secondary.open(config, wall=world.time) as secondary:
+        entry = secondary.accept_metadata(bundle(world))
+        assert entry is not None
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield BRAKE.image(world.releases)
+
+        asyncio.run(secondary.accept_image(entry.path, chunks()))
+        secondary.report()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def config(tmp_path: Path, world: World) -> Path:
+    plan = EcuPlan(vehicle=VIN, ecu=BRAKE.ecu, hardware_id=BRAKE.hardware_id)
+    provision_secondary(tmp_path / "s", plan, roots(world), verification="full", listen="http://127.0.0.1:0")
+    return tmp_path / "s" / "secondary.json"
+
+
+def damage(config: Path, *tables: str) -> None:
+    """Overwrite the pages of these tables, as a worn-out flash does; the file no longer passes for whole."""
+    path = config.parent / "state.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        pages = [
+            page
+            for table in tables
+            for (page,) in connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,))
+        ]
+    connection.close()
+    data = bytearray(path.read_bytes())
+    for page in pages:
+        data[(page - 1) * size : page * size] = b"\xff" * size
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("lost", ["facts", "floors", "reports"])
+def test_what_can_be_read_is_kept_and_nothing_older_gets_in(world: World, config: Path, lost: str) -> None:
+    updated(world, config)
+    old = bundle(world)
+    world.release()
+    updated(world, config)
+    damage(config, lost)
+    with pytest.raises(StorageError):
+        Secondary.open(config, wall=world.time)
+
+    settings = load_secondary(config)
+    check_damaged(settings)
+    found = recover_state(settings, {}, None, world.now)
+    assert found.damaged.exists()
+    assert found.release_counter == 2
+    assert found.versions[DIRECTOR]["targets"] == world.director.bodies["targets"]["version"]
+    with Secondary.open(config, wall=world.time) as secondary:
+        assert decode_report(secondary.report()).report.counter == int(world.now.timestamp()) + 1
+        with pytest.raises(RollbackError):
+            secondary.accept_metadata(old)
+    world.pass_time(hours=1)
+    world.release()
+    updated(world, config)
+    assert load_secondary(config).state.exists()
+
+
+def test_where_nothing_can_be_read_the_operator_brings_the_anchor_and_the_counter(world: World, config: Path) -> None:
+    updated(world, config)
+    (config.parent / "state.db").write_bytes(b"\x00" * 4096)
+    (config.parent / "slots" / "active.json").unlink()
+    settings = load_secondary(config)
+    with pytest.raises(UsageError) as caught:
+        recover_state(settings, {}, None, world.now)
+    assert "no Root of director" in caught.value.reason
+    given = {DIRECTOR: world.director.files["1.root.json"], IMAGE: world.image.files["1.root.json"]}
+    with pytest.raises(UsageError) as caught:
+        recover_state(settings, given, None, world.now)
+    assert "release counter" in caught.value.reason
+    assert (config.parent / "state.db").read_bytes() == b"\x00" * 4096
+    assert recover_state(settings, given, 1, world.now).release_counter == 1
+    world.now += timedelta(hours=1)
+    world.release()
+    updated(world, config)
+
+
+def test_the_command_leaves_a_state_that_is_not_damaged_alone(world: World, config: Path) -> None:
+    updated(world, config)
+    runner, directory = CliRunner(), str(config.parent)
+    before = (config.parent / "state.db").read_bytes()
+    refused = runner.invoke(main, ["secondary", "recover", directory])
+    assert refused.exit_code == 2
+    assert (config.parent / "state.db").read_bytes() == before
+    damage(config, "facts")
+    done = runner.invoke(main, ["secondary", "recover", directory, "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["releaseCounter"] == 1
+    with Secondary.open(config, wall=world.time) as secondary:
+        assert secondary.installed().path == BRAKE.path(1)
