@@ -7,13 +7,13 @@ milliseconds do not.
 
 from __future__ import annotations
 
-from bench import images, imports, options, poll, refresh
+from bench import anchor, images, imports, options, poll, refresh
 
 
 def main() -> None:
     """Run all of them."""
     chosen = options.parse(__doc__)
-    for program in (refresh, poll, imports, images):
+    for program in (refresh, poll, anchor, imports, images):
         program.run(chosen)
 
 

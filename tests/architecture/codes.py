@@ -11,6 +11,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from tests.architecture.source import PARTS, ROOT, part_modules
+from twinlock.director.manifests.codes import EVENT_CODES
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ The *kind* is what an operator acts on: `attack` is evidence of somebody's act, 
 something that broke. `secondary-refused` has the kind that the Secondary gave.
 
 """
+EVENTS = (
+    "What `twinlock director show` lists of a vehicle has a kind and a code, too. Most codes are those of the refusals above: "
+    "evidence that an ECU reported, and what the Director refused from the vehicle. These are the Director's own. A *notice* is "
+    "none of the three kinds."
+)
 
 
 def errors() -> list[type[TwinlockError]]:
@@ -58,6 +64,8 @@ def page() -> str:
         lines.append(f"| `{error.code}` | {kind} | {error.attack.value} | {error.clause} | {_meaning(error)} |")
     lines += ["", "## Others", "", "| code | kind | meaning | what helps |", "|---|---|---|---|"]
     lines += [f"| `{error.code}` | {error.usual_kind().value} | {_meaning(error)} | {error.hint} |" for error in others]
+    lines += ["", "## Events", "", EVENTS, "", "| code | kind | meaning |", "|---|---|---|"]
+    lines += [f"| `{code}` | {kind} | {meaning} |" for code, (kind, meaning) in sorted(EVENT_CODES.items())]
     return HEAD + "\n".join(lines) + "\n"
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulator import hands
 from tests.simulator.hands import offer
 from tests.simulator.scenario import EVERYWHERE, before, next_releases, seasoned
 from tests.simulator.vehicle import changed
-from tests.simulator.world import BRAKE, PARTS, World
+from tests.simulator.world import ADAS, BRAKE, PARTS, World
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.signatures import RoleKeys, Signature, count_signers
 
 NEWEST = {"root": DEFAULT_LIMITS.root_bytes, "timestamp": DEFAULT_LIMITS.timestamp_bytes}
 
@@ -127,7 +130,7 @@ def test_a_web_of_delegations_is_walked_once_along_each_thread(world: World) -> 
     assert len(world.vehicle.fetched("image")) < 20
 
 
-@pytest.mark.parametrize("count", [128, 129])
+@pytest.mark.parametrize("count", [DEFAULT_LIMITS.signatures, DEFAULT_LIMITS.signatures + 1])
 def test_more_signatures_than_anybody_needs(world: World, count: int) -> None:
     director = world.director
     extra = [world.keys("bystander").alias(f"{number:064x}") for number in range(count - 1)]
@@ -137,7 +140,7 @@ def test_more_signatures_than_anybody_needs(world: World, count: int) -> None:
         return
     with pytest.raises(LimitError) as caught:
         world.vehicle.update()
-    assert (caught.value.limit, caught.value.value) == (128, 129)
+    assert (caught.value.limit, caught.value.value) == (DEFAULT_LIMITS.signatures, DEFAULT_LIMITS.signatures + 1)
 
 
 def test_more_keys_than_anybody_needs(world: World) -> None:
@@ -167,3 +170,80 @@ def test_more_orders_than_a_vehicle_has_ecus(world: World) -> None:
     with pytest.raises(LimitError) as caught:
         world.vehicle.update()
     assert caught.value.limit == DEFAULT_LIMITS.ecus
+
+
+# Work before authentication: what anybody on the line can make a vehicle read, without a key
+
+
+BRACKETS = b"[" + b"[]," * 3_000_000 + b"[]]"  # nine megabytes that become gigabytes of objects where they are parsed
+
+
+def test_signatures_are_bounded_before_they_are_parsed(world: World) -> None:
+    world.update()
+    world.release()
+    director = world.director
+    name = director.current("timestamp")
+    honest = director.files[name]
+    _, _, signed = honest.partition(b',"signed":')
+    for forged in (
+        b'{"signatures":' + BRACKETS[: DEFAULT_LIMITS.signatures_bytes + 1] + b"]]",
+        b'{"note":' + b"[" * (DEFAULT_LIMITS.signatures_bytes + 1),
+        b'{ "signatures":' + BRACKETS[: DEFAULT_LIMITS.signatures_bytes + 1] + b',"signed":' + signed,
+    ):
+        director.files[name] = forged[: DEFAULT_LIMITS.timestamp_bytes]
+        before = world.vehicle.snapshot_state()
+        with pytest.raises(LimitError) as caught:
+            world.vehicle.update()
+        assert caught.value.limit == DEFAULT_LIMITS.signatures_bytes
+        assert caught.value.what.startswith("director/timestamp: characters of $.")
+        assert changed(before, world.vehicle.snapshot_state()) == set()
+    director.files[name] = honest
+    assert len(world.update().approved) == len(PARTS)
+
+
+def test_brackets_in_a_string_of_a_signature_are_no_brackets(world: World) -> None:
+    world.update()
+    world.release()
+    odd = {"keyid": ']]]]\\"]]', "sig": "[" * 200_000}
+    hands.deform(world, ("director", "timestamp"), lambda envelope: envelope["signatures"].insert(0, odd))
+    assert len(world.update().approved) == len(PARTS)
+
+
+@pytest.mark.parametrize("role", ["targets", "acme"])
+def test_a_file_whose_length_nobody_listed(world: World, role: str) -> None:
+    world.update()
+    world.release()
+    world.image.files[world.image.current(role)] = b" " * (DEFAULT_LIMITS.unlisted_bytes + 1)
+    with pytest.raises(EndlessDataError) as caught:
+        world.vehicle.update()
+    assert caught.value.limit_bytes == DEFAULT_LIMITS.unlisted_bytes
+
+
+def test_the_orders_of_one_vehicle_are_small(world: World) -> None:
+    world.director.files["targets.json"] = b" " * (DEFAULT_LIMITS.director_bytes + 1)
+    with pytest.raises(EndlessDataError) as caught:
+        world.vehicle.partial_update(ADAS.ecu)
+    assert caught.value.limit_bytes == DEFAULT_LIMITS.director_bytes
+
+
+def test_failed_verifications_are_capped(world: World) -> None:
+    """Thirty keys may sign; an attacker without any sends thirty signatures that do not hold, before the honest ones."""
+    tried: list[bytes] = []
+    keys = [world.keys(f"many-{number}") for number in range(30)]
+    role = RoleKeys(tuple(key.public_key.keyid for key in keys), 1)
+
+    def counted(key: PublicKey) -> PublicKey:
+        def verify(signature: bytes, message: bytes) -> bool:
+            tried.append(signature)
+            return key.verifies(signature, message)
+
+        loaded = (key.identity, verify)
+        return PublicKey(key.keyid, keytype=key.keytype, scheme=key.scheme, public=key.public, loaded=loaded)
+
+    public = {key.public_key.keyid: counted(key.public_key) for key in keys}
+    signatures = [Signature(keyid, bytes(64)) for keyid in role.keyids]
+    tally = count_signers(b"TEST", signatures, public, role)
+    assert (tally.valid, len(tried)) == (0, DEFAULT_LIMITS.failed_verifications)
+    assert tally.invalid == role.keyids
+    good = Signature(role.keyids[0], keys[0].sign(b"TEST"))
+    assert count_signers(b"TEST", [good, *signatures[1:]], public, role).met

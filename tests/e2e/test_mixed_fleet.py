@@ -71,7 +71,7 @@ def test_a_supplier_s_image_reaches_a_primary_and_never_a_vehicle_with_secondari
 ) -> None:
     acme, role = tmp_path / "acme", f"acme-{vehicle}"
     twinlock("supplier", "init", acme, "--role", role, "--wire", "aktualizr")
-    delegation = ("--key", acme / f"{role}.pub.json", "--path", f"{role}/*", "--hardware-id", "gw-1")
+    delegation = ("--key", acme / f"{role}.pub.json", "--path", f"{role}/**", "--hardware-id", "gw-1")
     twinlock("image", "delegate", made.images, role, *delegation)
     listed = ("--hardware-id", "gw-1", "--release-counter", "30")
     twinlock("supplier", "add", acme, firmware["u-boot-qemu"], f"{role}/fw-3.bin", *listed)

@@ -19,22 +19,23 @@ from twinlock.cli import (
     director_ecus,
     director_keys,
     director_orders,
+    director_root,
     director_serving,
+    director_status,
 )
+from twinlock.cli.client_support import note_kinds
 from twinlock.cli.director_orders import open_director
+from twinlock.cli.director_wire import wire
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans, read_validity
 from twinlock.cli.keys import keys_group
-from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import new_passphrase, passphrase_option
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from twinlock.director.config import Settings
     from twinlock.repository.keyring import Keyring
 
-ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 WIRES = ("aktualizr",)  # beside tuf, which is always there
 
 
@@ -53,8 +54,10 @@ def director() -> None:
 
 _COMMANDS = (
     *director_orders.COMMANDS,
+    *director_root.COMMANDS,
     *director_ecus.COMMANDS,
     *director_keys.COMMANDS,
+    *director_status.COMMANDS,
     *director_devices.COMMANDS,
     *director_certificates.COMMANDS,
     *director_clock.COMMANDS,
@@ -115,6 +118,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     Director.create(
         directory, image_root=root, image_url=image, passphrase=passphrase, keys=plans, settings=settings
     ).close()
+    note_kinds(out, plans)
     out.result(
         {"created": str(directory), "image": location, "warnings": list(warnings)},
         [
@@ -177,150 +181,6 @@ def token(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
 
 @director.command()
 @click.argument("directory", type=DIRECTORY)
-@output_options
-def vehicles(out: Output, directory: Path) -> None:
-    """List the registered vehicles.
-
-    \b
-    Example:
-      twinlock director vehicles ./director
-    """
-    with open_director(directory) as opened:
-        found = opened.vehicles()
-    rows = [
-        (
-            item.vehicle,
-            item.primary,
-            item.ecus,
-            item.assignments,
-            director_orders.when(item.last_manifest_at),
-            item.wire,
-        )
-        for item in found
-    ]
-    shown = [
-        {
-            "vehicle": item.vehicle,
-            "primary": item.primary,
-            "ecus": item.ecus,
-            "assignments": item.assignments,
-            "registeredAt": item.registered_at,
-            "lastManifestAt": item.last_manifest_at,
-            "wire": item.wire,
-        }
-        for item in found
-    ]
-    header = ("VEHICLE", "PRIMARY", "ECUS", "ASSIGNED", "LAST MANIFEST", "WIRE")
-    out.result({"vehicles": shown}, table(header, rows) if rows else "no vehicles")
-
-
-@director.command()
-@click.argument("directory", type=DIRECTORY)
-@click.option("--version", type=click.IntRange(1), help="An earlier Root than the newest.")
-@click.option("--wire", type=click.Choice(("tuf", *WIRES)), default="tuf", show_default=True, help="The wire profile.")
-@click.option("--output", type=FILE, help="Write the file here instead of to standard output.")
-@output_options
-def root(out: Output, directory: Path, *, version: int | None, wire: str, output: Path | None) -> None:
-    """Give out the Root that a vehicle is built with.
-
-    \b
-    Example:
-      twinlock director root ./director --output director-root.json
-      twinlock director root ./director --wire aktualizr --output import/director/root.json
-    """
-    with open_director(directory) as opened:
-        data = opened.root_bytes(version, wire=wire)
-    if output is not None:
-        output.write_bytes(data)
-    text = data.decode() if output is None else f"wrote {output}"
-    out.result({"root": data.decode(), "output": str(output) if output else None}, text)
-
-
-@director.command()
-@click.argument("directory", type=DIRECTORY)
-@click.argument("profile", type=click.Choice(WIRES))
-@click.option(
-    "--go-on-from", "old", type=DIRECTORY, help="Another Director's files, whose Roots deployed vehicles trust."
-)
-@click.option("--keys", type=DIRECTORY, help="Its private Root keys: root/private.key, or PEM files in one directory.")
-@click.option(
-    "--hand-over", is_flag=True, help="Give a Root chain that shares its keys with the tuf chain Root keys of its own."
-)
-@click.option(
-    "--until",
-    type=click.DateTime(("%Y-%m-%d",)),
-    help="With --hand-over: the last day on which the old Root keys sign for stranded vehicles (default: two years).",
-)
-@passphrase_option
-@output_options
-def wire(
-    out: Output,
-    directory: Path,
-    profile: str,
-    *,
-    old: Path | None,
-    keys: Path | None,
-    hand_over: bool,
-    until: datetime | None,
-    passphrase_file: Path | None,
-) -> None:
-    """Publish Roots in another wire PROFILE too, from version 1 on, so that its clients can be served.
-
-    The Root keys have to be here; the profile gets as many of its own. Every key of Root but its own, and that of the time
-    source, has to be of a kind that these clients read. With --go-on-from the Root chain of another Director is taken over:
-    its Roots stay as they are, and the next one, signed by its keys and the profile's own, leads vehicles that trust it to
-    this Director.
-
-    A Director that began the profile with an earlier version shares its Root keys with the tuf chain. --hand-over gives it
-    its own; until then keys cannot be rotated. docs/cross-profile-roots.md says why.
-
-    \b
-    Example:
-      twinlock director wire ./director aktualizr
-      twinlock director wire ./director aktualizr --go-on-from ./old/repo/director --keys ./old/keys/director
-      twinlock director wire ./director aktualizr --hand-over --until 2028-12-31
-    """
-    from twinlock.trust.errors.base import UsageError
-
-    if (old is None) != (keys is None):
-        raise UsageError(reason="--go-on-from and --keys belong together")
-    if hand_over and old is not None:
-        raise UsageError(reason="--hand-over is for a chain that this Director publishes already; omit --go-on-from")
-    if until is not None and not hand_over:
-        raise UsageError(reason="--until needs --hand-over")
-    with open_director(directory, passphrase_file) as opened:
-        if hand_over:
-            version = opened.hand_over(until.date() if until else None)
-            text = f"the Root chain for {profile} has keys of its own; the newest is {version}"
-            out.result({"wire": profile, "root": version}, text)
-            return
-        version = opened.add_wire(profile, go_on_from=(old, keys) if old and keys else None)
-    out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")
-
-
-@director.command()
-@click.argument("directory", type=DIRECTORY)
-@click.argument("roles", nargs=-1, required=True, type=click.Choice(ROLES))
-@yes_option
-@passphrase_option
-@output_options
-def rotate(out: Output, directory: Path, roles: tuple[str, ...], *, yes: bool, passphrase_file: Path | None) -> None:
-    """Give each of ROLES new keys, by a new Root. Vehicles get metadata signed with them when they next ask.
-
-    After a theft of the online keys rotate targets, snapshot, timestamp and time together.
-
-    \b
-    Example:
-      twinlock director rotate ./director targets snapshot timestamp time
-    """
-    out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
-    with open_director(directory, passphrase_file) as opened:
-        version = opened.rotate(*roles)
-    out.result({"root": version, "rotated": list(roles)}, f"rotated {', '.join(roles)} by Root {version}")
-
-
-@director.command()
-@click.argument("directory", type=DIRECTORY)
 @click.argument("vehicles", nargs=-1, metavar="[VEHICLE]...")
 @click.option("--root", "with_root", is_flag=True, help="Publish a Root with a later expiry first.")
 @click.option("--force", is_flag=True, help="Sign again whether or not it is due.")
@@ -372,4 +232,5 @@ def _keyring(directory: Path) -> Keyring:
     return open_keyring(directory, read_config(directory), None)
 
 
+director.add_command(wire)
 director.add_command(keys_group("director", "./director", _keyring, extra=("device-ca",)))

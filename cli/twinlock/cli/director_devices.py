@@ -14,6 +14,7 @@ import click
 
 from twinlock.cli.director_certificates import open_director
 from twinlock.cli.director_orders import when
+from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY, FILE, read_duration
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
@@ -127,9 +128,9 @@ def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> 
         (
             when(item.device_time),
             item.kind,
-            item.detail.get("ecu", "-"),
-            {True: "yes", False: "no"}.get(item.detail.get("success"), "-"),  # type: ignore[arg-type]
-            item.detail.get("correlationId", "-"),
+            _shown(item.detail.get("ecu")),
+            _shown(item.detail.get("success")),
+            _shown(item.detail.get("correlationId")),
         )
         for item in found
     ]
@@ -204,6 +205,15 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
                 ),
             )
         )
+
+
+def _shown(value: object) -> str:
+    """A member of an event, which may be of any shape: nothing of it is signed."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return foreign(value)
 
 
 def _context(

@@ -74,7 +74,7 @@ def retire(
       twinlock director retire ./director VIN9 --release --yes
     """
     if not ecus:
-        out.confirm(f"retire {vehicle}", yes=yes)
+        out.confirm(f"retire {vehicle}", yes=yes, undo="`reactivate` undoes it, unless its ECUs are released.")
     with open_director(directory) as director:
         director.ways_out.retire(vehicle, ecus or None, release=release, actor=actor)
     what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from twinlock.director.director import Director
-    from twinlock.director.records import Assignment, Event, Plan, VehicleRecord
+    from twinlock.director.records import Assignment, EcuRecord, Event, Plan, VehicleRecord
 
 
 @click.command()
@@ -58,7 +59,8 @@ def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], 
       twinlock director unassign ./director VIN1 ecu-brake
     """
     if not ecus:
-        out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes)
+        undo = "What a vehicle fetched already it may still install; `assign` orders it again."
+        out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes, undo=undo)
     with open_director(directory) as director, _own_order():
         plan = director.unassign(vehicle, ecus or None, actor=actor)
     out.result(plan.as_json(), _plan_lines(plan))
@@ -84,28 +86,43 @@ def explain(out: Output, directory: Path, vehicle: str, images: tuple[str, ...])
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="How many events, newest first.")
 @output_options
-def show(out: Output, directory: Path, vehicle: str) -> None:
-    """Show a VEHICLE: its ECUs, what each reported last, what is assigned, and what stood out in its manifests.
+def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
+    """Show a VEHICLE: its ECUs and keys, what each reported last, what is assigned, what stood out and what is waiting.
 
     \b
     Example:
-      twinlock director show ./director VIN1
+      twinlock director show ./director VIN1 --limit 50
     """
     with open_director(directory) as director:
         record = director.vehicle(vehicle)
         assigned = director.assignments(vehicle)
-        events = director.events(vehicle, limit=10)
-        refused = [item for item in director.manifests(vehicle, limit=20) if item.refusal is not None]
+        events = director.events(vehicle, limit=limit)
+        refused = [item for item in director.manifests(vehicle, limit=2 * limit) if item.refusal is not None][:limit]
+        pending = director.ways_out.pending_keys(vehicle)
+        changes = director.ways_out.key_changes(vehicle)
+        state = director.status().of(vehicle)
     shown = {
         **_vehicle_json(record, assigned),
         "events": [{"at": at, **event.as_json()} for at, event in events],
         "refused": [{"at": item.received_at, "refusal": item.refusal} for item in refused],
+        "pendingKeys": pending,
+        "keyChanges": [change.as_json() for change in changes],
+        "state": None if state is None else state.as_json(),
     }
     lines = list(_vehicle_lines(record, assigned, events))
     lines += [
-        f"refused manifest at {when(item.received_at)}: {(item.refusal or {}).get('message')}" for item in refused
+        f"refused manifest at {when(item.received_at)}: {foreign((item.refusal or {}).get('message'))}"
+        for item in refused
     ]
+    lines += [
+        f"{item['ecu']} came with the key {item['fingerprint'][:16]} at {when(item['lastSeen'])}; it was refused"
+        for item in pending
+    ]
+    lines += [f"change {item.number} of the key of {item.ecu} waits until {when(item.expires)}" for item in changes]
+    if state is not None:
+        lines += [f"state: {state.state}", *(f"  {foreign(reason)}" for reason in state.reasons)]
     out.result(shown, lines)
 
 
@@ -203,7 +220,15 @@ def _vehicle_json(record: VehicleRecord, assigned: tuple[Assignment, ...]) -> di
                 "attack": report.attack,
                 "detail": report.detail,
             }
-        ecus.append({**item.as_json(), "installed": installed, "assigned": wishes.get(ecu)})
+        ecus.append(
+            {
+                **item.as_json(),
+                "fingerprint": item.fingerprint,
+                **_away(item),
+                "installed": installed,
+                "assigned": wishes.get(ecu),
+            }
+        )
     return {
         "vehicle": record.vehicle,
         "primary": record.primary,
@@ -214,6 +239,10 @@ def _vehicle_json(record: VehicleRecord, assigned: tuple[Assignment, ...]) -> di
         "ecus": ecus,
         "retired": [{"ecu": ecu, "retiredAt": at} for ecu, at in record.retired.items()],
     }
+
+
+def _away(item: EcuRecord) -> dict[str, datetime | None]:
+    return {"missingSince": item.missing_since, "outOfOrderSince": item.out_of_order_since}
 
 
 def _vehicle_lines(
@@ -232,4 +261,5 @@ def _vehicle_lines(
     for ecu, at in record.retired.items():
         yield f"{ecu} left the vehicle at {when(at)}"
     for at, event in events:
-        yield f"{when(at)} {event.kind} {event.code} on {event.ecu or record.vehicle}: {event.detail}"
+        where = foreign(event.ecu or record.vehicle)
+        yield f"{when(at)} {event.kind} {foreign(event.code)} on {where}: {foreign(event.detail)}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli import image_clock
+from twinlock.cli.client_support import note_kinds
 from twinlock.cli.image_aktualizr import PROFILES, import_command, wire
 from twinlock.cli.image_options import (
     DIRECTORY,
@@ -92,6 +93,7 @@ def init(
         wires=wires,
     )
     shown = repository.show()
+    note_kinds(out, read_plans(keys, kind))
     out.result(
         {"created": str(directory), "publication": shown.publication, "roles": shown.roles},
         [

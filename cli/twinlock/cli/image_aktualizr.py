@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository, read_periods
-from twinlock.cli.image_publish import root_lines
 from twinlock.cli.json_form import json_value
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.passphrase import new_passphrase, passphrase_option
+from twinlock.cli.root_signing import root_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -55,6 +55,7 @@ class DelegationArguments:
     paths: tuple[str, ...]
     hardware: tuple[str, ...]
     terminating: bool
+    post_quantum: bool
 
 
 def entry_options(function: Callable[..., _R]) -> Callable[..., _R]:
@@ -85,11 +86,23 @@ def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
         click.argument("role"),
         click.option("--key", "keys", type=FILE, multiple=True, required=True, help="A file of public keys (repeat)."),
         click.option("--threshold", type=click.IntRange(1), default=1, help="How many keys must sign (default: 1)."),
-        click.option("--path", "paths", multiple=True, required=True, help='Names, such as "acme/*" (repeat).'),
+        click.option(
+            "--path",
+            "paths",
+            multiple=True,
+            required=True,
+            help='Names, such as "acme/*", or "acme/**" for all below (repeat).',
+        ),
         click.option(
             "--hardware-id", "hardware", multiple=True, help="Hardware it may speak for (repeat); any if left away."
         ),
         click.option("--terminating", is_flag=True, help="Ask nobody else for these names."),
+        click.option(
+            "--demand-post-quantum",
+            "post_quantum",
+            is_flag=True,
+            help="One of the signatures has to be by an ml-dsa key; needs a threshold of 2 or more.",
+        ),
     )
 
 

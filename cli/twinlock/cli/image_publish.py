@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.client_support import demand_note, note_kinds
 from twinlock.cli.image_options import (
     DIRECTORY,
     FILE,
@@ -22,15 +23,14 @@ from twinlock.cli.image_options import (
 )
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import passphrase_for, passphrase_option
+from twinlock.cli.passphrase import passphrase_option
+from twinlock.cli.root_signing import root_lines, sign_root_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from twinlock.repository.views import Publication, RootView, StatusView
-
-_ROLES = ("root", "targets", "snapshot", "timestamp")
+    from twinlock.repository.views import Publication, StatusView
 
 
 @click.command()
@@ -107,6 +107,8 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, b
     \b
     Example:
       twinlock image delegate ./image acme --key acme.pub.json --path "acme/*" --hardware-id hw-9
+      twinlock image delegate ./image acme --key acme.pub.json --key acme-pq.pub.json --threshold 2 \\
+          --demand-post-quantum --path "acme/*"
     """
     with own_input():
         open_image_repository(directory, None).delegate(
@@ -116,8 +118,11 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, b
             paths=delegation.paths,
             hardware_ids=delegation.hardware or None,
             terminating=delegation.terminating,
+            post_quantum=delegation.post_quantum,
             before=before,
         )
+    if delegation.post_quantum:
+        out.note(demand_note([delegation.role]))
     out.result(
         {"staged": {"delegation": delegation.role}},
         f"staged the delegation to {delegation.role}; accept its first signed file, then publish",
@@ -211,6 +216,7 @@ def rotate(
     plan = read_plans([f"_={keys}"], kind or "ed25519")["_"] if keys else None
     if kind and not keys:
         raise UsageError(reason="--kind needs --keys: how many of them?")
+    note_kinds(out, {"new": plan} if plan else {})
     if prepare is not None:
         plans = {role: plan or repository.plan_of(role) for role in roles}
         view = repository.prepare_root(prepare, RootChanges(rotate=plans))
@@ -233,25 +239,7 @@ def root_group() -> None:
     """
 
 
-@root_group.command(name="sign")
-@click.argument("file", type=FILE)
-@click.option("--keys", type=DIRECTORY, required=True, help="The directory of the root keys that are here.")
-@click.option("--previous", type=FILE, help="The root it follows; needed where only its keys are here.")
-@passphrase_option
-@output_options
-def sign_command(out: Output, file: Path, *, keys: Path, previous: Path | None, passphrase_file: Path | None) -> None:
-    """Add the signatures of the root keys in a directory to a prepared root. No repository is needed.
-
-    \b
-    Example:
-      twinlock image root sign next-root.json --keys /media/key-2
-    """
-    from twinlock.repository.keyring import Keyring
-    from twinlock.repository.root_ceremony import sign_root
-
-    ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
-    view = sign_root(file, ring, previous=previous.read_bytes() if previous else None)
-    out.result(view, root_lines(view, file))
+root_group.add_command(sign_root_command("image"))
 
 
 @root_group.command(name="publish")
@@ -277,15 +265,3 @@ def publish_command(
         file, until=until.date() if until else None
     )
     out.result(publication, _publication_lines(publication))
-
-
-def root_lines(view: RootView, file: Path) -> Iterator[str]:
-    """A root on its way, for people."""
-    yield f"root {view.version}, valid until {view.expires:%Y-%m-%d}, in {file}"
-    rows = [
-        (role, f"{view.thresholds[role]} of {len(view.keys[role])}", ", ".join(key[:12] for key in view.keys[role]))
-        for role in view.keys
-    ]
-    yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
-    yield f"signed by {', '.join(key[:12] for key in view.signed) or 'nobody yet'}"
-    yield f"still lacks {view.missing} signature(s)" if view.missing else "complete; publish it with image root publish"

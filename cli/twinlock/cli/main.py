@@ -30,6 +30,7 @@ COMMANDS: dict[str, Lazy] = {
     "image": Lazy("twinlock.cli.image:image", "The Image repository: which images are genuine."),
     "supplier": Lazy("twinlock.cli.supplier:supplier", "A supplier's own place: sign images delegated to you."),
     "director": Lazy("twinlock.cli.director:director", "The Director: which vehicle installs what, now."),
+    "audit": Lazy("twinlock.cli.director_status:audit", "Who did what at a Director."),
     "primary": Lazy("twinlock.cli.primary:primary", "A vehicle's Primary: fetch, verify, distribute, report."),
     "secondary": Lazy("twinlock.cli.secondary:secondary", "A Secondary ECU: verify and install its own images."),
     "trusted": Lazy("twinlock.cli.trusted:trusted", "What a client trusts, and why."),

@@ -55,6 +55,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 
 from twinlock.cli.exit_status import EXIT_READER_GONE, exit_status
+from twinlock.cli.foreign import foreign
 from twinlock.cli.json_form import json_value
 from twinlock.cli.own_input import OwnInputError
 
@@ -94,12 +95,12 @@ class Output:
         if not self.json:
             click.echo(text, err=True)
 
-    def confirm(self, what: str, *, yes: bool) -> None:
-        """Ask before something that cannot be undone, unless ``yes``.
+    def confirm(self, what: str, *, yes: bool, undo: str = "It cannot be undone.") -> None:
+        """Ask before something that destroys, unless ``yes``; ``undo`` is a sentence on how to undo it.
 
         Raises: ConfirmationError when there is nobody to ask, DeclinedError when the answer is no.
         """
-        confirm_destructive(what, yes=yes, interactive=not self.json)
+        confirm_destructive(what, yes=yes, interactive=not self.json, undo=undo)
 
     @contextlib.contextmanager
     def progress(self, total: int, label: str) -> Iterator[Callable[[int], None]]:
@@ -164,7 +165,7 @@ def leave_reader() -> NoReturn:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """Lines of a plain table with aligned columns, for ``Output.result``."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    cells = [[foreign(str(cell)) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
@@ -230,7 +231,7 @@ def yes_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(function)
 
 
-def confirm_destructive(what: str, *, yes: bool, interactive: bool = True) -> None:
+def confirm_destructive(what: str, *, yes: bool, interactive: bool = True, undo: str = "It cannot be undone.") -> None:
     """Ask whether to do ``what``, unless ``yes``.
 
     Raises: ConfirmationError when there is nobody to ask, DeclinedError when the answer is no.
@@ -240,10 +241,10 @@ def confirm_destructive(what: str, *, yes: bool, interactive: bool = True) -> No
     if yes:
         return
     if not interactive:
-        raise ConfirmationError(reason=f"cannot ask whether to {what}: this cannot be undone")
+        raise ConfirmationError(reason=f"cannot ask whether to {what}. {undo}")
     try:
-        agreed = click.confirm(f"This will {what}. It cannot be undone. Continue?", err=True)
+        agreed = click.confirm(f"This will {what}. {undo} Continue?", err=True)
     except click.Abort:
-        raise ConfirmationError(reason=f"no answer to whether to {what}: this cannot be undone") from None
+        raise ConfirmationError(reason=f"no answer to whether to {what}. {undo}") from None
     if not agreed:
         raise DeclinedError(what=what)

@@ -58,6 +58,11 @@ primary.add_command(recover_command("primary"))
 @click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
 @click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa", "rsa"]))
 @click.option("--time-url", help="Take the time from signed attestations of this service, not from the system clock.")
+@click.option(
+    "--anchor",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A read-only directory with director.root.json and image.root.json: no stored Root counts by itself then.",
+)
 @wire_options
 @output_options
 def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **options: Any) -> None:
@@ -87,6 +92,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
     )
     repositories = Repositories(
         wires=chosen_wires(options),
+        anchor=options["anchor"],
         director_root=read_operator_file(options["director_root"], "the Root"),
         image_root=read_operator_file(options["image_root"], "the Root"),
         director_url=options["director_url"],

@@ -39,6 +39,11 @@ secondary.add_command(recover_command("secondary"))
 @click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
 @click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa", "rsa"]))
 @click.option("--attested-time", is_flag=True, help="It has no clock; the Primary passes on signed time attestations.")
+@click.option(
+    "--anchor",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A read-only directory with director.root.json and image.root.json: no stored Root counts by itself then.",
+)
 @wire_options
 @output_options
 def init(out: Output, directory: Path, *, listen: str, verification: str, **options: Any) -> None:
@@ -66,6 +71,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
         director_root=read_operator_file(options["director_root"], "the Root"),
         image_root=read_operator_file(image_root, "the Root") if image_root else None,
         wires=chosen_wires(options),
+        anchor=options["anchor"],
     )
     with own_input():
         description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.client_support import demand_note, note_kinds
 from twinlock.cli.image_aktualizr import PROFILES
 from twinlock.cli.image_options import (
     DIRECTORY,
@@ -89,6 +90,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
             valid_for=read_validity(valid),
             wires=wires,
         )
+    note_kinds(out, read_plans([f"_={keys}"], kind))
     out.result(
         {"created": str(directory), "role": role, "publicKeyFile": str(place.public_key_file)},
         [
@@ -167,8 +169,11 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, o
             paths=delegation.paths,
             hardware_ids=delegation.hardware or None,
             terminating=delegation.terminating,
+            post_quantum=delegation.post_quantum,
             outbox=outbox,
         )
+    if delegation.post_quantum:
+        out.note(demand_note([delegation.role]))
     out.result(
         {"staged": {"delegation": delegation.role}},
         f"staged the delegation to {delegation.role}; sign to put it into the outbox",

@@ -41,7 +41,7 @@ def show(out: Output, directory: Path) -> None:
     from twinlock.client.state import TrustedState
 
     settings = _settings(directory)
-    with TrustedState.open(settings.state, wires=settings.wires, read_only=True) as state:
+    with TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, read_only=True) as state:
         found = what_is_trusted(settings, state, system_clock())
     out.result(found, list(_show_lines(found)))
 
@@ -67,7 +67,7 @@ def why(out: Output, target: str, directory: Path) -> None:
     settings = _settings(directory)
     with own_input():
         path = target_path(target)
-    with TrustedState.open(settings.state, wires=settings.wires, read_only=True) as state:
+    with TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, read_only=True) as state:
         found = why_trusted(settings, state, path, system_clock())
     out.result(found, list(_why_lines(found)))
     if not found["trusted"]:

@@ -5,6 +5,7 @@ Whatever is wrong with one is a single error that names the file and the field.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits, provision
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, VehicleId, Verification, identifier
 from twinlock.trust.policy import LAX, STRICT, Policy
 from twinlock.trust.state import Ecu
@@ -81,7 +83,10 @@ class SecondarySettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EcuSettings:
-    """What every ECU is configured with. Paths are absolute here. ``wires`` names what is not in the ``tuf`` profile."""
+    """What every ECU is configured with. Paths are absolute here. ``wires`` names what is not in the ``tuf`` profile.
+
+    ``anchor`` is a directory of read-only Root files, None where the Roots in ``state`` are believed.
+    """
 
     directory: Path
     vehicle: VehicleId
@@ -90,9 +95,11 @@ class EcuSettings:
     state: Path
     staging: Path
     slots: Path
+    anchor: Path | None
     map: Path | None
     time: TimeSettings
     policy: Policy
+    limits: Limits = DEFAULT_LIMITS
     wires: Mapping[RepositoryName, WireProfile]
 
 
@@ -242,15 +249,30 @@ def _ecu_settings(path: Path, section: _Section, *, with_map: bool) -> dict[str,
         "directory": base,
         "vehicle": VehicleId(section.convert("vehicle", identifier)),
         "ecu": _ecu(section),
+        "anchor": base / section.file("anchor") if "anchor" in section.values else None,
         "map": base / section.file("map") if with_map else None,
         "time": _time(time),
         "policy": STRICT if policy == "strict" else LAX,
+        "limits": _limits(section),
         "wires": _wires(section.section("wires")),
         **{name: base / section.file(name, default) for name, default in _PATHS.items()},
     }
 
 
 _PATHS = {"key": "identity.pem", "state": "state.db", "staging": "staging", "slots": "slots"}
+
+
+def _limits(section: _Section) -> Limits:
+    """Bounds provisioned for this ECU, by the names of ``Limits`` in camelCase."""
+    found = section.section("limits")
+    values = {
+        re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name): found.take(name, int)
+        for name in list(found.values)
+    }
+    try:
+        return provision(values)
+    except UsageError as error:
+        raise section.fail("limits", error.reason) from None
 
 
 def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:

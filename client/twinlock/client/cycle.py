@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from twinlock.trust.commands import Absent, Answer, Command, Fetch, FetchElsewhe
 from twinlock.trust.errors.base import RefusalError
 
 T = TypeVar("T")
+_LARGE = 250_000  # bytes; what takes longer to read than other tasks should wait
 
 
 async def run_verification(
@@ -29,7 +31,7 @@ async def run_verification(
     answer: Answer = None
     try:
         while True:
-            command = steps.send(answer)
+            command = await _next_command(steps, answer)
             answer = None
             if isinstance(command, Fetch):
                 answer = await fetch(command)
@@ -41,11 +43,35 @@ async def run_verification(
                 persist(command)
             elif isinstance(command, Notice):
                 notices.append(command.error)
-    except StopIteration as finished:
-        value: T = finished.value
+    except _Finished as finished:
+        value: T = finished.args[0]
         return value
     except RefusalError as raised:
         notices[:] = [notice for notice in notices if notice is not raised]
         raise
     finally:
         steps.close()
+
+
+class _Finished(Exception):
+    """The value of a verification: a ``StopIteration`` cannot leave a thread or a coroutine."""
+
+
+async def _next_command(steps: Generator[Command, Answer, T], answer: Answer) -> Command:
+    """The next command. A large file is read and verified in a thread, so that the event loop goes on meanwhile."""
+    if not isinstance(answer, bytes) or len(answer) < _LARGE:
+        return _send(steps, answer)
+    reading = asyncio.ensure_future(asyncio.to_thread(_send, steps, answer))
+    try:
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        await asyncio.wait([reading])  # the generator cannot be closed while the thread runs it
+        reading.exception()
+        raise
+
+
+def _send(steps: Generator[Command, Answer, T], answer: Answer) -> Command:
+    try:
+        return steps.send(answer)
+    except StopIteration as finished:
+        raise _Finished(finished.value) from None

@@ -222,5 +222,7 @@ def _as_storage_error(path: Path, operation: str, error: sqlite3.Error) -> Stora
 
 
 def _damaged(path: Path, operation: str, detail: str) -> StorageError:
-    reason = f"it is damaged ({detail}); stop the ECU and run `twinlock primary recover` or `twinlock secondary recover`"
+    reason = (
+        f"it is damaged ({detail}); stop the ECU and run `twinlock primary recover` or `twinlock secondary recover`"
+    )
     return StorageError(path=str(path), operation=operation, reason=reason)

@@ -27,7 +27,7 @@ def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
     Each of ``ecus`` has ``ecu``, ``hardwareId``, ``verification``, ``address``, and ``installed`` (None if it never
     reported). Raises: StorageError.
     """
-    with TrustedState.open(config.state, wires=config.wires, read_only=True) as state:
+    with TrustedState.open(config.state, wires=config.wires, anchor=config.anchor, read_only=True) as state:
         reports = state.reports()
         own = {**_described(config), "verification": Verification.FULL.value, "address": None}
         others = [
@@ -51,7 +51,7 @@ def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
 def inspect_secondary(config: SecondaryConfig) -> dict[str, Any]:
     """A Secondary as it knows itself: ``ecu``, ``hardwareId``, ``verification``, ``listen``, ``installed``, and how
     its last verification went. Raises: StorageError."""
-    with TrustedState.open(config.state, wires=config.wires, read_only=True) as state:
+    with TrustedState.open(config.state, wires=config.wires, anchor=config.anchor, read_only=True) as state:
         return {
             "vehicle": config.vehicle,
             **_described(config),

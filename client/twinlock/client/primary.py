@@ -71,7 +71,7 @@ class Primary:
             raise UsageError(reason=f"{config}: wires.{min(unknown)} names no repository of {settings.map}")
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
-        state = TrustedState.open(settings.state, wires=settings.wires)
+        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor)
         try:
             transport = Transport(settings.fetch, settings.tls)
             clock = Clock(settings.time, state, wall=wall)

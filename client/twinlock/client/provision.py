@@ -20,6 +20,7 @@ from twinlock.client.identity import KEY_TYPES, create_identity, load_identity
 from twinlock.client.reporting import check_key_type
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
+from twinlock.client.storage.anchor import load_anchor
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.mapping import decode_map
@@ -57,6 +58,7 @@ class Repositories:
 
     ``director_url`` is this vehicle's own, ``<D>/vehicles/<vehicle>``. A partial Secondary needs only
     ``director_root``; no Secondary needs the URLs. ``wires`` are the profiles of those that are not in ``tuf``, by name.
+    ``anchor`` is a read-only directory that holds the same Root files as ``<repository>.root.json``.
     """
 
     director_root: bytes
@@ -64,6 +66,7 @@ class Repositories:
     director_url: str = ""
     image_url: str = ""
     wires: Mapping[str, str] = field(default_factory=dict)
+    anchor: Path | None = None
 
 
 def provision_primary(
@@ -86,6 +89,7 @@ def provision_primary(
             raise UsageError(reason=f"{url!r} is not the URL of a server; write http://HOST/PATH or https://HOST/PATH")
     described = [_checked_description(item) for item in secondaries]
     _check_key_types(plan, repositories, described)
+    _check_anchor(repositories, full=True)
     _prepare(directory)
     config = directory / PRIMARY_FILE
     settings = _settings("primary", plan, repositories) | {
@@ -117,6 +121,7 @@ def provision_secondary(
     if full and repositories.image_root is None:
         raise UsageError(reason="full verification needs the Root file of the Image repository")
     _check_key_types(plan, repositories)
+    _check_anchor(repositories, full=full)
     _prepare(directory)
     config = directory / SECONDARY_FILE
     settings = _settings("secondary", plan, repositories) | {"verification": verification, "listen": listen}
@@ -181,20 +186,25 @@ def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: b
 
 def _settings(role: str, plan: EcuPlan, repositories: Repositories) -> dict[str, Any]:
     wires = {"wires": dict(repositories.wires)} if repositories.wires else {}
-    return wires | {
-        "format": FORMAT,
-        "role": role,
-        "vehicle": plan.vehicle,
-        "ecu": plan.ecu,
-        "hardwareId": plan.hardware_id,
-        "accepts": list(plan.accepts),
-        "policy": plan.policy,
-        "time": dict(plan.time),
-        "key": "identity.pem",
-        "state": "state.db",
-        "staging": "staging",
-        "slots": "slots",
-    }
+    anchor = {"anchor": str(repositories.anchor.absolute())} if repositories.anchor is not None else {}
+    return (
+        wires
+        | anchor
+        | {
+            "format": FORMAT,
+            "role": role,
+            "vehicle": plan.vehicle,
+            "ecu": plan.ecu,
+            "hardwareId": plan.hardware_id,
+            "accepts": list(plan.accepts),
+            "policy": plan.policy,
+            "time": dict(plan.time),
+            "key": "identity.pem",
+            "state": "state.db",
+            "staging": "staging",
+            "slots": "slots",
+        }
+    )
 
 
 def _check_key_types(plan: EcuPlan, repositories: Repositories, described: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -206,6 +216,20 @@ def _check_key_types(plan: EcuPlan, repositories: Repositories, described: Seque
         keytype = item["key"].get("keytype") if isinstance(item["key"], Mapping) else None
         if keytype in KEY_TYPES:
             check_key_type(wires, item["ecu"], str(keytype))
+
+
+def _check_anchor(repositories: Repositories, *, full: bool) -> None:
+    """Before anything is made: the anchor holds the Roots that this ECU starts from. Raises: UsageError, StorageError."""
+    if repositories.anchor is None:
+        return
+    held = load_anchor(repositories.anchor)
+    wanted = {DIRECTOR: repositories.director_root} | ({IMAGE: repositories.image_root} if full else {})
+    for name, root in wanted.items():
+        if held.get(name) != root:
+            raise UsageError(
+                reason=f"{repositories.anchor}/{name}.root.json is not the Root of the repository {name} that was given; "
+                "put that file there"
+            )
 
 
 def _profiles(wires: Mapping[str, str]) -> dict[RepositoryName, WireProfile]:

@@ -75,7 +75,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
-        state = TrustedState.open(settings.state, wires=settings.wires)
+        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor)
         try:
             ecu = settings.ecu.ecu
             installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
@@ -154,7 +154,7 @@ class Secondary:
         for deletion in unneeded_files(decision):
             self._state.persist(deletion)
         self._state.store_refusal(None)
-        for notice in notices:
+        for notice in (*notices, *self._state.take_refused()):
             self._note(notice, Step.METADATA, now)
         self._hear(decision)
         self._wanted = decision.approved[0] if decision.approved else None
@@ -251,11 +251,15 @@ class Secondary:
         steps: Generator[Command, Answer, Decision]
         if self._map is None:
             director = self._state.repository(DIRECTOR)
-            steps = partial_verification(director, vehicle, now, policy=self.config.policy, ceiling=ceiling)
+            steps = partial_verification(
+                director, vehicle, now, policy=self.config.policy, limits=self.config.limits, ceiling=ceiling
+            )
         else:
             trusted = self._state.repositories(self._map.repositories)
             known = TrustedVehicle(map=self._map, repositories=trusted)
-            steps = full_verification(known, vehicle, now, policy=self.config.policy, ceiling=ceiling)
+            steps = full_verification(
+                known, vehicle, now, policy=self.config.policy, limits=self.config.limits, ceiling=ceiling
+            )
         return drive(steps, lambda command: self._answer(command, offered, notices))
 
     def _time(self, offered: Bundle) -> datetime:

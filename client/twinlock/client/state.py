@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from twinlock.client.database import Database
+from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.events import StoredEvent, decode_event, encode_event
 from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
 from twinlock.client.storage.times import format_time, parse_time
 from twinlock.trust.attestation import Attestation, key_material
 from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
-from twinlock.trust.errors.base import Kind, TwinlockError
+from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
@@ -67,10 +68,17 @@ class Begun(NamedTuple):
 class TrustedState:
     """The state of one ECU. Each writing method is one transaction. Close it, or use it as a context manager."""
 
-    def __init__(self, database: Database, wires: Wires = NOTHING, *, proven: bool = True) -> None:
-        """With ``proven`` False no stored proof is used: every signature is counted again."""
+    def __init__(
+        self,
+        database: Database,
+        wires: Wires = NOTHING,
+        *,
+        proven: bool = True,
+        anchor: Mapping[RepositoryName, bytes] | None = None,
+    ) -> None:
+        """See ``MetadataStore`` for ``proven`` and ``anchor``."""
         self._database = database
-        self._metadata = MetadataStore(database, wires, proven=proven)
+        self._metadata = MetadataStore(database, wires, proven=proven, anchor=anchor)
 
     @classmethod
     def create(cls, path: Path, roots: Mapping[RepositoryName, bytes], *, wires: Wires = NOTHING) -> TrustedState:
@@ -90,12 +98,17 @@ class TrustedState:
         return state
 
     @classmethod
-    def open(cls, path: Path, *, wires: Wires = NOTHING, read_only: bool = False) -> TrustedState:
+    def open(
+        cls, path: Path, *, wires: Wires = NOTHING, anchor: Path | None = None, read_only: bool = False
+    ) -> TrustedState:
         """Open existing state, with the ``wires`` of ``create``; see ``Database.open`` for what it raises.
 
-        State of an older version is migrated. For a reader every signature is counted again.
+        State of an older version is migrated. For a reader every signature is counted again. ``anchor`` is a directory
+        of read-only Root files (``storage/anchor.py``): then no stored Root or proof counts by itself.
+        Raises: also StorageError for an anchor that cannot be read.
         """
-        state = cls(Database.open(path, read_only=read_only), wires, proven=not read_only)
+        roots = None if anchor is None else load_anchor(anchor)
+        state = cls(Database.open(path, read_only=read_only), wires, proven=not read_only, anchor=roots)
         try:
             if not read_only:
                 state._metadata.migrate()
@@ -127,6 +140,10 @@ class TrustedState:
     def repository(self, name: RepositoryName) -> TrustedRepository:
         """See ``MetadataStore.repository``."""
         return self._metadata.repository(name)
+
+    def take_refused(self) -> list[RefusalError]:
+        """See ``MetadataStore.take_refused``."""
+        return self._metadata.take_refused()
 
     def repositories(self, names: Iterable[RepositoryName]) -> dict[RepositoryName, TrustedRepository]:
         """See ``MetadataStore.repositories``."""

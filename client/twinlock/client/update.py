@@ -109,6 +109,7 @@ class UpdateCycle:
         except Exception as raised:  # noqa: BLE001 - a fault of ours must not keep the report from the Director
             self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
         self.notices += self.equipment.fetcher.take_refused()
+        self.notices += self.equipment.state.take_refused()
         await self._report()
         return self._result()
 
@@ -182,7 +183,14 @@ class UpdateCycle:
         vehicle = Vehicle(vehicle=config.vehicle, ecus=ecus, installed=self._installed_images(), complete=True)
         trusted = TrustedVehicle(map=tools.map, repositories=tools.state.repositories(tools.map.repositories))
         decision = await run_verification(
-            full_verification(trusted, vehicle, now, policy=config.policy, ceiling=tools.clock.ceiling(now)),
+            full_verification(
+                trusted,
+                vehicle,
+                now,
+                policy=config.policy,
+                limits=config.limits,
+                ceiling=tools.clock.ceiling(now),
+            ),
             fetch=tools.fetcher.fetch,
             elsewhere=tools.fetcher.elsewhere,
             persist=tools.state.persist,

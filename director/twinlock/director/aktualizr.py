@@ -38,6 +38,7 @@ from twinlock.director.errors import (
     EcuKeyChangedError,
     EcuTakenError,
 )
+from twinlock.director.records import BY_CERTIFICATE
 from twinlock.director.requests import DIRECTOR, IMMUTABLE, application, note, read_body, run
 from twinlock.repository.http import Handler, problem, problem_of
 from twinlock.repository.periods import Clock, utc_now
@@ -103,7 +104,10 @@ async def _ecus(request: web.Request) -> web.Response:
 async def _manifest(request: web.Request) -> web.Response:
     director, speaker = request.app[DIRECTOR], await _speaker(request)
     data = await read_body(request, "manifest", DEFAULT_LIMITS.report_bytes)
-    accepted = await run(request, lambda: director.receive_manifest(data, vehicle=speaker.vehicle))
+    proven = speaker.identified_by == BY_CERTIFICATE
+    accepted = await run(
+        request, lambda: director.receive_manifest(data, vehicle=speaker.vehicle, authenticated=proven)
+    )
     note(manifest=accepted.manifest, events=[event.code for event in accepted.events])
     return web.json_response({})
 

@@ -126,6 +126,11 @@ class Catalogue:
                     found[hint.component] = found.get(hint.component, frozenset()) | hint.mentions
         return found
 
+    def count(self, hardware_id: HardwareId) -> int:
+        """How many names of images are listed for ``hardware_id``, by whatever is written there; nothing is verified."""
+        with self._lock:
+            return sum(any(hardware_id in hint.hardware_ids for hint in hints) for hints in self._all_hints().values())
+
     def offers(
         self, hardware_id: HardwareId, components: Container[str | None] | None = None
     ) -> tuple[ImageEntry, ...]:

@@ -39,6 +39,34 @@ UNREACHABLE = (
 )
 
 
+FIRST_ORDER = (
+    "this order cannot be withdrawn: an empty list does not reach this client, and nothing that it has installed can be "
+    "listed in its place; another order for the same ECU replaces it"
+)
+
+
+def with_notes(situation: Situation, planned: Planned, catalogue: Catalogue) -> Planned:
+    """``planned`` with what this client's operator has to know of its orders, among the reasons. Others pass as they are."""
+    if situation.record.wire != AKTUALIZR_WIRE or not planned.entries:
+        return planned
+    notes = [*_ambiguous_for_tuf_secondaries(situation, planned, catalogue)]
+    if not any(_nameable(situation, catalogue)):
+        notes.append(FIRST_ORDER)
+    return replace(planned, plan=replace(planned.plan, reasons=(*planned.plan.reasons, *notes)))
+
+
+def _ambiguous_for_tuf_secondaries(situation: Situation, planned: Planned, catalogue: Catalogue) -> Iterator[str]:
+    """A Secondary with ``verification_type`` Tuf chooses by hardware alone; no registration says how one verifies."""
+    ecus = situation.record.ecus
+    for order in planned.plan.orders:
+        hardware = ecus[order.ecu].hardware_id
+        if not ecus[order.ecu].primary and catalogue.count(hardware) > 1:
+            yield (
+                f"{order.ecu}: several images are listed for {hardware}; if this Secondary is configured with verification_type "
+                "Tuf, it refuses the order, and the Primary's installation fails with it (use Full)"
+            )
+
+
 def check_orders(situation: Situation, planned: Planned, catalogue: Catalogue) -> None:
     """Refuse a plan that this client could not carry out. Plans for other vehicles pass.
 

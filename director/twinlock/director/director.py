@@ -1,21 +1,19 @@
 """The Director as one object: what the command, the server, the demo and tests hold in their hands.
 
-    from twinlock.director.director import Director
+from twinlock.director.director import Director
 
-    director = Director.create("director", image_root=anchor, image_url="http://127.0.0.1:8080")   # or a directory
-    director.register(description)                       # JSON bytes or a mapping: twinlock primary describe
-    director.receive_manifest(manifest_bytes)            # Acceptance, or a RefusalError; stored either way
-    director.assign("VIN1", {"ecu-brake": "brake/brake-2.0.bin"})    # Plan; raises NoImageSetError with the causes
-    director.metadata("VIN1", "timestamp.json")          # bytes or None; signed on demand
-    director.metadata("VIN1", "1.root.json")
-
-Belongs here: the list of what one can do. Does not belong here: how it is done (the modules beside this one).
+director = Director.create("director", image_root=anchor, image_url="http://127.0.0.1:8080")   # or a directory
+director.register(description)                       # JSON bytes or a mapping: twinlock primary describe
+director.receive_manifest(manifest_bytes)            # Acceptance, or a RefusalError; stored either way
+director.assign("VIN1", {"ecu-brake": "brake/brake-2.0.bin"})    # Plan; raises NoImageSetError with the causes
+director.metadata("VIN1", "timestamp.json")          # bytes or None; signed on demand
+director.metadata("VIN1", "1.root.json")
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +32,8 @@ from twinlock.director.enrolment import create_token, enrol_vehicle, register_ve
 from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit
 from twinlock.director.inherited_roots import read_inheritance
 from twinlock.director.inventory import list_vehicles, load_vehicle
+from twinlock.director.manifests.junk import list_junk
+from twinlock.director.manifests.retention import prune_history
 from twinlock.director.ordering import Ordering
 from twinlock.director.reception import Reception
 from twinlock.director.records import (
@@ -56,11 +56,13 @@ from twinlock.director.setup import create_director, open_keyring
 from twinlock.director.signing.clock import SigningClock
 from twinlock.director.signing.recovery import ClockRecovery, recover_clock
 from twinlock.director.source import open_source
+from twinlock.director.status.fleet import FleetStatus, read_status
 from twinlock.director.ways_out.service import WaysOut
 from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.periods import Clock, utc_now
+from twinlock.repository.views import RootView
 from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.names import VehicleId
@@ -138,7 +140,7 @@ class Director:
             raise
 
     def close(self) -> None:
-        """Let go of the database and of opened keys."""
+        """Close the database and drop opened keys."""
         self._database.close()
         self._keyring.forget()
         self.devices.forget()
@@ -232,13 +234,22 @@ class Director:
         """What the vehicle would be told now, and why; with ``images``, as if they were assigned. Changes nothing."""
         return self._assigning.explain(vehicle, images, now=now or self._clock())
 
-    def receive_manifest(self, data: bytes, *, vehicle: str | None = None, now: datetime | None = None) -> Acceptance:
+    def receive_manifest(
+        self,
+        data: bytes,
+        *,
+        vehicle: str | None = None,
+        authenticated: bool = False,
+        now: datetime | None = None,
+    ) -> Acceptance:
         """Judge a vehicle version manifest and take over what it reports; ``vehicle`` is whose URL it came to.
+
+        ``authenticated`` tells that the sender proved to be that vehicle, by a certificate for instance.
 
         A refused manifest is stored with its verdict and changes nothing else. Raises: RefusalError of every kind.
         Source: Uptane 2.1.0 5.3.2.1 steps 1 to 4.
         """
-        return self._reception.receive(data, address=vehicle, now=now or self._clock())
+        return self._reception.receive(data, address=vehicle, authenticated=authenticated, now=now or self._clock())
 
     def metadata(self, vehicle: str, name: str, *, now: datetime | None = None) -> bytes | None:
         """A metadata file of one vehicle by its file name; None if there is none of that name.
@@ -249,7 +260,7 @@ class Director:
         return None if served is None else served.data
 
     def serve(self, vehicle: str, name: str, *, now: datetime | None = None) -> Served | None:
-        """As ``metadata``, with the correlation id of the order that the file belongs to where that is known."""
+        """As ``metadata``, with the correlation id of the file's order where that is known."""
         return self._serving.serve(vehicle, name, now or self._clock())
 
     def issue(self, vehicle: str, *, force: bool = False, now: datetime | None = None) -> Issue:
@@ -302,6 +313,22 @@ class Director:
         self._signing_clock.note(moment)
         return version
 
+    def prepare_root(
+        self, target: str | Path, plans: Mapping[str, KeyPlan | None], *, now: datetime | None = None
+    ) -> RootView:
+        """Write the next Root to a file for others to sign (``repository.root_ceremony.sign_root``).
+
+        ``plans`` are the roles that get new keys (None: as many of the same kind as now); none at all is a later expiry.
+        """
+        return self._roots.prepare(self._moment(now), plans, Path(target))
+
+    def publish_root(self, path: str | Path, *, now: datetime | None = None) -> int:
+        """Publish a Root that others signed; returns its version. Raises: as ``RootKeeper.publish``."""
+        moment = self._moment(now)
+        version = self._roots.publish(moment, Path(path))
+        self._signing_clock.note(moment)
+        return version
+
     def refresh_root(self, *, now: datetime | None = None) -> int:
         """Publish the same Root with a later expiry; returns its version."""
         moment = self._moment(now)
@@ -349,10 +376,31 @@ class Director:
             load_vehicle(connection, vehicle)
             return list_events(connection, vehicle, limit)
 
+    def junk(self, vehicle: str = "", *, limit: int = 50) -> list[dict[str, Any]]:
+        """What senders that proved nothing sent to the vehicle's address, by kind and day; "": to no known vehicle's."""
+        with self._database.reading() as connection:
+            return list_junk(connection, vehicle, limit)
+
     def audit(self, vehicle: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
         """Who did what, newest first."""
         with self._database.reading() as connection:
             return read_audit(connection, vehicle=vehicle, limit=limit)
+
+    def prune(self, older_than: timedelta, *, actor: str = "operator", now: datetime | None = None) -> dict[str, int]:
+        """Delete history that is older; returns how many rows of each table. What is in force is kept."""
+        moment = now or self._clock()
+        with self._database.writing("prune the history") as connection:
+            return prune_history(connection, moment - older_than, actor=actor, now=moment)
+
+    def status(self, *, now: datetime | None = None, look: bool = False) -> FleetStatus:
+        """What the Director and its vehicles are up to. With ``look`` the Image repository is asked and keys are tried."""
+        moment = now or self._clock()
+        attempts = {
+            "the Director cannot sign": lambda: self.check(now=moment),
+            "the Image repository cannot be used": lambda: self._catalogues.current(moment),
+        }
+        root = Metadata[Root].from_bytes(self.root_bytes()).signed
+        return read_status(self._database, attempts if look else {}, root_expires=root.expires, now=moment)
 
     def check(self, *, now: datetime | None = None) -> None:
         """See that the database can be written to, Root is valid, and the online keys are held and open.

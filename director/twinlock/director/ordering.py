@@ -9,6 +9,7 @@ Belongs here: that order of steps. Does not belong here: any of the steps.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import threading
 import uuid
@@ -309,6 +310,10 @@ def _record_decision(connection: Connection, view: View, decision: _Decision, no
     last = view.decision
     if last is not None and last.plan == decision.planned.plan and last.correlation_id == decision.correlation_id:
         return last.number
+    plan = decision.planned.plan
+    if plan.outcome == IMPOSSIBLE:
+        line = {"event": "order-impossible", "vehicle": plan.vehicle, "reasons": list(plan.reasons)}
+        log.warning("%s", json.dumps(line))
     return insert_decision(
         connection,
         decision.planned.plan,

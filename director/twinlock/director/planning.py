@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from twinlock.director.catalogue import Catalogue
 from twinlock.director.choices import EcuChoices, Problem, Selection, relevant_components, violations
-from twinlock.director.client_rules import check_orders
+from twinlock.director.client_rules import check_orders, with_notes
 from twinlock.director.errors import NoImageSetError, UnknownImageError
 from twinlock.director.records import (
     HELD,
@@ -112,7 +112,7 @@ def plan_images(situation: Situation, catalogue: Catalogue) -> Planned:
     )
     planned = _planned(situation, problem, resolve(problem), offers)
     check_orders(situation, planned, catalogue)
-    return planned
+    return with_notes(situation, planned, catalogue)
 
 
 Offers = Mapping[Software, ImageEntry]

@@ -16,6 +16,7 @@ from twinlock.director.history import find_seen_nonces, insert_accepted, insert_
 from twinlock.director.intake import conclude, report_digest, verify_reports
 from twinlock.director.inventory import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
 from twinlock.director.manifests.judgement import Findings, Knowledge, ManifestPolicy, VerifiedReports
+from twinlock.director.manifests.junk import count_junk
 from twinlock.director.published import recall_images, remember_images, settle_outstanding
 from twinlock.director.records import AKTUALIZR_WIRE, Acceptance, VehicleRecord
 from twinlock.director.software import same_image
@@ -23,9 +24,9 @@ from twinlock.director.ways_out.counter_resets import find_spent
 from twinlock.director.ways_out.delivery import load_delivered
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError
-from twinlock.trust.errors.reports import ReportReplayError
+from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.reports import SignedManifest, decode_manifest
+from twinlock.trust.reports import SignedManifest, decode_manifest, verify_manifest
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 
 _ATTEMPTS = 5
@@ -48,23 +49,39 @@ class Reception:
         self._catalogues = catalogues
         self._policy = policy
 
-    def receive(self, data: bytes, *, address: str | None, now: datetime) -> Acceptance:
+    def receive(self, data: bytes, *, address: str | None, authenticated: bool = False, now: datetime) -> Acceptance:
         """Accept a manifest, or store it as refused. ``address`` is the vehicle whose URL it came to.
+
+        One that neither the vehicle signed nor an ``authenticated`` sender brought is only counted.
 
         Of two that repeat a counter or nonce, however close together, at most one is accepted.
         Raises: RefusalError of every kind, UnknownVehicleError, StorageError.
         Source: Uptane 2.1.0 5.3.2.1 steps 1 to 4.
         """
-        vehicle = address
+        vehicle, proven = address, authenticated
         try:
             manifest = self._decode(data, address)
             vehicle = address or manifest.vehicle
             assert vehicle is not None, "without an address it was read in the profile that names the vehicle"
+            proven = proven or self._is_signed(manifest, vehicle)
             return self._accept(manifest, data, vehicle, now)
         except RefusalError as error:
             if vehicle is not None:
-                self._keep_refused(vehicle, data, error, now)
+                self._keep_refused(vehicle, data, error, now, proven=proven)
             raise
+
+    def _is_signed(self, manifest: SignedManifest, vehicle: str) -> bool:
+        """Whether the vehicle's Primary signed it, whatever else is wrong with it."""
+        with self._database.reading() as connection:
+            record = load_vehicle(connection, vehicle)
+        sender = record.ecus.get(record.primary)
+        if sender is None:
+            return False
+        try:
+            verify_manifest(manifest, sender.key)
+        except ReportSignatureError:
+            return False
+        return True
 
     def _decode(self, data: bytes, address: str | None) -> SignedManifest:
         """Read a manifest in the profile that the vehicle speaks; one that names its vehicle, without an address."""
@@ -147,7 +164,11 @@ class Reception:
             raise ReportReplayError(ecu=ecu, field="counter or nonce", offered="(any)", last="(the same)") from None
         return number
 
-    def _keep_refused(self, vehicle: str, data: bytes, error: RefusalError, now: datetime) -> None:
+    def _keep_refused(self, vehicle: str, data: bytes, error: RefusalError, now: datetime, *, proven: bool) -> None:
+        if not proven:
+            with self._database.writing("count junk") as connection:
+                count_junk(connection, vehicle, error.code, data, now)
+            return
         with self._database.writing("store a refused manifest") as connection:
             try:
                 lock_vehicle(connection, vehicle)

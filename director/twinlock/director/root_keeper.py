@@ -6,6 +6,7 @@ Belongs here: reading, making, and storing all of it in one transaction. Does no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,17 @@ from twinlock.director.database import Database
 from twinlock.director.history import record_audit
 from twinlock.director.inherited_roots import Inheritance, next_inherited_root
 from twinlock.director.records import AKTUALIZR_WIRE
-from twinlock.director.roots import insert_root, next_root, read_root, root_authority
+from twinlock.director.roots import (
+    check_role,
+    check_signing,
+    give_keys,
+    insert_root,
+    next_root,
+    plan_of,
+    read_root,
+    root_authority,
+    verify_successor,
+)
 from twinlock.director.schema import schema_version
 from twinlock.director.wire_roots import (
     check_rotation,
@@ -30,13 +41,19 @@ from twinlock.director.wire_roots import (
     root_chain,
     version_of,
 )
+from twinlock.repository.aktualizr.ceremony import attach, detach
 from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys, readable_kind
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import KeyPlan, Keyring
-from twinlock.repository.signing import Authority
+from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.root_ceremony import read_root_file, read_whole, sign_into
+from twinlock.repository.signing import Authority, renew
+from twinlock.repository.views import RootView
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError
-from twinlock.trust.names import ROOT
+from twinlock.trust.names import DIRECTOR, ROOT
+from twinlock.trust.restore import bootstrap_repository
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehicles unless an operator chooses
 
@@ -60,17 +77,102 @@ class RootKeeper:
         chain = root_chain(current, translated, stranded=self.settings.stranded_keys(now))
         if enabled:
             check_rotation(chain, roles, plan)
-        data = next_root(current, self._keyring, self.settings.periods, now, rotate=roles, plan=plan)
-        change = self._new_own_keys(chain, plan) if ROOT in roles and enabled else None
-        also = self._translate(chain, translated, data, change, now) if enabled else []
+        with self._keyring.new_keys() as new:
+            data = next_root(current, self._keyring, self.settings.periods, now, rotate=roles, plan=plan, new_keys=new)
+            change = self._new_own_keys(chain, plan, new) if ROOT in roles and enabled else None
+            also = self._translate(chain, translated, data, change, now) if enabled else []
+            with new.leaving():
+                version = self._store((current, translated), (data, also), roles, now)
+        self._retire_revoked(current, chain, now)
+        return version
+
+    def prepare(self, now: datetime, plans: Mapping[str, KeyPlan | None], target: Path) -> RootView:
+        """Write the next Root, with new keys by ``plans`` (None: as now), to ``target`` for others to sign.
+
+        The root keys that are here sign it; ``repository.root_ceremony.sign_root`` adds those that are elsewhere.
+        Raises: UsageError, ProfileError, PassphraseError, StorageError.
+        """
+        if not target.parent.is_dir():
+            raise UsageError(reason=f"there is no directory {target.parent} to write the Root to")
+        current, translated = self._read()
+        enabled = translated is not None or AKTUALIZR_WIRE in self.settings.wires
+        chain = root_chain(current, translated, stranded=self.settings.stranded_keys(now))
+        old, root = Metadata[Root].from_bytes(current).signed, Metadata[Root].from_bytes(current).signed
+        for role, plan in plans.items():
+            check_role(role)
+            if enabled:
+                check_rotation(chain, (role,), plan)
+        with self._keyring.new_keys() as new:
+            for role, plan in plans.items():
+                give_keys(root, role, new, plan or plan_of(old, role))
+            renew(root, now, self.settings.periods.root, version=old.version + 1)
+            metadata = Metadata(root)
+            if enabled:
+                change = self._new_own_keys(chain, plans[ROOT], new) if ROOT in plans else None
+                attach(metadata, chain.links(root, self._keyring, change=change))
+            with new.leaving():
+                return sign_into(target, metadata, old, self._keyring)
+
+    def publish(self, now: datetime, path: Path) -> int:
+        """Publish a prepared Root that has all its signatures, in every profile; returns its version.
+
+        Raises: RefusalError if it may not follow the current Root; UsageError if it was prepared for other profiles, or
+        for a time to come; MissingKeysError for online keys that it names and that are not here; ConflictError.
+        """
+        current, translated = self._read()
+        metadata = read_root_file(path)
+        other = detach(metadata)
+        data = read_whole(path) if other is None else metadata.to_bytes()
+        verify_successor(current, data, now)
+        trusted = bootstrap_repository(DIRECTOR, data).root.signed
+        if trusted.issued is not None and trusted.issued > now:
+            raise UsageError(
+                reason=f"the Root says that it was signed at {trusted.issued:%Y-%m-%d %H:%M}Z, still to come"
+            )
+        check_signing(data, self._keyring, now)
+        if (translated is not None or AKTUALIZR_WIRE in self.settings.wires) is not (other is not None):
+            raise UsageError(
+                reason="the Root was prepared for other wire profiles than are published; prepare it again"
+            )
+        also, before = sorted((other or {}).values(), key=version_of), translated
+        for root in also:
+            if before is not None:
+                verify_successor(before, root, now, wire=AKTUALIZR)
+            before = root
+        version = self._store((current, translated), (data, also), (), now)
+        self._retire_revoked(current, root_chain(current, translated), now)
+        return version
+
+    def _store(
+        self,
+        before: tuple[bytes, bytes | None],
+        after: tuple[bytes, list[bytes]],
+        roles: tuple[str, ...],
+        now: datetime,
+    ) -> int:
+        """Publish one Root and what it is in the other profile, in one transaction. Raises: ConflictError."""
         with self._database.writing("publish a Root") as connection:
-            _check_unchanged(connection, current, translated)
-            version = insert_root(connection, data, now)
-            detail = {"roles": list(roles), "version": version}
-            for root in also:
+            _check_unchanged(connection, *before)
+            version = insert_root(connection, after[0], now)
+            detail: dict[str, object] = {"roles": list(roles), "version": version}
+            for root in after[1]:
                 detail[AKTUALIZR_WIRE] = insert_wire_root(connection, root, now)
             record_audit(connection, actor="operator", action="root", detail=detail, now=now)
         return version
+
+    def _retire_revoked(self, before: bytes, chain: RootChain, now: datetime) -> None:
+        """Take private keys that no Root names any more from beside the live ones; of these only old Root keys are kept."""
+        current, translated = self._read()
+        used = set(Metadata[Root].from_bytes(current).signed.keys) | self.settings.stranded_keys(now)
+        if translated is not None:
+            newest = root_chain(current, translated).newest
+            used |= set(authority_of(newest).keyids) if newest is not None else set()
+        old = Metadata[Root].from_bytes(before).signed
+        roots = {*root_authority(old).keyids, *self.settings.stranded}
+        if chain.newest is not None:
+            roots |= set(authority_of(chain.newest).keyids)
+        self._keyring.retire(sorted(roots - used))
+        self._keyring.retire(sorted(set(old.keys) - roots - used), destroy=True)
 
     def hand_over(self, now: datetime, until: date | None) -> int:
         """Give the aktualizr Root chain, which shares its keys with ours, keys of its own; returns its newest version.
@@ -106,13 +208,13 @@ class RootKeeper:
         self.settings = replace(self.settings, stranded=keyids, stranded_until=until.isoformat())
         replace_config(self._directory, self.settings)
 
-    def _new_own_keys(self, chain: RootChain, plan: KeyPlan | None) -> Authority | None:
+    def _new_own_keys(self, chain: RootChain, plan: KeyPlan | None, new: NewKeys) -> Authority | None:
         """New Root keys for the aktualizr chain, as our Root role gets some; None where that chain shares those."""
         if chain.newest is None or not chain.has_own_keys:
             return None
         own = authority_of(chain.newest)
         same = KeyPlan(count=len(own.keys), threshold=own.threshold, kind=readable_kind(own))
-        return new_own_keys(self._keyring, plan or same)
+        return new_own_keys(new, plan or same)
 
     def enable(self, wire: str, now: datetime, inheritance: Inheritance | None = None) -> int:
         """Publish Roots in the profile ``wire`` too, from version 1 on; returns the newest version in it.

@@ -15,7 +15,9 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.director import schema
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.periods import Periods
+from twinlock.repository.private_keys import kind_of
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
 from twinlock.trust.checks.context import Context
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
@@ -59,7 +61,7 @@ def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
 def check_plans_of_roles(plans: Mapping[str, KeyPlan]) -> None:
     """Refuse plans that no Root could carry out, before a key is made. Raises: UsageError."""
     for role, plan in plans.items():
-        _check_role(role)
+        check_role(role)
         if role == TIME and plan.threshold != 1:
             raise UsageError(reason="one key attests time; a threshold above 1 cannot be met by one attestation")
 
@@ -67,10 +69,10 @@ def check_plans_of_roles(plans: Mapping[str, KeyPlan]) -> None:
 def first_root(keyring: Keyring, plans: Mapping[str, KeyPlan], periods: Periods, now: datetime) -> bytes:
     """Make keys for every role by plan (one ed25519 key where none is given) and sign Root 1."""
     for role in plans:
-        _check_role(role)
+        check_role(role)
     root = Root(spec_version=SPEC_VERSION, consistent_snapshot=True)
     for role in ROTATABLE:
-        _give_keys(root, role, keyring, plans.get(role, KeyPlan()))
+        give_keys(root, role, keyring, plans.get(role, KeyPlan()))
     renew(root, now, periods.root, version=1)
     data = seal(ROOT, root, [root_authority(root)], keyring)
     bootstrap_repository(DIRECTOR, data)
@@ -85,24 +87,27 @@ def next_root(
     *,
     rotate: Iterable[str] = (),
     plan: KeyPlan | None = None,
+    new_keys: NewKeys | None = None,
 ) -> bytes:
     """The Root that follows ``current``: new keys for the roles in ``rotate``, a later expiry, everything else alike.
 
-    It is signed with the old and the new Root keys, and the trust engine has to accept it as the successor.
+    It is signed with the old and the new Root keys, and the trust engine has to accept it as the successor. ``new_keys``
+    makes the keys; they are not written before something that names them is about to leave.
     Raises: UsageError for an unknown role, MissingKeysError, PassphraseError, RefusalError.
     """
     old = Metadata[Root].from_bytes(current).signed
     new = Metadata[Root].from_bytes(current).signed
     for role in dict.fromkeys(rotate):
-        _check_role(role)
-        _give_keys(new, role, keyring, plan or _plan_of(old, role))
+        check_role(role)
+        give_keys(new, role, new_keys or keyring, plan or plan_of(old, role))
     renew(new, now, periods.root, version=old.version + 1)
     data = seal(ROOT, new, [root_authority(old), root_authority(new)], keyring)
     verify_successor(current, data, now)
     return data
 
 
-def _check_role(role: str) -> None:
+def check_role(role: str) -> None:
+    """Refuse a role that a Director's Root does not have. Raises: UsageError."""
     if role not in ROTATABLE:
         raise UsageError(reason=f"there is no role {role!r}; the roles are {', '.join(ROTATABLE)}")
 
@@ -139,15 +144,19 @@ def root_authority(root: Root) -> Authority:
     return signers_of(root, ROOT)
 
 
-def _plan_of(root: Root, role: str) -> KeyPlan:
+def plan_of(root: Root, role: str) -> KeyPlan:
+    """Number, threshold and kind of the keys that a role has now."""
     if role == TIME:
         source = root.unrecognized_fields[_CUSTOM][_TIME_SOURCE]
-        return KeyPlan(count=len(source["keyids"]), threshold=source["threshold"])
+        first = root.keys[source["keyids"][0]]
+        kind = kind_of(first.keytype, first.scheme)
+        return KeyPlan(count=len(source["keyids"]), threshold=source["threshold"], kind=kind)
     found = root.roles[role]
-    return KeyPlan(count=len(found.keyids), threshold=found.threshold)
+    first = root.keys[found.keyids[0]]
+    return KeyPlan(count=len(found.keyids), threshold=found.threshold, kind=kind_of(first.keytype, first.scheme))
 
 
-def _give_keys(root: Root, role: str, keyring: Keyring, plan: KeyPlan) -> None:
+def give_keys(root: Root, role: str, keyring: Keyring | NewKeys, plan: KeyPlan) -> None:
     """Put new keys in place of a role's old ones, and drop old ones that no role uses any more."""
     records = keyring.generate(role, kind=plan.kind, count=plan.count)
     if role == TIME:

@@ -1,15 +1,15 @@
 """Delegations of a Targets file: what an author says, checked, and written in the form that fits.
 
 A delegation names one role, or several that have to agree (TAP 3). A file whose delegations name one role each is
-written as plain TUF; as soon as one names several, the whole file uses ``prioritized_delegations``.
+written as plain TUF; as soon as one names several, the whole file uses ``prioritized_delegations``. Hardware
+restrictions and post-quantum demands stand in ``signed.custom``, which every TUF client keeps; a restriction inside a
+delegation, as earlier versions wrote it, is read and moves there with the next edit.
 Source: Uptane 2.1.0 5.2.3.2; TAP 3.
-
-Belongs here: the list of delegations in one file. Does not belong here: the delegated roles' own files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,33 +18,43 @@ from tuf.api.metadata import DelegatedRole, Delegations, Targets
 from twinlock.repository.public_keys import authoring_keys, checked_key
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
+from twinlock.trust.keys import is_post_quantum
 from twinlock.trust.model.delegations import Delegation as TrustedDelegation
 from twinlock.trust.names import TOP_LEVEL, TargetPath, identifier, role_file, target_path
+from twinlock.trust.wire.delegation_members import HARDWARE, POST_QUANTUM
 
 Json = dict[str, Any]
 
 _MULTI = "prioritized_delegations"
-_HARDWARE = "hardwareIds"
+_HARDWARE_IDS = "hardwareIds"
+_CUSTOM = "custom"
 JOINT = "+"  # stands between the names of roles that have to agree, where one name for the delegation is needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One role of a delegation: its keys by id (as TUF 1.0.34 4.2 writes them) and how many of them must sign."""
+    """One role of a delegation: its keys by id (as TUF 1.0.34 4.2 writes them) and how many of them must sign.
+
+    ``post_quantum`` demands that one of these signatures is by an ML-DSA key. Raises: UsageError, UnsafePathError,
+    UnusableKeyError.
+    """
 
     name: str
     keys: Mapping[str, Json]
     threshold: int = 1
+    post_quantum: bool = False
 
     def __post_init__(self) -> None:
         role_file(self.name)
-        if self.name in TOP_LEVEL or JOINT in self.name:
+        if self.name.lower() in TOP_LEVEL or JOINT in self.name:
             raise UsageError(reason=f"{self.name!r} cannot be the name of a delegated role")
         for keyid, key in self.keys.items():
             if checked_key(dict(key))[0] != keyid:
                 raise UsageError(reason=f"{keyid} is not the id of the key that {self.name} gives for it")
         if not 1 <= self.threshold <= len(self.keys):
             raise UsageError(reason=f"{self.name}: {self.threshold} of {len(self.keys)} keys cannot sign")
+        if self.post_quantum:
+            check_demand(self.name, (key["keytype"] for key in self.keys.values()), self.threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +107,12 @@ class Delegation:
         """As a draft keeps it."""
         return {
             "members": [
-                {"name": member.name, "keys": dict(member.keys), "threshold": member.threshold}
+                {
+                    "name": member.name,
+                    "keys": dict(member.keys),
+                    "threshold": member.threshold,
+                    **({"post_quantum": True} if member.post_quantum else {}),
+                }
                 for member in self.members
             ],
             "paths": list(self.paths),
@@ -140,12 +155,19 @@ def read_delegations(targets: Targets) -> tuple[Delegation, ...]:
     keys = {keyid: key.to_dict() for keyid, key in delegations.keys.items()}
     plain = [_from_role(role, keys) for role in (delegations.roles or {}).values()]
     several = [_from_multi(item, keys) for item in delegations.unrecognized_fields.get(_MULTI, ())]
-    return (*plain, *several)
+    custom = targets.unrecognized_fields.get(_CUSTOM, {})
+    demanded = set(custom.get(POST_QUANTUM, ()))
+    restricted = custom.get(HARDWARE) or [{}] * (len(plain) + len(several))
+    return tuple(
+        _completed(entry, item.get(_HARDWARE_IDS), demanded)
+        for entry, item in zip((*plain, *several), restricted, strict=True)
+    )
 
 
 def write_delegations(targets: Targets, delegations: Iterable[Delegation]) -> None:
     """Make ``delegations`` those of the file, in that order."""
     entries = tuple(delegations)
+    _write_custom(targets, entries)
     if not entries:
         targets.delegations = None
         return
@@ -181,10 +203,51 @@ def apply_delegations(targets: Targets, edits: Mapping[str, Json | None]) -> Non
 def rekeyed(delegation: Delegation, role: str, keys: Mapping[str, Json], threshold: int) -> Delegation:
     """The same delegation with other keys for one of its members."""
     members = tuple(
-        Member(name=role, keys=keys, threshold=threshold) if member.name == role else member
+        replace(member, keys=keys, threshold=threshold) if member.name == role else member
         for member in delegation.members
     )
     return replace(delegation, members=members)
+
+
+def check_demand(role: str, keytypes: Iterable[str], threshold: int) -> None:
+    """Refuse a demand for a post-quantum signature that cannot be met, or that replaces the classical one.
+
+    Raises: UsageError.
+    """
+    if threshold < 2:
+        reason = "a threshold of 1 would be met by that key alone; ask for 2 or more, so that a classical key signs too"
+        raise UsageError(reason=f"{role} cannot demand a post-quantum signature: {reason}")
+    if not any(map(is_post_quantum, keytypes)):
+        raise UsageError(
+            reason=f"{role} cannot demand a post-quantum signature: none of its keys is of a kind ml-dsa-*"
+        )
+
+
+def _write_custom(targets: Targets, entries: tuple[Delegation, ...]) -> None:
+    custom = dict(targets.unrecognized_fields.pop(_CUSTOM, {}))
+    for name in (HARDWARE, POST_QUANTUM):
+        custom.pop(name, None)
+    if any(entry.hardware_ids is not None for entry in entries):
+        custom[HARDWARE] = [
+            {
+                "roles": [member.name for member in entry.members],
+                **({} if entry.hardware_ids is None else {_HARDWARE_IDS: list(entry.hardware_ids)}),
+            }
+            for entry in entries
+        ]
+    demanded = [member.name for entry in entries for member in entry.members if member.post_quantum]
+    if demanded:
+        custom[POST_QUANTUM] = sorted(set(demanded))
+    if custom:
+        targets.unrecognized_fields[_CUSTOM] = custom
+
+
+def _completed(entry: Delegation, hardware: Iterable[str] | None, demanded: Set[str]) -> Delegation:
+    """``entry`` with what ``signed.custom`` says of it."""
+    members = tuple(
+        replace(member, post_quantum=True) if member.name in demanded else member for member in entry.members
+    )
+    return replace(entry, members=members, hardware_ids=entry.hardware_ids if hardware is None else tuple(hardware))
 
 
 def _position(entries: list[Delegation], before: str | None) -> int:
@@ -195,7 +258,7 @@ def _position(entries: list[Delegation], before: str | None) -> int:
 
 def _from_role(role: DelegatedRole, keys: Mapping[str, Json]) -> Delegation:
     member = Member(name=role.name, keys={keyid: keys[keyid] for keyid in role.keyids}, threshold=role.threshold)
-    hardware = role.unrecognized_fields.get(_HARDWARE)
+    hardware = role.unrecognized_fields.get(_HARDWARE_IDS)
     return Delegation(
         members=(member,),
         paths=tuple(role.paths or ()),
@@ -214,7 +277,6 @@ def _to_role(entry: Delegation) -> DelegatedRole:
         entry.terminating,
         list(entry.paths) or None,
         list(entry.path_hash_prefixes) or None,
-        {} if entry.hardware_ids is None else {_HARDWARE: list(entry.hardware_ids)},
     )
 
 
@@ -227,7 +289,7 @@ def _from_multi(item: Json, keys: Mapping[str, Json]) -> Delegation:
         )
         for role in item["roles"]
     )
-    hardware = item.get(_HARDWARE)
+    hardware = item.get(_HARDWARE_IDS)
     return Delegation(
         members=members,
         paths=tuple(item.get("paths", ())),
@@ -241,7 +303,6 @@ def _from_multi(item: Json, keys: Mapping[str, Json]) -> Delegation:
 def _to_multi(entry: Delegation) -> Json:
     return {
         **({"paths": list(entry.paths)} if entry.paths else {"path_hash_prefixes": list(entry.path_hash_prefixes)}),
-        **({} if entry.hardware_ids is None else {_HARDWARE: list(entry.hardware_ids)}),
         "terminating": entry.terminating,
         "min_roles_in_agreement": entry.agreement,
         "roles": [

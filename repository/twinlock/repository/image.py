@@ -65,6 +65,7 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR
 from twinlock.trust.restore import bootstrap_repository
+from twinlock.trust.wire.aktualizr.patterns import expand
 
 if TYPE_CHECKING:
     from twinlock.repository.object_store import ObjectStore
@@ -200,16 +201,19 @@ class ImageRepository:
         threshold: int = 1,
         hardware_ids: Iterable[str] | None = None,
         terminating: bool = False,
+        post_quantum: bool = False,
         before: str | None = None,
     ) -> None:
         """Stage a delegation to the role ``name``, signed with the public ``keys`` (files that a supplier gave).
 
         ``before`` puts it ahead of another delegation in priority; else it is the last. It is published together with
-        the first file of that role (see ``accept``). Delegating again to a role replaces its keys and names.
+        the first file of that role (see ``accept``). Delegating again to a role replaces its keys and names. Of ``paths``
+        ``folder/**`` stands for everything below that folder, to eight segments. ``post_quantum`` demands an ML-DSA
+        signature among the ``threshold``, which is two or more then.
         """
         delegation = Delegation(
-            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold),),
-            paths=tuple(paths),
+            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
+            paths=tuple(each for path in paths for each in expand(path)),
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
             terminating=terminating,
         )

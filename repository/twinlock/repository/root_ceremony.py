@@ -37,10 +37,17 @@ from twinlock.repository.atomic import read_file, replace_file
 from twinlock.repository.authoring.clock_record import signing_marks
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.public_keys import Json, authoring_keys
 from twinlock.repository.published import Published
 from twinlock.repository.publishing import commit
-from twinlock.repository.rotation import check_chain, forget_unreachable, renew_changed, replace_top_level
+from twinlock.repository.rotation import (
+    check_chain,
+    forget_unreachable,
+    renew_changed,
+    replace_top_level,
+    retire_revoked,
+)
 from twinlock.repository.signing import Authority, renew
 from twinlock.repository.views import Publication, RootView
 from twinlock.repository.workspace import Workspace
@@ -97,21 +104,25 @@ def prepare_root(
     else:
         check_chain(workspace, second, {**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
-    for role, plan in _without_own(changes.rotate).items():
-        _known(role)
-        records = workspace.keyring.generate(role, kind=plan.kind, count=plan.count)
-        replace_top_level(candidate, role, records, plan.threshold)
-    root = candidate.edit_root()
-    _change_keys(root, changes)
-    now = workspace.now()
-    lasting_from = signing_marks(workspace, published, now).lasting_from(now)
-    version = published.root.signed.version + 1
-    renew(root, now, workspace.periods.root, version=version, lasting_from=lasting_from)
-    metadata = Metadata(root)
-    if second is not None:
-        change = _change_own_keys(second.chain, changes, workspace.keyring, root)
-        attach(metadata, second.chain.links(root, workspace.keyring, change=change))
-    return _sign_into(target, metadata, published.root.signed, workspace.keyring)
+    if not target.parent.is_dir():
+        raise UsageError(reason=f"there is no directory {target.parent} to write the Root to")
+    with workspace.keyring.new_keys() as new:
+        for role, plan in _without_own(changes.rotate).items():
+            _known(role)
+            records = new.generate(role, kind=plan.kind, count=plan.count)
+            replace_top_level(candidate, role, records, plan.threshold)
+        root = candidate.edit_root()
+        _change_keys(root, changes)
+        now = workspace.now()
+        lasting_from = signing_marks(workspace, published, now).lasting_from(now)
+        version = published.root.signed.version + 1
+        renew(root, now, workspace.periods.root, version=version, lasting_from=lasting_from)
+        metadata = Metadata(root)
+        if second is not None:
+            change = _change_own_keys(second.chain, changes, new, root)
+            attach(metadata, second.chain.links(root, workspace.keyring, change=change))
+        with new.leaving():
+            return sign_into(target, metadata, published.root.signed, workspace.keyring)
 
 
 def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) -> RootView:
@@ -121,9 +132,9 @@ def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) ->
     Raises: UsageError if the file is no Root or no key of it is here; ProfileError if it has two forms that do not say
     the same; PassphraseError.
     """
-    metadata = _read_root(path)
+    metadata = read_root_file(path)
     before = Metadata[Root].from_bytes(previous).signed if previous else metadata.signed
-    return _sign_into(path, metadata, before, keyring)
+    return sign_into(path, metadata, before, keyring)
 
 
 def publish_root(workspace: Workspace, path: Path, *, until: date | None = None) -> Publication:
@@ -135,10 +146,10 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """
     published = workspace.published()
-    metadata = _read_root(path)
+    metadata = read_root_file(path)
     hands_over = is_hand_over(metadata)
     other = detach(metadata)
-    data = metadata.to_bytes() if other is not None else _read(path)
+    data = metadata.to_bytes() if other is not None else read_whole(path)
     context = Context(repository=IMAGE, now=workspace.now(), limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
     check_next_root(data, trusted=published.trusted.root, context=context)
     new = metadata.signed
@@ -156,7 +167,9 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
-    return commit(workspace, candidate, second=second)
+    publication = commit(workspace, candidate, second=second)
+    retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
+    return publication
 
 
 def _second(workspace: Workspace, published: Published, *, for_aktualizr: bool, until: date | None) -> Second | None:
@@ -195,7 +208,9 @@ def _without_own(changes: Mapping[str, T]) -> dict[str, T]:
     return {role: change for role, change in changes.items() if role != OWN_ROOT}
 
 
-def _change_own_keys(chain: RootChain, changes: RootChanges, keyring: Keyring, root: Root) -> Authority | None:
+def _change_own_keys(
+    chain: RootChain, changes: RootChanges, keyring: Keyring | NewKeys, root: Root
+) -> Authority | None:
     """The next Root keys of the aktualizr chain, where ``changes`` say anything of them. Raises: UsageError.
 
     Rotating Root rotates them too, unless they are named by themselves.
@@ -230,7 +245,8 @@ def _known(role: str) -> None:
         raise UsageError(reason=f"{role} is no top-level role")
 
 
-def _sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyring) -> RootView:
+def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyring) -> RootView:
+    """Add the signatures of the Root keys held in ``keyring``, old and new, and write the file. Raises: as ``sign_root``."""
     authorities = (root_authority(metadata.signed, ROOT), root_authority(before, ROOT))
     named = dict.fromkeys(keyid for authority in authorities for keyid in authority.keyids)
     signers = keyring.signers(named | dict.fromkeys(sorted(attached_keyids(metadata) - named.keys())))
@@ -264,13 +280,15 @@ def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> 
     )
 
 
-def _read_root(path: Path) -> Metadata[Root]:
-    data = _read(path)
+def read_root_file(path: Path) -> Metadata[Root]:
+    """A prepared Root. Raises: UsageError if there is no file, MalformedError."""
+    data = read_whole(path)
     TUF.decode_root(data, str(path), DEFAULT_LIMITS)
     return Metadata[Root].from_bytes(data)
 
 
-def _read(path: Path) -> bytes:
+def read_whole(path: Path) -> bytes:
+    """The bytes of a Root file. Raises: UsageError if there is none."""
     data = read_file(path, max_bytes=2 * DEFAULT_LIMITS.root_bytes)
     if data is None:
         raise UsageError(reason=f"there is no file {path}")

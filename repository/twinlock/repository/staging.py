@@ -103,7 +103,7 @@ def verify_delegated(data: bytes, member: Member, *, wire: WireProfile = TUF) ->
         for keyid, key in member.keys.items()
     }
     envelope = wire.decode_targets(data, member.name, DEFAULT_LIMITS)
-    signers = RoleKeys(tuple(keys), member.threshold)
+    signers = RoleKeys(tuple(keys), member.threshold, member.post_quantum)
     return verify_signatures(envelope, keys, signers, repository=IMAGE, role_name=member.name).signed
 
 

@@ -55,6 +55,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import TARGETS, TOP_LEVEL, KeyId, RoleName, role_file, target_path
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import translate_targets
+from twinlock.trust.wire.aktualizr.patterns import check_alike, expand
 
 _FORMAT = 1
 _KIND = "supplier"
@@ -186,6 +187,7 @@ class SupplierPlace:
         threshold: int = 1,
         hardware_ids: Iterable[str] | None = None,
         terminating: bool = False,
+        post_quantum: bool = False,
         outbox: str | Path,
     ) -> None:
         """Stage a delegation to a supplier of one's own, and take what it signed (its ``outbox``) into this outbox.
@@ -193,8 +195,8 @@ class SupplierPlace:
         Raises: UsageError, ThresholdError, UnsafePathError, WeakKeyError.
         """
         delegation = Delegation(
-            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold),),
-            paths=tuple(paths),
+            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
+            paths=tuple(each for path in paths for each in expand(path)),
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
             terminating=terminating,
         )
@@ -202,6 +204,7 @@ class SupplierPlace:
             targets = Targets()
             write_delegations(targets, [delegation])
             translate_targets(self.role, targets.to_dict())
+            check_alike(name, delegation.paths or ())
         self._forward(delegation.members[0], Path(outbox))
         with editing_draft(self._draft_path) as draft:
             draft.of(self.role).delegations[name] = {"delegation": delegation.as_json(), "before": None}

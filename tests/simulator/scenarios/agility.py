@@ -105,6 +105,14 @@ def a_key_of_another_supplier(world: World, key: str) -> Accepted:
     return accepted(*ALL, notices=[KeyLeftOutError])
 
 
+def _dropped(name: str, role: str) -> list[str]:
+    """What a raised threshold drops, since one key established it: the role's file, and with the index all that it lists."""
+    if role == "targets":
+        return [f"{name}/targets"]
+    index = ["timestamp", "snapshot", "targets", *(["acme"] if name == "image" else [])]
+    return [f"{name}/{entry}" for entry in index]
+
+
 @scenario("agility", each=[place for place in ONLINE if place[1] != "acme"], undo=False, recover=name_again)
 def too_few_usable_keys(world: World, name: str, role: str) -> Refused:
     """Two keys have to sign for a role and this engine can use one. The Root holds, and the role's file is refused."""
@@ -112,7 +120,10 @@ def too_few_usable_keys(world: World, name: str, role: str) -> Refused:
     _add(world, (name, role), FUTURE, threshold=2)
     fields = {"repository": name, "role": role, "valid": 1, "required": 2, "unusable": ("odd",)}
     return refused(
-        ThresholdError, [*before((name, role)), f"{name}/2.root"], **fields, signed=(repository.key(role).keyid,)
+        ThresholdError,
+        [*before((name, role)), f"{name}/2.root", *_dropped(name, role)],
+        **fields,
+        signed=(repository.key(role).keyid,),
     )
 
 
@@ -220,7 +231,7 @@ def a_demand_that_comes_with_its_key(world: World, role: str) -> Refused:
     holder.setdefault("custom", {})["postQuantum"] = [role]
     hands.require(world, ("image", role), keys, 2)
     hands.sign_as(world, ("image", role), keys[:2])
-    stored = [*before(("image", role)), *(["image/2.root"] if role == "targets" else [])]
+    stored = [*before(("image", role)), *(["image/2.root", "image/targets"] if role == "targets" else [])]
     return refused(PostQuantumError, stored, repository="image", role=role, signed=(keys[0].keyid, keys[1].keyid))
 
 

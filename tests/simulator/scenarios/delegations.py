@@ -369,3 +369,56 @@ def _into_bins(world: World, bits: int) -> str:
     image.bodies[name]["targets"][BRAKE.path(3)] = entry
     image.publish(name, "targets")
     return name
+
+
+def _restrict(world: World, *items: JSON, beside: list[str] | None = None) -> None:
+    """State hardware restrictions in ``signed.custom``, and ``beside`` in the delegation to acme, as it was once done."""
+    targets = world.image.bodies["targets"]
+    targets["custom"] = {"delegatedHardware": list(items)}
+    acme = delegation(world.image, "acme")
+    acme.pop("hardwareIds")
+    if beside is not None:
+        acme["hardwareIds"] = beside
+    world.image.publish("targets")
+
+
+@scenario("delegations", each=["alone", "twice-alike", "beside-an-empty-item"])
+def a_restriction_in_the_signed_part(world: World, place: str) -> Accepted:
+    """A hardware restriction in a member of the signed part, which every TUF client keeps, covers the ECU's hardware."""
+    item = {"roles": ["acme"], "hardwareIds": [BRAKE.hardware_id]}
+    beside = None if place == "alone" else [BRAKE.hardware_id]
+    _restrict(world, {"roles": ["acme"]} if place == "beside-an-empty-item" else item, beside=beside)
+    return accepted(*ALL)
+
+
+@scenario("delegations")
+def a_restriction_in_the_signed_part_to_other_hardware(world: World) -> Refused:
+    """The restriction there is to other hardware: nobody may speak for the brake's."""
+    _restrict(world, {"roles": ["acme"], "hardwareIds": ["brake-8"]})
+    return not_found()
+
+
+MISALIGNED: dict[str, tuple[list[JSON], str]] = {
+    "none": ([], ""),
+    "one-more": ([{"roles": ["acme"]}, {"roles": ["acme"]}], ""),
+    "another-name": ([{"roles": ["acne"], "hardwareIds": ["brake-7"]}], "[0].roles"),
+    "another-number-of-names": ([{"roles": ["acme", "acme"]}], "[0].roles"),
+    "no-name": ([{"hardwareIds": ["brake-7"]}], "[0]"),
+}
+
+
+@scenario("delegations", each=list(MISALIGNED))
+def restrictions_that_fit_no_delegations(world: World, fault: str) -> Refused:
+    """Restrictions of another number, or of other roles, than the delegations: which one holds would be a guess."""
+    items, place = MISALIGNED[fault]
+    _restrict(world, *items)
+    path = f"$.signed.custom.delegatedHardware{place}"
+    return refused(MalformedError, both_repositories()[:-1], what="image/targets", json_path=path)
+
+
+@scenario("delegations")
+def restrictions_that_differ(world: World) -> Refused:
+    """Both places state a restriction, and not the same one."""
+    _restrict(world, {"roles": ["acme"], "hardwareIds": [BRAKE.hardware_id]}, beside=[BRAKE.hardware_id, "gw-1"])
+    path = "$.signed.custom.delegatedHardware[0].hardwareIds"
+    return refused(MalformedError, both_repositories()[:-1], what="image/targets", json_path=path)

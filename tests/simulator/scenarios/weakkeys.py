@@ -47,7 +47,7 @@ def root_names_a_key_of_low_order(world: World, name: str, order: str) -> Refuse
     root["roles"]["targets"] = {"keyids": ["weak"], "threshold": 1}
     repository.publish_root()
     _sign_as_anybody(repository, "targets")
-    stored = [*before((name, "targets")), f"{name}/2.root"]
+    stored = [*before((name, "targets")), f"{name}/2.root", f"{name}/targets"]
     return refused(ThresholdError, stored, repository=name, role="targets", valid=0, unusable=("weak",))
 
 
@@ -69,7 +69,7 @@ def unknown_scheme(world: World, scheme: str) -> Refused:
     root["keys"]["weak"] = {"keytype": "rsa", "scheme": scheme, "keyval": {"public": "x"}}
     root["roles"]["targets"] = {"keyids": ["weak"], "threshold": 1}
     world.image.publish_root()
-    stored = [*before(("image", "targets")), "image/2.root"]
+    stored = [*before(("image", "targets")), "image/2.root", "image/targets"]
     return refused(ThresholdError, stored, repository="image", role="targets", unusable=("weak",))
 
 

@@ -27,6 +27,7 @@ CASE = {"case", "runs", "repeat", "medians_ms", "spread_ms", "times_less", "time
             {f"{which} {mode}" for which in ("flat-1", "director + flat-1") for mode in ("stored", "kept", "fresh")},
         ),
         ("imports", {"import of the verifier", "process: start, import, first refresh"}),
+        ("anchor", {"chain of 30 Roots from the anchor"}),
         ("images", {"1 MiB, sha256 and sha512, chunks of 64 KiB"}),
     ],
 )

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical, image, outcome
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at, entry, listed, measured
 from twinlock.director import schema
-from twinlock.director.client_rules import INSTALLED_INSTEAD, UNREACHABLE
+from twinlock.director.client_rules import FIRST_ORDER, INSTALLED_INSTEAD, UNREACHABLE
 from twinlock.director.database import Database
 from twinlock.director.director import Director
 from twinlock.director.errors import NoImageSetError
@@ -83,6 +83,28 @@ def test_a_list_has_the_form_that_this_client_takes(wired: Director, running: Ak
     assert found["custom"]["ecuIdentifiers"] == {"gw-7": {"hardwareId": "gw-1"}}
     assert "hardwareIds" not in found["custom"]
     assert found["custom"]["targetFormat"] == "BINARY"
+
+
+def test_a_first_order_says_that_it_cannot_be_withdrawn(wired: Director, van: AktualizrVehicle) -> None:
+    """An empty list withdraws nothing here, and nothing is installed that could be listed; another order replaces it."""
+    plan = wired.assign(VIN, {"gw-7": GW})
+    assert FIRST_ORDER in plan.reasons
+
+
+def test_an_order_of_a_vehicle_that_runs_something_listed_says_nothing_of_it(
+    wired: Director, running: AktualizrVehicle
+) -> None:
+    assert FIRST_ORDER not in wired.assign(VIN, {"gw-7": GW}).reasons
+
+
+def test_an_order_says_what_a_secondary_that_chooses_by_hardware_would_do(
+    wired: Director, running: AktualizrVehicle
+) -> None:
+    """No registration says how a Secondary verifies; one of type Tuf refuses as soon as two images fit its hardware."""
+    plan = wired.assign(VIN, {"brake-7": "brake/2.0.bin", "gw-7": "gw/1.4.bin"})
+    noted = [reason for reason in plan.reasons if "verification_type" in reason]
+    assert len(noted) == 1
+    assert noted[0].startswith("brake-7: several images are listed for hw-7")
 
 
 def test_only_the_names_that_this_client_asks_for_exist(wired: Director, van: AktualizrVehicle) -> None:

@@ -137,6 +137,22 @@ def test_the_vehicle_is_shown_with_its_wire_and_what_left_it(shell: Shell, devic
     assert "aktualizr" in shell.run("vehicles").stdout
 
 
+def test_an_event_of_any_shape_is_shown_and_forges_no_row(shell: Shell) -> None:
+    strange = {
+        "id": "odd-1",
+        "deviceTime": "2026-03-01T11:59:00Z",
+        "eventType": {"id": "EcuInstallationCompleted", "version": 0},
+        "event": {"success": [1], "ecu": {"a": "x"}, "correlationId": "urn:x\nVIN9  forged \x1b[31m row"},
+    }
+    with Director.open(shell.path) as director:
+        director.devices.take_events("VIN7", json.dumps([strange]).encode())
+    assert shell.json("device-events", "VIN7")["events"][0]["detail"] == strange["event"]
+    shown = shell.run("device-events", "VIN7").stdout
+    assert "[1]" in shown
+    assert "\x1b" not in shown
+    assert not any(line.startswith("VIN9") for line in shown.splitlines())
+
+
 def test_another_certificate_can_be_allowed(shell: Shell, device: Device) -> None:
     assert "expires" in shell.json("allow-certificate", "VIN7", "--valid", "2h", "--actor", "alice")
     assert "may ask for a certificate until" in shell.run("allow-certificate", "VIN7").stdout

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
-from tests.unit.director.world import NOW, TestVehicle, at
+from tests.unit.director.world import NOW, EcuSigner, TestVehicle, at
 from twinlock.director import history
 from twinlock.director.director import Director
 from twinlock.director.errors import ManifestVehicleError, UnknownVehicleError
 from twinlock.director.records import Acceptance
+from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.metadata import MalformedError
-from twinlock.trust.errors.reports import MissingEcuError, ReportReplayError
+from twinlock.trust.errors.reports import MissingEcuError, ReportReplayError, ReportSignatureError
 from twinlock.trust.names import EcuId
 
 GW = EcuId("ecu-gw")
@@ -79,30 +81,65 @@ def test_a_manifest_of_an_unknown_vehicle_leaves_no_row(registered: Director) ->
     assert registered.manifests("VIN1") == ()
 
 
-def test_a_manifest_at_another_vehicles_address_is_kept_there_as_refused(
-    registered: Director, car: TestVehicle
-) -> None:
+def test_a_manifest_at_another_vehicles_address_is_counted_there(registered: Director, car: TestVehicle) -> None:
     other = TestVehicle("VIN2", {"ecu-2": "gw-1"})
     registered.register(other.description())
     with pytest.raises(ManifestVehicleError):
         registered.receive_manifest(car.manifest(), vehicle="VIN2")
-    assert [item.refusal["code"] for item in registered.manifests("VIN2") if item.refusal] == ["other-vehicle"]
+    assert registered.manifests("VIN2") == ()  # another vehicle's signature proves nothing here
+    assert [(item["code"], item["count"]) for item in registered.junk("VIN2")] == [("other-vehicle", 1)]
     assert registered.vehicle("VIN1").reports == {}
 
 
-def test_nonsense_is_kept_once_in_part_and_not_without_end(
+def test_nonsense_is_counted_and_displaces_nothing_that_is_signed(
+    registered: Director, car: TestVehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MAX_REFUSED_PER_DAY", 3)
+    for number in range(6):
+        with pytest.raises(MalformedError):
+            registered.receive_manifest(b"nonsense number %d" % number, vehicle="VIN1")
+    stranger = EcuSigner("stranger")
+    with pytest.raises(ReportSignatureError):
+        registered.receive_manifest(car.manifest(signer=stranger), vehicle="VIN1")
+    assert registered.manifests("VIN1") == ()
+    counted = {item["code"]: item["count"] for item in registered.junk("VIN1")}
+    assert counted == {"malformed": 6, "report-signature": 1}
+    # What the vehicle signed is kept with its verdict, whatever came before it.
+    replayed = car.manifest()
+    registered.receive_manifest(replayed)
+    with pytest.raises(ReportReplayError):
+        registered.receive_manifest(replayed)
+    assert [item.refusal and item.refusal["code"] for item in registered.manifests("VIN1")] == ["report-replay", None]
+
+
+def test_what_an_authenticated_sender_sends_is_kept_once_in_part_and_not_without_end(
     registered: Director, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "MAX_REFUSED_PER_DAY", 3)
     monkeypatch.setattr(history, "MAX_REFUSED_BYTES", 10)
     for number in (1, 1, 2, 3, 4, 5):
         with pytest.raises(MalformedError):
-            registered.receive_manifest(b"nonsense number %d" % number, vehicle="VIN1")
-    kept = registered.manifests("VIN1")
-    assert [item.data for item in kept] == [b"nonsense n"] * 3
+            registered.receive_manifest(b"nonsense number %d" % number, vehicle="VIN1", authenticated=True)
+    assert [item.data for item in registered.manifests("VIN1")] == [b"nonsense n"] * 3
     with pytest.raises(MalformedError):
-        registered.receive_manifest(b"tomorrow", vehicle="VIN1", now=at(days=2))
+        registered.receive_manifest(b"tomorrow", vehicle="VIN1", authenticated=True, now=at(days=2))
     assert len(registered.manifests("VIN1")) == 4
+
+
+def test_old_history_is_pruned_and_what_is_in_force_stays(registered: Director, car: TestVehicle) -> None:
+    for minutes in range(4):
+        registered.receive_manifest(car.manifest(now=at(minutes=minutes)), now=at(minutes=minutes))
+    before = registered.vehicle("VIN1")
+    deleted = registered.prune(timedelta(days=1), now=at(days=2))
+    assert (deleted["reports"], deleted["manifests"]) == (6, 3)
+    assert registered.vehicle("VIN1") == before
+    assert len(registered.manifests("VIN1")) == 1
+    assert registered.audit()[0]["action"] == "prune"
+    with pytest.raises(ConflictError), registered._database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM manifests")
+    car.counter = 2
+    with pytest.raises(ReportReplayError):  # the counter is kept though its report is gone
+        registered.receive_manifest(car.manifest(now=at(minutes=9)), now=at(minutes=9))
 
 
 def test_of_two_identical_manifests_that_race_exactly_one_is_accepted(registered: Director, car: TestVehicle) -> None:

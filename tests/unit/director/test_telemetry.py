@@ -126,6 +126,15 @@ def test_two_vehicles_may_use_one_id(known: Director) -> None:
     assert known.devices.take_events("VIN8", batch(event(1))) == 1
 
 
+def test_a_fraction_in_what_nobody_signed_is_taken_and_shown(known: Director) -> None:
+    known.devices.take_telemetry(VIN, "system-info", b'{"clock": 2.5e9, "load": [0.25]}')
+    assert known.devices.telemetry(VIN)[0].value == {"clock": 2.5e9, "load": [0.25]}
+    with pytest.raises(MalformedError):
+        known.devices.take_telemetry(VIN, "system-info", b'{"load": NaN}')
+    assert known.devices.take_events(VIN, batch(event(1, event={"progress": 0.5}))) == 1
+    assert known.devices.events(VIN)[0].detail == {"progress": 0.5}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

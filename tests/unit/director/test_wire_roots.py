@@ -169,7 +169,7 @@ def test_a_director_with_such_keys_cannot_add_the_profile_until_they_are_replace
             director.add_wire("aktualizr")
         assert caught.value.what == keyid
         assert read_config(director.path).wires == ("tuf",)
-        director.rotate("timestamp")
+        director.rotate("timestamp", plan=KeyPlan())
         director.add_wire("aktualizr")
         check_chain(director, 1)
 

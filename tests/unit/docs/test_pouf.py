@@ -171,8 +171,11 @@ def test_every_described_type_and_member_was_seen(made: Play) -> None:
         ("entry-custom", "downloadUrl"),
         ("report", "nonce"),
         ("root-custom", "postQuantum"),
-        ("director-custom", "acknowledged"),
-        ("director-custom", "resets"),
+        ("targets-custom", "acknowledged"),
+        ("targets-custom", "resets"),
+        ("targets-custom", "postQuantum"),
+        ("delegated-role", "hardwareIds"),
+        ("several-roles", "hardwareIds"),
         ("time-request", "nonces"),
         ("delegated-role", "path_hash_prefixes"),
     }

@@ -29,7 +29,7 @@ def test_from_the_beginning_with_a_supplier(shell: Shell) -> None:  # noqa: F811
     lidar = ("brake.bin", "acme/lidar-1.bin", "--hardware-id", "hw-9", "--release-counter", "1")
     shell.run("supplier", "add", "acme", *lidar)
     shell.run("supplier", "sign", "acme")
-    shell.run("image", "delegate", "image", "acme", "--key", "acme/acme.pub.json", "--path", "acme/*")
+    shell.run("image", "delegate", "image", "acme", "--key", "acme/acme.pub.json", "--path", "acme/**")
     refused = shell.json("image", "accept", "image", "acme/outbox", status=1)["error"]
     assert (refused["code"], refused["fields"]["what"]) == ("wire-profile", "acme")
     assert shell.json("supplier", "wire", "acme", "aktualizr") == {"role": "acme", "profile": "aktualizr"}

@@ -37,7 +37,7 @@ def both(filled: ImageRepository, acme: Acme, tmp_path: Path) -> ImageRepository
     filled.add_image(tmp_path / "named", NAMED, hardware_ids=["hw-7"], release_counter=1)
     acme.place.sign_for_aktualizr()
     acme.sign("acme/lidar-1.bin")
-    filled.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/*"])
+    filled.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/**"])
     filled.accept(acme.outbox)
     filled.publish()
     return filled

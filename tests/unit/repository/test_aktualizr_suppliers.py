@@ -27,7 +27,7 @@ def both(filled: ImageRepository) -> ImageRepository:
 
 
 def delegate(repository: ImageRepository, acme: Acme) -> None:
-    repository.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/*"], hardware_ids=["hw-9"])
+    repository.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/**"], hardware_ids=["hw-9"])
 
 
 def found_by_both(repository: ImageRepository, path: str) -> bool:
@@ -112,19 +112,46 @@ def test_a_form_that_came_too_early_is_accepted_once_more(filled: ImageRepositor
     assert filled.accept(acme.outbox) == ()
 
 
+def test_a_pattern_that_aktualizr_reads_otherwise_is_refused_where_it_is_written(
+    filled: ImageRepository, acme: Acme
+) -> None:
+    """``acme/*`` fits ``acme/sub/fw.bin`` there and not here, so in one profile the supplier would have a right too many."""
+    acme.place.sign_for_aktualizr()
+    acme.sign("acme/lidar-1.bin")
+    key = [acme.place.public_key_file]
+    filled.delegate("acme", keys=key, paths=["acme/*"])
+    filled.accept(acme.outbox)
+    filled.publish()
+    with pytest.raises(ProfileError) as caught:
+        filled.publish_for_aktualizr()
+    assert caught.value.what == "acme"
+    assert "'acme/*'" in caught.value.reason
+    assert not filled.workspace.wires.aktualizr
+    filled.delegate("acme", keys=key, paths=["acme/**"])
+    acme.place.sign()
+    filled.accept(acme.outbox)
+    filled.publish_for_aktualizr()
+    assert found_by_both(filled, "acme/lidar-1.bin")
+    with pytest.raises(ProfileError):
+        filled.delegate("acme", keys=key, paths=["acme/*"])
+    with pytest.raises(ProfileError):
+        acme.place.delegate("sub", keys=key, paths=["acme/sub/*"], outbox=acme.outbox)
+    assert filled.status().staged_delegations == ()
+
+
 def test_a_supplier_of_a_supplier(both: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock) -> None:
     sub = SupplierPlace.create(tmp_path / "sub", role="sub", clock=clock)
     sub.add_image(acme.source, "acme/sub/chip-1.bin", hardware_ids=["hw-9"], release_counter=1)
     sub.sign()
     acme.place.sign_for_aktualizr()
-    options = {"keys": [sub.public_key_file], "paths": ["acme/sub/*"], "outbox": sub.path / "outbox"}
+    options = {"keys": [sub.public_key_file], "paths": ["acme/sub/**"], "outbox": sub.path / "outbox"}
     with pytest.raises(ProfileError):
         acme.place.delegate("sub", **options)  # type: ignore[arg-type]
     sub.sign_for_aktualizr()
     sub.sign()
     acme.place.delegate("sub", **options)  # type: ignore[arg-type]
     acme.place.sign()
-    both.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/*", "acme/sub/*"], hardware_ids=["hw-9"])
+    both.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/**"], hardware_ids=["hw-9"])
     both.accept(acme.outbox)
     both.publish()
     assert found_by_both(both, "acme/sub/chip-1.bin")

@@ -91,6 +91,16 @@ def test_deployed_and_new_devices_accept_what_comes_next(tmp_path: Path, clock: 
     assert followed.trusted.root.signed.version == 3
 
 
+def test_patterns_of_the_old_repository_are_judged_by_its_own_rule(tmp_path: Path, clock: HandClock) -> None:
+    """There ``acme/*`` fits ``acme/sub/fw-3.0.bin``, so the same right is written here as a list that fits it too."""
+    foreign = Foreign(tmp_path / "theirs")
+    foreign.add("acme/sub/fw-3.0.bin", b"three", role="acme")
+    foreign.write()
+    repository, _ = take_over(foreign, tmp_path / "image", clock)
+    for reader in (AktualizrReader(repository.store), Reader(repository.store, repository.root_bytes(2))):
+        assert reader.find("acme/sub/fw-3.0.bin", START, "hw-7").entry is not None
+
+
 def test_every_root_is_kept_byte_for_byte_and_its_key_ids_too_but_for_root(
     foreign: Foreign, tmp_path: Path, clock: HandClock
 ) -> None:

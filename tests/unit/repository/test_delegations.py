@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tuf.api.metadata import Targets
 
+from tests.simulator.keys import KeyPool
 from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.repository.delegating import Delegation, Member
+from twinlock.repository.delegating import Delegation, Member, read_delegations, write_delegations
 from twinlock.repository.image import ImageRepository
+from twinlock.repository.keyring import KeyPlan
 from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.supplier import SupplierPlace
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.metadata import UnsafePathError, WeakKeyError
+from twinlock.trust.errors.metadata import PostQuantumError, UnsafePathError, WeakKeyError
 
 
 def delegate(repository: ImageRepository, place: SupplierPlace, *paths: str, **options: object) -> None:
@@ -281,3 +285,93 @@ def test_who_else_may_speak_for_a_name_is_told(filled: ImageRepository, acme: Ac
     filled.accept(acme.outbox)
     assert filled.delegations_covering("acme/ours.bin") == ("acme",)
     assert filled.delegations_covering("ours.bin") == ()
+
+
+def _signed(repository: ImageRepository) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(repository.store.get("metadata/3.targets.json", max_bytes=10**6).data)["signed"]  # type: ignore[union-attr]
+    return found
+
+
+def test_a_restriction_stands_where_every_client_keeps_it(filled: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    delegate(filled, acme.place, "acme/*", hardware_ids=["hw-9"])
+    filled.accept(acme.outbox)
+    filled.publish()
+    signed = _signed(filled)
+    assert signed["custom"] == {"delegatedHardware": [{"roles": ["acme"], "hardwareIds": ["hw-9"]}]}
+    assert set(signed["delegations"]["roles"][0]) == {"name", "keyids", "threshold", "terminating", "paths"}
+    assert filled.show().delegations[0].hardware_ids == ("hw-9",)
+
+
+def _old_place() -> Targets:
+    """Targets as earlier versions wrote them: the restriction inside the delegation."""
+    targets = Targets()
+    write_delegations(targets, [_restricted("acme", None), _restricted("zeta", None)])
+    assert targets.delegations is not None
+    assert targets.delegations.roles is not None
+    targets.delegations.roles["acme"].unrecognized_fields["hardwareIds"] = ["hw-9"]
+    return targets
+
+
+def _restricted(name: str, hardware: tuple[str, ...] | None) -> Delegation:
+    key = KeyPool()(name)
+    member = Member(name=name, keys={key.keyid: key.public})
+    return Delegation(members=(member,), paths=(f"{name}/*",), hardware_ids=hardware)
+
+
+def test_a_restriction_in_the_old_place_is_read_and_moves_with_the_next_edit() -> None:
+    targets = _old_place()
+    before = read_delegations(targets)
+    assert [entry.hardware_ids for entry in before] == [("hw-9",), None]
+    write_delegations(targets, before)
+    assert read_delegations(targets) == before
+    assert targets.unrecognized_fields["custom"] == {
+        "delegatedHardware": [{"roles": ["acme"], "hardwareIds": ["hw-9"]}, {"roles": ["zeta"]}]
+    }
+    assert "hardwareIds" not in json.dumps(targets.to_dict()["delegations"])
+    write_delegations(targets, [])
+    assert "custom" not in targets.unrecognized_fields
+
+
+def test_several_roles_are_restricted_together() -> None:
+    members = tuple(_restricted(name, None).members[0] for name in ("one", "two"))
+    entry = Delegation(members=members, paths=("joint/*",), hardware_ids=("hw-9",), agreement=2)
+    targets = Targets()
+    write_delegations(targets, [entry])
+    assert targets.unrecognized_fields["custom"]["delegatedHardware"] == [
+        {"roles": ["one", "two"], "hardwareIds": ["hw-9"]}
+    ]
+    assert read_delegations(targets) == (entry,)
+
+
+def test_a_demand_for_a_post_quantum_signature() -> None:
+    keys = {key.keyid: key.public for key in (KeyPool()("a"), KeyPool()("b"), KeyPool()("pq", "ml-dsa-44"))}
+    entry = Delegation(members=(Member(name="acme", keys=keys, threshold=2, post_quantum=True),), paths=("acme/*",))
+    targets = Targets()
+    write_delegations(targets, [entry])
+    assert targets.unrecognized_fields["custom"] == {"postQuantum": ["acme"]}
+    assert read_delegations(targets) == (entry,)
+    assert Delegation.from_json(json.loads(json.dumps(entry.as_json()))) == entry
+    with pytest.raises(UsageError, match="2 or more"):
+        Member(name="acme", keys=keys, threshold=1, post_quantum=True)
+    with pytest.raises(UsageError, match="ml-dsa"):
+        Member(name="acme", keys=dict(list(keys.items())[:2]), threshold=2, post_quantum=True)
+
+
+def test_what_a_supplier_signed_without_the_demanded_signature_is_not_accepted(
+    filled: ImageRepository, tmp_path: Path, clock: HandClock
+) -> None:
+    plan = KeyPlan(count=2, threshold=2)
+    place = SupplierPlace.create(tmp_path / "acme", role="acme", plan=plan, clock=clock)
+    source = tmp_path / "acme.bin"
+    source.write_bytes(b"acme")
+    place.add_image(source, "acme/x.bin", hardware_ids=["hw-9"], release_counter=1)
+    place.sign()
+    pool = KeyPool()
+    quantum = tmp_path / "pq.pem"
+    quantum.write_text(pool("pq", "ml-dsa-44").public["keyval"]["public"])
+    filled.delegate("acme", keys=[place.public_key_file, quantum], paths=["acme/*"], threshold=2, post_quantum=True)
+    with pytest.raises(PostQuantumError) as caught:
+        filled.accept(place.path / "outbox")
+    assert caught.value.role == "acme"
+    assert len(caught.value.signed) == 2

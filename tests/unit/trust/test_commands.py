@@ -90,7 +90,7 @@ def test_a_first_refresh(driver: Driver) -> None:
         driver.persist(TIMESTAMP, 2),
         Fetch(IMAGE, SNAPSHOT, 2, "2.snapshot.json", length),
         driver.persist(SNAPSHOT, 2),
-        Fetch(IMAGE, TARGETS, 2, "2.targets.json", L.targets_bytes),
+        Fetch(IMAGE, TARGETS, 2, "2.targets.json", L.unlisted_bytes),
         driver.persist(TARGETS, 2),
     ]
     assert _values(trusted) == _values(driver.store.restore("image"))
@@ -166,7 +166,7 @@ def test_a_delegated_role_is_fetched_once(driver: Driver) -> None:
     trusted = driver.refresh()
     found = driver.find(trusted)
     data = driver.server.files["1.acme.json"]
-    assert driver.commands == [Fetch(IMAGE, ACME, 1, "1.acme.json", L.targets_bytes), driver.persist(ACME, 1)]
+    assert driver.commands == [Fetch(IMAGE, ACME, 1, "1.acme.json", L.unlisted_bytes), driver.persist(ACME, 1)]
     assert found.chain == (TARGETS, ACME)
     assert [opened.data for opened in found.trusted.opened.values()] == [data]
     assert found.trusted == trusted._replace(

@@ -21,7 +21,7 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import Steps
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
-from twinlock.trust.fetching import accept, fetch_checked, keep_proof
+from twinlock.trust.fetching import accept, bound, fetch_checked, keep_proof
 from twinlock.trust.floors import Floor, establish, is_established, lower_floors
 from twinlock.trust.left_out import note_delegated_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
@@ -161,8 +161,7 @@ class _Search:
         if stored is not None and is_established(stored, floor) and is_listed(stored, listed, role, context):
             check_expiry(stored.signed, role, context)
             return stored
-        limit = context.limits.targets_bytes
-        limit = limit if listed.length is None else min(limit, listed.length)
+        limit = bound(context, role, listed)
 
         def check(data: bytes) -> Verified[Targets]:
             return check_targets(data, authority=authority, listed=listed, floor=floor, context=context)

@@ -11,8 +11,8 @@ from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere, Notic
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import IssuedInFutureError, LimitError, MissingMetadataError
 from twinlock.trust.floors import Floors, establish
-from twinlock.trust.model.base import Signed
-from twinlock.trust.names import RepositoryName, RoleName
+from twinlock.trust.model.base import FileInfo, Signed
+from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TIMESTAMP, RepositoryName, RoleName
 from twinlock.trust.signatures import Verified, prove
 from twinlock.trust.state import TrustedRepository
 
@@ -66,6 +66,21 @@ def accept_from_any(context: Context, data: bytes, fetched: Fetch, check: Callab
             raise first
         _check_size(other, context.what(fetched.role), fetched.max_bytes)
         data = other
+
+
+def bound(context: Context, role: RoleName, listed: FileInfo | None = None) -> int:
+    """The most bytes to read of a file of ``role`` that ``listed`` describes, if an index does.
+
+    A Director's files are one vehicle's, and small. Where no index states a length, whoever is on the line chooses it.
+    """
+    limits, director = context.limits, context.repository == DIRECTOR
+    sizes = {ROOT: limits.root_bytes, TIMESTAMP: limits.timestamp_bytes, SNAPSHOT: limits.snapshot_bytes}
+    most = sizes.get(role, limits.targets_bytes)
+    if director and role not in (ROOT, TIMESTAMP):
+        most = min(most, limits.director_bytes)
+    length = limits.unlisted_bytes if listed is None or listed.length is None else listed.length
+    readable = context.wire.max_bytes(role, director=director)
+    return min(most, length) if readable is None else min(most, length, readable)
 
 
 def accept(trusted: TrustedRepository, verified: Verified[S], authority: Authority, context: Context) -> Steps[Floors]:

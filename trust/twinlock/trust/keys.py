@@ -73,11 +73,16 @@ class PublicKey:
     @property
     def is_post_quantum(self) -> bool:
         """Whether its signatures withstand a quantum computer."""
-        return self.keytype == _POST_QUANTUM
+        return is_post_quantum(self.keytype)
 
     def as_json(self) -> dict[str, Any]:
         """The key as TUF 1.0.34 4.2 writes it."""
         return {"keytype": self.keytype, "scheme": self.scheme, "keyval": {"public": self.public}}
+
+
+def is_post_quantum(keytype: str) -> bool:
+    """Whether signatures by keys of this type withstand a quantum computer."""
+    return keytype == _POST_QUANTUM
 
 
 @lru_cache(maxsize=512)

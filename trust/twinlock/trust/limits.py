@@ -1,17 +1,57 @@
-"""Every bound of the engine, each with its reason. Reaching one raises; it never looks like an absence."""
+"""Every bound of the engine, each with its reason. Reaching one raises; it never looks like an absence.
+
+Counts are provisioned for each vehicle. The sizes of files that no index bounds follow from them, times the largest permitted
+signature, so that whoever has no key can make a vehicle read little.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from twinlock.trust.errors.base import UsageError
+
+_KEY_BYTES = 4_096  # an ML-DSA-87 key in PEM is 3.6 kB
+_AROUND_SIGNATURE = 256  # its key id and the names of its members
+_FIXED_MEMBERS = 8_192  # versions, times, roles and thresholds
+
+
+def _sizes(
+    *, signatures: int, signature_bytes: int, root_keys: int, ecus: int, order_bytes: int
+) -> tuple[int, int, int, int]:
+    """All signatures, a Root, a Timestamp, and a Director's other files, in bytes."""
+    signed = signatures * (2 * signature_bytes + _AROUND_SIGNATURE)
+    return (
+        signed,
+        _FIXED_MEMBERS + root_keys * _KEY_BYTES + signed,
+        _FIXED_MEMBERS + signed,
+        _FIXED_MEMBERS + ecus * order_bytes + signed,
+    )
+
+
+_COUNTS = {"signatures": 32, "signature_bytes": 4_627, "root_keys": 64, "ecus": 256, "order_bytes": 4_096}
+_SIZES = _sizes(**_COUNTS)
+_DERIVED = ("signatures_bytes", "root_bytes", "timestamp_bytes", "director_bytes")
 
 
 class Limits(NamedTuple):
-    """Bounds on what a repository may make a vehicle do. Sizes are in bytes."""
+    """Bounds on what a repository may make a vehicle do. Sizes are in bytes. ``provision`` makes others."""
 
-    root_bytes: int = 512_000  # eight keys of ML-DSA-87 with their signatures are about 100 kB
-    timestamp_bytes: int = 16_384 * 4  # three ML-DSA-87 signatures are 28 kB of hex
+    signatures: int = _COUNTS["signatures"]  # per file: sixteen keys, and their successors during a rotation
+    signature_bytes: int = _COUNTS[
+        "signature_bytes"
+    ]  # ML-DSA-87, the largest permitted scheme; a longer one is ignored
+    failed_verifications: int = 16  # signatures of one file by keys of its role, before the rest is not tried
+    root_keys: int = _COUNTS["root_keys"]  # what a Root has room for; four roles and a time source of a dozen each
+    ecus: int = _COUNTS["ecus"]  # in one vehicle
+    order_bytes: int = _COUNTS["order_bytes"]  # what one entry of Director Targets has room for, on average
+    signatures_bytes: int = _SIZES[0]  # of one file, read before anything else in it is
+    root_bytes: int = _SIZES[1]
+    timestamp_bytes: int = _SIZES[2]
+    director_bytes: int = _SIZES[3]  # a Director's Targets, and its Snapshot: one vehicle's orders
     snapshot_bytes: int = 8_000_000  # 16,384 bins take 492 kB; ten times that with hashes
     targets_bytes: int = 64_000_000  # 185 bytes an image: room for 340,000 images in one file
+    unlisted_bytes: int = 8_000_000  # where no index states a length, anybody on the line chooses it
     report_bytes: int = 1_000_000  # a manifest of 256 ECUs, each with an ML-DSA-44 signature
     attestation_bytes: int = 65_536  # one time, a few nonces, a few signatures
     map_bytes: int = 65_536
@@ -19,15 +59,24 @@ class Limits(NamedTuple):
     delegation_visits: int = 4_096  # roles opened while one image is searched for
     delegation_depth: int = 32  # a supply chain is a handful of tiers
     delegations_per_role: int = 20_000  # 16,384 bins written out one by one still fit
-    signatures: int = 128  # per file; each costs a verification
-    signature_bytes: int = 4_627  # of one signature: ML-DSA-87, the largest permitted scheme; a longer one is ignored
-    failed_verifications: int = (
-        16  # per file; signatures by keys of the role that do not hold, before the rest is not tried
-    )
     keys: int = 1_024  # per Root or delegation
     hashes: int = 8  # per file; each costs a pass over the image
-    ecus: int = 256  # in one vehicle
     name_patterns: int = 4_096  # per delegation
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def provision(values: Mapping[str, int]) -> Limits:
+    """The default limits with ``values`` in place of some; sizes follow from counts unless they are given themselves.
+
+    Raises: UsageError for a name that is none, and for what is not an integer from 1.
+    """
+    for name, value in values.items():
+        if name not in Limits._fields:
+            raise UsageError(reason=f"there is no limit {name!r}; the limits are {', '.join(Limits._fields)}")
+        if type(value) is not int or value < 1:
+            raise UsageError(reason=f"the limit {name} has to be an integer from 1, not {value!r}")
+    limits = DEFAULT_LIMITS._replace(**values)
+    sizes = _sizes(**{name: getattr(limits, name) for name in _COUNTS})
+    return limits._replace(**{name: size for name, size in zip(_DERIVED, sizes, strict=True) if name not in values})

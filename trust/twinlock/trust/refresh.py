@@ -19,7 +19,7 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import ABSENT, Fetch, FetchElsewhere, Notice, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError
-from twinlock.trust.fetching import accept, accept_from_any, fetch, fetch_checked, note_issued
+from twinlock.trust.fetching import accept, accept_from_any, bound, fetch, fetch_checked, note_issued
 from twinlock.trust.left_out import note_delegated_keys, note_root_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
@@ -87,7 +87,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
     """
     for rotations in range(context.limits.root_rotations + 1):
         version = trusted.root.signed.version + 1
-        data = yield from fetch(context, ROOT, version, context.limits.root_bytes)
+        data = yield from fetch(context, ROOT, version, bound(context, ROOT))
         if data is ABSENT:
             check_not_older(version - 1, trusted.floors[ROOT].version, ROOT, context)
             if rotations:
@@ -109,7 +109,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
 def _next_root(data: bytes, trusted: TrustedRepository, context: Context) -> Steps[Verified[Root]]:
     version = trusted.root.signed.version + 1
     name = context.wire.file_name(ROOT, version)
-    fetched = Fetch(context.repository, ROOT, version, name, context.limits.root_bytes)
+    fetched = Fetch(context.repository, ROOT, version, name, bound(context, ROOT))
     return (
         yield from accept_from_any(
             context,
@@ -127,7 +127,7 @@ def _past_half_life(timestamp: Timestamp, context: Context) -> bool:
 
 
 def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
-    limit, floor = context.limits.timestamp_bytes, trusted.floors.get(TIMESTAMP)
+    limit, floor = bound(context, TIMESTAMP), trusted.floors.get(TIMESTAMP)
 
     def check(data: bytes) -> tuple[Verified[Timestamp], EquivocationError | None]:
         return check_timestamp(data, root=trusted.root.signed, trusted=trusted.timestamp, floor=floor, context=context)
@@ -162,9 +162,7 @@ def _refresh_snapshot(trusted: TrustedRepository, context: Context) -> Steps[Tru
     if trusted.snapshot is not None and is_listed(trusted.snapshot, listed, SNAPSHOT, context):
         check_expiry(trusted.snapshot.signed, SNAPSHOT, context)
         return trusted
-    limit = context.limits.snapshot_bytes
-    limit = limit if listed.length is None else min(limit, listed.length)
-    floor = trusted.floors.get(SNAPSHOT)
+    limit, floor = bound(context, SNAPSHOT, listed), trusted.floors.get(SNAPSHOT)
 
     def check(data: bytes) -> Verified[Snapshot]:
         return check_snapshot(data, root=trusted.root.signed, listed=listed, floor=floor, context=context)
@@ -182,8 +180,7 @@ def _refresh_targets(trusted: TrustedRepository, context: Context, inspect: Insp
         if inspect is not None:
             inspect(trusted.targets.signed)
         return trusted
-    limit = context.limits.targets_bytes
-    limit = limit if listed.length is None else min(limit, listed.length)
+    limit = bound(context, TARGETS, listed)
     authority, floor = top_level_authority(trusted.root.signed), trusted.floors.get(TARGETS)
 
     def check(data: bytes) -> Verified[Targets]:
@@ -213,7 +210,7 @@ def refresh_targets_alone(
             inspect(found.signed)
         return found
 
-    targets = yield from fetch_checked(context, TARGETS, None, context.limits.targets_bytes, check)
+    targets = yield from fetch_checked(context, TARGETS, None, bound(context, TARGETS), check)
     if trusted.targets is not None and targets.data == trusted.targets.data:
         return trusted._replace(targets=targets)
     floors = yield from accept(trusted, targets, authority, context)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from twinlock.client.database import SCHEMA_VERSION, Database
+from twinlock.trust.anchor import follow_stored_roots, prove_top_level
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError
@@ -36,17 +37,39 @@ class StoredFile:
 class MetadataStore:
     """The metadata half of an open state file. Use it from one thread at a time."""
 
-    def __init__(self, database: Database, wires: Wires = NOTHING, *, proven: bool = True) -> None:
-        """With ``proven`` False no stored proof is used: every signature is counted again."""
+    def __init__(
+        self,
+        database: Database,
+        wires: Wires = NOTHING,
+        *,
+        proven: bool = True,
+        anchor: Mapping[RepositoryName, bytes] | None = None,
+    ) -> None:
+        """With ``proven`` False no stored proof is used: every signature is counted again.
+
+        With an ``anchor``, the Roots that are read-only, stored Roots count only where a chain from it leads to them, and
+        stored proofs never: this process counts the signatures of each stored file once, and remembers its own proofs.
+        """
         self._database = database
         self._wires = wires
         self._proven = proven
+        self._anchor = anchor
+        self._newest: dict[RepositoryName, bytes] = {}
+        self._counted: dict[RepositoryName, dict[RoleName, bytes]] = {}
+        self._refused: list[RefusalError] = []
 
     def persist(self, command: Persist) -> None:
         """Carry out the engine's command: all of its files, proofs and floors, or none. Raises: StorageError."""
         with self._database.transaction("store verified metadata in") as connection:
             _store_files(connection, command)
             _store_floors(connection, command.repository, command.floors)
+        if self._anchor is not None:
+            self._remember(command)
+
+    def take_refused(self) -> list[RefusalError]:
+        """Why stored Roots were not believed since this was asked last; each is discarded and fetched again."""
+        refused, self._refused = self._refused, []
+        return refused
 
     def files(self, repository: RepositoryName) -> list[StoredFile]:
         """Every stored file of ``repository``: all Roots in order, and the last of each other role."""
@@ -61,13 +84,48 @@ class MetadataStore:
     def repository(self, name: RepositoryName) -> TrustedRepository:
         """What of ``name`` is trusted, verified again from its newest Root, or proven to have been under it.
 
-        Raises: StorageError if no Root of it is stored, or a floor is damaged.
+        Raises: StorageError if no Root of it is stored or in the anchor, or a floor is damaged.
         """
-        newest = {file.role: file.data for file in self.files(name)}  # in order of version, so the newest Root stays
+        files = self.files(name)
+        newest = {file.role: file.data for file in files}  # in order of version, so the newest Root stays
+        if self._anchor is not None:
+            return self._anchored(name, self._anchor, files)
         if ROOT not in newest:
             raise self._error("read", f"it holds no Root of the repository {name}; provision this ECU with one")
         proofs, wire = (self._proofs(name) if self._proven else {}), self._wires.get(name, TUF)
         return restore_repository(name, newest, wire=wire, proofs=proofs, floors=self.floors(name))
+
+    def _anchored(
+        self, name: RepositoryName, anchor: Mapping[RepositoryName, bytes], files: list[StoredFile]
+    ) -> TrustedRepository:
+        if name not in anchor:
+            raise self._error("read", f"the trust anchor holds no Root of the repository {name}; add it there")
+        if name not in self._newest:
+            self._newest[name] = self._follow_roots(name, anchor[name], files)
+        newest = {file.role: file.data for file in files} | {ROOT: self._newest[name]}
+        proofs, wire = self._counted.setdefault(name, {}), self._wires.get(name, TUF)
+        trusted = restore_repository(name, newest, wire=wire, proofs=dict(proofs), floors=self.floors(name))
+        proofs |= prove_top_level(trusted)
+        return trusted
+
+    def _follow_roots(self, name: RepositoryName, anchor: bytes, files: list[StoredFile]) -> bytes:
+        stored = {file.version: file.data for file in files if file.role == ROOT}
+        root, refusal = follow_stored_roots(name, anchor, stored, wire=self._wires.get(name, TUF))
+        if refusal is not None:
+            self._refused.append(refusal)
+            if self._proven:  # whoever only reads changes nothing
+                with self._database.transaction("discard planted Roots in") as connection:
+                    query = "DELETE FROM metadata WHERE repository = ? AND role = ? AND version > ?"
+                    connection.execute(query, (name, ROOT, root.signed.version))
+        return root.data
+
+    def _remember(self, command: Persist) -> None:
+        counted = self._counted.setdefault(command.repository, {})
+        for role, _, data in command.files:
+            counted.pop(role, None)
+            if role == ROOT and data is not None:
+                self._newest[command.repository] = data
+        counted |= command.proofs
 
     def floors(self, name: RepositoryName) -> dict[RoleName, Floor]:
         """The stored floors of ``name``. Raises: StorageError for one that cannot be read."""

@@ -40,7 +40,7 @@ _TABLES = {
 class Recovered(NamedTuple):
     """What a recovery kept: the versions in force by repository and role, both counters, and where the damaged file is now."""
 
-    versions: Mapping[str, Mapping[str, int]]
+    versions: Mapping[RepositoryName, Mapping[str, int]]
     release_counter: int
     report_counter: int
     damaged: Path
@@ -133,7 +133,7 @@ def _keep_repository(
 ) -> dict[str, int]:
     """Store what verifies of ``name`` under the newest Root that a chain leads to; returns the versions in force by role."""
     stored = [(role, version, data) for repository, role, version, data in rows["metadata"] if repository == name]
-    chain = {version: data for role, version, data in stored if role == ROOT}
+    chain: dict[int, bytes] = {version: data for role, version, data in stored if role == ROOT}
 
     def answer(command: Command) -> Answer:
         if isinstance(command, Fetch):

@@ -17,13 +17,13 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from twinlock.director import schema
+from twinlock.director.devices.unsigned import parse_unsigned
 from twinlock.director.errors import DailyLimitError
 from twinlock.director.inventory import lock_vehicle
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.names import VehicleId
 from twinlock.trust.wire.node import Node
-from twinlock.trust.wire.strict import parse_json
 
 MAX_BYTES = 131_072  # some hundred events; the client halves a batch that is refused as too large
 MAX_PER_DAY = 10_000  # an update of a hundred ECUs gives four hundred; rows are kept for ever
@@ -59,7 +59,7 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
     """Read a batch, each event once. Raises: EndlessDataError, MalformedError, LimitError."""
     if len(data) > MAX_BYTES:
         raise EndlessDataError(what=_WHAT, limit_bytes=MAX_BYTES)
-    node = Node(parse_json(data, _WHAT), _WHAT, "$")
+    node = Node(parse_unsigned(data, _WHAT), _WHAT, "$")
     try:
         items = node.items(_MAX_BATCH)
     except LimitError:

@@ -22,11 +22,25 @@ EVENT_CODES: Mapping[str, tuple[str, str]] = {
 }
 
 
+# Codes that only clients raise, as older ones write them where newer ones report evidence with its kind.
+_CLIENT_CODES: Mapping[str, str] = {
+    "bundle-held": REFUSAL,
+    "enrolment-refused": REFUSAL,
+    "fetch": FAILURE,
+    "internal": FAILURE,
+    "manifest-refused": REFUSAL,
+    "precondition": REFUSAL,
+    "secondary-refused": REFUSAL,
+    "slow-retrieval": ATTACK,
+    "system": FAILURE,
+}
+
+
 def kind_of(code: str) -> str:
     """The kind of event that an ECU's word for what it met stands for; a word that nobody knows counts as an attack."""
     if code in EVENT_CODES:
         return EVENT_CODES[code][0]
-    return _kinds_of_errors().get(code, ATTACK)
+    return _CLIENT_CODES.get(code) or _kinds_of_errors().get(code, ATTACK)
 
 
 @cache

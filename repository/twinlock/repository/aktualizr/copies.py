@@ -19,6 +19,7 @@ from tuf.api.metadata import Root, Signed, Snapshot, Targets
 from twinlock.repository.aktualizr.names import NamedBytes, check_names_agree, new_names
 from twinlock.repository.aktualizr.root_chain import RootChain, RootLink, filler_name
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.delegating import read_delegations
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
 from twinlock.repository.keyring import Keyring
 from twinlock.repository.layout import NEWCOMER_ROOT, aktualizr_object
@@ -37,6 +38,7 @@ from twinlock.trust.wire.aktualizr.encode import (
     translate_targets,
     translate_timestamp,
 )
+from twinlock.trust.wire.aktualizr.patterns import check_alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class Copies:
         snapshot = plan.snapshot or unchanged.pop(SNAPSHOT, None)
         for planned in (*unchanged.values(), *plan.targets):
             assert isinstance(planned.signed, Targets)
+            if self.whole:
+                _check_patterns(planned.signed)
             yield _Copy(planned, translate_targets(planned.role, planned.signed.to_dict()), planned.signed.version)
         if snapshot is not None:
             assert isinstance(snapshot.signed, Snapshot)
@@ -167,6 +171,12 @@ class Copies:
                 raise
             reason = "its keys are not here; accept an outbox in which its owner signed both forms"
             raise ProfileError(profile=form.NAME, what=planned.role, reason=reason) from None
+
+
+def _check_patterns(targets: Targets) -> None:
+    """A profile that is begun widens no supplier's right. Raises: ProfileError."""
+    for entry in read_delegations(targets):
+        check_alike(entry.name, entry.paths or ())
 
 
 def check_says_the_same(role: str, other: bytes, wanted: Mapping[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from twinlock.repository.delegating import Delegation, write_delegations
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.names import TARGETS
 from twinlock.trust.wire.aktualizr.encode import translate_targets
+from twinlock.trust.wire.aktualizr.patterns import check_alike
 
 
 def check_entry(workspace: Workspace, path: str, entry: TargetFile, listed: TargetFile | None) -> None:
@@ -25,8 +26,12 @@ def check_entry(workspace: Workspace, path: str, entry: TargetFile, listed: Targ
 
 
 def check_delegation(workspace: Workspace, delegator: str, delegation: Delegation) -> None:
-    """Refuse a delegation that this client does not know, or a role that it could not ask for. Raises: ProfileError."""
+    """Refuse a delegation that this client does not know or reads otherwise, or a role that it could not ask for.
+
+    Raises: ProfileError.
+    """
     if workspace.wires.aktualizr:
+        check_alike(delegation.name, delegation.paths or ())
         targets = Targets()
         write_delegations(targets, [delegation])
         translate_targets(delegator, targets.to_dict())

@@ -17,12 +17,14 @@ from twinlock.repository.delegating import Delegation, Member, write_delegations
 from twinlock.repository.image_files import Measured
 from twinlock.repository.public_keys import checked_key
 from twinlock.repository.signing import SPEC_VERSION
+from twinlock.trust.errors.base import UsageError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.delegations import Delegation as TrustedDelegation
 from twinlock.trust.model.root import Root as TrustedRoot
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import TOP_LEVEL, KeyId, TargetPath
+from twinlock.trust.wire.aktualizr.patterns import spread
 
 # Members of ``custom`` that this form writes elsewhere, or whose place means something else here.
 _REPLACED = ("hardwareIds", "targetFormat", "uri", "releaseCounter", "mustAgree")
@@ -82,7 +84,23 @@ def _delegations(
         known = dict(checked_key(keys[keyid].as_json()) for keyid in role.signers.keyids if keyid in keys)
         yield Delegation(
             members=(Member(name=role.name, keys=known, threshold=role.signers.threshold),),
-            paths=tuple(entry.paths or ()),
+            paths=tuple(_paths(role.name, entry.paths or ())),
             hardware_ids=None if entry.hardware_ids is None else tuple(sorted(entry.hardware_ids)),
             terminating=entry.terminating,
         )
+
+
+def _paths(role: str, patterns: Iterable[str]) -> Iterable[str]:
+    """What the patterns fit under the old repository's rule, in which ``*`` fits a slash too, as patterns of ours."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        wider = spread(pattern)
+        if wider is None:
+            reason = (
+                f"the delegation to {role} has the pattern {pattern!r}, which fits names under the old repository's rule "
+                "(fnmatch: * and ? fit a slash) that patterns of TUF's rule cannot list; delegate by a folder there, or go on "
+                f"without that role: --drop-delegation {role}"
+            )
+            raise UsageError(reason=reason)
+        found |= dict.fromkeys(wider)
+    return found

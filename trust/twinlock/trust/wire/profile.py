@@ -44,5 +44,8 @@ class WireProfile(Protocol):
     def image_file_names(self, entry: ImageEntry) -> tuple[str, ...]:
         """The names that an image is stored under, one for each listed digest (Uptane 2.1.0 5.2.7)."""
 
+    def max_bytes(self, role: RoleName, *, director: bool) -> int | None:
+        """The most bytes that other readers of this encoding take of a file; None where it sets no bound."""
+
     def reencoded(self, data: bytes) -> bytes | None:
         """The form of a file that an index may have hashed in place of its served bytes; None if there is no other."""

@@ -6,15 +6,18 @@ Belongs here: JSON as text. Does not belong here: what any member means (``node.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from json.scanner import make_scanner
 from typing import Any, NamedTuple, NoReturn
 
 from twinlock.trust.canonical import encode_parsed
 from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.wire.compact import WORTH_IT, locate_plain
 
 _SPACE = " \t\n\r"
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')  # a string, or what opens and closes
 
 
 class RawEnvelope(NamedTuple):
@@ -57,11 +60,19 @@ def parse_json(data: bytes, what: str) -> Any:
     return value
 
 
-def parse_envelope(data: bytes, what: str, max_bytes: int, *, locate: str | None = None) -> RawEnvelope:
+def parse_envelope(
+    data: bytes,
+    what: str,
+    max_bytes: int,
+    *,
+    locate: str | None = None,
+    signatures_bytes: int = DEFAULT_LIMITS.signatures_bytes,
+) -> RawEnvelope:
     """Split ``{"signatures": …, "signed": …}`` (members in any order, others ignored) without losing a byte.
 
-    ``locate`` names a member of ``signed`` that becomes a ``LocatedMembers`` instead of an object.
-    Raises: LimitError for a file over ``max_bytes``, MalformedError with the place for everything else.
+    ``locate`` names a member of ``signed`` that becomes a ``LocatedMembers`` instead of an object. ``signatures_bytes`` is a
+    bound on each member that nobody signed, held before it is parsed.
+    Raises: LimitError for a file over ``max_bytes`` or such a member, MalformedError with the place for everything else.
     """
     if len(data) > max_bytes:
         raise LimitError(what=f"{what} in bytes", value=len(data), limit=max_bytes)
@@ -76,7 +87,10 @@ def parse_envelope(data: bytes, what: str, max_bytes: int, *, locate: str | None
         whole = _parse_whole(text, start) if locate is None else None
         return whole or _parse_object(text, start, what, "$.signed", read_signed)
 
-    members, span = _usual_members(text, signed_at) or _any_members(text, what, signed_at)
+    def bounded(name: str, start: int) -> None:
+        _check_extent(text, start, signatures_bytes, f"{what}: characters of $.{name}")
+
+    members, span = _usual_members(text, signed_at, bounded) or _any_members(text, what, signed_at, bounded)
     # In ASCII text characters are bytes, and nothing needs to be encoded again.
     payload = data[span] if text.isascii() else text[span].encode()
     return RawEnvelope(members["signed"], payload, members["signatures"], data)
@@ -86,10 +100,13 @@ _Members = tuple[dict[str, Any], slice]
 _FIRST, _SECOND = '{"signatures":', ',"signed":'
 
 
-def _usual_members(text: str, signed_at: Callable[[int], tuple[Any, int]]) -> _Members | None:
+def _usual_members(
+    text: str, signed_at: Callable[[int], tuple[Any, int]], bounded: Callable[[str, int], None]
+) -> _Members | None:
     """Both members of a file in the form that publishers write; None for any other form and for any fault."""
     if not text.startswith(_FIRST + "["):
         return None
+    bounded("signatures", len(_FIRST))
     try:
         signatures, end = _parse_value(text, len(_FIRST), "", "")
     except MalformedError:
@@ -103,13 +120,16 @@ def _usual_members(text: str, signed_at: Callable[[int], tuple[Any, int]]) -> _M
     return {"signatures": signatures, "signed": signed}, slice(start, end)
 
 
-def _any_members(text: str, what: str, signed_at: Callable[[int], tuple[Any, int]]) -> _Members:
+def _any_members(
+    text: str, what: str, signed_at: Callable[[int], tuple[Any, int]], bounded: Callable[[str, int], None]
+) -> _Members:
     """Both members of a file in any order and spacing. Raises: MalformedError."""
     span = slice(0, 0)
 
     def read_member(name: str, start: int) -> tuple[Any, int]:
         nonlocal span
         if name != "signed":
+            bounded(name, start)
             return _parse_value(text, start, what, f"$.{name}")
         value, end = signed_at(start)
         span = slice(start, end)
@@ -120,6 +140,22 @@ def _any_members(text: str, what: str, signed_at: Callable[[int], tuple[Any, int
     if "signed" not in members or "signatures" not in members:
         _malformed(what, "$", "an object with the members 'signatures' and 'signed' is required")
     return members, span
+
+
+def _check_extent(text: str, start: int, limit: int, what: str) -> None:
+    """See that the array or object at ``start`` ends within ``limit`` characters, without building any of it.
+
+    What is no JSON is for the parser to say. Raises: LimitError.
+    """
+    if text[start : start + 1] not in ("[", "{") or len(text) - start <= limit:
+        return
+    depth = 0
+    for found in _BRACKET.finditer(text, start, start + limit):
+        char = found[0]
+        depth += (char in "[{") - (char in "]}")
+        if not depth and char != '"' and len(char) == 1:
+            return
+    raise LimitError(what=what, value=limit + 1, limit=limit)
 
 
 def _parse_whole(text: str, position: int) -> tuple[Any, int] | None:

@@ -78,6 +78,9 @@ class TufProfile:
         prefix = f"{folder}/" if folder else ""
         return tuple(f"{prefix}{digest}.{name}" for digest in entry.hashes.values())
 
+    def max_bytes(self, role: RoleName, *, director: bool) -> int | None:
+        return None
+
     def reencoded(self, data: bytes) -> bytes | None:
         return None
 
@@ -96,7 +99,7 @@ def _decode(
     limits: Limits,
     locate: str | None = None,
 ) -> Envelope[T]:
-    raw = parse_envelope(data, what, max_bytes, locate=locate)
+    raw = parse_envelope(data, what, max_bytes, locate=locate, signatures_bytes=limits.signatures_bytes)
     signed = Node(raw.signed, what, "$.signed")
     found = signed.text_at("_type")
     if found != role_type:

@@ -62,6 +62,11 @@ class AktualizrProfile:
     def image_file_names(self, entry: ImageEntry) -> tuple[str, ...]:
         return (entry.path,)
 
+    def max_bytes(self, role: RoleName, *, director: bool) -> int | None:
+        if director and role not in (ROOT, TIMESTAMP, SNAPSHOT):
+            return form.MAX_DIRECTOR_TARGETS_BYTES
+        return form.MAX_BYTES.get(role, form.MAX_BYTES[TARGETS])
+
     def reencoded(self, data: bytes) -> bytes | None:
         try:
             return _canonical(data, "file")
@@ -82,7 +87,7 @@ def _decode(
     limits: Limits,
     locate: str | None = None,
 ) -> Envelope[T]:
-    raw = parse_envelope(data, what, max_bytes, locate=locate)
+    raw = parse_envelope(data, what, max_bytes, locate=locate, signatures_bytes=limits.signatures_bytes)
     signed = Node(raw.signed, what, "$.signed")
     found = signed.get("_type").text()
     # Some publishers write Root alone in lower case, and this client takes both; a chain keeps to one (``checks.root``).

@@ -1,0 +1,57 @@
+"""Signing a prepared Root where only the file and a key are: the same command for both repositories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.image_options import DIRECTORY, FILE
+from twinlock.cli.output import Output, output_options, table
+from twinlock.cli.passphrase import passphrase_for, passphrase_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.repository.views import RootView
+
+
+def sign_root_command(party: str) -> click.Command:
+    """``twinlock PARTY root sign``."""
+
+    @click.command(
+        name="sign",
+        help="Add the signatures of the root keys in a directory to a prepared root. Nothing else is needed.\n\n"
+        f"\b\nExample:\n  twinlock {party} root sign next-root.json --keys /media/key-2",
+    )
+    @click.argument("file", type=FILE)
+    @click.option("--keys", type=DIRECTORY, required=True, help="The directory of the root keys that are here.")
+    @click.option("--previous", type=FILE, help="The root it follows; needed where only its keys are here.")
+    @passphrase_option
+    @output_options
+    def sign(out: Output, file: Path, *, keys: Path, previous: Path | None, passphrase_file: Path | None) -> None:
+        from twinlock.repository.keyring import Keyring
+        from twinlock.repository.root_ceremony import sign_root
+
+        ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
+        view = sign_root(file, ring, previous=previous.read_bytes() if previous else None)
+        out.result(view, root_lines(view, file, party))
+
+    return sign
+
+
+def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str]:
+    """A root on its way, for people."""
+    yield f"root {view.version}, valid until {view.expires:%Y-%m-%d}, in {file}"
+    rows = [
+        (role, f"{view.thresholds[role]} of {len(view.keys[role])}", ", ".join(key[:12] for key in view.keys[role]))
+        for role in view.keys
+    ]
+    yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
+    yield f"signed by {', '.join(key[:12] for key in view.signed) or 'nobody yet'}"
+    yield (
+        f"still lacks {view.missing} signature(s)"
+        if view.missing
+        else f"complete; publish it with twinlock {party} root publish"
+    )

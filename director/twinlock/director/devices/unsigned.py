@@ -1,0 +1,48 @@
+"""JSON that vehicles send unsigned: shown to people and never trusted, so it may hold what signed files must not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from twinlock.trust.errors.metadata import MalformedError
+
+MAX_DEPTH = 64  # buses behind bridges take two levels each; what nests without end could be stored and never shown
+
+
+def parse_unsigned(data: bytes, what: str) -> Any:
+    """Read ``data``: plain JSON with floating-point numbers, at most ``MAX_DEPTH`` levels deep.
+
+    Raises: MalformedError, also for a member that is given twice.
+    """
+    try:
+        value = json.loads(data.decode(), parse_constant=_no_number, object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        raise MalformedError(what=what, json_path="$", reason=f"not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise MalformedError(what=what, json_path="$", reason=f"it nests deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise MalformedError(what=what, json_path="$", reason=f"not JSON: {error}") from None
+    if _depth(value) > MAX_DEPTH:
+        raise MalformedError(what=what, json_path="$", reason=f"it nests deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def _depth(value: Any) -> int:
+    level, depth = [value] if isinstance(value, (dict, list)) else [], 0
+    while level:
+        depth += 1
+        inner = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
+        level = [child for child in inner if isinstance(child, (dict, list))]
+    return depth
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a member is given twice")
+    return found
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")

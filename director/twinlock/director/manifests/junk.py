@@ -1,0 +1,44 @@
+"""What senders that prove nothing send to a vehicle's address: counted by kind and day, with the first and last sample.
+
+None of it is part of a vehicle's history, so it cannot displace what authenticated senders did. The caller owns the
+transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from twinlock.director import schema
+
+SAMPLE_BYTES = 4_096
+_J = schema.junk.c
+
+
+def count_junk(connection: Connection, vehicle: str, code: str, data: bytes, now: datetime) -> None:
+    """Count one more of its kind for a registered vehicle; for any other all are counted together."""
+    known = select(schema.vehicles.c.vehicle).where(schema.vehicles.c.vehicle == vehicle)
+    name = vehicle if connection.execute(known).first() is not None else ""
+    day, sample = f"{now:%Y-%m-%d}", data[:SAMPLE_BYTES]
+    this = (_J.vehicle == name, _J.code == code, _J.day == day)
+    values = {"count": _J["count"] + 1, "last_at": now, "last_sample": sample}
+    if not connection.execute(update(schema.junk).where(*this).values(**values)).rowcount:
+        row: dict[str, Any] = {"vehicle": name, "code": code, "day": day, "count": 1, "first_at": now, "last_at": now}
+        connection.execute(insert(schema.junk).values(**row, first_sample=sample, last_sample=sample))
+
+
+def list_junk(connection: Connection, vehicle: str, limit: int) -> list[dict[str, Any]]:
+    """What was counted for a vehicle, newest first, without the samples."""
+    query = select(schema.junk).where(_J.vehicle == vehicle).order_by(_J.last_at.desc()).limit(limit)
+    return [
+        {
+            "code": row["code"],
+            "day": row["day"],
+            "count": row["count"],
+            "firstAt": row["first_at"],
+            "lastAt": row["last_at"],
+        }
+        for row in connection.execute(query).mappings()
+    ]

@@ -1,0 +1,1 @@
+"""What a Director and its vehicles are up to, at a glance."""

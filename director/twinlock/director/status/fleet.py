@@ -1,0 +1,143 @@
+"""The state of every vehicle and of the Director itself: what it cannot do is visible without asking for a reason.
+
+``read_states`` reads the inventory only; what has to be tried (signing, the Image repository) is tried by
+``Director.status``, which the command, a readiness check and metrics share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from twinlock.director import schema
+from twinlock.director.database import Database
+from twinlock.director.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, ORDERED, WAITING
+from twinlock.trust.errors.base import TwinlockError
+
+OK, WAITING_STATE, SILENT, FAILING, ATTACKED, RETIRED = "ok", "waiting", "silent", "failing", "attacked", "retired"
+STATES = (ATTACKED, FAILING, SILENT, WAITING_STATE, OK, RETIRED)  # the gravest first
+RECENT = timedelta(days=1)  # how long an attack or a failure shows
+SILENT_AFTER = timedelta(days=7)
+ROOT_DUE = timedelta(days=30)
+_V, _D, _E, _O = schema.vehicles.c, schema.decisions.c, schema.events.c, schema.outstanding.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleState:
+    """The gravest state of a vehicle, and a sentence for each reason."""
+
+    state: str
+    reasons: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"state": self.state, "reasons": list(self.reasons)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetStatus:
+    """Every vehicle's state; ``problems`` are what the Director cannot do now, ``due`` what it cannot do soon."""
+
+    vehicles: Mapping[str, VehicleState]
+    problems: tuple[str, ...] = ()
+    due: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        counts = dict.fromkeys(STATES, 0)
+        for item in self.vehicles.values():
+            counts[item.state] += 1
+        object.__setattr__(self, "counts", counts)
+
+    def of(self, vehicle: str) -> VehicleState | None:
+        """The state of one vehicle, None if it is not registered."""
+        return self.vehicles.get(vehicle)
+
+    def metrics(self) -> str:
+        """The same in the text format of Prometheus."""
+        lines = ["# TYPE twinlock_director_vehicles gauge"]
+        lines += [f'twinlock_director_vehicles{{state="{state}"}} {count}' for state, count in self.counts.items()]
+        for name, value in (("problems", self.problems), ("due", self.due)):
+            lines += [f"# TYPE twinlock_director_{name} gauge", f"twinlock_director_{name} {len(value)}"]
+        return "\n".join(lines) + "\n"
+
+
+def read_status(
+    database: Database, attempts: Mapping[str, Callable[[], object]], *, root_expires: datetime, now: datetime
+) -> FleetStatus:
+    """The states of all vehicles, and what of ``attempts``, by the sentence for its failure, does not work.
+
+    Nothing that fails is raised: it is among ``problems``.
+    """
+    with database.reading() as connection:
+        states = read_states(connection, now)
+    problems = []
+    for what, attempt in attempts.items():
+        try:
+            attempt()
+        except TwinlockError as error:
+            problems.append(f"{what}: {error}")
+    due = () if root_expires - now > ROOT_DUE else (f"the Root expires at {root_expires:%Y-%m-%dT%H:%M:%SZ}",)
+    return FleetStatus(vehicles=states, problems=tuple(problems), due=due)
+
+
+def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState]:
+    """The state of each vehicle, by id."""
+    newest = select(func.max(_D.number)).group_by(_D.vehicle)
+    decided = {row.vehicle: row for row in connection.execute(select(schema.decisions).where(_D.number.in_(newest)))}
+    met: dict[tuple[str, str], Any] = {}
+    recent = select(schema.events).where(_E.at > now - RECENT, _E.kind.in_([ATTACK, FAILURE])).order_by(_E.number)
+    for row in connection.execute(recent):
+        met[row.vehicle, row.kind] = row
+    missing: dict[str, list[str]] = {}
+    ecus = schema.ecus.c
+    for row in connection.execute(
+        select(ecus.vehicle, ecus.ecu).where(ecus.missing_since.is_not(None), ecus.retired_at.is_(None))
+    ):
+        missing.setdefault(row.vehicle, []).append(row.ecu)
+    unconfirmed = {row.vehicle: row.path for row in connection.execute(select(_O.vehicle, _O.path))}
+    found: dict[str, VehicleState] = {}
+    for row in connection.execute(select(schema.vehicles).order_by(_V.vehicle)):
+        reasons: dict[str, tuple[str, ...]] = dict.fromkeys(STATES, ())
+        attack, failure = met.get((row.vehicle, ATTACK)), met.get((row.vehicle, FAILURE))
+        if attack is not None:
+            reasons[ATTACKED] = (f"{attack.code} on {attack.ecu or row.vehicle}: {attack.detail}",)
+        reasons[FAILING] = _failing(decided.get(row.vehicle), failure, missing.get(row.vehicle, []))
+        seen = row.last_manifest_at or row.registered_at
+        if now - seen > SILENT_AFTER:
+            reasons[SILENT] = (f"no manifest since {seen:%Y-%m-%dT%H:%M:%SZ}",)
+        reasons[WAITING_STATE] = _waiting(row, decided.get(row.vehicle), unconfirmed.get(row.vehicle))
+        found[row.vehicle] = _gravest(row, reasons)
+    return found
+
+
+def _failing(decision: Any, failure: Any, missing: list[str]) -> tuple[str, ...]:
+    found: tuple[str, ...] = ()
+    if decision is not None and decision.outcome == IMPOSSIBLE:
+        found += tuple(decision.reasons)
+    if missing:
+        found += (f"missing from manifests: {', '.join(sorted(missing))}",)
+    elif failure is not None:
+        found += (f"{failure.code} on {failure.ecu or failure.vehicle}: {failure.detail}",)
+    return found
+
+
+def _waiting(vehicle: Any, decision: Any, unconfirmed: str | None) -> tuple[str, ...]:
+    if vehicle.last_manifest_at is None:
+        return ("it has not reported yet",)
+    if decision is not None and decision.outcome in (HELD, WAITING):
+        return tuple(decision.reasons)
+    if decision is not None and decision.outcome == ORDERED and unconfirmed is not None:
+        return (f"{unconfirmed} is ordered and not confirmed",)
+    return ()
+
+
+def _gravest(vehicle: Any, reasons: Mapping[str, tuple[str, ...]]) -> VehicleState:
+    if vehicle.retired_at is not None:
+        return VehicleState(state=RETIRED, reasons=(f"since {vehicle.retired_at:%Y-%m-%dT%H:%M:%SZ}",))
+    state = next((state for state in STATES if reasons[state]), OK)
+    return VehicleState(state=state, reasons=tuple(reason for state in STATES for reason in reasons[state]))

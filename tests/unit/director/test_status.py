@@ -1,0 +1,88 @@
+"""What the Director cannot do, and which vehicles need somebody, is visible without asking for a reason."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.unit.director.world import ImageSite, TestVehicle, at
+from twinlock.cli.foreign import foreign
+from twinlock.cli.main import main
+from twinlock.director.director import Director
+
+VIN = "VIN1"
+
+
+def test_an_expired_image_repository_with_an_order_waiting_is_a_problem(
+    fleet: Director, site: ImageSite, car: TestVehicle, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert fleet.status(look=True).problems == ()
+    fleet.assign(VIN, {"ecu-gw": "gw/1.4.bin"})
+    later = at(days=30, hours=1)
+    fleet.receive_manifest(car.manifest(now=later), now=later)
+    with caplog.at_level(logging.WARNING):
+        fleet.issue(VIN, now=later)
+    assert any("order-impossible" in record.message for record in caplog.records)
+    found = fleet.status(now=later, look=True)
+    assert any(text.startswith("the Image repository cannot be used") for text in found.problems)
+    state = found.of(VIN)
+    assert state is not None
+    assert state.state == "failing"
+    assert any("expired" in reason for reason in state.reasons)
+    assert 'twinlock_director_vehicles{state="failing"} 1' in found.metrics()
+    site.now = later
+    site.publish()
+    fleet.issue(VIN, now=later + timedelta(minutes=2))
+    healed = fleet.status(now=later + timedelta(minutes=2), look=True)
+    assert healed.problems == ()
+    assert healed.of(VIN).state == "waiting"  # type: ignore[union-attr]
+
+
+def test_each_state_is_told_apart(director: Director, fleet: Director, car: TestVehicle) -> None:
+    fleet.register(TestVehicle("VIN2", {"ecu-2": "gw-1"}).description())
+    assert fleet.status().of("VIN2").state == "waiting"  # type: ignore[union-attr]
+    assert fleet.status().of(VIN).state == "ok"  # type: ignore[union-attr]
+    assert fleet.status(now=at(days=8)).of(VIN).state == "silent"  # type: ignore[union-attr]
+    fleet.receive_manifest(car.manifest(attack="rollback", detail="older"))
+    assert fleet.status().of(VIN).state == "attacked"  # type: ignore[union-attr]
+    fleet.ways_out.retire(VIN)
+    assert fleet.status().of(VIN).state == "retired"  # type: ignore[union-attr]
+    assert fleet.status().counts["waiting"] == 1
+
+
+def test_the_commands_show_states_and_who_did_what(fleet: Director, car: TestVehicle) -> None:
+    fleet.assign(VIN, {"ecu-gw": "gw/1.4.bin"}, actor="anna")
+    fleet.receive_manifest(car.manifest(attack="rollback", detail="one\nVIN9  forged \x1b[31m row"))
+    path = str(fleet.path)
+    run = CliRunner().invoke
+    shown = run(main, ["director", "vehicles", path])
+    assert "silent" in shown.output  # the command's clock is the machine's
+    assert "1 silent" in run(main, ["director", "status", path]).output
+    metrics = run(main, ["director", "status", path, "--metrics"]).output
+    assert 'twinlock_director_vehicles{state="silent"} 1' in metrics
+    seen = run(main, ["director", "show", path, VIN]).output
+    assert "\x1b" not in seen
+    assert not any(line.startswith("VIN9") for line in seen.splitlines())
+    audit = run(main, ["audit", "show", path, "--limit", "1"])
+    assert (audit.exit_code, "anna" in audit.output) == (0, True)
+    for limit, count in ((1, 1), (50, 2)):
+        lines = run(main, ["director", "show", path, VIN, "--limit", str(limit)]).output.splitlines()
+        assert sum(" attack rollback on " in line for line in lines) == count
+
+
+@pytest.mark.parametrize(("value", "line"), [("a\nb", "a\\nb"), ([1], "[1]"), ({"a": "\x1b"}, '{"a": "\\u001b"}')])
+def test_what_came_from_outside_is_one_printable_line(value: object, line: str) -> None:
+    assert foreign(value) == line
+    assert len(foreign("x" * 5000)) == 300
+
+
+def test_a_director_that_cannot_sign_says_so(fleet: Director) -> None:
+    keys = Path(fleet.path) / fleet.settings.online_keys
+    for key in keys.glob("*.pem"):
+        key.unlink()
+    fleet._keyring.forget()
+    assert any(text.startswith("the Director cannot sign") for text in fleet.status(look=True).problems)

@@ -1,0 +1,74 @@
+"""Patterns of names under two rules: TUF's, where ``*`` stays within a segment, and C's ``fnmatch``, where it fits a slash too.
+
+A repository that publishes both profiles writes one list of patterns. It means the same in both if every name that one of
+them fits under ``fnmatch`` is fitted by some of them under TUF's rule: ``acme/*``, ``acme/*/*`` and so on together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.wire.aktualizr import form
+
+MAX_SEGMENTS = 8  # deeper names are fitted by no list that means the same under both rules
+MAX_SPREAD = 64  # patterns that stand for one; a pattern with three stars or more would need more
+BELOW = "/**"  # how an author asks for everything below a folder
+
+_WILDCARD = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]")
+
+
+def expand(pattern: str) -> tuple[str, ...]:
+    """The patterns that an author's ``pattern`` stands for: itself, or with ``folder/**`` everything below that folder."""
+    found = spread(pattern[:-1]) if pattern.endswith(BELOW) else None
+    return (pattern,) if found is None else found
+
+
+def spread(pattern: str) -> tuple[str, ...] | None:
+    """Patterns of TUF's rule that together fit what ``pattern`` fits under ``fnmatch``, itself first.
+
+    Names of up to ``MAX_SEGMENTS`` segments count. None where no list of ``MAX_SPREAD`` patterns says it.
+    """
+    parts = _parts(pattern)
+    if any(part.startswith("[") and fnmatchcase("/", part) for part in parts):
+        return None
+    budget = MAX_SEGMENTS - 1 - sum(part.count("/") for part in parts if not part.startswith("["))
+    found = dict.fromkeys(sorted(_choices(parts, max(0, budget)), key=lambda each: each.count("/")))
+    return tuple(found) if len(found) <= MAX_SPREAD else None
+
+
+def check_alike(role: str, patterns: Iterable[str]) -> None:
+    """Refuse patterns of a delegation that fit other names in one profile than in the other. Raises: ProfileError."""
+    listed = tuple(patterns)
+    for pattern in listed:
+        found = spread(pattern)
+        if found is None or not set(found) <= set(listed):
+            reason = (
+                f"the pattern {pattern!r} fits more names under this profile's rule (fnmatch: * and ? fit a slash) than "
+                "under TUF's (they do not), which would widen the role's right; for everything below a folder write FOLDER/**"
+            )
+            raise ProfileError(profile=form.NAME, what=role, reason=reason)
+
+
+def _parts(pattern: str) -> list[str]:
+    """Literal text and wildcards, in order; stars in a row are one."""
+    parts, start = [], 0
+    for match in _WILDCARD.finditer(pattern):
+        parts += [pattern[start : match.start()], "*" if match[0].startswith("*") else match[0]]
+        start = match.end()
+    return [part for part in (*parts, pattern[start:]) if part]
+
+
+def _choices(parts: list[str], budget: int) -> Iterator[str]:
+    """Every way to give up to ``budget`` slashes to the wildcards."""
+    if not parts:
+        yield ""
+        return
+    first, *rest = parts
+    options = {"*": ["*" + "/*" * count for count in range(budget + 1)], "?": ["?", "/"]}.get(first, [first])
+    for option in options:
+        used = option.count("/") if first in ("*", "?") else 0
+        if used <= budget:
+            yield from (option + tail for tail in _choices(rest, budget - used))
