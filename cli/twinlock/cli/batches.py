@@ -59,6 +59,8 @@ def read_input(source: Path) -> bytes:
     if str(source) == STANDARD_INPUT:
         data = sys.stdin.buffer.read(_MAX_BYTES + 1)
     else:
+        if not source.is_file() and not source.is_fifo():
+            raise UsageError(reason=f"{source} is not a file that can be read")
         with source.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES:

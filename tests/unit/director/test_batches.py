@@ -184,7 +184,8 @@ def test_a_vehicle_that_reports_between_plan_and_transaction_is_planned_again(
     with Director.open(shell.path) as director:
         director.register(car.description())
         director.receive_manifest(report(car))
-        assigning, reported = director.batches._assigning, []
+        assigning = director.batches._assigning
+        reported: list[Any] = []
         prepare = assigning._prepare
 
         def report_after(*arguments: Any) -> Any:
