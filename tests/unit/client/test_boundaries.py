@@ -469,7 +469,7 @@ def test_what_one_place_serves_is_a_reason_to_ask_the_next_and_is_reported(tmp_p
         release(car)
         await updated(car)
         release(car)
-        body = {"garbage": b"garbage", "yesterday": old, "endless": b" " * 70_000}[attack]
+        body = {"garbage": b"garbage", "yesterday": old, "endless": b" " * 400_000}[attack]
         async with await garbage_place(body) as bad:
             fetcher = car.primary._equipment.fetcher
             genuine = dict(fetcher._urls)

@@ -178,7 +178,7 @@ ATTACKS: dict[str, tuple[Callable[[Car], object], type[TwinlockError]]] = {
     ),
     "time stands still": (lambda car: car.world.pass_time(days=2), ExpiredError),
     "a Timestamp that is gone": (lambda car: car.world.director.drop("timestamp"), MissingMetadataError),
-    "an endless Timestamp": (lambda car: car.world.director.put("timestamp", data=b" " * 70_000), EndlessDataError),
+    "an endless Timestamp": (lambda car: car.world.director.put("timestamp", data=b" " * 400_000), EndlessDataError),
     "a page in place of a Timestamp": (
         lambda car: car.world.director.put("timestamp", data=html(car)),
         MalformedError,

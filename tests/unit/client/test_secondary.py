@@ -172,7 +172,7 @@ def attacks(world: World) -> dict[str, tuple[Callable[[], object], type[Twinlock
         "another vehicle's": (lambda: another_vehicle(world), VehicleMismatchError),
         "wrong hardware": (lambda: wrong_hardware(world), HardwareError),
         "an older image": (lambda: older_image(world), ReleaseCounterError),
-        "endless": (lambda: director.put("timestamp", data=b" " * 70_000), EndlessDataError),
+        "endless": (lambda: director.put("timestamp", data=b" " * 400_000), EndlessDataError),
         "no image timestamp": (lambda: image.drop("timestamp"), MissingMetadataError),
         "an image nobody listed": (lambda: unlisted(world), ImageNotFoundError),
     }
