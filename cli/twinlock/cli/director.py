@@ -20,6 +20,7 @@ from twinlock.cli import (
     director_keys,
     director_orders,
     director_root,
+    director_serving,
     director_status,
 )
 from twinlock.cli.client_support import note_kinds
@@ -30,12 +31,9 @@ from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import new_passphrase, passphrase_option
-from twinlock.cli.serving_options import serving_options, warn_of_plain_api
 
 if TYPE_CHECKING:
     from twinlock.director.config import Settings
-    from twinlock.io.http.bounds import Bounds
-    from twinlock.repository.http import RunningServer
     from twinlock.repository.keyring import Keyring
 
 WIRES = ("aktualizr",)  # beside tuf, which is always there
@@ -63,6 +61,7 @@ _COMMANDS = (
     *director_devices.COMMANDS,
     *director_certificates.COMMANDS,
     *director_clock.COMMANDS,
+    *director_serving.COMMANDS,
 )
 for _command in _COMMANDS:
     director.add_command(_command)
@@ -224,47 +223,6 @@ def refresh(
     lines += [f"published Root {root_version}"] if root_version else []
     lines += table(("VEHICLE", "TARGETS", "TIMESTAMP", "EXPIRES"), rows) if rows else ["no vehicles"]
     out.result({"image": dict(versions), "root": root_version, "vehicles": shown}, lines)
-
-
-@director.command()
-@click.argument("directory", type=DIRECTORY)
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0 takes a free port.")
-@click.option("--plain", is_flag=True, help="Serve without TLS: whoever reaches the port reads any vehicle's orders.")
-@serving_options
-@passphrase_option
-@output_options
-def serve(
-    out: Output, directory: Path, *, host: str, port: int, plain: bool, bounds: Bounds, passphrase_file: Path | None
-) -> None:
-    """Serve the device API until interrupted: manifests, metadata, time, enrolment.
-
-    It proves to nobody who asks: without certificates for vehicles it is served only with --plain, which every start
-    repeats in the log. Manifests and descriptions are signed or need a token all the same.
-
-    \b
-    Example:
-      twinlock director serve ./director --host 127.0.0.1 --port 8081 --plain
-    """
-    import asyncio
-
-    from twinlock.director.serve import director_application
-    from twinlock.repository.http import serve_until_stopped
-    from twinlock.trust.errors.base import UsageError
-
-    if not plain:
-        reason = "this API knows no certificates yet, so whoever reaches it can read the orders of every vehicle"
-        raise UsageError(reason=f"{reason}; add --plain to serve it on a network that you trust")
-
-    def started(server: RunningServer) -> None:
-        warn_of_plain_api(server.url)
-        out.event({"event": "listening", "url": server.url}, f"serving {directory} at {server.url}")
-
-    with open_director(directory, passphrase_file) as opened:
-        opened.check()
-        asyncio.run(
-            serve_until_stopped(director_application(opened), host=host, port=port, bounds=bounds, started=started)
-        )
 
 
 def _keyring(directory: Path) -> Keyring:

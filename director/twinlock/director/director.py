@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from tuf.api.metadata import Metadata, Root
 
+from twinlock.director.api.history_view import HistoryView
 from twinlock.director.api.readiness import Readiness
 from twinlock.director.assigning import Assigning
 from twinlock.director.assignments import load_assignments
@@ -29,10 +30,8 @@ from twinlock.director.description import read_description
 from twinlock.director.devices.desk import DeviceDesk
 from twinlock.director.devices.refusals import note_refused_registration
 from twinlock.director.enrolment import create_token, enrol_vehicle, register_vehicle
-from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit
 from twinlock.director.inherited_roots import read_inheritance
 from twinlock.director.inventory import list_vehicles, load_vehicle
-from twinlock.director.manifests.junk import list_junk
 from twinlock.director.manifests.retention import prune_history
 from twinlock.director.ordering import Ordering
 from twinlock.director.reception import Reception
@@ -40,10 +39,7 @@ from twinlock.director.records import (
     TUF_WIRE,
     Acceptance,
     Assignment,
-    DecisionRecord,
-    Event,
     Issue,
-    ManifestRecord,
     Plan,
     Served,
     VehicleRecord,
@@ -68,7 +64,7 @@ from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.names import VehicleId
 
 
-class Director:
+class Director(HistoryView):
     """A Director in a directory, with the keys that are held there.
 
     ``now`` is always UTC and defaults to ``clock()``. Every method may raise StorageError; those that name a vehicle
@@ -354,37 +350,9 @@ class Director:
 
         See ``RootKeeper.hand_over``, and docs/cross-profile-roots.md for why.
         """
-        version = self._roots.hand_over(now or self._clock(), until)
+        version = self._roots.hand_over(self._moment(now), until)
         self.settings = self._roots.settings
         return version
-
-    def decisions(self, vehicle: str, *, limit: int = 50) -> tuple[DecisionRecord, ...]:
-        """What was decided for the vehicle, newest first."""
-        with self._database.reading() as connection:
-            load_vehicle(connection, vehicle)
-            return list_decisions(connection, vehicle, limit)
-
-    def manifests(self, vehicle: str, *, limit: int = 50) -> tuple[ManifestRecord, ...]:
-        """What the vehicle sent, accepted or refused, newest first."""
-        with self._database.reading() as connection:
-            load_vehicle(connection, vehicle)
-            return list_manifests(connection, vehicle, limit)
-
-    def events(self, vehicle: str, *, limit: int = 50) -> tuple[tuple[datetime, Event], ...]:
-        """What accepted manifests showed that people should see, such as attack indicators; newest first."""
-        with self._database.reading() as connection:
-            load_vehicle(connection, vehicle)
-            return list_events(connection, vehicle, limit)
-
-    def junk(self, vehicle: str = "", *, limit: int = 50) -> list[dict[str, Any]]:
-        """What senders that proved nothing sent to the vehicle's address, by kind and day; "": to no known vehicle's."""
-        with self._database.reading() as connection:
-            return list_junk(connection, vehicle, limit)
-
-    def audit(self, vehicle: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
-        """Who did what, newest first."""
-        with self._database.reading() as connection:
-            return read_audit(connection, vehicle=vehicle, limit=limit)
 
     def prune(self, older_than: timedelta, *, actor: str = "operator", now: datetime | None = None) -> dict[str, int]:
         """Delete history that is older; returns how many rows of each table. What is in force is kept."""

@@ -137,7 +137,7 @@ def test_the_vehicle_is_shown_with_its_wire_and_what_left_it(shell: Shell, devic
     assert "aktualizr" in shell.run("vehicles").stdout
 
 
-def test_an_event_of_any_shape_is_shown_and_forges_no_row(shell: Shell) -> None:
+def test_an_event_of_any_shape_is_shown_and_forges_no_row(shell: Shell, device: Device) -> None:
     strange = {
         "id": "odd-1",
         "deviceTime": "2026-03-01T11:59:00Z",
@@ -145,6 +145,7 @@ def test_an_event_of_any_shape_is_shown_and_forges_no_row(shell: Shell) -> None:
         "event": {"success": [1], "ecu": {"a": "x"}, "correlationId": "urn:x\nVIN9  forged \x1b[31m row"},
     }
     with Director.open(shell.path) as director:
+        director.devices.register(device.speaker(), device.registration())
         director.devices.take_events("VIN7", json.dumps([strange]).encode())
     assert shell.json("device-events", "VIN7")["events"][0]["detail"] == strange["event"]
     shown = shell.run("device-events", "VIN7").stdout

@@ -272,10 +272,9 @@ class IssuedInFutureError(RefusalError):
 
 
 class TimeError(RefusalError):
-    """There is no time that can be relied on, so nothing can be shown to be unexpired."""
+    """There is no time that can be relied on, so nothing can be shown to be unexpired. By itself no sign of an attack."""
 
     code = "no-secure-time"
-    attack = Attack.FREEZE
     clause = "Uptane 2.1.0 5.4.3.1"
     template = "there is no secure time: {reason}"
     reason: str

@@ -1,0 +1,46 @@
+"""What a Director remembers, to be read: decisions, manifests, events, junk, and who did what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from twinlock.director.database import Database
+from twinlock.director.history import list_decisions, list_events, list_manifests, read_audit
+from twinlock.director.inventory import load_vehicle
+from twinlock.director.manifests.junk import list_junk
+from twinlock.director.records import DecisionRecord, Event, ManifestRecord
+
+
+class HistoryView:
+    """The part of a Director that only reads its history."""
+
+    _database: Database
+
+    def decisions(self, vehicle: str, *, limit: int = 50) -> tuple[DecisionRecord, ...]:
+        """What was decided for the vehicle, newest first."""
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_decisions(connection, vehicle, limit)
+
+    def manifests(self, vehicle: str, *, limit: int = 50) -> tuple[ManifestRecord, ...]:
+        """What the vehicle sent, accepted or refused, newest first."""
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_manifests(connection, vehicle, limit)
+
+    def events(self, vehicle: str, *, limit: int = 50) -> tuple[tuple[datetime, Event], ...]:
+        """What accepted manifests showed that people should see, such as attack indicators; newest first."""
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_events(connection, vehicle, limit)
+
+    def junk(self, vehicle: str = "", *, limit: int = 50) -> list[dict[str, Any]]:
+        """What senders that proved nothing sent to the vehicle's address, by kind and day; "": to no known vehicle's."""
+        with self._database.reading() as connection:
+            return list_junk(connection, vehicle, limit)
+
+    def audit(self, vehicle: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Who did what, newest first."""
+        with self._database.reading() as connection:
+            return read_audit(connection, vehicle=vehicle, limit=limit)
