@@ -20,6 +20,7 @@ JUNK: list[Callable[[bytes], bytes]] = [
     lambda data: data[:-1] + b',"comment":"' + b"x" * 9_000 + b'"}',
     lambda data: data.replace(b'"signatures":[{', b'"signatures":[{"note":"by nobody",', 1),
     lambda data: data.replace(b'"signatures":[', b'"signatures":[ ', 1),
+    lambda data: data.replace(b'"signatures":[', b'"signatures":[null,{"keyid":"a","sig":"no digits"},', 1),
 ]
 
 

@@ -28,6 +28,7 @@ from twinlock.trust.wire.tuf_members import (
     decode_role_keys,
     decode_signatures,
     decode_vehicle,
+    read_signature,
 )
 from twinlock.trust.wire.tuf_targets import decode_targets
 
@@ -110,7 +111,7 @@ def _decode(
         if offered.split(".")[0] != _SPEC_MAJOR:
             raise UnsupportedSpecError(what=what, offered=offered, supported=f"{_SPEC_MAJOR}.x")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)
-    bare = partial(compose_bare, raw, ("keyid", "sig"))
+    bare = partial(compose_bare, raw, ("keyid", "sig"), lambda item: read_signature(item, limits) is not None)
     decoded, failures = body(signed, limits), limits.failed_verifications
     return Envelope(decoded, raw.payload, signatures, data, raw.canonical, failures, bare)
 

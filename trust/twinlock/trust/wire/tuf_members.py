@@ -73,7 +73,7 @@ def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
 
     Raises: LimitError for more items than permitted, MalformedError for a repeated key id (TUF 1.0.34 4.2.1).
     """
-    found = [_signature(item.value, limits) for item in node.items(limits.signatures)]
+    found = [read_signature(item.value, limits) for item in node.items(limits.signatures)]
     return unique_signatures([signature for signature in found if signature is not None], node)
 
 
@@ -84,7 +84,8 @@ def unique_signatures(signatures: list[Signature], node: Node) -> tuple[Signatur
     return tuple(signatures)
 
 
-def _signature(item: Any, limits: Limits) -> Signature | None:
+def read_signature(item: Any, limits: Limits) -> Signature | None:
+    """One entry as a signature; None for what is ignored."""
     if not isinstance(item, dict):
         return None
     keyid, value = item.get("keyid"), item.get("sig")

@@ -21,7 +21,13 @@ from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.signatures import Envelope
 from twinlock.trust.wire.aktualizr import form
-from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signatures, decode_signers
+from twinlock.trust.wire.aktualizr.members import (
+    decode_hashes,
+    decode_keys,
+    decode_signatures,
+    decode_signers,
+    read_signature,
+)
 from twinlock.trust.wire.aktualizr.targets import decode_targets
 from twinlock.trust.wire.bare import compose_bare
 from twinlock.trust.wire.delegation_members import post_quantum_roles
@@ -98,7 +104,7 @@ def _decode(
     if not payload.isascii():
         # The canonical form is ASCII. Raw UTF-8 is what the other profile signs, and counts for nothing here.
         payload = _canonical(payload, what)
-    bare = partial(compose_bare, raw, ("keyid", "method", "sig"))
+    bare = partial(compose_bare, raw, ("keyid", "method", "sig"), lambda item: read_signature(item, limits) is not None)
     decoded, failures = body(signed, limits), limits.failed_verifications
     return Envelope(decoded, payload, signatures, data, lambda: _canonical(payload, what), failures, bare)
 

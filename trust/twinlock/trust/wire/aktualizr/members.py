@@ -51,11 +51,12 @@ def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
 
     Raises: LimitError for more items than permitted, MalformedError for a repeated key id.
     """
-    found = [_signature(item.value, limits) for item in node.items(limits.signatures)]
+    found = [read_signature(item.value, limits) for item in node.items(limits.signatures)]
     return unique_signatures([signature for signature in found if signature is not None], node)
 
 
-def _signature(item: Any, limits: Limits) -> Signature | None:
+def read_signature(item: Any, limits: Limits) -> Signature | None:
+    """One entry as a signature; None for what is ignored."""
     if not isinstance(item, dict):
         return None
     keyid, method, value = item.get("keyid"), item.get("method"), item.get("sig")
