@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.client_support import demand_note, note_kinds
+from twinlock.cli.exit_status import EXIT_DUE
 from twinlock.cli.image_options import (
     DIRECTORY,
     FILE,
@@ -68,12 +69,16 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
 def status(out: Output, directory: Path, *, within: str | None) -> None:
     """Show what is staged, what waits for a supplier, and what expires soon.
 
+    With --within the exit status is 6 if a role is due.
+
     \b
     Example:
       twinlock image status ./image --within 14d
     """
     found = open_image_repository(directory, None).status(read_duration(within) if within else None)
     out.result(found, _status_lines(found))
+    if within and found.due:
+        raise SystemExit(EXIT_DUE)
 
 
 def _status_lines(found: StatusView) -> Iterator[str]:

@@ -1,18 +1,20 @@
 """The Director as one object: what the command, the server, the demo and tests hold in their hands.
 
-from twinlock.director.director import Director
+    from twinlock.director.director import Director
 
-director = Director.create("director", image_root=anchor, image_url="http://127.0.0.1:8080")   # or a directory
-director.register(description)                       # JSON bytes or a mapping: twinlock primary describe
-director.receive_manifest(manifest_bytes)            # Acceptance, or a RefusalError; stored either way
-director.assign("VIN1", {"ecu-brake": "brake/brake-2.0.bin"})    # Plan; raises NoImageSetError with the causes
-director.metadata("VIN1", "timestamp.json")          # bytes or None; signed on demand
-director.metadata("VIN1", "1.root.json")
+    director = Director.create("director", image_root=anchor, image_url="http://127.0.0.1:8080")   # or a directory
+    director.register(description)                       # JSON bytes or a mapping: twinlock primary describe
+    director.receive_manifest(manifest_bytes)            # Acceptance, or a RefusalError; stored either way
+    director.assign("VIN1", {"ecu-brake": "brake/brake-2.0.bin"})    # Plan; raises NoImageSetError with the causes
+    director.metadata("VIN1", "timestamp.json")          # bytes or None; signed on demand
+    director.metadata("VIN1", "1.root.json")
+
+The work is done by the modules beside this one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -306,31 +308,25 @@ class Director(HistoryView):
         """
         if not roles:
             raise UsageError(reason="name at least one role to rotate")
-        moment = self._moment(now)
-        version = self._roots.follow(moment, roles, plan)
-        self._signing_clock.note(moment)
-        return version
+        return self._sign_root(now, lambda moment: self._roots.follow(moment, roles, plan))
 
     def prepare_root(
-        self, target: str | Path, plans: Mapping[str, KeyPlan | None], *, now: datetime | None = None
+        self, target: Path, plans: Mapping[str, KeyPlan | None], *, now: datetime | None = None
     ) -> RootView:
-        """Write the next Root to a file for others to sign (``repository.root_ceremony.sign_root``).
-
-        ``plans`` are the roles that get new keys (None: as many of the same kind as now); none at all is a later expiry.
-        """
-        return self._roots.prepare(self._moment(now), plans, Path(target))
+        """Write the next Root to a file for others to sign. Parameters and errors: as ``RootKeeper.prepare``."""
+        return self._roots.prepare(self._moment(now), plans, target)
 
     def publish_root(self, path: str | Path, *, now: datetime | None = None) -> int:
         """Publish a Root that others signed; returns its version. Raises: as ``RootKeeper.publish``."""
-        moment = self._moment(now)
-        version = self._roots.publish(moment, Path(path))
-        self._signing_clock.note(moment)
-        return version
+        return self._sign_root(now, lambda moment: self._roots.publish(moment, Path(path)))
 
     def refresh_root(self, *, now: datetime | None = None) -> int:
         """Publish the same Root with a later expiry; returns its version."""
+        return self._sign_root(now, lambda moment: self._roots.follow(moment, (), None))
+
+    def _sign_root(self, now: datetime | None, publish: Callable[[datetime], int]) -> int:
         moment = self._moment(now)
-        version = self._roots.follow(moment, (), None)
+        version = publish(moment)
         self._signing_clock.note(moment)
         return version
 

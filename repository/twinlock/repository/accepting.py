@@ -23,7 +23,7 @@ from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.draft import Draft, editing_draft
 from twinlock.repository.editing import preview_candidate
 from twinlock.repository.entries import check_entry_of_others, check_succession, entry_view
-from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError
+from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError, VersionJumpError
 from twinlock.repository.image_files import Measured, check_stored
 from twinlock.repository.layout import aktualizr_object, image_objects
 from twinlock.repository.outbox import open_outbox, read_others, read_roles
@@ -34,10 +34,14 @@ from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.errors.metadata import (
     EquivocationError,
     ExpiredError,
+    LimitError,
     RollbackError,
     UnlistedRoleError,
 )
 from twinlock.trust.names import IMAGE, TARGETS, RoleName
+
+MAX_WAYS = 4096  # steps of the search for the delegations that lead to one role; honest suppliers need a handful
+MAX_VERSION_JUMP = 1_000_000  # by how much one file may raise its version: more is a mistake, or meant to end the role
 
 
 def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
@@ -80,6 +84,8 @@ class _Review:
         self.known_others = draft.others
         self.delegations = _all_delegations(candidate, draft)
         self.targets: dict[str, Targets] = {}
+        self.chains: dict[str, tuple[tuple[Delegation, ...], ...]] = {}
+        self.steps = 0
 
     def judge(self) -> list[str]:
         """Judge every file, delegators first; returns the roles that bring something new."""
@@ -128,13 +134,20 @@ class _Review:
     def _is_newer(self, role: str, data: bytes, version: int) -> bool:
         before = self.candidate.role_file(role)
         if before is None:
+            self._check_jump(role, version, 0)
             return True
         known = Metadata[Targets].from_bytes(before).signed.version
+        self._check_jump(role, version, known)
         if version < known:
             raise RollbackError(repository=IMAGE, role=role, offered=version, trusted=known)
         if version == known and data != before:
             raise EquivocationError(repository=IMAGE, role=role, version=version)
         return version > known
+
+    def _check_jump(self, role: str, version: int, known: int) -> None:
+        """A version from which no higher one is left would end the role. Raises: VersionJumpError."""
+        if version - known > MAX_VERSION_JUMP:
+            raise VersionJumpError(role=role, offered=version, known=known, limit=MAX_VERSION_JUMP)
 
     def _brings_a_form(self, role: str, version: int) -> bool:
         """Whether the file is known, and its form for aktualizr is not."""
@@ -165,7 +178,7 @@ class _Review:
 
     def _judge_scope(self, role: str, path: str, entry: TargetFile) -> None:
         """Every delegation on at least one way down to ``role`` covers the name and all the hardware."""
-        chains = list(self._chains(role, frozenset()))
+        chains = self._all_chains(role)
         named = [chain for chain in chains if all(link.covers(path) for link in chain)]
         if not named:
             allowed = tuple(sorted({pattern for chain in chains for pattern in chain[-1].paths}))
@@ -201,8 +214,18 @@ class _Review:
             if any(member.name == role for member in delegation.members)
         ]
 
+    def _all_chains(self, role: str) -> tuple[tuple[Delegation, ...], ...]:
+        """Every way from our Targets down to ``role``, found once. Raises: LimitError for a maze of delegations."""
+        if role not in self.chains:
+            self.steps = 0
+            self.chains[role] = tuple(self._chains(role, frozenset()))
+        return self.chains[role]
+
     def _chains(self, role: str, below: frozenset[str]) -> Iterator[tuple[Delegation, ...]]:
         """Every way from our Targets down to ``role``, as the delegations on it; cycles are left out."""
+        self.steps += 1
+        if self.steps > MAX_WAYS:
+            raise LimitError(what=f"the ways by which delegations lead to {role}", value=self.steps, limit=MAX_WAYS)
         if role == TARGETS:
             yield ()
             return

@@ -44,6 +44,23 @@ class NotDelegatedError(RefusalError):
     allowed: tuple[str, ...]
 
 
+class VersionJumpError(RefusalError):
+    """A supplier's file whose version leaves none above it, or far fewer than it had: it could never be replaced."""
+
+    code = "version-jump"
+    attack = Attack.DENIAL_OF_SERVICE
+    clause = "Uptane 2.1.0 5.2.1"
+    template = "{role} has version {offered}, more than {limit} above {known}, which is known here"
+    hint = (
+        "nothing was accepted; have the supplier sign again in a place whose outbox holds the last accepted file, or with "
+        "`twinlock supplier sign --above` that version"
+    )
+    role: str
+    offered: int
+    known: int
+    limit: int
+
+
 class UnacceptableEntryError(RefusalError):
     """A supplier's entry that we would not have written: vehicles or our resolver could not use it."""
 

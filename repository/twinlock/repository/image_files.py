@@ -66,6 +66,8 @@ def store_image(store: ObjectStore, source: Path, path: str, measured: Measured)
     Repeating it changes nothing. Raises: UsageError if the file is not what was measured, StorageError.
     """
     first, *others = image_objects(path, measured.length, measured.hashes)
+    if not source.is_file():  # a pipe would be waited for
+        raise UsageError(reason=f"{source} is not a regular file")
     with storage("read", source), source.open("rb") as stream:
         created = store.put_new_from(first, _Watched(stream, source, measured))
     if not created:
@@ -81,6 +83,10 @@ def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
     if stream is None:
         raise StorageError(path=name, operation="read", reason="it is missing")
     with stream, storage("read", name):
+        length = os.fstat(stream.fileno()).st_size
+        if length != measured.length:  # first: nobody reads gigabytes where a few bytes were signed
+            reason = f"it has {length} bytes, and {measured.length} are listed"
+            raise StorageError(path=name, operation="use", reason=reason)
         if _only(measure(stream), measured) != measured:
             raise StorageError(path=name, operation="use", reason="its bytes are not those of its name")
 

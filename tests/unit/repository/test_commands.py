@@ -246,3 +246,12 @@ def test_a_port_in_use_is_told(shell: Shell) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         assert port in shell.json("image", "serve", "image", "--port", port, status=2)["error"]["message"]
+
+
+def test_status_says_by_its_exit_status_that_a_role_is_due(shell: Shell) -> None:
+    shell.run("image", "init", "image", "--valid", "timestamp=12h")
+    assert shell.json("image", "status", "image", "--within", "1h", status=0)["due"] == []
+    due = shell.json("image", "status", "image", "--within", "1d", status=6)["due"]
+    assert [(item["role"], item["canSign"]) for item in due] == [("timestamp", True)]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", due[0]["expires"])
+    shell.run("image", "status", "image")
