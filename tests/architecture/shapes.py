@@ -172,6 +172,23 @@ MEMBERSHIP = record(added_=TEXTS, retired_=TEXTS, returned_=TEXTS, rekeyed_=TEXT
 AUDIT = record(number=COUNT, at=TIME, actor=TEXT, action=TEXT, vehicle=maybe(TEXT), detail=mapped(ANY))
 DEVICE_EVENT = record(id=TEXT, kind=TEXT, version=COUNT, deviceTime=TIME, receivedAt=maybe(TIME), detail=mapped(ANY))
 
+BATCH = record(
+    stored=FLAG,
+    counts=mapped(COUNT),
+    items=listed(
+        record(
+            source=TEXT,
+            vehicle=maybe(TEXT),
+            outcome=TEXT,
+            error_=ERROR,
+            change_=MEMBERSHIP,
+            ecus_=COUNT,
+            images_=mapped(TEXT),
+            fingerprint_=TEXT,
+        )
+    ),
+)
+
 # Vehicles
 APPROVED = join(INSTALLED, ecu=TEXT)
 CYCLE = record(
@@ -276,17 +293,17 @@ _ECUS = record(vehicle=TEXT, ecus=TEXTS)
 _DIRECTOR: dict[str, Shape] = {
     "add-ecu": record(vehicle=TEXT, added=TEXT),
     "allow-certificate": record(vehicle=TEXT, expires=TIME),
-    "assign": PLAN,
+    "assign": one_of(PLAN, BATCH),
     "certificates": record(certificates=listed(CERTIFICATE)),
     "confirm-key": KEY_CHANGE,
     "create-device-ca": record(ca=TEXT, file=TEXT),
     "decisions": record(vehicle=TEXT, decisions=listed(DECISION)),
     "declare-delivery": record(vehicles=COUNT),
     "device-events": record(vehicle=TEXT, events=listed(DEVICE_EVENT)),
-    "enter-aktualizr": record(vehicle=TEXT, new=FLAG, change=MEMBERSHIP),
+    "enter-aktualizr": one_of(record(vehicle=TEXT, new=FLAG, change=MEMBERSHIP), BATCH),
     "explain": PLAN,
     "init": record(created=TEXT, image=TEXT, warnings=TEXTS),
-    "issue-device": join(ISSUED, vehicle=TEXT),
+    "issue-device": one_of(join(ISSUED, vehicle=TEXT), BATCH),
     "issue-provisioning": join(ISSUED, url=TEXT),
     "issue-server": join(ISSUED, hosts=TEXTS),
     **KEYS,
@@ -299,7 +316,7 @@ _DIRECTOR: dict[str, Shape] = {
         root=maybe(COUNT),
         vehicles=mapped(record(targets=COUNT, timestamp=COUNT, expires=TIME)),
     ),
-    "register": record(vehicle=TEXT, new=FLAG, ecus=COUNT),
+    "register": one_of(record(vehicle=TEXT, new=FLAG, ecus=COUNT), BATCH),
     "rekey": KEY_CHANGE,
     "release": {
         **record(ecu=TEXT, to=maybe(TEXT)),
