@@ -50,8 +50,9 @@ def twinlock(*words: str | Path, status: int = OK, stdin: bytes = b"", env: dict
 
 
 def _check_schema(words: tuple[str | Path, ...], document: dict[str, Any]) -> None:
-    """Hold what a command wrote to its published schema: the longest that its first words name."""
-    names = [" ".join(map(str, words[:count])) for count in (3, 2, 1)]
+    """Hold what a command wrote to its published schema: the longest that its first words name (`show` may be omitted)."""
+    named = [" ".join(map(str, words[:count])) for count in (3, 2, 1)]
+    names = [*named[:2], f"{named[1]} show", named[2]]
     name = next((name for name in names if schema_path(name).is_file()), names[0])
     check_output(name, document, published("error" if "error" in document else name))
 
