@@ -92,6 +92,8 @@ def match(policy: Policy = STRICT, **other: Any) -> None:
             '{"hardwareIds":["brake-7"],"releaseCounter":true}',
         ),
         ({"release_counter": 4}, "releaseCounter", "3", "4"),
+        ({"custom": {"targetFormat": "OSTREE"}}, "targetFormat", "file", "OSTREE"),
+        ({"custom": {"targetFormat": "ostree"}}, "targetFormat", "file", "OSTREE"),
         (
             {"hardware_ids": MANY},
             "hardwareIds",
@@ -104,6 +106,21 @@ def match(policy: Policy = STRICT, **other: Any) -> None:
 def test_each_difference(policy: Policy, other: dict[str, Any], field: str, ours: str, theirs: str) -> None:
     found = fields(RepositoryMismatchError, lambda: match(policy, **other))
     assert found == {"target": PATH, "repository": IMAGE, "field": field, "director": ours, "image": theirs}
+
+
+@pytest.mark.parametrize("stated", [{}, {"targetFormat": "BINARY"}, {"targetFormat": "other"}, {"targetFormat": 1}])
+def test_a_file_is_a_file_however_that_is_said(stated: dict[str, Any]) -> None:
+    match(custom=stated)
+
+
+def test_without_a_format_an_entry_of_no_length_is_a_commit() -> None:
+    """So aktualizr reads it: one repository could otherwise make a pull of a commit out of the other's empty file."""
+    empty = ENTRY._replace(length=0)
+    commit, file = (empty._replace(custom={"targetFormat": name}) for name in ("OSTREE", "BINARY"))
+    check_match(empty, commit, repository=IMAGE, policy=STRICT)
+    for ours, theirs in ((empty, file), (file, empty), (commit, file)):
+        found = fields(RepositoryMismatchError, lambda: check_match(ours, theirs, repository=IMAGE, policy=STRICT))  # noqa: B023
+        assert found["field"] == "targetFormat"
 
 
 def test_the_first_of_several_wrong_hashes_is_named() -> None:

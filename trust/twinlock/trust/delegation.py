@@ -15,6 +15,7 @@ from typing import NamedTuple
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.listing import check_expiry, is_listed
+from twinlock.trust.checks.match import target_format
 from twinlock.trust.checks.naming import check_file_names
 from twinlock.trust.checks.targets import Authority, check_targets, read_targets
 from twinlock.trust.clock import not_before
@@ -221,4 +222,6 @@ def _agreed_part(entry: ImageEntry) -> bytes:
     """
     section = None if entry.must_agree is None else dict(entry.must_agree)
     hardware = None if entry.hardware_ids is None else sorted(entry.hardware_ids)
-    return encode_canonical([entry.path, entry.length, dict(entry.hashes), section, entry.release_counter, hardware])
+    return encode_canonical(
+        [entry.path, entry.length, dict(entry.hashes), section, entry.release_counter, hardware, target_format(entry)]
+    )

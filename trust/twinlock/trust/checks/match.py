@@ -25,6 +25,8 @@ def check_match(director: ImageEntry, image: ImageEntry, *, repository: Reposito
     for algorithm in sorted(common):
         field = f"hashes.{algorithm}"
         _equal(director, repository, field, director.hashes[algorithm], image.hashes[algorithm])
+    # The same digest means a file or a commit to be pulled, by this member alone.
+    _equal(director, repository, "targetFormat", target_format(director), target_format(image))
     _require_fields(director, DIRECTOR, policy)
     _require_fields(image, repository, policy)
     # Step 10.2.2. A Director that leaves the section out would otherwise switch the comparison off.
@@ -49,6 +51,17 @@ def complete_entry(director: ImageEntry, image: ImageEntry, *, with_address: boo
         hardware_ids=image.hardware_ids if director.hardware_ids is None else director.hardware_ids,
         download_url=director.download_url or (image.download_url if with_address else None),
     )
+
+
+def target_format(entry: ImageEntry) -> str:
+    """How an image is to be taken, as aktualizr reads it: without the member, no length means an OSTree commit.
+
+    OSTREE is compared in any case; everything else is a file.
+    """
+    stated = entry.custom.get("targetFormat")
+    if stated is None:
+        return "OSTREE" if entry.length == 0 else "file"
+    return "OSTREE" if isinstance(stated, str) and stated.upper() == "OSTREE" else "file"
 
 
 def _section(entry: ImageEntry) -> str:
