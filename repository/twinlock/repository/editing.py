@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tuf.api.metadata import Targets
 
 from twinlock.repository.aktualizr.staged import check_delegation
+from twinlock.repository.authoring.servable_names import check_role_name
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.delegating import JOINT, Delegation, read_delegations
 from twinlock.repository.draft import Draft, editing_draft, read_draft
@@ -59,6 +60,9 @@ def stage_delegation(
     with editing_draft(workspace.draft_path) as draft:
         edits = draft.of(delegator).delegations
         present = {entry.name for entry in read_delegations(preview(workspace, draft))}
+        for member in delegation.members:
+            if member.name not in present:
+                check_role_name(member.name)
         staged = {name for name, edit in edits.items() if edit is not None}
         if before is not None and before not in present | staged:
             raise UsageError(reason=f"there is no delegation {before} that {delegation.name} could come before")

@@ -13,6 +13,7 @@ from tuf.api.metadata import TargetFile, Targets
 
 from twinlock.repository.aktualizr.staged import check_entry
 from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.editing import preview_candidate
 from twinlock.repository.entries import Description, check_succession, entry_view, target_entry
@@ -109,6 +110,8 @@ def _check(
     replace: bool,
     progress: Progress,
 ) -> _Checked:
+    if description.path not in current.targets:
+        check_image_name(description.path)
     measured = measure_file(source, progress)
     entry = target_entry(description, measured.length, measured.hashes)
     listed = current.targets.get(description.path)
