@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,11 +210,9 @@ def _stage_many(out: Output, repository: ImageRepository, requests: Sequence[Ima
     for result in results:
         _note_covering(out, result.request.name, result.covered_by)
     refused = sum(result.error is not None for result in results)
-    value = {
-        "staged": 0 if refused else len(results),
-        "refused": refused,
-        "images": [_item(result) for result in results],
-    }
+    items = [_item(result) for result in results]
+    counts = Counter(str(item["outcome"]) for item in items)
+    value = {"stored": not refused, "counts": dict(counts), "items": items}
     out.result(value, _lines(results, refused))
     if refused:
         raise SystemExit(max(_status(result) for result in results))
@@ -221,14 +220,14 @@ def _stage_many(out: Output, repository: ImageRepository, requests: Sequence[Ima
 
 def _item(result: ImageResult) -> dict[str, Any]:
     request = result.request
-    shown: dict[str, Any] = {"name": request.name, "path": str(request.source)}
+    shown: dict[str, Any] = {"source": str(request.source), "name": request.name}
     if request.line is not None:
         shown["line"] = request.line
     if result.error is not None:
-        return {**shown, "result": "refused", "error": {**result.error.as_json(), "kind": "refusal", "attack": "none"}}
+        return {**shown, "outcome": "refused", "error": {**result.error.as_json(), "kind": "refusal", "attack": "none"}}
     if result.image is None:
-        return {**shown, "result": "not-staged"}
-    return {**shown, "result": "staged", "image": result.image}
+        return {**shown, "outcome": "not-staged"}
+    return {**shown, "outcome": "staged", "image": result.image}
 
 
 def _lines(results: Sequence[ImageResult], refused: int) -> Iterator[str]:

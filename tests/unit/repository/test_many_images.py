@@ -60,8 +60,8 @@ def lines(rows: list[dict[str, Any]]) -> str:
 def test_a_manifest_lists_what_it_describes(place: Path, text: str) -> None:
     (place / "release.txt").write_text(text)
     added = run("add", "image", "--manifest", "release.txt")
-    assert (added["staged"], added["refused"]) == (2, 0)
-    assert [(item["name"], item["result"]) for item in added["images"]] == [
+    assert (added["stored"], added["counts"]) == (True, {"staged": 2})
+    assert [(item["name"], item["outcome"]) for item in added["items"]] == [
         ("brake/a.bin", "staged"),
         ("brake/b.bin", "staged"),
     ]
@@ -76,14 +76,14 @@ def test_a_manifest_lists_what_it_describes(place: Path, text: str) -> None:
 
 
 def test_standard_input_files_and_a_directory(place: Path) -> None:
-    assert run("add", "image", "--manifest", "-", given=lines(ROWS))["staged"] == 2
+    assert run("add", "image", "--manifest", "-", given=lines(ROWS))["counts"] == {"staged": 2}
     described = ("--hardware-id", "hw-9", "--release-counter", "1")
-    assert run("add", "image", "a.bin", "b.bin", "--into", "maps", *described)["staged"] == 2
+    assert run("add", "image", "a.bin", "b.bin", "--into", "maps", *described)["counts"] == {"staged": 2}
     (place / "tree/inner").mkdir(parents=True)
     (place / "tree/inner/c.bin").write_bytes(b"c")
     (place / "tree/.hidden").write_bytes(b"not listed")
     added = run("add", "image", "tree", "--into", ".", *described)
-    assert [item["name"] for item in added["images"]] == ["inner/c.bin"]
+    assert [item["name"] for item in added["items"]] == ["inner/c.bin"]
     assert run("status", "image")["stagedImages"] == [
         "brake/a.bin",
         "brake/b.bin",
@@ -97,28 +97,28 @@ def test_one_refused_image_stages_none_and_each_has_its_result(place: Path) -> N
     rows = [ROWS[0], {**ROWS[1], "name": "../b.bin"}, {**ROWS[1], "path": "lost.bin"}, ROWS[0]]
     (place / "release.jsonl").write_text(lines(rows))
     refused = run("add", "image", "--manifest", "release.jsonl", status=2)
-    assert (refused["staged"], refused["refused"]) == (0, 3)
-    assert [(item["line"], item["result"]) for item in refused["images"]] == [
+    assert (refused["stored"], refused["counts"]) == (False, {"not-staged": 1, "refused": 3})
+    assert [(item["line"], item["outcome"]) for item in refused["items"]] == [
         (1, "not-staged"),
         (2, "refused"),
         (3, "refused"),
         (4, "refused"),
     ]
-    errors = [item["error"] for item in refused["images"][1:]]
+    errors = [item["error"] for item in refused["items"][1:]]
     assert [error["code"] for error in errors] == ["unsafe-path", "usage", "usage"]
     assert {error["attack"] for error in errors} == {"none"}
     assert run("status", "image")["stagedImages"] == []
     assert not list((place / "image/public").glob("targets/**/*.bin"))
     (place / "release.jsonl").write_text(lines(ROWS))
-    assert run("add", "image", "--manifest", "release.jsonl")["staged"] == 2
+    assert run("add", "image", "--manifest", "release.jsonl")["counts"] == {"staged": 2}
 
 
 def test_many_are_replaced_in_one_step(place: Path) -> None:
     run("add", "image", "--manifest", "-", given=CSV)
     run("publish", "image")
     (place / "a.bin").write_bytes(b"newer")
-    assert run("add", "image", "--manifest", "-", given=CSV, status=2)["refused"] == 1
-    assert run("replace", "image", "--manifest", "-", given=CSV)["staged"] == 2
+    assert run("add", "image", "--manifest", "-", given=CSV, status=2)["counts"]["refused"] == 1
+    assert run("replace", "image", "--manifest", "-", given=CSV)["counts"] == {"staged": 2}
 
 
 def test_text_tells_each_result(place: Path) -> None:
