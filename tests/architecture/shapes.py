@@ -93,6 +93,15 @@ DELEGATION = record(
 )
 PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS)
 ROOT = record(version=COUNT, expires=TIME, keys=mapped(TEXTS), thresholds=mapped(COUNT), signed=TEXTS, missing=COUNT)
+FINDING = record(role=TEXT, target=TEXT, code=TEXT, reason=TEXT)
+FINDINGS = record(
+    roots=COUNT,
+    images=COUNT,
+    expired=TEXTS,
+    dropped=TEXTS,
+    leftOut=listed(FINDING),
+    warnings=listed(FINDING),
+)
 STAGED_IMAGE = record(staged=IMAGE)
 STAGED_IMAGES = record(
     stored=FLAG,
@@ -231,15 +240,15 @@ _IMAGE: dict[str, Shape] = {
     "accept": record(accepted=TEXTS),
     "add": one_of(STAGED_IMAGE, STAGED_IMAGES),
     "delegate": STAGED_DELEGATION,
-    "import": record(
-        imported=TEXT,
-        publication=COUNT,
-        roots=COUNT,
-        versions=mapped(COUNT),
-        images=COUNT,
-        releaseCounter=COUNT,
-        expired=TEXTS,
-        dropped=TEXTS,
+    "import": one_of(
+        join(
+            FINDINGS,
+            imported=TEXT,
+            publication=COUNT,
+            versions=mapped(COUNT),
+            releaseCounter=COUNT,
+        ),
+        join(FINDINGS, dryRun=FLAG),
     ),
     "init": record(created=TEXT, publication=COUNT, roles=listed(ROLE)),
     **KEYS,
