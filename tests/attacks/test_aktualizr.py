@@ -29,6 +29,9 @@ OTHERWISE = {
     "mix-and-match--timestamp-that-lists-no-hash-*": "the digest is a required member, and refused where it is missing",
     "agility--upper-case-digits-*": "its signatures are base64, in which case matters",
     "malformed--root-says-that-file-names-hold-no-version-*": "it has no such member, and its names hold no versions",
+    "agility--a-key-of-another-supplier-unknown-scheme": "its keys name no scheme",
+    "post-quantum--a-root-without-it": "it has no ML-DSA keys",
+    "post-quantum--one-of-each-kind-image-*": "it has no ML-DSA keys",
     "honest--other-keys-ecdsa-*": "it has no ECDSA keys",
 }
 

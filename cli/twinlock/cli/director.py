@@ -23,6 +23,7 @@ from twinlock.cli import (
     director_serving,
     director_status,
 )
+from twinlock.cli.batches import read_documents, show_batch, skip_refused_option
 from twinlock.cli.client_support import note_kinds
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.director_wire import wire
@@ -34,6 +35,7 @@ from twinlock.cli.passphrase import new_passphrase, passphrase_option
 
 if TYPE_CHECKING:
     from twinlock.director.config import Settings
+    from twinlock.director.director import Director
     from twinlock.repository.keyring import Keyring
 
 WIRES = ("aktualizr",)  # beside tuf, which is always there
@@ -141,25 +143,40 @@ def _settings(valid: str, wires: tuple[str, ...]) -> Settings:
 
 @director.command()
 @click.argument("directory", type=DIRECTORY)
-@click.argument("description", type=click.File("rb"))
+@click.argument(
+    "descriptions", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="DESCRIPTION..."
+)
+@skip_refused_option
 @output_options
-def register(out: Output, directory: Path, description: click.File) -> None:
-    """Take a vehicle into the inventory, by its DESCRIPTION (- reads standard input).
+def register(out: Output, directory: Path, descriptions: tuple[Path, ...], *, skip_refused: bool) -> None:
+    """Register vehicles by their DESCRIPTIONs: files, folders of files, or - for standard input.
+
+    A file may hold one description, or one on each line (JSON lines). Of several vehicles all are registered or none;
+    with --skip-refused those that are not refused.
 
     \b
     Example:
       twinlock primary describe ./gateway --json | twinlock director register ./director -
+      twinlock director register ./director ./descriptions/ line-7.jsonl --json
     """
-    import json
+    documents = list(read_documents(descriptions))
+    with open_director(directory) as opened:
+        if len(documents) == 1 and not descriptions[0].is_dir():
+            _register_one(out, opened, documents[0][1])
+            return
+        with out.progress(len(documents), "registering") as advance:
+            result = opened.batches.register(documents, skip_refused=skip_refused, advance=advance)
+    show_batch(out, result, "registered vehicles")
 
+
+def _register_one(out: Output, opened: Director, data: bytes) -> None:
     from twinlock.director.description import read_description
 
-    data = description.read()  # type: ignore[attr-defined]
-    with open_director(directory) as opened, own_input():
-        vehicle = read_description(data).vehicle
+    with own_input():
+        description = read_description(data)
         new = opened.register(data)
-    text = f"registered {vehicle}" if new else f"{vehicle} is registered just so already"
-    out.result({"vehicle": vehicle, "new": new, "ecus": len(json.loads(data)["ecus"])}, text)
+    text = f"registered {description.vehicle}" if new else f"{description.vehicle} is registered already, unchanged"
+    out.result({"vehicle": description.vehicle, "new": new, "ecus": len(description.ecus)}, text)
 
 
 @director.command()

@@ -5,17 +5,23 @@ Belongs here: the commands of the device CA. Does not belong here: what such veh
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.batches import LIST, read_lines, show_batch, skip_refused_option
 from twinlock.cli.director_orders import when
 from twinlock.cli.image_options import DIRECTORY, FILE, read_duration
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.passphrase import passphrase_for, passphrase_option
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from twinlock.director.batches.batch import BatchResult
+    from twinlock.director.devices.credentials import Credential
     from twinlock.director.director import Director
 
 DEVICE_FILES = ("ca.pem", "client.pem", "pkey.pem")  # as the client's own documentation calls them
@@ -43,28 +49,91 @@ def create_device_ca(out: Output, directory: Path, *, valid: str, passphrase_fil
 
 @click.command("issue-device")
 @click.argument("directory", type=DIRECTORY)
-@click.argument("vehicle")
+@click.argument("vehicles", nargs=-1, metavar="VEHICLE...")
+@click.option("--list", "listed", type=LIST, help="A list of vehicles, one a line (- is standard input).")
 @click.option("--output", type=DIRECTORY, required=True, help="The folder for ca.pem, client.pem and pkey.pem.")
 @click.option("--valid", default=_VALID, show_default=True, help="How long; the client cannot renew it.")
+@skip_refused_option
 @passphrase_option
 @output_options
 def issue_device(
-    out: Output, directory: Path, vehicle: str, *, output: Path, valid: str, passphrase_file: Path | None
+    out: Output,
+    directory: Path,
+    vehicles: tuple[str, ...],
+    *,
+    listed: Path | None,
+    output: Path,
+    valid: str,
+    skip_refused: bool,
+    passphrase_file: Path | None,
 ) -> None:
-    """Make a credential for VEHICLE, to be imported there. Its private key is kept nowhere else.
+    """Make a credential for each VEHICLE, to be imported there. Its private key is kept nowhere else.
+
+    For several vehicles, or with --list, each gets a folder of its own name below --output.
 
     \b
     Example:
       twinlock director issue-device ./director VIN7 --output ./VIN7/import
+      twinlock director issue-device ./director --list vehicles.txt --output ./credentials
     """
     from twinlock.director.devices.credentials import check_vacant, write_files
 
+    if bool(vehicles) == (listed is not None):
+        raise click.UsageError("name the VEHICLEs, or give --list")
+    lifetime = read_duration(valid)
+    if listed is not None or len(vehicles) > 1:
+        named = read_lines(listed) if listed is not None else ((f"argument {n}", v) for n, v in enumerate(vehicles, 1))
+        with open_director(directory, passphrase_file) as director:
+            result = _issue_many(out, director, list(named), output, valid=lifetime, skip_refused=skip_refused)
+        show_batch(out, result, f"credentials in {output}")
+        return
     check_vacant(output, DEVICE_FILES)
     with open_director(directory, passphrase_file) as director:
-        credential = director.devices.issue_device(vehicle, valid=read_duration(valid))
+        credential = director.devices.issue_device(vehicles[0], valid=lifetime)
     write_files(credential, output, names=DEVICE_FILES)
-    shown = {"vehicle": vehicle, "output": str(output), "fingerprint": credential.fingerprint}
+    shown = {"vehicle": vehicles[0], "output": str(output), "fingerprint": credential.fingerprint}
     out.result(shown, f"wrote {', '.join(DEVICE_FILES)} to {output}; move them to the vehicle")
+
+
+def _issue_many(
+    out: Output,
+    director: Director,
+    named: list[tuple[str, str]],
+    output: Path,
+    *,
+    valid: timedelta,
+    skip_refused: bool,
+) -> BatchResult:
+    """Credentials in ``output``/VEHICLE; a batch that is not stored leaves none behind."""
+    from twinlock.director.devices.credentials import check_vacant, write_files
+
+    written: list[Path] = []
+
+    def deliver(vehicle: str, credential: Credential) -> None:
+        folder = output / vehicle
+        check_vacant(folder, DEVICE_FILES)
+        written.append(folder)  # before the first file, so that a full disk leaves no part of a credential
+        write_files(credential, folder, names=DEVICE_FILES)
+
+    stored = False
+    try:
+        with out.progress(len(named), "issuing") as advance:
+            issue = director.batches.issue_devices
+            result = issue(named, deliver, valid=valid, skip_refused=skip_refused, advance=advance)
+        stored = result.stored
+    finally:
+        if not stored:
+            _discard(written)
+    return result
+
+
+def _discard(folders: list[Path]) -> None:
+    """Remove credentials that the Director did not record; nothing else is in these folders unless others put it there."""
+    for folder in folders:
+        for name in DEVICE_FILES:
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 @click.command("issue-server")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.batches import LIST, read_input, read_lines, show_batch, skip_refused_option
 from twinlock.cli.director_certificates import open_director
 from twinlock.cli.director_orders import when
 from twinlock.cli.foreign import foreign
@@ -53,35 +54,73 @@ def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str,
 
 @click.command("enter-aktualizr")
 @click.argument("directory", type=DIRECTORY)
-@click.argument("vehicle")
-@click.argument("registration", type=click.File("rb"))
+@click.argument("vehicle", required=False)
+@click.argument("registration", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), required=False)
+@click.option(
+    "--list",
+    "listed",
+    type=LIST,
+    help='Many at once, JSON lines: {"vehicle": ..., "registration": {...}} (- is stdin).',
+)
 @click.option(
     "--by-serial", is_flag=True, help="It has no certificate: its serial is taken for it (no authentication)."
 )
+@skip_refused_option
 @click.option("--actor", default="operator", show_default=True, help="Who says so, for the audit.")
 @output_options
 def enter_aktualizr(
-    out: Output, directory: Path, vehicle: str, registration: click.File, *, by_serial: bool, actor: str
+    out: Output,
+    directory: Path,
+    vehicle: str | None,
+    registration: Path | None,
+    *,
+    listed: Path | None,
+    by_serial: bool,
+    skip_refused: bool,
+    actor: str,
 ) -> None:
     """Take VEHICLE into the inventory by the REGISTRATION of its ECUs that its client sent to another Director.
 
     aktualizr registers once. A vehicle that comes from another Director has done so there, and does not do it again; this
     takes the JSON body that it sent (POST /director/ecus), such as that Director's records give it. - reads standard input.
+    With --list all vehicles are entered or none; with --skip-refused those that are not refused.
 
     \b
     Example:
       twinlock director enter-aktualizr ./director VIN7 vin7-ecus.json
+      twinlock director enter-aktualizr ./director --list fleet.jsonl --json
     """
     from twinlock.director.records import BY_CERTIFICATE, BY_SERIAL
 
     known_by = BY_SERIAL if by_serial else BY_CERTIFICATE
-    data = registration.read()  # type: ignore[attr-defined]
+    if listed is not None and vehicle is None:
+        items = [(source, *_registered(source, line)) for source, line in read_lines(listed)]
+        with open_director(directory) as director, out.progress(len(items), "entering") as advance:
+            enter = director.batches.enter
+            result = enter(items, identified_by=known_by, actor=actor, skip_refused=skip_refused, advance=advance)
+        show_batch(out, result, "entered vehicles")
+        return
+    if vehicle is None or registration is None or listed is not None:
+        raise click.UsageError("name one VEHICLE and its REGISTRATION, or give --list")
+    data = read_input(registration)
     with open_director(directory) as director, own_input():
         change = director.devices.enter(vehicle, data, identified_by=known_by, actor=actor)
-    text = f"entered {vehicle}" if change.new else f"{vehicle} is registered just so already"
+    text = f"entered {vehicle}" if change.new else f"{vehicle} is registered already, unchanged"
     if not (change.new or change.nothing):
         text = f"changed the ECUs of {vehicle}"
     out.result({"vehicle": vehicle, "new": change.new, "change": change.as_json()}, text)
+
+
+def _registered(source: str, line: str) -> tuple[str, bytes]:
+    """The vehicle and the body of one line of a list. Raises: UsageError."""
+    from twinlock.trust.errors.base import UsageError
+
+    try:
+        row = json.loads(line)
+        return str(row["vehicle"]), json.dumps(row["registration"]).encode()
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        reason = f'{source} is not a line of {{"vehicle": ..., "registration": {{...}}}}: {error}'
+        raise UsageError(reason=reason) from error
 
 
 @click.command()

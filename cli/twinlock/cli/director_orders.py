@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twinlock.cli.batches import LIST, read_lines, show_batch, skip_refused_option
 from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY
 from twinlock.cli.output import Output, output_options, table, yes_option
@@ -28,20 +29,58 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
-@click.argument("vehicle")
-@click.argument("images", nargs=-1, required=True, metavar="ECU=IMAGE...")
+@click.argument("vehicle", required=False)
+@click.argument("images", nargs=-1, metavar="ECU=IMAGE...")
+@click.option(
+    "--list", "listed", type=LIST, help="A list of vehicles (- is standard input): VEHICLE ECU=IMAGE... a line."
+)
+@skip_refused_option
 @click.option("--actor", default="operator", show_default=True, help="Who wants it, for the audit.")
 @output_options
-def assign(out: Output, directory: Path, vehicle: str, images: tuple[str, ...], *, actor: str) -> None:
+def assign(
+    out: Output,
+    directory: Path,
+    vehicle: str | None,
+    images: tuple[str, ...],
+    *,
+    listed: Path | None,
+    skip_refused: bool,
+    actor: str,
+) -> None:
     """Demand that ECUs of VEHICLE run IMAGEs. What these depend on is added; nothing is stored unless all of it fits.
+
+    With --list many vehicles are assigned at once: all of them or none; with --skip-refused those that are not refused.
 
     \b
     Example:
       twinlock director assign ./director VIN1 ecu-brake=brake/brake-2.0.bin ecu-gw=gateway/gateway-1.4.bin
+      twinlock director assign ./director --list wave-1.txt --json
     """
+    if (listed is None) == (vehicle is None):
+        raise click.UsageError("name one VEHICLE with its ECU=IMAGE..., or give --list")
+    if listed is not None:
+        _assign_many(out, directory, listed, skip_refused=skip_refused, actor=actor)
+        return
+    if not images:
+        raise click.UsageError("name at least one ECU=IMAGE")
     with open_director(directory) as director, _own_order():
-        plan = director.assign(vehicle, _images(images), actor=actor)
+        plan = director.assign(str(vehicle), _images(images), actor=actor)
     out.result(plan.as_json(), _plan_lines(plan))
+
+
+def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bool, actor: str) -> None:
+    from twinlock.trust.errors.base import UsageError
+
+    orders = []
+    for source, line in read_lines(listed):
+        vehicle, *images = line.split()
+        try:
+            orders.append((source, vehicle, _images(images)))
+        except UsageError as error:
+            raise UsageError(reason=f"{source}: {error}") from error
+    with open_director(directory) as director, out.progress(len(orders), "assigning") as advance:
+        result = director.batches.assign(orders, actor=actor, skip_refused=skip_refused, advance=advance)
+    show_batch(out, result, "vehicles with new assignments")
 
 
 @click.command()

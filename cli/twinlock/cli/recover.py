@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,10 @@ from twinlock.cli.ecu import config_file
 from twinlock.cli.output import Output, output_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from twinlock.client.config import EcuSettings
+    from twinlock.client.storage.recovery import Recovered
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -56,25 +59,25 @@ def recover_command(role: str) -> click.Command:
         given = {DIRECTOR: director_root, IMAGE: image_root}
         roots = {name: read_operator_file(path, "the Root") for name, path in given.items() if path is not None}
         found = recover_state(settings, roots, release_counter, system_clock())
-        lines = [
-            f"{name}: " + ", ".join(f"{role} {version}" for role, version in versions.items())
-            for name, versions in found.versions.items()
-        ]
-        out.result(
-            {
-                "versions": {name: dict(versions) for name, versions in found.versions.items()},
-                "releaseCounter": found.release_counter,
-                "reportCounter": found.report_counter,
-                "damaged": str(found.damaged),
-            },
-            [
-                f"recovered {settings.state}; the damaged file is {found.damaged}",
-                *lines,
-                f"release counter {found.release_counter}, report counter {found.report_counter}",
-            ],
-        )
+        out.result(_as_json(found), _lines(found, settings.state))
 
     return recover
+
+
+def _as_json(found: Recovered) -> dict[str, Any]:
+    return {
+        "versions": {name: dict(versions) for name, versions in found.versions.items()},
+        "releaseCounter": found.release_counter,
+        "reportCounter": found.report_counter,
+        "damaged": str(found.damaged),
+    }
+
+
+def _lines(found: Recovered, state: Path) -> Iterator[str]:
+    yield f"recovered {state}; the damaged file is {found.damaged}"
+    for name, versions in found.versions.items():
+        yield f"{name}: " + ", ".join(f"{role} {version}" for role, version in versions.items())
+    yield f"release counter {found.release_counter}, report counter {found.report_counter}"
 
 
 def _settings(directory: Path, role: str) -> EcuSettings:

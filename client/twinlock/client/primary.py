@@ -24,11 +24,12 @@ from twinlock.client.parties import GuardedInstaller, guarded_precondition
 from twinlock.client.reporting import check_reporting_key, report_form
 from twinlock.client.results import CycleResult
 from twinlock.client.secondaries import Member, Secondaries
+from twinlock.client.services import PrimaryServices
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.staging import Staging
 from twinlock.client.state import TrustedState
 from twinlock.client.transport import Transport
-from twinlock.client.update import Equipment, UpdateCycle
+from twinlock.client.update import UpdateCycle
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.names import DIRECTOR, EcuId, Verification
@@ -42,7 +43,7 @@ from twinlock.trust.wire.tuf import TUF
 class Primary:
     """A vehicle's Primary. One event loop, one cycle at a time; it holds the state of this ECU until it is closed."""
 
-    def __init__(self, equipment: Equipment) -> None:
+    def __init__(self, equipment: PrimaryServices) -> None:
         self._equipment = equipment
         self._cycle = asyncio.Lock()
 
@@ -76,7 +77,7 @@ class Primary:
             transport = Transport(settings.fetch, settings.tls)
             clock = Clock(settings.time, state, wall=wall)
             return cls(
-                Equipment(
+                PrimaryServices(
                     config=settings,
                     map=found_map,
                     state=state,

@@ -27,33 +27,23 @@ from datetime import datetime
 from pathlib import Path
 
 from twinlock.client.clock import Clock, follow_roots
-from twinlock.client.config import PrimaryConfig
 from twinlock.client.cycle import run_verification
-from twinlock.client.director_link import DirectorLink
 from twinlock.client.download import Progress, download_image, image_urls
-from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.counters import CounterResets
-from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.running import running_image
 from twinlock.client.errors import BundleHeldError, InstallerError, ManifestRefusedError, SecondaryRefusedError
-from twinlock.client.fetch import MetadataFetcher
-from twinlock.client.install import Installer
 from twinlock.client.needed_files import unneeded_files
 from twinlock.client.outcomes import installation_report
 from twinlock.client.parties import software_fault
-from twinlock.client.reporting import ReportForm, make_report
+from twinlock.client.reporting import make_report
 from twinlock.client.results import CycleResult, Installation, Problem, Step, gravest
-from twinlock.client.secondaries import Secondaries
+from twinlock.client.services import PrimaryServices
 from twinlock.client.slots import UNKNOWN, as_installed
-from twinlock.client.staging import Staging
-from twinlock.client.state import LastRefusal, TrustedState
-from twinlock.client.transport import Transport
+from twinlock.client.state import LastRefusal
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError, TransportError
 from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
-from twinlock.trust.keys import Signer
 from twinlock.trust.last_look import is_superseded
-from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
@@ -62,31 +52,11 @@ from twinlock.trust.verification import full_verification
 _LOOKS = 3  # a Director that signs afresh during each of three downloads is no reason to download for ever
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Equipment:
-    """Everything a cycle works with."""
-
-    config: PrimaryConfig
-    map: RepositoryMap
-    state: TrustedState
-    signer: Signer
-    installer: Installer
-    staging: Staging
-    clock: Clock
-    approvals: Approvals
-    evidence: EvidenceBook
-    transport: Transport
-    fetcher: MetadataFetcher
-    director: DirectorLink
-    secondaries: Secondaries
-    reports: ReportForm
-
-
 @dataclass(slots=True)
 class UpdateCycle:
     """One run. Use a new one for each; ``run`` does it."""
 
-    equipment: Equipment
+    equipment: PrimaryServices
     progress: Progress | None = None
     problems: list[Problem] = field(default_factory=list)
     notices: list[RefusalError] = field(default_factory=list)

@@ -6,12 +6,14 @@ vehicle (``ordering.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from twinlock.director.assignments import drop_assignments, put_assignments
-from twinlock.director.catalogue import CatalogueKeeper
+from twinlock.director.catalogue import Catalogue, CatalogueKeeper
 from twinlock.director.database import Database
 from twinlock.director.inventory import lock_vehicle
 from twinlock.director.ordering import Ordering, plan_with
@@ -24,6 +26,22 @@ from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.names import EcuId, TargetPath, target_path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedAssignment:
+    """Images for ECUs of a vehicle, for which a full plan was found while the vehicle was at ``revision``."""
+
+    vehicle: str
+    images: Mapping[EcuId, TargetPath]
+    situation: Situation
+    revision: int
+
+    def store(self, connection: Connection, *, actor: str, now: datetime) -> None:
+        """Store the assignments. Raises: ConflictError if the vehicle changed since it was planned."""
+        if lock_vehicle(connection, self.vehicle) != self.revision:
+            raise ConflictError(what=f"the vehicle {self.vehicle}", reason="it reported or was reassigned meanwhile")
+        put_assignments(connection, self.vehicle, self.images, actor=actor, now=now)
+
+
 class Assigning:
     """Takes the operator's wishes for vehicles of one inventory."""
 
@@ -34,20 +52,34 @@ class Assigning:
 
     def assign(self, vehicle: str, images: Mapping[str, str], *, actor: str, now: datetime) -> Plan:
         """Store assignments after a full plan with them was found. Raises: see ``Director.assign``."""
+        catalogue = self._catalogues.refresh(now)
+        prepared = self._prepare(vehicle, images, catalogue)
+        with self._database.writing("store assignments") as connection:
+            prepared.store(connection, actor=actor, now=now)
+        self._catalogues.save()
+        return plan_with(prepared.situation, catalogue).plan
+
+    def preparing(self, now: datetime) -> Callable[[str, Mapping[str, str]], PreparedAssignment]:
+        """What checks one vehicle's assignment as ``assign`` does and stores nothing, with one look at the repository.
+
+        Not to be called inside a transaction. Raises: RefusalError and TransportError of the Image repository.
+        """
+        catalogue = self._catalogues.refresh(now)
+        return lambda vehicle, images: self._prepare(vehicle, images, catalogue)
+
+    def save(self) -> None:
+        """Store what the look at the repository brought. Not to be called inside a transaction."""
+        self._catalogues.save()
+
+    def _prepare(self, vehicle: str, images: Mapping[str, str], catalogue: Catalogue) -> PreparedAssignment:
         if not images:
             raise UsageError(reason="name at least one ECU and its image")
         wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
-        catalogue = self._catalogues.refresh(now)
         view = self._ordering.view(vehicle)
         situation = _with(view.situation, wanted)
         # An order for an ECU of unknown software is stored and held; whether it fits is judged by what was known last.
         plan_images(replace(situation, unknown=frozenset()), catalogue)
-        with self._database.writing("store assignments") as connection:
-            if lock_vehicle(connection, vehicle) != view.revision:
-                raise ConflictError(what=f"the vehicle {vehicle}", reason="it reported or was reassigned meanwhile")
-            put_assignments(connection, vehicle, wanted, actor=actor, now=now)
-        self._catalogues.save()
-        return plan_with(situation, catalogue).plan
+        return PreparedAssignment(vehicle=vehicle, images=wanted, situation=situation, revision=view.revision)
 
     def unassign(self, vehicle: str, ecus: Iterable[str] | None, *, actor: str, now: datetime) -> Plan:
         """Withdraw assignments (None: all). Raises: see ``Director.unassign``."""

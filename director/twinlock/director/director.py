@@ -25,6 +25,7 @@ from twinlock.director.api.history_view import HistoryView
 from twinlock.director.api.readiness import Readiness
 from twinlock.director.assigning import Assigning
 from twinlock.director.assignments import load_assignments
+from twinlock.director.batches.service import Batches
 from twinlock.director.catalogue import CatalogueKeeper
 from twinlock.director.config import Settings, read_config
 from twinlock.director.database import Database
@@ -95,6 +96,7 @@ class Director(HistoryView):
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
         self.ways_out = WaysOut(database, settings, clock)
         self.devices = DeviceDesk(path, database, online_secret(passphrase), online_keys=keyring.online, clock=clock)
+        self.batches = Batches(database, self._assigning, self.devices, clock)
 
     @classmethod
     def create(

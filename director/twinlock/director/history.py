@@ -44,9 +44,8 @@ def record_audit(
     detail: Mapping[str, Any] | None = None,
 ) -> None:
     """Note who did what."""
-    connection.execute(
-        insert(schema.audit).values(at=now, actor=actor, action=action, vehicle=vehicle, detail=dict(detail or {}))
-    )
+    row = {"at": now, "actor": actor, "action": action, "vehicle": vehicle, "detail": dict(detail or {})}
+    connection.execute(insert(schema.audit), row)
 
 
 def read_audit(connection: Connection, *, vehicle: str | None = None, limit: int = 100) -> list[dict[str, Any]]:

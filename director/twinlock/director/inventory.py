@@ -179,7 +179,7 @@ def insert_vehicle(
     revived = update(schema.vehicles).where(_V.vehicle == vehicle, _V.retired_at.is_not(None))
     values = {"retired_at": None, "wire": wire, "identified_by": identified_by}
     if not connection.execute(revived.values(**values)).rowcount:
-        connection.execute(insert(schema.vehicles).values(**row))
+        connection.execute(insert(schema.vehicles), row)
     claim_ecus(connection, vehicle, ecus)
 
 
@@ -188,22 +188,30 @@ def claim_ecus(connection: Connection, vehicle: VehicleId, ecus: Iterable[EcuRec
 
     The caller has made sure that none is another vehicle's. Raises: IntegrityError where a key is taken.
     """
-    for record in ecus:
-        row = {
-            "vehicle": vehicle,
-            "hardware_id": record.hardware_id,
-            "primary_ecu": record.primary,
-            "verification": record.verification.value,
-            "keyid": record.key.keyid,
-            "keytype": record.key.keytype,
-            "scheme": record.key.scheme,
-            "public": record.key.public,
-            "key_identity": key_identity(record.key),
-        }
+    rows = {record.ecu: _ecu_row(vehicle, record) for record in ecus}
+    known = set(connection.execute(select(_E.ecu).where(_E.ecu.in_(list(rows)))).scalars())
+    for ecu in known:
         names = ("last_report", "retired_at", "retired_key", "released_at", "missing_since", "out_of_order_at")
-        fresh = row | dict.fromkeys(names)
-        if not connection.execute(update(schema.ecus).where(_E.ecu == record.ecu).values(**fresh)).rowcount:
-            connection.execute(insert(schema.ecus).values(ecu=record.ecu, **row))
+        fresh = rows[ecu] | dict.fromkeys(names)
+        connection.execute(update(schema.ecus).where(_E.ecu == ecu).values(**fresh))
+    new = [row for ecu, row in rows.items() if ecu not in known]
+    if new:
+        connection.execute(insert(schema.ecus), new)
+
+
+def _ecu_row(vehicle: VehicleId, record: EcuRecord) -> dict[str, Any]:
+    return {
+        "ecu": record.ecu,
+        "vehicle": vehicle,
+        "hardware_id": record.hardware_id,
+        "primary_ecu": record.primary,
+        "verification": record.verification.value,
+        "keyid": record.key.keyid,
+        "keytype": record.key.keytype,
+        "scheme": record.key.scheme,
+        "public": record.key.public,
+        "key_identity": key_identity(record.key),
+    }
 
 
 def key_identity(key: PublicKey) -> str:

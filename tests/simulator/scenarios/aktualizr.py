@@ -151,13 +151,13 @@ def signatures_in_hexadecimal(world: World, *place: str) -> Refused:
 @_here(each=EVERYWHERE)
 def no_method(world: World, *place: str) -> Refused:
     """A right signature that does not say by which method it was made."""
-    return _other_signature(world, place, "$.signatures[0]", method=None)
+    return _other_signature(world, place, method=None)
 
 
 @_here(each=EVERYWHERE)
 def unknown_method(world: World, *place: str) -> Refused:
     """A right signature that says to be of a method that nobody has."""
-    return _other_signature(world, place, "$.signatures[0].method", method="ecdsa")
+    return _other_signature(world, place, method="ecdsa")
 
 
 @_here(each=EVERYWHERE)
@@ -313,7 +313,7 @@ def older_publication_after_a_root_rotation(world: World, name: str) -> Refused:
     return refused(RollbackError, stored, repository=name, role="timestamp", offered=3, trusted=4)
 
 
-def _other_signature(world: World, place: tuple[str, ...], path: str, *, method: str | None) -> Refused:
+def _other_signature(world: World, place: tuple[str, ...], *, method: str | None) -> Refused:
     repository = offer(world, (place[0], place[1]))
     role = place[1]
     payload = repository.payload(repository.bodies[role])
@@ -321,7 +321,7 @@ def _other_signature(world: World, place: tuple[str, ...], path: str, *, method:
     if method is None:
         del signature["method"]
     replace(world, (place[0], role), _file(signature, payload))
-    return refused(MalformedError, before((place[0], role)), json_path=path)
+    return refused(ThresholdError, before((place[0], role)), repository=place[0], role=role, valid=0)
 
 
 def _file(signature: dict[str, Any], payload: bytes) -> bytes:

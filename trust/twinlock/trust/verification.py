@@ -68,7 +68,7 @@ def full_verification(
     Raises: any RefusalError; the state is the caller's to restore from what was persisted.
     Source: Uptane 2.1.0 5.4.4.2.
     """
-    settings = _Settings(limits, policy)
+    settings = _Settings(limits, policy, ceiling)
 
     def inspect(targets: Targets) -> None:
         check_director_targets(targets, vehicle, policy=policy, limits=limits)
@@ -96,9 +96,7 @@ def full_verification(
         # Steps 6 to 9.
         agreeing = dict.fromkeys(name for order in orders for name in state.map.agreeing(order.entry.path))
         for name in agreeing:
-            repositories[name] = yield from refresh_repository(
-                repositories[name], now, limits=limits, policy=policy, ceiling=ceiling
-            )
+            repositories[name] = yield from _refresh_agreeing(repositories[name], now, settings)
         # Step 10.
         for number, order in enumerate(orders):
             names = state.map.agreeing(order.entry.path)
@@ -155,6 +153,7 @@ def partial_verification(
 class _Settings(NamedTuple):
     limits: Limits
     policy: Policy
+    ceiling: datetime | None
 
 
 class _Order(NamedTuple):
@@ -205,6 +204,14 @@ def _orders(targets: Targets, vehicle: Vehicle, valid_until: datetime) -> Iterat
 
 def _pending(orders: list[_Order]) -> list[_Order]:
     return [order for order in orders if not order.is_installed]
+
+
+def _refresh_agreeing(repository: TrustedRepository, now: datetime, settings: _Settings) -> Steps[TrustedRepository]:
+    return (
+        yield from refresh_repository(
+            repository, now, limits=settings.limits, policy=settings.policy, ceiling=settings.ceiling
+        )
+    )
 
 
 def _judge(

@@ -106,6 +106,12 @@ class DeviceDesk:
         subject = Subject(name=identifier(vehicle), usage=CLIENT_AUTH)
         return self._issue(subject, SINGLE, valid, actor=actor, now=now or self._clock())
 
+    def make_device(self, vehicle: str, *, valid: timedelta = DEVICE_VALID, now: datetime) -> Credential:
+        """A credential for one vehicle that is recorded nowhere yet: the caller does that before it is given away."""
+        return make_credential(
+            self._opened(), Subject(name=identifier(vehicle), usage=CLIENT_AUTH), not_after=now + valid, now=now
+        )
+
     def issue_shared(
         self, *, name: str = "provisioning", valid: timedelta = DEVICE_VALID, now: datetime | None = None
     ) -> Credential:
