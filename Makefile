@@ -48,6 +48,7 @@ fix: $(READY)  ## let the tools repair what they can
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/python -m tests.architecture.codes
+	$(BIN)/python -m tests.architecture.schemas
 	$(BIN)/python -m tests.unit.docs.pouf
 
 fixtures: $(READY)  ## write the test vectors again; they must come out byte for byte the same

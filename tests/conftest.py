@@ -1,4 +1,4 @@
-"""Tests of programs that nothing installs: left out, and named, where the program is not on this machine."""
+"""What every test shares: output of commands is held to its schema, and tests of missing programs are left out and named."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import shutil
 
 import pytest
 
+from tests.published_schemas import hold_output
+
 # Programs that a test may ask for with `@pytest.mark.needs(...)`. `make system` installs none of them.
 UNINSTALLED = ("cargo",)
+
+
+def pytest_configure() -> None:
+    """Hold every command that a test runs to its published JSON Schema."""
+    hold_output()
 
 
 def pytest_report_header() -> list[str]:

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.published_schemas import check_output, published, schema_path
+
 TWINLOCK = (sys.executable, "-m", "twinlock.cli")
 _COMMAND_S = 60.0
 _START_S = 30.0
@@ -43,7 +45,16 @@ def twinlock(*words: str | Path, status: int = OK, stdin: bytes = b"", env: dict
     assert done.returncode == status, f"exit status {done.returncode}, not {status}: {said}"
     assert b"Traceback" not in done.stderr, said
     document = json.loads(done.stdout)
+    _check_schema(words, document)
     return document.get("error", document) if status else document
+
+
+def _check_schema(words: tuple[str | Path, ...], document: dict[str, Any]) -> None:
+    """Hold what a command wrote to its published schema: the longest that its first words name (`show` may be omitted)."""
+    named = [" ".join(map(str, words[:count])) for count in (3, 2, 1)]
+    names = [*named[:2], f"{named[1]} show", named[2]]
+    name = next((name for name in names if schema_path(name).is_file()), names[0])
+    check_output(name, document, published("error" if "error" in document else name))
 
 
 @dataclass(slots=True)
