@@ -103,6 +103,11 @@ FINDINGS = record(
     warnings=listed(FINDING),
 )
 STAGED_IMAGE = record(staged=IMAGE)
+STAGED_IMAGES = record(
+    stored=FLAG,
+    counts=mapped(COUNT),
+    items=listed(record(source=TEXT, name=TEXT, outcome=TEXT, line_=COUNT, error_=ERROR, image_=IMAGE)),
+)
 STAGED_DELEGATION = record(staged=record(delegation=TEXT))
 REMOVED = record(removed=TEXT)
 KEYS = {
@@ -233,7 +238,7 @@ ISSUED = record(output=TEXT, fingerprint=TEXT)
 
 _IMAGE: dict[str, Shape] = {
     "accept": record(accepted=TEXTS),
-    "add": STAGED_IMAGE,
+    "add": one_of(STAGED_IMAGE, STAGED_IMAGES),
     "delegate": STAGED_DELEGATION,
     "import": one_of(
         join(
@@ -251,7 +256,7 @@ _IMAGE: dict[str, Shape] = {
     "recover-clock": record(publication=PUBLICATION, highest=TIME, left=TEXTS, short=TEXTS),
     "refresh": PUBLICATION,
     "remove": REMOVED,
-    "replace": STAGED_IMAGE,
+    "replace": one_of(STAGED_IMAGE, STAGED_IMAGES),
     "root publish": PUBLICATION,
     "root sign": ROOT,
     "rotate": one_of(PUBLICATION, ROOT),

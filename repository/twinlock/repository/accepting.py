@@ -16,6 +16,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.staged import check_entry
+from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.signing_clock import check_issued
 from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.candidate import Candidate
@@ -171,6 +172,8 @@ class _Review:
             if previous.get(path) == entry:
                 continue
             try:
+                if path not in previous:
+                    check_image_name(path)
                 check_entry_of_others(path, entry)
                 check_succession(path, entry, previous.get(path), replace=path in previous)
             except UsageError as error:

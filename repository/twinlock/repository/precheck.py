@@ -16,7 +16,7 @@ from datetime import datetime
 from twinlock.repository.authoring.signing_clock import check_issued
 from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.layout import METADATA, image_objects
+from twinlock.repository.layout import METADATA, image_objects, served_name
 from twinlock.repository.object_store import ObjectStore, StoredObject
 from twinlock.repository.publication import Record
 from twinlock.repository.published import Published, read_published
@@ -50,7 +50,7 @@ class Overlay:
         """Play the repository to the engine. What it would persist or report is of no interest here."""
         if not isinstance(command, Fetch):
             return None
-        stored = self.get(METADATA + command.name, max_bytes=_WHOLE)
+        stored = self.get(METADATA + served_name(command.name), max_bytes=_WHOLE)
         if stored is None:
             return ABSENT
         if len(stored.data) > command.max_bytes:
