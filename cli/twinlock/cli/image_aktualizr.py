@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.exit_status import EXIT_REFUSED
+from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository, read_periods
 from twinlock.cli.json_form import json_value
 from twinlock.cli.output import Output, output_options
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from twinlock.repository.aktualizr.import_findings import EntryFinding, ImportFindings
+    from twinlock.repository.aktualizr.takeover import Takeover
     from twinlock.repository.root_ceremony import RootChanges
     from twinlock.repository.views import TakeoverView
 
@@ -121,7 +125,7 @@ def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChange
     "--from", "source", type=DIRECTORY, required=True, help="The old repository: where N.root.json and targets/ are."
 )
 @click.option(
-    "--keys", type=DIRECTORY, required=True, help="Its private keys: ROLE/private.key, or PEM files in one directory."
+    "--keys", type=DIRECTORY, required=True, help="Its private keys: ROLE/private.key, PEM files, or JSON key files."
 )
 @click.option(
     "--release-counter", type=click.IntRange(0), default=0, show_default=True, help="For images that state none."
@@ -131,6 +135,9 @@ def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChange
 )
 @click.option(
     "--valid", multiple=True, metavar="ROLE=DURATION", help="How long files stay valid, such as timestamp=1d."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be imported, what not, and what will not work later."
 )
 @click.option(
     "--encrypt", is_flag=True, help="Ask for a passphrase to keep the keys under (one that is given is used)."
@@ -146,6 +153,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     release_counter: int,
     dropped: tuple[str, ...],
     valid: tuple[str, ...],
+    dry_run: bool,
     encrypt: bool,
     passphrase_file: Path | None,
 ) -> None:
@@ -154,19 +162,58 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     All of it is verified first; its root files, key ids and version numbers are kept. It is only read. An import that was
     cut off is finished by repeating it.
 
+    An image that cannot be taken over (an OSTree commit, bytes that are missing or differ) is left out and named; the exit
+    status is then 1. --dry-run shows that first, and what will not work later, and writes nothing.
+
     \b
     Example:
+      twinlock image import ./image --from ./old/repo/repo --keys ./old/keys/image --dry-run
       twinlock image import ./image --from ./old/repo/repo --keys ./old/keys/image
     """
     from twinlock.repository.aktualizr.takeover import Takeover
     from twinlock.repository.image import ImageRepository
 
     wanted = Takeover(source=source, keys=keys, release_counter=release_counter, without=frozenset(dropped))
+    size = _size(source / "targets")
+    if dry_run:
+        _show_findings(out, wanted, size)
+        return
     passphrase = new_passphrase(passphrase_file, encrypt=encrypt)
     periods = read_periods(valid)
-    with out.progress(2 * _size(source / "targets"), "reading and copying images") as advance:
-        _, view = ImageRepository.take_over(directory, wanted, passphrase=passphrase, periods=periods, progress=advance)
+
+    def tell(findings: ImportFindings) -> None:
+        for line in _finding_lines(findings.left_out, findings.warnings):
+            out.note(line)
+
+    with out.progress(2 * size, "reading and copying images") as advance:
+        _, view = ImageRepository.take_over(
+            directory, wanted, passphrase=passphrase, periods=periods, progress=advance, tell=tell
+        )
     out.result({"imported": str(directory), **json_value(view)}, _import_lines(view, directory))
+    if view.left_out:
+        raise SystemExit(EXIT_REFUSED)
+
+
+def _show_findings(out: Output, wanted: Takeover, size: int) -> None:
+    """What an import would do. Raises: SystemExit where it would leave images out."""
+    from twinlock.repository.aktualizr.takeover import foresee
+    from twinlock.repository.periods import utc_now
+
+    with out.progress(size, "reading images") as advance:
+        findings = foresee(wanted, now=utc_now(), progress=advance)
+    lines = [f"would import {findings.images} images and {findings.roots} root versions; nothing was written"]
+    lines += [f"expired: {role}; it would be signed again" for role in findings.expired]
+    lines += [f"would drop the delegation to {role} and its images" for role in findings.dropped]
+    out.result(
+        {"dryRun": True, **json_value(findings)}, [*lines, *_finding_lines(findings.left_out, findings.warnings)]
+    )
+    if findings.left_out:
+        raise SystemExit(EXIT_REFUSED)
+
+
+def _finding_lines(left_out: tuple[EntryFinding, ...], warnings: tuple[EntryFinding, ...]) -> Iterator[str]:
+    yield from (f"left out: {foreign(str(finding))}" for finding in left_out)
+    yield from (f"warning: {foreign(str(finding))}" for finding in warnings)
 
 
 def _size(directory: Path) -> int:
@@ -182,4 +229,6 @@ def _import_lines(view: TakeoverView, directory: Path) -> Iterator[str]:
         yield f"it had expired: {role}; signed anew"
     for role in view.dropped:
         yield f"left behind: the delegation to {role}; its images are listed no more"
+    if view.left_out:
+        yield f"left out: {len(view.left_out)} images, named above; add their files with twinlock image add"
     yield f"next: twinlock image serve {directory}, and have devices ask there"

@@ -24,7 +24,7 @@ Belongs here: the list of what one can do. Does not belong here: how it is done 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 
 from twinlock.repository.accepting import accept_outbox
 from twinlock.repository.aktualizr.hand_over import hand_over
+from twinlock.repository.aktualizr.import_findings import ImportFindings
 from twinlock.repository.aktualizr.takeover import Takeover, take_over
 from twinlock.repository.aktualizr.turning_on import publish_for_aktualizr
 from twinlock.repository.authoring.clock_record import set_time_source
@@ -130,14 +131,22 @@ class ImageRepository:
         periods: Periods | None = None,
         clock: Clock = utc_now,
         progress: Progress = lambda _: None,
+        tell: Callable[[ImportFindings], None] = lambda _findings: None,
     ) -> tuple[Self, TakeoverView]:
         """Make a repository that goes on with one for aktualizr that another tool made; deployed devices follow.
 
-        Safe to repeat after a crash. ``progress`` is told of every byte twice: read, and stored.
+        Safe to repeat after a crash. ``progress`` is told of every byte twice: read, and stored; ``tell`` of what is left
+        out and what will not work later, before anything is written.
         Raises: UsageError, MissingKeysError, ProfileError, RefusalError, StorageError; then nothing was published.
         """
         workspace, view = take_over(
-            Path(path), wanted, passphrase=passphrase, periods=periods or Periods(), clock=clock, progress=progress
+            Path(path),
+            wanted,
+            passphrase=passphrase,
+            periods=periods or Periods(),
+            clock=clock,
+            progress=progress,
+            tell=tell,
         )
         return cls(workspace), view
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from twinlock.repository.aktualizr.import_findings import EntryFinding
 from twinlock.trust.names import HardwareId, KeyId, RoleName, TargetPath
 
 
@@ -134,7 +135,8 @@ class Publication:
 class TakeoverView:
     """What an import did. ``versions`` are those published now, by role; ``expired`` was so in what was taken over.
 
-    ``release_counter`` is what images got that stated none; ``dropped`` are delegated roles that were left behind.
+    ``release_counter`` is what images got that stated none; ``dropped`` are delegated roles that were left behind;
+    ``left_out`` images that could not be taken over; ``warnings`` say what will not work later.
     """
 
     publication: int
@@ -144,3 +146,5 @@ class TakeoverView:
     release_counter: int
     expired: tuple[RoleName, ...] = ()
     dropped: tuple[RoleName, ...] = ()
+    left_out: tuple[EntryFinding, ...] = ()
+    warnings: tuple[EntryFinding, ...] = ()

@@ -68,3 +68,22 @@ def test_importing(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fi
     assert "in use" in shell.json(*words, "--drop-delegation", "acme", status=2)["error"]["message"]
     other = shell.json("image", "import", "other", *words[3:], "--drop-delegation", "acme", "--release-counter", "4")
     assert (other["publication"], other["releaseCounter"], other["dropped"]) == (8, 4, ["acme"])
+
+
+def test_an_import_says_first_what_it_leaves_out(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+    foreign = Foreign(tmp_path / "theirs")
+    foreign.add("fw-1.0.bin", b"one")
+    foreign.add("tree", b"", targetFormat="OSTREE")
+    foreign.write()
+    words = ("image", "import", "image", "--from", str(foreign.repo), "--keys", str(foreign.keys))
+    foreseen = shell.json(*words, "--dry-run", status=1)
+    assert not (tmp_path / "image").exists()
+    assert (foreseen["dryRun"], foreseen["images"]) == (True, 1)
+    assert [(item["target"], item["code"]) for item in foreseen["leftOut"]] == [("tree", "ostree")]
+    assert [(item["target"], item["code"]) for item in foreseen["warnings"]] == [("fw-1.0.bin", "no-release-counter")]
+    done = shell.json(*words, status=1)
+    assert (done["imported"], done["images"]) == ("image", 1)
+    assert done["leftOut"] == foreseen["leftOut"]
+    foreign.images["targets"].pop("tree")
+    foreign.write(keys=False)
+    assert "nothing was written" in shell.run("image", "import", "third", *words[3:], "--dry-run")

@@ -14,8 +14,18 @@ from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.foreign_repository import Foreign, ForeignKey
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
-from twinlock.repository.aktualizr.takeover import Takeover
-from twinlock.repository.errors import MissingKeysError, UnacceptableEntryError
+from twinlock.repository.aktualizr.import_findings import (
+    NO_BYTES,
+    NO_COUNTER,
+    NO_TERMS,
+    NO_VERSION,
+    NOT_FOR_PROFILE,
+    OSTREE,
+    OTHER_BYTES,
+    ImportFindings,
+)
+from twinlock.repository.aktualizr.takeover import Takeover, foresee
+from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.image import ImageRepository
 from twinlock.repository.views import TakeoverView
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
@@ -168,18 +178,35 @@ def test_a_root_that_is_about_to_expire_is_followed_by_a_new_one(tmp_path: Path,
     assert (view.versions["root"], view.expired) == (3, ())
 
 
-@pytest.mark.parametrize("form", ["seed", "pem", "flat"])
+@pytest.mark.parametrize("form", ["seed", "pem", "flat", "json"])
 def test_keys_in_other_forms(tmp_path: Path, clock: HandClock, form: str) -> None:
     foreign = Foreign(tmp_path / "theirs").write(keys=False)
     for role, key in foreign.signers.items():
         if form == "seed":
             key.write(foreign.keys / role, seed_only=True)
             continue
+        if form == "json":
+            private = key.private.private_bytes_raw().hex() if key.kind == "ED25519" else key.private_pem
+            foreign.keys.mkdir(exist_ok=True)
+            secret = {"keytype": key.kind, "keyval": {"private": private, "public": key.public}}
+            (foreign.keys / f"{role}.sec").write_text(json.dumps(secret))
+            (foreign.keys / f"{role}.pub").write_text(json.dumps(key.json))
+            continue
         place = foreign.keys / role / "private.key" if form == "pem" else foreign.keys / f"any-{role}.pem"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(key.private_pem)
     repository, _ = take_over(foreign, tmp_path / "image", clock)
     AktualizrReader(repository.store).refresh(START)
+
+
+def test_an_rsa_key_in_json(tmp_path: Path, clock: HandClock) -> None:
+    foreign = Foreign(tmp_path / "theirs", "RSA").write(keys=False)
+    foreign.keys.mkdir()
+    for role, key in foreign.signers.items():
+        secret = {"keytype": "RSA", "keyval": {"private": key.private_pem, "public": key.public}}
+        (foreign.keys / f"{role}.sec").write_text(json.dumps(secret))
+    _, view = take_over(foreign, tmp_path / "image", clock)
+    assert view.images == 0
 
 
 def refused(foreign: Foreign, path: Path, error: type[TwinlockError], **options: Any) -> TwinlockError:
@@ -220,26 +247,66 @@ def test_a_key_that_is_missing_is_named_before_anything_is_written(foreign: Fore
     assert (error.role, error.held, error.required) == (role, 0, 1)
 
 
-def test_images_are_compared_with_their_entries(foreign: Foreign, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "finding"), [(b"two", OTHER_BYTES), (b"longer than that", OTHER_BYTES), (None, NO_BYTES)]
+)
+def test_images_are_compared_with_their_entries(
+    foreign: Foreign, tmp_path: Path, clock: HandClock, content: bytes | None, finding: str
+) -> None:
     place = foreign.repo / "targets/fw-1.0.bin"
-    for content in (b"two", b"longer than that"):
-        place.write_bytes(content)
-        error = refused(foreign, tmp_path / "image", UnacceptableEntryError)
-        assert isinstance(error, UnacceptableEntryError)
-        assert error.target == "fw-1.0.bin"
     place.unlink()
-    refused(foreign, tmp_path / "image", UnacceptableEntryError)
+    if content is not None:
+        place.write_bytes(content)
+    assert_left_out(foreign, tmp_path / "image", clock, "fw-1.0.bin", finding)
 
 
 @pytest.mark.parametrize(
-    ("custom", "error"), [({"targetFormat": "OSTREE"}, UnacceptableEntryError), ({"hardwareIds": []}, ProfileError)]
+    ("content", "custom", "finding"),
+    [
+        (b"", {"targetFormat": "OSTREE"}, OSTREE),
+        (b"odd", {"targetFormat": "ostree"}, OSTREE),
+        (b"odd", {"hardwareIds": []}, NOT_FOR_PROFILE),
+    ],
 )
-def test_entries_that_we_could_not_publish(
-    foreign: Foreign, tmp_path: Path, custom: dict[str, Any], error: type[TwinlockError]
+def test_entries_that_we_could_not_publish_do_not_end_the_import(
+    foreign: Foreign, tmp_path: Path, clock: HandClock, content: bytes, custom: dict[str, Any], finding: str
 ) -> None:
-    foreign.add("odd.bin", b"odd", **custom)
+    foreign.add("odd.bin", content, **custom)
     foreign.write(keys=False)
-    refused(foreign, tmp_path / "image", error)
+    assert_left_out(foreign, tmp_path / "image", clock, "odd.bin", finding)
+
+
+def assert_left_out(foreign: Foreign, path: Path, clock: HandClock, name: str, finding: str) -> None:
+    """The import names the entry before it writes anything, leaves it out, and takes over all others."""
+    told: list[ImportFindings] = []
+
+    def tell(findings: ImportFindings) -> None:
+        assert not path.exists()
+        told.append(findings)
+
+    wanted = Takeover(source=foreign.repo, keys=foreign.keys)
+    forecast = foresee(wanted, now=START)
+    assert not path.exists()
+    repository, view = ImageRepository.take_over(path, wanted, clock=clock, tell=tell)
+    assert [(item.role, item.target, item.code) for item in view.left_out] == [("targets", name, finding)]
+    assert forecast == told[0]
+    assert forecast.left_out == view.left_out
+    others = set(foreign.images["targets"]) | set(foreign.images["acme"])
+    assert {image.path for image in repository.show().images} == others - {name}
+    AktualizrReader(repository.store).refresh(START)
+    Reader(repository.store, repository.root_bytes(2)).refresh(START)
+
+
+def test_what_will_not_work_later_is_told_before(foreign: Foreign, tmp_path: Path) -> None:
+    foreign.add("a.bin", b"a", version={"major": 1}, releaseCounter=3)
+    foreign.add("b.bin", b"b", dependencies=["gateway"], conflicts={"adas": "whatever"})
+    foreign.write(keys=False)
+    findings = foresee(Takeover(source=foreign.repo, keys=foreign.keys, release_counter=5), now=START)
+    told = {(item.target, item.code) for item in findings.warnings}
+    assert {("a.bin", NO_VERSION), ("b.bin", NO_TERMS), ("b.bin", NO_COUNTER), ("fw-1.0.bin", NO_COUNTER)} <= told
+    assert [item.target for item in findings.warnings if item.code == NO_TERMS] == ["b.bin", "b.bin"]
+    assert findings.left_out == ()
+    assert not (tmp_path / "image").exists()
 
 
 def test_what_a_vehicle_would_refuse_is_refused(foreign: Foreign, tmp_path: Path) -> None:

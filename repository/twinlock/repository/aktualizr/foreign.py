@@ -17,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from twinlock.repository.aktualizr.import_findings import NO_BYTES, OSTREE, OTHER_BYTES, LeftOutError
 from twinlock.repository.aktualizr.standing import CONTEXT
 from twinlock.repository.atomic import read_file
-from twinlock.repository.errors import UnacceptableEntryError
 from twinlock.repository.image_files import Measured, Progress, measure_file
 from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
@@ -86,16 +86,18 @@ class ForeignRepository:
         return {path: entry.get("custom") or {} for path, entry in listed.items()}
 
     def measure(self, role: RoleName, entry: ImageEntry, progress: Progress) -> Measured:
-        """The length and digests of an image's bytes, which are what its entry says. Raises: UnacceptableEntryError."""
-        if entry.custom.get("targetFormat") == _OSTREE:
-            raise _unacceptable(role, entry, "it is an OSTree commit, and only files can be taken over")
+        """The length and digests of an image's bytes, which are what its entry says. Raises: LeftOutError."""
+        stated = entry.custom.get("targetFormat")
+        if (isinstance(stated, str) and stated.upper() == _OSTREE) or (stated is None and entry.length == 0):
+            reason = "it is an OSTree commit, and only files can be taken over; devices keep what they run"
+            raise _left_out(role, entry, OSTREE, reason)
         source = self.image(entry.path)
         if not source.is_file():
-            raise _unacceptable(role, entry, f"its bytes are not there ({source})")
+            raise _left_out(role, entry, NO_BYTES, f"its bytes are not in the repository ({source} not found)")
         measured = measure_file(source, progress)
         wrong = [name for name, digest in entry.hashes.items() if measured.hashes.get(name, digest) != digest]
         if wrong or measured.length != entry.length:
-            raise _unacceptable(role, entry, f"the bytes in {source} are not those that it lists")
+            raise _left_out(role, entry, OTHER_BYTES, f"the bytes in {source} are not those that it lists")
         return measured
 
     def image(self, path: str) -> Path:
@@ -170,5 +172,5 @@ def _delegated(
     return check_targets(data, authority=authority, listed=listed, floor=None, context=CONTEXT)
 
 
-def _unacceptable(role: str, entry: ImageEntry, reason: str) -> UnacceptableEntryError:
-    return UnacceptableEntryError(role=role, target=entry.path, reason=reason)
+def _left_out(role: str, entry: ImageEntry, finding: str, reason: str) -> LeftOutError:
+    return LeftOutError(role=role, target=entry.path, finding=finding, reason=reason)

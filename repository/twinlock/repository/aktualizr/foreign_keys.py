@@ -1,4 +1,6 @@
-"""Private keys as other tools keep them: ROLE/private.key (hexadecimal or PEM), or PEM files in one directory.
+"""Private keys as other tools keep them: ROLE/private.key (hexadecimal or PEM), PEM files, or JSON files.
+
+    {"keytype": "RSA" or "ED25519", "keyval": {"private": PEM or hexadecimal, "public": ...}}      (.sec of signing tools)
 
 Which key is for what is not believed from a file's name: a key is found by its public half, which signed metadata names.
 
@@ -7,6 +9,7 @@ Belongs here: reading such files. Does not belong here: keeping them (``keyring`
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +40,9 @@ def read_foreign_keys(directory: Path) -> dict[bytes, PrivateKeyTypes]:
         for key in _read(path):
             found |= _identified(key)
     if not found:
-        raise UsageError(reason=f"{directory} holds no private key: neither ROLE/private.key nor a PEM file")
+        raise UsageError(
+            reason=f"{directory} holds no private key: neither ROLE/private.key nor a PEM or JSON file of a private key"
+        )
     return found
 
 
@@ -45,10 +50,26 @@ def _read(path: Path) -> Iterator[PrivateKeyTypes]:
     if path.stat().st_size > MAX_KEY_FILE_BYTES:
         return
     data = (read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"").strip()
-    if b"PRIVATE KEY-----" in data:
+    if data.startswith(b"{"):
+        yield from _from_json(path, data)
+    elif b"PRIVATE KEY-----" in data:
         yield _from_pem(path, data)
     elif path.name == "private.key":
         yield _from_hex(path, data)
+
+
+def _from_json(path: Path, data: bytes) -> Iterator[PrivateKeyTypes]:
+    """The private key of a JSON file; nothing if it holds none, such as a file of a public key."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    keyval = value.get("keyval")
+    private = keyval.get("private") if isinstance(keyval, dict) else None
+    if not isinstance(private, str):
+        return
+    text = private.strip().encode()
+    yield _from_pem(path, text) if text.startswith(b"-----") else _from_hex(path, text)
 
 
 def _from_pem(path: Path, data: bytes) -> PrivateKeyTypes:

@@ -14,7 +14,7 @@ Belongs here: those steps. Does not belong here: reading the other repository (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,10 +24,17 @@ from tuf.api.metadata import Key, MetaFile, Snapshot, Targets, Timestamp
 
 from twinlock.repository.aktualizr.foreign import ForeignRepository, read_foreign
 from twinlock.repository.aktualizr.foreign_keys import read_foreign_keys
+from twinlock.repository.aktualizr.import_findings import (
+    NOT_FOR_PROFILE,
+    EntryFinding,
+    ImportFindings,
+    LeftOutError,
+    later_problems,
+)
 from twinlock.repository.aktualizr.names import check_names_agree, new_names
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT
 from twinlock.repository.aktualizr.second import keep_anchor
-from twinlock.repository.aktualizr.translated import own_keyid, root_of, targets_of
+from twinlock.repository.aktualizr.translated import own_keyid, root_of, target_of, targets_of
 from twinlock.repository.atomic import locked
 from twinlock.repository.candidate import Candidate, meta_file, root_authority
 from twinlock.repository.creation import ensure_keys
@@ -44,6 +51,7 @@ from twinlock.repository.views import TakeoverView
 from twinlock.repository.wires import WIRES, Wires
 from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, RoleName, TargetPath
 from twinlock.trust.wire.aktualizr.encode import translate_root, translate_targets
@@ -75,8 +83,12 @@ def take_over(
     periods: Periods,
     clock: Clock,
     progress: Progress = lambda _: None,
+    tell: Callable[[ImportFindings], None] = lambda _findings: None,
 ) -> tuple[Workspace, TakeoverView]:
-    """Make a repository in ``path`` that goes on with another one. Safe to repeat after a crash.
+    """Make a repository in ``path`` that continues another one. Safe to repeat after a crash.
+
+    Images that cannot be taken over are left out, each with its reason; ``tell`` is told of them, and of what will not
+    work later, before anything is written.
 
     Raises: UsageError for a directory that is in use, a delegated role without its keys, and a source that is none;
     MissingKeysError; ProfileError and RefusalError for what the source says; StorageError.
@@ -91,6 +103,7 @@ def take_over(
     if (path / "config.json").exists():  # before every image is read for nothing
         _check_unused(open_workspace(path, passphrase=passphrase, clock=clock), wires)
     plan = _Plan(foreign, wanted, read_foreign_keys(wanted.keys), progress)
+    tell(plan.findings(clock()))
     workspace = create_workspace(path, passphrase=passphrase, periods=periods, clock=clock, wires=wires)
     with locked(path / ".init.lock"):
         _check_unused(workspace, wires)
@@ -101,6 +114,12 @@ def take_over(
             _publish_as_found(workspace, plan)
         _publish_next(workspace, foreign)
     return workspace, plan.view(workspace)
+
+
+def foresee(wanted: Takeover, *, now: datetime, progress: Progress = lambda _: None) -> ImportFindings:
+    """What ``take_over`` would do; nothing is written. Raises: as ``take_over`` for what the source and keys say."""
+    foreign = read_foreign(wanted.source, without=wanted.without)
+    return _Plan(foreign, wanted, read_foreign_keys(wanted.keys), progress).findings(now)
 
 
 def _check_unused(workspace: Workspace, wires: Wires) -> None:
@@ -128,7 +147,8 @@ class _Plan:
         self.root = root_of(foreign.trusted.root.signed)
         self.kept = tuple(_kept(foreign, wanted.without))
         self.held = list(self._held(private))
-        self.measured = {role: self._measure(role) for role in foreign.roles}
+        self.left_out: list[EntryFinding] = []
+        self.measured = {role: dict(self._measure(role)) for role in foreign.roles}
         self.targets = {role: self._targets(role) for role in self.kept}
         translate_root(self.root.to_dict())
         for role, targets in self.targets.items():
@@ -168,8 +188,31 @@ class _Plan:
         own = {str(own_keyid(key)): Key.from_dict(own_keyid(key), key.as_json()) for key in keys}
         return Authority(own, authority.signers.threshold)
 
+    def findings(self, now: datetime) -> ImportFindings:
+        """What will be done, and what will not work later."""
+        warnings: list[EntryFinding] = []
+        for role in self.kept:
+            customs, images = self.foreign.customs(role), self.foreign.roles[role][1].signed.images
+            for path in self.measured[role]:
+                warnings += later_problems(role, path, images[path], customs[path], self.wanted.release_counter)
+        return ImportFindings(
+            roots=len(self.foreign.roots),
+            images=len(self.images()),
+            left_out=tuple(self.left_out),
+            warnings=tuple(warnings),
+            expired=self.foreign.expired(now),
+            dropped=self.dropped,
+        )
+
+    @property
+    def dropped(self) -> tuple[RoleName, ...]:
+        """The delegated roles that are left behind."""
+        unknown = sorted(self.wanted.without - self.foreign.roles.keys())
+        return (*(role for role in self.foreign.roles if role not in self.kept), *map(RoleName, unknown))
+
     def view(self, workspace: Workspace) -> TakeoverView:
         """What was done."""
+        findings = self.findings(workspace.now())
         published = workspace.published()
         versions = {ROOT: published.root.signed.version, TIMESTAMP: published.version}
         versions |= {role: published.listed[role].version for role in self.kept}
@@ -179,9 +222,10 @@ class _Plan:
             versions={str(role): version for role, version in versions.items()},
             images=len(self.images()),
             release_counter=self.wanted.release_counter,
-            expired=self.foreign.expired(workspace.now()),
-            dropped=tuple(role for role in self.foreign.roles if role not in self.kept)
-            + tuple(RoleName(role) for role in sorted(self.wanted.without - self.foreign.roles.keys())),
+            expired=findings.expired,
+            dropped=findings.dropped,
+            left_out=findings.left_out,
+            warnings=findings.warnings,
         )
 
     def _held(self, private: Mapping[bytes, PrivateKeyTypes]) -> Iterator[tuple[str, PublicKey, PrivateKeyTypes]]:
@@ -213,9 +257,20 @@ class _Plan:
                 own = load_key(own_keyid(key), keytype=key.keytype, scheme=key.scheme, public=key.public)
                 yield role, own, private[key.identity]
 
-    def _measure(self, role: RoleName) -> dict[TargetPath, Measured]:
-        images = self.foreign.roles[role][1].signed.images
-        return {path: self.foreign.measure(role, images[path], self.progress) for path in images}
+    def _measure(self, role: RoleName) -> Iterator[tuple[TargetPath, Measured]]:
+        """The images of a role that can be taken over; the others are noted."""
+        customs = self.foreign.customs(role)
+        for path, entry in self.foreign.roles[role][1].signed.images.items():
+            try:
+                measured = self.foreign.measure(role, entry, self.progress)
+                own = target_of(path, entry, measured, customs[path], self.wanted.release_counter)
+                translate_targets(role, Targets(targets={path: own}).to_dict())
+            except LeftOutError as error:
+                self.left_out.append(EntryFinding(role=role, target=path, code=error.finding, reason=error.reason))
+            except ProfileError as error:
+                self.left_out.append(EntryFinding(role=role, target=path, code=NOT_FOR_PROFILE, reason=str(error)))
+            else:
+                yield path, measured
 
     def _targets(self, role: RoleName) -> Targets:
         return targets_of(

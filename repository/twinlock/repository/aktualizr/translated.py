@@ -51,11 +51,19 @@ def targets_of(
     """
     targets = Targets(version=foreign.version, spec_version=SPEC_VERSION)
     for path, entry in foreign.images.items():
-        custom = _custom(entry, customs[path], release_counter)
-        targets.targets[path] = TargetFile(entry.length, dict(measured[path].hashes), path, {"custom": custom})
+        if path in measured:  # the others cannot be taken over
+            targets.targets[path] = target_of(path, entry, measured[path], customs[path], release_counter)
     if foreign.delegations is not None:
         write_delegations(targets, _delegations(foreign.delegations.entries, foreign.delegations.keys, without))
     return targets
+
+
+def target_of(
+    path: TargetPath, entry: ImageEntry, measured: Measured, custom: Mapping[str, Any], release_counter: int
+) -> TargetFile:
+    """One image as we list it."""
+    own = _custom(entry, custom, release_counter)
+    return TargetFile(entry.length, dict(measured.hashes), path, {"custom": own})
 
 
 def own_keyid(key: PublicKey) -> KeyId:
