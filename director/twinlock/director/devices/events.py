@@ -82,8 +82,8 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
         found.setdefault(event.event, event)
     if refused and not found:
         raise refused[0]
-    for error in refused:
-        log.warning("an event of a batch was dropped: %s", error)
+    for reason in refused:
+        log.warning("an event of a batch was dropped: %s", reason)
     return tuple(found.values())
 
 
