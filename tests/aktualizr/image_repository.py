@@ -62,9 +62,23 @@ def same_image(director: Target, image: Target) -> bool:
     return director.name == image.name and director.same_content(image) and fits
 
 
+_C = ctypes.CDLL(None)
+_C.newlocale.restype = _C.uselocale.restype = ctypes.c_void_p
+_C.newlocale.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p]
+_C.uselocale.argtypes = [ctypes.c_void_p]
+_NO_LOCALE = _C.newlocale(0b1001, b"C", None)  # LC_CTYPE and LC_COLLATE
+
+
 def matches(pattern: str, name: str) -> bool:
-    """``fnmatch(3)`` with no flags, from the C library itself: ``*`` and ``?`` cross ``/``."""
-    return bool(ctypes.CDLL(None).fnmatch(pattern.encode(), name.encode(), 0) == 0)
+    """``fnmatch(3)`` with no flags, from the C library itself: ``*`` and ``?`` cross ``/``.
+
+    The client never sets a locale, so characters are bytes to it. Python does set one.
+    """
+    before = _C.uselocale(_NO_LOCALE)
+    try:
+        return bool(_C.fnmatch(pattern.encode(), name.encode(), 0) == 0)
+    finally:
+        _C.uselocale(before)
 
 
 @dataclass

@@ -93,7 +93,21 @@ DELEGATION = record(
 )
 PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS)
 ROOT = record(version=COUNT, expires=TIME, keys=mapped(TEXTS), thresholds=mapped(COUNT), signed=TEXTS, missing=COUNT)
+FINDING = record(role=TEXT, target=TEXT, code=TEXT, reason=TEXT)
+FINDINGS = record(
+    roots=COUNT,
+    images=COUNT,
+    expired=TEXTS,
+    dropped=TEXTS,
+    leftOut=listed(FINDING),
+    warnings=listed(FINDING),
+)
 STAGED_IMAGE = record(staged=IMAGE)
+STAGED_IMAGES = record(
+    stored=FLAG,
+    counts=mapped(COUNT),
+    items=listed(record(source=TEXT, name=TEXT, outcome=TEXT, line_=COUNT, error_=ERROR, image_=IMAGE)),
+)
 STAGED_DELEGATION = record(staged=record(delegation=TEXT))
 REMOVED = record(removed=TEXT)
 KEYS = {
@@ -227,17 +241,17 @@ ISSUED = record(output=TEXT, fingerprint=TEXT)
 
 _IMAGE: dict[str, Shape] = {
     "accept": record(accepted=TEXTS),
-    "add": STAGED_IMAGE,
+    "add": one_of(STAGED_IMAGE, STAGED_IMAGES),
     "delegate": STAGED_DELEGATION,
-    "import": record(
-        imported=TEXT,
-        publication=COUNT,
-        roots=COUNT,
-        versions=mapped(COUNT),
-        images=COUNT,
-        releaseCounter=COUNT,
-        expired=TEXTS,
-        dropped=TEXTS,
+    "import": one_of(
+        join(
+            FINDINGS,
+            imported=TEXT,
+            publication=COUNT,
+            versions=mapped(COUNT),
+            releaseCounter=COUNT,
+        ),
+        join(FINDINGS, dryRun=FLAG),
     ),
     "init": record(created=TEXT, publication=COUNT, roles=listed(ROLE)),
     **KEYS,
@@ -245,7 +259,7 @@ _IMAGE: dict[str, Shape] = {
     "recover-clock": record(publication=PUBLICATION, highest=TIME, left=TEXTS, short=TEXTS),
     "refresh": PUBLICATION,
     "remove": REMOVED,
-    "replace": STAGED_IMAGE,
+    "replace": one_of(STAGED_IMAGE, STAGED_IMAGES),
     "root publish": PUBLICATION,
     "root sign": ROOT,
     "rotate": one_of(PUBLICATION, ROOT),

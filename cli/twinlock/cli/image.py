@@ -13,15 +13,13 @@ import click
 
 from twinlock.cli import image_clock
 from twinlock.cli.client_support import note_kinds
+from twinlock.cli.image_add import add, replace
 from twinlock.cli.image_aktualizr import PROFILES, import_command, wire
 from twinlock.cli.image_options import (
     DIRECTORY,
     FILE,
     KEY_KINDS,
-    EntryArguments,
-    entry_options,
     open_image_repository,
-    read_component,
     read_periods,
     read_plans,
 )
@@ -101,59 +99,6 @@ def init(
             f"move {repository.keyring.offline} to a medium that you can take away; root and targets keys are in it",
             f"next: twinlock image add {directory} FILE NAME --hardware-id ID --release-counter N",
         ],
-    )
-
-
-@image.command()
-@click.argument("directory", type=DIRECTORY)
-@entry_options
-@passphrase_option
-@output_options
-def add(out: Output, directory: Path, *, entry: EntryArguments, passphrase_file: Path | None) -> None:
-    """Stage a new image: the file SOURCE, to be listed as NAME.
-
-    \b
-    Example:
-      twinlock image add ./image build/brake.bin brake/brake-2.0.bin --hardware-id hw-7 --release-counter 3 \\
-          --component brake --version 2.0 --needs "gateway>=1.4" --conflicts "adas<3"
-    """
-    _stage(out, directory, entry, passphrase_file, replace=False)
-
-
-@image.command()
-@click.argument("directory", type=DIRECTORY)
-@entry_options
-@passphrase_option
-@output_options
-def replace(out: Output, directory: Path, *, entry: EntryArguments, passphrase_file: Path | None) -> None:
-    """Stage other bytes, or another description, for an image that is listed already. Its counter may not fall.
-
-    \b
-    Example:
-      twinlock image replace ./image build/brake.bin brake/brake.bin --hardware-id hw-7 --release-counter 4
-    """
-    _stage(out, directory, entry, passphrase_file, replace=True)
-
-
-def _stage(out: Output, directory: Path, entry: EntryArguments, passphrase_file: Path | None, *, replace: bool) -> None:
-    repository = open_image_repository(directory, passphrase_file)
-    size = entry.source.stat().st_size if entry.source.is_file() else 0
-    with out.progress(size, "hashing") as advance, own_input():
-        component = read_component(entry)
-        view = repository.add_image(
-            entry.source,
-            entry.name,
-            hardware_ids=entry.hardware,
-            release_counter=entry.release_counter,
-            component=component,
-            replace=replace,
-            progress=advance,
-        )
-    for role in repository.delegations_covering(entry.name):
-        out.note(f"note: {role} may speak for {entry.name} too; vehicles take our own entry first")
-    out.result(
-        {"staged": view},
-        f"staged {view.path} ({view.length} bytes, release {view.release_counter}); publish to make it so",
     )
 
 
@@ -303,6 +248,8 @@ def _keyring(directory: Path) -> Keyring:
 
 image.add_command(keys_group("image", "./image", _keyring))
 for _command in (
+    add,
+    replace,
     *image_clock.COMMANDS,
     publish,
     status,

@@ -18,6 +18,8 @@ from twinlock.cli.passphrase import passphrase_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from _typeshed import DataclassInstance
+
     from twinlock.repository.entries import Component
     from twinlock.repository.image import ImageRepository
     from twinlock.repository.keyring import KeyPlan
@@ -60,7 +62,7 @@ class DelegationArguments:
 
 def entry_options(function: Callable[..., _R]) -> Callable[..., _R]:
     """Everything that is said about one image (SOURCE, NAME and options), handed over as ``entry``."""
-    return _packed(
+    return packed(
         function,
         "entry",
         EntryArguments,
@@ -79,7 +81,7 @@ def entry_options(function: Callable[..., _R]) -> Callable[..., _R]:
 
 def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
     """Everything that is said about one delegation (ROLE and options), handed over as ``delegation``."""
-    return _packed(
+    return packed(
         function,
         "delegation",
         DelegationArguments,
@@ -106,8 +108,8 @@ def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
     )
 
 
-def _packed(
-    function: Callable[..., _R], name: str, kind: type[EntryArguments | DelegationArguments], *parameters: Any
+def packed(
+    function: Callable[..., _R], name: str, kind: type[DataclassInstance], *parameters: Any
 ) -> Callable[..., _R]:
     """Give a command ``parameters`` and hand their values over as one argument of type ``kind``."""
 
@@ -123,6 +125,7 @@ def _packed(
 
 def read_component(entry: EntryArguments) -> Component | None:
     """The component that the options describe, or None if they name none. Raises: UsageError, UnsafePathError."""
+    from twinlock.repository.authoring.image_requests import relation
     from twinlock.repository.entries import Component
     from twinlock.trust.errors.base import UsageError
 
@@ -135,15 +138,9 @@ def read_component(entry: EntryArguments) -> Component | None:
     return Component(
         name=entry.component,
         version=entry.version,
-        dependencies=dict(map(_relation, entry.needs)),
-        conflicts=dict(map(_relation, entry.conflicts)),
+        dependencies=dict(map(relation, entry.needs)),
+        conflicts=dict(map(relation, entry.conflicts)),
     )
-
-
-def _relation(text: str) -> tuple[str, str]:
-    """``gateway>=1.4`` as its name and its specifier; a bare name means any version."""
-    cut = next((index for index, char in enumerate(text) if char in "<>=!~ "), len(text))
-    return text[:cut], text[cut:].strip()
 
 
 def read_plans(values: Iterable[str], kind: str) -> dict[str, KeyPlan]:

@@ -12,8 +12,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
+from twinlock.repository.layout import served_name
 from twinlock.trust.commands import ABSENT, Absent
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
@@ -36,12 +37,12 @@ def open_source(location: str) -> FetchFile:
     scheme = urlsplit(location).scheme
     if scheme in ("http", "https"):
         base = location.rstrip("/")
-        return lambda name, limit: _fetch_url(f"{base}/metadata/{quote(name)}", limit)
+        return lambda name, limit: _fetch_url(f"{base}/metadata/{name}", limit)
     if scheme == "file":
         location = urllib.request.url2pathname(urlsplit(location).path)
     elif "://" in location:
         raise UsageError(reason=f"{location} is neither an http(s) address nor a directory")
-    return lambda name, limit: _read_file(_metadata_directory(Path(location)) / name, limit)
+    return lambda name, limit: _read_metadata(_metadata_directory(Path(location)), name, limit)
 
 
 def _metadata_directory(base: Path) -> Path:
@@ -50,13 +51,19 @@ def _metadata_directory(base: Path) -> Path:
     return inner if inner.is_dir() else base / "metadata"
 
 
-def _read_file(path: Path, limit: int) -> bytes | Absent:
+def _read_metadata(directory: Path, name: str, limit: int) -> bytes | Absent:
+    """A file by the name that its URL decodes to, or by the encoded one that an earlier version wrote."""
+    found = _read_file(directory / served_name(name), limit, top=directory)
+    return _read_file(directory / name, limit, top=directory) if found is ABSENT else found
+
+
+def _read_file(path: Path, limit: int, *, top: Path) -> bytes | Absent:
     try:
         with path.open("rb") as stream:
             data = stream.read(limit + 1)
     except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise StorageError(path=str(path.parent), operation="read", reason="there is no such directory") from None
+        if not top.is_dir():
+            raise StorageError(path=str(top), operation="read", reason="there is no such directory") from None
         return ABSENT
     except OSError as error:
         raise StorageError(path=str(path), operation="read", reason=error.strerror or str(error)) from None

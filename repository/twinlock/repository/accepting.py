@@ -16,7 +16,9 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.staged import check_entry
+from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.signing_clock import check_issued
+from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.delegating import Delegation, Member, read_delegations
 from twinlock.repository.directory_store import DirectoryStore
@@ -49,6 +51,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
 
     Raises: UsageError if nobody delegates to a role in it; ThresholdError, RollbackError, EquivocationError,
     ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError, StorageError;
+    MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
     ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
     """
     outbox = open_outbox(path)
@@ -112,6 +115,7 @@ class _Review:
         members = [member for parent in self._parents(role) for member in parent.members if member.name == role]
         verified = [verify_delegated(data, member) for member in members]  # under every delegator, or searches break
         trusted = verified[0]
+        check_written(f"the file of {role}", data)
         if trusted.expires <= self.candidate.now:
             raise ExpiredError(
                 repository=IMAGE,
@@ -168,6 +172,8 @@ class _Review:
             if previous.get(path) == entry:
                 continue
             try:
+                if path not in previous:
+                    check_image_name(path)
                 check_entry_of_others(path, entry)
                 check_succession(path, entry, previous.get(path), replace=path in previous)
             except UsageError as error:

@@ -302,7 +302,7 @@ class Candidate:
 def root_authority(root: Root, role: str) -> Authority:
     """Who signs for a top-level role under ``root``."""
     found = root.roles[role]
-    return Authority({keyid: root.keys[keyid] for keyid in found.keyids}, found.threshold)
+    return Authority({keyid: root.keys[keyid] for keyid in found.keyids if keyid in root.keys}, found.threshold)
 
 
 def delegated(delegations: Delegations) -> Iterator[tuple[str, Authority]]:

@@ -1,48 +1,24 @@
-"""Staging our own edits: images measured, stored under their digests and listed; delegations begun and ended.
+"""Our own edits to the draft: removals of images, delegations begun and ended, and a preview of the result.
 
-Belongs here: what goes into the draft. Does not belong here: suppliers' files (``accepting``), and applying a draft.
+Images are staged in ``authoring.staged_images``; suppliers' files in ``accepting``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from tuf.api.metadata import TargetFile, Targets
+from tuf.api.metadata import Targets
 
-from twinlock.repository.aktualizr.staged import check_delegation, check_entry
+from twinlock.repository.aktualizr.staged import check_delegation
+from twinlock.repository.authoring.servable_names import check_role_name
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.delegating import JOINT, Delegation, read_delegations
 from twinlock.repository.draft import Draft, editing_draft, read_draft
-from twinlock.repository.entries import Description, check_succession, entry_view, target_entry
-from twinlock.repository.image_files import Progress, measure_file, store_image
+from twinlock.repository.published import Published
 from twinlock.repository.staging import apply_draft
-from twinlock.repository.views import ImageView
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.names import TARGETS, TargetPath, target_path
-
-
-def stage_image(
-    workspace: Workspace,
-    source: Path,
-    description: Description,
-    *,
-    replace: bool = False,
-    progress: Progress = lambda _: None,
-) -> ImageView:
-    """Store the bytes of ``source`` and stage its entry. Raises: UsageError, ProfileError, StorageError."""
-    current = preview(workspace)
-    measured = measure_file(source, progress)
-    entry = target_entry(description, measured.length, measured.hashes)
-    _check(current, description.path, entry, replace=replace)
-    check_entry(workspace, description.path, entry, current.targets.get(description.path))
-    store_image(workspace.store, source, description.path, measured)
-    with editing_draft(workspace.draft_path) as draft:
-        # Another editor may have staged the same path while the bytes were stored.
-        _check(preview(workspace, draft), description.path, entry, replace=replace)
-        draft.of(TARGETS).images[description.path] = entry.to_dict()
-    return entry_view(TARGETS, entry)
+from twinlock.trust.names import TARGETS, target_path
 
 
 def unstage_image(workspace: Workspace, path: str) -> None:
@@ -60,9 +36,11 @@ def preview(workspace: Workspace, draft: Draft | None = None) -> Targets:
     return candidate.view_targets(TARGETS) or Targets()
 
 
-def preview_candidate(workspace: Workspace, draft: Draft | None = None) -> Candidate:
-    """The candidate with the draft applied, for looking at."""
-    candidate = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+def preview_candidate(
+    workspace: Workspace, draft: Draft | None = None, published: Published | None = None
+) -> Candidate:
+    """The candidate with the draft applied, for looking at; on ``published`` where that was read already."""
+    candidate = Candidate(published or workspace.published(), workspace.keyring, workspace.periods, workspace.now())
     apply_draft(candidate, draft or read_draft(workspace.draft_path))
     return candidate
 
@@ -82,6 +60,9 @@ def stage_delegation(
     with editing_draft(workspace.draft_path) as draft:
         edits = draft.of(delegator).delegations
         present = {entry.name for entry in read_delegations(preview(workspace, draft))}
+        for member in delegation.members:
+            if member.name not in present:
+                check_role_name(member.name)
         staged = {name for name, edit in edits.items() if edit is not None}
         if before is not None and before not in present | staged:
             raise UsageError(reason=f"there is no delegation {before} that {delegation.name} could come before")
@@ -102,7 +83,3 @@ def unstage_delegation(workspace: Workspace, name: str, *, delegator: str = TARG
         for role in name.split(JOINT):
             draft.accepted.pop(role, None)
             draft.others.pop(role, None)
-
-
-def _check(current: Targets, path: TargetPath, entry: TargetFile, *, replace: bool) -> None:
-    check_succession(path, entry, current.targets.get(path), replace=replace)

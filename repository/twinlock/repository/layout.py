@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from urllib.parse import unquote
 
+from twinlock.repository.object_store import ObjectStore, object_name
+from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import ROOT, TIMESTAMP, RoleName, TargetPath, role_file
 from twinlock.trust.wire.tuf import TUF
@@ -20,7 +23,35 @@ TIMESTAMP_OBJECT = f"{METADATA}{TUF.file_name(TIMESTAMP, None)}"
 
 def metadata_object(role: str, version: int) -> str:
     """Where version ``version`` of a role's file is, Timestamp (which has one name) excepted."""
-    return METADATA + TUF.file_name(RoleName(role), version)
+    return METADATA + served_name(TUF.file_name(RoleName(role), version))
+
+
+def served_name(file: str) -> str:
+    """Where below ``metadata/`` a web server looks for the file ``file`` of a URL: the name that it decodes to.
+
+    A name that decodes to one with ``%``, or to one that a store does not admit, stays encoded: no two files share a name.
+    """
+    if "%" not in file:
+        return file
+    try:
+        decoded = unquote(file, errors="strict")
+        object_name(METADATA + decoded)
+    except (UnicodeDecodeError, UnsafePathError):
+        return file
+    # A folder ``x.json`` could take the place of the file of another role.
+    folders = decoded.split("/")[:-1]
+    return file if "%" in decoded or any(folder.endswith(".json") for folder in folders) else decoded
+
+
+def adopt_served_names(store: ObjectStore) -> None:
+    """Give each metadata file that an earlier version stored under its encoded name the one that URLs decode to.
+
+    The encoded name stays for what still reads it. Raises: StorageError.
+    """
+    for name in list(store.names(METADATA.rstrip("/"))):
+        served = METADATA + served_name(name.removeprefix(METADATA))
+        if served != name and store.stat(served) is None:
+            store.copy_new(name, served)
 
 
 def root_object(version: int) -> str:

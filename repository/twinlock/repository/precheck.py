@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from twinlock.repository.authoring.signing_clock import check_issued
+from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.layout import METADATA, image_objects
+from twinlock.repository.layout import METADATA, image_objects, served_name
 from twinlock.repository.object_store import ObjectStore, StoredObject
 from twinlock.repository.publication import Record
 from twinlock.repository.published import Published, read_published
@@ -49,7 +50,7 @@ class Overlay:
         """Play the repository to the engine. What it would persist or report is of no interest here."""
         if not isinstance(command, Fetch):
             return None
-        stored = self.get(METADATA + command.name, max_bytes=_WHOLE)
+        stored = self.get(METADATA + served_name(command.name), max_bytes=_WHOLE)
         if stored is None:
             return ABSENT
         if len(stored.data) > command.max_bytes:
@@ -68,9 +69,10 @@ def verify_candidate(
 ) -> None:
     """Have the engine accept ``record`` on top of what is published, and find each of ``images`` in it.
 
-    Raises: any RefusalError, FutureSignatureError too; StoreTamperedError for missing bytes of an image.
+    Raises: any RefusalError, FutureSignatureError and what ``check_written`` refuses too; StoreTamperedError for missing bytes of an image.
     """
-    check_issued({name: data for name, data in record.files.items() if name.startswith(METADATA)}, now)
+    metadata = {name: data for name, data in record.files.items() if name.startswith(METADATA)}
+    check_issued(metadata, now)
     overlay = Overlay(store, record)
     vehicles = [drive(refresh_repository(bootstrap_repository(IMAGE, first_root), now), overlay.answer)]
     if published is not None:
@@ -81,6 +83,8 @@ def verify_candidate(
             raise ImageNotFoundError(target=path, repository=IMAGE, hardware_id="any")
         _check_bytes(store, found[0])
     _check_delegated(overlay, first_root)
+    for name, data in metadata.items():
+        check_written(name, data)
 
 
 def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:

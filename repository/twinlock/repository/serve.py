@@ -23,7 +23,7 @@ from aiohttp import web
 
 from twinlock.io.http.request_log import request_lines
 from twinlock.repository.http import add_health, problem, problems
-from twinlock.repository.layout import METADATA, TARGETS_FILES, TIMESTAMP_OBJECT
+from twinlock.repository.layout import METADATA, TARGETS_FILES, TIMESTAMP_OBJECT, served_name
 from twinlock.repository.object_store import ObjectInfo, ObjectStore
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.ranges import Slice, is_unchanged, wanted_slice
@@ -35,7 +35,7 @@ REVALIDATE = "no-cache"
 
 _CHUNK_BYTES = 1 << 17
 _SMALL_BYTES = 1 << 17
-_VERSIONED = re.compile(r"metadata/[1-9][0-9]*\.[^/]+\.json\Z")
+_VERSIONED = re.compile(r"metadata/[1-9][0-9]*\..+\.json\Z")
 _HASH_NAMED = re.compile(r"([0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})\.")
 
 log = logging.getLogger("twinlock.repository.requests")
@@ -66,10 +66,11 @@ def image_application(
 
 
 async def _metadata(request: web.Request) -> web.StreamResponse:
-    # The name of a role is percent-encoded in the name of its file. Some clients put that name into the URL as it is,
-    # some encode it once more, so what follows is looked for both as it came and decoded.
+    # Files have the names that URLs decode to. Some clients encode a role's name twice, and a store that an earlier version
+    # wrote may still have encoded names.
     raw = request.rel_url.raw_path.split(f"/{METADATA}", 1)[-1]
-    names = dict.fromkeys((METADATA + raw, METADATA + request.match_info["name"]))
+    once = request.match_info["name"]
+    names = dict.fromkeys(METADATA + name for name in (served_name(raw), raw, once, served_name(once)))
     return await _serve(request, tuple(names), "application/json")
 
 

@@ -31,6 +31,7 @@ from twinlock.repository.aktualizr.names import reused_name
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.atomic import create_file, locked, read_file, replace_file
+from twinlock.repository.authoring.servable_names import check_image_name, check_role_name
 from twinlock.repository.delegating import Delegation, Member, apply_delegations, read_delegations, write_delegations
 from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.draft import Draft, editing_draft, read_draft
@@ -164,6 +165,8 @@ class SupplierPlace:
         entry = target_entry(description, measured.length, measured.hashes)
         with editing_draft(self._draft_path) as draft:
             listed = self._preview(draft).targets.get(path)
+            if listed is None:
+                check_image_name(path)
             check_succession(path, entry, listed, replace=replace)
             self._check_name(path, entry)
             store_image(self.outbox, Path(source), path, measured)
@@ -341,6 +344,7 @@ def _check_usable(wires: Wires, role: str, plan: KeyPlan) -> None:
     """A role that clients could not ask for, or keys that they could not read, are refused early. Raises: ProfileError."""
     if role_file(role) and role in TOP_LEVEL:
         raise UsageError(reason=f"{role} is a top-level role; it cannot be delegated to a supplier")
+    check_role_name(role)
     wires.check_plans({role: plan})
     if wires.aktualizr and not form.is_fetchable(role):
         raise ProfileError(profile=form.NAME, what=role, reason="this client could not ask for a role of that name")

@@ -21,7 +21,7 @@ from twinlock.repository.atomic import clean_stale, create_file, make_directory,
 from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keyring import Keyring
-from twinlock.repository.layout import root_object
+from twinlock.repository.layout import adopt_served_names, root_object
 from twinlock.repository.object_store import ObjectStore
 from twinlock.repository.periods import Clock, Periods
 from twinlock.repository.private_keys import Passphrase
@@ -93,6 +93,7 @@ class Workspace:
     def find_published(self) -> Published | None:
         """As ``published``, but None if nothing is."""
         roll_forward(self.store, first=self.wires.first_timestamp)
+        adopt_served_names(self.store)
         anchor = self.anchor()
         if anchor is None:
             return None

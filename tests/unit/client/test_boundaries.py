@@ -30,6 +30,7 @@ from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId
 
 OPEN = {"holdIncompleteBundles": False}
@@ -283,6 +284,7 @@ def test_a_padded_report_does_not_push_the_manifest_over_the_bound(tmp_path: Pat
     async def scenario(car: Car) -> None:
         link = car.primary._equipment.secondaries.members[EcuId(ADAS.ecu)].link
         sizes: list[int] = []
+        whole = DEFAULT_LIMITS.report_bytes - 10_000
         put = car.primary._equipment.director.put_manifest
 
         async def measured(manifest: bytes) -> None:
@@ -290,15 +292,15 @@ def test_a_padded_report_does_not_push_the_manifest_over_the_bound(tmp_path: Pat
             await put(manifest)
 
         async def report() -> bytes:
-            return signed_report(car, tmp_path, '"' + "x" * 990_000 + '"')
+            return signed_report(car, tmp_path, '"' + "x" * whole + '"')
 
         car.primary._equipment.director.put_manifest = measured  # type: ignore[method-assign]
         link.report = report  # type: ignore[method-assign]
         result = await car.primary.update_cycle()
         (first, *_) = problems_of(result, ADAS.ecu)
         assert isinstance(first.error, LimitError)
-        assert first.error.value > 990_000 > first.error.limit
-        assert max(sizes) < 1_000_000
+        assert first.error.value > whole > first.error.limit
+        assert max(sizes) < DEFAULT_LIMITS.report_bytes
         assert set(car.servers.attacks()[-1]) == {GATEWAY.ecu, BRAKE.ecu}
         assert result.reported
 

@@ -12,8 +12,10 @@ from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from tests.unit.client.vehicle import roots
 from twinlock.client.config import load_primary, load_secondary
 from twinlock.client.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.secondaries import manifest_share
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import Verification
 from twinlock.trust.policy import LAX, STRICT
 
@@ -66,6 +68,22 @@ def test_paths_are_relative_to_the_file_and_lax_can_be_chosen(made: Path, tmp_pa
     assert config.policy is LAX
 
 
+def test_sizes_follow_from_the_counts_that_are_provisioned(made: Path, tmp_path: Path) -> None:
+    assert load_primary(made / "gw" / "primary.json").limits == DEFAULT_LIMITS
+    small = load_primary(changed(made, tmp_path, {"limits": {"ecus": 8, "orderBytes": 1_024}})).limits
+    assert (small.ecus, small.order_bytes) == (8, 1_024)
+    assert small.director_bytes < small.timestamp_bytes + 8 * 1_024 + 1 < DEFAULT_LIMITS.director_bytes
+    assert small.report_bytes == 126_550  # of eight ECUs
+    assert small.root_bytes == DEFAULT_LIMITS.root_bytes
+    given = load_primary(changed(made, tmp_path, {"limits": {"ecus": 8, "directorBytes": 50_000}})).limits
+    assert given.director_bytes == 50_000
+
+
+def test_every_ecu_of_a_full_manifest_has_room_for_the_largest_signature() -> None:
+    limits = DEFAULT_LIMITS
+    assert manifest_share(limits.ecus, limits.report_bytes) > 2 * limits.signature_bytes + 2_048
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -89,6 +107,10 @@ def test_paths_are_relative_to_the_file_and_lax_can_be_chosen(made: Path, tmp_pa
         ({"secondaries": [3]}, "secondaries[0] must be an object"),
         ({"secondaries": [{}]}, "secondaries[0].keyid is missing"),
         ({"hold": True}, "hold is not known"),
+        ({"limits": {"images": 5}}, "there is no limit 'images'"),
+        ({"limits": {"ecus": 0}}, "the limit ecus has to be an integer from 1"),
+        ({"limits": {"ecus": "8"}}, "limits.ecus"),
+        ({"limits": [8]}, "limits must be an object"),
     ],
 )
 def test_a_mistake_is_named(made: Path, tmp_path: Path, change: dict[str, Any], named: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,6 +19,7 @@ from twinlock.director.director import Director
 from twinlock.director.serve import director_application
 from twinlock.repository.http import serving
 from twinlock.trust.attestation import check_attestation
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR
 from twinlock.trust.restore import bootstrap_repository
 
@@ -97,9 +99,11 @@ def test_an_oversize_manifest_is_cut_off_declared_or_not(fleet: Director) -> Non
             yield b"x" * 65_536
 
     async def scenario(session: aiohttp.ClientSession) -> None:
-        async with session.put(f"/vehicles/{VIN}/manifest", data=b"x" * 1_000_001) as response:
+        async with session.put(
+            f"/vehicles/{VIN}/manifest", data=io.BytesIO(b"x" * (DEFAULT_LIMITS.report_bytes + 1))
+        ) as response:
             body = await problem(response, 413, "endless-data")
-        assert body["fields"]["limit_bytes"] == 1_000_000
+        assert body["fields"]["limit_bytes"] == DEFAULT_LIMITS.report_bytes
         try:
             async with session.put(f"/vehicles/{VIN}/manifest", data=endless()) as response:
                 await problem(response, 413, "endless-data")

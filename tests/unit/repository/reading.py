@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from twinlock.repository.aktualizr.resolving import Resolver
-from twinlock.repository.layout import METADATA
+from twinlock.repository.layout import METADATA, served_name
 from twinlock.repository.object_store import ObjectStore
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.delegation import Found, find_image
@@ -37,7 +37,7 @@ class Reader:
     def _answer(self, command: Command) -> Answer:
         if not isinstance(command, Fetch):
             return None
-        stored = self.store.get(METADATA + command.name, max_bytes=command.max_bytes)
+        stored = self.store.get(METADATA + served_name(command.name), max_bytes=command.max_bytes)
         return stored.data if stored else ABSENT
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.api.metadata import Delegations, Metadata, TargetFile, Targets
 
 from tests.unit.repository.conftest import Acme, HandClock
 from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError
@@ -300,3 +300,53 @@ def test_a_role_that_two_delegators_know_under_different_keys(
     expecting.delegate("sub", keys=[known["targets"].public_key_file], paths=["sub/*"])
     (acme.outbox / "metadata/sub.json").write_bytes((sub.path / "outbox/metadata/sub.json").read_bytes())
     assert refused(expecting, acme.outbox, ThresholdError).role == "sub"
+
+
+def _odd_signature(value: object) -> Callable[[Any], None]:
+    return lambda body: body["signatures"].append({"keyid": "e" * 64, "sig": value})
+
+
+def _shouted(body: Any) -> None:
+    body["signatures"][0]["sig"] = body["signatures"][0]["sig"].upper()
+
+
+@pytest.mark.parametrize(
+    ("change", "index"),
+    [(_odd_signature(None), 1), (_odd_signature("QUI="), 1), (_odd_signature("ABCD"), 1), (_shouted, 0)],
+    ids=["null", "base64", "a stranger's in capitals", "its own in capitals"],
+)
+def test_an_odd_signature_that_vehicles_ignore(
+    expecting: ImageRepository, acme: Acme, change: Callable[[Any], None], index: int
+) -> None:
+    acme.sign()
+    path = acme.outbox / "metadata/acme.json"
+    honest = path.read_bytes()
+    body = json.loads(honest)
+    change(body)
+    path.write_text(json.dumps(body))
+    error = refused(expecting, acme.outbox, MalformedError)
+    assert (error.what, error.json_path) == ("the file of acme", f"$.signatures[{index}]")
+    path.write_bytes(honest)
+    assert expecting.accept(acme.outbox) == ("acme",)
+
+
+def test_a_digest_that_no_vehicle_can_check(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    resign(acme, lambda targets: [entry.hashes.update(md5="0" * 32) for entry in targets.targets.values()])
+    error = refused(expecting, acme.outbox, MalformedError)
+    assert error.json_path.startswith("$.signed.targets['acme/")
+    assert "md5" in error.reason
+
+
+def test_a_role_of_a_key_that_the_file_does_not_hold(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+    path = acme.outbox / "metadata/acme.json"
+
+    def delegate(targets: Targets) -> None:
+        role = {"name": "tier2", "keyids": ["e" * 64], "threshold": 1, "terminating": False, "paths": ["acme/t2/*"]}
+        targets.delegations = Delegations.from_dict({"keys": {}, "roles": [role]})
+
+    resign(acme, delegate)
+    assert b"tier2" in path.read_bytes()
+    error = refused(expecting, acme.outbox, MalformedError)
+    assert (error.json_path, "e" * 64 in error.reason) == ("$.signed.delegations.roles[0].keyids", True)

@@ -15,7 +15,7 @@ from twinlock.repository.publishing import commit
 from twinlock.repository.signing import seal
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.images import ImageNotFoundError
-from twinlock.trust.errors.metadata import RoleRemovedError, ThresholdError, UnlistedRoleError
+from twinlock.trust.errors.metadata import MalformedError, RoleRemovedError, ThresholdError, UnlistedRoleError
 
 
 @pytest.fixture
@@ -88,3 +88,8 @@ def test_a_file_larger_than_vehicles_read(
     monkeypatch.setitem(__import__("twinlock.repository.signing", fromlist=["_"])._MAX_BYTES, "targets", 500)
     candidate.renew("targets")
     refused(filled, candidate, UsageError)
+
+
+def test_a_file_of_ours_with_a_key_id_that_it_holds_no_key_for(filled: ImageRepository, candidate: Candidate) -> None:
+    candidate.edit_root().roles["snapshot"].keyids.append("e" * 64)
+    refused(filled, candidate, MalformedError)

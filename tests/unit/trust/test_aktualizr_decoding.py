@@ -480,8 +480,6 @@ def test_a_delegation() -> None:
     [
         {"name": "Targets"},
         {"name": "root"},
-        {"name": ""},
-        {"name": "x" * 2000},
         {"threshold": 0},
         {"threshold": 1_001},
         {"keyids": ["a", "a"]},
@@ -500,6 +498,14 @@ def test_delegations_refused(members: JSON) -> None:
     with pytest.raises(MalformedError) as caught:
         decode("image/targets", body)
     assert caught.value.json_path.startswith("$.signed.delegations.roles[0]")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "x" * 2000, "a\\b/c"], ids=lambda name: repr(name[:9]))
+def test_a_role_that_cannot_be_asked_for_spoils_no_file(name: str) -> None:
+    (found,) = decode("image/targets", changed("image/targets", (*DELEGATION, "name"), name)).delegations.entries
+    assert found.roles[0].name == name
+    with pytest.raises(UnsafePathError):
+        AKTUALIZR.file_name(found.roles[0].name, 1)
 
 
 @pytest.mark.parametrize(

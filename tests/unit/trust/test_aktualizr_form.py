@@ -7,7 +7,7 @@ import hashlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulator.keys import KeyPool
@@ -71,7 +71,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PLAIN)
 def test_the_canonical_form_is_ascii_and_says_the_same(value: object) -> None:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

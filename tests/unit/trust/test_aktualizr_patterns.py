@@ -7,8 +7,10 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from tests.aktualizr.image_repository import matches as client_matches
 from twinlock.trust.errors.local import ProfileError
-from twinlock.trust.model.delegations import path_matches
+from twinlock.trust.model.delegations import Delegation, path_matches
+from twinlock.trust.names import TargetPath
 from twinlock.trust.wire.aktualizr.patterns import MAX_SEGMENTS, check_alike, expand, spread
 
 SEGMENTS = ("acme", "a.bin", "sub")
@@ -28,7 +30,9 @@ def test_a_spread_fits_under_tufs_rule_what_one_pattern_fits_under_fnmatch(patte
     check_alike("acme", found)
 
 
-@pytest.mark.parametrize("pattern", ["acme/*", "*.bin", "a?c", "[!a]b", "[.-0]", "*a*b*c*"])
+@pytest.mark.parametrize(
+    "pattern", ["acme/*", "*.bin", "a?c", "[!a]b", "[.-0]", "*a*b*c*", "??", "?*?", "[!/][!/]", "[\u00e9]"]
+)
 def test_a_pattern_with_two_meanings_is_refused_by_name(pattern: str) -> None:
     with pytest.raises(ProfileError) as caught:
         check_alike("acme", ["acme/fixed.bin", pattern])
@@ -44,3 +48,17 @@ def test_an_author_asks_for_everything_below_a_folder() -> None:
     check_alike("acme", found)
     assert expand("acme/*") == ("acme/*",)
     assert expand("acme/fw.bin") == ("acme/fw.bin",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        *(("acme/??.bin", "acme/\u00e9.bin", True), ("acme/?.bin", "acme/\u00e9.bin", False)),
+        *(("acme/???.bin", "acme/\u20ac.bin", True), ("acme/*.bin", "acme/\u00e9.bin", True)),
+        *(("acme/\u00e9.bin", "acme/\u00e9.bin", True), ("acme/[\u00e9].bin", "acme/\u00e9.bin", False)),
+    ],
+)
+def test_a_wildcard_fits_a_byte_as_in_c(pattern: str, name: str, fits: bool) -> None:
+    delegation = Delegation(roles=(), terminating=False, paths=(pattern,), crossing=True)
+    assert delegation.covers(TargetPath(name), None) is fits
+    assert client_matches(pattern, name) is fits

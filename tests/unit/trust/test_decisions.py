@@ -79,6 +79,13 @@ def _no_snapshot_hashes(world: World) -> None:
     world.image.put("timestamp")
 
 
+def _no_versioned_names(world: World) -> None:
+    world.image.bodies["root"]["consistent_snapshot"] = False
+    world.image.publish_root()
+    for role in ("snapshot", "targets", "acme"):
+        world.image.files[f"{role}.json"] = world.image.files.pop(world.image.current(role))
+
+
 def _bare_entries(world: World, *members: str) -> None:
     for repository in world.repositories.values():
         for role in {"targets", "acme"} & repository.bodies.keys():
@@ -102,6 +109,7 @@ def _none_has_an_order(world: World) -> None:
     [
         ("vehicle-id-missing", _no_vehicle),
         ("snapshot-hashes-missing", _no_snapshot_hashes),
+        ("versioned-names-missing", _no_versioned_names),
         ("hardware-ids-missing", lambda world: _bare_entries(world, "hardwareIds")),
         ("release-counter-missing", lambda world: _bare_entries(world, "releaseCounter")),
         ("must-agree-missing", lambda world: _bare_entries(world, "mustAgree")),

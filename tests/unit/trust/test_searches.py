@@ -10,7 +10,7 @@ from tests.simulator.keys import KeyPool
 from tests.simulator.repository import RepositorySimulator
 from tests.simulator.vehicle import Store
 from tests.simulator.world import START
-from twinlock.trust.commands import Answer, Command, Fetch, Persist, drive
+from twinlock.trust.commands import Answer, Command, Fetch, FetchElsewhere, Persist, drive
 from twinlock.trust.delegation import Found, find_image
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.names import HardwareId, TargetPath
@@ -43,6 +43,8 @@ class Tree:
             if isinstance(command, Persist):
                 store.apply(command)
                 return None
+            if isinstance(command, FetchElsewhere):
+                return None  # there is one place
             assert isinstance(command, Fetch)
             self.asked.append(command.role)
             return image.serve(command)

@@ -1,8 +1,7 @@
 """What a lax policy let pass: the guarantees that a verdict lacks, each by a stable name.
 
 Only what was really missing in what was read is named. A lax policy that found everything in its place has given up
-nothing, and the strict one never can: it refuses instead. Belongs here: looking at what was verified. Does not belong here:
-deciding whether it will do (``policy.py`` says so, and ``checks`` act on it).
+nothing, and the strict one never can: it refuses instead. ``policy.py`` decides what will do, and ``checks`` act on it.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ NO_VEHICLE = "vehicle-id-missing"
 """The Director's Targets name no vehicle, so another vehicle's would have passed."""
 NO_SNAPSHOT_HASHES = "snapshot-hashes-missing"
 """A Timestamp lists its Snapshot by version alone."""
+NO_VERSIONED_NAMES = "versioned-names-missing"
+"""A repository serves its files under names without versions, so a file may be replaced while a vehicle reads its index."""
 NO_HARDWARE_IDS = "hardware-ids-missing"
 """Nobody but the Director says which hardware an image is for."""
 NO_RELEASE_COUNTER = "release-counter-missing"
@@ -31,6 +32,7 @@ GUARANTEES = (
     NO_DIRECTOR_INDEX,
     NO_VEHICLE,
     NO_SNAPSHOT_HASHES,
+    NO_VERSIONED_NAMES,
     NO_HARDWARE_IDS,
     NO_RELEASE_COUNTER,
     NO_MUST_AGREE,
@@ -61,6 +63,8 @@ def missing_guarantees(
 def _of_repository(repository: TrustedRepository) -> Iterator[str]:
     if repository.timestamp is not None and not repository.timestamp.signed.snapshot.hashes:
         yield NO_SNAPSHOT_HASHES
+    if not repository.root.signed.consistent_snapshot:
+        yield NO_VERSIONED_NAMES
 
 
 def _of_entry(entry: ImageEntry) -> Iterator[str]:

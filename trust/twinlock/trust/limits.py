@@ -17,21 +17,30 @@ _FIXED_MEMBERS = 8_192  # versions, times, roles and thresholds
 
 
 def _sizes(
-    *, signatures: int, signature_bytes: int, root_keys: int, ecus: int, order_bytes: int
-) -> tuple[int, int, int, int]:
-    """All signatures, a Root, a Timestamp, and a Director's other files, in bytes."""
-    signed = signatures * (2 * signature_bytes + _AROUND_SIGNATURE)
+    *, signatures: int, signature_bytes: int, root_keys: int, ecus: int, order_bytes: int, ecu_report_bytes: int
+) -> tuple[int, int, int, int, int]:
+    """All signatures, a Root, a Timestamp, a Director's other files, and a manifest, in bytes."""
+    signature = 2 * signature_bytes + _AROUND_SIGNATURE
+    signed = signatures * signature
     return (
         signed,
         _FIXED_MEMBERS + root_keys * _KEY_BYTES + signed,
         _FIXED_MEMBERS + signed,
         _FIXED_MEMBERS + ecus * order_bytes + signed,
+        _FIXED_MEMBERS + ecus * (ecu_report_bytes + signature) + signature,
     )
 
 
-_COUNTS = {"signatures": 32, "signature_bytes": 4_627, "root_keys": 64, "ecus": 256, "order_bytes": 4_096}
+_COUNTS = {
+    "signatures": 32,
+    "signature_bytes": 4_627,
+    "root_keys": 64,
+    "ecus": 256,
+    "order_bytes": 4_096,
+    "ecu_report_bytes": 4_096,
+}
 _SIZES = _sizes(**_COUNTS)
-_DERIVED = ("signatures_bytes", "root_bytes", "timestamp_bytes", "director_bytes")
+_DERIVED = ("signatures_bytes", "root_bytes", "timestamp_bytes", "director_bytes", "report_bytes")
 
 
 class Limits(NamedTuple):
@@ -45,6 +54,7 @@ class Limits(NamedTuple):
     root_keys: int = _COUNTS["root_keys"]  # what a Root has room for; four roles and a time source of a dozen each
     ecus: int = _COUNTS["ecus"]  # in one vehicle
     order_bytes: int = _COUNTS["order_bytes"]  # what one entry of Director Targets has room for, on average
+    ecu_report_bytes: int = _COUNTS["ecu_report_bytes"]  # what one ECU has to say in a manifest, on average
     signatures_bytes: int = _SIZES[0]  # of one file, read before anything else in it is
     root_bytes: int = _SIZES[1]
     timestamp_bytes: int = _SIZES[2]
@@ -52,7 +62,7 @@ class Limits(NamedTuple):
     snapshot_bytes: int = 8_000_000  # 16,384 bins take 492 kB; ten times that with hashes
     targets_bytes: int = 64_000_000  # 185 bytes an image: room for 340,000 images in one file
     unlisted_bytes: int = 8_000_000  # where no index states a length, anybody on the line chooses it
-    report_bytes: int = 1_000_000  # a manifest of 256 ECUs, each with an ML-DSA-44 signature
+    report_bytes: int = _SIZES[4]  # a manifest of `ecus` reports, each with a signature of the largest scheme
     attestation_bytes: int = 65_536  # one time, a few nonces, a few signatures
     map_bytes: int = 65_536
     root_rotations: int = 1_024  # one a week for twenty years; a longer chain is an endless one

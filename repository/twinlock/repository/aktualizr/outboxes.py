@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from tuf.api.metadata import Metadata, Targets
 
 from twinlock.repository.aktualizr.copies import check_says_the_same
+from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.delegating import Member
 from twinlock.repository.staging import verify_delegated
 from twinlock.trust.errors.local import ProfileError
@@ -27,6 +28,7 @@ def check_other_form(role: str, data: bytes, other: bytes, members: Iterable[Mem
     checked_size(role, other, form.MAX_BYTES[TARGETS])
     for member in members:
         verify_delegated(other, member, wire=AKTUALIZR)
+    check_written(f"the file of {role} for {form.NAME}", other, wire=AKTUALIZR)
     check_says_the_same(role, other, translate_targets(role, Metadata[Targets].from_bytes(data).signed.to_dict()))
 
 

@@ -106,7 +106,7 @@ def _paths(role: str, patterns: Iterable[str]) -> Iterable[str]:
         if wider is None:
             reason = (
                 f"the delegation to {role} has the pattern {pattern!r}, which fits names under the old repository's rule "
-                "(fnmatch: * and ? fit a slash) that patterns of TUF's rule cannot list; delegate by a folder there, or go on "
+                "(fnmatch: * and ? fit a slash, and ? one byte) that patterns of TUF's rule cannot list; delegate by a folder there, or go on "
                 f"without that role: --drop-delegation {role}"
             )
             raise UsageError(reason=reason)

@@ -24,7 +24,7 @@ class Delegation(NamedTuple):
     """One delegation: to one role, or to several of which ``min_roles_in_agreement`` have to say the same.
 
     Exactly one of ``paths`` and ``path_hash_prefixes`` is given. ``hardware_ids`` None means any hardware. ``crossing``
-    tells that a ``*`` of these patterns also fits a slash: what a pattern means is for the encoding to say.
+    tells that these patterns are those of C's ``fnmatch``: ``*`` and ``?`` fit a slash too, and ``?`` fits one byte.
     """
 
     roles: tuple[DelegatedRole, ...]
@@ -45,8 +45,10 @@ class Delegation(NamedTuple):
         if self.path_hash_prefixes is not None:
             digest = hashlib.sha256(path.encode()).hexdigest()
             return any(digest.startswith(prefix) for prefix in self.path_hash_prefixes)
-        fits = fnmatchcase if self.crossing else path_matches
-        return any(fits(path, pattern) for pattern in self.paths or ())
+        if self.crossing:
+            name = path.encode()
+            return any(fnmatchcase(name, pattern.encode()) for pattern in self.paths or ())
+        return any(path_matches(path, pattern) for pattern in self.paths or ())
 
 
 class SuccinctBins(NamedTuple):

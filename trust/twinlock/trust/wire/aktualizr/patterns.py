@@ -1,5 +1,7 @@
 """Patterns of names under two rules: TUF's, where ``*`` stays within a segment, and C's ``fnmatch``, where it fits a slash too.
 
+C's compares bytes, so that ``??`` also fits one character of two bytes.
+
 A repository that publishes both profiles writes one list of patterns. It means the same in both if every name that one of
 them fits under ``fnmatch`` is fitted by some of them under TUF's rule: ``acme/*``, ``acme/*/*`` and so on together.
 """
@@ -32,7 +34,7 @@ def spread(pattern: str) -> tuple[str, ...] | None:
     Names of up to ``MAX_SEGMENTS`` segments count. None where no list of ``MAX_SPREAD`` patterns says it.
     """
     parts = _parts(pattern)
-    if any(part.startswith("[") and fnmatchcase("/", part) for part in parts):
+    if _takes_bytes(parts) or any(part.startswith("[") and fnmatchcase("/", part) for part in parts):
         return None
     budget = MAX_SEGMENTS - 1 - sum(part.count("/") for part in parts if not part.startswith("["))
     found = dict.fromkeys(sorted(_choices(parts, max(0, budget)), key=lambda each: each.count("/")))
@@ -46,8 +48,8 @@ def check_alike(role: str, patterns: Iterable[str]) -> None:
         found = spread(pattern)
         if found is None or not set(found) <= set(listed):
             reason = (
-                f"the pattern {pattern!r} fits more names under this profile's rule (fnmatch: * and ? fit a slash) than "
-                "under TUF's (they do not), which would widen the role's right; for everything below a folder write FOLDER/**"
+                f"the pattern {pattern!r} fits more names under this profile's rule (fnmatch: * and ? fit a slash, and ? one "
+                "byte) than under TUF's (? fits one character, neither fits a slash), which would widen the role's right; for everything below a folder write FOLDER/**"
             )
             raise ProfileError(profile=form.NAME, what=role, reason=reason)
 
@@ -59,6 +61,21 @@ def _parts(pattern: str) -> list[str]:
         parts += [pattern[start : match.start()], "*" if match[0].startswith("*") else match[0]]
         start = match.end()
     return [part for part in (*parts, pattern[start:]) if part]
+
+
+def _takes_bytes(parts: list[str]) -> bool:
+    """Whether wildcards that each fit one byte could share a character of several: ``??``, ``[!a]?``, ``?*?``, ``[\u00e9]``."""
+    single = 0
+    for part in parts:
+        if part.startswith("[") and not part.isascii():
+            return True
+        if part == "?" or part.startswith("[!"):
+            single += 1
+            if single == 2:
+                return True
+        elif part != "*":
+            single = 0
+    return False
 
 
 def _choices(parts: list[str], budget: int) -> Iterator[str]:

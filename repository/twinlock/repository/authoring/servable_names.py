@@ -1,0 +1,39 @@
+"""Names that every client can fetch from any web server, asked for when a name is staged for the first time.
+
+A TUF client puts an image name into a URL as it is, so ``#`` cuts the URL there and ``%`` begins an escape that the server
+decodes. Role names are percent-encoded by clients, and the server has to decode them to a file in ``metadata/``.
+"""
+
+from __future__ import annotations
+
+from twinlock.repository.layout import METADATA, served_name
+from twinlock.repository.object_store import object_name
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.metadata import UnsafePathError
+from twinlock.trust.names import role_file
+
+_CUT_URLS = "#%"
+
+
+def check_image_name(path: str) -> None:
+    """Refuse an image name that other clients could not fetch. Raises: UsageError."""
+    for character in _CUT_URLS:
+        if character in path:
+            raise UsageError(
+                reason=f"{path} holds {character!r}; other TUF clients put the name into a URL as it is and would not find "
+                f"the image. Choose a name without {character!r}"
+            )
+
+
+def check_role_name(role: str) -> None:
+    """Refuse a role name whose file a web server would not find. Raises: UsageError, UnsafePathError."""
+    stem = role_file(role)
+    wanted = f"1.{role}.json"
+    if "%" in role:
+        raise UsageError(reason=f"the role name {role} holds '%', which web servers decode. Choose a name without '%'")
+    try:
+        object_name(METADATA + wanted)
+    except UnsafePathError as error:
+        raise UsageError(reason=f"web servers would not find the file of the role {role}: {error}") from None
+    if served_name(f"1.{stem}.json") != wanted:
+        raise UsageError(reason=f"the role name {role} has a folder that ends in .json. Choose another name")

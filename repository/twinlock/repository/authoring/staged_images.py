@@ -1,0 +1,138 @@
+"""Images on their way into the draft, one or thousands: all of them are staged, or none.
+
+The repository is verified once for all of them. Every image is measured and checked before the first byte is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tuf.api.metadata import TargetFile, Targets
+
+from twinlock.repository.aktualizr.staged import check_entry
+from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.servable_names import check_image_name
+from twinlock.repository.draft import Draft, editing_draft, read_draft
+from twinlock.repository.editing import preview_candidate
+from twinlock.repository.entries import Description, check_succession, entry_view, target_entry
+from twinlock.repository.image_files import Measured, Progress, measure_file, store_image
+from twinlock.repository.published import Published
+from twinlock.repository.views import ImageView
+from twinlock.repository.workspace import Workspace
+from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.names import TARGETS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageResult:
+    """What became of one request: ``image`` as it was staged, ``error`` if it was refused, or neither if others were.
+
+    ``covered_by`` are delegated roles that may list the name too; vehicles ask them after our own entry.
+    """
+
+    request: ImageRequest
+    image: ImageView | None = None
+    error: TwinlockError | None = None
+    covered_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    source: Path
+    measured: Measured
+    entry: TargetFile
+
+
+def stage_image(
+    workspace: Workspace,
+    source: Path,
+    description: Description,
+    *,
+    replace: bool = False,
+    progress: Progress = lambda _: None,
+) -> ImageView:
+    """Store the bytes of ``source`` and stage its entry. Raises: UsageError, ProfileError, StorageError."""
+    published = workspace.published()
+    current = _targets(workspace, published, read_draft(workspace.draft_path))
+    checked = _check(workspace, current, source, description, replace=replace, progress=progress)
+    _store_and_stage(workspace, published, (checked,), replace=replace)
+    return entry_view(TARGETS, checked.entry)
+
+
+def stage_images(
+    workspace: Workspace,
+    requests: Iterable[ImageRequest],
+    *,
+    replace: bool = False,
+    progress: Progress = lambda _: None,
+) -> tuple[ImageResult, ...]:
+    """Stage all ``requests``, or none if any is refused; the result of each, in their order.
+
+    ``progress`` is told the size of each piece that was hashed. Raises: StorageError, and UsageError or ConflictError for
+    a file or a draft that changed meanwhile; then nothing was staged.
+    """
+    published = workspace.published()
+    current = _targets(workspace, published, read_draft(workspace.draft_path))
+    checked: dict[str, _Checked] = {}
+    results: list[ImageResult] = []
+    for request in requests:
+        try:
+            if request.name in checked:
+                raise UsageError(reason=f"{request.name} is named twice in this operation")
+            description = request.description()
+            checked[request.name] = _check(
+                workspace, current, request.source, description, replace=replace, progress=progress
+            )
+            results.append(ImageResult(request=request))
+        except TwinlockError as error:
+            results.append(ImageResult(request=request, error=error))
+    if any(result.error for result in results):
+        return tuple(results)
+    _store_and_stage(workspace, published, checked.values(), replace=replace)
+    return tuple(_staged(results, checked, current))
+
+
+def _staged(results: Iterable[ImageResult], checked: dict[str, _Checked], current: Targets) -> Iterator[ImageResult]:
+    for result in results:
+        entry = checked[result.request.name].entry
+        roles = current.delegations.get_roles_for_target(entry.path) if current.delegations else ()
+        yield replace(result, image=entry_view(TARGETS, entry), covered_by=tuple(name for name, _ in roles))
+
+
+def _check(
+    workspace: Workspace,
+    current: Targets,
+    source: Path,
+    description: Description,
+    *,
+    replace: bool,
+    progress: Progress,
+) -> _Checked:
+    if description.path not in current.targets:
+        check_image_name(description.path)
+    measured = measure_file(source, progress)
+    entry = target_entry(description, measured.length, measured.hashes)
+    listed = current.targets.get(description.path)
+    check_succession(description.path, entry, listed, replace=replace)
+    check_entry(workspace, description.path, entry, listed)
+    return _Checked(source, measured, entry)
+
+
+def _store_and_stage(workspace: Workspace, published: Published, images: Iterable[_Checked], *, replace: bool) -> None:
+    images = tuple(images)
+    for image in images:
+        store_image(workspace.store, image.source, image.entry.path, image.measured)
+    with editing_draft(workspace.draft_path) as draft:
+        # Another editor may have staged the same path while the bytes were stored.
+        current = _targets(workspace, published, draft)
+        for image in images:
+            path = image.entry.path
+            check_succession(path, image.entry, current.targets.get(path), replace=replace)
+            draft.of(TARGETS).images[path] = image.entry.to_dict()
+
+
+def _targets(workspace: Workspace, published: Published, draft: Draft) -> Targets:
+    """Our own Targets as they would be with ``draft`` on top of what is published."""
+    return preview_candidate(workspace, draft, published).view_targets(TARGETS) or Targets()

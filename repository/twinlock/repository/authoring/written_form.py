@@ -1,0 +1,83 @@
+"""The form in which a publisher writes and takes files, narrower than what a vehicle reads.
+
+A vehicle ignores odd signatures, keys that a file does not hold and digests that it cannot compute, so that somebody else's
+mistake spoils no file. Other clients read some of these otherwise, so a publisher brings none of them into the world.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.wire import tuf_members
+from twinlock.trust.wire.aktualizr import form
+from twinlock.trust.wire.aktualizr import members as aktualizr_members
+from twinlock.trust.wire.node import DIGEST_DIGITS
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import TUF
+
+_Found = Iterator[tuple[str, str]]  # where, and what is odd there
+
+
+def check_written(what: str, data: bytes, *, wire: WireProfile = TUF) -> None:
+    """Refuse a file, which the engine has read already, for what a vehicle would ignore in it.
+
+    Odd are: a signature that is not lower-case hex (base64 in the aktualizr profile), a key id of a role that the file
+    holds no key for, a digest of an unknown algorithm.
+    Raises: MalformedError with the place. Source: TUF 1.0.34 4.2.1 and 4.3.
+    """
+    body = json.loads(data)
+    signed = body["signed"]
+    for place, reason in (*_signatures(body["signatures"], wire), *_key_ids(signed), *_digests(signed)):
+        raise MalformedError(what=what, json_path=place, reason=reason)
+
+
+def _signatures(items: Iterable[Any], wire: WireProfile) -> _Found:
+    for index, item in enumerate(items):
+        if wire.name == form.NAME:
+            odd = aktualizr_members.read_signature(item, DEFAULT_LIMITS) is None
+        else:
+            odd = tuf_members.read_signature(item, DEFAULT_LIMITS) is None or item["sig"] != item["sig"].lower()
+        if odd:
+            how = "base64 with a known method" if wire.name == form.NAME else "lower-case hexadecimal digits"
+            yield f"$.signatures[{index}]", f"it is not a key id and {how}; take it out, or have its owner sign again"
+
+
+def _key_ids(signed: dict[str, Any]) -> _Found:
+    for place, role, keys in _signers(signed):
+        for keyid in role["keyids"]:
+            if keyid not in keys:
+                yield f"{place}.keyids", f"the file holds no key {keyid!r}; add the key, or take the id out"
+
+
+def _signers(signed: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Every place that names keys, what stands there, and the keys that it may name."""
+    roles = signed.get("roles", {})
+    for name in roles:
+        yield f"$.signed.roles.{name}", roles[name], signed["keys"]
+    source = signed.get("custom", {}).get("timeSource") if "keys" in signed else None
+    if source is not None:
+        yield "$.signed.custom.timeSource", source, signed["keys"]
+    delegations = signed.get("delegations") or {}
+    place = "$.signed.delegations"
+    for index, role in enumerate(delegations.get("roles", [])):
+        yield f"{place}.roles[{index}]", role, delegations["keys"]
+    for index, several in enumerate(delegations.get("prioritized_delegations", [])):
+        for inner, role in enumerate(several["roles"]):
+            yield f"{place}.prioritized_delegations[{index}].roles[{inner}]", role, delegations["keys"]
+    if "succinct_roles" in delegations:
+        yield f"{place}.succinct_roles", delegations["succinct_roles"], delegations["keys"]
+
+
+def _digests(signed: dict[str, Any]) -> _Found:
+    for member in ("targets", "meta"):
+        for name, entry in signed.get(member, {}).items():
+            unknown = sorted(set(entry.get("hashes", {})) - set(DIGEST_DIGITS))
+            if unknown:
+                reason = (
+                    f"no vehicle can check a digest by {unknown[0]!r}; the algorithms are {', '.join(DIGEST_DIGITS)}"
+                )
+                yield f"$.signed.{member}[{name!r}].hashes", reason
