@@ -172,6 +172,9 @@ SUMMARY = join(
     lastManifestAt=maybe(TIME),
     wire=TEXT,
 )
+JUNK = record(
+    vehicle=TEXT, code=TEXT, day=TEXT, count=COUNT, firstAt=TIME, lastAt=TIME, firstSample=TEXT, lastSample=TEXT
+)
 CERTIFICATE = record(
     kind=TEXT,
     name=TEXT,
@@ -353,6 +356,7 @@ _DIRECTOR: dict[str, Shape] = {
         due=TEXTS,
         counts=mapped(COUNT),
         vehicles=listed(join(STATE, vehicle=TEXT)),
+        junk=listed(JUNK),
     ),
     "telemetry": record(vehicle=TEXT, telemetry=listed(record(kind=TEXT, receivedAt=TIME, value=ANY))),
     "token": record(vehicle=TEXT, token=TEXT),

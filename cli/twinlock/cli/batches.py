@@ -5,6 +5,7 @@ A batch is stored as a whole or not at all, unless --skip-refused is given; ever
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def read_lines(source: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_input(source: Path) -> bytes:
-    """The bytes of a file, or of standard input for ``-``. Raises: UsageError, OSError."""
+    """The bytes of a file, or of standard input for ``-``, without a byte order mark. Raises: UsageError, OSError."""
     from twinlock.trust.errors.base import UsageError
 
     if str(source) == STANDARD_INPUT:
@@ -65,7 +66,7 @@ def read_input(source: Path) -> bytes:
             data = file.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES:
         raise UsageError(reason=f"{source} is longer than {_MAX_BYTES} bytes; split it")
-    return data
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def is_one(sources: tuple[Path, ...]) -> bool:

@@ -13,6 +13,8 @@ from twinlock.cli.image_options import DIRECTORY, read_duration
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.passphrase import passphrase_option
 
+_JUNK_SHOWN = 20
+
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
@@ -30,17 +32,23 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
       twinlock director status ./director --metrics > /var/lib/node-exporter/twinlock.prom
     """
     with open_director(directory, passphrase_file) as director:
-        found = director.status(look=True)
+        found, junk = director.status(look=True), director.junk(None, limit=_JUNK_SHOWN)
     notable = {name: item for name, item in found.vehicles.items() if item.state not in ("ok", "retired")}
     lines = [*(f"problem: {foreign(text)}" for text in found.problems), *(f"due: {text}" for text in found.due)]
     lines += [f"{count} {state}" for state, count in found.counts.items() if count]
     rows = [(name, item.state, "; ".join(item.reasons)) for name, item in notable.items()]
     lines += table(("VEHICLE", "STATE", "REASON"), rows) if rows else []
+    cells = [
+        (item["vehicle"] or "(unknown)", item["day"], item["code"], item["count"], foreign(item["lastSample"], 60))
+        for item in junk
+    ]
+    lines += table(("UNPROVEN SENDERS TO", "DAY", "CODE", "COUNT", "LAST SAMPLE"), cells) if cells else []
     shown = {
         "problems": list(found.problems),
         "due": list(found.due),
         "counts": dict(found.counts),
         "vehicles": [{"vehicle": name, **item.as_json()} for name, item in found.vehicles.items()],
+        "junk": junk,
     }
     out.result(shown, found.metrics().rstrip() if metrics else lines or "no vehicles")
     if found.problems or found.counts["failing"] or found.counts["attacked"]:

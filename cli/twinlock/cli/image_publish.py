@@ -59,7 +59,7 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
     for role in publication.waiting:
         yield f"held back: the delegation to {role}, until its first signed file is accepted (twinlock image accept)"
     for role in publication.overdue:
-        yield f"due, and its keys are not here: {role} (run twinlock image refresh where they are)"
+        yield f"due, and its keys are not here: {role} ({_who_signs(role)})"
 
 
 @click.command()
@@ -81,6 +81,15 @@ def status(out: Output, directory: Path, *, within: str | None) -> None:
         raise SystemExit(EXIT_DUE)
 
 
+def _who_signs(role: str) -> str:
+    """What to run for a role that cannot be signed here: a delegated role is its supplier's."""
+    from twinlock.trust.names import TOP_LEVEL
+
+    if role in TOP_LEVEL:
+        return "run `twinlock image refresh` where they are"
+    return f"{role} runs `twinlock supplier sign`, then run `twinlock image accept` and `twinlock image publish`"
+
+
 def _status_lines(found: StatusView) -> Iterator[str]:
     staged = [
         *(("image", name) for name in found.staged_images),
@@ -93,7 +102,7 @@ def _status_lines(found: StatusView) -> Iterator[str]:
     for role in found.waiting:
         yield f"waiting: the delegation to {role} has no signed file yet"
     for due in found.due:
-        what = "twinlock image refresh signs it" if due.can_sign else "its keys are not here; refresh where they are"
+        what = "twinlock image refresh signs it" if due.can_sign else f"its keys are not here; {_who_signs(due.role)}"
         yield f"expires {due.expires:%Y-%m-%d %H:%M}Z: {due.role} ({what})"
     if not found.due:
         yield "nothing expires soon"

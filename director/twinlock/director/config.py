@@ -124,5 +124,8 @@ def read_config(directory: Path) -> Settings:
         stranded = tuple(body.pop("stranded", ()))
         periods = Periods.from_json(body.get("periods", {}))
         return Settings(**{**body, "periods": periods, "wires": wires, "stranded": stranded})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error})") from None
+    except TypeError:
+        reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"
+        raise UsageError(reason=reason) from None
+    except (ValueError, KeyError, AttributeError) as error:
+        raise StorageError(path=str(path), operation="read", reason=f"it is not a configuration ({error})") from None

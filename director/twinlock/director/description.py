@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from twinlock.trust.wire.node import Node
 from twinlock.trust.wire.strict import parse_json
 
 _WHAT = "vehicle description"
+_URL_SEGMENT = re.compile(r"[A-Za-z0-9\-._~!$&'()+,;=@]+")  # pchar of RFC 3986 3.3 that file names have too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def read_description(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT
     if len(data) > limits.report_bytes:
         raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=limits.report_bytes)
     node = Node(parse_json(data, _WHAT), _WHAT, "$")
-    vehicle = VehicleId(identifier(node.get("vehicle").text()))
+    vehicle = read_vehicle_id(node.get("vehicle").text())
     primary = EcuId(identifier(node.get("primary").text()))
     ecus: dict[EcuId, EcuRecord] = {}
     for item in node.get("ecus").items(limits.ecus):
@@ -60,6 +62,15 @@ def read_description(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT
         raise RegistrationError(vehicle=vehicle, field="primary", reason=f"the Primary {primary} is not among its ECUs")
     _check_keys(vehicle, ecus)
     return VehicleDescription(vehicle=vehicle, primary=primary, ecus=ecus)
+
+
+def read_vehicle_id(value: str) -> VehicleId:
+    """The id of a vehicle, which is a segment of its URLs. Raises: UnsafePathError, RegistrationError."""
+    vehicle = VehicleId(identifier(value))
+    if not _URL_SEGMENT.fullmatch(vehicle):
+        reason = f"{value!a} cannot be part of a URL; use letters, digits and -._~!$&'()+,;=@"
+        raise RegistrationError(vehicle=vehicle, field="vehicle", reason=reason)
+    return vehicle
 
 
 def read_ecu(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT_LIMITS) -> EcuRecord:

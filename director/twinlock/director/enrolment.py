@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, insert, select, update
 
 from twinlock.director import schema
-from twinlock.director.description import VehicleDescription
+from twinlock.director.description import VehicleDescription, read_vehicle_id
 from twinlock.director.errors import (
     EcuKeyChangedError,
     EcuTakenError,
@@ -36,7 +36,7 @@ from twinlock.director.inventory import (
 from twinlock.director.records import VehicleRecord
 from twinlock.director.ways_out.key_changes import permitted_changes, use_changes
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.names import VehicleId, identifier
+from twinlock.trust.names import VehicleId
 
 _TOKEN_BYTES = 32
 _MAX_VALID_S = 366 * 86_400
@@ -96,13 +96,13 @@ def _check_only_keys(
 
 
 def create_token(connection: Connection, vehicle: str, *, valid_s: int, now: datetime) -> str:
-    """Make a one-time token for ``vehicle``. Only its hash is stored. Raises: UsageError, UnsafePathError."""
+    """Make a one-time token for ``vehicle``. Only its hash is stored. Raises: UsageError, UnsafePathError, RegistrationError."""
     if not 0 < valid_s <= _MAX_VALID_S:
         raise UsageError(reason=f"a token is valid for 1 to {_MAX_VALID_S} seconds, not {valid_s}")
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     connection.execute(
         insert(schema.enrolment_tokens).values(
-            vehicle=identifier(vehicle),
+            vehicle=read_vehicle_id(vehicle),
             digest=_digest(token),
             created_at=now,
             expires=now + timedelta(seconds=valid_s),

@@ -150,14 +150,16 @@ def test_a_fraction_in_what_nobody_signed_is_taken_and_shown(known: Director) ->
         {"event": []},
     ],
 )
-def test_a_batch_with_what_is_no_event_is_refused_whole(known: Director, wrong: dict[str, Any]) -> None:
+def test_a_malformed_event_refuses_itself_and_no_other(known: Director, wrong: dict[str, Any]) -> None:
+    assert known.devices.take_events(VIN, batch(event(1), event(2, **wrong), event(3))) == 2
+    assert len(known.devices.events(VIN)) == 2
     with pytest.raises(MalformedError):
-        known.devices.take_events(VIN, batch(event(1), event(2, **wrong)))
+        known.devices.take_events(VIN, batch(event(2, **wrong)))
     missing = event(2)
     del missing[next(iter(wrong))]
     with pytest.raises(MalformedError):
         known.devices.take_events(VIN, batch(missing))
-    assert known.devices.events(VIN) == ()
+    assert len(known.devices.events(VIN)) == 2
 
 
 def test_too_large_a_batch_is_told_apart_from_a_wrong_one(known: Director) -> None:

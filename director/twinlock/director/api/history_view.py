@@ -35,8 +35,11 @@ class HistoryView:
             load_vehicle(connection, vehicle)
             return list_events(connection, vehicle, limit)
 
-    def junk(self, vehicle: str = "", *, limit: int = 50) -> list[dict[str, Any]]:
-        """What senders that proved nothing sent to the vehicle's address, by kind and day; "": to no known vehicle's."""
+    def junk(self, vehicle: str | None = "", *, limit: int = 50) -> list[dict[str, Any]]:
+        """What senders that proved nothing sent to the vehicle's address, by kind and day.
+
+        "" is what came to no known vehicle's address, None is all.
+        """
         with self._database.reading() as connection:
             return list_junk(connection, vehicle, limit)
 

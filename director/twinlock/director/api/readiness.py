@@ -14,6 +14,7 @@ from twinlock.director.database import Database
 from twinlock.director.roots import check_signing, read_root
 from twinlock.director.signing.clock import SigningClock
 from twinlock.director.signing.marks import write_probe
+from twinlock.director.status.fleet import ROOT_DUE
 from twinlock.repository.authoring.signing_clock import issued_of
 from twinlock.repository.errors import NotReadyError
 from twinlock.repository.keyring import Keyring
@@ -77,7 +78,7 @@ class Readiness:
             raise NotReadyError(reasons=("the Director has no Root",))
         check_signing(data, self._keyring, now)
         expires = Metadata[Root].from_bytes(data).signed.expires
-        if is_about_to_expire(expires, issued_of(data), now):
+        if expires - now <= ROOT_DUE or is_about_to_expire(expires, issued_of(data), now):
             raise NotReadyError(reasons=(f"the Director's Root expires at {expires:%Y-%m-%dT%H:%M:%SZ}",))
 
     def _check_image_repository(self, now: datetime) -> None:

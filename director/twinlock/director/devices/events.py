@@ -9,6 +9,7 @@ decided by it: what counts is the manifest. Belongs here: reading and keeping ev
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,9 +22,11 @@ from twinlock.director.devices.unsigned import parse_unsigned
 from twinlock.director.errors import DailyLimitError
 from twinlock.director.inventory import lock_vehicle
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.names import VehicleId
 from twinlock.trust.wire.node import Node
+
+log = logging.getLogger("twinlock.director.events")
 
 MAX_BYTES = 131_072  # some hundred events; the client halves a batch that is refused as too large
 MAX_PER_DAY = 10_000  # an update of a hundred ECUs gives four hundred; rows are kept for ever
@@ -56,7 +59,10 @@ class DeviceEvent:
 
 
 def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
-    """Read a batch, each event once. Raises: EndlessDataError, MalformedError, LimitError."""
+    """Read a batch, each event once. A malformed event does not refuse the others; a batch of nothing else is refused.
+
+    Raises: EndlessDataError, MalformedError, LimitError.
+    """
     if len(data) > MAX_BYTES:
         raise EndlessDataError(what=_WHAT, limit_bytes=MAX_BYTES)
     node = Node(parse_unsigned(data, _WHAT), _WHAT, "$")
@@ -66,9 +72,18 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
         # Told like one with too many bytes, so that the client sends less at once.
         raise EndlessDataError(what=_WHAT, limit_bytes=MAX_BYTES) from None
     found: dict[str, DeviceEvent] = {}
+    refused: list[MalformedError | LimitError] = []
     for item in items:
-        event = _event(item)
+        try:
+            event = _event(item)
+        except (MalformedError, LimitError) as error:
+            refused.append(error)
+            continue
         found.setdefault(event.event, event)
+    if refused and not found:
+        raise refused[0]
+    for reason in refused:
+        log.warning("an event of a batch was dropped: %s", reason)
     return tuple(found.values())
 
 

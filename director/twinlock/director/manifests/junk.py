@@ -12,8 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from twinlock.director import schema
+from twinlock.trust.printable import printable
 
 SAMPLE_BYTES = 4_096
+SHOWN_BYTES = 120
 _J = schema.junk.c
 
 
@@ -29,16 +31,28 @@ def count_junk(connection: Connection, vehicle: str, code: str, data: bytes, now
         connection.execute(insert(schema.junk).values(**row, first_sample=sample, last_sample=sample))
 
 
-def list_junk(connection: Connection, vehicle: str, limit: int) -> list[dict[str, Any]]:
-    """What was counted for a vehicle, newest first, without the samples."""
-    query = select(schema.junk).where(_J.vehicle == vehicle).order_by(_J.last_at.desc()).limit(limit)
+def list_junk(connection: Connection, vehicle: str | None, limit: int) -> list[dict[str, Any]]:
+    """What was counted for a vehicle (None: for every address), newest first, each with the beginning of two samples.
+
+    ``vehicle`` is empty where it came to an address that no vehicle has.
+    """
+    query = select(schema.junk).order_by(_J.last_at.desc()).limit(limit)
+    if vehicle is not None:
+        query = query.where(_J.vehicle == vehicle)
     return [
         {
+            "vehicle": row["vehicle"],
             "code": row["code"],
             "day": row["day"],
             "count": row["count"],
             "firstAt": row["first_at"],
             "lastAt": row["last_at"],
+            "firstSample": _shown(row["first_sample"]),
+            "lastSample": _shown(row["last_sample"]),
         }
         for row in connection.execute(query).mappings()
     ]
+
+
+def _shown(sample: bytes) -> str:
+    return printable(sample[:SHOWN_BYTES].decode(errors="replace"))
