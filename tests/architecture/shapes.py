@@ -225,7 +225,7 @@ EVIDENCE = record(
 )
 DECIDED = record(ecu=TEXT, path=TEXT, length=COUNT, hashes=mapped(TEXT), repositories=TEXTS, validUntil=TIME)
 HISTORY = record(
-    lastRefusal=maybe(record(kind=TEXT, code=TEXT, attack=TEXT, clause=TEXT, detail=TEXT, step=TEXT, time=TIME)),
+    lastRefusal=maybe(record(kind=TEXT, code=TEXT, attack=TEXT, clause=TEXT, detail=TEXT, step=TEXT, time=maybe(TIME))),
     lastDecision=maybe(record(approved=listed(DECIDED), correlationId=maybe(TEXT), time=TIME, weaker=TEXTS)),
     evidence=listed(EVIDENCE),
 )

@@ -64,7 +64,7 @@ def what_is_trusted(settings: EcuSettings, state: TrustedState, now: datetime) -
         "ecu": settings.ecu.ecu,
         "vehicle": settings.vehicle,
         "repositories": [_repository(state, name, now) for name in names],
-        "lastRefusal": None if refusal is None else {field: getattr(refusal, field) for field in refusal.__slots__},
+        "lastRefusal": None if refusal is None else refusal.as_json(),
         "lastDecision": state.decision,
         "evidence": [event_as_json(event) for event in EvidenceBook(state).events()],
         "attestedTime": format_time(attested.time) if attested else None,

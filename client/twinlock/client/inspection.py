@@ -72,7 +72,7 @@ def _described(config: EcuSettings) -> dict[str, Any]:
 def _history(state: TrustedState) -> dict[str, Any]:
     refusal = state.refusal
     return {
-        "lastRefusal": None if refusal is None else {field: getattr(refusal, field) for field in refusal.__slots__},
+        "lastRefusal": None if refusal is None else refusal.as_json(),
         "lastDecision": state.decision,
         "evidence": [event_as_json(event) for event in EvidenceBook(state).events()],
     }

@@ -57,6 +57,11 @@ class LastRefusal:
             time=format_time(now) if now else "",
         )
 
+    def as_json(self) -> dict[str, str | None]:
+        """The fields for people; ``time`` is None where the cycle had none."""
+        fields: dict[str, str | None] = {name: getattr(self, name) for name in LastRefusal.__slots__}
+        return {**fields, "time": self.time or None}
+
 
 class Begun(NamedTuple):
     """A bundle whose first write was allowed: the image of each ECU in it, and until when (UTC) it may be completed."""
