@@ -111,7 +111,7 @@ def test_a_missing_root_says_what_to_do(tmp_path: Path, world: World) -> None:
     with TrustedState.create(tmp_path / "s.db", {DIRECTOR: world.director.files["1.root.json"]}) as state:
         with pytest.raises(StorageError) as refused:
             state.repository(IMAGE)
-        assert "twinlock primary recover" in refused.value.reason
+        assert "provision" in refused.value.reason
 
 
 def test_a_counter_is_never_given_twice(tmp_path: Path, world: World) -> None:
