@@ -184,7 +184,7 @@ def test_a_delegation_needs_its_members(member: str) -> None:
         ("terminating", "no"),
         ("terminating", None),
         ("paths", "brake/*"),
-        ("name", ""),
+        ("name", 7),
         ("keyids", "key"),
     ],
     ids=str,

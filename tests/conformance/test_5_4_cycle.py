@@ -81,7 +81,7 @@ def test_the_primary_goes_through_its_seven_steps_in_order(tmp_path: Path, monke
         result = await car.primary.update_cycle()
         assert result.outcome is Outcome.UPDATED
         manifest, time = trace.first("/manifest"), trace.first("/time")
-        metadata = [place for place, entry in enumerate(trace.seen) if "/metadata/" in entry]
+        *metadata, look = [place for place, entry in enumerate(trace.seen) if "/metadata/" in entry]
         images = [place for place, entry in enumerate(trace.seen) if "/image/targets/" in entry]
         steps = [
             (manifest, manifest),
@@ -95,6 +95,8 @@ def test_the_primary_goes_through_its_seven_steps_in_order(tmp_path: Path, monke
             (trace.last("/manifest"), trace.last("/manifest")),
         ]
         assert len(images) == len(PARTS)
+        assert trace.seen[look].endswith("/timestamp.json")  # the last look, before the first write
+        assert max(images) < look < trace.first("accept_image")
         for (_, end), (begin, _) in pairwise(steps[:7]):
             assert end < begin, trace.seen
         assert trace.last("install") < trace.last("/manifest")

@@ -38,6 +38,7 @@ from twinlock.repository.http import serving
 from twinlock.repository.periods import utc_now
 from twinlock.repository.tls import server_context
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.limits import DEFAULT_LIMITS
 
 EVENT = {
     "id": "5f0a4c6e-0001",
@@ -237,7 +238,9 @@ def test_a_manifest_that_is_none_is_refused_and_kept(director: Director, device:
             assert await register(session, device) == 201
             async with session.put("/director/manifest", data=b"{}") as response:
                 await problem(response, 400, "malformed")
-            async with session.put("/director/manifest", data=b"x" * 1_000_001) as response:
+            async with session.put(
+                "/director/manifest", data=io.BytesIO(b"x" * (DEFAULT_LIMITS.report_bytes + 1))
+            ) as response:
                 await problem(response, 413, "endless-data")
 
     run(director, tmp_path, scenario)

@@ -37,13 +37,15 @@ def accept(director: Director, data: bytes, minutes: float = 0) -> list[tuple[st
 
 
 def refuse(director: Director, data: bytes, error: type[RefusalError]) -> Any:
-    """The refusal of a manifest, which is stored as refused and changes nothing else."""
+    """The refusal of a manifest, which changes nothing else: stored where its Primary signed it, counted where not."""
     before = director.vehicle(VIN)
     with pytest.raises(error) as caught:
         director.receive_manifest(data, vehicle=VIN)
     assert director.vehicle(VIN) == before
     newest = director.manifests(VIN)[0]
-    assert (newest.data, newest.refusal and newest.refusal["code"]) == (data, caught.value.code)
+    kept = (newest.data, newest.refusal and newest.refusal["code"]) == (data, caught.value.code)
+    counted = [item["code"] for item in director.junk(VIN)]
+    assert kept is not (caught.value.code in counted)
     return caught.value
 
 

@@ -26,6 +26,7 @@ from twinlock.trust.errors.reports import (
     ReportSignatureError,
     ReportTimeError,
 )
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
 from twinlock.trust.reports import decode_manifest
@@ -300,4 +301,4 @@ def test_a_vehicle_id_that_is_no_identifier_is_refused(car: TestVehicle) -> None
 
 def test_an_oversize_manifest_is_refused_before_it_is_read() -> None:
     with pytest.raises(LimitError):
-        decode_manifest(b" " * 1_000_001)
+        decode_manifest(b" " * (DEFAULT_LIMITS.report_bytes + 1))
