@@ -5,8 +5,13 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.published_schemas import hold_output
+
+# Speed is measured in bench/, never asserted: a busy machine fails no property.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # Programs that a test may ask for with `@pytest.mark.needs(...)`. `make system` installs none of them.
 UNINSTALLED = ("cargo",)

@@ -75,11 +75,11 @@ def test_newcomers_begin_with_the_root_that_handed_over(apart: Director) -> None
 
 def test_old_keys_sign_until_their_day_and_then_no_more(apart: Director) -> None:
     old = keyids(body(apart, 3, "tuf"))
-    apart.hand_over(NOW.date() + timedelta(days=40))
+    apart.hand_over(NOW.date() + timedelta(days=20))
     assert read_config(apart.path).stranded == tuple(old)
     apart.rotate("root", plan=KeyPlan(kind=KeyKind.ECDSA_P256))
     assert old <= {entry["keyid"] for entry in body(apart, 5)["signatures"]}
-    apart.rotate("root", now=at(days=41))
+    apart.rotate("root", now=at(days=21))
     assert not old & {entry["keyid"] for entry in body(apart, 6)["signatures"]}
     with Director.open(apart.path, clock=lambda: NOW) as again:
         assert again.settings.stranded == tuple(old)
