@@ -11,7 +11,7 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist=worksteal
 SOURCES := trust io client repository director cli tests bench demo metadata-fixtures conformance mutation .ci
 
-.PHONY: help demo test system pythons check format lint types fast fix fixtures bench conformance removals mutants fuzz clean
+.PHONY: help demo test system peers pythons check format lint types fast fix fixtures bench conformance removals mutants fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -21,11 +21,14 @@ demo: $(READY)  ## both repositories, a vehicle, an update, then the attacks (IM
 	$(BIN)/python -m demo $(if $(IMAGES),--images '$(IMAGES)')
 
 test: $(READY)  ## every test that needs neither root nor a program of the system
-	$(PYTEST) -m 'not system' $(ARGS)
+	$(PYTEST) -m 'not system and not peers' $(ARGS)
 
 system: $(READY)  ## as root: install what real components need (Debian packages), then the tests with them
 	.ci/packages
 	$(PYTEST) -m system $(ARGS)
+
+peers: $(READY)  ## other projects' clients, built here from their registries (many minutes; the tests say what they need)
+	$(PYTEST) -m peers $(ARGS)
 
 pythons: $(READY)  ## the fast tests against the built wheel, on every Python from 3.11 on that is installed
 	.ci/pythons $(ARGS)
@@ -42,7 +45,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 fast: $(READY)
-	$(PYTEST) -m 'not slow and not system' $(ARGS)
+	$(PYTEST) -m 'not slow and not system and not peers' $(ARGS)
 
 fix: $(READY)  ## let the tools repair what they can
 	$(BIN)/ruff check --fix $(SOURCES)

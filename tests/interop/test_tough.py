@@ -18,7 +18,7 @@ from twinlock.repository.supplier import SupplierPlace
 CRATE = Path(__file__).parent / "tough"
 BUILT = Path(__file__).parents[2] / ".venv" / "tough"
 
-pytestmark = [pytest.mark.system, pytest.mark.needs("cargo"), pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.peers, pytest.mark.needs("cargo"), pytest.mark.timeout(1_800)]
 
 
 @pytest.fixture(scope="module")
