@@ -47,7 +47,7 @@ def test_the_director_orders_nothing_that_a_vehicle_would_refuse(repositories: S
     running = updated.runs("brake")
     downgrade = repositories.assign(VEHICLE, status=FAILED, brake="brake/1.bin")
     assert downgrade["code"] == "release-counter"
-    assert downgrade["attack"] == "rollback"
+    assert downgrade["attack"] == "none"  # an operator's own order
     assert repositories.assign(VEHICLE, status=USAGE, brake="nobody/knows.bin")["code"] == "unknown-image"
     assert repositories.assign(VEHICLE, status=FAILED, gateway="brake/2.bin")["code"] == "wrong-hardware"
     assert repositories.assign(VEHICLE, status=USAGE, radio="brake/2.bin")["code"] == "unknown-ecu"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.commands import FAILED, Running, environment, twinlock
+from tests.e2e.commands import USAGE, Running, environment, twinlock
 
 
 @pytest.mark.slow
@@ -46,7 +46,7 @@ def test_keys_that_a_passphrase_locks_stay_locked_without_it(tmp_path: Path) -> 
     with Running(words, tmp_path / "up.log", env={"TWINLOCK_PASSPHRASE": "correct"}) as running:
         assert running.alive
     rotate = ("image", "rotate", tmp_path / "data" / "image", "timestamp", "--yes")
-    wrong = twinlock(*rotate, status=FAILED, env={"TWINLOCK_PASSPHRASE": "wrong"})
+    wrong = twinlock(*rotate, status=USAGE, env={"TWINLOCK_PASSPHRASE": "wrong"})
     assert wrong["code"] == "passphrase"
     twinlock(*rotate, env={"TWINLOCK_PASSPHRASE": "correct"})
 

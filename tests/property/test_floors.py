@@ -65,7 +65,14 @@ class Floors(RuleBasedStateMachine):
     def rename_a_key(self, role: str) -> None:
         self.numbers[role] += 1
         old = self.image.signers[role]
-        self._root(role, [key.alias(f"{self.numbers[role]:060x}{place:04x}") for place, key in enumerate(old)], 1)
+        self._root(
+            role,
+            [
+                key.alias(f"{self.numbers[role]:050x}{ROLES.index(role):04x}{place:010x}")
+                for place, key in enumerate(old)
+            ],
+            1,
+        )
         self.image.publish("targets")
 
     @rule(role=ROLE)
