@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -77,7 +79,8 @@ def keyid_of(key: dict[str, Any]) -> str:
     return hashlib.sha256(canonical(parts)).hexdigest()
 
 
-def make_site(path: Path) -> Site:
+@contextmanager
+def make_site(path: Path) -> Iterator[Site]:
     """Make everything; images by us, and by the supplier ``acme``, who hands ``acme/sub/*`` on to ``sub``."""
     clock = HandClock()
     image = ImageRepository.create(path / "image", clock=clock)
@@ -92,15 +95,15 @@ def make_site(path: Path) -> Site:
     image.delegate("acme", keys=[acme.public_key_file], paths=["acme/*", "acme/*/*"])
     image.accept(acme.path / "outbox")
     image.publish()
-    director = Director.create(
-        path / "director", image_root=image.root_bytes(1), image_url=str(path / "image" / "public"), clock=clock
-    )
     car = TestVehicle(VIN, {"ecu-gw": "gw-1", "ecu-brake": "hw-7"})
     car.install("ecu-gw", "gw/1.3.bin")
     car.install("ecu-brake", "brake/1.0.bin")
-    director.register(car.description())
-    director.receive_manifest(car.manifest())
-    return Site(image, director, car, clock, path)
+    with Director.create(
+        path / "director", image_root=image.root_bytes(1), image_url=str(path / "image" / "public"), clock=clock
+    ) as director:
+        director.register(car.description())
+        director.receive_manifest(car.manifest())
+        yield Site(image, director, car, clock, path)
 
 
 def write(path: Path, name: str) -> Path:

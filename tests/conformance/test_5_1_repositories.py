@@ -36,18 +36,16 @@ TOP = ("root", "targets", "snapshot", "timestamp")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Looked at and not changed."""
-    site = make_site(tmp_path_factory.mktemp("site"))
-    site.director.assign(VIN, {"ecu-brake": "brake/2.0.bin"})
-    yield site
-    site.director.close()
+    with make_site(tmp_path_factory.mktemp("site")) as site:
+        site.director.assign(VIN, {"ecu-brake": "brake/2.0.bin"})
+        yield site
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """To be changed."""
-    made = make_site(tmp_path)
-    yield made
-    made.director.close()
+    with make_site(tmp_path) as made:
+        yield made
 
 
 def both_roots(site: Site) -> list[dict[str, Any]]:

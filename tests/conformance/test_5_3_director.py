@@ -29,9 +29,8 @@ from twinlock.trust.errors.reports import MissingEcuError
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    made = make_site(tmp_path)
-    yield made
-    made.director.close()
+    with make_site(tmp_path) as made:
+        yield made
 
 
 def test_the_process_goes_through_its_steps_in_order(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,12 @@ class Database:
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: int | None) -> None:
         self.path = path
-        self.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         self._connection = connection
+        try:
+            self.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        except BaseException:
+            connection.close()
+            raise
         self._lock = lock
 
     @classmethod
@@ -129,8 +133,8 @@ def _create(path: Path, metadata: Iterable[tuple[str, str, int, bytes]]) -> sqli
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     connection = sqlite3.connect(draft, isolation_level=None)
-    connection.execute("PRAGMA synchronous = FULL")
     try:
+        connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_SCHEMA + _FLOORS)
         connection.executemany("INSERT INTO metadata VALUES (?, ?, ?, ?)", metadata)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

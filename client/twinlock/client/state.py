@@ -97,9 +97,13 @@ class TrustedState:
         anchors = {name: bootstrap_repository(name, data, wire=wires.get(name, TUF)) for name, data in roots.items()}
         rows = [(name, ROOT, trusted.root.signed.version, trusted.root.data) for name, trusted in anchors.items()]
         state = cls(Database.create(path, rows), wires)
-        provisioned = time_floor(anchors.values())
-        if provisioned is not None:
-            state.store_verified_time(provisioned)
+        try:
+            provisioned = time_floor(anchors.values())
+            if provisioned is not None:
+                state.store_verified_time(provisioned)
+        except BaseException:
+            state.close()
+            raise
         return state
 
     @classmethod

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
@@ -29,12 +29,14 @@ _WRITE = "twinlock_write"
 
 
 class Database:
-    """One inventory. Threads may share it; each transaction has its own connection."""
+    """One inventory. Threads may share it; each transaction has its own connection. Close it, or use ``with``."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self.name = name
         self._writer = threading.Lock()  # SQLite lets waiting writers poll; within a process they queue instead
+        self._closing = threading.Lock()  # held while a connection goes back to the pool, or the pool is closed
+        self._closed = False
 
     @classmethod
     def connect(cls, url: str, *, directory: Path) -> Database:
@@ -98,7 +100,7 @@ class Database:
     @contextmanager
     def reading(self, operation: str = "read") -> Iterator[Connection]:
         """A transaction that sees one state of the inventory throughout. Raises: StorageError."""
-        with self._errors(operation), self._engine.connect() as plain:
+        with self._errors(operation), self._connected(operation) as plain:
             # SQLite readers see one state anyway; PostgreSQL has to be asked.
             level = {} if self.file is not None else {"isolation_level": "REPEATABLE READ"}
             connection = plain.execution_options(**level)
@@ -111,14 +113,42 @@ class Database:
 
         Raises: StorageError, and ConflictError where a row is there already: somebody was faster.
         """
-        with self._errors(operation), self._turn(operation), self._engine.connect() as plain:
+        with self._errors(operation), self._turn(operation), self._connected(operation) as plain:
             connection = plain.execution_options(**{_WRITE: True})
             with connection.begin():
                 yield connection
 
     def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
+        """Close all connections: idle ones now, and one that a transaction is using when the transaction ends.
+
+        No transaction begins afterwards: ``reading`` and ``writing`` raise StorageError.
+        """
+        with self._closing:
+            self._closed = True
+            self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _connected(self, operation: str) -> Iterator[Connection]:
+        self._refuse_closed(operation)
+        connection = self._engine.connect()
+        try:
+            self._refuse_closed(operation)
+            yield connection
+        finally:
+            with self._closing:
+                if self._closed and not connection.invalidated:
+                    connection.detach()  # the pool that would keep it open has been disposed of
+                connection.close()
+
+    def _refuse_closed(self, operation: str) -> None:
+        if self._closed:
+            raise StorageError(path=self.name, operation=operation, reason="the inventory was closed")
 
     @contextmanager
     def _turn(self, operation: str) -> Iterator[None]:

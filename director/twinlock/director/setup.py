@@ -48,8 +48,7 @@ def create_director(
         check_plans(plans)
     stored: list[bytes] = []
     with new_directory(path, begun=lambda: bool(stored), mode=0o700):
-        database = Database.connect(settings.database, directory=path)
-        try:
+        with Database.connect(settings.database, directory=path) as database:
             database.create()
             database.check_version()
             keyring = open_keyring(path, settings, passphrase)
@@ -65,8 +64,6 @@ def create_director(
                 store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))
                 store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
                 record_audit(connection, actor="operator", action="init", now=now)
-        finally:
-            database.close()
         write_config(path, settings)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def config(tmp_path: Path, world: World) -> Path:
 def damage(config: Path, *tables: str) -> None:
     """Overwrite the pages of these tables, as a worn-out flash does; the file no longer passes for whole."""
     path = config.parent / "state.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         pages = [

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -104,16 +105,15 @@ def manifests(car: TestVehicle, directory: Path, count: int) -> list[Path]:
 
 def check_consistent(director: Director) -> None:
     """What must hold in the inventory whatever happened."""
-    connection = sqlite3.connect(director.path / "inventory.sqlite")
-    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    accepted = connection.execute("SELECT count(*) FROM manifests WHERE accepted").fetchone()[0]
-    reports = connection.execute("SELECT count(*) FROM reports").fetchone()[0]
+    with closing(sqlite3.connect(director.path / "inventory.sqlite")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        accepted = connection.execute("SELECT count(*) FROM manifests WHERE accepted").fetchone()[0]
+        reports = connection.execute("SELECT count(*) FROM reports").fetchone()[0]
+        files = connection.execute("SELECT role, max(version), count(*) FROM signed_metadata GROUP BY role").fetchall()
     assert reports == 2 * accepted
-    files = connection.execute("SELECT role, max(version), count(*) FROM signed_metadata GROUP BY role").fetchall()
     assert all(newest == count for _, newest, count in files)
     assert len({newest for _, newest, _ in files}) <= 1
-    connection.close()
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.11])

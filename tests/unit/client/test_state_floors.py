@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def floors(path: Path, name: str = IMAGE) -> dict[RoleName, Floor]:
 
 def make_old(path: Path) -> None:
     """Turn the file into one of version 1, with proofs of the form that version 1 had."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TABLE floors")
         connection.execute("UPDATE proofs SET proof = zeroblob(32)")
         connection.execute("PRAGMA user_version = 1")
@@ -95,7 +96,7 @@ def test_a_floor_is_stored_with_its_file_or_not_at_all(path: Path) -> None:
 
 @pytest.mark.parametrize("damaged", [b"", b"{}", b"\xff", b"[]"])
 def test_a_damaged_floor_is_an_error_and_no_lower_floor(path: Path, damaged: bytes) -> None:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE floors SET floor = ? WHERE role = 'snapshot' AND repository = 'image'", (damaged,))
     connection.close()
     with TrustedState.open(path) as state:
@@ -112,7 +113,7 @@ def test_state_of_version_1_gets_its_floors_from_its_files(path: Path, world: Wo
     make_old(path)
     with TrustedState.open(path, read_only=True) as state:  # a reader changes nothing
         assert set(state.repository(IMAGE).floors) == ALL
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     connection.close()
     after = {name: floors(path, name) for name in (DIRECTOR, IMAGE)}
@@ -120,7 +121,7 @@ def test_state_of_version_1_gets_its_floors_from_its_files(path: Path, world: Wo
         assert {role: encode_floor(floor._replace(root=0)) for role, floor in after[name].items()} == {
             role: encode_floor(floor._replace(root=0)) for role, floor in before[name].items()
         }
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         assert connection.execute("SELECT count(*) FROM floors").fetchone() == (8,)
         assert connection.execute("SELECT count(*) FROM proofs").fetchone() == (0,)
@@ -138,12 +139,12 @@ def test_state_of_version_1_gets_its_floors_from_its_files(path: Path, world: Wo
 
 def test_a_migration_that_fails_leaves_the_old_file(path: Path) -> None:
     make_old(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE floors (x)")  # in its way
     connection.close()
     with pytest.raises(StorageError):
         TrustedState.open(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         assert connection.execute("SELECT count(*) FROM proofs").fetchone() == (6,)
         connection.execute("DROP TABLE floors")

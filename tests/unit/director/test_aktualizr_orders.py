@@ -421,10 +421,8 @@ def test_a_vehicle_that_comes_to_speak_the_other_profile_is_signed_for_again(
     wired.register(car.description())
     wired.receive_manifest(car.manifest())
     first = wired.issue(car.vin)
-    database = Database.connect(wired.settings.database, directory=wired.path)
-    with database.writing() as connection:
+    with Database.connect(wired.settings.database, directory=wired.path) as database, database.writing() as connection:
         connection.execute(update(schema.vehicles).where(schema.vehicles.c.vehicle == car.vin).values(wire="aktualizr"))
-    database.close()
     second = wired.issue(car.vin)
     assert (second.targets, second.snapshot, second.timestamp) == (2, 2, 2)
     assert second.correlation_id == first.correlation_id

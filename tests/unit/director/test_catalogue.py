@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,9 @@ HW7 = HardwareId("hw-7")
 
 
 @pytest.fixture
-def keeper(director: Director, site: ImageSite) -> CatalogueKeeper:
-    database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
-    return CatalogueKeeper(database, open_source(str(site.path)), max_age_s=60)
+def keeper(director: Director, site: ImageSite) -> Iterator[CatalogueKeeper]:
+    with Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database:
+        yield CatalogueKeeper(database, open_source(str(site.path)), max_age_s=60)
 
 
 def offered(keeper: CatalogueKeeper, hardware: HardwareId = HW7) -> set[str]:
@@ -72,10 +73,10 @@ def test_a_rolled_back_repository_is_refused_also_after_a_restart(
     shutil.copytree(site.path, tmp_path / "old")
     site.publish()
     keeper.refresh(NOW)
-    database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
-    restarted = CatalogueKeeper(database, open_source(str(tmp_path / "old")), max_age_s=60)
-    with pytest.raises(RollbackError) as caught:
-        restarted.refresh(NOW)
+    with Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database:
+        restarted = CatalogueKeeper(database, open_source(str(tmp_path / "old")), max_age_s=60)
+        with pytest.raises(RollbackError) as caught:
+            restarted.refresh(NOW)
     assert (caught.value.repository, caught.value.role) == ("image", "timestamp")
     assert (caught.value.offered, caught.value.trusted) == (1, 2)
 
@@ -123,10 +124,11 @@ def test_delegated_files_that_were_looked_up_are_stored(
     site.publish()
     keeper.refresh(NOW).find(TargetPath("acme/lamp.bin"), HW7)
     keeper.save()
-    database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
-    with database.reading() as connection:
+    with (
+        Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
+        database.reading() as connection,
+    ):
         assert "acme" in load_files(connection, IMAGE)
-    database.close()
 
 
 def test_a_file_that_does_not_end_is_cut_off(tmp_path: Path) -> None:

@@ -26,11 +26,9 @@ def filled(fleet: Director, car: TestVehicle) -> Director:
     fleet.receive_manifest(car.manifest(attack="freeze"))
     fleet.assign("VIN1", {"ecu-gw": "gw/1.4.bin"})
     fleet.issue("VIN1")
-    database = open_database(fleet)
-    with database.writing() as connection:
+    with open_database(fleet) as database, database.writing() as connection:
         for name, row in OF_OTHER_WIRES.items():
             connection.execute(insert(schema.metadata.tables[name]).values(**row))
-    database.close()
     return fleet
 
 
@@ -66,15 +64,14 @@ def open_database(director: Director) -> Database:
 @pytest.mark.parametrize("name", [table.name for table in schema.APPEND_ONLY])
 @pytest.mark.parametrize("operation", ["update", "delete"])
 def test_history_cannot_be_changed_or_deleted_even_by_hand(filled: Director, name: str, operation: str) -> None:
-    connection = sqlite3.connect(filled.path / "inventory.sqlite")
-    before = connection.execute(f"SELECT * FROM {name}").fetchall()
-    assert before
-    column = connection.execute(f"SELECT * FROM {name}").description[-1][0]
-    statement = f"UPDATE {name} SET {column} = {column}" if operation == "update" else f"DELETE FROM {name}"
-    with pytest.raises(sqlite3.IntegrityError, match=f"{name} is append-only"):
-        connection.execute(statement)
-    assert connection.execute(f"SELECT * FROM {name}").fetchall() == before
-    connection.close()
+    with closing(sqlite3.connect(filled.path / "inventory.sqlite")) as connection:
+        before = connection.execute(f"SELECT * FROM {name}").fetchall()
+        assert before
+        column = connection.execute(f"SELECT * FROM {name}").description[-1][0]
+        statement = f"UPDATE {name} SET {column} = {column}" if operation == "update" else f"DELETE FROM {name}"
+        with pytest.raises(sqlite3.IntegrityError, match=f"{name} is append-only"):
+            connection.execute(statement)
+        assert connection.execute(f"SELECT * FROM {name}").fetchall() == before
 
 
 def test_every_table_of_history_is_among_the_append_only_ones() -> None:
@@ -104,79 +101,72 @@ def test_every_table_of_history_is_among_the_append_only_ones() -> None:
 
 
 def test_the_database_itself_refuses_a_counter_or_nonce_twice(filled: Director) -> None:
-    database = open_database(filled)
-    row = {
-        "manifest": 1,
-        "ecu": "ecu-gw",
-        "key_identity": "a" * 64,
-        "reported_time": NOW,
-        "path": "x",
-        "length": 1,
-        "hashes": {},
-        "attack": "",
-        "detail": "",
-    }
-    for counter, nonce, again in ((900, "aa", {"counter": 900}), (901, "bb", {"nonce": "bb", "counter": 902})):
-        with database.writing() as connection:
-            connection.execute(insert(schema.reports).values(**row, counter=counter, nonce=nonce))
-        with pytest.raises(ConflictError), database.writing() as connection:
-            connection.execute(insert(schema.reports).values(**{**row, **again}))
-    database.close()
+    with open_database(filled) as database:
+        row = {
+            "manifest": 1,
+            "ecu": "ecu-gw",
+            "key_identity": "a" * 64,
+            "reported_time": NOW,
+            "path": "x",
+            "length": 1,
+            "hashes": {},
+            "attack": "",
+            "detail": "",
+        }
+        for counter, nonce, again in ((900, "aa", {"counter": 900}), (901, "bb", {"nonce": "bb", "counter": 902})):
+            with database.writing() as connection:
+                connection.execute(insert(schema.reports).values(**row, counter=counter, nonce=nonce))
+            with pytest.raises(ConflictError), database.writing() as connection:
+                connection.execute(insert(schema.reports).values(**{**row, **again}))
 
 
 def test_an_ecu_needs_a_vehicle_and_a_key_of_its_own(filled: Director) -> None:
-    database = open_database(filled)
-    row = {
-        "ecu": "ecu-new",
-        "vehicle": "VIN1",
-        "hardware_id": "hw",
-        "primary_ecu": False,
-        "verification": "full",
-        "keyid": "k",
-        "keytype": "ed25519",
-        "scheme": "ed25519",
-        "public": "00",
-        "key_identity": "id",
-    }
-    for wrong in ({"vehicle": "VIN9"}, {"ecu": "ecu-gw"}, {"public": None}, {"keyid": None}):
-        with pytest.raises(ConflictError), database.writing() as connection:
-            connection.execute(insert(schema.ecus).values(**{**row, **wrong}))
-    database.close()
+    with open_database(filled) as database:
+        row = {
+            "ecu": "ecu-new",
+            "vehicle": "VIN1",
+            "hardware_id": "hw",
+            "primary_ecu": False,
+            "verification": "full",
+            "keyid": "k",
+            "keytype": "ed25519",
+            "scheme": "ed25519",
+            "public": "00",
+            "key_identity": "id",
+        }
+        for wrong in ({"vehicle": "VIN9"}, {"ecu": "ecu-gw"}, {"public": None}, {"keyid": None}):
+            with pytest.raises(ConflictError), database.writing() as connection:
+                connection.execute(insert(schema.ecus).values(**{**row, **wrong}))
 
 
 def test_signed_metadata_has_one_file_for_each_version(filled: Director) -> None:
-    database = open_database(filled)
-    row = {"vehicle": "VIN1", "role": "targets", "version": 1, "data": b"other"}
-    with pytest.raises(ConflictError), database.writing() as connection:
-        connection.execute(insert(schema.signed_metadata).values(**row))
-    database.close()
+    with open_database(filled) as database:
+        row = {"vehicle": "VIN1", "role": "targets", "version": 1, "data": b"other"}
+        with pytest.raises(ConflictError), database.writing() as connection:
+            connection.execute(insert(schema.signed_metadata).values(**row))
 
 
 def test_what_fails_half_way_leaves_nothing(filled: Director) -> None:
-    database = open_database(filled)
-    with pytest.raises(RuntimeError), database.writing() as connection:
-        connection.execute(delete(schema.assignments))
-        raise RuntimeError
-    assert len(filled.assignments("VIN1")) == 1
-    database.close()
+    with open_database(filled) as database:
+        with pytest.raises(RuntimeError), database.writing() as connection:
+            connection.execute(delete(schema.assignments))
+            raise RuntimeError
+        assert len(filled.assignments("VIN1")) == 1
 
 
 def test_the_settings_that_make_it_durable_are_on(filled: Director) -> None:
-    database = open_database(filled)
-    with database.reading() as connection:
-        pragmas = {
-            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "synchronous", "foreign_keys")
-        }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
-    database.close()
+    with open_database(filled) as database:
+        with database.reading() as connection:
+            pragmas = {
+                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+                for name in ("journal_mode", "synchronous", "foreign_keys")
+            }
+        assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
 def test_a_newer_schema_is_refused_and_not_touched(filled: Director) -> None:
-    database = open_database(filled)
-    with database.writing() as connection:
+    with open_database(filled) as database, database.writing() as connection:
         connection.execute(update(schema.schema_version).values(version=schema.SCHEMA_VERSION + 1))
-    database.close()
     filled.close()
     path = filled.path / "inventory.sqlite"
     before = path.read_bytes()
@@ -190,7 +180,7 @@ def test_a_newer_schema_is_refused_and_not_touched(filled: Director) -> None:
 def test_what_is_no_inventory_is_an_error(tmp_path: Path, name: str, error: type[Exception]) -> None:
     (tmp_path / "noise.sqlite").write_bytes(b"this is no database" * 100)
     (tmp_path / "empty.sqlite").write_bytes(b"")
-    with closing(Database.connect(f"sqlite:///{name}.sqlite", directory=tmp_path)) as database, pytest.raises(error):
+    with Database.connect(f"sqlite:///{name}.sqlite", directory=tmp_path) as database, pytest.raises(error):
         database.check_version()
     assert not (tmp_path / "none.sqlite").exists()
 

@@ -45,7 +45,6 @@ def shape(path: Path) -> dict[str, object]:
         }
         query = "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') ORDER BY name"
         found[""] = connection.execute(query).fetchall()
-    connection.close()
     return found
 
 
@@ -54,7 +53,6 @@ def make_old(path: Path, version: int) -> None:
     aside = path.with_name("current.sqlite")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
     path.rename(aside)
     for name in (f"{path.name}-wal", f"{path.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
@@ -70,13 +68,11 @@ def make_old(path: Path, version: int) -> None:
                 connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM current.{table}")
         connection.executescript(MOVED)
         connection.execute("UPDATE schema_version SET version = ?", (version,))
-    connection.close()
 
 
 def version_of(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection, connection:
         found = connection.execute("SELECT version FROM schema_version").fetchall()
-    connection.close()
     assert len(found) == 1
     return int(found[0][0])
 
@@ -117,9 +113,8 @@ def test_opening_an_old_inventory_brings_it_up_to_date(old: Director, car: TestV
 
 def test_it_is_then_as_if_it_had_been_made_today(old: Director, tmp_path: Path) -> None:
     Director.open(old.path).close()
-    database = Database.connect("sqlite:///new.sqlite", directory=tmp_path)
-    database.create()
-    database.close()
+    with Database.connect("sqlite:///new.sqlite", directory=tmp_path) as database:
+        database.create()
     assert shape(old.path / "inventory.sqlite") == shape(tmp_path / "new.sqlite")
 
 
@@ -128,12 +123,10 @@ def test_what_is_cut_off_leaves_the_old_inventory_and_is_done_again(old: Directo
     before, version = shape(path), version_of(path)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE junk (x)")  # in the way of the last step
-    connection.close()
     with pytest.raises(StorageError):
         Director.open(old.path)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TABLE junk")
-    connection.close()
     assert shape(path) == before
     assert version_of(path) == version
     Director.open(old.path).close()
@@ -162,9 +155,8 @@ def test_of_several_that_open_it_at_once_one_does_the_work(old: Director) -> Non
 
 def test_what_is_up_to_date_is_left_alone(old: Director) -> None:
     Director.open(old.path).close()
-    database = Database.connect("sqlite:///inventory.sqlite", directory=old.path)
-    before = shape(old.path / "inventory.sqlite")
-    with database.writing() as connection:
-        migrations.migrate(connection)
-    database.close()
+    with Database.connect("sqlite:///inventory.sqlite", directory=old.path) as database:
+        before = shape(old.path / "inventory.sqlite")
+        with database.writing() as connection:
+            migrations.migrate(connection)
     assert shape(old.path / "inventory.sqlite") == before

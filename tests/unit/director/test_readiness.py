@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,8 +26,9 @@ from twinlock.repository.serving.readiness import is_about_to_expire
 
 
 @pytest.fixture
-def site_of_both(tmp_path: Path) -> Site:
-    return make_site(tmp_path)
+def site_of_both(tmp_path: Path) -> Iterator[Site]:
+    with make_site(tmp_path) as site:
+        yield site
 
 
 def reasons(director: Director, **when: Any) -> str:

@@ -49,11 +49,12 @@ def record_of(director: Director, device: Device) -> VehicleRecord:
 
 
 def write(director: Director, *statements: Any) -> None:
-    database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
-    with database.writing() as connection:
+    with (
+        Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
+        database.writing() as connection,
+    ):
         for statement in statements:
             connection.execute(statement)
-    database.close()
 
 
 def counted(director: Director, ecu: EcuId, counter: int) -> None:
@@ -148,11 +149,12 @@ def test_an_ecu_that_is_left_away_is_retired_and_its_assignment_ends(director: D
     ]
     assert audited(director, "VIN7", "unassign") == [{"ecus": ["brake-7"]}]
     # Nothing waits for the ECU that is gone.
-    database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
-    with database.reading() as connection:
+    with (
+        Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
+        database.reading() as connection,
+    ):
         assert connection.execute(select(schema.outstanding)).all() == []
         assert connection.execute(select(schema.vehicles.c.revision)).scalar_one() > 0
-    database.close()
 
 
 def test_an_ecu_that_comes_back_with_its_key_is_what_it_was(director: Director, device: Device) -> None:
@@ -165,11 +167,12 @@ def test_an_ecu_that_comes_back_with_its_key_is_what_it_was(director: Director, 
     change = register(director, device)
     assert (change.returned, change.added, change.rekeyed) == ((BRAKE,), (), ())
     assert record_of(director, device) == before
-    database = Database.connect("sqlite:///inventory.sqlite", directory=director.path)
-    with database.reading() as connection:
+    with (
+        Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
+        database.reading() as connection,
+    ):
         query = select(schema.report_counters.c.highest).where(schema.report_counters.c.ecu == BRAKE)
         assert connection.execute(query).scalar_one() == 41
-    database.close()
 
 
 def test_a_changed_key_is_refused_until_an_operator_allows_it_once(director: Director, device: Device) -> None:
