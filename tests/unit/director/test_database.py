@@ -80,7 +80,7 @@ def test_a_director_that_was_closed_opens_no_connection_again(director: Director
 
 def test_a_file_that_is_no_database_leaves_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "inventory.sqlite").write_bytes(b"not a database" * 100)
-    made: list[Any] = []
+    made: list[sqlite3.Connection] = []
     connect = sqlite3.connect
 
     def noted(*args: Any, **options: Any) -> sqlite3.Connection:
