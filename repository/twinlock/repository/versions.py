@@ -23,7 +23,7 @@ MAX_VERSION_CHARACTERS = 128
 MAX_CLAUSES = 32
 
 _RUN = re.compile(r"\d+|[^\W\d_]+")
-_CLAUSE = re.compile(r"\s*(?P<operator>===|==|!=|~=|<=|>=|<|>)\s*(?P<operand>[^\s,]+)\s*")
+_CLAUSE = re.compile(r"\s*(?P<operator>===|==|!=|~=|<=|>=|<|>)\s*(?P<operand>[^\s,=<>!~][^\s,]*)\s*")
 _WILDCARD = ".*"
 Runs = tuple[tuple[int, int, str], ...]
 

@@ -46,7 +46,8 @@ def test_what_is_not_a_version(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1.4 or so", "=>3", ">", ">=1,,<2", "1.4", ">=-", ",".join([">1"] * (MAX_CLAUSES + 1))]
+    "text",
+    ["1.4 or so", "=>3", "!==3", "====3", "<>3", ">", ">=1,,<2", "1.4", ">=-", ",".join([">1"] * (MAX_CLAUSES + 1))],
 )
 def test_what_is_not_a_range(text: str) -> None:
     with pytest.raises(UsageError):

@@ -35,6 +35,33 @@ STATUS_CODES = {
 }
 """The code of a bare HTTP status. Written down: the standard library changes its phrases between versions."""
 
+STATUS_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Timeout",
+    409: "Conflict",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    415: "Unsupported Media Type",
+    416: "Requested Range Not Satisfiable",
+    417: "Expectation Failed",
+    422: "Unprocessable Entity",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
+"""The title of a problem of that HTTP status, written down as its code is."""
+
 
 def problem(
     status: int,
@@ -51,7 +78,8 @@ def problem(
     """
     body = {
         "type": f"urn:twinlock:problem:{code}",
-        "title": title or HTTPStatus(status).phrase,
+        "title": title
+        or STATUS_TITLES.get(status, "Refused" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Failed"),
         "status": int(status),
         "detail": detail,
         "code": code,
