@@ -30,7 +30,7 @@ system: $(READY)  ## as root: install what real components need (Debian packages
 peers: $(READY)  ## other projects' clients, built here from their registries (many minutes; the tests say what they need)
 	$(PYTEST) -m peers $(ARGS)
 
-pythons: $(READY)  ## the fast tests against the built wheel, on every Python from 3.11 on that is installed
+pythons: $(READY)  ## fast tests against the built wheel on the other Pythons installed: all on the newest (ARGS=--whole: on each)
 	.ci/pythons $(ARGS)
 
 check: format lint types fast  ## format, lint, strict types and the fast tests

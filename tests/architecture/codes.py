@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 from typing import TYPE_CHECKING
 
-from tests.architecture.source import PARTS, ROOT, part_modules
+from tests.architecture.source import PARTS, ROOT
 from twinlock.director.manifests.codes import EVENT_CODES
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 
@@ -40,11 +41,16 @@ EVENTS = (
 
 def errors() -> list[type[TwinlockError]]:
     """Every public error class of the project that gives a code of its own, by code."""
-    modules = {module.name for part in PARTS for module in part_modules(part) if "errors" in module.name.split(".")}
+    modules = {name for part in PARTS for name in _installed(f"twinlock.{part}") if "errors" in name.split(".")}
     for name in modules:
         importlib.import_module(name)
     found = [error for error in set(_below(TwinlockError)) if "code" in vars(error) and error.__module__ in modules]
     return sorted(found, key=lambda error: error.code)
+
+
+def _installed(part: str) -> Iterator[str]:
+    package = importlib.import_module(part)
+    return (found.name for found in pkgutil.walk_packages(package.__path__, f"{part}."))
 
 
 def _below(error: type[TwinlockError]) -> Iterator[type[TwinlockError]]:
