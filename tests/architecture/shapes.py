@@ -368,7 +368,7 @@ _DIRECTOR: dict[str, Shape] = {
 _PRIMARY: dict[str, Shape] = {
     "describe": record(vehicle=TEXT, primary=TEXT, ecus=listed(ECU)),
     "enrol": record(registered=FLAG, new=FLAG),
-    "init": record(config=TEXT, ecu=TEXT, vehicle=TEXT),
+    "init": record(config=TEXT, ecu=TEXT, vehicle=TEXT, warnings=TEXTS),
     "recover": RECOVERED,
     "register": record(registered=FLAG, ecus=COUNT),
     "run": one_of(record(event=constant("started"), ecu=TEXT), join(CYCLE, event=constant("cycle"))),

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from twinlock.io.new_directory import new_directory
 from twinlock.repository.accepting import accept_outbox
 from twinlock.repository.aktualizr.hand_over import hand_over
 from twinlock.repository.aktualizr.import_findings import ImportFindings
@@ -53,7 +54,6 @@ from twinlock.repository.expiry import refresh_due
 from twinlock.repository.image_files import Progress
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.layout import root_object
-from twinlock.repository.new_directory import new_directory
 from twinlock.repository.periods import Clock, Periods, utc_now
 from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.publishing import publish_draft

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
+from twinlock.io.new_directory import new_directory
 from twinlock.repository.aktualizr.names import reused_name
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
@@ -40,7 +41,6 @@ from twinlock.repository.image_files import Measured, Progress, check_stored, me
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.layout import image_objects
-from twinlock.repository.new_directory import new_directory
 from twinlock.repository.outbox import open_outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.private_keys import kind_of
