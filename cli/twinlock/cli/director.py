@@ -32,7 +32,7 @@ from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import new_passphrase, passphrase_option
+from twinlock.cli.passphrase import new_passphrase, passphrase_option, plain_keys_option
 
 if TYPE_CHECKING:
     from twinlock.director.config import Settings
@@ -79,7 +79,7 @@ for _command in _COMMANDS:
 @click.option("--valid", default="1d", show_default=True, help="How long the metadata of a vehicle stays valid.")
 @click.option("--wire", type=click.Choice(WIRES), multiple=True, help="Publish Roots for these clients too.")
 @offline_option("the Image repository")
-@click.option("--encrypt", is_flag=True, help="Encrypt the keys; asks for a passphrase unless one is given.")
+@plain_keys_option
 @passphrase_option
 @output_options
 def init(  # noqa: PLR0913 - one parameter for each option
@@ -93,12 +93,13 @@ def init(  # noqa: PLR0913 - one parameter for each option
     valid: str,
     wire: tuple[str, ...],
     offline: bool,
-    encrypt: bool,
+    plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Make a Director: keys for each role, the first Root, an empty inventory.
 
     The Image repository has to be there and signed under the Root given; --offline does without asking it.
+    The keys are encrypted under a passphrase, which is asked for unless one is given.
 
     \b
     Example:
@@ -117,7 +118,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     with own_input():
         anchor, location = check_given_root(IMAGE, root), check_location(image)
         warnings = ask_unless(out, lambda: ask_image_repository(location, anchor, utc_now()), offline=offline)
-    passphrase = new_passphrase(passphrase_file, encrypt=encrypt)
+    passphrase = new_passphrase(passphrase_file, plain=plain_keys)
     Director.create(
         directory, image_root=root, image_url=image, passphrase=passphrase, keys=plans, settings=settings
     ).close()

@@ -26,7 +26,7 @@ from twinlock.cli.image_options import (
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option
+from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option, plain_keys_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def supplier() -> None:
     "--valid", default="52w", show_default=True, metavar="DURATION", help="How long what is signed stays valid."
 )
 @click.option("--wire", "wires", type=click.Choice(PROFILES), multiple=True, help="Sign in this wire profile too.")
-@click.option("--encrypt", is_flag=True, help="Encrypt the keys; asks for a passphrase unless one is given.")
+@plain_keys_option
 @passphrase_option
 @output_options
 def init(  # noqa: PLR0913 - one parameter for each option
@@ -69,10 +69,12 @@ def init(  # noqa: PLR0913 - one parameter for each option
     kind: str,
     valid: str,
     wires: tuple[str, ...],
-    encrypt: bool,
+    plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Make a place with keys, and a file with the public ones to give away.
+
+    The keys are encrypted under a passphrase, which is asked for unless one is given.
 
     \b
     Example:
@@ -86,7 +88,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
             directory,
             role=role,
             plan=read_plans([f"_={keys}"], kind)["_"],
-            passphrase=new_passphrase(passphrase_file, encrypt=encrypt),
+            passphrase=new_passphrase(passphrase_file, plain=plain_keys),
             valid_for=read_validity(valid),
             wires=wires,
         )
