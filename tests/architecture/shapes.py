@@ -150,9 +150,9 @@ INVENTORY_ECU = join(
 VEHICLE = record(
     vehicle=TEXT,
     primary=maybe(TEXT),
-    registeredAt=TIME,
+    registeredAt=maybe(TIME),
     lastManifestAt=maybe(TIME),
-    wire=TEXT,
+    wire=maybe(TEXT),
     identifiedBy=maybe(TEXT),
     ecus=listed(INVENTORY_ECU),
     retired=listed(record(ecu=TEXT, retiredAt=TIME)),

@@ -22,6 +22,7 @@ from twinlock.cli import (
     director_root,
     director_serving,
     director_status,
+    director_vehicle,
 )
 from twinlock.cli.batches import read_documents, show_batch, skip_refused_option
 from twinlock.cli.client_support import note_kinds
@@ -61,6 +62,7 @@ _COMMANDS = (
     *director_ecus.COMMANDS,
     *director_keys.COMMANDS,
     *director_status.COMMANDS,
+    *director_vehicle.COMMANDS,
     *director_devices.COMMANDS,
     *director_certificates.COMMANDS,
     *director_clock.COMMANDS,
