@@ -59,6 +59,17 @@ class DelegationArguments:
     terminating: bool
     post_quantum: bool
 
+    def stated(self) -> dict[str, Any]:
+        """Everything but the role, as the parameters of ``delegate`` of either party."""
+        return {
+            "keys": self.keys,
+            "threshold": self.threshold,
+            "paths": self.paths,
+            "hardware_ids": self.hardware or None,
+            "terminating": self.terminating,
+            "post_quantum": self.post_quantum,
+        }
+
 
 def entry_options(function: Callable[..., _R]) -> Callable[..., _R]:
     """Everything that is said about one image (SOURCE, NAME and options), handed over as ``entry``."""

@@ -164,16 +164,7 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, o
     from twinlock.trust.errors.metadata import UnsafePathError, WeakKeyError
 
     with own_input(UnsafePathError, WeakKeyError):
-        _open(directory, None).delegate(
-            delegation.role,
-            keys=delegation.keys,
-            threshold=delegation.threshold,
-            paths=delegation.paths,
-            hardware_ids=delegation.hardware or None,
-            terminating=delegation.terminating,
-            post_quantum=delegation.post_quantum,
-            outbox=outbox,
-        )
+        _open(directory, None).delegate(delegation.role, outbox=outbox, **delegation.stated())
     if delegation.post_quantum:
         out.note(demand_note([delegation.role]))
     out.result(
