@@ -141,7 +141,7 @@ def test_refresh_names_what_it_cannot_sign(shell: Shell) -> None:
     found = shell.json("image", "refresh", "image", "--within", "60w")
     assert set(found["overdue"]) == {"root", "targets"}
     assert found["files"] == ["2.snapshot.json", "timestamp.json"]
-    assert "its keys are not here: root" in shell.run("image", "refresh", "image", "--within", "60w")
+    assert "due: root (its keys are not here" in shell.run("image", "refresh", "image", "--within", "60w")
 
 
 def test_a_suppliers_further_delegation(shell: Shell) -> None:
