@@ -286,7 +286,7 @@ _IMAGE: dict[str, Shape] = {
 }
 
 _SUPPLIER: dict[str, Shape] = {
-    "add": STAGED_IMAGE,
+    "add": one_of(STAGED_IMAGE, STAGED_IMAGES),
     "delegate": STAGED_DELEGATION,
     "init": record(created=TEXT, role=TEXT, publicKeyFile=TEXT),
     **KEYS,

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.client_support import demand_note, note_kinds
+from twinlock.cli.image_add import AddArguments, add_options, stage
 from twinlock.cli.image_aktualizr import PROFILES
 from twinlock.cli.image_options import (
     DIRECTORY,
     KEY_KINDS,
     DelegationArguments,
-    EntryArguments,
     delegation_options,
-    entry_options,
-    read_component,
     read_plans,
     read_validity,
 )
@@ -104,30 +102,21 @@ def init(  # noqa: PLR0913 - one parameter for each option
 
 @supplier.command()
 @click.argument("directory", type=DIRECTORY)
-@entry_options
-@click.option("--replace", is_flag=True, help="The name is listed already; list these bytes instead.")
+@add_options
+@click.option("--replace", is_flag=True, help="The names are listed already; list these bytes instead.")
 @output_options
-def add(out: Output, directory: Path, *, entry: EntryArguments, replace: bool) -> None:
-    """Stage an image: the file SOURCE, to be listed as NAME.
+def add(out: Output, directory: Path, *, wanted: AddArguments, replace: bool) -> None:
+    """Stage images: one file SOURCE listed as NAME, files and directories --into a folder, or a --manifest.
+
+    All images of one call are staged, or none. A manifest is that of `twinlock image add`.
 
     \b
     Example:
       twinlock supplier add ./acme build/lidar.bin acme/lidar-1.0.bin --hardware-id hw-9 --release-counter 1
+      twinlock supplier add ./acme build/maps --into acme/maps --hardware-id hw-9 --release-counter 4
+      make-release | twinlock supplier add ./acme --manifest - --json
     """
-    place = _open(directory, None)
-    size = entry.source.stat().st_size if entry.source.is_file() else 0
-    with out.progress(size, "hashing") as advance, own_input():
-        component = read_component(entry)
-        view = place.add_image(
-            entry.source,
-            entry.name,
-            hardware_ids=entry.hardware,
-            release_counter=entry.release_counter,
-            component=component,
-            replace=replace,
-            progress=advance,
-        )
-    out.result({"staged": view}, f"staged {view.path} ({view.length} bytes); sign to put it into the outbox")
+    stage(out, _open(directory, None), wanted, replace=replace)
 
 
 @supplier.command()
