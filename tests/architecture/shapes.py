@@ -150,9 +150,9 @@ INVENTORY_ECU = join(
 VEHICLE = record(
     vehicle=TEXT,
     primary=maybe(TEXT),
-    registeredAt=TIME,
+    registeredAt=maybe(TIME),
     lastManifestAt=maybe(TIME),
-    wire=TEXT,
+    wire=maybe(TEXT),
     identifiedBy=maybe(TEXT),
     ecus=listed(INVENTORY_ECU),
     retired=listed(record(ecu=TEXT, retiredAt=TIME)),
@@ -286,7 +286,7 @@ _IMAGE: dict[str, Shape] = {
 }
 
 _SUPPLIER: dict[str, Shape] = {
-    "add": STAGED_IMAGE,
+    "add": one_of(STAGED_IMAGE, STAGED_IMAGES),
     "delegate": STAGED_DELEGATION,
     "init": record(created=TEXT, role=TEXT, publicKeyFile=TEXT),
     **KEYS,
@@ -368,7 +368,7 @@ _DIRECTOR: dict[str, Shape] = {
 _PRIMARY: dict[str, Shape] = {
     "describe": record(vehicle=TEXT, primary=TEXT, ecus=listed(ECU)),
     "enrol": record(registered=FLAG, new=FLAG),
-    "init": record(config=TEXT, ecu=TEXT, vehicle=TEXT),
+    "init": record(config=TEXT, ecu=TEXT, vehicle=TEXT, warnings=TEXTS),
     "recover": RECOVERED,
     "register": record(registered=FLAG, ecus=COUNT),
     "run": one_of(record(event=constant("started"), ecu=TEXT), join(CYCLE, event=constant("cycle"))),

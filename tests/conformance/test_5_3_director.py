@@ -48,7 +48,7 @@ def test_the_process_goes_through_its_steps_in_order(site: Site, monkeypatch: py
 
     note(reception, "load_vehicle", "look up")
     note(intake, "_check_primary", "check the manifest")
-    note(intake, "_check_signed_once", "check the reports")
+    note(intake, "check_signed_once", "check the reports")
     note(intake, "_check_fresh", "check freshness")
     note(ordering, "make_plan", "resolve")
     note(ordering, "sign_set", "sign")

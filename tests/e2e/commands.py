@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.plain_keys import plain_keys
 from tests.published_schemas import check_output, published, schema_path
 
 TWINLOCK = (sys.executable, "-m", "twinlock.cli")
@@ -37,7 +38,8 @@ def twinlock(*words: str | Path, status: int = OK, stdin: bytes = b"", env: dict
 
     A command that failed gives its ``error`` object.
     """
-    command = [*TWINLOCK, *map(str, words), "--json"]
+    typed = plain_keys(words, passphrase="TWINLOCK_PASSPHRASE" in (env or {}))
+    command = [*TWINLOCK, *map(str, typed), "--json"]
     done = subprocess.run(
         command, input=stdin, capture_output=True, timeout=_COMMAND_S, check=False, env=environment() | (env or {})
     )
@@ -96,7 +98,7 @@ class Running:
         """Start it; ``ready`` waits for it."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*TWINLOCK, *map(str, self.words), "--json"],
+                [*TWINLOCK, *map(str, plain_keys(self.words, passphrase="TWINLOCK_PASSPHRASE" in self.env)), "--json"],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment() | self.env,

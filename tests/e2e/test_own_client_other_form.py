@@ -92,7 +92,7 @@ def _vehicle(place: Place, director: str, image: str) -> Path:
         str(place.path / "brake.json"),
     )
     urls = ("--director-url", f"{director.rstrip('/')}/director", "--image-url", f"{image.rstrip('/')}/repo")
-    place.run("primary", "init", place.gateway, *own, *urls, *roots, *wires)
+    place.run("primary", "init", place.gateway, *own, *urls, *roots, *wires, "--offline")
     config = place.gateway / "primary.json"
     files = {"ca": "ca.pem", "certificate": "client.pem", "key": "pkey.pem"}
     tls = {name: str(place.path / "import" / file) for name, file in files.items()}

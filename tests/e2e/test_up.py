@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.commands import USAGE, Running, environment, twinlock
+from tests.plain_keys import plain_keys
 
 
 @pytest.mark.slow
@@ -18,7 +19,10 @@ def test_what_up_says_to_do_next_works_as_it_stands(tmp_path: Path, firmware: di
     plain = tmp_path / "up.txt"
     with plain.open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "twinlock.cli", *map(str, words)], stdout=said, stderr=said, env=environment()
+            [sys.executable, "-m", "twinlock.cli", *map(str, plain_keys(words))],
+            stdout=said,
+            stderr=said,
+            env=environment(),
         )
     try:
         script = _commands(plain, process).replace(" FILE ", f" {firmware['seabios']} ")

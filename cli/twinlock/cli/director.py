@@ -22,16 +22,18 @@ from twinlock.cli import (
     director_root,
     director_serving,
     director_status,
+    director_vehicle,
 )
 from twinlock.cli.batches import read_documents, show_batch, skip_refused_option
 from twinlock.cli.client_support import note_kinds
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.director_wire import wire
+from twinlock.cli.first_contact import ask_unless, offline_option
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans, read_validity
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import new_passphrase, passphrase_option
+from twinlock.cli.passphrase import new_passphrase, passphrase_option, plain_keys_option
 
 if TYPE_CHECKING:
     from twinlock.director.config import Settings
@@ -60,6 +62,7 @@ _COMMANDS = (
     *director_ecus.COMMANDS,
     *director_keys.COMMANDS,
     *director_status.COMMANDS,
+    *director_vehicle.COMMANDS,
     *director_devices.COMMANDS,
     *director_certificates.COMMANDS,
     *director_clock.COMMANDS,
@@ -77,8 +80,8 @@ for _command in _COMMANDS:
 @click.option("--keys", multiple=True, metavar="ROLE=T/N[:KIND]", help="N keys of which T must sign, such as root=2/3.")
 @click.option("--valid", default="1d", show_default=True, help="How long the metadata of a vehicle stays valid.")
 @click.option("--wire", type=click.Choice(WIRES), multiple=True, help="Publish Roots for these clients too.")
-@click.option("--offline", is_flag=True, help="Do not ask the Image repository whether the Root and the URL fit.")
-@click.option("--encrypt", is_flag=True, help="Encrypt the keys; asks for a passphrase unless one is given.")
+@offline_option("the Image repository")
+@plain_keys_option
 @passphrase_option
 @output_options
 def init(  # noqa: PLR0913 - one parameter for each option
@@ -92,12 +95,13 @@ def init(  # noqa: PLR0913 - one parameter for each option
     valid: str,
     wire: tuple[str, ...],
     offline: bool,
-    encrypt: bool,
+    plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Make a Director: keys for each role, the first Root, an empty inventory.
 
     The Image repository has to be there and signed under the Root given; --offline does without asking it.
+    The keys are encrypted under a passphrase, which is asked for unless one is given.
 
     \b
     Example:
@@ -105,18 +109,18 @@ def init(  # noqa: PLR0913 - one parameter for each option
       twinlock director init ./director --image-root root.json --image http://127.0.0.1:8080 --wire aktualizr
     """
     from twinlock.director.director import Director
-    from twinlock.director.image_site import ask_image_repository, check_image_root, check_location
+    from twinlock.director.image_site import ask_image_repository, check_location
     from twinlock.repository.keyring import KeyKind, KeyPlan
     from twinlock.repository.periods import utc_now
+    from twinlock.trust.first_contact import check_given_root
+    from twinlock.trust.names import IMAGE
 
     plans = {"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind)}
     settings, root = _settings(valid, wire), image_root.read_bytes()
     with own_input():
-        anchor, location = check_image_root(root), check_location(image)
-        warnings = () if offline else ask_image_repository(location, anchor, utc_now())
-    for warning in warnings:
-        out.note(f"warning: {warning}")
-    passphrase = new_passphrase(passphrase_file, encrypt=encrypt)
+        anchor, location = check_given_root(IMAGE, root), check_location(image)
+        warnings = ask_unless(out, lambda: ask_image_repository(location, anchor, utc_now()), offline=offline)
+    passphrase = new_passphrase(passphrase_file, plain=plain_keys)
     Director.create(
         directory, image_root=root, image_url=image, passphrase=passphrase, keys=plans, settings=settings
     ).close()

@@ -1,21 +1,16 @@
-"""``twinlock director assign`` and its kin: what vehicles are told, what they said, and why.
-
-Belongs here: the commands about orders and reports. Does not belong here: creating and running the Director
-(``director.py``).
-"""
+"""``twinlock director assign``, ``unassign``, ``explain`` and ``decisions``: what vehicles are told, and why."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from twinlock.cli.batches import LIST, read_lines, show_batch, skip_refused_option
-from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY
-from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.output import Output, output_options, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_for
 
@@ -24,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from twinlock.director.director import Director
-    from twinlock.director.records import Assignment, EcuRecord, Event, Plan, VehicleRecord
+    from twinlock.director.records import Plan
 
 
 @click.command()
@@ -125,49 +120,6 @@ def explain(out: Output, directory: Path, vehicle: str, images: tuple[str, ...])
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
-@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="How many events, newest first.")
-@output_options
-def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
-    """Show a VEHICLE: its ECUs and keys, what each reported last, what is assigned, what stood out and what is waiting.
-
-    \b
-    Example:
-      twinlock director show ./director VIN1 --limit 50
-    """
-    with open_director(directory) as director:
-        record = director.vehicle(vehicle)
-        assigned = director.assignments(vehicle)
-        events = director.events(vehicle, limit=limit)
-        refused = [item for item in director.manifests(vehicle, limit=2 * limit) if item.refusal is not None][:limit]
-        pending = director.ways_out.pending_keys(vehicle)
-        changes = director.ways_out.key_changes(vehicle)
-        state = director.status().of(vehicle)
-    shown = {
-        **_vehicle_json(record, assigned),
-        "events": [{"at": at, **event.as_json()} for at, event in events],
-        "refused": [{"at": item.received_at, "refusal": item.refusal} for item in refused],
-        "pendingKeys": pending,
-        "keyChanges": [change.as_json() for change in changes],
-        "state": None if state is None else state.as_json(),
-    }
-    lines = list(_vehicle_lines(record, assigned, events))
-    lines += [
-        f"refused manifest at {when(item.received_at)}: {foreign((item.refusal or {}).get('message'))}"
-        for item in refused
-    ]
-    lines += [
-        f"{item['ecu']} came with the key {item['fingerprint'][:16]} at {when(item['lastSeen'])}; it was refused"
-        for item in pending
-    ]
-    lines += [f"change {item.number} of the key of {item.ecu} waits until {when(item.expires)}" for item in changes]
-    if state is not None:
-        lines += [f"state: {state.state}", *(f"  {foreign(reason)}" for reason in state.reasons)]
-    out.result(shown, lines)
-
-
-@click.command()
-@click.argument("directory", type=DIRECTORY)
-@click.argument("vehicle")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @output_options
 def decisions(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
@@ -197,7 +149,7 @@ def decisions(out: Output, directory: Path, vehicle: str, *, limit: int) -> None
     out.result({"vehicle": vehicle, "decisions": shown}, lines or "nothing was decided yet")
 
 
-COMMANDS = (assign, unassign, explain, show, decisions)
+COMMANDS = (assign, unassign, explain, decisions)
 
 
 def when(time: datetime | None) -> str:
@@ -240,65 +192,3 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
         yield f"  {order.ecu} <- {order.path} ({order.label}, release {order.release_counter})"
     for reason in plan.reasons:
         yield f"  because {reason}" if plan.outcome == "impossible" else f"  {reason}"
-
-
-def _vehicle_json(record: VehicleRecord, assigned: tuple[Assignment, ...]) -> dict[str, Any]:
-    wishes = {item.ecu: item.path for item in assigned}
-    ecus = []
-    for ecu, item in record.ecus.items():
-        report = record.reports.get(ecu)
-        installed = None
-        if report is not None:
-            image = report.installed
-            installed = {
-                "path": image.path,
-                "length": image.length,
-                "hashes": dict(image.hashes),
-                "releaseCounter": image.release_counter,
-                "reportedAt": report.time,
-                "attack": report.attack,
-                "detail": report.detail,
-            }
-        ecus.append(
-            {
-                **item.as_json(),
-                "fingerprint": item.fingerprint,
-                **_away(item),
-                "installed": installed,
-                "assigned": wishes.get(ecu),
-            }
-        )
-    return {
-        "vehicle": record.vehicle,
-        "primary": record.primary,
-        "registeredAt": record.registered_at,
-        "lastManifestAt": record.last_manifest_at,
-        "wire": record.wire,
-        "identifiedBy": record.identified_by,
-        "ecus": ecus,
-        "retired": [{"ecu": ecu, "retiredAt": at} for ecu, at in record.retired.items()],
-    }
-
-
-def _away(item: EcuRecord) -> dict[str, datetime | None]:
-    return {"missingSince": item.missing_since, "outOfOrderSince": item.out_of_order_since}
-
-
-def _vehicle_lines(
-    record: VehicleRecord, assigned: tuple[Assignment, ...], events: tuple[tuple[datetime, Event], ...]
-) -> Iterator[str]:
-    wishes = {item.ecu: item.path for item in assigned}
-    yield f"{record.vehicle}: last manifest {when(record.last_manifest_at)}"
-    rows = []
-    for ecu, item in record.ecus.items():
-        report = record.reports.get(ecu)
-        kind = "Primary" if item.primary else "Secondary"
-        installed = "not reported" if report is None else report.installed.path
-        attack = "" if report is None else report.attack
-        rows.append((ecu, kind, item.verification.value, item.hardware_id, installed, wishes.get(ecu, "-"), attack))
-    yield from table(("ECU", "KIND", "VERIFIES", "HARDWARE", "INSTALLED", "ASSIGNED", "ATTACK"), rows)
-    for ecu, at in record.retired.items():
-        yield f"{ecu} left the vehicle at {when(at)}"
-    for at, event in events:
-        where = foreign(event.ecu or record.vehicle)
-        yield f"{when(at)} {event.kind} {foreign(event.code)} on {where}: {foreign(event.detail)}"

@@ -10,7 +10,7 @@ from twinlock.cli.director_orders import open_director
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_plans
 from twinlock.cli.output import Output, output_options, yes_option
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import root_lines, sign_root_command
+from twinlock.cli.root_signing import publish_root_command, root_lines, sign_root_command
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 PROFILES = ("tuf", "aktualizr")
@@ -84,24 +84,16 @@ def root_group() -> None:
     """
 
 
-root_group.add_command(sign_root_command("director"))
-
-
-@root_group.command(name="publish")
-@click.argument("directory", type=DIRECTORY)
-@click.argument("file", type=FILE)
-@passphrase_option
-@output_options
-def publish_root_command(out: Output, directory: Path, file: Path, *, passphrase_file: Path | None) -> None:
-    """Publish a Root that has all its signatures. Vehicles get metadata signed by its keys when they next ask.
-
-    \b
-    Example:
-      twinlock director root publish ./director next-root.json
-    """
+def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | None) -> None:
     with open_director(directory, passphrase_file) as opened:
         version = opened.publish_root(file)
     out.result({"root": version}, f"published Root {version}")
+
+
+root_group.add_command(sign_root_command("director"))
+root_group.add_command(
+    publish_root_command("director", "Vehicles get metadata signed by its keys when they next ask.", _publish)
+)
 
 
 @root_group.command(name="show")

@@ -23,6 +23,12 @@ class NoPassphraseError(UsageError):
     hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file"
 
 
+class NewKeysPassphraseError(NoPassphraseError):
+    """Keys to make, no passphrase for them, and no terminal to type one on."""
+
+    hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file; --plain-keys makes keys that are not encrypted"
+
+
 class DeclinedError(TwinlockError):
     """The answer to the question was no."""
 

@@ -27,7 +27,7 @@ from twinlock.cli.image_publish import accept, delegate, publish, refresh, root_
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import new_passphrase, passphrase_option
+from twinlock.cli.passphrase import new_passphrase, passphrase_option, plain_keys_option
 from twinlock.cli.serving_options import serving_options
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def image() -> None:
     "--valid", multiple=True, metavar="ROLE=DURATION", help="How long files stay valid, such as timestamp=1d."
 )
 @click.option("--wire", "wires", type=click.Choice(PROFILES), multiple=True, help="Publish in this wire profile too.")
-@click.option("--encrypt", is_flag=True, help="Encrypt the keys; asks for a passphrase unless one is given.")
+@plain_keys_option
 @passphrase_option
 @output_options
 def init(
@@ -70,10 +70,12 @@ def init(
     keys: tuple[str, ...],
     valid: tuple[str, ...],
     wires: tuple[str, ...],
-    encrypt: bool,
+    plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Make a repository: keys for each role, and the first publication. Safe to repeat if it was cut off.
+
+    The keys are encrypted under a passphrase, which is asked for unless one is given.
 
     \b
     Example:
@@ -85,7 +87,7 @@ def init(
     periods = read_periods(valid)
     repository = ImageRepository.create(
         directory,
-        passphrase=new_passphrase(passphrase_file, encrypt=encrypt),
+        passphrase=new_passphrase(passphrase_file, plain=plain_keys),
         keys=read_plans(keys, kind),
         periods=periods,
         wires=wires,

@@ -1,4 +1,4 @@
-"""``twinlock image add`` and ``replace``: one image, many files, a directory or a manifest, staged in one step."""
+"""``twinlock image add`` and ``replace``, and what ``supplier add`` shares with them: one image, many files, a directory or a manifest, staged in one step."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twinlock.repository.authoring.image_requests import ImageRequest
     from twinlock.repository.authoring.staged_images import ImageResult
     from twinlock.repository.image import ImageRepository
+    from twinlock.repository.supplier import SupplierPlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class AddArguments:
         return self.release_counter is not None or any(words)
 
 
-def _add_options(function: Callable[..., None]) -> Callable[..., None]:
+def add_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What a command that stages images is told: files, a directory or a manifest, handed over as ``wanted``."""
     return packed(
         function,
         "wanted",
@@ -71,7 +73,7 @@ def _add_options(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
-@_add_options
+@add_options
 @passphrase_option
 @output_options
 def add(out: Output, directory: Path, *, wanted: AddArguments, passphrase_file: Path | None) -> None:
@@ -89,12 +91,12 @@ def add(out: Output, directory: Path, *, wanted: AddArguments, passphrase_file: 
       twinlock image add ./image --manifest release.jsonl --json
       make-release | twinlock image add ./image --manifest -
     """
-    _stage(out, directory, wanted, passphrase_file, replace=False)
+    stage(out, open_image_repository(directory, passphrase_file), wanted, replace=False)
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
-@_add_options
+@add_options
 @passphrase_option
 @output_options
 def replace(out: Output, directory: Path, *, wanted: AddArguments, passphrase_file: Path | None) -> None:
@@ -105,16 +107,21 @@ def replace(out: Output, directory: Path, *, wanted: AddArguments, passphrase_fi
       twinlock image replace ./image build/brake.bin brake/brake.bin --hardware-id hw-7 --release-counter 4
       twinlock image replace ./image --manifest release.csv
     """
-    _stage(out, directory, wanted, passphrase_file, replace=True)
+    stage(out, open_image_repository(directory, passphrase_file), wanted, replace=True)
 
 
-def _stage(out: Output, directory: Path, wanted: AddArguments, passphrase_file: Path | None, *, replace: bool) -> None:
+def stage(out: Output, place: ImageRepository | SupplierPlace, wanted: AddArguments, *, replace: bool) -> None:
+    """Stage what a command was told, in the Image repository or a supplier's place, and show it."""
     if wanted.manifest is None and wanted.into is None:
-        entry = _entry(wanted)
-        _stage_one(out, open_image_repository(directory, passphrase_file), entry, replace=replace)
+        _stage_one(out, place, _entry(wanted), replace=replace)
     else:
-        requests = _requests(wanted)
-        _stage_many(out, open_image_repository(directory, passphrase_file), requests, replace=replace)
+        _stage_many(out, place, _requests(wanted), replace=replace)
+
+
+def _next_step(place: ImageRepository | SupplierPlace) -> str:
+    from twinlock.repository.supplier import SupplierPlace
+
+    return "sign to put it into the outbox" if isinstance(place, SupplierPlace) else "publish to make it so"
 
 
 def _entry(wanted: AddArguments) -> EntryArguments:
@@ -183,10 +190,10 @@ def _manifest_text(manifest: Path) -> tuple[str, Path]:
         raise UsageError(reason=f"the manifest {manifest} is not UTF-8 text") from None
 
 
-def _stage_one(out: Output, repository: ImageRepository, entry: EntryArguments, *, replace: bool) -> None:
+def _stage_one(out: Output, place: ImageRepository | SupplierPlace, entry: EntryArguments, *, replace: bool) -> None:
     with out.progress(_size(entry.source), "hashing") as advance, own_input():
         component = read_component(entry)
-        view = repository.add_image(
+        view = place.add_image(
             entry.source,
             entry.name,
             hardware_ids=entry.hardware,
@@ -195,25 +202,27 @@ def _stage_one(out: Output, repository: ImageRepository, entry: EntryArguments, 
             replace=replace,
             progress=advance,
         )
-    _note_covering(out, entry.name, repository.delegations_covering(entry.name))
+    _note_covering(out, entry.name, place.delegations_covering(entry.name))
     out.result(
         {"staged": view},
-        f"staged {view.path} ({view.length} bytes, release {view.release_counter}); publish to make it so",
+        f"staged {view.path} ({view.length} bytes, release {view.release_counter}); {_next_step(place)}",
     )
 
 
-def _stage_many(out: Output, repository: ImageRepository, requests: Sequence[ImageRequest], *, replace: bool) -> None:
+def _stage_many(
+    out: Output, place: ImageRepository | SupplierPlace, requests: Sequence[ImageRequest], *, replace: bool
+) -> None:
     """Stage all and show the result of each. Raises: SystemExit if any was refused."""
     total = sum(_size(request.source) for request in requests)
     with out.progress(total, f"hashing {len(requests)} images") as advance, own_input():
-        results = repository.add_images(requests, replace=replace, progress=advance)
+        results = place.add_images(requests, replace=replace, progress=advance)
     for result in results:
         _note_covering(out, result.request.name, result.covered_by)
     refused = sum(result.error is not None for result in results)
     items = [_item(result) for result in results]
     counts = Counter(str(item["outcome"]) for item in items)
     value = {"stored": not refused, "counts": dict(counts), "items": items}
-    out.result(value, _lines(results, refused))
+    out.result(value, _lines(results, refused, _next_step(place)))
     if refused:
         raise SystemExit(max(_status(result) for result in results))
 
@@ -230,7 +239,7 @@ def _item(result: ImageResult) -> dict[str, Any]:
     return {**shown, "outcome": "staged", "image": result.image}
 
 
-def _lines(results: Sequence[ImageResult], refused: int) -> Iterator[str]:
+def _lines(results: Sequence[ImageResult], refused: int, next_step: str) -> Iterator[str]:
     for result in results:
         where = f"line {result.request.line}: " if result.request.line is not None else ""
         if result.error is not None:
@@ -240,7 +249,7 @@ def _lines(results: Sequence[ImageResult], refused: int) -> Iterator[str]:
     if refused:
         yield f"nothing was staged: {refused} of {len(results)} images were refused"
     else:
-        yield f"staged {len(results)} images; run `twinlock image publish`"
+        yield f"staged {len(results)} images; {next_step}"
 
 
 def _status(result: ImageResult) -> int:

@@ -15,7 +15,7 @@ from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository, read_periods
 from twinlock.cli.json_form import json_value
 from twinlock.cli.output import Output, output_options
-from twinlock.cli.passphrase import new_passphrase, passphrase_option
+from twinlock.cli.passphrase import new_passphrase, passphrase_option, plain_keys_option
 from twinlock.cli.root_signing import root_lines
 
 if TYPE_CHECKING:
@@ -139,9 +139,7 @@ def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChange
 @click.option(
     "--dry-run", is_flag=True, help="Only say what would be imported, what not, and what will not work later."
 )
-@click.option(
-    "--encrypt", is_flag=True, help="Ask for a passphrase to keep the keys under (one that is given is used)."
-)
+@plain_keys_option
 @passphrase_option
 @output_options
 def import_command(  # noqa: PLR0913 - one parameter for each option
@@ -154,13 +152,13 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     dropped: tuple[str, ...],
     valid: tuple[str, ...],
     dry_run: bool,
-    encrypt: bool,
+    plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Take over an existing repository for aktualizr, so that deployed devices accept what is published next.
 
     All of it is verified first; its root files, key ids and version numbers are kept. It is only read. An import that was
-    cut off is finished by repeating it.
+    cut off is finished by repeating it. The keys are encrypted under a passphrase, which is asked for unless one is given.
 
     An image that cannot be taken over (an OSTree commit, bytes that are missing or differ) is left out and named; the exit
     status is then 1. --dry-run shows that first, and what will not work later, and writes nothing.
@@ -178,7 +176,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     if dry_run:
         _show_findings(out, wanted, size)
         return
-    passphrase = new_passphrase(passphrase_file, encrypt=encrypt)
+    passphrase = new_passphrase(passphrase_file, plain=plain_keys)
     periods = read_periods(valid)
 
     def tell(findings: ImportFindings) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.clock_recovery import highest_line, recover_clock_command
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository
-from twinlock.cli.output import Output, output_options, yes_option
-from twinlock.cli.passphrase import passphrase_option
+from twinlock.cli.output import Output, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,36 +17,27 @@ if TYPE_CHECKING:
     from twinlock.repository.authoring.clock_recovery import ClockRecovery
 
 
-@click.command("recover-clock")
-@click.argument("directory", type=DIRECTORY)
-@click.option("--actor", default="operator", show_default=True, help="Who confirms it, for the record.")
-@yes_option
-@passphrase_option
-@output_options
-def recover_clock(out: Output, directory: Path, *, actor: str, yes: bool, passphrase_file: Path | None) -> None:
-    """Correct files that were signed while the clock was ahead. The clock has to be right now.
-
-    Every role whose file states a time of the future is signed again with the true time and the next version. The new
-    files stay valid for longer than the false time, so that vehicles that took the false ones take these. No key of Root
-    is needed unless Root itself was signed then.
-
-    \b
-    Example:
-      date --utc                    # compare it with another clock first
-      twinlock image recover-clock ./image
-    """
-    out.confirm(f"confirm that this machine's clock is right now, and sign {directory} again", yes=yes)
+def _recover(directory: Path, passphrase_file: Path | None, actor: str) -> tuple[ClockRecovery, Iterator[str]]:
     found = open_image_repository(directory, passphrase_file).recover_clock(actor=actor)
-    out.result(found, _recovery_lines(found))
+    return found, _lines(found)
 
 
-def _recovery_lines(found: ClockRecovery) -> Iterator[str]:
+def _lines(found: ClockRecovery) -> Iterator[str]:
     yield f"published {found.publication.version}: {', '.join(found.publication.files)}"
-    yield f"the highest false time was {found.highest:%Y-%m-%dT%H:%M:%SZ}; files stay valid beyond it"
+    yield highest_line(found.highest)
     for role in found.left:
         yield f"left: {role} still states a time of the future, and its keys are not here; repeat where they are"
     for role in found.short:
         yield f"left: {role} expires before that time; vehicles that took the false files need a newer {role} first"
+
+
+recover_clock = recover_clock_command(
+    "image",
+    "Every role whose file states a time of the future is signed again with the true time and the next version. The new files "
+    "stay valid for longer than the false time, so that vehicles that took the false ones take these. No key of Root is needed "
+    "unless Root itself was signed then.",
+    _recover,
+)
 
 
 @click.command("time-source")

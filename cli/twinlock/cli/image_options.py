@@ -59,24 +59,16 @@ class DelegationArguments:
     terminating: bool
     post_quantum: bool
 
-
-def entry_options(function: Callable[..., _R]) -> Callable[..., _R]:
-    """Everything that is said about one image (SOURCE, NAME and options), handed over as ``entry``."""
-    return packed(
-        function,
-        "entry",
-        EntryArguments,
-        click.argument("source", type=click.Path(path_type=Path)),
-        click.argument("name"),
-        click.option(
-            "--hardware-id", "hardware", multiple=True, required=True, help="A hardware id that it is for (repeat)."
-        ),
-        click.option("--release-counter", type=int, required=True, help="Its place in the order of releases."),
-        click.option("--component", help="The name of the software component that it carries."),
-        click.option("--version", help="The component's version, such as 2.1 or 7.4.2-bosch+3."),
-        click.option("--needs", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "gateway>=1.4" (repeat).'),
-        click.option("--conflicts", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "adas<3" (repeat).'),
-    )
+    def stated(self) -> dict[str, Any]:
+        """Everything but the role, as the parameters of ``delegate`` of either party."""
+        return {
+            "keys": self.keys,
+            "threshold": self.threshold,
+            "paths": self.paths,
+            "hardware_ids": self.hardware or None,
+            "terminating": self.terminating,
+            "post_quantum": self.post_quantum,
+        }
 
 
 def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:

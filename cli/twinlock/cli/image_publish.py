@@ -25,7 +25,7 @@ from twinlock.cli.image_options import (
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import root_lines, sign_root_command
+from twinlock.cli.root_signing import publish_root_command, root_lines, sign_root_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
     for role in publication.waiting:
         yield f"held back: the delegation to {role}, until its first signed file is accepted (twinlock image accept)"
     for role in publication.overdue:
-        yield f"due, and its keys are not here: {role} ({_who_signs(role)})"
+        yield f"due: {role} ({_elsewhere(role)})"
 
 
 @click.command()
@@ -81,13 +81,13 @@ def status(out: Output, directory: Path, *, within: str | None) -> None:
         raise SystemExit(EXIT_DUE)
 
 
-def _who_signs(role: str) -> str:
+def _elsewhere(role: str) -> str:
     """What to run for a role that cannot be signed here: a delegated role is its supplier's."""
     from twinlock.trust.names import TOP_LEVEL
 
     if role in TOP_LEVEL:
-        return "run `twinlock image refresh` where they are"
-    return f"{role} runs `twinlock supplier sign`, then run `twinlock image accept` and `twinlock image publish`"
+        return "its keys are not here; run `twinlock image refresh` where they are"
+    return f"its keys are not here; {role} runs `twinlock supplier sign`, then run `twinlock image accept` and `twinlock image publish`"
 
 
 def _status_lines(found: StatusView) -> Iterator[str]:
@@ -102,7 +102,7 @@ def _status_lines(found: StatusView) -> Iterator[str]:
     for role in found.waiting:
         yield f"waiting: the delegation to {role} has no signed file yet"
     for due in found.due:
-        what = "twinlock image refresh signs it" if due.can_sign else f"its keys are not here; {_who_signs(due.role)}"
+        what = "twinlock image refresh signs it" if due.can_sign else _elsewhere(due.role)
         yield f"expires {due.expires:%Y-%m-%d %H:%M}Z: {due.role} ({what})"
     if not found.due:
         yield "nothing expires soon"
@@ -125,16 +125,7 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, b
           --demand-post-quantum --path "acme/*"
     """
     with own_input():
-        open_image_repository(directory, None).delegate(
-            delegation.role,
-            keys=delegation.keys,
-            threshold=delegation.threshold,
-            paths=delegation.paths,
-            hardware_ids=delegation.hardware or None,
-            terminating=delegation.terminating,
-            post_quantum=delegation.post_quantum,
-            before=before,
-        )
+        open_image_repository(directory, None).delegate(delegation.role, before=before, **delegation.stated())
     if delegation.post_quantum:
         out.note(demand_note([delegation.role]))
     out.result(
@@ -253,29 +244,22 @@ def root_group() -> None:
     """
 
 
-root_group.add_command(sign_root_command("image"))
-
-
-@root_group.command(name="publish")
-@click.argument("directory", type=DIRECTORY)
-@click.argument("file", type=FILE)
-@click.option(
-    "--until",
-    type=click.DateTime(("%Y-%m-%d",)),
-    help="For a root that hands the aktualizr chain over: see image wire --hand-over.",
-)
-@passphrase_option
-@output_options
-def publish_command(
-    out: Output, directory: Path, file: Path, *, until: datetime | None, passphrase_file: Path | None
-) -> None:
-    """Publish a root that has all its signatures, with everything that has to be signed again because of it.
-
-    \b
-    Example:
-      twinlock image root publish ./image next-root.json
-    """
-    publication = open_image_repository(directory, passphrase_file).publish_root(
-        file, until=until.date() if until else None
-    )
+def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | None, *, until: datetime | None) -> None:
+    repository = open_image_repository(directory, passphrase_file)
+    publication = repository.publish_root(file, until=until.date() if until else None)
     out.result(publication, _publication_lines(publication))
+
+
+root_group.add_command(sign_root_command("image"))
+root_group.add_command(
+    publish_root_command(
+        "image",
+        "Everything that has to be signed again because of it goes along.",
+        _publish,
+        click.option(
+            "--until",
+            type=click.DateTime(("%Y-%m-%d",)),
+            help="For a root that hands the aktualizr chain over: see image wire --hand-over.",
+        ),
+    )
+)

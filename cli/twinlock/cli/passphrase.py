@@ -7,7 +7,7 @@ Online keys may have a passphrase of their own: ``TWINLOCK_ONLINE_PASSPHRASE``, 
     @output_options
     def publish(out: Output, directory: Path, *, passphrase_file: Path | None) -> None:
         passphrase_for(passphrase_file)                      # to open keys; asks only if one of them is encrypted
-        new_passphrase(passphrase_file, encrypt=encrypt)     # to make the first keys
+        new_passphrase(passphrase_file, plain=plain_keys)    # to make the first keys: encrypted unless asked otherwise
 """
 
 from __future__ import annotations
@@ -97,18 +97,35 @@ def passphrase_for(file: Path | None) -> Passphrase:
     return _with_online(key_passphrase(file) if given is None else given)
 
 
-def new_passphrase(file: Path | None, *, encrypt: bool) -> Passphrase:
-    """The passphrase for the first keys: as given, or with ``encrypt`` asked for twice; None for keys without one.
+def plain_keys_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Add ``--plain-keys`` to a command that makes the first keys, as the parameter ``plain_keys``."""
+    return click.option(
+        "--plain-keys", is_flag=True, help="Keep the keys without a passphrase: whoever reads the files has the keys."
+    )(function)
 
-    Raises: NoPassphraseError for ``encrypt`` with neither a passphrase nor a terminal.
+
+def new_passphrase(file: Path | None, *, plain: bool) -> Passphrase:
+    """The passphrase for the first keys: as given, or asked for twice on a terminal; None with ``plain``.
+
+    Raises: NewKeysPassphraseError with neither a passphrase nor a terminal; UsageError for ``plain`` with a passphrase.
     """
-    from twinlock.cli.errors import NoPassphraseError
+    from twinlock.cli.errors import NewKeysPassphraseError
+    from twinlock.trust.errors.base import UsageError
 
-    secret = read_passphrase(file, prompt="Passphrase for the new keys" if encrypt else "", confirm=True)
-    if encrypt and secret is None:
-        raise NoPassphraseError(
-            reason="--encrypt needs a passphrase: none was given, and there is no terminal to ask on"
+    if plain:
+        given = ["--passphrase-file"] if file is not None else []
+        given += [f"${name}" for name in (ENVIRONMENT, ONLINE, ONLINE_FILE) if name in os.environ]
+        if given:
+            raise UsageError(
+                reason=f"--plain-keys contradicts the passphrase from {', '.join(given)}; give one of the two"
+            )
+        return None
+    secret = read_passphrase(file, prompt="Passphrase for the new keys", confirm=True)
+    if secret is None:
+        reason = (
+            "new keys are encrypted: no passphrase was given, and stdin is not a terminal to ask on; nothing was made"
         )
+        raise NewKeysPassphraseError(reason=reason)
     return _with_online(secret)
 
 
@@ -160,5 +177,5 @@ def _checked(value: str, origin: str) -> str:
     from twinlock.trust.errors.base import UsageError
 
     if not value:
-        raise UsageError(reason=f"the passphrase in {origin} is empty; omit it to use keys without a passphrase")
+        raise UsageError(reason=f"the passphrase in {origin} is empty")
     return value

@@ -20,6 +20,7 @@ from twinlock.cli.ecu import (
     wire_options,
 )
 from twinlock.cli.exit_status import exit_status
+from twinlock.cli.first_contact import ask_unless, offline_option
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
 from twinlock.cli.recover import recover_command
@@ -64,9 +65,13 @@ primary.add_command(recover_command("primary"))
     help="A read-only directory with director.root.json and image.root.json: no stored Root counts by itself then.",
 )
 @wire_options
+@offline_option("both repositories")
 @output_options
-def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **options: Any) -> None:
+def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline: bool, **options: Any) -> None:
     """Make a Primary in a new DIRECTORY: its key, trusted state, slots and configuration.
+
+    Both repositories have to be there under the Roots given; --offline does without asking them. The key is not encrypted,
+    because a gateway starts with nobody to type a passphrase: protect the storage of the ECU.
 
     \b
     Example:
@@ -78,7 +83,9 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
         --director-root 1.root.json --image-root image.1.root.json \\
         --director-wire aktualizr --image-wire aktualizr --policy lax
     """
+    from twinlock.client.clock import system_clock
     from twinlock.client.ecu.operator_files import read_operator_file
+    from twinlock.client.first_contact import ask_repositories
     from twinlock.client.provision import EcuPlan, Repositories, provision_primary
 
     plan = EcuPlan(
@@ -100,11 +107,16 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
     )
     described = [read_object(path) for path in secondaries]
     with own_input():
+        warnings = ask_unless(
+            out,
+            lambda: asyncio.run(ask_repositories(repositories, system_clock(), policy=plan.policy)),
+            offline=offline,
+        )
         config = provision_primary(directory, plan, repositories, secondaries=described)
     foreign = options["director_wire"] != "tuf"
     describe = f"twinlock primary describe {directory} > vehicle.json, and register that with the Director"
     out.result(
-        {"config": str(config), "ecu": plan.ecu, "vehicle": plan.vehicle},
+        {"config": str(config), "ecu": plan.ecu, "vehicle": plan.vehicle, "warnings": list(warnings)},
         [
             f"made {plan.ecu}, the Primary of {plan.vehicle}, in {directory}",
             f"next: twinlock primary register {directory}" if foreign else f"next: {describe}",

@@ -1,9 +1,9 @@
-"""Signing a prepared Root where only the file and a key are: the same command for both repositories."""
+"""Root with keys in several places: signing a prepared one, and publishing one that is complete, at either repository."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,7 @@ from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.passphrase import passphrase_for, passphrase_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from twinlock.repository.views import RootView
 
@@ -39,6 +39,31 @@ def sign_root_command(party: str) -> click.Command:
         out.result(view, root_lines(view, file, party))
 
     return sign
+
+
+def publish_root_command(
+    party: str, effect: str, publish: Callable[..., None], *options: Callable[[click.Command], click.Command]
+) -> click.Command:
+    """``twinlock PARTY root publish``, which calls ``publish(out, directory, file, passphrase_file, **options)``.
+
+    ``effect`` is the sentence of the help on what else it does.
+    """
+
+    @click.command(
+        name="publish",
+        help=f"Publish a root that has all its signatures. {effect}\n\n"
+        f"\b\nExample:\n  twinlock {party} root publish ./{party} next-root.json",
+    )
+    @click.argument("directory", type=DIRECTORY)
+    @click.argument("file", type=FILE)
+    @passphrase_option
+    @output_options
+    def command(out: Output, directory: Path, file: Path, *, passphrase_file: Path | None, **more: Any) -> None:
+        publish(out, directory, file, passphrase_file, **more)
+
+    for option in options:
+        option(command)
+    return command
 
 
 def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +45,24 @@ secondary.add_command(recover_command("secondary"))
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="A read-only directory with director.root.json and image.root.json: no stored Root counts by itself then.",
 )
+@click.option("--director-url", default="", help="Ask there whether the Director's Root fits. It is not stored.")
+@click.option("--image-url", default="", help="Ask there whether the Image repository's Root fits. It is not stored.")
 @wire_options
 @output_options
 def init(out: Output, directory: Path, *, listen: str, verification: str, **options: Any) -> None:
     """Make a Secondary in a new DIRECTORY: its key, trusted state, slots and configuration.
+
+    A Secondary meets the repositories through its Primary only, so it is asked whether they fit the Roots given only where
+    their URLs are named. The key is not encrypted: an ECU starts with nobody to type a passphrase.
 
     \b
     Example:
       twinlock secondary init ./brake --vehicle VIN1 --ecu ecu-brake --hardware-id brake-7 \\
         --listen http://127.0.0.1:9101 --director-root director-root.json --image-root image-root.json
     """
+    from twinlock.client.clock import system_clock
     from twinlock.client.ecu.operator_files import read_operator_file
+    from twinlock.client.first_contact import ask_repositories
     from twinlock.client.provision import EcuPlan, Repositories, provision_secondary
 
     plan = EcuPlan(
@@ -74,6 +82,9 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
         anchor=options["anchor"],
     )
     with own_input():
+        urls = {"director_url": options["director_url"], "image_url": options["image_url"]}
+        for warning in asyncio.run(ask_repositories(replace(repositories, **urls), system_clock(), policy=plan.policy)):
+            out.note(f"warning: {warning}")
         description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)
     out.result(
         description,

@@ -42,6 +42,26 @@ def serving_options(function: Callable[..., _R]) -> Callable[..., _R]:
     return run
 
 
+def check_plain(host: str, *, plain: bool) -> None:
+    """Refuse to serve the plain API where other machines reach it, unless asked to. Raises: UsageError."""
+    from twinlock.trust.errors.base import UsageError
+
+    if not plain and not _is_loopback(host):
+        reason = (
+            f"the Director's API knows no certificates yet, so whoever reaches {host} can read every vehicle's orders"
+        )
+        raise UsageError(reason=f"{reason}; add --plain to serve it on a network that you trust")
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def warn_of_plain_api(url: str) -> None:
     """Say in the log that whoever reaches ``url`` can read what any vehicle is told."""
     logging.getLogger("twinlock.director").warning(

@@ -11,22 +11,20 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.client_support import demand_note, note_kinds
+from twinlock.cli.image_add import AddArguments, add_options, stage
 from twinlock.cli.image_aktualizr import PROFILES
 from twinlock.cli.image_options import (
     DIRECTORY,
     KEY_KINDS,
     DelegationArguments,
-    EntryArguments,
     delegation_options,
-    entry_options,
-    read_component,
     read_plans,
     read_validity,
 )
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
-from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option
+from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option, plain_keys_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +55,7 @@ def supplier() -> None:
     "--valid", default="52w", show_default=True, metavar="DURATION", help="How long what is signed stays valid."
 )
 @click.option("--wire", "wires", type=click.Choice(PROFILES), multiple=True, help="Sign in this wire profile too.")
-@click.option("--encrypt", is_flag=True, help="Encrypt the keys; asks for a passphrase unless one is given.")
+@plain_keys_option
 @passphrase_option
 @output_options
 def init(  # noqa: PLR0913 - one parameter for each option
@@ -69,10 +67,12 @@ def init(  # noqa: PLR0913 - one parameter for each option
     kind: str,
     valid: str,
     wires: tuple[str, ...],
-    encrypt: bool,
+    plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Make a place with keys, and a file with the public ones to give away.
+
+    The keys are encrypted under a passphrase, which is asked for unless one is given.
 
     \b
     Example:
@@ -86,7 +86,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
             directory,
             role=role,
             plan=read_plans([f"_={keys}"], kind)["_"],
-            passphrase=new_passphrase(passphrase_file, encrypt=encrypt),
+            passphrase=new_passphrase(passphrase_file, plain=plain_keys),
             valid_for=read_validity(valid),
             wires=wires,
         )
@@ -102,30 +102,21 @@ def init(  # noqa: PLR0913 - one parameter for each option
 
 @supplier.command()
 @click.argument("directory", type=DIRECTORY)
-@entry_options
-@click.option("--replace", is_flag=True, help="The name is listed already; list these bytes instead.")
+@add_options
+@click.option("--replace", is_flag=True, help="The names are listed already; list these bytes instead.")
 @output_options
-def add(out: Output, directory: Path, *, entry: EntryArguments, replace: bool) -> None:
-    """Stage an image: the file SOURCE, to be listed as NAME.
+def add(out: Output, directory: Path, *, wanted: AddArguments, replace: bool) -> None:
+    """Stage images: one file SOURCE listed as NAME, files and directories --into a folder, or a --manifest.
+
+    All images of one call are staged, or none. A manifest is that of `twinlock image add`.
 
     \b
     Example:
       twinlock supplier add ./acme build/lidar.bin acme/lidar-1.0.bin --hardware-id hw-9 --release-counter 1
+      twinlock supplier add ./acme build/maps --into acme/maps --hardware-id hw-9 --release-counter 4
+      make-release | twinlock supplier add ./acme --manifest - --json
     """
-    place = _open(directory, None)
-    size = entry.source.stat().st_size if entry.source.is_file() else 0
-    with out.progress(size, "hashing") as advance, own_input():
-        component = read_component(entry)
-        view = place.add_image(
-            entry.source,
-            entry.name,
-            hardware_ids=entry.hardware,
-            release_counter=entry.release_counter,
-            component=component,
-            replace=replace,
-            progress=advance,
-        )
-    out.result({"staged": view}, f"staged {view.path} ({view.length} bytes); sign to put it into the outbox")
+    stage(out, _open(directory, None), wanted, replace=replace)
 
 
 @supplier.command()
@@ -162,16 +153,7 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, o
     from twinlock.trust.errors.metadata import UnsafePathError, WeakKeyError
 
     with own_input(UnsafePathError, WeakKeyError):
-        _open(directory, None).delegate(
-            delegation.role,
-            keys=delegation.keys,
-            threshold=delegation.threshold,
-            paths=delegation.paths,
-            hardware_ids=delegation.hardware or None,
-            terminating=delegation.terminating,
-            post_quantum=delegation.post_quantum,
-            outbox=outbox,
-        )
+        _open(directory, None).delegate(delegation.role, outbox=outbox, **delegation.stated())
     if delegation.post_quantum:
         out.note(demand_note([delegation.role]))
     out.result(

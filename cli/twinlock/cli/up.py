@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.output import Output, output_options
-from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option
-from twinlock.cli.serving_options import warn_of_plain_api
+from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option, plain_keys_option
+from twinlock.cli.serving_options import check_plain, warn_of_plain_api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twinlock.director.director import Director
     from twinlock.repository.image import ImageRepository
+    from twinlock.repository.private_keys import Passphrase
 
 _PORT = click.IntRange(0, 65535)
 
@@ -38,50 +39,78 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--image-port", type=_PORT, default=8080, show_default=True, help="0 takes a free port.")
 @click.option("--director-port", type=_PORT, default=8081, show_default=True, help="0 takes a free port.")
+@click.option("--plain", is_flag=True, help="Let --host be an address that other machines reach, without TLS.")
+@plain_keys_option
 @passphrase_option
 @output_options
 def up(
-    out: Output, directory: Path, *, host: str, image_port: int, director_port: int, passphrase_file: Path | None
+    out: Output,
+    directory: Path,
+    *,
+    host: str,
+    image_port: int,
+    director_port: int,
+    plain: bool,
+    plain_keys: bool,
+    passphrase_file: Path | None,
 ) -> None:
     """Run an Image repository and a Director until interrupted; the first time, make them.
 
     What expires is renewed meanwhile. Everything else is done with the other commands while this one runs: it says
-    how. All keys are kept in the same directory, which is for trying things out.
+    how. All keys are kept in the same directory, which is for trying things out; they are encrypted under a passphrase, which is
+    asked for unless one is given. Without --plain only this machine reaches the Director, and each start says so.
 
     \b
     Example:
       twinlock up
+      twinlock up --plain-keys
       twinlock up --dir ./fleet --image-port 9000 --director-port 9001
     """
-    image = _open_image(out, directory / "image", passphrase_file)
-    with _open_director(out, directory / "director", image, passphrase_file) as director:
+    check_plain(host, plain=plain)
+    places = directory / "image", directory / "director"
+    # Asked once for both, and twice over only where keys are made.
+    passphrase = (
+        passphrase_for(passphrase_file) if _are_made(*places) else new_passphrase(passphrase_file, plain=plain_keys)
+    )
+    image = _open_image(out, places[0], passphrase)
+    with _open_director(out, places[1], image, passphrase) as director:
         director.check()
         asyncio.run(_serve(out, image, director, host=host, ports=(image_port, director_port)))
     out.event({"event": "stopped"}, "stopped")
 
 
-def _open_image(out: Output, place: Path, passphrase_file: Path | None) -> ImageRepository:
+def _are_made(image: Path, director: Path) -> bool:
+    return _has_image(image) and _has_director(director)
+
+
+def _has_image(place: Path) -> bool:
+    # Timestamp is what the first publication writes last; without it, making the repository was cut off, or is to come.
+    return (place / "public" / "metadata" / "timestamp.json").exists()
+
+
+def _has_director(place: Path) -> bool:
+    from twinlock.director.config import CONFIG
+
+    return (place / CONFIG).exists()
+
+
+def _open_image(out: Output, place: Path, passphrase: Passphrase) -> ImageRepository:
     from twinlock.repository.image import ImageRepository
 
-    # Timestamp is what the first publication writes last; without it, making the repository was cut off, or is to come.
-    if (place / "public" / "metadata" / "timestamp.json").exists():
-        return ImageRepository.open(place, passphrase=passphrase_for(passphrase_file))
-    made = ImageRepository.create(place, passphrase=new_passphrase(passphrase_file, encrypt=False))
+    if _has_image(place):
+        return ImageRepository.open(place, passphrase=passphrase)
+    made = ImageRepository.create(place, passphrase=passphrase)
     out.note(f"made an Image repository in {place}")
     return made
 
 
-def _open_director(out: Output, place: Path, image: ImageRepository, passphrase_file: Path | None) -> Director:
-    from twinlock.director.config import CONFIG
+def _open_director(out: Output, place: Path, image: ImageRepository, passphrase: Passphrase) -> Director:
     from twinlock.director.director import Director
 
-    if (place / CONFIG).exists():
-        return Director.open(place, passphrase=passphrase_for(passphrase_file))
+    if _has_director(place):
+        return Director.open(place, passphrase=passphrase)
     made = Director.create(
-        place,
-        image_root=image.root_bytes(),
-        image_url=str(image.path.absolute()),
-        passphrase=new_passphrase(passphrase_file, encrypt=False),
+        place, image_root=image.root_bytes(), image_url=str(image.path.absolute()), passphrase=passphrase
     )
     out.note(f"made a Director in {place}")
     return made

@@ -13,14 +13,19 @@ from twinlock.client.storage.metadata import StoredFile, Wires
 from twinlock.trust.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import MalformedError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, TIMESTAMP, TOP_LEVEL, RepositoryName, RoleName, Verification
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
-MAX_BUNDLE_BYTES = 2 * DEFAULT_LIMITS.targets_bytes
-"""As much as one Targets file of the largest size that the engine takes, escaped in JSON: no limit on the way is lower."""
+
+def bundle_bytes(limits: Limits) -> int:
+    """As much as one Targets file of the largest size that the engine takes, escaped in JSON: no limit on the way is lower."""
+    return 2 * limits.targets_bytes
+
+
+MAX_BUNDLE_BYTES = bundle_bytes(DEFAULT_LIMITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,10 @@ class Needs:
         return file.role in TOP_LEVEL or self.visited is None or file.role in self.visited.get(name, ())
 
 
-def decode_bundle(data: bytes) -> Bundle:
+def decode_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
     """Unpack a bundle. Raises: MalformedError, EndlessDataError."""
-    if len(data) > MAX_BUNDLE_BYTES:
-        raise EndlessDataError(what="metadata bundle", limit_bytes=MAX_BUNDLE_BYTES)
+    if len(data) > bundle_bytes(limits):
+        raise EndlessDataError(what="metadata bundle", limit_bytes=bundle_bytes(limits))
     try:
         texts = json.loads(data)
     except (ValueError, RecursionError) as error:

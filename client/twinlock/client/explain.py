@@ -29,7 +29,7 @@ from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.errors.metadata import MissingMetadataError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import Limits
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.delegations import Delegations
@@ -131,8 +131,13 @@ class _Account:
         self._top_level(repository, partial=False)
         hardware: list[HardwareId | None] = [ecu.hardware_id for ecu in self.ecus.values()]
         for hardware_id in dict.fromkeys(hardware or [None]):
-            found = drive(find_image(repository, self.path, hardware_id, self.now, policy=LAX), _offline)
-            self.chain.extend(_delegated_links(found.trusted, found.chain, self.path, self.now))
+            found = drive(
+                find_image(repository, self.path, hardware_id, self.now, policy=LAX, limits=self.settings.limits),
+                _offline,
+            )
+            self.chain.extend(
+                _delegated_links(found.trusted, found.chain, self.path, self.now, limits=self.settings.limits)
+            )
             if found.entry is None:
                 raise ImageNotFoundError(
                     target=self.path, repository=repository.name, hardware_id=hardware_id or "any hardware"
@@ -145,7 +150,7 @@ class _Account:
         context = Context(
             repository=repository.name,
             now=self.now,
-            limits=DEFAULT_LIMITS,
+            limits=self.settings.limits,
             wire=repository.wire,
             policy=self.settings.policy,
         )
@@ -205,12 +210,12 @@ def _link(role: RoleName, verified: Verified[Any], now: datetime) -> dict[str, A
 
 
 def _delegated_links(
-    repository: TrustedRepository, chain: tuple[RoleName, ...], path: TargetPath, now: datetime
+    repository: TrustedRepository, chain: tuple[RoleName, ...], path: TargetPath, now: datetime, *, limits: Limits
 ) -> Iterator[dict[str, Any]]:
     """The links below the top level, each verified under the keys of the one above it."""
     assert repository.targets is not None
     above: Verified[Targets] = repository.targets
-    context = Context(repository=repository.name, now=now, limits=DEFAULT_LIMITS, wire=repository.wire, policy=STRICT)
+    context = Context(repository=repository.name, now=now, limits=limits, wire=repository.wire, policy=STRICT)
     for role in chain[1:]:
         assert above.signed.delegations is not None
         authority = _authority(role, above.signed.delegations)

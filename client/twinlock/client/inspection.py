@@ -83,7 +83,7 @@ def _reported(config: PrimaryConfig, ecu: EcuId, reports: dict[EcuId, bytes]) ->
     if ecu not in reports:
         return None
     try:
-        form = report_form(config.wires.get(DIRECTOR, TUF))
+        form = report_form(config.wires.get(DIRECTOR, TUF), config.limits)
         return image_as_json(verify_report(form.decode_report(reports[ecu]), form.reporting_key(keys[ecu])).installed)
     except TwinlockError:
         return None

@@ -91,9 +91,13 @@ class Primary:
                     fetcher=MetadataFetcher(transport, found_map.repositories, settings.wires),
                     director=_director(settings, found_map, transport),
                     secondaries=Secondaries(
-                        _members(settings, links or {}), state, settings.wires, fetch=settings.fetch
+                        _members(settings, links or {}),
+                        state,
+                        settings.wires,
+                        fetch=settings.fetch,
+                        limits=settings.limits,
                     ),
-                    reports=report_form(settings.wires.get(DIRECTOR, TUF)),
+                    reports=report_form(settings.wires.get(DIRECTOR, TUF), settings.limits),
                 )
             )
         except BaseException:
@@ -200,11 +204,11 @@ def _installer(config: PrimaryConfig, own: Installer | None, precondition: Preco
 
 def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transport) -> DirectorLink:
     urls = found_map.repositories[DIRECTOR]
-    return DirectorLink(transport, urls, config.time.url, foreign=_is_foreign(config))
+    return DirectorLink(transport, urls, config.time.url, foreign=_is_foreign(config), limits=config.limits)
 
 
 def _members(config: PrimaryConfig, links: Mapping[EcuId, SecondaryLink]) -> list[Member]:
     return [
-        Member(item, links.get(item.ecu.ecu) or HttpLink(item.ecu.ecu, item.address, config.fetch))
+        Member(item, links.get(item.ecu.ecu) or HttpLink(item.ecu.ecu, item.address, config.fetch, config.limits))
         for item in config.secondaries
     ]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from twinlock.client.config import FORMAT, SecondaryConfig, load_primary, load_secondary
 from twinlock.client.durable import create_once, storage_errors
@@ -21,13 +21,17 @@ from twinlock.client.reporting import check_key_type
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
 from twinlock.client.storage.anchor import load_anchor
+from twinlock.io.new_directory import new_directory
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
+from twinlock.trust.first_contact import check_given_root, check_given_roots, is_base_url
 from twinlock.trust.mapping import decode_map
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, RepositoryName, Verification, identifier, target_path
+from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.profiles import PROFILES
+from twinlock.trust.wire.tuf import TUF
 
 PRIMARY_FILE = "primary.json"
 SECONDARY_FILE = "secondary.json"
@@ -84,22 +88,20 @@ def provision_primary(
     """
     if repositories.image_root is None or not repositories.director_url or not repositories.image_url:
         raise UsageError(reason="a Primary needs the URL and the Root file of both repositories")
-    for url in (repositories.director_url, repositories.image_url):
-        if not is_web_url(url):
-            raise UsageError(reason=f"{url!r} is not the URL of a server; write http://HOST/PATH or https://HOST/PATH")
+    given_anchors(repositories)
     described = [_checked_description(item) for item in secondaries]
     _check_key_types(plan, repositories, described)
     _check_anchor(repositories, full=True)
-    _prepare(directory)
     config = directory / PRIMARY_FILE
     settings = _settings("primary", plan, repositories) | {
         "map": "map.json",
         "fetch": dict(fetch or {}),
         "secondaries": described,
     }
-    _make(directory, plan, repositories, full=True)
-    _write_json(config, settings)
-    load_primary(config)
+    with _new_ecu(directory):
+        _make(directory, plan, repositories, full=True)
+        _write_json(config, settings)
+        load_primary(config)
     return config
 
 
@@ -120,16 +122,17 @@ def provision_secondary(
     full = verification == Verification.FULL.value
     if full and repositories.image_root is None:
         raise UsageError(reason="full verification needs the Root file of the Image repository")
+    given_anchors(repositories)
     _check_key_types(plan, repositories)
     _check_anchor(repositories, full=full)
-    _prepare(directory)
     config = directory / SECONDARY_FILE
     settings = _settings("secondary", plan, repositories) | {"verification": verification, "listen": listen}
     if full:
         settings["map"] = "map.json"
-    _make(directory, plan, repositories, full=full)
-    _write_json(config, settings)
-    return describe_secondary(load_secondary(config))
+    with _new_ecu(directory):
+        _make(directory, plan, repositories, full=full)
+        _write_json(config, settings)
+        return describe_secondary(load_secondary(config))
 
 
 def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
@@ -145,25 +148,34 @@ def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
     }
 
 
-def is_web_url(url: str) -> bool:
-    """Whether ``url`` can be asked over HTTP: a scheme, a host, and no character that a request line cannot hold."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - it raises for a port that is not one
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
+def given_anchors(repositories: Repositories) -> dict[RepositoryName, TrustedRepository]:
+    """The trust that the Root files given lead to, by repository; nobody is asked.
+
+    Raises: UsageError for swapped or equal files, a URL of another form, or a profile that does not exist; the refusal of a
+    file that is not a Root.
+    """
+    for url in (repositories.director_url, repositories.image_url):
+        if url and not is_base_url(url):
+            raise UsageError(reason=f"{url!r} is not the URL of a server; write http://HOST/PATH or https://HOST/PATH")
+    wires = _profiles(repositories.wires)
+    found = {DIRECTOR: check_given_root(DIRECTOR, repositories.director_root, wire=wires.get(DIRECTOR, TUF))}
+    if repositories.image_root is not None:
+        found[IMAGE] = check_given_root(IMAGE, repositories.image_root, wire=wires.get(IMAGE, TUF))
+    check_given_roots(found[DIRECTOR], found.get(IMAGE))
+    return found
 
 
-def _prepare(directory: Path) -> None:
-    with storage_errors(directory, "create"):
-        directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise StorageError(
-                path=str(directory),
-                operation="provision an ECU in",
-                reason="it is not empty; choose a new one, or remove what an interrupted init left",
-            )
+@contextmanager
+def _new_ecu(directory: Path) -> Iterator[None]:
+    """Make an ECU in ``directory`` inside the block; what it wrote is removed if it fails. Raises: StorageError."""
+    if directory.is_dir() and any(directory.iterdir()):
+        raise StorageError(
+            path=str(directory),
+            operation="provision an ECU in",
+            reason="it is not empty; choose a new one, or remove what an interrupted init left",
+        )
+    with new_directory(directory):
+        yield
 
 
 def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: bool) -> None:

@@ -19,6 +19,7 @@ from twinlock.trust import reports
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys import PublicKey, Signer, load_key
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
 from twinlock.trust.reports import EcuReport, InstallationReport, SignedReport
 from twinlock.trust.state import InstalledImage
@@ -66,6 +67,9 @@ class TufReports:
     tells_outcomes = False
     acknowledges = True
 
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
+
     def reporting_key(self, key: PublicKey) -> PublicKey:
         return key
 
@@ -73,7 +77,7 @@ class TufReports:
         return reports.sign_report(report, signer)
 
     def decode_report(self, data: bytes) -> SignedReport:
-        return reports.decode_report(data)
+        return reports.decode_report(data, self._limits)
 
     def sign_manifest(
         self,
@@ -94,6 +98,9 @@ class AktualizrReports:
     acknowledges = False
     key_types: tuple[str, ...] = tuple(keytype for keytype in KEY_TYPES if keytype != "ecdsa")
 
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
+
     def reporting_key(self, key: PublicKey) -> PublicKey:
         aktualizr.encode_public_key(key)
         return load_key(aktualizr.native_key_id(key), keytype=key.keytype, scheme=key.scheme, public=key.public)
@@ -102,7 +109,7 @@ class AktualizrReports:
         return aktualizr.sign_report(report._replace(detail=_all_attacks(report)), signer)
 
     def decode_report(self, data: bytes) -> SignedReport:
-        return aktualizr.decode_report(data)
+        return aktualizr.decode_report(data, self._limits)
 
     def sign_manifest(
         self,
@@ -123,9 +130,9 @@ def _all_attacks(report: EcuReport) -> str:
     return f"{report.detail}; also {codes}" if codes else report.detail
 
 
-def report_form(director: WireProfile) -> ReportForm:
-    """The form of the reports that go to a Director of that profile."""
-    return AktualizrReports() if director is AKTUALIZR else TufReports()
+def report_form(director: WireProfile, limits: Limits = DEFAULT_LIMITS) -> ReportForm:
+    """The form of the reports that go to a Director of that profile; ``limits`` bound those that it reads."""
+    return AktualizrReports(limits) if director is AKTUALIZR else TufReports(limits)
 
 
 def check_reporting_key(wires: Wires, key: PublicKey) -> None:

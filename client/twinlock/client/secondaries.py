@@ -27,7 +27,7 @@ from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.keys import PublicKey
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
@@ -98,15 +98,20 @@ class Secondaries:
         wires: Wires = NOTHING,
         *,
         fetch: FetchSettings = _DEFAULT_FETCH,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """``fetch`` says how long each of them may take: ``deadline_s`` for a message, ``image_deadline_s`` for an image."""
+        """``fetch`` says how long each of them may take: ``deadline_s`` for a message, ``image_deadline_s`` for an image.
+
+        ``limits`` are those of the Primary: its manifest has room for ``report_bytes``.
+        """
         self._fetch = fetch
+        self._limits = limits
         self._stated: dict[EcuId, Mapping[str, Any]] = {}
         self._links: dict[tuple[RepositoryName, int], bytes] = {}
         self.members = {member.ecu: member for member in members}
         self._state = state
         self._wires = wires
-        self._form = report_form(wires.get(DIRECTOR, TUF))
+        self._form = report_form(wires.get(DIRECTOR, TUF), limits)
 
     async def collect_reports(self, step: Step, problems: list[Problem]) -> dict[EcuId, bytes]:
         """A fresh report of every Secondary that answers with one it signed; each is stored with its sender.
@@ -122,8 +127,8 @@ class Secondaries:
             reports[member.ecu] = data
 
         await self._each(self.members, ask, step, problems)
-        for ecu in oversize_reports(reports, DEFAULT_LIMITS.report_bytes):
-            share = manifest_share(len(reports), DEFAULT_LIMITS.report_bytes)
+        for ecu in oversize_reports(reports, self._limits.report_bytes):
+            share = manifest_share(len(reports), self._limits.report_bytes)
             error = LimitError(what=f"report of {ecu} in bytes", value=len(reports.pop(ecu)), limit=share)
             problems.append(Problem(step=step, ecu=ecu, error=error))
         return reports
@@ -167,7 +172,13 @@ class Secondaries:
         """
         wants: dict[EcuId, bool] = {}
         bundles = SecondaryBundles(
-            decision, repositories, state=self._state, wires=self._wires, fetcher=fetcher, links=self._links
+            decision,
+            repositories,
+            state=self._state,
+            wires=self._wires,
+            fetcher=fetcher,
+            links=self._links,
+            limits=self._limits,
         )
 
         async def offer(member: Member) -> None:

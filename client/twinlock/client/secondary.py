@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.bundle import MAX_BUNDLE_BYTES, Bundle, decode_bundle
+from twinlock.client.bundle import Bundle, bundle_bytes, decode_bundle
 from twinlock.client.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.approvals import Approvals
@@ -103,7 +103,7 @@ class Secondary:
             "keyid": self._identity.public_key.keyid,
             "key": self._identity.public_key.as_json(),
             "timeNonce": self._clock.ask() if self.config.time.attested else None,
-            "bundleBytes": MAX_BUNDLE_BYTES,
+            "bundleBytes": bundle_bytes(self.config.limits),
             "roots": self._newest_roots(),
         }
 
@@ -142,7 +142,7 @@ class Secondary:
         notices: list[RefusalError] = []
         now: datetime | None = None
         try:
-            offered = decode_bundle(bundle)
+            offered = decode_bundle(bundle, self.config.limits)
             now = self._time(offered)
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)

@@ -6,7 +6,6 @@ reads and writes the inventory; ``planning.py`` decides what to install.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,9 +19,16 @@ from twinlock.director.manifests.judgement import (
     ManifestPolicy,
     VerifiedReports,
 )
+from twinlock.director.manifests.offered import (
+    check_signed_once,
+    false_report_event,
+    false_twins,
+    report_digest,
+    reports_by_ecu,
+    unreadable_event,
+)
 from twinlock.director.records import (
     AKTUALIZR_WIRE,
-    ATTACK,
     REFUSAL,
     TUF_WIRE,
     CounterReset,
@@ -48,7 +54,6 @@ from twinlock.trust.reports import (
     SignedManifest,
     SignedReport,
     verify_manifest,
-    verify_report,
 )
 from twinlock.trust.state import InstalledImage
 
@@ -79,10 +84,10 @@ def verify_reports(
     """Decide whether ``manifest`` is what this vehicle, as the inventory knows it, says now.
 
     ``address`` is the vehicle whose URL it came to, if any. ``record`` is the vehicle that the manifest names. A manifest
-    without a sound report of its Primary is refused as a whole. Of every other ECU a false report counts as a missing one
-    and is evidence; a missing one drops that ECU's part only (docs/POUF.md gives the reason).
+    without a sound report of its Primary is refused as a whole. Of every other ECU a false or unreadable report counts as a
+    missing one and is evidence; a missing one drops that ECU's part only (docs/POUF.md gives the reason).
     Raises: ManifestVehicleError, UnknownEcuError, ReportSignatureError, DuplicateReportError, MissingEcuError,
-    ReportTimeError, ReportReplayError.
+    ReportTimeError, ReportReplayError; what makes the Primary's report unreadable.
     """
     # Step 1: the signed part says whose manifest this is, and the address must not say otherwise. Where a profile has no
     # names of vehicles, the address alone says it, and the Primary's key has to fit.
@@ -170,43 +175,43 @@ def _check_reports(
 ) -> _Checked:
     """Judge each report by itself. Raises: what is wrong with the Primary's."""
     checked = _Checked({}, [])
-    by_ecu: dict[EcuId, list[SignedReport]] = {}
-    for signed in manifest.reports:
-        by_ecu.setdefault(signed.report.ecu, []).append(signed)
-    for ecu, offered in by_ecu.items():
+    for ecu, offered in reports_by_ecu(manifest).items():
         try:
-            report = _check_signed_once(offered, ecu, record)
-            if not _has_no_time(report, record):
-                _check_time(report, record.reports.get(ecu), now, policy)
-            sound = _check_fresh(report, record, knowledge, now)
+            sound = _check_offered(offered, ecu, record, now=now, knowledge=knowledge, policy=policy)
         except UnknownEcuError as error:
             checked.events.append(Event(kind=REFUSAL, code=error.code, ecu=ecu, detail=str(error)))
         except (ReportSignatureError, DuplicateReportError, ReportTimeError, ReportReplayError) as error:
             if ecu == record.primary:
                 raise
-            event = Event(kind=ATTACK, code=error.code, ecu=ecu, detail=str(error), data=error.as_json())
-            checked.events.append(event)
+            checked.events.append(false_report_event(ecu, error))
         else:
-            known = record.ecus[ecu]
-            kept = record.wire == TUF_WIRE and (known.counter_base > 0 or known.reset is not None)
-            digest = report_digest(offered[0].message) if kept else None
-            checked.sound[ecu] = sound._replace(digest=digest)
+            checked.sound[ecu] = sound
+            checked.events.extend(false_report_event(ecu, error) for error in false_twins(offered, record.ecus[ecu]))
+    for part in manifest.unreadable:
+        if part.ecu == record.primary and record.primary not in checked.sound:
+            raise part.error
+        checked.events.append(unreadable_event(part, record))
     return checked
 
 
-def report_digest(message: bytes) -> str:
-    """What a report is known by: SHA-256 of what its signature is over."""
-    return hashlib.sha256(message).hexdigest()
-
-
-def _check_signed_once(offered: list[SignedReport], ecu: EcuId, record: VehicleRecord) -> EcuReport:
-    """The one report of an ECU in the inventory, signed with its own key."""
-    known = record.ecus.get(ecu)
-    if known is None:
-        raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
-    if len(offered) > 1:
-        raise DuplicateReportError(vehicle=record.vehicle, ecu=ecu)
-    return verify_report(offered[0], known.key)
+def _check_offered(
+    offered: list[SignedReport],
+    ecu: EcuId,
+    record: VehicleRecord,
+    *,
+    now: datetime,
+    knowledge: Knowledge,
+    policy: ManifestPolicy,
+) -> _Sound:
+    """The one report of an ECU that counts."""
+    signed = check_signed_once(offered, ecu, record)
+    report = signed.report
+    if not _has_no_time(report, record):
+        _check_time(report, record.reports.get(ecu), now, policy)
+    sound = _check_fresh(report, record, knowledge, now)
+    known = record.ecus[ecu]
+    kept = record.wire == TUF_WIRE and (known.counter_base > 0 or known.reset is not None)
+    return sound._replace(digest=report_digest(signed.message) if kept else None)
 
 
 def _check_time(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> None:

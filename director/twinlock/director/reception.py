@@ -13,10 +13,11 @@ from twinlock.director.catalogue import CatalogueKeeper
 from twinlock.director.database import Database
 from twinlock.director.errors import UnknownVehicleError
 from twinlock.director.history import find_seen_nonces, insert_accepted, insert_refused
-from twinlock.director.intake import conclude, report_digest, verify_reports
+from twinlock.director.intake import conclude, verify_reports
 from twinlock.director.inventory import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
 from twinlock.director.manifests.judgement import Findings, Knowledge, ManifestPolicy, VerifiedReports
 from twinlock.director.manifests.junk import count_junk
+from twinlock.director.manifests.offered import find_candidates, report_digest
 from twinlock.director.published import recall_images, remember_images, settle_outstanding
 from twinlock.director.records import AKTUALIZR_WIRE, Acceptance, VehicleRecord
 from twinlock.director.software import same_image
@@ -116,11 +117,13 @@ class Reception:
 
     def _read(self, manifest: SignedManifest, vehicle: str) -> _Reading:
         """Everything that judging needs, as of one moment."""
-        reports = [signed.report for signed in manifest.reports]
-        digests = {signed.report.ecu: report_digest(signed.message) for signed in manifest.reports}
         with self._database.reading() as connection:
+            record = load_active_vehicle(connection, vehicle)
+            offered = find_candidates(manifest, record)
+            reports = [signed.report for signed in offered]
+            digests = [(signed.report.ecu, report_digest(signed.message)) for signed in offered]
             return _Reading(
-                record=load_active_vehicle(connection, vehicle),
+                record=record,
                 revision=read_revision(connection, vehicle),
                 knowledge=Knowledge(
                     nonces=find_seen_nonces(connection, reports),

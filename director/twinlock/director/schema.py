@@ -24,7 +24,19 @@ from sqlalchemy import (
 )
 
 from twinlock.director.tables.append_only import append_only_ddl, pruning
-from twinlock.director.tables.columns import Json, Number, UtcTime, metadata, number_column, vehicle_column
+from twinlock.director.tables.columns import (
+    Json,
+    Number,
+    UtcTime,
+    actor_column,
+    any_vehicle_column,
+    ecu_column,
+    image_columns,
+    key_column,
+    metadata,
+    number_column,
+    vehicle_column,
+)
 from twinlock.director.tables.ways_out import (
     counter_resets,
     delivered_software,
@@ -80,7 +92,7 @@ ecus = Table(
     Column("keytype", String(64), nullable=False),
     Column("scheme", String(64), nullable=False),
     Column("public", Text, nullable=False),
-    Column("key_identity", String(64), nullable=False, unique=True),  # SHA-256 of the key material
+    key_column(unique=True),  # SHA-256 of the key material
     Column("last_report", Number),  # NULL where its key never reported
     # An ECU that left its vehicle keeps its row, because history names it; but others may come to have its key.
     # ``key_identity`` is then a placeholder, and ``retired_key`` is what it was.
@@ -95,7 +107,7 @@ enrolment_tokens = Table(
     "enrolment_tokens",
     metadata,
     number_column(),
-    Column("vehicle", String(128), nullable=False, index=True),  # not registered yet, so no foreign key
+    any_vehicle_column(index=True),  # not registered yet, so no foreign key
     Column("digest", String(64), nullable=False, unique=True),
     Column("created_at", UtcTime, nullable=False),
     Column("expires", UtcTime, nullable=False),
@@ -121,14 +133,12 @@ reports = Table(
     metadata,
     number_column(),
     Column("manifest", Number, ForeignKey("manifests.number"), nullable=False, index=True),
-    Column("ecu", String(128), ForeignKey("ecus.ecu"), nullable=False, index=True),
-    Column("key_identity", String(64), nullable=False),
+    ecu_column(index=True),
+    key_column(),
     Column("reported_time", UtcTime, nullable=False),
     Column("counter", BigInteger),
     Column("nonce", String(256)),
-    Column("path", Text, nullable=False),
-    Column("length", BigInteger, nullable=False),
-    Column("hashes", Json, nullable=False),
+    *image_columns(),
     Column("release_counter", BigInteger),
     Column("attack", Text, nullable=False),
     Column("detail", Text, nullable=False),
@@ -141,7 +151,7 @@ events = Table(
     "events",
     metadata,
     number_column(),
-    Column("vehicle", String(128), nullable=False, index=True),  # perhaps refused before it was ever registered
+    any_vehicle_column(index=True),  # perhaps refused before it was ever registered
     Column("manifest", Number, ForeignKey("manifests.number"), index=True),
     Column("ecu", String(128)),
     Column("at", UtcTime, nullable=False),
@@ -156,7 +166,7 @@ events = Table(
 junk = Table(
     "junk",
     metadata,
-    Column("vehicle", String(128), primary_key=True),  # empty: no registered vehicle
+    any_vehicle_column(primary_key=True),  # empty: no registered vehicle
     Column("code", String(64), primary_key=True),
     Column("day", String(10), primary_key=True),
     Column("count", BigInteger, nullable=False),
@@ -169,11 +179,11 @@ junk = Table(
 assignments = Table(
     "assignments",
     metadata,
-    Column("ecu", String(128), ForeignKey("ecus.ecu"), primary_key=True),
+    ecu_column(primary_key=True),
     vehicle_column(index=True),
     Column("path", Text, nullable=False),
     Column("assigned_at", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
+    actor_column(),
 )
 
 decisions = Table(
@@ -196,11 +206,9 @@ outstanding = Table(
     "outstanding",
     metadata,
     vehicle_column(primary_key=True),
-    Column("ecu", String(128), ForeignKey("ecus.ecu"), primary_key=True),
+    ecu_column(primary_key=True),
     Column("image", String(64), primary_key=True),  # SHA-256 of path, length and hashes
-    Column("path", Text, nullable=False),
-    Column("length", BigInteger, nullable=False),
-    Column("hashes", Json, nullable=False),
+    *image_columns(),
     Column("withdrawn", Boolean, nullable=False),
 )
 
@@ -319,7 +327,7 @@ issued_certificates = Table(
     Column("fingerprint", String(64), nullable=False, unique=True),  # SHA-256 of the DER form
     Column("issued_at", UtcTime, nullable=False),
     Column("not_after", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
+    actor_column(),
 )
 
 revoked_certificates = Table(
@@ -327,7 +335,7 @@ revoked_certificates = Table(
     metadata,
     Column("fingerprint", String(64), primary_key=True),
     Column("revoked_at", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
+    actor_column(),
 )
 
 audit = Table(
@@ -335,7 +343,7 @@ audit = Table(
     metadata,
     number_column(),
     Column("at", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
+    actor_column(),
     Column("action", String(64), nullable=False),
     Column("vehicle", String(128), index=True),
     Column("detail", Json, nullable=False),

@@ -1,7 +1,7 @@
 """The device API of the Director: what vehicles talk to, and nothing that an operator may do.
 
     PUT  /vehicles/<id>/manifest          a signed vehicle version manifest       204
-    GET  /vehicles/<id>/metadata/<name>   metadata of this vehicle                200
+    GET  /vehicles/<id>/metadata/<name>   metadata of this vehicle; Roots of any  200
     POST /vehicles/<id>/enrolment         a description, with a one-time token    201, or 200 if it was known
     POST /time                            {"nonce": hex}                          a signed time attestation
     GET  /livez /readyz
@@ -13,19 +13,24 @@ Belongs here: routes. Does not belong here: any decision, or what is done with e
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import web
 
 from twinlock.director.director import Director
-from twinlock.director.errors import EnrolmentTokenError
+from twinlock.director.errors import EnrolmentTokenError, UnknownVehicleError
+from twinlock.director.records import Served
 from twinlock.director.requests import DIRECTOR, IMMUTABLE, application, note, read_body, run
 from twinlock.repository.http import Handler, problem, problem_of
 from twinlock.trust.attestation import MAX_NONCES
+from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.wire.node import Node
 from twinlock.trust.wire.strict import parse_json
 
 _MAX_TIME_BYTES = 65_536
 _MAX_NONCE_BYTES = 64
+_ROOT = re.compile(r"([1-9][0-9]{0,17})\.root\.json")
 
 
 def director_application(director: Director, *, prefix: str = "") -> web.Application:
@@ -48,13 +53,27 @@ async def _manifest(request: web.Request) -> web.Response:
 
 async def _metadata(request: web.Request) -> web.Response:
     director, vehicle, name = request.app[DIRECTOR], request.match_info["vehicle"], request.match_info["name"]
-    served = await run(request, lambda: director.serve(vehicle, name))
+    served = await run(request, lambda: _serve(director, vehicle, name))
     if served is None:
         return problem(404, code="not-found", detail="there is no such file")
     note(correlation_id=served.correlation_id, held=served.held)
     caching = IMMUTABLE if name[:1].isdigit() else "no-store"
     headers = {"Cache-Control": caching, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=served.data, content_type="application/json", headers=headers)
+
+
+def _serve(director: Director, vehicle: str, name: str) -> Served | None:
+    """The file; of a vehicle that is not registered only Roots, which an ECU in the making follows and which are public."""
+    try:
+        return director.serve(vehicle, name)
+    except UnknownVehicleError:
+        match = _ROOT.fullmatch(name)
+        if match is None:
+            raise
+        try:
+            return Served(data=director.root_bytes(int(match[1])))
+        except UsageError:
+            return None
 
 
 async def _enrolment(request: web.Request) -> web.Response:

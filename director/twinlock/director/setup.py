@@ -14,16 +14,17 @@ from pathlib import Path
 from twinlock.director.config import CONFIG, Settings, write_config
 from twinlock.director.database import Database
 from twinlock.director.history import record_audit
-from twinlock.director.image_site import check_image_root, check_location
+from twinlock.director.image_site import check_location
 from twinlock.director.records import AKTUALIZR_WIRE
 from twinlock.director.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
 from twinlock.director.signing.marks import note_signature
 from twinlock.director.trusted_files import store_files
 from twinlock.director.wire_roots import check_plans, first_wire_root, insert_wire_root
+from twinlock.io.new_directory import new_directory
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
-from twinlock.repository.new_directory import new_directory
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.first_contact import check_given_root
 from twinlock.trust.names import IMAGE, ROOT
 
 
@@ -40,7 +41,7 @@ def create_director(
     """Make a Director at ``path``. Raises: UsageError if there is one, RefusalError for a bad Image Root, StorageError."""
     if (path / CONFIG).exists():
         raise UsageError(reason=f"there is a Director in {path} already")
-    anchor = check_image_root(image_root)
+    anchor = check_given_root(IMAGE, image_root)
     settings = replace(settings, image_url=check_location(image_url))
     check_plans_of_roles(plans)
     also = AKTUALIZR_WIRE in settings.wires

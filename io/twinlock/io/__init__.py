@@ -1,1 +1,1 @@
-"""What every part that touches the world shares: the manners of an HTTP server. It knows ``trust`` only."""
+"""What every part that touches the world shares: the manners of an HTTP server, and directories in the making."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from twinlock.io.new_directory import sync_directory
 from twinlock.trust.errors.local import StorageError
 
 TEMPORARY = ".tmp-"
@@ -82,27 +83,6 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in ``directory`` durable. Raises: OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_directory(directory: Path, mode: int = 0o755) -> None:
-    """Create ``directory`` and its parents, durably. Raises: OSError."""
-    missing = []
-    while not directory.is_dir():
-        missing.append(directory)
-        directory = directory.parent
-    for path in reversed(missing):
-        with suppress(FileExistsError):
-            path.mkdir(mode)
-        sync_directory(path.parent)
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:

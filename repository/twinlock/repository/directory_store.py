@@ -18,16 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from twinlock.repository.atomic import (
-    clean_stale,
-    link_new,
-    locked,
-    make_directory,
-    storage,
-    sync_directory,
-    temporary_file,
-    write_all,
-)
+from twinlock.io.new_directory import make_directory, sync_directory
+from twinlock.repository.atomic import clean_stale, link_new, locked, storage, temporary_file, write_all
 from twinlock.repository.object_store import ObjectInfo, Readable, StoredObject, object_name
 from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.metadata import UnsafePathError

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from twinlock.io.new_directory import new_directory
 from twinlock.repository.accepting import accept_outbox
 from twinlock.repository.aktualizr.hand_over import hand_over
 from twinlock.repository.aktualizr.import_findings import ImportFindings
@@ -38,7 +39,7 @@ from twinlock.repository.aktualizr.turning_on import publish_for_aktualizr
 from twinlock.repository.authoring.clock_record import set_time_source
 from twinlock.repository.authoring.clock_recovery import ClockRecovery, recover_clock
 from twinlock.repository.authoring.image_requests import ImageRequest
-from twinlock.repository.authoring.staged_images import ImageResult, stage_image, stage_images
+from twinlock.repository.authoring.staged_images import ImageResult, own_images, stage_image, stage_images
 from twinlock.repository.authoring.time_source import TimeSource
 from twinlock.repository.creation import check_roles, create_first
 from twinlock.repository.delegating import Delegation, Member
@@ -53,7 +54,6 @@ from twinlock.repository.expiry import refresh_due
 from twinlock.repository.image_files import Progress
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.layout import root_object
-from twinlock.repository.new_directory import new_directory
 from twinlock.repository.periods import Clock, Periods, utc_now
 from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.publishing import publish_draft
@@ -196,7 +196,7 @@ class ImageRepository:
         bad specifier, no hardware id), UnsafePathError for names.
         """
         description = describe(path, hardware_ids, release_counter, component)
-        return stage_image(self.workspace, Path(source), description, replace=replace, progress=progress)
+        return stage_image(own_images(self.workspace), Path(source), description, replace=replace, progress=progress)
 
     def add_images(
         self,
@@ -206,7 +206,7 @@ class ImageRepository:
         progress: Progress = lambda _: None,
     ) -> tuple[ImageResult, ...]:
         """Stage many images in one step, all or none; the result of each. Raises: UsageError, StorageError."""
-        return stage_images(self.workspace, requests, replace=replace, progress=progress)
+        return stage_images(own_images(self.workspace), requests, replace=replace, progress=progress)
 
     def remove_image(self, path: str) -> None:
         """Stage the removal of an entry. The bytes stay for vehicles that still follow the old Targets."""

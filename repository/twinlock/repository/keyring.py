@@ -17,13 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.repository.atomic import (
-    create_file,
-    make_directory,
-    replace_file,
-    storage,
-    sync_directory,
-)
+from twinlock.io.new_directory import make_directory, sync_directory
+from twinlock.repository.atomic import create_file, replace_file, storage
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.keys.passphrases import offline_secret, online_secret, secret_for_new
 from twinlock.repository.keys.records import PEM, KeyPlan, KeyRecord, encode_record, key_stem, read_record

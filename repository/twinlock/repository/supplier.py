@@ -27,20 +27,22 @@ from typing import Any, Self
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
+from twinlock.io.new_directory import new_directory
 from twinlock.repository.aktualizr.names import reused_name
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.atomic import create_file, locked, read_file, replace_file
-from twinlock.repository.authoring.servable_names import check_image_name, check_role_name
+from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.servable_names import check_role_name
+from twinlock.repository.authoring.staged_images import ImageResult, StagingPlace, stage_image, stage_images
 from twinlock.repository.delegating import Delegation, Member, apply_delegations, read_delegations, write_delegations
 from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.draft import Draft, editing_draft, read_draft
-from twinlock.repository.entries import Component, check_succession, describe, entry_view, target_entry
-from twinlock.repository.image_files import Measured, Progress, check_stored, measure_file, store_image
+from twinlock.repository.entries import Component, describe, entry_view
+from twinlock.repository.image_files import Measured, Progress, check_stored
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.layout import image_objects
-from twinlock.repository.new_directory import new_directory
 from twinlock.repository.outbox import open_outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.private_keys import kind_of
@@ -161,17 +163,18 @@ class SupplierPlace:
     ) -> ImageView:
         """Put the bytes of ``source`` into the outbox and stage an entry. Raises: as ``ImageRepository.add_image``."""
         description = describe(path, hardware_ids, release_counter, component)
-        measured = measure_file(Path(source), progress)
-        entry = target_entry(description, measured.length, measured.hashes)
-        with editing_draft(self._draft_path) as draft:
-            listed = self._preview(draft).targets.get(path)
-            if listed is None:
-                check_image_name(path)
-            check_succession(path, entry, listed, replace=replace)
-            self._check_name(path, entry)
-            store_image(self.outbox, Path(source), path, measured)
-            draft.of(self.role).images[path] = entry.to_dict()
-        return entry_view(self.role, entry)
+        return stage_image(self._images, Path(source), description, replace=replace, progress=progress)
+
+    def add_images(
+        self, requests: Iterable[ImageRequest], *, replace: bool = False, progress: Progress = lambda _: None
+    ) -> tuple[ImageResult, ...]:
+        """Stage many images in one step, all or none; the result of each. Raises: UsageError, StorageError."""
+        return stage_images(self._images, requests, replace=replace, progress=progress)
+
+    def delegations_covering(self, path: str) -> tuple[str, ...]:
+        """The delegations of this place that would be asked for ``path`` if it listed nothing under that name."""
+        delegations = self._preview(read_draft(self._draft_path)).delegations
+        return tuple(name for name, _ in delegations.get_roles_for_target(path)) if delegations else ()
 
     def remove_image(self, path: str) -> None:
         """Stage the removal of an entry. Raises: UsageError if there is none."""
@@ -286,7 +289,17 @@ class SupplierPlace:
         signed = translate_targets(self.role, targets.to_dict())
         return seal_aktualizr(self.role, signed, [authority], self.keyring, max_bytes=form.MAX_BYTES[TARGETS])
 
-    def _check_name(self, path: str, entry: TargetFile) -> None:
+    @property
+    def _images(self) -> StagingPlace:
+        return StagingPlace(
+            role=self.role,
+            store=self.outbox,
+            draft_path=self._draft_path,
+            listed=self._preview,
+            check=self._check_name,
+        )
+
+    def _check_name(self, path: str, entry: TargetFile, _listed: TargetFile | None) -> None:
         """A name that was signed with other bytes does not come back. Raises: ProfileError."""
         signed = self._signed()
         before = signed.targets.get(path) if signed else None

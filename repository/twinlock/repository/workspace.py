@@ -17,7 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.repository.atomic import clean_stale, create_file, make_directory, read_file, replace_file, storage
+from twinlock.io.new_directory import make_directory
+from twinlock.repository.atomic import clean_stale, create_file, read_file, replace_file, storage
 from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keyring import Keyring

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
 from twinlock.repository.image import ImageRepository
 
@@ -18,7 +19,7 @@ class Shell:
         self.env: dict[str, str | None] = {}
 
     def run(self, *words: str, status: int = 0) -> str:
-        answer = CliRunner().invoke(main, list(words), env=self.env)
+        answer = CliRunner().invoke(main, plain_keys(words, passphrase=bool(self.env)), env=self.env)
         assert answer.exit_code == status, answer.output
         return answer.output
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
 from twinlock.repository.image import ImageRepository
+from twinlock.repository.keyring import KeyKind, Keyring
 from twinlock.repository.supplier import SupplierPlace
 
 
@@ -30,31 +36,90 @@ INITS = {
 
 
 def run(*words: str, status: int) -> str:
+    return typed(*plain_keys(words), status=status)
+
+
+def typed(*words: str, status: int) -> str:
+    """A command as it is, which asks for no plain keys."""
     answer = CliRunner().invoke(main, list(words))
     assert answer.exit_code == status, answer.output
     return answer.output
 
 
-def plain_keys(directory: Path) -> list[str]:
+def plain_keys_in(directory: Path) -> list[str]:
     return [path.name for path in directory.rglob("*.pem") if b"ENCRYPTED" not in path.read_bytes()]
 
 
-@pytest.mark.parametrize("words", INITS.values(), ids=INITS)
-def test_encrypt_without_a_terminal_makes_nothing(place: Path, words: tuple[str, ...]) -> None:
-    said = run(*words, "--encrypt", status=2)
-    assert "TWINLOCK_PASSPHRASE" in said
+UP = ("up", "--dir", "made", "--image-port", "0", "--director-port", "0")
+
+
+@pytest.mark.parametrize("words", [*INITS.values(), UP], ids=[*INITS, "up"])
+def test_without_a_passphrase_and_a_terminal_nothing_is_made(place: Path, words: tuple[str, ...]) -> None:
+    said = typed(*words, status=2)
+    for way in ("TWINLOCK_PASSPHRASE", "--passphrase-file", "--plain-keys"):
+        assert way in said
     assert not (place / "made").exists()
+
+
+@pytest.mark.parametrize("words", INITS.values(), ids=INITS)
+def test_keys_are_encrypted_unless_plain_ones_are_asked_for(place: Path, words: tuple[str, ...]) -> None:
     (place / "secret").write_text("TEST correct horse\n")
-    run(*words, "--encrypt", "--passphrase-file", "secret", status=0)
+    typed(*words, "--passphrase-file", "secret", status=0)
     assert list((place / "made").rglob("*.pem"))
-    assert not plain_keys(place / "made")
+    assert not plain_keys_in(place / "made")
+    shutil.rmtree(place / "made")
+    typed(*words, "--plain-keys", status=0)
+    assert len(plain_keys_in(place / "made")) == len(list((place / "made").rglob("*.pem")))
+
+
+@pytest.mark.parametrize("words", [*INITS.values(), UP], ids=[*INITS, "up"])
+@pytest.mark.parametrize("name", ["TWINLOCK_PASSPHRASE", "TWINLOCK_ONLINE_PASSPHRASE_FILE"])
+def test_plain_keys_and_a_passphrase_contradict_each_other(
+    place: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], name: str
+) -> None:
+    monkeypatch.setenv(name, "TEST secret")
+    assert f"contradicts the passphrase from ${name}" in typed(*words, "--plain-keys", status=2)
+    assert not (place / "made").exists()
+
+
+def test_on_a_terminal_the_passphrase_is_asked_for_twice(place: Path) -> None:
+    mine, theirs = os.openpty()
+    command = [sys.executable, "-m", "twinlock.cli", *INITS["supplier"]]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        said = b""
+        for question in (b"Passphrase for the new keys", b"Repeat for confirmation"):
+            while question not in said:
+                said += os.read(mine, 1024)
+            os.write(mine, b"TEST typed\n")
+        assert process.wait(30) == 0
+    os.close(mine)
+    assert not plain_keys_in(place / "made")
+    (place / "typed").write_text("TEST typed")
+    typed("supplier", "rotate", "made", "--yes", "--passphrase-file", "typed", status=0)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "gateway.example"])
+def test_up_serves_other_machines_only_if_asked(place: Path, host: str) -> None:
+    said = run(*UP, "--host", host, status=2)
+    assert "add --plain" in said
+    assert not (place / "made").exists()
+
+
+def test_a_new_key_is_encrypted_though_every_other_key_is_away(place: Path) -> None:
+    (place / "secret").write_text("TEST correct horse\n")
+    ring = Keyring(offline=place / "offline", online=place / "online", passphrase=lambda: "TEST correct horse")
+    with ring.new_keys() as new:
+        new.generate("root", kind=KeyKind.ED25519, count=1)
+        new.save()
+    assert not plain_keys_in(place / "offline")
 
 
 @pytest.mark.parametrize("words", INITS.values(), ids=INITS)
 def test_a_passphrase_that_cannot_be_read_makes_nothing(place: Path, words: tuple[str, ...]) -> None:
     (place / "empty").write_text("\n")
     for file in ("missing", "empty"):
-        run(*words, "--passphrase-file", file, status=2)
+        typed(*words, "--passphrase-file", file, status=2)
         assert not (place / "made").exists()
     run(*words, status=0)
 
@@ -130,7 +195,7 @@ def test_rotate_never_mixes_encrypted_and_plain_keys(place: Path, monkeypatch: p
     for words in rotations:
         assert "have none" in run(*words, status=2)
         assert [path for path in before if not Path(path).exists()] == []
-        assert plain_keys(place) == [path.name for path in place.rglob("*.pem")]
+        assert plain_keys_in(place) == [path.name for path in place.rglob("*.pem")]
     monkeypatch.delenv("TWINLOCK_PASSPHRASE")
     for words in rotations:
         run(*words, status=0)

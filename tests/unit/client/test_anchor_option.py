@@ -39,7 +39,7 @@ def init(kind: str, directory: Path, anchor: Path, *more: str, image: Path | Non
     return done.exit_code, done.output
 
 
-URLS = ("--director-url", "http://127.0.0.1:1/vehicles/VIN1", "--image-url", "http://127.0.0.1:1/image")
+URLS = ("--director-url", "http://127.0.0.1:1/vehicles/VIN1", "--image-url", "http://127.0.0.1:1/image", "--offline")
 
 
 def test_a_primary_starts_from_its_anchor(tmp_path: Path, anchor: Path) -> None:

@@ -71,7 +71,8 @@ def test_from_nothing_to_an_update_and_its_explanation(tmp_path: Path) -> None:
             (tmp_path / "old.bin").write_bytes(b"old")
             made = await run("primary", "init", gateway, *options, "--factory-image", tmp_path / "old.bin", "--json")
             assert made.exit_code == 0, made.output
-            assert read(made) == {"config": str(gateway / "primary.json"), "ecu": GATEWAY.ecu, "vehicle": VIN}
+            shown = {"config": str(gateway / "primary.json"), "ecu": GATEWAY.ecu, "vehicle": VIN, "warnings": []}
+            assert read(made) == shown
             described = read(await run("primary", "describe", gateway))
             assert described["primary"] == GATEWAY.ecu
             assert described["ecus"][0]["key"]["keytype"] == "ed25519"
@@ -113,7 +114,7 @@ def test_an_unreachable_director_is_a_failure_of_transport(tmp_path: Path) -> No
         async with repositories(tmp_path) as (_world, _servers, options):
             gateway = tmp_path / "gateway"
             options[options.index("--director-url") + 1] = "http://127.0.0.1:1/vehicles/V"
-            await run("primary", "init", gateway, *options)
+            await run("primary", "init", gateway, *options, "--offline")
             hurry(gateway)
             failed = await run("primary", "update", gateway, "--json")
             assert failed.exit_code == 4

@@ -17,9 +17,9 @@ from twinlock.client.config import load_primary
 from twinlock.client.ecu.operator_files import MAX_FILE_BYTES, read_json_object, read_operator_file
 from twinlock.client.identity import load_identity
 from twinlock.client.primary import Primary
-from twinlock.client.provision import is_web_url
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
+from twinlock.trust.first_contact import is_base_url
 
 __all__ = ["made"]
 MARK = b"\xef\xbb\xbf"
@@ -153,11 +153,11 @@ def test_a_profile_for_a_repository_that_the_map_does_not_have(made: Path, tmp_p
 
 @pytest.mark.parametrize(
     ("url", "usable"),
-    [("http://h", True), ("https://h:8443/x?sig=1", True), ("h/x", False), ("localhost:8000", False), ("http://", False),
+    [("http://h", True), ("https://h:8443/x", True), ("https://h:8443/x?sig=1", False), ("h/x", False), ("localhost:8000", False), ("http://", False),
      ("ftp://h", False), ("http://h:abc", False), ("http://[", False), ("http://h/a b", False), ("http://h/\n", False)],
 )  # fmt: skip
 def test_what_is_the_url_of_a_server(url: str, usable: bool) -> None:
-    assert is_web_url(url) is usable
+    assert is_base_url(url) is usable
 
 
 TEXT = st.text(st.sampled_from("aZ0-_/.:% \0\n\x1b\u202e\ud800é"), max_size=8)

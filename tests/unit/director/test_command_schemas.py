@@ -8,6 +8,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
+from tests.plain_keys import plain_keys
 from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.cli.main import main
 from twinlock.director.director import Director
@@ -18,7 +19,7 @@ CAR = TestVehicle("VIN1", {"ecu-gw": "gw-1", "ecu-brake": "hw-7"})
 
 def run(*words: str | Path, stdin: object = None, status: int = 0) -> Any:
     text = "" if stdin is None else json.dumps(stdin)
-    result = CliRunner().invoke(main, [*map(str, words), "--json"], input=text)
+    result = CliRunner().invoke(main, plain_keys([*map(str, words), "--json"]), input=text)
     assert result.exit_code == status, (words, result.output, result.exception)
     return json.loads(result.stdout)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.plain_keys import plain_keys
 from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.cli.main import main
 from twinlock.director.director import Director
@@ -24,9 +26,14 @@ class Shell:
         self.path = path
 
     def run(self, command: str, *arguments: str, status: int = 0, stdin: str = "") -> Result:
-        result = CliRunner().invoke(main, ["director", command, str(self.path), *arguments], input=stdin)
+        result = CliRunner().invoke(main, self.words(command, *arguments), input=stdin)
         assert result.exit_code == status, result.output
         return result
+
+    def words(self, command: str, *arguments: str) -> list[str]:
+        """What is typed; keys are plain unless the environment has a passphrase for them."""
+        typed = ["director", command, str(self.path), *arguments]
+        return plain_keys(typed, passphrase="TWINLOCK_PASSPHRASE" in os.environ)
 
     def json(self, command: str, *arguments: str, status: int = 0, stdin: str = "") -> Any:
         return json.loads(self.run(command, *arguments, "--json", status=status, stdin=stdin).stdout)

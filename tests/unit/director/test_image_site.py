@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 from click.testing import CliRunner
 
+from tests.plain_keys import plain_keys
 from tests.unit.director.world import ImageSite
 from twinlock.cli.main import main
 from twinlock.director.director import Director
@@ -30,7 +31,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def init(*, root: str = "root.json", image: str = "image", more: tuple[str, ...] = (), status: int) -> str:
-    answer = CliRunner().invoke(main, ["director", "init", "made", "--image-root", root, "--image", image, *more])
+    answer = CliRunner().invoke(
+        main, plain_keys(["director", "init", "made", "--image-root", root, "--image", image, *more])
+    )
     assert answer.exit_code == status, answer.output
     assert "attack" not in answer.output
     assert Path("made").exists() == (status == 0)

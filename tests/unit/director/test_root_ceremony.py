@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
 from twinlock.repository.image import ImageRepository
 
 
 def run(*words: str, status: int = 0) -> Any:
-    answer = CliRunner().invoke(main, [*words, "--json"])
+    answer = CliRunner().invoke(main, plain_keys([*words, "--json"]))
     assert answer.exit_code == status, answer.output
     return json.loads(answer.stdout)
 

@@ -136,7 +136,7 @@ def test_a_body_that_trickles_in_is_given_up_on(fleet: Director, monkeypatch: py
     [
         ("PUT", "/vehicles/VIN9/manifest"),
         ("GET", "/vehicles/VIN9/metadata/timestamp.json"),
-        ("GET", "/vehicles/VIN9/metadata/1.root.json"),
+        ("GET", "/vehicles/VIN9/metadata/1.targets.json"),
         ("GET", "/vehicles/..%2F..%2Fetc/metadata/timestamp.json"),
     ],
 )
@@ -147,6 +147,16 @@ def test_an_unknown_vehicle_is_not_found(fleet: Director, method: str, path: str
         data = stranger.manifest() if method == "PUT" else None
         async with session.request(method, path, data=data) as response:
             await problem(response, 404, "unknown-vehicle")
+
+    run(fleet, scenario)
+
+
+def test_an_ecu_in_the_making_follows_the_roots_before_its_vehicle_is_registered(fleet: Director) -> None:
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async with session.get("/vehicles/VIN9/metadata/1.root.json") as response:
+            assert (response.status, await response.read()) == (200, fleet.root_bytes(1))
+        async with session.get("/vehicles/VIN9/metadata/2.root.json") as response:
+            await problem(response, 404, "not-found")
 
     run(fleet, scenario)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import timedelta
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.unit.director.device_world import Device
 from tests.unit.director.world import ImageSite, TestVehicle, at
 from twinlock.cli.foreign import foreign
 from twinlock.cli.main import main
 from twinlock.director.director import Director
+from twinlock.trust.errors.base import RefusalError
 
 VIN = "VIN1"
 
@@ -86,3 +89,21 @@ def test_a_director_that_cannot_sign_says_so(fleet: Director) -> None:
         key.unlink()
     fleet._keyring.forget()
     assert any(text.startswith("the Director cannot sign") for text in fleet.status(look=True).problems)
+
+
+def test_a_vehicle_that_never_registered_shows_what_was_refused_from_it(wired: Director, tmp_path: Path) -> None:
+    device = Device()
+    wired.devices.register(device.speaker(), device.registration())
+    thief = Device(vehicle="VIN-NEVER")
+    with pytest.raises(RefusalError) as caught:
+        wired.devices.register(thief.speaker(), device.registration())
+    shown = CliRunner().invoke(main, ["director", "show", str(wired.path), "VIN-NEVER", "--json"])
+    assert shown.exit_code == 0, shown.output
+    found = json.loads(shown.stdout)
+    assert (found["registeredAt"], found["ecus"], found["state"]) == (None, [], None)
+    assert [(event["code"], event["kind"]) for event in found["events"]] == [(caught.value.code, "refusal")]
+    text = CliRunner().invoke(main, ["director", "show", str(wired.path), "VIN-NEVER"]).output
+    assert "is not registered; requests from it were refused" in text
+    assert caught.value.code in text
+    nobody = CliRunner().invoke(main, ["director", "show", str(wired.path), "VIN-NOBODY", "--json"])
+    assert (nobody.exit_code, json.loads(nobody.stdout)["error"]["code"]) == (2, "unknown-vehicle")

@@ -16,6 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tests.plain_keys import plain_keys
 from twinlock.cli.image import image
 from twinlock.cli.main import main
 from twinlock.cli.supplier import supplier
@@ -30,7 +31,7 @@ class Shell:
         self.environment: dict[str, str] = {}
 
     def run(self, *words: str, status: int = 0) -> str:
-        result = CliRunner().invoke(main, list(words), env=self.environment)
+        result = CliRunner().invoke(main, plain_keys(words, passphrase=bool(self.environment)), env=self.environment)
         assert result.exit_code == status, (words, result.output, result.stderr)
         return result.output
 
@@ -140,7 +141,7 @@ def test_refresh_names_what_it_cannot_sign(shell: Shell) -> None:
     found = shell.json("image", "refresh", "image", "--within", "60w")
     assert set(found["overdue"]) == {"root", "targets"}
     assert found["files"] == ["2.snapshot.json", "timestamp.json"]
-    assert "its keys are not here: root" in shell.run("image", "refresh", "image", "--within", "60w")
+    assert "due: root (its keys are not here" in shell.run("image", "refresh", "image", "--within", "60w")
 
 
 def test_a_suppliers_further_delegation(shell: Shell) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.plain_keys import plain_keys
 from tests.unit.repository.conftest import HandClock
 from twinlock.cli.main import main
 from twinlock.repository.authoring.image_requests import ImageRequest, read_manifest
@@ -41,7 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
         (tmp_path / f"{name}.bin").write_bytes(name.encode() * 9)
-    assert CliRunner().invoke(main, ["image", "init", "image"]).exit_code == 0
+    assert CliRunner().invoke(main, plain_keys(["image", "init", "image"])).exit_code == 0
     return tmp_path
 
 
@@ -126,7 +127,7 @@ def test_text_tells_each_result(place: Path) -> None:
     assert result.output.splitlines() == [
         "line 2: staged brake/a.bin (9 bytes)",
         "line 3: staged brake/b.bin (9 bytes)",
-        "staged 2 images; run `twinlock image publish`",
+        "staged 2 images; publish to make it so",
     ]
 
 

@@ -247,14 +247,19 @@ def test_a_name_that_leads_elsewhere_is_refused(car: AktualizrVehicle, path: tup
         outcome("u") | {"report": {**outcome("u")["report"], "items": outcome("u", gw_7="OK")["report"]["items"] * 2}},
     ],
 )
-def test_an_installation_report_of_another_form_is_refused(car: AktualizrVehicle, ended: Any) -> None:
-    with pytest.raises(MalformedError):
-        decode_manifest(car.manifest(outcome=ended))
+def test_an_installation_report_of_another_form_is_an_unreadable_part(car: AktualizrVehicle, ended: Any) -> None:
+    manifest = decode_manifest(car.manifest(outcome=ended))
+    (part,) = manifest.unreadable
+    assert (part.ecu, part.error.code, manifest.installation) == (None, "malformed", None)
+    assert len(manifest.reports) == 2
 
 
-def test_a_report_under_the_name_of_another_ecu_is_refused(car: AktualizrVehicle) -> None:
-    with pytest.raises(MalformedError):
-        decode_manifest(car.manifest(reports={"brake-7": car.report("gw-7")}))
+@pytest.mark.parametrize("name", ["brake-7", "../brake-7"])
+def test_a_report_under_the_name_of_another_ecu_is_an_unreadable_part(car: AktualizrVehicle, name: str) -> None:
+    manifest = decode_manifest(car.manifest(reports={name: car.report("gw-7")}))
+    (part,) = manifest.unreadable
+    assert (part.ecu, part.error.code) == (name if name == "brake-7" else None, "malformed")
+    assert "gw-7" in {signed.report.ecu for signed in manifest.reports}
 
 
 def test_a_member_that_stands_twice_and_a_float_are_refused(car: AktualizrVehicle) -> None:

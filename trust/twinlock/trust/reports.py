@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from twinlock.trust.canonical import encode_canonical
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.keys import PublicKey, Signer
@@ -94,10 +95,21 @@ class SignedReport(NamedTuple):
     data: bytes
 
 
+class UnreadablePart(NamedTuple):
+    """A part of a manifest that cannot be decoded, and why. The Primary's signature covers it all the same.
+
+    ``ecu`` is the ECU that it names or that it was filed under; None if neither is an identifier.
+    """
+
+    ecu: EcuId | None
+    error: RefusalError
+
+
 class SignedManifest(NamedTuple):
     """A decoded manifest whose signatures nobody has checked yet: neither its own nor those of its reports.
 
-    ``vehicle`` is None in profiles that do not name it: then only whoever brought the manifest can say.
+    ``vehicle`` is None in profiles that do not name it: then only the sender can say. ``unreadable`` are the parts that count
+    for nothing, so that the junk of one ECU costs no other ECU its report.
     """
 
     vehicle: VehicleId | None
@@ -107,6 +119,7 @@ class SignedManifest(NamedTuple):
     signatures: tuple[ReportSignature, ...]
     data: bytes
     installation: InstallationReport | None = None
+    unreadable: tuple[UnreadablePart, ...] = ()
 
 
 def sign_report(report: EcuReport, signer: Signer) -> bytes:
@@ -146,18 +159,23 @@ def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedReport:
 
 
 def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManifest:
-    """Read a manifest and the reports in it. Raises: MalformedError, LimitError, UnsafePathError."""
+    """Read a manifest and the reports in it; a report that cannot be read is an ``UnreadablePart``.
+
+    Raises: MalformedError, LimitError, UnsafePathError for what the manifest itself states.
+    """
     if len(data) > limits.report_bytes:
         raise LimitError(what="manifest in bytes", value=len(data), limit=limits.report_bytes)
     node = Node(parse_json(data, "manifest"), "manifest", "$")
     signed = _typed(node, _MANIFEST)
+    reports, unreadable = _reports(signed.get("reports").items(limits.ecus), limits)
     return SignedManifest(
         vehicle=VehicleId(identifier(signed.get("vehicleIdentifier").text())),
         primary=EcuId(identifier(signed.get("primaryIdentifier").text())),
-        reports=tuple(_report(item, limits) for item in signed.get("reports").items(limits.ecus)),
+        reports=reports,
         message=_payload_hash(signed),
         signatures=_signatures(node, limits),
         data=_canonical(node),
+        unreadable=unreadable,
     )
 
 
@@ -170,6 +188,14 @@ def verify_report(signed: SignedReport, key: PublicKey) -> EcuReport:
 def verify_manifest(signed: SignedManifest, key: PublicKey) -> None:
     """Return if ``key`` signed the manifest itself; its reports are each their own ECU's. Raises: ReportSignatureError."""
     _verify("manifest", signed.primary, signed.signatures, signed.message, key)
+
+
+def named_ecu(value: object) -> EcuId | None:
+    """The ECU that ``value``, from a part that cannot be read, names; None if it is not an identifier."""
+    try:
+        return EcuId(identifier(value)) if isinstance(value, str) else None
+    except RefusalError:
+        return None
 
 
 def clip(text: str) -> str:
@@ -217,6 +243,18 @@ def _installed_as_json(installed: InstalledImage) -> dict[str, Any]:
     if installed.release_counter is not None:
         found["releaseCounter"] = installed.release_counter
     return found
+
+
+def _reports(items: Iterable[Node], limits: Limits) -> tuple[tuple[SignedReport, ...], tuple[UnreadablePart, ...]]:
+    found, unreadable = [], []
+    for item in items:
+        try:
+            found.append(_report(item, limits))
+        except RefusalError as error:
+            signed = item.value.get("signed") if isinstance(item.value, dict) else None
+            named = signed.get("ecuIdentifier") if isinstance(signed, dict) else None
+            unreadable.append(UnreadablePart(named_ecu(named), error))
+    return tuple(found), tuple(unreadable)
 
 
 def _report(node: Node, limits: Limits) -> SignedReport:

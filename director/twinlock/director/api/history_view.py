@@ -30,10 +30,16 @@ class HistoryView:
             return list_manifests(connection, vehicle, limit)
 
     def events(self, vehicle: str, *, limit: int = 50) -> tuple[tuple[datetime, Event], ...]:
-        """What accepted manifests showed that people should see, such as attack indicators; newest first."""
+        """What accepted manifests showed that people should see, such as attack indicators; newest first.
+
+        Registrations that were refused are among them, so a vehicle that was never registered may have events.
+        Raises: UnknownVehicleError for one that is not registered and has none.
+        """
         with self._database.reading() as connection:
-            load_vehicle(connection, vehicle)
-            return list_events(connection, vehicle, limit)
+            found = list_events(connection, vehicle, limit)
+            if not found:
+                load_vehicle(connection, vehicle)
+            return found
 
     def junk(self, vehicle: str | None = "", *, limit: int = 50) -> list[dict[str, Any]]:
         """What senders that proved nothing sent to the vehicle's address, by kind and day.

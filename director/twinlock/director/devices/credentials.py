@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
 from twinlock.director.devices.ca import DeviceCa, Subject
-from twinlock.repository.atomic import create_file, make_directory, storage
+from twinlock.io.new_directory import make_directory
+from twinlock.repository.atomic import create_file, storage
 from twinlock.trust.errors.base import UsageError
 
 # The names that the client looks for inside the archive of shared credentials.

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+_ID = 128  # characters of an identifier or of who did something
 
 # SQLite numbers rows by itself only for a column of type INTEGER; PostgreSQL should not run out at 2**31.
 Number = BigInteger().with_variant(Integer, "sqlite")
@@ -53,7 +54,50 @@ class Json(TypeDecorator[Any]):
 
 def vehicle_column(**options: Any) -> Column[Any]:
     """The registered vehicle that a row is about."""
-    return Column("vehicle", String(128), ForeignKey("vehicles.vehicle"), nullable=False, **options)
+    return Column("vehicle", String(_ID), ForeignKey("vehicles.vehicle"), nullable=False, **options)
+
+
+def any_vehicle_column(**options: Any) -> Column[Any]:
+    """The vehicle that a row is about, which may not be registered."""
+    return Column("vehicle", String(_ID), nullable=False, **options)
+
+
+def ecu_column(**options: Any) -> Column[Any]:
+    """The ECU of the inventory that a row is about."""
+    return Column("ecu", String(_ID), ForeignKey("ecus.ecu"), nullable=False, **options)
+
+
+def key_column(**options: Any) -> Column[Any]:
+    """A key, by the SHA-256 of its material."""
+    return Column("key_identity", String(64), nullable=False, **options)
+
+
+def actor_column() -> Column[Any]:
+    """Who did it, by their own word."""
+    return Column("actor", String(_ID), nullable=False)
+
+
+def image_columns() -> tuple[Column[Any], ...]:
+    """An image by its name, length and hashes."""
+    return (
+        Column("path", Text, nullable=False),
+        Column("length", BigInteger, nullable=False),
+        Column("hashes", Json, nullable=False),
+    )
+
+
+def permission_columns() -> tuple[Column[Any], ...]:
+    """Since when and until when something is permitted, and by whom."""
+    return (
+        Column("created_at", UtcTime, nullable=False),
+        Column("expires", UtcTime, nullable=False),
+        actor_column(),
+    )
+
+
+def confirmed_columns() -> tuple[Column[Any], ...]:
+    """A permission that a second person may have to confirm, and that is used once."""
+    return (*permission_columns(), Column("confirmed_by", String(_ID)), Column("used_at", UtcTime))
 
 
 def number_column() -> Column[Any]:

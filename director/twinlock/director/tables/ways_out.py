@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, Text
+from sqlalchemy import BigInteger, Column, String, Table
 
-from twinlock.director.tables.columns import Json, UtcTime, metadata, number_column, vehicle_column
+from twinlock.director.tables.columns import (
+    Json,
+    UtcTime,
+    actor_column,
+    any_vehicle_column,
+    confirmed_columns,
+    ecu_column,
+    image_columns,
+    key_column,
+    metadata,
+    number_column,
+    permission_columns,
+    vehicle_column,
+)
 
 # How far each key of each ECU has counted. Rows are never deleted and ``highest`` never falls, also when an old part comes
 # back. ``base`` is added to every counter that the ECU sends: after a reset it counts on from ``highest``.
 report_counters = Table(
     "report_counters",
     metadata,
-    Column("ecu", String(128), ForeignKey("ecus.ecu"), primary_key=True),
-    Column("key_identity", String(64), primary_key=True),
+    ecu_column(primary_key=True),
+    key_column(primary_key=True),
     Column("highest", BigInteger),
     Column("base", BigInteger, nullable=False),
     Column("evidence_counter", BigInteger),  # as sent: the newest report with evidence, which Targets acknowledge
@@ -22,7 +35,7 @@ report_counters = Table(
 spent_reports = Table(
     "spent_reports",
     metadata,
-    Column("ecu", String(128), ForeignKey("ecus.ecu"), primary_key=True),
+    ecu_column(primary_key=True),
     Column("digest", String(64), primary_key=True),
 )
 
@@ -32,14 +45,10 @@ counter_resets = Table(
     metadata,
     number_column(),
     vehicle_column(index=True),
-    Column("ecu", String(128), ForeignKey("ecus.ecu"), nullable=False),
-    Column("key_identity", String(64), nullable=False),
+    ecu_column(),
+    key_column(),
     Column("nonce", String(64), nullable=False),
-    Column("created_at", UtcTime, nullable=False),
-    Column("expires", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("confirmed_by", String(128)),
-    Column("used_at", UtcTime),
+    *confirmed_columns(),
 )
 
 # An operator's permission that one ECU comes once with the key named, perhaps as other hardware or under another serial.
@@ -48,15 +57,11 @@ key_changes = Table(
     metadata,
     number_column(),
     vehicle_column(index=True),
-    Column("ecu", String(128), ForeignKey("ecus.ecu"), nullable=False),
-    Column("key_identity", String(64), nullable=False),
+    ecu_column(),
+    key_column(),
     Column("new_ecu", String(128), nullable=False),
     Column("description", Json),  # the ECU as the operator described it; without one the vehicle has to send it
-    Column("created_at", UtcTime, nullable=False),
-    Column("expires", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("confirmed_by", String(128)),
-    Column("used_at", UtcTime),
+    *confirmed_columns(),
 )
 
 # Keys that vehicles came with and that were refused: an operator confirms one by its fingerprint.
@@ -65,7 +70,7 @@ pending_keys = Table(
     metadata,
     Column("vehicle", String(128), primary_key=True),
     Column("ecu", String(128), primary_key=True),
-    Column("key_identity", String(64), primary_key=True),
+    key_column(primary_key=True),
     Column("description", Json, nullable=False),
     Column("first_seen", UtcTime, nullable=False),
     Column("last_seen", UtcTime, nullable=False),
@@ -76,22 +81,20 @@ serial_owners = Table(
     "serial_owners",
     metadata,
     Column("ecu", String(128), primary_key=True),
-    Column("vehicle", String(128), nullable=False),  # may not be registered yet
+    any_vehicle_column(),  # may not be registered yet
     Column("declared_at", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
+    actor_column(),
 )
 
 # The software that ECUs are delivered with, declared by an operator and never by a vehicle.
 delivered_software = Table(
     "delivered_software",
     metadata,
-    Column("vehicle", String(128), primary_key=True),  # may not be registered yet
+    any_vehicle_column(primary_key=True),  # may not be registered yet
     Column("ecu", String(128), primary_key=True),
-    Column("path", Text, nullable=False),
-    Column("length", BigInteger, nullable=False),
-    Column("hashes", Json, nullable=False),
+    *image_columns(),
     Column("declared_at", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
+    actor_column(),
 )
 
 # An operator's permission to ask once for another certificate. ``keys_changed_at`` is of before version 3.
@@ -99,10 +102,8 @@ rekey_permissions = Table(
     "rekey_permissions",
     metadata,
     number_column(),
-    Column("vehicle", String(128), nullable=False, index=True),  # may have a certificate without being registered
-    Column("created_at", UtcTime, nullable=False),
-    Column("expires", UtcTime, nullable=False),
-    Column("actor", String(128), nullable=False),
+    any_vehicle_column(index=True),  # may have a certificate without being registered
+    *permission_columns(),
     Column("keys_changed_at", UtcTime),
     Column("certificate_issued_at", UtcTime),
 )

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, insert, or_, select, update
 
 from twinlock.director import schema
 from twinlock.director.history import record_audit
-from twinlock.director.intake import report_digest
 from twinlock.director.inventory import key_identity, load_active_vehicle, lock_vehicle, touch_vehicle
+from twinlock.director.manifests.offered import report_digest
 from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, TUF_WIRE, CounterReset
 from twinlock.director.ways_out.key_changes import MAX_VALID_S
 from twinlock.trust.errors.base import RefusalError, UsageError
@@ -82,9 +82,9 @@ def arm_reset(
     return found
 
 
-def find_spent(connection: Connection, digests: dict[EcuId, str]) -> frozenset[EcuId]:
-    """The ECUs whose report, by its digest, counted before."""
-    wanted = [(_S.ecu == ecu) & (_S.digest == digest) for ecu, digest in digests.items()]
+def find_spent(connection: Connection, digests: Iterable[tuple[EcuId, str]]) -> frozenset[EcuId]:
+    """The ECUs of which a report, by its digest, counted before."""
+    wanted = [(_S.ecu == ecu) & (_S.digest == digest) for ecu, digest in digests]
     if not wanted:
         return frozenset()
     return frozenset(EcuId(ecu) for ecu in connection.execute(select(_S.ecu).where(or_(*wanted))).scalars())

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from twinlock.io.new_directory import make_directory
 from twinlock.repository.aktualizr.copies import Copies
 from twinlock.repository.aktualizr.root_chain import RootChain
 from twinlock.repository.aktualizr.standing import is_standing, read_standing
 from twinlock.repository.aktualizr.verdict import verify_copies
-from twinlock.repository.atomic import make_directory, read_file, replace_file, storage
+from twinlock.repository.atomic import read_file, replace_file, storage
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.draft import read_draft
 from twinlock.repository.errors import StoreTamperedError

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.repository.atomic import make_directory, read_file, replace_file, storage
+from twinlock.io.new_directory import make_directory
+from twinlock.repository.atomic import read_file, replace_file, storage
 from twinlock.repository.authoring.signing_clock import (
     BEHIND,
     ClockMarks,

@@ -1,11 +1,11 @@
 """Images on their way into the draft, one or thousands: all of them are staged, or none.
 
-The repository is verified once for all of them. Every image is measured and checked before the first byte is stored.
+What is listed is read once for all of them. Every image is measured and checked before the first byte is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.editing import preview_candidate
 from twinlock.repository.entries import Description, check_succession, entry_view, target_entry
 from twinlock.repository.image_files import Measured, Progress, measure_file, store_image
-from twinlock.repository.published import Published
+from twinlock.repository.object_store import ObjectStore
 from twinlock.repository.views import ImageView
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.errors.base import TwinlockError, UsageError
-from twinlock.trust.names import TARGETS
+from twinlock.trust.names import TARGETS, RoleName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,35 @@ class _Checked:
     entry: TargetFile
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagingPlace:
+    """Where one role's images are staged: the Image repository's own, or a supplier's.
+
+    ``listed`` gives the role's Targets as they would be with a draft on top of what was signed. ``check`` refuses an entry, given
+    its name and what is listed under it now, that clients of a wire profile could not use.
+    """
+
+    role: RoleName
+    store: ObjectStore
+    draft_path: Path
+    listed: Callable[[Draft], Targets]
+    check: Callable[[str, TargetFile, TargetFile | None], None]
+
+
+def own_images(workspace: Workspace) -> StagingPlace:
+    """The images that the Image repository lists itself."""
+    published = workspace.published()
+    return StagingPlace(
+        role=TARGETS,
+        store=workspace.store,
+        draft_path=workspace.draft_path,
+        listed=lambda draft: preview_candidate(workspace, draft, published).view_targets(TARGETS) or Targets(),
+        check=lambda path, entry, listed: check_entry(workspace, path, entry, listed),
+    )
+
+
 def stage_image(
-    workspace: Workspace,
+    place: StagingPlace,
     source: Path,
     description: Description,
     *,
@@ -54,15 +81,14 @@ def stage_image(
     progress: Progress = lambda _: None,
 ) -> ImageView:
     """Store the bytes of ``source`` and stage its entry. Raises: UsageError, ProfileError, StorageError."""
-    published = workspace.published()
-    current = _targets(workspace, published, read_draft(workspace.draft_path))
-    checked = _check(workspace, current, source, description, replace=replace, progress=progress)
-    _store_and_stage(workspace, published, (checked,), replace=replace)
-    return entry_view(TARGETS, checked.entry)
+    current = place.listed(read_draft(place.draft_path))
+    checked = _check(place, current, source, description, replace=replace, progress=progress)
+    _store_and_stage(place, (checked,), replace=replace)
+    return entry_view(place.role, checked.entry)
 
 
 def stage_images(
-    workspace: Workspace,
+    place: StagingPlace,
     requests: Iterable[ImageRequest],
     *,
     replace: bool = False,
@@ -73,8 +99,7 @@ def stage_images(
     ``progress`` is told the size of each piece that was hashed. Raises: StorageError, and UsageError or ConflictError for
     a file or a draft that changed meanwhile; then nothing was staged.
     """
-    published = workspace.published()
-    current = _targets(workspace, published, read_draft(workspace.draft_path))
+    current = place.listed(read_draft(place.draft_path))
     checked: dict[str, _Checked] = {}
     results: list[ImageResult] = []
     for request in requests:
@@ -83,26 +108,28 @@ def stage_images(
                 raise UsageError(reason=f"{request.name} is named twice in this operation")
             description = request.description()
             checked[request.name] = _check(
-                workspace, current, request.source, description, replace=replace, progress=progress
+                place, current, request.source, description, replace=replace, progress=progress
             )
             results.append(ImageResult(request=request))
         except TwinlockError as error:
             results.append(ImageResult(request=request, error=error))
     if any(result.error for result in results):
         return tuple(results)
-    _store_and_stage(workspace, published, checked.values(), replace=replace)
-    return tuple(_staged(results, checked, current))
+    _store_and_stage(place, checked.values(), replace=replace)
+    return tuple(_staged(place, results, checked, current))
 
 
-def _staged(results: Iterable[ImageResult], checked: dict[str, _Checked], current: Targets) -> Iterator[ImageResult]:
+def _staged(
+    place: StagingPlace, results: Iterable[ImageResult], checked: dict[str, _Checked], current: Targets
+) -> Iterator[ImageResult]:
     for result in results:
         entry = checked[result.request.name].entry
         roles = current.delegations.get_roles_for_target(entry.path) if current.delegations else ()
-        yield replace(result, image=entry_view(TARGETS, entry), covered_by=tuple(name for name, _ in roles))
+        yield replace(result, image=entry_view(place.role, entry), covered_by=tuple(name for name, _ in roles))
 
 
 def _check(
-    workspace: Workspace,
+    place: StagingPlace,
     current: Targets,
     source: Path,
     description: Description,
@@ -116,23 +143,18 @@ def _check(
     entry = target_entry(description, measured.length, measured.hashes)
     listed = current.targets.get(description.path)
     check_succession(description.path, entry, listed, replace=replace)
-    check_entry(workspace, description.path, entry, listed)
+    place.check(description.path, entry, listed)
     return _Checked(source, measured, entry)
 
 
-def _store_and_stage(workspace: Workspace, published: Published, images: Iterable[_Checked], *, replace: bool) -> None:
+def _store_and_stage(place: StagingPlace, images: Iterable[_Checked], *, replace: bool) -> None:
     images = tuple(images)
     for image in images:
-        store_image(workspace.store, image.source, image.entry.path, image.measured)
-    with editing_draft(workspace.draft_path) as draft:
+        store_image(place.store, image.source, image.entry.path, image.measured)
+    with editing_draft(place.draft_path) as draft:
         # Another editor may have staged the same path while the bytes were stored.
-        current = _targets(workspace, published, draft)
+        current = place.listed(draft)
         for image in images:
             path = image.entry.path
             check_succession(path, image.entry, current.targets.get(path), replace=replace)
-            draft.of(TARGETS).images[path] = image.entry.to_dict()
-
-
-def _targets(workspace: Workspace, published: Published, draft: Draft) -> Targets:
-    """Our own Targets as they would be with ``draft`` on top of what is published."""
-    return preview_candidate(workspace, draft, published).view_targets(TARGETS) or Targets()
+            draft.of(place.role).images[path] = image.entry.to_dict()

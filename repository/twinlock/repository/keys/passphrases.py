@@ -39,7 +39,7 @@ def secret_for_new(secret: Secret, place: Path, others: Iterable[Path]) -> Secre
     """Under which passphrase a new key in ``place`` has to be written, so that its neighbours and it open alike.
 
     ``others`` are the keyring's other directories, which decide where ``place`` holds no key yet. A passphrase that has
-    to be asked for encrypts only where the others are encrypted.
+    to be asked for is asked for where the others are encrypted, and where no other key is here.
     Raises: UsageError for a passphrase beside keys that have none, PassphraseError if it does not open the others.
     """
     present = _private_files(place) or [path for other in others for path in _private_files(other)]
@@ -47,15 +47,17 @@ def secret_for_new(secret: Secret, place: Path, others: Iterable[Path]) -> Secre
     if encrypted:
         read_private_key(encrypted[0], secret)
         return secret
+    if not present:
+        return secret
     if callable(secret):
         return None
-    if present and secret is not None:
+    if secret is not None:
         reason = (
             f"a passphrase was given, and the keys in {present[0].parent} have none; give none, "
             "or encrypt them first (twinlock image keys passphrase, twinlock director keys passphrase)"
         )
         raise UsageError(reason=reason)
-    return secret
+    return None
 
 
 def change_passphrase(places: Iterable[Path], old: Secret, new: Secret) -> tuple[Path, ...]:

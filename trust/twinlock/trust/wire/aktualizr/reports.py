@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.keys import PublicKey, Signer
@@ -25,7 +26,9 @@ from twinlock.trust.reports import (
     ReportSignature,
     SignedManifest,
     SignedReport,
+    UnreadablePart,
     clip,
+    named_ecu,
 )
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import form
@@ -102,23 +105,45 @@ def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedReport:
 
 
 def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManifest:
-    """Read a manifest and the reports in it. Raises: MalformedError, LimitError, UnsafePathError."""
+    """Read a manifest and the reports in it; a report that cannot be read is an ``UnreadablePart``.
+
+    So is the part that states how an order ended: it carries words of Secondaries.
+    Raises: MalformedError, LimitError, UnsafePathError for what the manifest itself states.
+    """
     node = _parse(data, "manifest", limits)
     signed = node.get("signed")
-    reports = []
-    for name, item in signed.get("ecu_version_manifests").members(limits.ecus):
-        reports.append(_report(item, limits))
-        if reports[-1].report.ecu != name:
-            item.fail(f"the report is of {reports[-1].report.ecu}")
+    reports, unreadable = _reports(signed.get("ecu_version_manifests").members(limits.ecus), limits)
+    primary = EcuId(identifier(signed.get("primary_ecu_serial").text()))
+    try:
+        installation = _installation(signed, limits)
+    except RefusalError as error:
+        installation = None
+        unreadable.append(UnreadablePart(None, error))
     return SignedManifest(
         vehicle=None,
-        primary=EcuId(identifier(signed.get("primary_ecu_serial").text())),
+        primary=primary,
         reports=tuple(reports),
         message=_canonical(signed),
         signatures=_signatures(node, limits),
         data=_canonical(node),
-        installation=_installation(signed, limits),
+        installation=installation,
+        unreadable=tuple(unreadable),
     )
+
+
+def _reports(members: Iterable[tuple[str, Node]], limits: Limits) -> tuple[list[SignedReport], list[UnreadablePart]]:
+    """Each report that its own ECU's name leads to, and each part that is not one."""
+    found, unreadable = [], []
+    for name, item in members:
+        try:
+            signed = _report(item, limits)
+            if signed.report.ecu != name:
+                item.fail(f"the report is of {signed.report.ecu}")
+        except RefusalError as error:
+            unreadable.append(UnreadablePart(named_ecu(name), error))
+        else:
+            found.append(signed)
+    return found, unreadable
 
 
 def _parse(data: bytes, what: str, limits: Limits) -> Node:

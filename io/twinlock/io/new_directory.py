@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from twinlock.repository.atomic import make_directory, storage
+from twinlock.trust.errors.local import StorageError
 
 
 @contextmanager
@@ -24,9 +24,11 @@ def new_directory(path: Path, *, begun: Callable[[], bool] = lambda: False, mode
     may have left it. Raises: StorageError.
     """
     missing = next((each for each in (*reversed(path.parents), path) if not each.exists()), None)
-    with storage("create", path):
+    try:
         descriptor = _lock(path, mode)
         was_empty = not any(path.iterdir())
+    except OSError as error:
+        raise StorageError(path=str(path), operation="create", reason=error.strerror or str(error)) from error
     try:
         yield
     except BaseException:
@@ -62,3 +64,24 @@ def _remove(path: Path, missing: Path | None) -> None:
         with suppress(OSError):  # somebody else put something there
             made.rmdir()
         made = made.parent if made != missing else None
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in ``directory`` durable. Raises: OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(directory: Path, mode: int = 0o755) -> None:
+    """Create ``directory`` and its parents, durably. Raises: OSError."""
+    missing = []
+    while not directory.is_dir():
+        missing.append(directory)
+        directory = directory.parent
+    for path in reversed(missing):
+        with suppress(FileExistsError):
+            path.mkdir(mode)
+        sync_directory(path.parent)
