@@ -42,8 +42,7 @@ from twinlock.director.wire_roots import (
     version_of,
 )
 from twinlock.repository.aktualizr.ceremony import attach, detach
-from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys, readable_kind
-from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys
 from twinlock.repository.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.root_ceremony import read_root_file, read_whole, sign_into
@@ -213,8 +212,7 @@ class RootKeeper:
         if chain.newest is None or not chain.has_own_keys:
             return None
         own = authority_of(chain.newest)
-        same = KeyPlan(count=len(own.keys), threshold=own.threshold, kind=readable_kind(own))
-        return new_own_keys(new, plan or same)
+        return new_own_keys(new, plan or KeyPlan.like(own.keys.values(), own.threshold))
 
     def enable(self, wire: str, now: datetime, inheritance: Inheritance | None = None) -> int:
         """Publish Roots in the profile ``wire`` too, from version 1 on; returns the newest version in it.
@@ -261,9 +259,7 @@ class RootKeeper:
     def _check_root_keys_held(self, current: bytes) -> None:
         """Whoever begins the profile holds our Root keys, though they need not sign. Raises: MissingKeysError."""
         authority = root_authority(Metadata[Root].from_bytes(current).signed)
-        held = len(self._keyring.held(authority.keyids))
-        if held < authority.threshold:
-            raise MissingKeysError(role=ROOT, required=authority.threshold, held=held, keyids=authority.keyids)
+        authority.check_held(ROOT, (record.keyid for record in self._keyring.held(authority.keyids)))
 
     def _went_on_from(self, inheritance: Inheritance) -> bool:
         """Whether this very chain was taken over before: repeating that is no fault."""
