@@ -8,7 +8,15 @@ import click
 
 from twinlock.cli.client_support import note_kinds
 from twinlock.cli.director_orders import open_director
-from twinlock.cli.image_options import DEMAND_OF_ROTATION, DIRECTORY, FILE, KEY_KINDS, read_rotation
+from twinlock.cli.image_options import (
+    DEMAND_OF_ROTATION,
+    DIRECTORY,
+    FILE,
+    KEY_KINDS,
+    REPLACED_KEYS,
+    read_replacement,
+    read_rotation,
+)
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.passphrase import passphrase_option
 from twinlock.cli.root_signing import quorum, root_lines, sign_root_command
@@ -25,6 +33,7 @@ PROFILES = ("tuf", "aktualizr")
 )
 @click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
 @DEMAND_OF_ROTATION
+@REPLACED_KEYS
 @click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next Root to FILE, for others to sign.")
 @yes_option
 @passphrase_option
@@ -37,6 +46,7 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     keys: str | None,
     kind: str | None,
     demand: bool | None,
+    replaced: tuple[str, ...],
     prepare: Path | None,
     yes: bool,
     passphrase_file: Path | None,
@@ -54,8 +64,13 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
       twinlock director rotate ./director targets snapshot timestamp time
       twinlock director rotate ./director root --keys 2/3 --prepare next-root.json
       twinlock director rotate ./director root --keys 2/3:ed25519+ml-dsa-65 --demand-post-quantum
+      twinlock director rotate ./director root --replace 6c2d68e6171e22bf --prepare next-root.json
     """
     plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
+    if replaced:
+        with open_director(directory, passphrase_file) as opened:
+            known = {role.name: role.keyids for role in opened.roots.roles()}
+            plan = read_replacement(roles, replaced, plan=plan, now=opened.roots.plan_of, known=known)
     note_kinds(out, dict.fromkeys(roles, plan) if plan else {})
     if prepare is not None:
         with open_director(directory, passphrase_file) as opened:
@@ -121,7 +136,7 @@ def show_roles_command(out: Output, directory: Path) -> None:
       twinlock director root roles ./director
     """
     with open_director(directory) as opened:
-        roles = opened.root_roles()
+        roles = opened.roots.roles()
     rows = [
         (
             role.name,

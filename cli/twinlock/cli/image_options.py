@@ -6,7 +6,7 @@ Belongs here: reading option values. Does not belong here: commands.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,7 @@ import click
 from twinlock.cli.passphrase import passphrase_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -37,6 +37,13 @@ DEMAND_OF_ROLES = click.option(
     multiple=True,
     type=click.Choice(("root", "targets", "snapshot", "timestamp")),
     help="One signature of this role has to be by an ml-dsa key, as in --keys root=2/3:ed25519+ml-dsa-65 (repeat).",
+)
+REPLACED_KEYS = click.option(
+    "--replace",
+    "replaced",
+    multiple=True,
+    metavar="KEYID",
+    help="Only this key of the role, for one of its kind (repeat).",
 )
 DEMAND_OF_ROTATION = click.option(
     "--demand-post-quantum/--no-demand-post-quantum",
@@ -172,6 +179,35 @@ def read_plans(values: Iterable[str], kind: str, demanding: Iterable[str] = ()) 
     for role in dict.fromkeys(demanding):
         plans[role] = plans[role].for_role(role, demanded=True)
     return plans
+
+
+def read_replacement(
+    roles: Iterable[str],
+    given: Iterable[str],
+    *,
+    plan: KeyPlan | None,
+    now: Callable[[str], KeyPlan],
+    known: Mapping[str, Sequence[str]],
+) -> KeyPlan:
+    """The plan by which the keys ``given``, whose ids may be shortened, are replaced.
+
+    ``plan`` is what was asked for beside, ``now`` gives the plan that a role has, ``known`` are the key ids of each.
+    Raises: UsageError.
+    """
+    from twinlock.trust.errors.base import UsageError
+
+    role, *others = roles
+    if others:
+        raise UsageError(reason="--replace is for keys of one role at a time")
+    if plan is not None:
+        raise UsageError(reason="--replace keeps the number and the kinds of keys; leave --keys away")
+    found = []
+    for keyid in given:
+        matching = [each for each in known.get(role, ()) if each.startswith(keyid)]
+        if len(matching) != 1:
+            raise UsageError(reason=f"{keyid} names {len(matching)} keys of {role}")
+        found += matching
+    return replace(now(role), replacing=tuple(dict.fromkeys(found)))
 
 
 def read_rotation(roles: Iterable[str], *, keys: str | None, kind: str | None, demand: bool | None) -> KeyPlan | None:

@@ -17,10 +17,12 @@ from twinlock.cli.image_options import (
     DIRECTORY,
     FILE,
     KEY_KINDS,
+    REPLACED_KEYS,
     DelegationArguments,
     delegation_options,
     open_image_repository,
     read_duration,
+    read_replacement,
     read_rotation,
 )
 from twinlock.cli.output import Output, output_options, table, yes_option
@@ -204,6 +206,7 @@ def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file
 )
 @click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
 @DEMAND_OF_ROTATION
+@REPLACED_KEYS
 @click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next root to FILE, for others to sign.")
 @passphrase_option
 @yes_option
@@ -216,6 +219,7 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     keys: str | None,
     kind: str | None,
     demand: bool | None,
+    replaced: tuple[str, ...],
     prepare: Path | None,
     passphrase_file: Path | None,
     yes: bool,
@@ -231,11 +235,15 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     Example:
       twinlock image rotate ./image snapshot timestamp --yes
       twinlock image rotate ./image root --keys 2/3:ed25519+ml-dsa-65 --demand-post-quantum
+      twinlock image rotate ./image root --replace 6c2d68e6171e22bf --prepare next-root.json
     """
     from twinlock.repository.root_ceremony import RootChanges
 
     repository = open_image_repository(directory, passphrase_file)
     plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
+    if replaced:
+        known = {str(role.name): role.keyids for role in repository.show().roles}
+        plan = read_replacement(roles, replaced, plan=plan, now=repository.plan_of, known=known)
     note_kinds(out, dict.fromkeys(roles, plan) if plan else {})
     if prepare is not None:
         plans = {role: plan or repository.plan_of(role) for role in roles}

@@ -49,7 +49,7 @@ from twinlock.director.records import (
     VehicleSummary,
 )
 from twinlock.director.root_keeper import RootKeeper
-from twinlock.director.roots import RoleKeysView, check_signing, read_root, role_keys, time_keyids
+from twinlock.director.roots import check_signing, read_root, time_keyids
 from twinlock.director.serving import Serving
 from twinlock.director.setup import create_director, open_keyring
 from twinlock.director.signing.clock import SigningClock
@@ -160,9 +160,10 @@ class Director(HistoryView):
             raise UsageError(reason=f"the Director has no Root{'' if version is None else f' {version}'}{where}")
         return data
 
-    def root_roles(self) -> tuple[RoleKeysView, ...]:
-        """Who signs by the newest Root, role by role."""
-        return role_keys(self.root_bytes(), self._keyring)
+    @property
+    def roots(self) -> RootKeeper:
+        """Who signs by its newest Root."""
+        return self._roots
 
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
         """Take a vehicle into the inventory; True if it is new, False if it is registered just so already.

@@ -20,6 +20,7 @@ from twinlock.director.history import record_audit
 from twinlock.director.inherited_roots import Inheritance, next_inherited_root
 from twinlock.director.records import AKTUALIZR_WIRE
 from twinlock.director.roots import (
+    RoleKeysView,
     check_role,
     check_signing,
     give_keys,
@@ -27,6 +28,7 @@ from twinlock.director.roots import (
     next_root,
     plan_of,
     read_root,
+    role_keys,
     root_authority,
     verify_successor,
 )
@@ -65,6 +67,15 @@ class RootKeeper:
         self._database = database
         self._keyring = keyring
         self.settings = settings
+
+    def roles(self) -> tuple[RoleKeysView, ...]:
+        """Who signs by the newest Root, role by role."""
+        return role_keys(self._read()[0], self._keyring)
+
+    def plan_of(self, role: str) -> KeyPlan:
+        """Number, threshold and kinds of the keys that a role has now. Raises: UsageError for an unknown one."""
+        check_role(role)
+        return plan_of(Metadata[Root].from_bytes(self._read()[0]).signed, role)
 
     def follow(self, now: datetime, roles: tuple[str, ...], plan: KeyPlan | None) -> int:
         """Publish the next Root, with new keys for ``roles``, in every profile; returns its version.
@@ -208,8 +219,8 @@ class RootKeeper:
         replace_config(self._directory, self.settings)
 
     def _new_own_keys(self, chain: RootChain, plan: KeyPlan | None, new: NewKeys) -> Authority | None:
-        """New Root keys for the aktualizr chain, as our Root role gets some; None where that chain shares those."""
-        if chain.newest is None or not chain.has_own_keys:
+        """New Root keys for the aktualizr chain, as our Root role gets all new ones; None where that chain shares those."""
+        if chain.newest is None or not chain.has_own_keys or (plan is not None and plan.replacing):
             return None
         own = authority_of(chain.newest)
         return new_own_keys(new, plan or KeyPlan.like(own.keys.values(), own.threshold))

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
-from tuf.api.metadata import Metadata, Root
+from tuf.api.metadata import Key, Metadata, Root
 
 from twinlock.director import schema
 from twinlock.repository.authoring.demands import demanding_roles, set_demand
@@ -200,11 +200,13 @@ def give_keys(root: Root, role: str, keyring: Keyring | NewKeys, plan: KeyPlan) 
     if role == TIME:
         _check_time_plan(plan)
     plan = plan.for_role(role, demanded=role in demanding_roles(root))
-    records = make_keys(keyring, role, plan.kinds)
+    before = _keys_of(root, role)
+    records = make_keys(keyring, role, plan.new_kinds(before))
+    kept = [keyid for keyid in before if not plan.goes(keyid)]
     if role == TIME:
-        _give_time_keys(root, records)
+        _give_time_keys(root, kept, records)
     else:
-        root.roles[role].keyids = [record.keyid for record in records]
+        root.roles[role].keyids = [*kept, *(record.keyid for record in records)]
         root.roles[role].threshold = plan.threshold
         root.keys.update({record.keyid: record.authoring_key for record in records})
         set_demand(root, role, demanded=bool(plan.post_quantum))
@@ -219,10 +221,18 @@ def _check_time_plan(plan: KeyPlan) -> None:
         raise UsageError(reason="one key attests time; a threshold above 1 cannot be met by one attestation")
 
 
-def _give_time_keys(root: Root, records: Iterable[KeyRecord]) -> None:
+def _keys_of(root: Root, role: str) -> dict[str, Key]:
+    """The keys of a role by id; none before it has any."""
+    if role == TIME:
+        named = time_keyids(root) if _TIME_SOURCE in root.unrecognized_fields.get(_CUSTOM, {}) else ()
+        return {keyid: root.keys[keyid] for keyid in named}
+    return signers_of(root, role).keys
+
+
+def _give_time_keys(root: Root, kept: Iterable[str], records: Iterable[KeyRecord]) -> None:
     found = list(records)
     root.keys.update({record.keyid: record.authoring_key for record in found})
-    source = {"keyids": [record.keyid for record in found], "threshold": 1}
+    source = {"keyids": [*kept, *(record.keyid for record in found)], "threshold": 1}
     root.unrecognized_fields[_CUSTOM] = {**root.unrecognized_fields.get(_CUSTOM, {}), _TIME_SOURCE: source}
 
 

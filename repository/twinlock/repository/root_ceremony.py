@@ -112,8 +112,9 @@ def prepare_root(
     with workspace.keyring.new_keys() as new:
         for role, plan in _without_own(changes.rotate).items():
             _known(role)
-            wanted = plan.for_role(role, demanded=root_authority(published.root.signed, role).post_quantum)
-            replace_top_level(candidate, role, make_keys(new, role, wanted.kinds), wanted)
+            before = root_authority(published.root.signed, role)
+            wanted = plan.for_role(role, demanded=before.post_quantum)
+            replace_top_level(candidate, role, make_keys(new, role, wanted.new_kinds(before.keys)), wanted)
         root = candidate.edit_root()
         _change_keys(root, changes)
         now = workspace.now()
@@ -228,7 +229,8 @@ def _change_own_keys(
     Rotating Root rotates them too, unless they are named by themselves.
     """
     named = OWN_ROOT in changes.roles
-    if not named and (ROOT not in changes.rotate or chain.newest is None):
+    all_go = ROOT in changes.rotate and not changes.rotate[ROOT].replacing
+    if not named and (not all_go or chain.newest is None):
         return None
     if not chain.has_own_keys and not chain.handing_over:
         if named:

@@ -18,7 +18,7 @@ from twinlock.repository.aktualizr.root_chain import OWN_ROOT, authority_of, new
 from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.authoring.demands import set_demand
 from twinlock.repository.candidate import Candidate, root_authority
-from twinlock.repository.delegating import Json, read_delegations, rekeyed, write_delegations
+from twinlock.repository.delegating import Delegation, Json, read_delegations, rekeyed, write_delegations
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.publishing import commit
@@ -34,7 +34,7 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
 
     A demand for a post-quantum signature stays unless ``plan`` says otherwise.
 
-    With Root the Root keys of the aktualizr chain are replaced too; of ``plan`` they take a kind that its client reads.
+    With all Root keys those of the aktualizr chain are replaced too; of ``plan`` they take a kind that its client reads.
 
     Keys that are elsewhere count as absent: enough of the old keys have to be here, not all. Old Root keys are put aside
     afterwards, other revoked keys are destroyed.
@@ -54,14 +54,14 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     check_chain(workspace, second, plans)
     with workspace.keyring.new_keys() as new:
         for role, wanted in plans.items():
-            records = make_keys(new, role, wanted.kinds)
+            records = make_keys(new, role, wanted.new_kinds(old[role].keys))
             if role in TOP_LEVEL:
                 replace_top_level(candidate, role, records, wanted)
             else:
                 _replace_delegated(candidate, role, records, wanted)
         if {SNAPSHOT, TIMESTAMP} <= set(names):
             forget_unreachable(candidate)
-        if second is not None and second.chain.has_own_keys and ROOT in plans:
+        if second is not None and second.chain.has_own_keys and ROOT in plans and not plans[ROOT].replacing:
             assert second.chain.newest is not None
             old[OWN_ROOT] = authority_of(second.chain.newest)
             candidate.second_root = new_own_keys(new, plans[ROOT])
@@ -126,7 +126,7 @@ def current_authority(candidate: Candidate, role: str) -> Authority:
 def replace_top_level(candidate: Candidate, role: str, records: Iterable[KeyRecord], plan: KeyPlan) -> None:
     """Put new keys for a top-level role into the next Root, and have the role signed again by them."""
     root = candidate.edit_root()
-    for keyid in list(root.roles[role].keyids):
+    for keyid in filter(plan.goes, list(root.roles[role].keyids)):
         root.revoke_key(keyid, role)
     for record in records:
         root.add_key(record.authoring_key, role)
@@ -160,12 +160,21 @@ def _replace_delegated(candidate: Candidate, role: str, records: Iterable[KeyRec
         entries = read_delegations(view) if view else ()
         if any(member.name == role for entry in entries for member in entry.members):
             demanded = bool(plan.post_quantum)
-            changed = [rekeyed(entry, role, keys, plan.threshold, post_quantum=demanded) for entry in entries]
+            kept = _kept(entries, role, plan)
+            changed = [
+                rekeyed(entry, role, {**kept, **keys}, plan.threshold, post_quantum=demanded) for entry in entries
+            ]
             write_delegations(candidate.edit_targets(delegator), changed)
             found = True
     if not found:
         raise UsageError(reason=f"the keys of {role} are stated where hash bins are; rotate that role's delegator")
     candidate.renew(role)
+
+
+def _kept(entries: Iterable[Delegation], role: str, plan: KeyPlan) -> dict[str, Json]:
+    """The keys of a delegated role that stay."""
+    members = (member for entry in entries for member in entry.members if member.name == role)
+    return {keyid: dict(key) for member in members for keyid, key in member.keys.items() if not plan.goes(keyid)}
 
 
 def _check_signable(workspace: Workspace, old: dict[str, Authority]) -> None:

@@ -35,7 +35,7 @@ def make(path: Path, site: ImageSite, **options: Any) -> Director:
 def demanded(director: Director) -> list[str]:
     trusted = bootstrap_repository(DIRECTOR, director.root_bytes()).root.signed
     found = sorted(str(role) for role, signers in trusted.roles.items() if signers.post_quantum)
-    assert found == sorted(role.name for role in director.root_roles() if role.post_quantum)
+    assert found == sorted(role.name for role in director.roots.roles() if role.post_quantum)
     return found
 
 
@@ -59,7 +59,7 @@ def test_orders_are_signed_as_the_root_demands(tmp_path: Path, site: ImageSite, 
         assert client.installs() == {"ecu-gw": GW}
         director.rotate("root", *ONLINE, "time", plan=None)
         assert demanded(director) == sorted(("root", *ONLINE))
-        assert {role.name: role.schemes for role in director.root_roles()}["targets"] == SCHEMES
+        assert {role.name: role.schemes for role in director.roots.roles()}["targets"] == SCHEMES
         assert client.installs(at(minutes=1)) == {"ecu-gw": GW}
 
 
@@ -187,3 +187,25 @@ def test_what_commands_refuse(place: Path, party: str) -> None:
     assert "--demand-post-quantum needs --keys" in run(
         party, "rotate", "made", "root", "--demand-post-quantum", status=2
     )
+
+
+def test_a_lost_key_is_replaced_where_the_others_are(place: Path) -> None:
+    """In both repositories: one of three Root keys goes, in a Root that travels to the holders of the others."""
+    keys = ("--keys", "root=2/3:ed25519+ml-dsa-44", "--demand-post-quantum", "root")
+    run("image", "init", "image", *keys)
+    Path("root.json").write_bytes(Path("image/public/metadata/1.root.json").read_bytes())
+    run("director", "init", "director", "--image-root", "root.json", "--image", "image", "--offline", *keys)
+    for party in ("image", "director"):
+        root = json.loads(run(party, "keys", "list", party, "--json"))["keys"]
+        classical = [key["keyid"] for key in root if key["role"] == "root" and key["keytype"] == "ed25519"]
+        lost = classical[0][:16]
+        run(party, "keys", "mark", party, lost, "lost")
+        assert "names 0 keys of root" in run(party, "rotate", party, "root", "--replace", "00" * 8, "--yes", status=2)
+        both = ("root", "--replace", lost, "--keys", "1/1")
+        assert "leave --keys away" in run(party, "rotate", party, *both, "--yes", status=2)
+        assert "one role at a time" in run(party, "rotate", party, "root", "targets", "--replace", lost, status=2)
+        view = json.loads(run(party, "rotate", party, "root", "--replace", lost, "--prepare", "next.json", "--json"))
+        assert (view["missing"], view["postQuantum"], len(view["keys"]["root"])) == (0, ["root"], 3)
+        assert classical[1] in view["keys"]["root"]
+        assert classical[0] not in view["keys"]["root"]
+        run(party, "root", "publish", party, "next.json")

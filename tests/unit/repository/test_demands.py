@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,31 @@ def test_too_few_keys_are_still_too_few(tmp_path: Path, clock: HandClock) -> Non
     with pytest.raises(MissingKeysError) as caught:
         repository.rotate("timestamp")
     assert type(caught.value) is MissingKeysError
+
+
+def test_one_key_is_replaced_by_one_of_its_kind(tmp_path: Path, clock: HandClock) -> None:
+    """The others stay, and with all of them at hand nobody else has to sign."""
+    repository = make(tmp_path, clock, root=MIXED, targets=MIXED)
+    follower, gone = Reader(repository.store, repository.root_bytes(1)), ""
+    for number, (role, kind) in enumerate((("root", ML), ("targets", ED), ("targets", ML)), 2):
+        before = {each.name: each.keyids for each in repository.show().roles}[role]  # type: ignore[index]
+        records = {record.keyid: record for record in repository.keyring.known(before)}
+        gone = next(keyid for keyid in before if kind_of(records[keyid].keytype, records[keyid].scheme) is kind)
+        repository.rotate(role, plan=replace(repository.plan_of(role), replacing=(gone,)))
+        after = {each.name: each.keyids for each in repository.show().roles}[role]  # type: ignore[index]
+        assert set(before) - set(after) == {gone}
+        assert sorted(kinds(repository, role), key=str) == [ED, ED, ML]
+        assert follower.refresh(START).root.signed.version == number
+    assert demanded(repository) == ["root", "targets"]
+    with pytest.raises(UsageError, match="is not a key of this role"):
+        repository.rotate("root", plan=replace(repository.plan_of("root"), replacing=(gone,)))
+
+
+def test_replacing_a_root_key_leaves_the_aktualizr_chain(tmp_path: Path, clock: HandClock) -> None:
+    repository = ImageRepository.create(tmp_path / "image", keys={"root": MIXED}, wires=["aktualizr"], clock=clock)
+    before = json.loads(repository.store.get(aktualizr_object("root", 1), max_bytes=10**6).data)["signed"]["roles"]  # type: ignore[union-attr]
+    gone = repository.show().roles[0].keyids[0]
+    repository.rotate("root", plan=replace(repository.plan_of("root"), replacing=(gone,)))
+    after = json.loads(repository.store.get(aktualizr_object("root", 2), max_bytes=10**6).data)["signed"]["roles"]  # type: ignore[union-attr]
+    assert before == after
+    assert gone not in repository.show().roles[0].keyids

@@ -33,7 +33,8 @@ class KeyPlan:
     """The keys that a role shall have: how many, how many of them must sign, and of what kind.
 
     The last keys may be of other kinds: ``also`` are those, and ``kind`` is that of all before them. ``post_quantum``
-    demands that one signature is by an ML-DSA key; None leaves that as it is for the role.
+    demands that one signature is by an ML-DSA key; None leaves that as it is for the role. ``replacing`` are the ids of the
+    keys that go, each for a new one of its kind, while the others stay; without any all go.
     """
 
     count: int = 1
@@ -41,6 +42,7 @@ class KeyPlan:
     kind: KeyKind = KeyKind.ED25519
     also: tuple[KeyKind, ...] = ()
     post_quantum: bool | None = None
+    replacing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.threshold <= self.count:
@@ -62,6 +64,17 @@ class KeyPlan:
     def kinds(self) -> tuple[KeyKind, ...]:
         """The kind of each key."""
         return (self.kind,) * (self.count - len(self.also)) + self.also
+
+    def goes(self, keyid: str) -> bool:
+        """Whether a key of the role is replaced."""
+        return not self.replacing or keyid in self.replacing
+
+    def new_kinds(self, old: Mapping[str, Key]) -> tuple[KeyKind, ...]:
+        """The kinds of the keys to be made where a role has ``old`` ones. Raises: UsageError for one that it has not."""
+        for keyid in self.replacing:
+            if keyid not in old:
+                raise UsageError(reason=f"{keyid} is not a key of this role")
+        return tuple(kind_of(old[keyid].keytype, old[keyid].scheme) for keyid in self.replacing) or self.kinds
 
     def for_role(self, role: str, *, demanded: bool) -> KeyPlan:
         """The plan for ``role``, of which a post-quantum signature was ``demanded`` so far. Raises: UsageError."""
