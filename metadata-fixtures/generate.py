@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from cases.capture import capture  # noqa: E402  (the two paths above come first)
+from cases.manifests import manifest_files, manifest_keys  # noqa: E402
 from cases.tree import Tree, lay_out  # noqa: E402
 
 import tests.simulator.scenarios  # noqa: E402, F401  (fills the catalogue)
@@ -28,7 +29,8 @@ MADE = ("valid", "hostile", "shared", "KEYS.md")
 
 def make_tree() -> Tree:
     """All files by relative path."""
-    return lay_out([capture(CATALOGUE[name]) for name in sorted(CATALOGUE) if CATALOGUE[name].fixture])
+    cases = [capture(CATALOGUE[name]) for name in sorted(CATALOGUE) if CATALOGUE[name].fixture]
+    return lay_out(cases, manifest_keys()) | manifest_files()
 
 
 def read_tree(root: Path) -> Tree:

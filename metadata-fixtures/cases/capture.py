@@ -7,55 +7,111 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
+from cases.rules import rule_of
 from tests.simulator.keys import JSON, Key
-from tests.simulator.repository import FAR_AHEAD, RepositorySimulator, file_name, wire_time
-from tests.simulator.scenario import Accepted, Expectation, Scenario
+from tests.simulator.repository import FAR_AHEAD, RepositorySimulator, wire_time
+from tests.simulator.scenario import Accepted, Expectation, Refused, Scenario, next_images
 from tests.simulator.vehicle import Store, VehicleSimulator
 from tests.simulator.world import World
+from twinlock.trust.errors.base import RefusalError
 
+FORMAT = 2
 Files = dict[str, dict[str, bytes]]
 _VERSIONED = re.compile(r"(\d+)\.(.+)\.json")
 
 
 @dataclass(frozen=True)
 class Case:
-    """``document`` is ``case.json`` without its files; those are bytes by repository and file name."""
+    """``document`` is ``case.json`` without its files; those are bytes by repository and file name.
+
+    ``then`` are later cycles, each with its own offer.
+    """
 
     folder: str
     document: JSON
     trusted: Files
     offered: Files
     keys: tuple[Key, ...]
+    then: tuple[Later, ...] = ()
+
+
+@dataclass(frozen=True)
+class Later:
+    """One more cycle of the same vehicle, which keeps what it has stored and installs what it approved."""
+
+    document: JSON
+    offered: Files
 
 
 def capture(scenario: Scenario) -> Case:
-    """Bring a new world to the scenario's moment and write it down."""
-    world = World()
+    """Bring a new world to the scenario's moment and write it down; with ``cycles`` also the next honest update."""
+    wire = scenario.wire or "tuf"
+    world = World(director=wire, image=wire)
     scenario.prepare(world)
-    expected = scenario.act(world)
+    with world.attack() if scenario.cycles and scenario.undo else nullcontext():
+        expected = scenario.act(world)
+        case = _moment(scenario, world, expected, wire)
+        if scenario.cycles:
+            _pass(scenario, world)
+    return replace(case, then=(_next(scenario, world, case.trusted),)) if scenario.cycles else case
+
+
+def _moment(scenario: Scenario, world: World, expected: Expectation, wire: str) -> Case:
     vehicle = world.vehicle
     names = _repositories(scenario, vehicle)
-    trusted = {name: _stored(vehicle.stores[name]) for name in names}
+    trusted = {name: _stored(vehicle.stores[name], world.repositories[name]) for name in names}
+    code = expected.error.code if isinstance(expected, Refused) else None
     document = {
-        "format": 1,
+        "format": FORMAT,
         "comment": scenario.comment,
+        "rule": rule_of(scenario.name, code=code, verification=scenario.verification),
+        "wire": wire,
         "verification": scenario.verification,
         "now": wire_time(world.now),
         "vehicle": _vehicle(scenario, vehicle),
         "installed": _installed(scenario, vehicle),
         "map": _map() if scenario.verification == "full" else None,
+        "asked": _asked(scenario, world),
         "expect": _expectation(expected),
     }
     offered = {name: _offered(world.repositories[name], trusted[name]) for name in names}
     return Case(_folder(scenario, expected), document, trusted, offered, tuple(world.keys.made()))
 
 
+def _pass(scenario: Scenario, world: World) -> None:
+    """Have the vehicle live through the moment; what it decides is for the tests to judge."""
+    with suppress(RefusalError):
+        world.vehicle.install(scenario.run(world))
+
+
+def _next(scenario: Scenario, world: World, trusted: Files) -> Later:
+    scenario.recover(world)
+    document = {
+        "now": wire_time(world.now),
+        "asked": _asked(scenario, world),
+        "expect": _expectation(Accepted(tuple(next_images(scenario, world)))),
+    }
+    return Later(document, {name: _offered(world.repositories[name], trusted[name]) for name in trusted})
+
+
 def _folder(scenario: Scenario, expected: Expectation) -> str:
     name = scenario.name.removeprefix("honest--")
     return f"valid/{name}" if isinstance(expected, Accepted) else f"hostile/{name}"
+
+
+def _asked(scenario: Scenario, world: World) -> list[str]:
+    """The images that the Director orders for the ECUs that look, as its current body names them."""
+    if scenario.verification == "repository":
+        return []
+    entries = world.director.bodies["targets"].get("targets", {})
+    subject = scenario.subject
+    return sorted(
+        path for path, entry in entries.items() if subject is None or subject in entry["custom"]["ecuIdentifiers"]
+    )
 
 
 def _repositories(scenario: Scenario, vehicle: VehicleSimulator) -> list[str]:
@@ -64,10 +120,11 @@ def _repositories(scenario: Scenario, vehicle: VehicleSimulator) -> list[str]:
     return ["director"] if scenario.verification == "partial" else [str(scenario.subject)]
 
 
-def _stored(store: Store) -> dict[str, bytes]:
-    files = {file_name("root", version): data for version, data in store.roots.items()}
+def _stored(store: Store, repository: RepositorySimulator) -> dict[str, bytes]:
+    name = repository.wire.file_name
+    files = {name("root", version): data for version, data in store.roots.items()}
     for role, data in store.files.items():
-        files[file_name(role, json.loads(data)["signed"]["version"])] = data
+        files[name(role, json.loads(data)["signed"]["version"])] = data
     return dict(sorted(files.items()))
 
 
@@ -120,12 +177,15 @@ def _expectation(expected: Expectation) -> JSON:
     if isinstance(expected, Accepted):
         notices = [notice.code for notice in expected.notices]
         return {"verdict": "accepted", "approved": list(expected.approved), "notices": notices}
+    fields = expected.fields
+    if expected.repository is not None:
+        fields = {"repository": expected.repository, **fields}
     return {
         "verdict": "refused",
         "code": expected.error.code,
         "attack": expected.error.attack.value,
         "clause": expected.error.clause,
-        "fields": {name: _plain(value) for name, value in expected.fields.items()},
+        "fields": {name: _plain(value) for name, value in fields.items()},
         "approved": [],
     }
 

@@ -81,7 +81,17 @@ IMAGE = record(
     dependencies=mapped(TEXT),
     conflicts=mapped(TEXT),
 )
-ROLE = record(name=TEXT, version=COUNT, expires=TIME, issued=maybe(TIME), threshold=COUNT, keyids=TEXTS, held=COUNT)
+ROLE = record(
+    name=TEXT,
+    version=COUNT,
+    expires=TIME,
+    issued=maybe(TIME),
+    threshold=COUNT,
+    keyids=TEXTS,
+    held=COUNT,
+    postQuantum=FLAG,
+    lacksPostQuantum=FLAG,
+)
 DELEGATION = record(
     name=TEXT,
     delegator=TEXT,
@@ -92,7 +102,16 @@ DELEGATION = record(
     hardwareIds=maybe(TEXTS),
 )
 PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS)
-ROOT = record(version=COUNT, expires=TIME, keys=mapped(TEXTS), thresholds=mapped(COUNT), signed=TEXTS, missing=COUNT)
+ROOT = record(
+    version=COUNT,
+    expires=TIME,
+    keys=mapped(TEXTS),
+    thresholds=mapped(COUNT),
+    signed=TEXTS,
+    missing=COUNT,
+    postQuantum=TEXTS,
+    lacksPostQuantum=FLAG,
+)
 FINDING = record(role=TEXT, target=TEXT, code=TEXT, reason=TEXT)
 FINDINGS = record(
     roots=COUNT,
@@ -345,6 +364,19 @@ _DIRECTOR: dict[str, Shape] = {
     "retire": join(_ECUS, released=FLAG),
     "revoke-certificate": record(revoked=TEXTS),
     "root publish": record(root=COUNT),
+    "root roles": record(
+        roles=listed(
+            record(
+                name=TEXT,
+                threshold=COUNT,
+                keyids=TEXTS,
+                schemes=TEXTS,
+                held=COUNT,
+                postQuantum=FLAG,
+                lacksPostQuantum=FLAG,
+            )
+        )
+    ),
     "root show": record(root=TEXT, output=maybe(TEXT)),
     "root sign": ROOT,
     "rotate": one_of(record(root=COUNT, rotated=TEXTS), ROOT),

@@ -106,7 +106,7 @@ def test_the_same_content_signed_again_by_a_randomised_scheme() -> None:
     world = World()
     director = world.director
     for role in ("timestamp", "targets"):
-        director.set_keys(role, [world.keys(f"{role} randomised", "rsa")])
+        director.set_keys(role, [world.keys(f"{role} randomised", "ml-dsa-44")])
     director.publish_root()
     director.publish("targets")
     world.update()

@@ -6,18 +6,19 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import SSlibKey
 
+from tests.simulator.rsa import make_rsa
 from twinlock.trust.keys import PublicKey, load_key
 
 JSON = dict[str, Any]
 
 SEED_PREFIX = "TEST KEY, NOT SECRET: twinlock simulator: "
-DETERMINISTIC_KINDS = ("ed25519", "ecdsa-p256", "ecdsa-p384")
-KINDS = (*DETERMINISTIC_KINDS, "rsa", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
+DETERMINISTIC_KINDS = ("ed25519", "ecdsa-p256", "ecdsa-p384", "rsa")
+KINDS = (*DETERMINISTIC_KINDS, "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
 
 
 class Private(Protocol):
@@ -81,7 +82,7 @@ def canonical(value: JSON) -> bytes:
 
 
 def make_key(name: str, kind: str = "ed25519") -> Key:
-    """The key of ``name``. ``kind`` is one of KINDS; RSA keys alone differ between runs."""
+    """The key of ``name``. ``kind`` is one of KINDS; ML-DSA signatures alone differ between runs."""
     seed = hashlib.sha512((SEED_PREFIX + name).encode()).digest()
     private, public = _MAKERS[kind](seed)
     described = SSlibKey.from_crypto(public)
@@ -103,10 +104,8 @@ def _make_p384(seed: bytes) -> tuple[Private, Any]:
     return lambda message: key.sign(message, ec.ECDSA(SHA384(), deterministic_signing=True)), key.public_key()
 
 
-def _make_rsa(_seed: bytes) -> tuple[Private, Any]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    scheme = padding.PSS(mgf=padding.MGF1(SHA256()), salt_length=32)
-    return lambda message: key.sign(message, scheme, SHA256()), key.public_key()
+def _make_rsa(seed: bytes) -> tuple[Private, Any]:
+    return make_rsa(seed)
 
 
 def _make_mldsa(level: int) -> Any:

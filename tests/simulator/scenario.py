@@ -9,7 +9,7 @@ happened to answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,15 @@ from tests.simulator.repository import wire_time
 from tests.simulator.vehicle import changed
 from tests.simulator.world import PARTS, Part, World
 from twinlock.trust.errors.base import Attack, RefusalError
+from twinlock.trust.errors.images import (
+    DirectorDelegationError,
+    DuplicateEcuError,
+    HardwareError,
+    ReleaseCounterError,
+    UnknownEcuError,
+    VehicleMismatchError,
+)
+from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError, UnsupportedSpecError
 from twinlock.trust.guarantees import NO_IMAGE_REPOSITORY
 from twinlock.trust.policy import STRICT
 from twinlock.trust.state import Decision
@@ -45,6 +54,22 @@ class Refused:
     fields: dict[str, Any]
     stored: frozenset[str]
 
+    @property
+    def repository(self) -> str | None:
+        """The repository whose file or entry is refused; None where it is what several of them agree on."""
+        if "repository" in self.fields:
+            return str(self.fields["repository"])
+        if "what" in self.fields:
+            return _place(self.fields["what"])
+        if self.error in _OF_ORDERS:
+            return "director"
+        if self.error not in _OF_FILES and self.error not in _OF_ENTRIES:
+            raise AssertionError(f"say in which repository {self.error.__name__} is met")
+        # The Director's files are read first, and stored as soon as each has passed its own checks.
+        if {f"director/{role}" for role in _ORDER} <= self.stored:
+            return "image" if self.error in _OF_FILES else None
+        return "director"
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -63,9 +88,10 @@ Decorator = Callable[[Teller], Teller]
 class Scenario:
     """One entry of the catalogue.
 
-    ``subject`` is the ECU of a partial verification, or the repository that is refreshed alone. ``fixture`` is False for what files cannot express (a lying or breaking server, another form of metadata). ``undo`` is False where what was
-    done stays done, because honest people did it or because a Root was signed. ``wire`` names the one form of metadata
-    that it is about, where it is about one.
+    ``subject`` is the ECU of a partial verification, or the repository that is refreshed alone. ``fixture`` is False for
+    what files cannot express (a lying or breaking server, a random signature). ``undo`` is False where what was done
+    stays done, because honest people did it or because a Root was signed. ``wire`` names the one form of metadata that it
+    is about, where it is about one. ``cycles``: its fixture goes on with the next honest update.
     """
 
     attack: str
@@ -79,6 +105,7 @@ class Scenario:
     fixture: bool = True
     undo: bool = True
     wire: str | None = None
+    cycles: bool = False
 
     @property
     def name(self) -> str:
@@ -98,6 +125,10 @@ class Scenario:
         return world.vehicle.update()
 
 
+_ORDER = ("timestamp", "snapshot", "targets")
+_OF_ORDERS = (DirectorDelegationError, DuplicateEcuError, UnknownEcuError, VehicleMismatchError)
+_OF_FILES = (LimitError, MalformedError, UnsafePathError, UnsupportedSpecError)
+_OF_ENTRIES = (HardwareError, ReleaseCounterError)  # an entry of both, or, where one alone was read, of the Director
 CATALOGUE: dict[str, Scenario] = {}
 _UNSAFE = re.compile("[^a-z0-9-]")  # a detail is the name of a directory
 
@@ -145,14 +176,16 @@ def scenario(
     recover: Callable[[World], None] = next_releases,
     verification: str = "full",
     subject: str | None = None,
-    fixture: bool = True,
+    fixture: bool | Collection[Any] = True,
     undo: bool = True,
     wire: str | None = None,
+    cycles: bool = False,
     each: Sequence[Any] | None = None,
 ) -> Decorator:
     """Register a function ``(world, *arguments) -> Expectation``, once for every entry of ``each``.
 
-    An entry of ``each`` is a tuple of arguments (a lone value counts as a tuple of one).
+    An entry of ``each`` is a tuple of arguments (a lone value counts as a tuple of one). ``fixture`` may name the entries of
+    which a fixture is made.
     """
 
     def register(function: Teller) -> Teller:
@@ -169,9 +202,10 @@ def scenario(
                 recover=recover,
                 verification=verification,
                 subject=subject,
-                fixture=fixture and wire is None,
+                fixture=fixture if isinstance(fixture, bool) else entry in fixture,
                 undo=undo,
                 wire=wire,
+                cycles=cycles,
             )
             assert made.name not in CATALOGUE, made.name
             CATALOGUE[made.name] = made
@@ -216,6 +250,9 @@ def _check_refusal(entry: Scenario, world: World, expected: Refused) -> None:
         assert type(error) is expected.error, f"{type(error).__name__}: {error}"
         found = error.fields()
         assert {name: found[name] for name in expected.fields} == expected.fields
+        assert expected.repository == found.get("repository", expected.repository)
+        if "what" in found:
+            assert _place(found["what"]) == expected.repository, found
         assert error.clause
         assert isinstance(error.attack, Attack)
         assert error.as_json()["code"] == error.code
@@ -233,11 +270,20 @@ def _check_acceptance(entry: Scenario, world: World, expected: Accepted) -> None
 
 
 def _check_recovery(entry: Scenario, world: World) -> None:
-    wanted = {part.path(world.releases) for part in PARTS if _concerns(entry, part)}
     decision = entry.run(world)
-    assert {str(image.entry.path) for image in decision.approved} == wanted
+    assert sorted(str(image.entry.path) for image in decision.approved) == next_images(entry, world)
     world.vehicle.install(decision)
     assert entry.run(world).approved == ()
+
+
+def _place(what: object) -> str:
+    """The repository in ``image/targets`` or ``image: what was counted``."""
+    return re.split("[/:]", str(what))[0]
+
+
+def next_images(entry: Scenario, world: World) -> list[str]:
+    """The images that the honest update after ``recover`` brings."""
+    return sorted(part.path(world.releases) for part in PARTS if _concerns(entry, part))
 
 
 def _concerns(entry: Scenario, part: Part) -> bool:
@@ -246,9 +292,6 @@ def _concerns(entry: Scenario, part: Part) -> bool:
 
 def _bind(function: Teller, arguments: tuple[Any, ...]) -> Callable[[World], Expectation]:
     return lambda world: function(world, *arguments)
-
-
-_ORDER = ("timestamp", "snapshot", "targets")
 
 
 def before(place: Place) -> list[str]:

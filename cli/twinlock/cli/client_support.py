@@ -24,12 +24,15 @@ IGNORES_DEMAND = ("aktualizr", "go-tuf", "python-tuf", "tough", "tuf-js", "Twinl
 
 
 def note_kinds(out: Output, plans: Mapping[str, KeyPlan]) -> None:
-    """Tell which clients cannot read the keys of ``plans``."""
-    for kind in dict.fromkeys(plan.kind.value for plan in plans.values()):
+    """Tell which clients cannot read the keys of ``plans``, and which do not know the demands in them."""
+    for kind in dict.fromkeys(kind.value for plan in plans.values() for kind in plan.kinds):
         if kind in CANNOT_READ:
             out.note(
                 f"note: {', '.join(CANNOT_READ[kind])} cannot read {kind} keys, and refuse every file that names one"
             )
+    demanding = [role for role, plan in plans.items() if plan.post_quantum]
+    if demanding:
+        out.note(demand_note(demanding))
 
 
 def demand_note(roles: Iterable[str]) -> str:

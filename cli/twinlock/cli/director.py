@@ -29,7 +29,15 @@ from twinlock.cli.client_support import note_kinds
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.director_wire import wire
 from twinlock.cli.first_contact import ask_unless, offline_option
-from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans, read_validity
+from twinlock.cli.image_options import (
+    DEMAND_OF_ROLES,
+    DIRECTORY,
+    FILE,
+    KEY_KINDS,
+    read_duration,
+    read_plans,
+    read_validity,
+)
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
@@ -77,7 +85,10 @@ for _command in _COMMANDS:
 @click.option("--image-root", type=FILE, required=True, help="A Root file of the Image repository, which is trusted.")
 @click.option("--image", required=True, help="The Image repository's base URL, or its directory.")
 @click.option("--kind", type=click.Choice(KEY_KINDS), default="ed25519", show_default=True, help="The kind of keys.")
-@click.option("--keys", multiple=True, metavar="ROLE=T/N[:KIND]", help="N keys of which T must sign, such as root=2/3.")
+@click.option(
+    "--keys", multiple=True, metavar="ROLE=T/N[:KIND[+KIND]]", help="N keys of which T must sign, such as root=2/3."
+)
+@DEMAND_OF_ROLES
 @click.option("--valid", default="1d", show_default=True, help="How long the metadata of a vehicle stays valid.")
 @click.option("--wire", type=click.Choice(WIRES), multiple=True, help="Publish Roots for these clients too.")
 @offline_option("the Image repository")
@@ -92,6 +103,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     image: str,
     kind: str,
     keys: tuple[str, ...],
+    demanding: tuple[str, ...],
     valid: str,
     wire: tuple[str, ...],
     offline: bool,
@@ -115,7 +127,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     from twinlock.trust.first_contact import check_given_root
     from twinlock.trust.names import IMAGE
 
-    plans = {"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind)}
+    plans = {"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind, demanding)}
     settings, root = _settings(valid, wire), image_root.read_bytes()
     with own_input():
         anchor, location = check_given_root(IMAGE, root), check_location(image)

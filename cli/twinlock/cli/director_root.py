@@ -6,11 +6,20 @@ from pathlib import Path
 
 import click
 
+from twinlock.cli.client_support import note_kinds
 from twinlock.cli.director_orders import open_director
-from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_plans
-from twinlock.cli.output import Output, output_options, yes_option
+from twinlock.cli.image_options import (
+    DEMAND_OF_ROTATION,
+    DIRECTORY,
+    FILE,
+    KEY_KINDS,
+    REPLACED_KEYS,
+    read_replacement,
+    read_rotation,
+)
+from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import publish_root_command, root_lines, sign_root_command
+from twinlock.cli.root_signing import publish_root_command, quorum, root_lines, sign_root_command
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 PROFILES = ("tuf", "aktualizr")
@@ -19,19 +28,25 @@ PROFILES = ("tuf", "aktualizr")
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("roles", nargs=-1, required=True, type=click.Choice(ROLES))
-@click.option("--keys", metavar="T/N", help="How many new keys, and how many of them must sign; else as it is now.")
+@click.option(
+    "--keys", metavar="T/N[:KIND[+KIND]]", help="How many new keys, and how many of them must sign; else as it is now."
+)
 @click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
+@DEMAND_OF_ROTATION
+@REPLACED_KEYS
 @click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next Root to FILE, for others to sign.")
 @yes_option
 @passphrase_option
 @output_options
-def rotate(
+def rotate(  # noqa: PLR0913 - one parameter for each option
     out: Output,
     directory: Path,
     roles: tuple[str, ...],
     *,
     keys: str | None,
     kind: str | None,
+    demand: bool | None,
+    replaced: tuple[str, ...],
     prepare: Path | None,
     yes: bool,
     passphrase_file: Path | None,
@@ -41,16 +56,22 @@ def rotate(
     After a theft of the online keys rotate targets, snapshot, timestamp and time together. Where the Root keys are in
     several places, prepare the Root here, and see `twinlock director root`.
 
+    Without --keys each role gets as many keys of the same kinds. T/N takes the kinds of its last keys too, as in
+    2/3:ed25519+ml-dsa-65: two of the first kind, one of the other.
+
     \b
     Example:
       twinlock director rotate ./director targets snapshot timestamp time
       twinlock director rotate ./director root --keys 2/3 --prepare next-root.json
+      twinlock director rotate ./director root --keys 2/3:ed25519+ml-dsa-65 --demand-post-quantum
+      twinlock director rotate ./director root --replace 6c2d68e6171e22bf --prepare next-root.json
     """
-    from twinlock.trust.errors.base import UsageError
-
-    if kind and not keys:
-        raise UsageError(reason="--kind needs --keys: how many of them?")
-    plan = read_plans([f"_={keys}"], kind or "ed25519")["_"] if keys else None
+    plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
+    if replaced:
+        with open_director(directory, passphrase_file) as opened:
+            known = {role.name: role.keyids for role in opened.roots.roles()}
+            plan = read_replacement(roles, replaced, plan=plan, now=opened.roots.plan_of, known=known)
+    note_kinds(out, dict.fromkeys(roles, plan) if plan else {})
     if prepare is not None:
         with open_director(directory, passphrase_file) as opened:
             view = opened.prepare_root(prepare, dict.fromkeys(roles, plan))
@@ -94,6 +115,30 @@ root_group.add_command(sign_root_command("director"))
 root_group.add_command(
     publish_root_command("director", "Vehicles get metadata signed by its keys when they next ask.", _publish)
 )
+
+
+@root_group.command(name="roles")
+@click.argument("directory", type=DIRECTORY)
+@output_options
+def show_roles_command(out: Output, directory: Path) -> None:
+    """List who signs by the newest Root: how many keys of each role must, of what schemes, and how many are here.
+
+    \b
+    Example:
+      twinlock director root roles ./director
+    """
+    with open_director(directory) as opened:
+        roles = opened.roots.roles()
+    rows = [
+        (
+            role.name,
+            quorum(role.threshold, len(role.keyids), post_quantum=role.post_quantum),
+            ", ".join(role.schemes),
+            role.held,
+        )
+        for role in roles
+    ]
+    out.result({"roles": roles}, table(("ROLE", "MUST SIGN", "SCHEMES", "KEYS HERE"), rows))
 
 
 @root_group.command(name="show")

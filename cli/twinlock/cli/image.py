@@ -16,6 +16,7 @@ from twinlock.cli.client_support import note_kinds
 from twinlock.cli.image_add import add, replace
 from twinlock.cli.image_aktualizr import PROFILES, import_command, wire
 from twinlock.cli.image_options import (
+    DEMAND_OF_ROLES,
     DIRECTORY,
     FILE,
     KEY_KINDS,
@@ -28,6 +29,7 @@ from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import new_passphrase, passphrase_option, plain_keys_option
+from twinlock.cli.root_signing import quorum
 from twinlock.cli.serving_options import serving_options
 
 if TYPE_CHECKING:
@@ -54,7 +56,10 @@ def image() -> None:
 @image.command()
 @click.argument("directory", type=DIRECTORY)
 @click.option("--kind", type=click.Choice(KEY_KINDS), default="ed25519", show_default=True, help="The kind of keys.")
-@click.option("--keys", multiple=True, metavar="ROLE=T/N[:KIND]", help="N keys of which T must sign, such as root=2/3.")
+@click.option(
+    "--keys", multiple=True, metavar="ROLE=T/N[:KIND[+KIND]]", help="N keys of which T must sign, such as root=2/3."
+)
+@DEMAND_OF_ROLES
 @click.option(
     "--valid", multiple=True, metavar="ROLE=DURATION", help="How long files stay valid, such as timestamp=1d."
 )
@@ -62,12 +67,13 @@ def image() -> None:
 @plain_keys_option
 @passphrase_option
 @output_options
-def init(
+def init(  # noqa: PLR0913 - one parameter for each option
     out: Output,
     directory: Path,
     *,
     kind: str,
     keys: tuple[str, ...],
+    demanding: tuple[str, ...],
     valid: tuple[str, ...],
     wires: tuple[str, ...],
     plain_keys: bool,
@@ -81,6 +87,7 @@ def init(
     Example:
       twinlock image init ./image --keys root=2/3 --keys targets=1/2 --valid timestamp=12h
       twinlock image init ./image --wire aktualizr
+      twinlock image init ./image --keys root=2/3:ed25519+ml-dsa-65 --demand-post-quantum root
     """
     from twinlock.repository.image import ImageRepository
 
@@ -88,12 +95,12 @@ def init(
     repository = ImageRepository.create(
         directory,
         passphrase=new_passphrase(passphrase_file, plain=plain_keys),
-        keys=read_plans(keys, kind),
+        keys=read_plans(keys, kind, demanding),
         periods=periods,
         wires=wires,
     )
     shown = repository.show()
-    note_kinds(out, read_plans(keys, kind))
+    note_kinds(out, read_plans(keys, kind, demanding))
     out.result(
         {"created": str(directory), "publication": shown.publication, "roles": shown.roles},
         [
@@ -145,7 +152,7 @@ def _show_lines(view: RepositoryView) -> Iterator[str]:
             role.name,
             role.version,
             f"{role.expires:%Y-%m-%d %H:%M}Z",
-            f"{role.threshold} of {len(role.keyids)}",
+            quorum(role.threshold, len(role.keyids), post_quantum=role.post_quantum),
             role.held,
         )
         for role in view.roles

@@ -6,7 +6,7 @@ Belongs here: reading option values. Does not belong here: commands.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,7 @@ import click
 from twinlock.cli.passphrase import passphrase_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -31,6 +31,26 @@ KEY_KINDS = ("ed25519", "ecdsa-p256", "ecdsa-p384", "rsa-pss-3072", "ml-dsa-44",
 _LONGEST = timedelta(days=36_500)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
+DEMAND_OF_ROLES = click.option(
+    "--demand-post-quantum",
+    "demanding",
+    multiple=True,
+    type=click.Choice(("root", "targets", "snapshot", "timestamp")),
+    help="One signature of this role has to be by an ml-dsa key, as in --keys root=2/3:ed25519+ml-dsa-65 (repeat).",
+)
+REPLACED_KEYS = click.option(
+    "--replace",
+    "replaced",
+    multiple=True,
+    metavar="KEYID",
+    help="Only this key of the role, for one of its kind (repeat).",
+)
+DEMAND_OF_ROTATION = click.option(
+    "--demand-post-quantum/--no-demand-post-quantum",
+    "demand",
+    default=None,
+    help="Whether one of the signatures has to be by an ml-dsa key; else as it is now.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,28 +155,78 @@ def read_component(entry: EntryArguments) -> Component | None:
     )
 
 
-def read_plans(values: Iterable[str], kind: str) -> dict[str, KeyPlan]:
-    """``targets=2/3`` or ``root=1/2:ecdsa-p256`` as key plans by role; ``kind`` is for all that name none.
+def read_plans(values: Iterable[str], kind: str, demanding: Iterable[str] = ()) -> dict[str, KeyPlan]:
+    """``targets=2/3`` or ``root=2/3:ed25519+ml-dsa-65`` as key plans by role; ``kind`` is for all that name none.
 
+    Several kinds are those of the last keys; the first of them is also that of all keys before. ``demanding`` are the
+    roles of which a post-quantum signature is demanded.
     Raises: UsageError.
     """
     from twinlock.repository.keyring import KeyKind, KeyPlan
-    from twinlock.trust.errors.base import UsageError
 
     plans = {role: KeyPlan(kind=KeyKind(kind)) for role in ("root", "targets", "snapshot", "timestamp")}
     for value in values:
         role, _, rest = value.partition("=")
-        numbers, _, own_kind = rest.partition(":")
-        threshold, _, count = numbers.partition("/")
-        try:
-            plans[role] = KeyPlan(
-                count=int(count or threshold), threshold=int(threshold), kind=KeyKind(own_kind or kind)
-            )
-        except ValueError:
-            raise UsageError(
-                reason=f"{value!r} is not ROLE=THRESHOLD/COUNT[:KIND], such as root=2/3:ecdsa-p256"
-            ) from None
+        plans[role] = _read_plan(value, rest, kind)
+    for role in dict.fromkeys(demanding):
+        plans[role] = plans[role].for_role(role, demanded=True)
     return plans
+
+
+def read_replacement(
+    roles: Iterable[str],
+    given: Iterable[str],
+    *,
+    plan: KeyPlan | None,
+    now: Callable[[str], KeyPlan],
+    known: Mapping[str, Sequence[str]],
+) -> KeyPlan:
+    """The plan by which the keys ``given``, whose ids may be shortened, are replaced.
+
+    ``plan`` is what was asked for beside, ``now`` gives the plan that a role has, ``known`` are the key ids of each.
+    Raises: UsageError.
+    """
+    from twinlock.trust.errors.base import UsageError
+
+    role, *others = roles
+    if others:
+        raise UsageError(reason="--replace is for keys of one role at a time")
+    if plan is not None:
+        raise UsageError(reason="--replace keeps the number and the kinds of keys; leave --keys away")
+    found = []
+    for keyid in given:
+        matching = [each for each in known.get(role, ()) if each.startswith(keyid)]
+        if len(matching) != 1:
+            raise UsageError(reason=f"{keyid} names {len(matching)} keys of {role}")
+        found += matching
+    return replace(now(role), replacing=tuple(dict.fromkeys(found)))
+
+
+def read_rotation(roles: Iterable[str], *, keys: str | None, kind: str | None, demand: bool | None) -> KeyPlan | None:
+    """The plan that ``rotate`` is given for ``roles``; None: as now. Raises: UsageError."""
+    from twinlock.trust.errors.base import UsageError
+
+    if keys is None:
+        for name, given in (("--kind", kind), ("--demand-post-quantum", demand)):
+            if given is not None:
+                raise UsageError(reason=f"{name} needs --keys: how many of them?")
+        return None
+    plan = _read_plan(keys, keys, kind or "ed25519")
+    return plan if demand is None else plan.for_role(" and ".join(roles), demanded=demand)
+
+
+def _read_plan(value: str, text: str, kind: str) -> KeyPlan:
+    from twinlock.repository.keyring import KeyKind, KeyPlan
+    from twinlock.trust.errors.base import UsageError
+
+    numbers, _, kinds = text.partition(":")
+    threshold, _, count = numbers.partition("/")
+    try:
+        first, *also = map(KeyKind, (kinds or kind).split("+"))
+        return KeyPlan(count=int(count or threshold), threshold=int(threshold), kind=first, also=tuple(also))
+    except ValueError:
+        reason = f"{value!r} is not ROLE=THRESHOLD/COUNT[:KIND[+KIND]], such as root=2/3:ecdsa-p256"
+        raise UsageError(reason=reason) from None
 
 
 def read_duration(value: str) -> timedelta:

@@ -13,14 +13,17 @@ import click
 from twinlock.cli.client_support import demand_note, note_kinds
 from twinlock.cli.exit_status import EXIT_DUE
 from twinlock.cli.image_options import (
+    DEMAND_OF_ROTATION,
     DIRECTORY,
     FILE,
     KEY_KINDS,
+    REPLACED_KEYS,
     DelegationArguments,
     delegation_options,
     open_image_repository,
     read_duration,
-    read_plans,
+    read_replacement,
+    read_rotation,
 )
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
@@ -189,19 +192,25 @@ def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("roles", nargs=-1, required=True)
-@click.option("--keys", metavar="T/N", help="How many new keys, and how many of them must sign; else as it is now.")
+@click.option(
+    "--keys", metavar="T/N[:KIND[+KIND]]", help="How many new keys, and how many of them must sign; else as it is now."
+)
 @click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
+@DEMAND_OF_ROTATION
+@REPLACED_KEYS
 @click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next root to FILE, for others to sign.")
 @passphrase_option
 @yes_option
 @output_options
-def rotate(
+def rotate(  # noqa: PLR0913 - one parameter for each option
     out: Output,
     directory: Path,
     roles: tuple[str, ...],
     *,
     keys: str | None,
     kind: str | None,
+    demand: bool | None,
+    replaced: tuple[str, ...],
     prepare: Path | None,
     passphrase_file: Path | None,
     yes: bool,
@@ -210,18 +219,23 @@ def rotate(
 
     Rotating snapshot and timestamp together also drops ended delegations from Snapshot.
 
+    Without --keys each role gets as many keys of the same kinds. T/N takes the kinds of its last keys too, as in
+    2/3:ed25519+ml-dsa-65: two of the first kind, one of the other.
+
     \b
     Example:
       twinlock image rotate ./image snapshot timestamp --yes
+      twinlock image rotate ./image root --keys 2/3:ed25519+ml-dsa-65 --demand-post-quantum
+      twinlock image rotate ./image root --replace 6c2d68e6171e22bf --prepare next-root.json
     """
     from twinlock.repository.root_ceremony import RootChanges
-    from twinlock.trust.errors.base import UsageError
 
     repository = open_image_repository(directory, passphrase_file)
-    plan = read_plans([f"_={keys}"], kind or "ed25519")["_"] if keys else None
-    if kind and not keys:
-        raise UsageError(reason="--kind needs --keys: how many of them?")
-    note_kinds(out, {"new": plan} if plan else {})
+    plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
+    if replaced:
+        known = {str(role.name): role.keyids for role in repository.show().roles}
+        plan = read_replacement(roles, replaced, plan=plan, now=repository.plan_of, known=known)
+    note_kinds(out, dict.fromkeys(roles, plan) if plan else {})
     if prepare is not None:
         plans = {role: plan or repository.plan_of(role) for role in roles}
         view = repository.prepare_root(prepare, RootChanges(rotate=plans))

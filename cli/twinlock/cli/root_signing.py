@@ -66,17 +66,27 @@ def publish_root_command(
     return command
 
 
+def quorum(threshold: int, count: int, *, post_quantum: bool) -> str:
+    """How many of a role's keys must sign, for people."""
+    return f"{threshold} of {count}" + (", one ml-dsa" if post_quantum else "")
+
+
 def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str]:
     """A root on its way, for people."""
     yield f"root {view.version}, valid until {view.expires:%Y-%m-%d}, in {file}"
     rows = [
-        (role, f"{view.thresholds[role]} of {len(view.keys[role])}", ", ".join(key[:12] for key in view.keys[role]))
+        (
+            role,
+            quorum(view.thresholds[role], len(view.keys[role]), post_quantum=role in view.post_quantum),
+            ", ".join(key[:12] for key in view.keys[role]),
+        )
         for role in view.keys
     ]
     yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
     yield f"signed by {', '.join(key[:12] for key in view.signed) or 'nobody yet'}"
     yield (
         f"still lacks {view.missing} signature(s)"
+        + (", one of them by an ml-dsa key" if view.lacks_post_quantum else "")
         if view.missing
         else f"complete; publish it with twinlock {party} root publish"
     )

@@ -49,7 +49,9 @@ def supplier() -> None:
 @supplier.command()
 @click.argument("directory", type=DIRECTORY)
 @click.option("--role", required=True, help="The name that images are delegated to.")
-@click.option("--keys", default="1/1", show_default=True, metavar="T/N", help="N keys of which T must sign.")
+@click.option(
+    "--keys", default="1/1", show_default=True, metavar="T/N[:KIND[+KIND]]", help="N keys of which T must sign."
+)
 @click.option("--kind", type=click.Choice(KEY_KINDS), default="ed25519", show_default=True, help="The kind of keys.")
 @click.option(
     "--valid", default="52w", show_default=True, metavar="DURATION", help="How long what is signed stays valid."

@@ -160,6 +160,11 @@ class Director(HistoryView):
             raise UsageError(reason=f"the Director has no Root{'' if version is None else f' {version}'}{where}")
         return data
 
+    @property
+    def roots(self) -> RootKeeper:
+        """Who signs by its newest Root."""
+        return self._roots
+
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
         """Take a vehicle into the inventory; True if it is new, False if it is registered just so already.
 

@@ -143,11 +143,7 @@ def is_in_wire(data: bytes, wire: str) -> bool:
 def keys_changed(old: bytes, new: bytes) -> bool:
     """Whether files signed under the Root ``old`` have to be signed again under ``new``."""
     before, after = (Metadata[Root].from_bytes(data).signed for data in (old, new))
-    return any(
-        set(before.roles[role].keyids) != set(after.roles[role].keyids)
-        or before.roles[role].threshold != after.roles[role].threshold
-        for role in (TARGETS, SNAPSHOT, TIMESTAMP)
-    )
+    return any(signers_of(before, role).rule != signers_of(after, role).rule for role in (TARGETS, SNAPSHOT, TIMESTAMP))
 
 
 def verify_set(

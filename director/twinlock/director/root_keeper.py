@@ -20,6 +20,7 @@ from twinlock.director.history import record_audit
 from twinlock.director.inherited_roots import Inheritance, next_inherited_root
 from twinlock.director.records import AKTUALIZR_WIRE
 from twinlock.director.roots import (
+    RoleKeysView,
     check_role,
     check_signing,
     give_keys,
@@ -27,6 +28,7 @@ from twinlock.director.roots import (
     next_root,
     plan_of,
     read_root,
+    role_keys,
     root_authority,
     verify_successor,
 )
@@ -42,8 +44,7 @@ from twinlock.director.wire_roots import (
     version_of,
 )
 from twinlock.repository.aktualizr.ceremony import attach, detach
-from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys, readable_kind
-from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys
 from twinlock.repository.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.root_ceremony import read_root_file, read_whole, sign_into
@@ -66,6 +67,15 @@ class RootKeeper:
         self._database = database
         self._keyring = keyring
         self.settings = settings
+
+    def roles(self) -> tuple[RoleKeysView, ...]:
+        """Who signs by the newest Root, role by role."""
+        return role_keys(self._read()[0], self._keyring)
+
+    def plan_of(self, role: str) -> KeyPlan:
+        """Number, threshold and kinds of the keys that a role has now. Raises: UsageError for an unknown one."""
+        check_role(role)
+        return plan_of(Metadata[Root].from_bytes(self._read()[0]).signed, role)
 
     def follow(self, now: datetime, roles: tuple[str, ...], plan: KeyPlan | None) -> int:
         """Publish the next Root, with new keys for ``roles``, in every profile; returns its version.
@@ -209,12 +219,11 @@ class RootKeeper:
         replace_config(self._directory, self.settings)
 
     def _new_own_keys(self, chain: RootChain, plan: KeyPlan | None, new: NewKeys) -> Authority | None:
-        """New Root keys for the aktualizr chain, as our Root role gets some; None where that chain shares those."""
-        if chain.newest is None or not chain.has_own_keys:
+        """New Root keys for the aktualizr chain, as our Root role gets all new ones; None where that chain shares those."""
+        if chain.newest is None or not chain.has_own_keys or (plan is not None and plan.replacing):
             return None
         own = authority_of(chain.newest)
-        same = KeyPlan(count=len(own.keys), threshold=own.threshold, kind=readable_kind(own))
-        return new_own_keys(new, plan or same)
+        return new_own_keys(new, plan or KeyPlan.like(own.keys.values(), own.threshold))
 
     def enable(self, wire: str, now: datetime, inheritance: Inheritance | None = None) -> int:
         """Publish Roots in the profile ``wire`` too, from version 1 on; returns the newest version in it.
@@ -261,9 +270,7 @@ class RootKeeper:
     def _check_root_keys_held(self, current: bytes) -> None:
         """Whoever begins the profile holds our Root keys, though they need not sign. Raises: MissingKeysError."""
         authority = root_authority(Metadata[Root].from_bytes(current).signed)
-        held = len(self._keyring.held(authority.keyids))
-        if held < authority.threshold:
-            raise MissingKeysError(role=ROOT, required=authority.threshold, held=held, keyids=authority.keyids)
+        authority.check_held(ROOT, (record.keyid for record in self._keyring.held(authority.keyids)))
 
     def _went_on_from(self, inheritance: Inheritance) -> bool:
         """Whether this very chain was taken over before: repeating that is no fault."""

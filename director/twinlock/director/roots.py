@@ -6,19 +6,19 @@ Every Root is kept for ever. Belongs here: what Root says and who signs it. Does
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
-from tuf.api.metadata import Metadata, Root
+from tuf.api.metadata import Key, Metadata, Root
 
 from twinlock.director import schema
-from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.authoring.demands import demanding_roles, set_demand
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
-from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.periods import Periods
-from twinlock.repository.private_keys import kind_of
-from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
+from twinlock.repository.signing import SPEC_VERSION, Authority, keyids_of, renew, seal
 from twinlock.trust.checks.context import Context
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.errors.base import UsageError
@@ -37,6 +37,22 @@ ROTATABLE = (*TOP_LEVEL, TIME)
 ONLINE_ROLES = (TARGETS, SNAPSHOT, TIMESTAMP, TIME)
 _CUSTOM, _TIME_SOURCE = "custom", "timeSource"
 _C = schema.roots.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleKeysView:
+    """One role of a Root: its keys, how many of them must sign, and how many are held here.
+
+    ``post_quantum``: one signature has to be by an ML-DSA key; ``lacks_post_quantum``: none of those is held here.
+    """
+
+    name: str
+    threshold: int
+    keyids: tuple[str, ...]
+    schemes: tuple[str, ...]
+    held: int
+    post_quantum: bool
+    lacks_post_quantum: bool
 
 
 def read_root(connection: Connection, version: int | None = None) -> bytes | None:
@@ -62,8 +78,9 @@ def check_plans_of_roles(plans: Mapping[str, KeyPlan]) -> None:
     """Refuse plans that no Root could carry out, before a key is made. Raises: UsageError."""
     for role, plan in plans.items():
         check_role(role)
-        if role == TIME and plan.threshold != 1:
-            raise UsageError(reason="one key attests time; a threshold above 1 cannot be met by one attestation")
+        if role == TIME:
+            _check_time_plan(plan)
+        plan.for_role(role, demanded=False)
 
 
 def first_root(keyring: Keyring, plans: Mapping[str, KeyPlan], periods: Periods, now: datetime) -> bytes:
@@ -115,7 +132,8 @@ def check_role(role: str) -> None:
 def signers_of(root: Root, role: str) -> Authority:
     """Who signs for a role by this Root."""
     found = root.roles[role]
-    return Authority({keyid: root.keys[keyid] for keyid in found.keyids}, found.threshold)
+    keys = {keyid: root.keys[keyid] for keyid in found.keyids}
+    return Authority(keys, found.threshold, role in demanding_roles(root))
 
 
 def check_signing(data: bytes, keyring: Keyring, now: datetime) -> None:
@@ -128,9 +146,7 @@ def check_signing(data: bytes, keyring: Keyring, now: datetime) -> None:
         raise ExpiredError(repository=DIRECTOR, role=ROOT, version=root.version, expires=root.expires, now=now)
     for role in (TARGETS, SNAPSHOT, TIMESTAMP):
         authority = signers_of(root, role)
-        held = len(keyring.signers(authority.keyids))
-        if held < authority.threshold:
-            raise MissingKeysError(role=role, required=authority.threshold, held=held, keyids=authority.keyids)
+        authority.check_held(role, keyids_of(keyring.signers(authority.keyids)))
     keyring.raw_signer(time_keyids(root)[0])
 
 
@@ -139,45 +155,85 @@ def time_keyids(root: Root) -> tuple[str, ...]:
     return tuple(root.unrecognized_fields[_CUSTOM][_TIME_SOURCE]["keyids"])
 
 
+def role_keys(data: bytes, keyring: Keyring) -> tuple[RoleKeysView, ...]:
+    """Who signs by a Root file, role by role, and how many of those keys are held here."""
+    root = Metadata[Root].from_bytes(data).signed
+    found = []
+    for role in ROTATABLE:
+        plan = plan_of(root, role)
+        keyids = tuple(time_keyids(root) if role == TIME else root.roles[role].keyids)
+        held = [record.keyid for record in keyring.held(keyids)]
+        lacks = role != TIME and signers_of(root, role).lacks_post_quantum(held)
+        found.append(
+            RoleKeysView(
+                name=role,
+                threshold=plan.threshold,
+                keyids=keyids,
+                schemes=tuple(root.keys[keyid].scheme for keyid in keyids),
+                held=len(held),
+                post_quantum=bool(plan.post_quantum),
+                lacks_post_quantum=lacks,
+            )
+        )
+    return tuple(found)
+
+
 def root_authority(root: Root) -> Authority:
     """Who signs the Root that follows this one, together with its own keys."""
     return signers_of(root, ROOT)
 
 
 def plan_of(root: Root, role: str) -> KeyPlan:
-    """Number, threshold and kind of the keys that a role has now."""
+    """Number, threshold and kinds of the keys that a role has now."""
     if role == TIME:
         source = root.unrecognized_fields[_CUSTOM][_TIME_SOURCE]
-        first = root.keys[source["keyids"][0]]
-        kind = kind_of(first.keytype, first.scheme)
-        return KeyPlan(count=len(source["keyids"]), threshold=source["threshold"], kind=kind)
-    found = root.roles[role]
-    first = root.keys[found.keyids[0]]
-    return KeyPlan(count=len(found.keyids), threshold=found.threshold, kind=kind_of(first.keytype, first.scheme))
+        return KeyPlan.like((root.keys[keyid] for keyid in source["keyids"]), source["threshold"])
+    authority = signers_of(root, role)
+    return KeyPlan.like(authority.keys.values(), authority.threshold, post_quantum=authority.post_quantum)
 
 
 def give_keys(root: Root, role: str, keyring: Keyring | NewKeys, plan: KeyPlan) -> None:
-    """Put new keys in place of a role's old ones, and drop old ones that no role uses any more."""
-    records = keyring.generate(role, kind=plan.kind, count=plan.count)
+    """Put new keys in place of a role's old ones, and drop old ones that no role uses any more.
+
+    A demand for a post-quantum signature stays unless ``plan`` says otherwise. Raises: UsageError if it cannot be met.
+    """
     if role == TIME:
-        _give_time_keys(root, records, plan.threshold)
+        _check_time_plan(plan)
+    plan = plan.for_role(role, demanded=role in demanding_roles(root))
+    before = _keys_of(root, role)
+    records = make_keys(keyring, role, plan.new_kinds(before))
+    kept = [keyid for keyid in before if not plan.goes(keyid)]
+    if role == TIME:
+        _give_time_keys(root, kept, records)
     else:
-        root.roles[role].keyids = [record.keyid for record in records]
+        root.roles[role].keyids = [*kept, *(record.keyid for record in records)]
         root.roles[role].threshold = plan.threshold
         root.keys.update({record.keyid: record.authoring_key for record in records})
+        set_demand(root, role, demanded=bool(plan.post_quantum))
     used = {keyid for found in root.roles.values() for keyid in found.keyids}
-    used |= set(time_keyids(root)) if _CUSTOM in root.unrecognized_fields else set()
+    used |= set(time_keyids(root)) if _TIME_SOURCE in root.unrecognized_fields.get(_CUSTOM, {}) else set()
     for keyid in set(root.keys) - used:
         del root.keys[keyid]
 
 
-def _give_time_keys(root: Root, records: Iterable[KeyRecord], threshold: int) -> None:
-    if threshold != 1:
+def _check_time_plan(plan: KeyPlan) -> None:
+    if plan.threshold != 1:
         raise UsageError(reason="one key attests time; a threshold above 1 cannot be met by one attestation")
+
+
+def _keys_of(root: Root, role: str) -> dict[str, Key]:
+    """The keys of a role by id; none before it has any."""
+    if role == TIME:
+        named = time_keyids(root) if _TIME_SOURCE in root.unrecognized_fields.get(_CUSTOM, {}) else ()
+        return {keyid: root.keys[keyid] for keyid in named}
+    return signers_of(root, role).keys
+
+
+def _give_time_keys(root: Root, kept: Iterable[str], records: Iterable[KeyRecord]) -> None:
     found = list(records)
     root.keys.update({record.keyid: record.authoring_key for record in found})
-    source = {"keyids": [record.keyid for record in found], "threshold": threshold}
-    root.unrecognized_fields[_CUSTOM] = {_TIME_SOURCE: source}
+    source = {"keyids": [*kept, *(record.keyid for record in found)], "threshold": 1}
+    root.unrecognized_fields[_CUSTOM] = {**root.unrecognized_fields.get(_CUSTOM, {}), _TIME_SOURCE: source}
 
 
 def verify_successor(current: bytes, offered: bytes, now: datetime, *, wire: WireProfile = TUF) -> None:

@@ -88,9 +88,10 @@ def check_plans(plans: Mapping[str, KeyPlan], *, shared_root: bool = False) -> N
     """
     free = () if shared_root else (TIME, ROOT)
     for role, plan in plans.items():
-        if role not in free and plan.kind not in READABLE_KINDS:
+        unreadable = [kind.value for kind in plan.kinds if kind not in READABLE_KINDS]
+        if role not in free and unreadable:
             readable = " and ".join(sorted(kind.value for kind in READABLE_KINDS))
-            reason = f"its keys would be of the kind {plan.kind.value}; {readable} can be read"
+            reason = f"its keys would be of the kind {unreadable[0]}; {readable} can be read"
             raise ProfileError(profile=form.NAME, what=role, reason=reason)
 
 

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from tuf.api.metadata import Delegations, Key, Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
+from twinlock.repository.authoring.demands import demanding_roles
 from twinlock.repository.keyring import Keyring
 from twinlock.repository.layout import TIMESTAMP_OBJECT, metadata_object, root_object
 from twinlock.repository.periods import Periods
@@ -92,9 +93,9 @@ class Candidate:
         stored = self.published.store.get(name, max_bytes=DEFAULT_LIMITS.targets_bytes)
         return stored.data if stored else None
 
-    def can_sign(self, keyids: Iterable[str], threshold: int) -> bool:
-        """Whether enough of these keys are held here."""
-        return len(self._keyring.held(keyids)) >= threshold
+    def can_sign(self, authority: Authority) -> bool:
+        """Whether enough of its keys are held here."""
+        return authority.is_met_by(record.keyid for record in self._keyring.held(authority.keyids))
 
     def accept(self, role: str, data: bytes) -> None:
         """Take a delegated role's file that its owner signed, as it is."""
@@ -134,16 +135,14 @@ class Candidate:
 
     def roles(self) -> Iterator[tuple[str, Authority]]:
         """Every Targets role of the candidate with who signs for it, breadth first, each once. Bins have no children."""
-        root = self._new_root()
-        top = root.roles[TARGETS]
-        yield TARGETS, Authority({keyid: root.keys[keyid] for keyid in top.keyids}, top.threshold)
+        yield TARGETS, root_authority(self._new_root(), TARGETS)
         queue: list[str] = [TARGETS]
         seen = set(queue)
         while queue:
             targets = self.view_targets(queue.pop(0))
             if targets is None or targets.delegations is None:
                 continue
-            for name, authority in delegated(targets.delegations):
+            for name, authority in delegated(targets, targets.delegations):
                 if name not in seen:
                     seen.add(name)
                     yield name, authority
@@ -184,8 +183,7 @@ class Candidate:
     def _is_bridged(self) -> bool:
         """Whether every file that changes hands is signed by its old keys as well."""
         return not self._forgotten and all(
-            also is None or self.can_sign(also.keyids, also.threshold)
-            for also in map(self._before, (TARGETS, SNAPSHOT, TIMESTAMP))
+            also is None or self.can_sign(also) for also in map(self._before, (TARGETS, SNAPSHOT, TIMESTAMP))
         )
 
     def _before(self, role: str) -> Authority | None:
@@ -193,7 +191,7 @@ class Candidate:
         if self.published is None:
             return None
         old, new = root_authority(self.published.root.signed, role), root_authority(self._new_root(), role)
-        return None if set(old.keyids) == set(new.keyids) and old.threshold == new.threshold else old
+        return None if old.rule == new.rule else old
 
     def _current_targets(self, role: str) -> Targets | None:
         if self.published is None or role not in self.published.listed:
@@ -302,22 +300,27 @@ class Candidate:
 def root_authority(root: Root, role: str) -> Authority:
     """Who signs for a top-level role under ``root``."""
     found = root.roles[role]
-    return Authority({keyid: root.keys[keyid] for keyid in found.keyids if keyid in root.keys}, found.threshold)
+    keys = {keyid: root.keys[keyid] for keyid in found.keyids if keyid in root.keys}
+    return Authority(keys, found.threshold, role in demanding_roles(root))
 
 
-def delegated(delegations: Delegations) -> Iterator[tuple[str, Authority]]:
-    """The roles that a file delegates to, in order of priority, with who signs for them."""
-    keys: dict[str, Key] = delegations.keys
+def delegated(targets: Targets, delegations: Delegations) -> Iterator[tuple[str, Authority]]:
+    """The roles that ``targets`` delegate to, in order of priority, with who signs for them."""
+    demanding = demanding_roles(targets)
+
+    def authority(name: str, keyids: Iterable[str], threshold: int) -> Authority:
+        return Authority({keyid: delegations.keys[keyid] for keyid in keyids}, threshold, name in demanding)
+
     if delegations.succinct_roles is not None:
         bins = delegations.succinct_roles
-        authority = Authority({keyid: keys[keyid] for keyid in bins.keyids}, bins.threshold)
+        shared = authority(bins.name_prefix, bins.keyids, bins.threshold)
         for name in bins.get_roles():
-            yield name, authority
+            yield name, shared
     for role in (delegations.roles or {}).values():
-        yield role.name, Authority({keyid: keys[keyid] for keyid in role.keyids}, role.threshold)
+        yield role.name, authority(role.name, role.keyids, role.threshold)
     for several in delegations.unrecognized_fields.get("prioritized_delegations", ()):
         for item in several["roles"]:
-            yield item["name"], Authority({keyid: keys[keyid] for keyid in item["keyids"]}, item["threshold"])
+            yield item["name"], authority(item["name"], item["keyids"], item["threshold"])
 
 
 def meta_file(version: int, data: bytes) -> MetaFile:

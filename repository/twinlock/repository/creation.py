@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from twinlock.repository.atomic import locked
+from twinlock.repository.authoring.demands import set_demand
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.private_keys import kind_of
 from twinlock.repository.publication import timestamp_version
 from twinlock.repository.publishing import commit
 from twinlock.repository.wires import Wires
@@ -33,9 +35,15 @@ def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wire
 
 
 def ensure_keys(keyring: Keyring, new: NewKeys | Keyring, role: str, plan: KeyPlan) -> tuple[KeyRecord, ...]:
-    """The keys made for ``role`` earlier, and ``new`` ones until the plan's number is reached."""
-    present = keyring.records(role)[: plan.count]
-    return present + new.generate(role, kind=plan.kind, count=plan.count - len(present))
+    """The keys made for ``role`` earlier, and ``new`` ones of the kinds that the plan has beside them."""
+    present = list(keyring.records(role))
+    found = []
+    for kind in plan.kinds:
+        fitting = next((record for record in present if kind_of(record.keytype, record.scheme) is kind), None)
+        if fitting is not None:
+            present.remove(fitting)
+        found.append(fitting or new.generate(role, kind=kind)[0])
+    return tuple(found)
 
 
 def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
@@ -50,9 +58,10 @@ def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) ->
     root = candidate.edit_root()
     with workspace.keyring.new_keys() as new:
         for role in TOP_LEVEL:
-            plan = plans.get(role, KeyPlan())
+            plan = plans.get(role, KeyPlan()).for_role(role, demanded=False)
             for record in ensure_keys(workspace.keyring, new, role, plan):
                 root.add_key(record.authoring_key, role)
             root.roles[role].threshold = plan.threshold
+            set_demand(root, role, demanded=bool(plan.post_quantum))
         candidate.edit_targets(TARGETS)
         commit(workspace, candidate, keys=new)

@@ -15,10 +15,11 @@ from typing import Any
 
 from tuf.api.metadata import DelegatedRole, Delegations, Targets
 
+from twinlock.repository.authoring.demands import check_demand
 from twinlock.repository.public_keys import authoring_keys, checked_key
+from twinlock.repository.signing import Authority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
-from twinlock.trust.keys import is_post_quantum
 from twinlock.trust.model.delegations import Delegation as TrustedDelegation
 from twinlock.trust.names import TOP_LEVEL, TargetPath, identifier, role_file, target_path
 from twinlock.trust.wire.delegation_members import HARDWARE, POST_QUANTUM
@@ -55,6 +56,12 @@ class Member:
             raise UsageError(reason=f"{self.name}: {self.threshold} of {len(self.keys)} keys cannot sign")
         if self.post_quantum:
             check_demand(self.name, (key["keytype"] for key in self.keys.values()), self.threshold)
+
+    @property
+    def authority(self) -> Authority:
+        """Who signs for the role, as ``signing`` wants it."""
+        keys = authoring_keys({keyid: dict(key) for keyid, key in self.keys.items()})
+        return Authority(keys, self.threshold, self.post_quantum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,27 +207,15 @@ def apply_delegations(targets: Targets, edits: Mapping[str, Json | None]) -> Non
     write_delegations(targets, entries)
 
 
-def rekeyed(delegation: Delegation, role: str, keys: Mapping[str, Json], threshold: int) -> Delegation:
-    """The same delegation with other keys for one of its members."""
+def rekeyed(
+    delegation: Delegation, role: str, keys: Mapping[str, Json], threshold: int, *, post_quantum: bool
+) -> Delegation:
+    """The same delegation with other keys for one of its members. ``post_quantum`` is the demand on it from then on."""
     members = tuple(
-        replace(member, keys=keys, threshold=threshold) if member.name == role else member
+        replace(member, keys=keys, threshold=threshold, post_quantum=post_quantum) if member.name == role else member
         for member in delegation.members
     )
     return replace(delegation, members=members)
-
-
-def check_demand(role: str, keytypes: Iterable[str], threshold: int) -> None:
-    """Refuse a demand for a post-quantum signature that cannot be met, or that replaces the classical one.
-
-    Raises: UsageError.
-    """
-    if threshold < 2:
-        reason = "a threshold of 1 would be met by that key alone; ask for 2 or more, so that a classical key signs too"
-        raise UsageError(reason=f"{role} cannot demand a post-quantum signature: {reason}")
-    if not any(map(is_post_quantum, keytypes)):
-        raise UsageError(
-            reason=f"{role} cannot demand a post-quantum signature: none of its keys is of a kind ml-dsa-*"
-        )
 
 
 def _write_custom(targets: Targets, entries: tuple[Delegation, ...]) -> None:

@@ -20,6 +20,15 @@ class MissingKeysError(UsageError):
     keyids: tuple[str, ...]
 
 
+class MissingPostQuantumKeyError(MissingKeysError):
+    """Enough of a role's keys are held here, but none of the kind that one signature is demanded by."""
+
+    code = "missing-post-quantum-key"
+    template = (
+        "{role} demands a post-quantum signature, and none of its ml-dsa keys is held here (its keys: [{keyids}])"
+    )
+
+
 class StoreTamperedError(TwinlockError):
     """The store holds something that our own keys did not sign, or an older state than we have seen there."""
 

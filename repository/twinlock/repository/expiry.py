@@ -46,7 +46,7 @@ def can_follow(workspace: Workspace, published: Published) -> bool:
     if second is None or second.chain.newest is None:
         return True
     authority = authority_of(second.chain.newest)
-    return len(workspace.keyring.held(authority.keyids)) >= authority.threshold
+    return authority.is_met_by(record.keyid for record in workspace.keyring.held(authority.keyids))
 
 
 def next_renewal(workspace: Workspace) -> datetime:

@@ -45,6 +45,11 @@ class KeyKind(enum.Enum):
     ML_DSA_65 = "ml-dsa-65"
     ML_DSA_87 = "ml-dsa-87"
 
+    @property
+    def keytype(self) -> str:
+        """The type of these keys in metadata (TUF 1.0.34 4.2)."""
+        return next(keytype for (keytype, _), kind in _SCHEMES.items() if kind is self)
+
 
 _SCHEMES = {
     ("ed25519", "ed25519"): KeyKind.ED25519,

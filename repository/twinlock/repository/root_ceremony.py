@@ -35,9 +35,10 @@ from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, author
 from twinlock.repository.aktualizr.second import Second, begin_with_root, open_second
 from twinlock.repository.atomic import read_file, replace_file
 from twinlock.repository.authoring.clock_record import signing_marks
+from twinlock.repository.authoring.demands import check_demands, set_demand
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
-from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.public_keys import Json, authoring_keys
 from twinlock.repository.published import Published
 from twinlock.repository.publishing import commit
@@ -66,6 +67,7 @@ T = TypeVar("T")
 class RootChanges:
     """What the next Root shall say differently. Keys to add are public, by id, as TUF 1.0.34 4.2 writes them.
 
+    ``demands`` say of which roles a post-quantum signature is demanded from then on, and of which not.
     Beside the top-level roles there is ``aktualizr-root``: the Root keys of the aktualizr chain, where it has its own.
     """
 
@@ -73,11 +75,12 @@ class RootChanges:
     add: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     remove: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     thresholds: Mapping[str, int] = field(default_factory=dict)
+    demands: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def roles(self) -> frozenset[str]:
         """The roles of which anything changes."""
-        return frozenset(self.rotate).union(self.add, self.remove, self.thresholds)
+        return frozenset(self.rotate).union(self.add, self.remove, self.thresholds, self.demands)
 
 
 def prepare_root(
@@ -109,8 +112,9 @@ def prepare_root(
     with workspace.keyring.new_keys() as new:
         for role, plan in _without_own(changes.rotate).items():
             _known(role)
-            records = new.generate(role, kind=plan.kind, count=plan.count)
-            replace_top_level(candidate, role, records, plan.threshold)
+            before = root_authority(published.root.signed, role)
+            wanted = plan.for_role(role, demanded=before.post_quantum)
+            replace_top_level(candidate, role, make_keys(new, role, wanted.new_kinds(before.keys)), wanted)
         root = candidate.edit_root()
         _change_keys(root, changes)
         now = workspace.now()
@@ -201,6 +205,15 @@ def _change_keys(root: Root, changes: RootChanges) -> None:
         count = len(root.roles[role].keyids)
         if not 1 <= root.roles[role].threshold <= count:
             raise UsageError(reason=f"{role} would need {root.roles[role].threshold} of {count} keys")
+    _change_demands(root, changes.demands)
+
+
+def _change_demands(root: Root, demands: Mapping[str, bool]) -> None:
+    for role, demanded in demands.items():
+        if role == OWN_ROOT:
+            raise UsageError(reason="clients of aktualizr know no demand for a post-quantum signature")
+        set_demand(root, role, demanded=demanded)
+    check_demands(root)
 
 
 def _without_own(changes: Mapping[str, T]) -> dict[str, T]:
@@ -216,7 +229,8 @@ def _change_own_keys(
     Rotating Root rotates them too, unless they are named by themselves.
     """
     named = OWN_ROOT in changes.roles
-    if not named and (ROOT not in changes.rotate or chain.newest is None):
+    all_go = ROOT in changes.rotate and not changes.rotate[ROOT].replacing
+    if not named and (not all_go or chain.newest is None):
         return None
     if not chain.has_own_keys and not chain.handing_over:
         if named:
@@ -262,7 +276,8 @@ def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> 
     ours = frozenset(metadata.signatures)
     tallies = [(frozenset(each.keyids), each.threshold, ours & set(each.keyids)) for each in authorities]
     tallies += attached_tallies(metadata)
-    missing = max(threshold - len(signed) for _, threshold, signed in tallies)
+    lacks_post_quantum = any(each.lacks_post_quantum(ours) for each in authorities)
+    missing = max(int(lacks_post_quantum), *(threshold - len(signed) for _, threshold, signed in tallies))
     wanting = frozenset[str]().union(*(keyids - signed for keyids, _, signed in tallies))
     made = frozenset[str]().union(*(signed for _, _, signed in tallies))
     root = metadata.signed
@@ -276,7 +291,9 @@ def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> 
         keys={role: authority.keyids for role, authority in roles.items()},
         thresholds={role: authority.threshold for role, authority in roles.items()},
         signed=tuple(sorted(made - wanting)),
-        missing=max(0, missing),
+        missing=missing,
+        post_quantum=tuple(role for role, authority in roles.items() if authority.post_quantum),
+        lacks_post_quantum=lacks_post_quantum,
     )
 
 

@@ -16,13 +16,13 @@ from tuf.api.metadata import Root
 
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT, authority_of, new_own_keys
 from twinlock.repository.aktualizr.second import Second, open_second
+from twinlock.repository.authoring.demands import set_demand
 from twinlock.repository.candidate import Candidate, root_authority
-from twinlock.repository.delegating import Json, read_delegations, rekeyed, write_delegations
-from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.delegating import Delegation, Json, read_delegations, rekeyed, write_delegations
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
-from twinlock.repository.private_keys import kind_of
+from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.publishing import commit
-from twinlock.repository.signing import Authority
+from twinlock.repository.signing import Authority, keyids_of
 from twinlock.repository.views import Publication
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -30,9 +30,11 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 
 
 def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> Publication:
-    """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kind.
+    """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kinds.
 
-    With Root the Root keys of the aktualizr chain are replaced too; of ``plan`` they take a kind that its client reads.
+    A demand for a post-quantum signature stays unless ``plan`` says otherwise.
+
+    With all Root keys those of the aktualizr chain are replaced too; of ``plan`` they take a kind that its client reads.
 
     Keys that are elsewhere count as absent: enough of the old keys have to be here, not all. Old Root keys are put aside
     afterwards, other revoked keys are destroyed.
@@ -48,18 +50,18 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     check_root_signable(workspace.keyring, candidate.published_root)
-    plans = {role: plan or _same_plan(old[role]) for role in names}
+    plans = {role: _plan_for(role, old[role], plan) for role in names}
     check_chain(workspace, second, plans)
     with workspace.keyring.new_keys() as new:
         for role, wanted in plans.items():
-            records = new.generate(role, kind=wanted.kind, count=wanted.count)
+            records = make_keys(new, role, wanted.new_kinds(old[role].keys))
             if role in TOP_LEVEL:
-                replace_top_level(candidate, role, records, wanted.threshold)
+                replace_top_level(candidate, role, records, wanted)
             else:
-                _replace_delegated(candidate, role, records, wanted.threshold)
+                _replace_delegated(candidate, role, records, wanted)
         if {SNAPSHOT, TIMESTAMP} <= set(names):
             forget_unreachable(candidate)
-        if second is not None and second.chain.has_own_keys and ROOT in plans:
+        if second is not None and second.chain.has_own_keys and ROOT in plans and not plans[ROOT].replacing:
             assert second.chain.newest is not None
             old[OWN_ROOT] = authority_of(second.chain.newest)
             candidate.second_root = new_own_keys(new, plans[ROOT])
@@ -75,9 +77,7 @@ def check_root_signable(keyring: Keyring, root: Root) -> None:
     Raises: MissingKeysError, PassphraseError, StorageError.
     """
     authority = root_authority(root, ROOT)
-    held = len(keyring.signers(authority.keyids))
-    if held < authority.threshold:
-        raise MissingKeysError(role=ROOT, required=authority.threshold, held=held, keyids=authority.keyids)
+    authority.check_held(ROOT, keyids_of(keyring.signers(authority.keyids)))
 
 
 def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) -> None:
@@ -112,7 +112,7 @@ def check_chain(workspace: Workspace, second: Second | None, plans: Mapping[str,
 def plan_of(workspace: Workspace, role: str) -> KeyPlan:
     """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
     candidate = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
-    return _same_plan(current_authority(candidate, role))
+    return _plan_for(role, current_authority(candidate, role), None)
 
 
 def current_authority(candidate: Candidate, role: str) -> Authority:
@@ -123,14 +123,15 @@ def current_authority(candidate: Candidate, role: str) -> Authority:
     return candidate.authority(role)
 
 
-def replace_top_level(candidate: Candidate, role: str, records: Iterable[KeyRecord], threshold: int) -> None:
+def replace_top_level(candidate: Candidate, role: str, records: Iterable[KeyRecord], plan: KeyPlan) -> None:
     """Put new keys for a top-level role into the next Root, and have the role signed again by them."""
     root = candidate.edit_root()
-    for keyid in list(root.roles[role].keyids):
+    for keyid in filter(plan.goes, list(root.roles[role].keyids)):
         root.revoke_key(keyid, role)
     for record in records:
         root.add_key(record.authoring_key, role)
-    root.roles[role].threshold = threshold
+    root.roles[role].threshold = plan.threshold
+    set_demand(root, role, demanded=bool(plan.post_quantum))
     if role != ROOT:
         candidate.renew(role)
 
@@ -138,9 +139,7 @@ def replace_top_level(candidate: Candidate, role: str, records: Iterable[KeyReco
 def renew_changed(candidate: Candidate, old: Root, new: Root) -> None:
     """Have every role signed again whose keys or threshold differ between two Roots."""
     for role in TOP_LEVEL:
-        before, after = root_authority(old, role), root_authority(new, role)
-        changed = (set(before.keyids), before.threshold) != (set(after.keyids), after.threshold)
-        if role != ROOT and changed:
+        if role != ROOT and root_authority(old, role).rule != root_authority(new, role).rule:
             candidate.renew(role)
 
 
@@ -153,31 +152,41 @@ def forget_unreachable(candidate: Candidate) -> None:
             candidate.forget(role)
 
 
-def _replace_delegated(candidate: Candidate, role: str, records: Iterable[KeyRecord], threshold: int) -> None:
+def _replace_delegated(candidate: Candidate, role: str, records: Iterable[KeyRecord], plan: KeyPlan) -> None:
     keys: dict[str, Json] = {record.keyid: record.public_json()["key"] for record in records}
     found = False
     for delegator, _ in list(candidate.roles()):
         view = candidate.view_targets(delegator)
         entries = read_delegations(view) if view else ()
         if any(member.name == role for entry in entries for member in entry.members):
-            write_delegations(
-                candidate.edit_targets(delegator), [rekeyed(entry, role, keys, threshold) for entry in entries]
-            )
+            demanded = bool(plan.post_quantum)
+            kept = _kept(entries, role, plan)
+            changed = [
+                rekeyed(entry, role, {**kept, **keys}, plan.threshold, post_quantum=demanded) for entry in entries
+            ]
+            write_delegations(candidate.edit_targets(delegator), changed)
             found = True
     if not found:
         raise UsageError(reason=f"the keys of {role} are stated where hash bins are; rotate that role's delegator")
     candidate.renew(role)
 
 
+def _kept(entries: Iterable[Delegation], role: str, plan: KeyPlan) -> dict[str, Json]:
+    """The keys of a delegated role that stay."""
+    members = (member for entry in entries for member in entry.members if member.name == role)
+    return {keyid: dict(key) for member in members for keyid, key in member.keys.items() if not plan.goes(keyid)}
+
+
 def _check_signable(workspace: Workspace, old: dict[str, Authority]) -> None:
     """A delegated role is rotated by whoever holds its keys; for others there is ``delegate`` with the new keys."""
     for role, authority in old.items():
-        if role not in TOP_LEVEL and len(workspace.keyring.held(authority.keyids)) < authority.threshold:
+        held = (record.keyid for record in workspace.keyring.held(authority.keyids))
+        if role not in TOP_LEVEL and not authority.is_met_by(held):
             reason = f"the keys of {role} are not held here; have its owner make new ones and delegate to those"
             raise UsageError(reason=reason)
 
 
-def _same_plan(old: Authority) -> KeyPlan:
-    """As many keys as there are, of the kind of the first of them."""
-    first = next(iter(old.keys.values()))
-    return KeyPlan(count=len(old.keys), threshold=old.threshold, kind=kind_of(first.keytype, first.scheme))
+def _plan_for(role: str, old: Authority, plan: KeyPlan | None) -> KeyPlan:
+    """The plan for the next keys of ``role``; without one as many as now, of the same kinds. Raises: UsageError."""
+    wanted = plan or KeyPlan.like(old.keys.values(), old.threshold)
+    return wanted.for_role(role, demanded=old.post_quantum)

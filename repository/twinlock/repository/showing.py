@@ -69,6 +69,7 @@ def role_views(published: Published, candidate: Candidate, keyring: Keyring) -> 
 
 
 def _role(name: RoleName, signed: Signed, authority: Authority, keyring: Keyring) -> RoleView:
+    held = [record.keyid for record in keyring.held(authority.keyids)]
     return RoleView(
         name=name,
         version=signed.version,
@@ -76,7 +77,9 @@ def _role(name: RoleName, signed: Signed, authority: Authority, keyring: Keyring
         issued=signed.issued,
         threshold=authority.threshold,
         keyids=tuple(map(KeyId, authority.keyids)),
-        held=len(keyring.held(authority.keyids)),
+        held=len(held),
+        post_quantum=authority.post_quantum,
+        lacks_post_quantum=authority.lacks_post_quantum(held),
     )
 
 

@@ -13,9 +13,10 @@ from typing import TypeVar
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Key, Metadata, Root, Signed, Snapshot, Targets, Timestamp
 
-from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.errors import MissingKeysError, MissingPostQuantumKeyError
 from twinlock.repository.keyring import Keyring
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.keys import is_post_quantum
 from twinlock.trust.limits import DEFAULT_LIMITS
 
 SPEC_VERSION = "1.0.34"
@@ -33,15 +34,45 @@ _MAX_BYTES = {
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Who signs for a role: its keys by id, and how many of them have to."""
+    """Who signs for a role: its keys by id, and how many of them have to; with ``post_quantum`` one by an ML-DSA key."""
 
     keys: dict[str, Key]
     threshold: int
+    post_quantum: bool = False
 
     @property
     def keyids(self) -> tuple[str, ...]:
         """The ids of the keys, in their order."""
         return tuple(self.keys)
+
+    @property
+    def rule(self) -> tuple[frozenset[str], int, bool]:
+        """Equal where the same files pass: key ids, threshold and demand."""
+        return frozenset(self.keys), self.threshold, self.post_quantum
+
+    def lacks_post_quantum(self, keyids: Iterable[str]) -> bool:
+        """Whether a post-quantum signature is demanded and none of ``keyids`` makes one."""
+        signing = set(keyids)
+        return self.post_quantum and not any(
+            is_post_quantum(key.keytype) for keyid, key in self.keys.items() if keyid in signing
+        )
+
+    def is_met_by(self, keyids: Iterable[str]) -> bool:
+        """Whether signatures by these keys of the role are enough."""
+        signing = self.keys.keys() & set(keyids)
+        return len(signing) >= self.threshold and not self.lacks_post_quantum(signing)
+
+    def check_held(self, role: str, held: Iterable[str]) -> None:
+        """Refuse to sign for ``role`` with the keys ``held`` if that is not enough.
+
+        Raises: MissingKeysError, MissingPostQuantumKeyError.
+        """
+        signing = self.keys.keys() & set(held)
+        if self.is_met_by(signing):
+            return
+        few = len(signing) < self.threshold
+        error = MissingKeysError if few else MissingPostQuantumKeyError
+        raise error(role=role, required=self.threshold, held=len(signing), keyids=self.keyids)
 
 
 def renew(
@@ -69,17 +100,16 @@ def seal(
     metadata = Metadata(signed)
     for authority in authorities:
         signers = keyring.signers(authority.keyids)
-        if len(signers) < authority.threshold:
-            raise MissingKeysError(
-                role=role,
-                required=authority.threshold,
-                held=len(signers),
-                keyids=authority.keyids,
-            )
+        authority.check_held(role, keyids_of(signers))
         _sign(metadata, signers)
     if also is not None:
         _sign(metadata, keyring.signers(also.keyids))
     return checked_size(role, signed.type, metadata.to_bytes())
+
+
+def keyids_of(signers: Iterable[Signer]) -> tuple[str, ...]:
+    """The ids of the keys that sign."""
+    return tuple(signer.public_key.keyid for signer in signers)
 
 
 def _sign(metadata: Metadata[S], signers: Iterable[Signer]) -> None:

@@ -81,7 +81,7 @@ def _has_file(candidate: Candidate, member: Member) -> bool:
     data = candidate.role_file(member.name)
     if data is not None and is_signed_by(data, member):
         return True
-    if candidate.can_sign(member.keys, member.threshold):
+    if candidate.can_sign(member.authority):
         candidate.edit_targets(member.name)
         return True
     return False

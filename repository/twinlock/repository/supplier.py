@@ -35,13 +35,14 @@ from twinlock.repository.atomic import create_file, locked, read_file, replace_f
 from twinlock.repository.authoring.image_requests import ImageRequest
 from twinlock.repository.authoring.servable_names import check_role_name
 from twinlock.repository.authoring.staged_images import ImageResult, StagingPlace, stage_image, stage_images
+from twinlock.repository.creation import ensure_keys
 from twinlock.repository.delegating import Delegation, Member, apply_delegations, read_delegations, write_delegations
 from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.entries import Component, describe, entry_view
 from twinlock.repository.image_files import Measured, Progress, check_stored
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
-from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.layout import image_objects
 from twinlock.repository.outbox import open_outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.periods import Clock, utc_now
@@ -115,8 +116,7 @@ class SupplierPlace:
             place = cls.open(path, passphrase=passphrase, clock=clock)
             if place.role != role:
                 raise UsageError(reason=f"{path} is the place of {place.role} already")
-            held = len(place.keyring.records(role))
-            place.keyring.generate(role, kind=plan.kind, count=max(0, plan.count - held))
+            ensure_keys(place.keyring, place.keyring, role, plan)
             place.write_public_keys()
         return place
 
@@ -250,7 +250,7 @@ class SupplierPlace:
         return version
 
     def rotate(self) -> int:
-        """Replace all keys by as many new ones of the same kind, and sign what is listed with them; the new version.
+        """Replace all keys by as many new ones of the same kinds, and sign what is listed with them; the new version.
 
         The old private keys are put aside. Until whoever delegates has delegated to the new keys and accepted the
         outbox, vehicles go on with what the old keys signed. Safe to repeat if it was cut off.
@@ -258,10 +258,10 @@ class SupplierPlace:
         """
         old = self.keyring.records(self.role)
         self.keyring.signers(record.keyid for record in old)  # a wrong passphrase shows before anything is made
-        kind = kind_of(old[0].keytype, old[0].scheme)
+        # The file of public keys says how many there are: a rotation that was cut off leaves two generations.
+        given = read_key_files([self.public_key_file]).values()
         with self.keyring.new_keys() as new:
-            # The file of public keys says how many there are: a rotation that was cut off leaves two generations.
-            records = new.generate(self.role, kind=kind, count=len(read_key_files([self.public_key_file])))
+            records = make_keys(new, self.role, [kind_of(key["keytype"], key["scheme"]) for key in given])
             version = self._sign(records, above=0, keys=new)
         self.keyring.retire(record.keyid for record in old)
         self.write_public_keys()

@@ -28,7 +28,10 @@ class ImageView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleView:
-    """One role: its published file, who signs it, and how many of those keys are held here."""
+    """One role: its published file, who signs it, and how many of those keys are held here.
+
+    ``post_quantum``: one signature has to be by an ML-DSA key; ``lacks_post_quantum``: none of those is held here.
+    """
 
     name: RoleName
     version: int
@@ -37,11 +40,13 @@ class RoleView:
     threshold: int
     keyids: tuple[KeyId, ...]
     held: int
+    post_quantum: bool = False
+    lacks_post_quantum: bool = False
 
     @property
     def can_sign(self) -> bool:
-        """Whether the keys held here reach the threshold."""
-        return self.held >= self.threshold
+        """Whether the keys held here are enough to sign."""
+        return self.held >= self.threshold and not self.lacks_post_quantum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +89,11 @@ class SupplierView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootView:
-    """A Root on its way: its keys and thresholds by role, who signed, and how many signatures it lacks."""
+    """A Root on its way: its keys and thresholds by role, who signed, and how many signatures it lacks.
+
+    ``post_quantum`` are the roles that demand a post-quantum signature; ``lacks_post_quantum``: Root is one of them, now
+    or in the Root before, and lacks that one.
+    """
 
     version: int
     expires: datetime
@@ -92,6 +101,8 @@ class RootView:
     thresholds: Mapping[str, int]
     signed: tuple[str, ...]
     missing: int
+    post_quantum: tuple[str, ...] = ()
+    lacks_post_quantum: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

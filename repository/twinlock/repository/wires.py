@@ -112,9 +112,10 @@ class Wires:
         for role, plan in plans.items():
             if role == ROOT and not shared_root:
                 continue
-            if self.aktualizr and plan.kind not in READABLE_KINDS:
+            unreadable = [kind.value for kind in plan.kinds if kind not in READABLE_KINDS]
+            if self.aktualizr and unreadable:
                 readable = " and ".join(sorted(kind.value for kind in READABLE_KINDS))
                 reason = (
-                    f"a key of kind {plan.kind.value} makes the whole file unreadable to them; {readable} can be read"
+                    f"a key of kind {unreadable[0]} makes the whole file unreadable to them; {readable} can be read"
                 )
                 raise ProfileError(profile=AKTUALIZR, what=role, reason=reason)

@@ -131,7 +131,9 @@ def too_few_usable_keys(world: World, name: str, role: str) -> Refused:
 def too_few_usable_keys_of_a_supplier(world: World) -> Refused:
     """The same for a delegated role: the delegating Targets hold."""
     _add(world, ("image", "acme"), FUTURE, threshold=2)
-    return refused(ThresholdError, both_repositories(), role="acme", valid=1, required=2, unusable=("odd",))
+    return refused(
+        ThresholdError, both_repositories(), repository="image", role="acme", valid=1, required=2, unusable=("odd",)
+    )
 
 
 @scenario("agility", each=REPOSITORIES)

@@ -39,11 +39,34 @@ from twinlock.trust.errors.metadata import (
 )
 
 INDEXED = [("director", "targets"), ("image", "targets"), ("image", "acme")]
+FEW = [("director", "root"), ("director", "timestamp"), ("image", "targets"), ("image", "acme")]
 ALL = tuple(part.path(3) for part in PARTS)
 
 
 def _here(**options: Any) -> Decorator:
     return scenario("aktualizr", wire="aktualizr", **options)
+
+
+# honest work
+
+
+@_here(undo=False, cycles=True)
+def a_release(world: World) -> Accepted:
+    """A release at both repositories, through a delegated role."""
+    assert world.releases == 3
+    return accepted(*ALL)
+
+
+@_here(undo=False)
+def rsa_keys(world: World) -> Accepted:
+    """Every role that Root names signs with an RSA key."""
+    for name, repository in world.repositories.items():
+        outgoing = repository.signers["root"]
+        for role in ("root", "timestamp", "snapshot", "targets"):
+            repository.set_keys(role, [world.keys(f"{name}-{role}-rsa", "rsa")])
+        repository.publish_root(outgoing)
+        repository.publish("targets")
+    return accepted(*ALL)
 
 
 # another spelling of the same file: digests are of its canonical form, and lengths are bounds
@@ -61,7 +84,7 @@ def other_spelling_under_digests_of_the_canonical_form(world: World, name: str) 
     return accepted(*ALL)
 
 
-@_here(each=REPOSITORIES)
+@_here(each=REPOSITORIES, fixture=False)
 def other_spelling_longer_than_listed(world: World, name: str) -> Refused:
     """Digests of the canonical form, and more bytes served than the Timestamp allows for."""
     repository = world.repositories[name]
@@ -137,7 +160,7 @@ def timestamp_with_strange_digests_only(world: World, name: str) -> Refused:
 # signatures
 
 
-@_here(each=EVERYWHERE)
+@_here(each=EVERYWHERE, fixture=FEW)
 def signatures_in_hexadecimal(world: World, *place: str) -> Refused:
     """The signatures of the other profile: their digits are base64 too, and nothing that verifies."""
     repository = offer(world, (place[0], place[1]))
@@ -148,19 +171,19 @@ def signatures_in_hexadecimal(world: World, *place: str) -> Refused:
     return refused(ThresholdError, before((place[0], role)), repository=place[0], role=role, invalid=(key.keyid,))
 
 
-@_here(each=EVERYWHERE)
+@_here(each=EVERYWHERE, fixture=FEW)
 def no_method(world: World, *place: str) -> Refused:
     """A right signature that does not say by which method it was made."""
     return _other_signature(world, place, method=None)
 
 
-@_here(each=EVERYWHERE)
+@_here(each=EVERYWHERE, fixture=FEW)
 def unknown_method(world: World, *place: str) -> Refused:
     """A right signature that says to be of a method that nobody has."""
     return _other_signature(world, place, method="ecdsa")
 
 
-@_here(each=EVERYWHERE)
+@_here(each=EVERYWHERE, fixture=FEW)
 def signed_in_the_other_canonical_form(world: World, *place: str) -> Refused:
     """The right key signed the OLPC form of a body that holds what the two forms write differently."""
     repository = offer(world, (place[0], place[1]))
@@ -174,7 +197,7 @@ def signed_in_the_other_canonical_form(world: World, *place: str) -> Refused:
     return refused(ThresholdError, before((place[0], role)), repository=place[0], role=role, invalid=(key.keyid,))
 
 
-@_here(each=ONLINE)
+@_here(each=ONLINE, fixture=FEW)
 def type_in_lower_case(world: World, *place: str) -> Refused:
     """The right keys signed a file whose type is spelt as in the other profile, which Root alone may have."""
     repository = offer(world, (place[0], place[1]))
@@ -289,6 +312,16 @@ def next_root_of_the_chain_of_the_other_profile(world: World, name: str) -> Refu
     body = {**repository.wire.dress({**repository.bodies["root"], "version": 2}), "_type": "root"}
     repository.files["2.root.json"] = repository.wire.enclose(repository.wire.payload(body), repository.signers["root"])
     return refused(OtherChainError, before((name, "root")), repository=name, offered=2, found="root", expected="Root")
+
+
+@_here(each=REPOSITORIES)
+def next_root_of_another_chain_with_keys_of_its_own(world: World, name: str) -> Refused:
+    """The same where the two chains have Root keys of their own, as they should: no signature fits."""
+    repository, other = world.repositories[name], world.keys(f"{name}-tuf-root")
+    body = {**repository.wire.dress({**repository.bodies["root"], "version": 2}), "_type": "root"}
+    repository.files["2.root.json"] = repository.wire.enclose(repository.wire.payload(body), [other])
+    fields = {"repository": name, "role": "root", "valid": 0, "unknown": (other.keyid,)}
+    return refused(ThresholdError, before((name, "root")), **fields)
 
 
 # what is stored outlives a rotation of other keys

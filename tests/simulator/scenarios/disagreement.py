@@ -86,7 +86,7 @@ def orders_another_length(world: World) -> Refused:
     entry = _order(world)
     entry["length"] += 1
     world.director.put("targets")
-    fields = {"target": ADAS.path(3), "field": "length", "director": str(entry["length"])}
+    fields = {"target": ADAS.path(3), "repository": "image", "field": "length", "director": str(entry["length"])}
     return refused(RepositoryMismatchError, both_repositories(), image=str(entry["length"] - 1), **fields)
 
 
@@ -121,7 +121,7 @@ def both_leave_out(world: World, field: str) -> Refused:
         del entry["custom"]["mustAgree"][field]
     world.director.put("targets")
     world.image.put("targets")
-    return refused(CustomFieldError, both_repositories(), target=ADAS.path(3))
+    return refused(CustomFieldError, both_repositories(), target=ADAS.path(3), repository="director")
 
 
 @scenario("compromised-image-repository")
@@ -176,4 +176,4 @@ def orders_another_field_outside_the_section(world: World, field: str, value: ob
     _order(world)["custom"][field] = value
     world.director.put("targets")
     world.image.put("targets")
-    return refused(RepositoryMismatchError, both_repositories(), target=ADAS.path(3), field=field)
+    return refused(RepositoryMismatchError, both_repositories(), target=ADAS.path(3), repository="image", field=field)

@@ -18,7 +18,7 @@ from tests.simulator.world import PARTS, World
 from twinlock.trust.errors.metadata import EquivocationError
 
 
-@scenario("equivocation", prepare=current, each=REPOSITORIES)
+@scenario("equivocation", prepare=current, cycles=True, each=REPOSITORIES)
 def timestamp_is_kept_and_reported(world: World, name: str) -> Accepted:
     """A second Timestamp of the stored version is served, listing another Snapshot: the stored one stays in force."""
     repository = world.repositories[name]
@@ -33,7 +33,7 @@ def timestamp_is_kept_and_reported(world: World, name: str) -> Accepted:
     return accepted(*(part.path(world.releases) for part in PARTS), notices=[EquivocationError])
 
 
-@scenario("equivocation", prepare=current, each=REPOSITORIES)
+@scenario("equivocation", prepare=current, cycles=True, each=REPOSITORIES)
 def snapshot(world: World, name: str) -> Refused:
     """The attacker holds the Snapshot and Timestamp keys and offers the stored Snapshot version with other content."""
     repository = world.repositories[name]

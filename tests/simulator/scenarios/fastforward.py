@@ -56,6 +56,7 @@ def _rotate(role: str) -> object:
     prepare=_fast_forwarded("timestamp"),  # type: ignore[arg-type]
     recover=_rotate("timestamp"),  # type: ignore[arg-type]
     undo=False,
+    cycles=True,
     each=REPOSITORIES,
 )
 def timestamp(world: World, name: str) -> Refused:
@@ -70,6 +71,7 @@ def timestamp(world: World, name: str) -> Refused:
     prepare=_fast_forwarded("snapshot"),  # type: ignore[arg-type]
     recover=_rotate("snapshot"),  # type: ignore[arg-type]
     undo=False,
+    cycles=True,
     each=REPOSITORIES,
 )
 def snapshot(world: World, name: str) -> Refused:
@@ -87,6 +89,7 @@ def snapshot(world: World, name: str) -> Refused:
     prepare=_fast_forwarded("targets"),  # type: ignore[arg-type]
     recover=_rotate("snapshot"),  # type: ignore[arg-type]
     undo=False,
+    cycles=True,
     each=REPOSITORIES,
 )
 def targets(world: World, name: str) -> Refused:

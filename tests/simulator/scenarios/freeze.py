@@ -56,7 +56,7 @@ def expires_at_this_very_second(world: World, *place: str) -> Refused:
     return _expired((name, role), before((name, role)), body["version"])
 
 
-@scenario("freeze", prepare=current, each=REPOSITORIES)
+@scenario("freeze", prepare=current, cycles=True, each=REPOSITORIES)
 def nothing_new_for_two_days(world: World, name: str) -> Refused:
     """The attacker keeps answering with what was current, until the Timestamp is past its time."""
     repository = world.repositories[name]

@@ -99,10 +99,10 @@ def other_major_specification(world: World, *place: str) -> Refused:
 
 @scenario("malformed", each=[("director", "timestamp"), ("image", "snapshot"), ("image", "acme")])
 def nested_deeply(world: World, *place: str) -> Refused:
-    """A member of the signed part nests thirty thousand levels, to exhaust the stack of whoever reads it."""
+    """A member of the signed part nests ten thousand levels, to exhaust the stack of whoever reads it."""
     repository = offer(world, (place[0], place[1]))
     role = place[1]
-    levels = 30_000
+    levels = 10_000
     payload = repository.payload(repository.bodies[role])[:-1] + b',"x":' + b"[" * levels + b"]" * levels + b"}"
     replace(world, (place[0], role), repository.wire.enclose(payload, repository.signers[role]))
     return _at(place, "$.signed.x")

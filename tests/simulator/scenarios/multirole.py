@@ -109,7 +109,7 @@ def two_groups(world: World) -> Refused:
         _spoil(entries[thief], "length")
     world.image.publish(*names, "targets")
     stored = [*both_repositories(), *(f"image/{name}" for name in names)]
-    return refused(RepositoryMismatchError, stored, target=BRAKE.path(3), field="length")
+    return refused(RepositoryMismatchError, stored, target=BRAKE.path(3), repository="image", field="length")
 
 
 @scenario("multi-role")

@@ -66,7 +66,7 @@ def stranger(world: World) -> Refused:
     return _refused(ThresholdError, repository="director", role="targets", unknown=(mallory.keyid,))
 
 
-@_scenario("partial")
+@_scenario("partial", cycles=True)
 def rolled_back(world: World) -> Refused:
     """The Director Targets of two publications ago."""
     world.director.rewind("targets", 2)
@@ -249,6 +249,7 @@ def _rotate_targets(world: World) -> None:
     undo=False,
     verification="partial",
     subject=BRAKE.ecu,
+    cycles=True,
 )
 def fast_forwarded(world: World) -> Refused:
     """Director Targets of version one million were accepted; their floor goes when the Targets keys are rotated."""

@@ -9,7 +9,7 @@ from twinlock.trust.errors.images import VehicleMismatchError
 STORED = before(("director", "targets"))
 
 
-@scenario("replay")
+@scenario("replay", cycles=True)
 def orders_of_another_vehicle(world: World) -> Refused:
     """Director Targets of another vehicle with the same kinds of ECU, under the same Director keys."""
     world.director.bodies["targets"]["custom"]["vehicleIdentifier"] = OTHER_VIN

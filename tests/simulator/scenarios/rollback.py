@@ -19,7 +19,7 @@ def timestamp(world: World, name: str) -> Refused:
     return refused(RollbackError, stored, repository=name, role="timestamp", offered=2, trusted=3)
 
 
-@scenario("rollback", each=REPOSITORIES)
+@scenario("rollback", cycles=True, each=REPOSITORIES)
 def whole_repository(world: World, name: str) -> Refused:
     """Every file is served as it was two publications ago."""
     repository = world.repositories[name]
@@ -196,7 +196,7 @@ def director_raises_the_counter_of_an_old_image(world: World) -> Refused:
     entry = world.director.order(ADAS.ecu, ADAS.hardware_id, ADAS.path(1), listed)
     entry["custom"]["mustAgree"]["releaseCounter"] = 9
     world.director.publish("targets")
-    return refused(RepositoryMismatchError, both_repositories(), target=ADAS.path(1))
+    return refused(RepositoryMismatchError, both_repositories(), target=ADAS.path(1), repository="image")
 
 
 @scenario("image-rollback")

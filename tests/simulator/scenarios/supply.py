@@ -43,7 +43,7 @@ def key_rotation(world: World, *place: str) -> Accepted:
     return accepted(*ALL)
 
 
-@_honest(each=["director", "image"])
+@_honest(cycles=True, each=["director", "image"])
 def root_key_rotation(world: World, name: str) -> Accepted:
     """Root replaces its own keys; the new Root is signed by both sets."""
     repository = world.repositories[name]
@@ -93,7 +93,7 @@ def indented_json(world: World) -> Accepted:
     return accepted(*ALL)
 
 
-@_honest(each=["ecdsa-p256", "ecdsa-p384"])
+@_honest(each=["ecdsa-p256", "ecdsa-p384", "rsa"])
 def other_keys(world: World, kind: str) -> Accepted:
     """Every online role signs with another type of key."""
     for name, repository in world.repositories.items():

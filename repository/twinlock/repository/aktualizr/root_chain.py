@@ -8,15 +8,15 @@ then its numbers have to be those of the other chain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tuf.api.metadata import Key, Root
 
 from twinlock.repository.keyring import KeyPlan, Keyring
-from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.private_keys import KeyKind, kind_of
+from twinlock.repository.keys.new_keys import NewKeys, make_keys
+from twinlock.repository.private_keys import KeyKind
 from twinlock.repository.signing import Authority
 from twinlock.repository.wires import READABLE_KINDS
 from twinlock.trust.errors.local import ProfileError
@@ -122,25 +122,21 @@ def filler_name(version: int) -> str:
 
 def own_keys(keyring: Keyring, *, like: Authority) -> Authority:
     """As many Root keys for the chain as ``like`` has; those that an attempt cut off left behind are used first."""
-    kind = readable_kind(like)
-    count = len(like.keys)
-    records = keyring.records(OWN_ROOT)[:count]
-    records += keyring.generate(OWN_ROOT, kind=kind, count=count - len(records))
+    kinds = _readable(KeyPlan.like(like.keys.values(), like.threshold).kinds)
+    records = keyring.records(OWN_ROOT)[: len(kinds)]
+    records += make_keys(keyring, OWN_ROOT, kinds[len(records) :])
     return Authority({record.keyid: record.authoring_key for record in records}, like.threshold)
 
 
 def new_own_keys(keyring: Keyring | NewKeys, plan: KeyPlan) -> Authority:
-    """New Root keys for the chain by ``plan``, of a kind that the client reads."""
-    kind = plan.kind if plan.kind in READABLE_KINDS else KeyKind.ED25519
-    records = keyring.generate(OWN_ROOT, kind=kind, count=plan.count)
+    """New Root keys for the chain by ``plan``, of kinds that the client reads."""
+    records = make_keys(keyring, OWN_ROOT, _readable(plan.kinds))
     return Authority({record.keyid: record.authoring_key for record in records}, plan.threshold)
 
 
-def readable_kind(like: Authority) -> KeyKind:
-    """The kind of the keys of ``like``, if the client reads it; ed25519 otherwise."""
-    first = next(iter(like.keys.values()))
-    kind = kind_of(first.keytype, first.scheme)
-    return kind if kind in READABLE_KINDS else KeyKind.ED25519
+def _readable(kinds: Iterable[KeyKind]) -> tuple[KeyKind, ...]:
+    """Each kind that the client reads; ed25519 in place of the others."""
+    return tuple(kind if kind in READABLE_KINDS else KeyKind.ED25519 for kind in kinds)
 
 
 def held_authority(keyring: Keyring, keyids: frozenset[str]) -> Authority:

@@ -11,7 +11,6 @@ from twinlock.repository.aktualizr.standing import is_standing
 from twinlock.repository.atomic import locked
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.draft import read_draft
-from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.published import Published
 from twinlock.repository.publishing import commit, discharge, plan_draft
 from twinlock.repository.staging import listed_images
@@ -44,6 +43,4 @@ def publish_for_aktualizr(workspace: Workspace) -> Publication:
 def check_root_keys_held(workspace: Workspace, published: Published) -> None:
     """Whoever begins or hands over a Root chain holds our Root keys, though they need not sign. Raises: MissingKeysError."""
     authority = root_authority(published.root.signed, ROOT)
-    held = len(workspace.keyring.held(authority.keyids))
-    if held < authority.threshold:
-        raise MissingKeysError(role=ROOT, required=authority.threshold, held=held, keyids=authority.keyids)
+    authority.check_held(ROOT, (record.keyid for record in workspace.keyring.held(authority.keyids)))

@@ -39,7 +39,7 @@ def recover_clock(workspace: Workspace, *, actor: str) -> ClockRecovery:
     found = find_future_signatures(workspace, published, now)
     candidate = Candidate(published, workspace.keyring, workspace.periods, now)
     signers = {role: current_authority(candidate, role) for role in (*found.roles, *sorted(ONLINE_ROLES))}
-    left = tuple(role for role, who in signers.items() if not candidate.can_sign(who.keyids, who.threshold))
+    left = tuple(role for role, who in signers.items() if not candidate.can_sign(who))
     for role in signers:
         if role not in left:
             candidate.renew(role)

@@ -11,7 +11,7 @@ A key is deleted only if no signed file that names it left the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,12 +21,17 @@ from twinlock.trust.errors.local import ConflictError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-    from twinlock.repository.keyring import KeyRecord
+    from twinlock.repository.keyring import KeyRecord, Keyring
     from twinlock.repository.private_keys import KeyKind
 
     Make = Callable[[str, KeyKind], tuple[KeyRecord, PrivateKeyTypes]]
     Write = Callable[[KeyRecord, PrivateKeyTypes], None]
     Drop = Callable[[KeyRecord], None]
+
+
+def make_keys(keyring: Keyring | NewKeys, role: str, kinds: Iterable[KeyKind]) -> tuple[KeyRecord, ...]:
+    """One new key for ``role`` of each of ``kinds``, in their order. Raises: as ``generate``."""
+    return tuple(record for kind in kinds for record in keyring.generate(role, kind=kind))
 
 
 class NewKeys:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinlock.repository.atomic import read_file
+from twinlock.repository.authoring.demands import check_demand
 from twinlock.repository.keys.availability import Availability
-from twinlock.repository.private_keys import MAX_KEY_FILE_BYTES, KeyKind
+from twinlock.repository.private_keys import MAX_KEY_FILE_BYTES, KeyKind, kind_of
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.names import KeyId, role_file
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import SSlibKey
+    from securesystemslib.signer import Key, SSlibKey
 
 PEM = "pem:"  # our own signer URI: a PEM file beside the record; other schemes are securesystemslib's
 
@@ -29,15 +30,58 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPlan:
-    """The keys that a role shall have: how many, how many of them must sign, and of what kind."""
+    """The keys that a role shall have: how many, how many of them must sign, and of what kind.
+
+    The last keys may be of other kinds: ``also`` are those, and ``kind`` is that of all before them. ``post_quantum``
+    demands that one signature is by an ML-DSA key; None leaves that as it is for the role. ``replacing`` are the ids of the
+    keys that go, each for a new one of its kind, while the others stay; without any all go.
+    """
 
     count: int = 1
     threshold: int = 1
     kind: KeyKind = KeyKind.ED25519
+    also: tuple[KeyKind, ...] = ()
+    post_quantum: bool | None = None
+    replacing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.threshold <= self.count:
             raise UsageError(reason=f"a threshold of {self.threshold} of {self.count} keys cannot be met")
+        if len(self.also) >= self.count:
+            raise UsageError(reason=f"{len(self.also) + 1} kinds of keys were named for {self.count} keys")
+        if self.post_quantum:
+            check_demand("a role", (kind.keytype for kind in self.kinds), self.threshold)
+
+    @classmethod
+    def like(cls, keys: Iterable[Key], threshold: int, *, post_quantum: bool | None = None) -> KeyPlan:
+        """As many keys as ``keys``, of the same kinds."""
+        first, *others = (kind_of(key.keytype, key.scheme) for key in keys)
+        return cls(
+            count=len(others) + 1, threshold=threshold, kind=first, also=tuple(others), post_quantum=post_quantum
+        )
+
+    @property
+    def kinds(self) -> tuple[KeyKind, ...]:
+        """The kind of each key."""
+        return (self.kind,) * (self.count - len(self.also)) + self.also
+
+    def goes(self, keyid: str) -> bool:
+        """Whether a key of the role is replaced."""
+        return not self.replacing or keyid in self.replacing
+
+    def new_kinds(self, old: Mapping[str, Key]) -> tuple[KeyKind, ...]:
+        """The kinds of the keys to be made where a role has ``old`` ones. Raises: UsageError for one that it has not."""
+        for keyid in self.replacing:
+            if keyid not in old:
+                raise UsageError(reason=f"{keyid} is not a key of this role")
+        return tuple(kind_of(old[keyid].keytype, old[keyid].scheme) for keyid in self.replacing) or self.kinds
+
+    def for_role(self, role: str, *, demanded: bool) -> KeyPlan:
+        """The plan for ``role``, of which a post-quantum signature was ``demanded`` so far. Raises: UsageError."""
+        wanted = demanded if self.post_quantum is None else self.post_quantum
+        if wanted:
+            check_demand(role, (kind.keytype for kind in self.kinds), self.threshold)
+        return replace(self, post_quantum=wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

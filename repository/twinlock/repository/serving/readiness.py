@@ -14,9 +14,10 @@ from typing import Any
 
 from twinlock.repository.authoring.clock_record import signing_marks
 from twinlock.repository.candidate import root_authority
-from twinlock.repository.errors import MissingKeysError, NotReadyError
+from twinlock.repository.errors import NotReadyError
 from twinlock.repository.layout import TIMESTAMP_OBJECT, metadata_object, root_object
 from twinlock.repository.object_store import ObjectStore
+from twinlock.repository.signing import keyids_of
 from twinlock.repository.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
@@ -80,9 +81,7 @@ def _check_keys(workspace: Workspace) -> None:
     signing_marks(workspace, published, workspace.now())
     for role in sorted(ONLINE_ROLES):
         authority = root_authority(published.root.signed, role)
-        held = len(workspace.keyring.signers(authority.keyids))
-        if held < authority.threshold:
-            raise MissingKeysError(role=role, required=authority.threshold, held=held, keyids=authority.keyids)
+        authority.check_held(role, keyids_of(workspace.keyring.signers(authority.keyids)))
 
 
 def _expiring(store: ObjectStore, now: datetime) -> Iterator[str]:
