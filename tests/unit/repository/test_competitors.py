@@ -13,6 +13,7 @@ from tests.unit.repository.reading import Reader
 from twinlock.repository import published, publishing
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.image import ImageRepository
+from twinlock.repository.precheck import verify_candidate
 from twinlock.trust.errors.local import ConflictError
 
 
@@ -39,7 +40,7 @@ def test_a_rotation_while_a_candidate_is_judged_is_a_conflict(
     filled: ImageRepository, other: ImageRepository, image_file: Path, monkeypatch: pytest.MonkeyPatch, role: str
 ) -> None:
     filled.add_image(image_file, "brake/next.bin", hardware_ids=["hw-7"], release_counter=4)
-    verify = interrupted(publishing.verify_candidate, lambda: other.rotate(role))
+    verify = interrupted(verify_candidate, lambda: other.rotate(role))
     monkeypatch.setattr(publishing, "verify_candidate", verify)
     with pytest.raises(ConflictError) as caught:
         filled.publish()
