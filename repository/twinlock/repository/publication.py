@@ -16,13 +16,15 @@ Belongs here: that protocol. Does not belong here: what is in the files.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.layout import AKTUALIZR, METADATA, TIMESTAMP_OBJECT, publication_object
 from twinlock.repository.object_store import ObjectStore
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import ConflictError, NewerStateError
 from twinlock.trust.limits import DEFAULT_LIMITS
 
@@ -65,6 +67,26 @@ def roll_forward(store: ObjectStore, *, first: int = 1) -> None:
         if record is None:
             return
         _apply(store, record)
+
+
+def is_decided(store: ObjectStore, version: int) -> bool:
+    """Whether some publisher has decided publication ``version``, completed or not."""
+    return store.stat(publication_object(version)) is not None
+
+
+@contextmanager
+def competing(store: ObjectStore, version: int) -> Iterator[None]:
+    """Judging what is to be publication ``version`` while others publish.
+
+    Where another publisher has decided it meanwhile, files of both were judged together: that is a conflict, and neither
+    an attack nor a store that was tampered with. Raises: ConflictError then; otherwise what was raised.
+    """
+    try:
+        yield
+    except (RefusalError, StoreTamperedError) as error:
+        if is_decided(store, version):
+            raise _conflict(version) from error
+        raise
 
 
 def timestamp_version(store: ObjectStore) -> int:

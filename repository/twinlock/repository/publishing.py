@@ -16,7 +16,7 @@ from twinlock.repository.draft import Draft, RoleEdits, editing_draft, read_draf
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.layout import AKTUALIZR_NAMES, METADATA, root_object
 from twinlock.repository.precheck import verify_candidate
-from twinlock.repository.publication import publish_record
+from twinlock.repository.publication import competing, publish_record
 from twinlock.repository.staging import apply_draft, listed_images
 from twinlock.repository.views import Publication
 from twinlock.repository.workspace import Workspace
@@ -81,16 +81,17 @@ def commit(
     second = second or open_second(workspace, candidate.published)
     record = candidate.seal(second.copies if second else None)
     first_root = record.files[root_object(1)] if candidate.published is None else workspace.first_root()
-    verify_candidate(
-        workspace.store,
-        record,
-        published=candidate.published,
-        first_root=first_root,
-        images=images,
-        now=candidate.now,
-    )
-    if second is not None:
-        second.verify(record, images=images, now=candidate.now)
+    with competing(workspace.store, record.version):
+        verify_candidate(
+            workspace.store,
+            record,
+            published=candidate.published,
+            first_root=first_root,
+            images=images,
+            now=candidate.now,
+        )
+        if second is not None:
+            second.verify(record, images=images, now=candidate.now)
     if candidate.published is None:
         workspace.set_anchor(first_root)
     if second is not None:

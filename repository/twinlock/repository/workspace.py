@@ -26,7 +26,7 @@ from twinlock.repository.layout import adopt_served_names, root_object
 from twinlock.repository.object_store import ObjectStore
 from twinlock.repository.periods import Clock, Periods
 from twinlock.repository.private_keys import Passphrase
-from twinlock.repository.publication import roll_forward
+from twinlock.repository.publication import is_decided, roll_forward, timestamp_version
 from twinlock.repository.published import Published, check_not_older, read_published
 from twinlock.repository.wires import Wires
 from twinlock.trust.errors.base import UsageError
@@ -98,12 +98,23 @@ class Workspace:
         anchor = self.anchor()
         if anchor is None:
             return None
-        found = read_published(self.store, anchor)
+        found = self._read_published(anchor)
         if found is not None:
             self._compare_and_keep(found)
         elif read_file(self._seen(TIMESTAMP), max_bytes=DEFAULT_LIMITS.timestamp_bytes) is not None:
             raise StoreTamperedError(reason="timestamp.json is gone")
         return found
+
+    def _read_published(self, anchor: bytes) -> Published | None:
+        """What is published. Files of two publications read together, while another publisher is at it, are read again."""
+        while True:
+            version = timestamp_version(self.store)
+            try:
+                return read_published(self.store, anchor)
+            except StoreTamperedError:
+                if not is_decided(self.store, version + 1):
+                    raise
+                roll_forward(self.store, first=self.wires.first_timestamp)
 
     def first_root(self) -> bytes:
         """The first Root, with which the first vehicles were built. Raises: StoreTamperedError."""
