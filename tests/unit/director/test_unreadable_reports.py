@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, outcome
+from tests.unit.director.test_serve import run
 from tests.unit.director.world import EcuSigner, TestVehicle, at, listed
 from twinlock.director.director import Director
 from twinlock.director.manifests.offered import find_candidates
@@ -184,3 +186,28 @@ def test_a_manifest_that_its_primary_did_not_sign_drops_the_whole(fleet: Directo
     assert caught.value.what == "manifest"
     assert fleet.vehicle(VIN) == before
     assert [item["code"] for item in fleet.junk(VIN)] == ["report-signature"]
+
+
+def test_over_the_wire_the_manifest_is_taken_and_the_next_honest_one_frees_the_order(
+    fleet: Director, car: TestVehicle
+) -> None:
+    """The attack and the honest manifest arrive over HTTP. The brake may need the gateway, so its order is held between."""
+    fleet.assign(VIN, {"ecu-gw": "gw/1.4.bin"})
+    car.counter += 1
+    junk = deformed(car.report("ecu-brake"), lambda body: body["signed"].update(evidence=[{"id": 7}]))
+    attack = car.manifest(reports=[junk, car.report("ecu-gw")])
+    ordered: list[dict[str, list[str]]] = []
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        for data in (attack, car.manifest()):
+            async with session.put(f"/vehicles/{VIN}/manifest", data=data) as response:
+                assert response.status == 204
+            async with session.get(f"/vehicles/{VIN}/metadata/timestamp.json") as response:
+                assert response.status == 200
+            targets = fleet.metadata(VIN, "targets.json")
+            assert targets is not None
+            ordered.append(listed(targets))
+
+    run(fleet, scenario)
+    assert ordered == [{}, {"gw/1.4.bin": ["ecu-gw"]}]
+    assert fleet.vehicle(VIN).unknown == frozenset()

@@ -61,9 +61,16 @@ def test_a_passphrase_is_asked_for_only_when_a_key_needs_it(tmp_path: Path) -> N
     def ask() -> str:
         raise AssertionError("nobody should be asked")
 
+    record = ring(tmp_path).generate("root")[0]
     keys = ring(tmp_path, ask)
-    record = keys.generate("root")[0]
-    assert len(keys.signers([record.keyid])) == 1
+    beside = keys.generate("root")[0]
+    assert len(keys.signers([record.keyid, beside.keyid])) == 2
+
+
+def test_the_first_key_of_all_is_encrypted_with_the_passphrase_that_was_asked_for(tmp_path: Path) -> None:
+    record = ring(tmp_path, lambda: "secret").generate("root")[0]
+    with pytest.raises(PassphraseError):
+        ring(tmp_path).signers([record.keyid])
 
 
 def test_new_keys_beside_encrypted_ones_are_encrypted_with_the_passphrase_that_was_asked_for(tmp_path: Path) -> None:
