@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twinlock.cli.image_options import DIRECTORY, EntryArguments, open_image_repository, packed, read_component
+from twinlock.cli.image_options import (
+    DIRECTORY,
+    DescriptionArguments,
+    EntryArguments,
+    description_options,
+    open_image_repository,
+    packed,
+    read_component,
+)
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.own_input import OwnInputError, own_input
 from twinlock.cli.passphrase import passphrase_option
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from twinlock.repository.authoring.image_requests import ImageRequest
     from twinlock.repository.authoring.staged_images import ImageResult
     from twinlock.repository.image import ImageRepository
+    from twinlock.repository.views import ImageView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +39,7 @@ class AddArguments:
     sources: tuple[Path, ...]
     into: str | None
     manifest: Path | None
+    uri: str | None
     hardware: tuple[str, ...]
     release_counter: int | None
     component: str | None
@@ -40,7 +50,7 @@ class AddArguments:
     @property
     def described(self) -> bool:
         """Whether any option describes an image."""
-        words = (self.hardware, self.component, self.version, self.needs, self.conflicts)
+        words = (self.uri, self.hardware, self.component, self.version, self.needs, self.conflicts)
         return self.release_counter is not None or any(words)
 
 
@@ -60,12 +70,12 @@ def _add_options(function: Callable[..., None]) -> Callable[..., None]:
             type=click.Path(path_type=Path, dir_okay=False),
             help="Read the images from JSON lines or CSV (- for standard input).",
         ),
-        click.option("--hardware-id", "hardware", multiple=True, help="A hardware id that it is for (repeat)."),
-        click.option("--release-counter", type=int, help="Its place in the order of releases."),
-        click.option("--component", help="The name of the software component that it carries."),
-        click.option("--version", help="The component's version, such as 2.1 or 7.4.2-bosch+3."),
-        click.option("--needs", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "gateway>=1.4" (repeat).'),
-        click.option("--conflicts", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "adas<3" (repeat).'),
+        click.option(
+            "--uri",
+            metavar="https://...",
+            help="Another host serves the bytes, which are read once and not kept; give a NAME and no SOURCE.",
+        ),
+        *description_options(required=False),
     )
 
 
@@ -76,6 +86,9 @@ def _add_options(function: Callable[..., None]) -> Callable[..., None]:
 @output_options
 def add(out: Output, directory: Path, *, wanted: AddArguments, passphrase_file: Path | None) -> None:
     """Stage new images: one file SOURCE listed as NAME, files and directories --into a folder, or a --manifest.
+
+    With --uri it is one NAME whose bytes another host serves, for vehicles that run aktualizr. OSTree commits have a command
+    of their own: twinlock image add-ostree.
 
     All images of one call are staged, or none. A manifest is JSON lines with the members path, name, hardwareIds,
     releaseCounter, and component, version, needs, conflicts where there is a component; or CSV with these columns and
@@ -88,6 +101,8 @@ def add(out: Output, directory: Path, *, wanted: AddArguments, passphrase_file: 
       twinlock image add ./image build/maps --into maps/2031 --hardware-id hw-9 --release-counter 4
       twinlock image add ./image --manifest release.jsonl --json
       make-release | twinlock image add ./image --manifest -
+      twinlock image add ./image maps/maps-7.bin --uri https://cdn.example.org/maps-7.bin --hardware-id hw-9 \\
+          --release-counter 7
     """
     _stage(out, directory, wanted, passphrase_file, replace=False)
 
@@ -109,7 +124,9 @@ def replace(out: Output, directory: Path, *, wanted: AddArguments, passphrase_fi
 
 
 def _stage(out: Output, directory: Path, wanted: AddArguments, passphrase_file: Path | None, *, replace: bool) -> None:
-    if wanted.manifest is None and wanted.into is None:
+    if wanted.uri is not None:
+        _stage_hosted(out, directory, wanted, passphrase_file, replace=replace)
+    elif wanted.manifest is None and wanted.into is None:
         entry = _entry(wanted)
         _stage_one(out, open_image_repository(directory, passphrase_file), entry, replace=replace)
     else:
@@ -124,17 +141,21 @@ def _entry(wanted: AddArguments) -> EntryArguments:
     source, name = wanted.sources
     if source.is_dir():
         raise click.UsageError(f"{source} is a directory; add --into FOLDER to list the files in it")
+    return EntryArguments(source=source, **_described(wanted, str(name)))
+
+
+def _described(wanted: AddArguments, name: str) -> dict[str, Any]:
+    """What the options say of the one image ``name``. Raises: click.UsageError."""
     hardware, counter = _required(wanted)
-    return EntryArguments(
-        source=source,
-        name=str(name),
-        hardware=hardware,
-        release_counter=counter,
-        component=wanted.component,
-        version=wanted.version,
-        needs=wanted.needs,
-        conflicts=wanted.conflicts,
-    )
+    return {
+        "name": name,
+        "hardware": hardware,
+        "release_counter": counter,
+        "component": wanted.component,
+        "version": wanted.version,
+        "needs": wanted.needs,
+        "conflicts": wanted.conflicts,
+    }
 
 
 def _required(wanted: AddArguments) -> tuple[tuple[str, ...], int]:
@@ -143,6 +164,26 @@ def _required(wanted: AddArguments) -> tuple[tuple[str, ...], int]:
     if wanted.release_counter is None:
         raise click.UsageError("Missing option '--release-counter'.")
     return wanted.hardware, wanted.release_counter
+
+
+def _stage_hosted(
+    out: Output, directory: Path, wanted: AddArguments, passphrase_file: Path | None, *, replace: bool
+) -> None:
+    if wanted.manifest is not None or wanted.into is not None or len(wanted.sources) != 1 or wanted.uri is None:
+        raise click.UsageError("with --uri name one NAME, and neither a SOURCE nor --into nor a --manifest")
+    entry = DescriptionArguments(**_described(wanted, str(wanted.sources[0])))
+    repository = open_image_repository(directory, passphrase_file)
+    with out.progress(None, f"reading {wanted.uri}") as advance, own_input():
+        view = repository.add_hosted(
+            wanted.uri,
+            entry.name,
+            hardware_ids=entry.hardware,
+            release_counter=entry.release_counter,
+            component=read_component(entry),
+            replace=replace,
+            progress=advance,
+        )
+    tell_staged(out, repository, view, f"{view.length} bytes at {view.uri}")
 
 
 def _requests(wanted: AddArguments) -> list[ImageRequest]:
@@ -195,11 +236,14 @@ def _stage_one(out: Output, repository: ImageRepository, entry: EntryArguments, 
             replace=replace,
             progress=advance,
         )
-    _note_covering(out, entry.name, repository.delegations_covering(entry.name))
-    out.result(
-        {"staged": view},
-        f"staged {view.path} ({view.length} bytes, release {view.release_counter}); publish to make it so",
-    )
+    tell_staged(out, repository, view, f"{view.length} bytes")
+
+
+def tell_staged(out: Output, repository: ImageRepository, view: ImageView, what: str) -> None:
+    """Show one image that was staged; ``what`` says in a few words where its bytes are."""
+    _note_covering(out, view.path, repository.delegations_covering(view.path))
+    text = f"staged {view.path} ({what}, release {view.release_counter}); run `twinlock image publish`"
+    out.result({"staged": view}, text)
 
 
 def _stage_many(out: Output, repository: ImageRepository, requests: Sequence[ImageRequest], *, replace: bool) -> None:

@@ -60,6 +60,8 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
         yield f"held back: the delegation to {role}, until its first signed file is accepted (twinlock image accept)"
     for role in publication.overdue:
         yield f"due, and its keys are not here: {role} ({_who_signs(role)})"
+    for commit in publication.unchecked:
+        yield f"warning: of the OSTree commit {commit} not every object was checked; run `ostree fsck` where its repository is"
 
 
 @click.command()

@@ -89,7 +89,7 @@ def plan_images(situation: Situation, catalogue: Catalogue) -> Planned:
     """The images that the vehicle should have by its assignments, whatever is outstanding.
 
     Raises: UnknownEcuError, UnknownImageError, NoImageSetError, HardwareError, ReleaseCounterError, CustomFieldError,
-    MalformedError, LimitError, any refusal of the Image repository's metadata, TransportError, StorageError.
+    TargetFormatError, UnsupportedFormatError, MalformedError, LimitError, any refusal of the Image repository's metadata, TransportError, StorageError.
     """
     record = situation.record
     for ecu in situation.assigned:
@@ -131,17 +131,19 @@ def _all_offers(situation: Situation, catalogue: Catalogue) -> dict[EcuId, Offer
     components = relevant_components(present, catalogue.mentions(record.hardware_id for record in ecus.values()))
     for ecu, record in free.items():
         # What an ECU of unknown software would be moved from is not known, so it is not moved.
-        found[ecu] = {} if ecu in situation.unknown else _offers(record, catalogue, components)
+        found[ecu] = {} if ecu in situation.unknown else _offers(situation, record, catalogue, components)
     return found
 
 
-def _offers(record: EcuRecord, catalogue: Catalogue, components: Container[str | None] | None) -> Offers:
+def _offers(
+    situation: Situation, record: EcuRecord, catalogue: Catalogue, components: Container[str | None] | None
+) -> Offers:
     found = {}
     for entry in catalogue.offers(record.hardware_id, components):
         try:
-            _check(record, entry, None)
+            _check(situation.record.judged(record.ecu), entry, None)
         except RefusalError:
-            continue  # incomplete, so not a choice. What is older than installed is for the resolver to say
+            continue  # incomplete, or of a format that it does not install: not a choice. What is older than installed is for the resolver to say
         software = read_software(entry)
         if not software.unreadable:
             found[software] = entry
@@ -164,15 +166,15 @@ def _assigned(situation: Situation, record: EcuRecord, path: TargetPath, catalog
     entry = catalogue.find(path, record.hardware_id)
     if entry is None:
         raise UnknownImageError(ecu=record.ecu, target=path)
-    _check(record, entry, situation.installed_on(record.ecu))
+    _check(situation.record.judged(record.ecu), entry, situation.installed_on(record.ecu))
     return entry
 
 
-def _check(record: EcuRecord, entry: ImageEntry, installed: InstalledImage | None) -> None:
+def _check(ecu: Ecu, entry: ImageEntry, installed: InstalledImage | None) -> None:
     """What the ECU itself would check of the entry. Source: Uptane 2.1.0 5.4.3.4 steps 3 to 5."""
     if entry.must_agree is None:
         raise CustomFieldError(target=entry.path, repository=IMAGE, field="mustAgree")
-    check_entry(entry, Ecu(ecu=record.ecu, hardware_id=record.hardware_id), installed)
+    check_entry(entry, ecu, installed)
 
 
 def _installed(situation: Situation, ecu: EcuId, offers: Offers) -> Software | None:

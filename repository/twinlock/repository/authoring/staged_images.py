@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from tuf.api.metadata import TargetFile, Targets
 
 from twinlock.repository.aktualizr.staged import check_entry
 from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.image_sources import FileSource, ImageSource
 from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.editing import preview_candidate
 from twinlock.repository.entries import Description, check_succession, entry_view, target_entry
-from twinlock.repository.image_files import Measured, Progress, measure_file, store_image
+from twinlock.repository.image_files import Measured, Progress
 from twinlock.repository.published import Published
 from twinlock.repository.views import ImageView
 from twinlock.repository.workspace import Workspace
@@ -40,20 +40,20 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    source: Path
+    source: ImageSource
     measured: Measured
     entry: TargetFile
 
 
 def stage_image(
     workspace: Workspace,
-    source: Path,
+    source: ImageSource,
     description: Description,
     *,
     replace: bool = False,
     progress: Progress = lambda _: None,
 ) -> ImageView:
-    """Store the bytes of ``source`` and stage its entry. Raises: UsageError, ProfileError, StorageError."""
+    """Keep the bytes of ``source`` and stage its entry. Raises: UsageError, ProfileError, TransportError, StorageError."""
     published = workspace.published()
     current = _targets(workspace, published, read_draft(workspace.draft_path))
     checked = _check(workspace, current, source, description, replace=replace, progress=progress)
@@ -83,7 +83,7 @@ def stage_images(
                 raise UsageError(reason=f"{request.name} is named twice in this operation")
             description = request.description()
             checked[request.name] = _check(
-                workspace, current, request.source, description, replace=replace, progress=progress
+                workspace, current, FileSource(request.source), description, replace=replace, progress=progress
             )
             results.append(ImageResult(request=request))
         except TwinlockError as error:
@@ -104,7 +104,7 @@ def _staged(results: Iterable[ImageResult], checked: dict[str, _Checked], curren
 def _check(
     workspace: Workspace,
     current: Targets,
-    source: Path,
+    source: ImageSource,
     description: Description,
     *,
     replace: bool,
@@ -112,7 +112,7 @@ def _check(
 ) -> _Checked:
     if description.path not in current.targets:
         check_image_name(description.path)
-    measured = measure_file(source, progress)
+    measured = source.measure(progress)
     entry = target_entry(description, measured.length, measured.hashes)
     listed = current.targets.get(description.path)
     check_succession(description.path, entry, listed, replace=replace)
@@ -123,7 +123,7 @@ def _check(
 def _store_and_stage(workspace: Workspace, published: Published, images: Iterable[_Checked], *, replace: bool) -> None:
     images = tuple(images)
     for image in images:
-        store_image(workspace.store, image.source, image.entry.path, image.measured)
+        image.source.keep(workspace.store, image.entry.path, image.measured)
     with editing_draft(workspace.draft_path) as draft:
         # Another editor may have staged the same path while the bytes were stored.
         current = _targets(workspace, published, draft)
