@@ -80,6 +80,8 @@ IMAGE = record(
     version=maybe(TEXT),
     dependencies=mapped(TEXT),
     conflicts=mapped(TEXT),
+    targetFormat=TEXT,
+    uri=maybe(TEXT),
 )
 ROLE = record(name=TEXT, version=COUNT, expires=TIME, issued=maybe(TIME), threshold=COUNT, keyids=TEXTS, held=COUNT)
 DELEGATION = record(
@@ -91,7 +93,7 @@ DELEGATION = record(
     terminating=FLAG,
     hardwareIds=maybe(TEXTS),
 )
-PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS)
+PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS, unchecked=TEXTS)
 ROOT = record(version=COUNT, expires=TIME, keys=mapped(TEXTS), thresholds=mapped(COUNT), signed=TEXTS, missing=COUNT)
 FINDING = record(role=TEXT, target=TEXT, code=TEXT, reason=TEXT)
 FINDINGS = record(
@@ -242,6 +244,7 @@ ISSUED = record(output=TEXT, fingerprint=TEXT)
 _IMAGE: dict[str, Shape] = {
     "accept": record(accepted=TEXTS),
     "add": one_of(STAGED_IMAGE, STAGED_IMAGES),
+    "add-ostree": STAGED_IMAGE,
     "delegate": STAGED_DELEGATION,
     "import": one_of(
         join(

@@ -242,7 +242,7 @@ def _stage_one(out: Output, repository: ImageRepository, entry: EntryArguments, 
 def tell_staged(out: Output, repository: ImageRepository, view: ImageView, what: str) -> None:
     """Show one image that was staged; ``what`` says in a few words where its bytes are."""
     _note_covering(out, view.path, repository.delegations_covering(view.path))
-    text = f"staged {view.path} ({what}, release {view.release_counter}); run `twinlock image publish`"
+    text = f"staged {view.path} ({what}, release {view.release_counter}); publish to make it so"
     out.result({"staged": view}, text)
 
 
