@@ -122,7 +122,7 @@ def measure_uri(
             onward = _request(connection, uri, parts)
             if isinstance(onward, http.client.HTTPResponse):
                 return _measured(onward, uri, max_bytes, progress)
-            place = _same_host(uri, parts, urljoin(place, onward))
+            place = _same_host(uri, place, onward)
     raise FetchError(url=uri, status=310, reason=f"more than {_REDIRECTS} redirects")
 
 
@@ -141,15 +141,16 @@ def _request(connection: http.client.HTTPSConnection, uri: str, parts: SplitResu
     return response
 
 
-def _same_host(uri: str, before: SplitResult, place: str) -> str:
+def _same_host(uri: str, place: str, location: str) -> str:
+    """Where a redirect from ``place`` leads. Raises: FetchError where that is another host."""
     try:
-        parts = urlsplit(place)
-        same = (parts.hostname, parts.port or _PORT) == (before.hostname, before.port or _PORT)
+        onward = urljoin(place, location)
+        before, after = urlsplit(place), urlsplit(onward)
+        if (after.hostname, after.port or _PORT) == (before.hostname, before.port or _PORT):
+            return onward
     except ValueError:
-        same = False
-    if not same:
-        raise FetchError(url=uri, status=302, reason=f"it redirects to another host; list that address: {place[:200]}")
-    return place
+        pass
+    raise FetchError(url=uri, status=302, reason=f"it redirects to another host; list that address: {location[:200]}")
 
 
 def _measured(response: http.client.HTTPResponse, uri: str, max_bytes: int, progress: Progress) -> Measured:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from aiohttp import web
 
 from twinlock.repository.directory_store import DirectoryReader
 from twinlock.repository.elsewhere.treehub import CONFIG, is_fixed, is_offered
 from twinlock.repository.http import problem
+from twinlock.repository.object_store import ObjectInfo
 from twinlock.repository.serve import IMMUTABLE, REVALIDATE, open_object, send_object
+from twinlock.trust.errors.local import StorageError
 
 PREFIX = "/treehub"
 
@@ -37,9 +40,7 @@ def add_treehub_routes(app: web.Application, find: Callable[[], Path | None], *,
 
 
 async def _serve(request: web.Request, repository: Path, name: str) -> web.StreamResponse:
-    opened = None
-    if is_offered(name):
-        opened = await asyncio.to_thread(lambda: open_object(DirectoryReader(repository), name))
+    opened = await asyncio.to_thread(_open, repository, name) if is_offered(name) else None
     if opened is None:
         return problem(404, code="not-found", detail="there is no such file")
     info, stream = opened
@@ -48,3 +49,12 @@ async def _serve(request: web.Request, repository: Path, name: str) -> web.Strea
         return await send_object(request, stream, info, content_type="application/octet-stream", cache_control=cache)
     finally:
         stream.close()
+
+
+def _open(repository: Path, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
+    try:
+        return open_object(DirectoryReader(repository), name)
+    except StorageError:
+        if (repository / name).is_symlink():  # whatever it leads to is not an object
+            return None
+        raise
