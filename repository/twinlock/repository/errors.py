@@ -25,7 +25,7 @@ class OstreeCommitError(UsageError):
 
     code = "ostree-commit"
     template = "the commit {commit} cannot be listed from {repository}: {reason}"
-    hint = "commit there, or bring it there with `ostree pull-local`, and check it with `ostree fsck`"
+    hint = "commit there, or bring all of it there with `ostree pull-local`, and check it with `ostree fsck`"
     commit: str
     repository: str
     reason: str

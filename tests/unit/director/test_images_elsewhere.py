@@ -41,7 +41,13 @@ def targets(director: Director, vin: str, minutes: float = 0) -> Any:
 def test_a_commit_is_ordered_to_a_vehicle_that_runs_aktualizr(
     site: ImageSite, wired: Director, van: AktualizrVehicle
 ) -> None:
-    author = {"name": "rootfs", "version": "2", "uri": "https://example.org/", "encrypted": True, "note": "x"}
+    author: dict[str, Any] = {
+        "name": "rootfs",
+        "version": "2",
+        "uri": "https://example.org/",
+        "encrypted": True,
+        "note": "x",
+    }
     list_commit(site, **author)
     assert wired.assign(VAN, {"gw-7": TREE}).outcome == ORDERED
     assert targets(wired, VAN)[TREE] == {

@@ -1,6 +1,6 @@
 """A small OSTree repository with one commit, object by object, so that no program of OSTree's is needed to make it.
 
-The tree of the commit holds one file, ``/usr/bin/hello``. `ostree fsck` finds no fault with it (tests/system).
+The tree of the commit holds one file, ``/usr/bin/hello``. Where the program is installed, publishing has it check all of it.
 """
 
 from __future__ import annotations

@@ -100,7 +100,10 @@ def check_objects(repository: Path) -> bool:
         raise UsageError(reason=f"`ostree fsck --repo={repository}` took more than {_FSCK_S:.0f} seconds") from None
     if done.returncode:
         words = (done.stderr or done.stdout).strip()[:_SHOWN_CHARACTERS]
-        raise UsageError(reason=f"`ostree fsck --repo={repository}` found fault: {words}")
+        raise UsageError(
+            reason=f"`ostree fsck --repo={repository}` found fault: {words}. Remove the damaged objects (--delete), and bring "
+            "them again with `ostree pull-local`"
+        )
     return True
 
 

@@ -79,9 +79,12 @@ def check_commits(workspace: Path, commits: frozenset[str]) -> bool:
     repository = read_treehub(workspace)
     if repository is None:
         return not commits
+    if not commits:
+        return True
+    whole = check_objects(repository)  # first: it also marks as whole again what was repaired
     for commit in sorted(commits):
         check_commit(repository, commit)
-    return not commits or check_objects(repository)
+    return whole
 
 
 def is_offered(name: str) -> bool:
