@@ -67,6 +67,13 @@ def check_commit(repository: Path, commit: str) -> None:
 
     Raises: UsageError where ``repository`` is not one; OstreeCommitError; StorageError.
     """
+    check_commit_object(repository, commit)
+    if (repository / "state" / f"{commit}.commitpartial").exists():
+        raise _refused(repository, commit, "only a part of it is in that repository")
+
+
+def check_commit_object(repository: Path, commit: str) -> None:
+    """The part of ``check_commit`` that does not depend on what OSTree noted of earlier pulls and checks."""
     check_repository(repository)
     path = repository / "objects" / commit[:2] / f"{commit[2:]}.commit"
     try:
@@ -78,8 +85,6 @@ def check_commit(repository: Path, commit: str) -> None:
         data = stream.read(_MAX_COMMIT_BYTES + 1) if regular else b""
     if hashlib.sha256(data).hexdigest() != commit:
         raise _refused(repository, commit, "its object there has another digest")
-    if (repository / "state" / f"{commit}.commitpartial").exists():
-        raise _refused(repository, commit, "only a part of it was pulled into that repository")
 
 
 def check_objects(repository: Path) -> bool:

@@ -12,7 +12,12 @@ import json
 from pathlib import Path
 
 from twinlock.repository.atomic import read_file, replace_file
-from twinlock.repository.elsewhere.ostree_commits import check_commit, check_objects, check_repository
+from twinlock.repository.elsewhere.ostree_commits import (
+    check_commit,
+    check_commit_object,
+    check_objects,
+    check_repository,
+)
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 
@@ -81,8 +86,10 @@ def check_commits(workspace: Path, commits: frozenset[str]) -> bool:
         return not commits
     if not commits:
         return True
-    whole = check_objects(repository)  # first: it also marks as whole again what was repaired
     for commit in sorted(commits):
+        check_commit_object(repository, commit)
+    whole = check_objects(repository)
+    for commit in sorted(commits):  # once more, with what was noted of it meanwhile
         check_commit(repository, commit)
     return whole
 
