@@ -30,12 +30,14 @@ from twinlock.director.situation import Planned, Situation
 from twinlock.director.software import Software, fingerprint, read_software, same_image
 from twinlock.director.unknown_software.holding import possible_components, why_held, why_unknown
 from twinlock.repository.entries import hosted_at
+from twinlock.trust.checks.formats import FILE, OSTREE, target_format
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import CustomFieldError, UnknownEcuError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, EcuId, TargetPath
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr.reports import is_nothing
 
 
 def make_plan(situation: Situation, catalogue: Catalogue | None) -> Planned:
@@ -141,7 +143,10 @@ def _offers(
     situation: Situation, record: EcuRecord, catalogue: Catalogue, components: Container[str | None] | None
 ) -> Offers:
     found = {}
+    kept = _installed_format(situation, record)
     for entry in catalogue.offers(record.hardware_id, components):
+        if target_format(entry) != kept:
+            continue  # nobody asked for it, and whether this client can change over is not known
         try:
             _check(situation, record, entry, None)
         except RefusalError:
@@ -150,6 +155,12 @@ def _offers(
         if not software.unreadable:
             found[software] = entry
     return found
+
+
+def _installed_format(situation: Situation, record: EcuRecord) -> str:
+    """The format of what an ECU runs, which nothing but an assignment changes. An image of no length is a commit."""
+    installed = situation.installed_on(record.ecu)
+    return OSTREE if installed is not None and installed.length == 0 and not is_nothing(installed) else FILE
 
 
 def _readable(situation: Situation, entry: ImageEntry) -> Software:

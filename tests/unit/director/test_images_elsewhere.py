@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tuf.api.metadata import TargetFile
 
-from tests.unit.director.aktualizr_vehicle import AktualizrVehicle
+from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, image
 from tests.unit.director.world import ImageSite, TestVehicle, at
 from twinlock.director.director import Director
 from twinlock.director.errors import HostedImageError
@@ -90,6 +90,25 @@ def test_a_dependency_never_moves_our_own_client_to_one(site: ImageSite, fleet: 
     list_commit(site, name="gateway", version="2.0")
     plan = fleet.assign(VIN, {"ecu-brake": "brake/2.0.bin"})
     assert {order.path for order in plan.orders} == {"brake/2.0.bin", "gw/1.4.bin"}
+
+
+@pytest.mark.parametrize("runs", ["a file", "a commit"])
+def test_a_dependency_never_changes_the_format_of_what_an_ecu_runs(
+    site: ImageSite, wired: Director, van: AktualizrVehicle, runs: str
+) -> None:
+    """Whether a client could change over is not known, so only an operator's assignment does that."""
+    list_commit(site, "gw/rootfs-1", name="gateway", version="1.3")
+    site.images[TREE] = TargetFile(
+        0, {"sha256": "29" * 32}, TREE, {"custom": dict(site.images["gw/rootfs-1"].custom or {})}
+    )
+    site.images[TREE].unrecognized_fields["custom"] |= {"version": "2.0"}
+    site.publish()
+    commit = {"filepath": "gw/rootfs-1", "fileinfo": {"hashes": {"sha256": COMMIT}, "length": 0}}
+    van.installed["gw-7"] = image("gw/1.3.bin") if runs == "a file" else commit
+    wired.receive_manifest(van.manifest(), vehicle=VAN, now=at(minutes=1))
+    plan = wired.assign(VAN, {"brake-7": "brake/2.0.bin"})
+    expected = "gw/1.4.bin" if runs == "a file" else TREE
+    assert {order.path for order in plan.orders} == {"brake/2.0.bin", expected}
 
 
 @pytest.mark.parametrize(("length", "stated"), [(0, "BINARY"), (41, "OSTREE")])
