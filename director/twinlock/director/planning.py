@@ -158,9 +158,14 @@ def _offers(
 
 
 def _installed_format(situation: Situation, record: EcuRecord) -> str:
-    """The format of what an ECU runs, which nothing but an assignment changes. An image of no length is a commit."""
+    """The format of what an ECU runs, which nothing but an assignment changes.
+
+    Aktualizr reports a commit as an image of no length; our own client has none, whatever it reports before its first image.
+    """
     installed = situation.installed_on(record.ecu)
-    return OSTREE if installed is not None and installed.length == 0 and not is_nothing(installed) else FILE
+    if installed is None or installed.length or is_nothing(installed):
+        return FILE
+    return OSTREE if situation.record.wire == AKTUALIZR_WIRE else FILE
 
 
 def _readable(situation: Situation, entry: ImageEntry) -> Software:
