@@ -73,6 +73,9 @@ class Config:
     install_result: str = "OK"
     """Result code of the Primary's installations; only the virtual client can fail one on purpose."""
     now: Callable[[], datetime] = system_time
+    sysroot: Path | None = None
+    """``[pacman] type = ostree`` with this repository (virtual client only); None is the fake package manager."""
+    ostree_server: str = ""
     pause_s: float = 0.0
     """Pause before a request or a download is tried again. The real client's is one second, and not adjustable."""
 
@@ -80,6 +83,11 @@ class Config:
     def director(self) -> str:
         """``uptane.director_server``."""
         return self.director_server or f"{self.server}/director"
+
+    @property
+    def treehub(self) -> str:
+        """``pacman.ostree_server``."""
+        return self.ostree_server or f"{self.server}/treehub"
 
     @property
     def repo(self) -> str:

@@ -17,6 +17,7 @@ from tests.aktualizr.http import Http, fetcher
 from tests.aktualizr.image_repository import ImageRepository
 from tests.aktualizr.installation import Installation
 from tests.aktualizr.metadata import Target
+from tests.aktualizr.ostree import Sysroot
 from tests.aktualizr.refusals import TargetMismatch, UptaneError
 from tests.aktualizr.reports import Reports
 from tests.aktualizr.secondaries import SecondaryEcu
@@ -199,7 +200,9 @@ class Cycle:
 
     def _download(self, updates: Pairs) -> bool:
         """All images; a failure of one is a failure of all (wire 3, "what is reported on failure")."""
-        downloads = Downloads(self.storage.images, self.http, self.log)
+        config = self.config
+        sysroot = Sysroot(config.sysroot, config.treehub, config.tls) if config.sysroot else None
+        downloads = Downloads(self.storage.images, self.http, self.log, sysroot)
         whole = sum(self._download_one(downloads, *pair) for pair in updates)
         if whole == len(updates):
             self.log('got AllDownloadsComplete event with status: "Success"')

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from tests.aktualizr.http import TOO_LARGE, Http
 from tests.aktualizr.metadata import HASHES, Log, Target
+from tests.aktualizr.ostree import Sysroot
 from tests.aktualizr.storage import ImageFile
 
 TRIES = 3
@@ -40,13 +41,19 @@ def intact(target: Target, content: bytes) -> bool:
     return len(content) == target.length and hashlib.new(algorithm, content).hexdigest() == expected
 
 
+def is_here(target: Target, file: ImageFile) -> bool:
+    """Whether the image is whole: a file by its bytes, a commit once it was pulled."""
+    return file.pulled if target.ostree else intact(target, file.content)
+
+
 @dataclass
 class Downloads:
-    """Brings images into ``images``, whole or not."""
+    """Brings images into ``images``, whole or not, and commits into ``sysroot`` if there is one."""
 
     images: dict[tuple[str, str], ImageFile]
     http: Http
     log: Log
+    sysroot: Sysroot | None = None
 
     def download(self, target: Target, url: str) -> bool:
         """Three tries; each goes on where the last one stopped. Whether the image is there now."""
@@ -64,6 +71,9 @@ class Downloads:
         if file.touched and intact(target, file.content):
             self.log("Image already downloaded; skipping download")
             return True
+        if target.ostree and self.sysroot is not None:
+            file.pulled = self.sysroot.pull(target, self.log)
+            return file.pulled
         if target.ostree:
             self.log(f"Cannot download OSTree target {target.name} with the fake package manager!")
             return False

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tests.aktualizr.config import Config
-from tests.aktualizr.downloads import intact, key
+from tests.aktualizr.downloads import is_here, key
 from tests.aktualizr.http import Http, fetcher
 from tests.aktualizr.metadata import Target
 from tests.aktualizr.reports import Reports
@@ -106,7 +106,7 @@ class Installation:
             return {}
         self._started(serial, correlation)
         file = self.storage.images[key(target)]
-        code = self.config.install_result if intact(target, file.content) else "VERIFICATION_FAILED"
+        code = self.config.install_result if is_here(target, file) else "VERIFICATION_FAILED"
         if code == "OK" and self.config.fake_need_reboot:
             self.storage.pending[serial] = target
             self.storage.pending_correlation = correlation

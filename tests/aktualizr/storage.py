@@ -27,10 +27,14 @@ class RepositoryStore:
 
 @dataclass
 class ImageFile:
-    """An image, or the beginning of one, under its name and the hash it should have (wire 2.4)."""
+    """An image, or the beginning of one, under its name and the hash it should have (wire 2.4).
+
+    ``pulled``: it is an OSTree commit, all of which is in the sysroot.
+    """
 
     content: bytes = b""
     touched: bool = False
+    pulled: bool = False
 
 
 @dataclass(frozen=True)

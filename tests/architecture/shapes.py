@@ -80,6 +80,8 @@ IMAGE = record(
     version=maybe(TEXT),
     dependencies=mapped(TEXT),
     conflicts=mapped(TEXT),
+    targetFormat=TEXT,
+    uri=maybe(TEXT),
 )
 ROLE = record(
     name=TEXT,
@@ -101,7 +103,7 @@ DELEGATION = record(
     terminating=FLAG,
     hardwareIds=maybe(TEXTS),
 )
-PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS)
+PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS, unchecked=TEXTS)
 ROOT = record(
     version=COUNT,
     expires=TIME,
@@ -261,6 +263,7 @@ ISSUED = record(output=TEXT, fingerprint=TEXT)
 _IMAGE: dict[str, Shape] = {
     "accept": record(accepted=TEXTS),
     "add": one_of(STAGED_IMAGE, STAGED_IMAGES),
+    "add-ostree": STAGED_IMAGE,
     "delegate": STAGED_DELEGATION,
     "import": one_of(
         join(

@@ -24,6 +24,7 @@ from twinlock.cli.image_options import (
     read_periods,
     read_plans,
 )
+from twinlock.cli.image_ostree import add_ostree
 from twinlock.cli.image_publish import accept, delegate, publish, refresh, root_group, rotate, status, undelegate
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table, yes_option
@@ -160,7 +161,7 @@ def _show_lines(view: RepositoryView) -> Iterator[str]:
     yield from table(("ROLE", "VERSION", "EXPIRES", "MUST SIGN", "KEYS HERE"), roles)
     yield ""
     images = [
-        (entry.path, entry.role, entry.release_counter, ",".join(entry.hardware_ids), entry.length, _software(entry))
+        (entry.path, entry.role, entry.release_counter, ",".join(entry.hardware_ids), _bytes(entry), _software(entry))
         for entry in view.images
     ]
     if images:
@@ -180,6 +181,12 @@ def _show_lines(view: RepositoryView) -> Iterator[str]:
         ]
         yield ""
         yield from table(("DELEGATED TO", "BY", "NAMES", "HARDWARE", ""), rows)
+
+
+def _bytes(entry: ImageView) -> str:
+    if entry.target_format == "OSTREE":
+        return f"commit {entry.hashes.get('sha256', '')[:12]}"
+    return str(entry.length) if entry.uri is None else f"{entry.length} hosted"
 
 
 def _software(entry: ImageView) -> str:
@@ -212,7 +219,8 @@ def serve(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Serve the repository over HTTP until interrupted, and keep its short-lived files fresh.
 
-    Vehicles that run aktualizr find theirs below /repo, once it is published for them (twinlock image wire).
+    Vehicles that run aktualizr find theirs below /repo, once it is published for them (twinlock image wire), and OSTree
+    commits below /treehub (twinlock image add-ostree).
 
     \b
     Example:
@@ -258,6 +266,7 @@ def _keyring(directory: Path) -> Keyring:
 image.add_command(keys_group("image", "./image", _keyring))
 for _command in (
     add,
+    add_ostree,
     replace,
     *image_clock.COMMANDS,
     publish,

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twinlock.cli.image_options import DIRECTORY, EntryArguments, open_image_repository, packed, read_component
+from twinlock.cli.image_options import (
+    DIRECTORY,
+    DescriptionArguments,
+    EntryArguments,
+    description_options,
+    open_image_repository,
+    packed,
+    read_component,
+)
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.own_input import OwnInputError, own_input
 from twinlock.cli.passphrase import passphrase_option
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from twinlock.repository.authoring.staged_images import ImageResult
     from twinlock.repository.image import ImageRepository
     from twinlock.repository.supplier import SupplierPlace
+    from twinlock.repository.views import ImageView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +54,15 @@ class AddArguments:
         return self.release_counter is not None or any(words)
 
 
+_HOSTED = click.option(
+    "--uri",
+    metavar="https://...",
+    help="Another host serves the bytes, which are read once and not kept; give a NAME and no SOURCE.",
+)
+
+
 def add_options(function: Callable[..., None]) -> Callable[..., None]:
-    """What a command that stages images is told: files, a directory or a manifest, handed over as ``wanted``."""
+    """Options of a command that stages images: files, a directory or a manifest, handed over as ``wanted``."""
     return packed(
         function,
         "wanted",
@@ -62,22 +78,21 @@ def add_options(function: Callable[..., None]) -> Callable[..., None]:
             type=click.Path(path_type=Path, dir_okay=False),
             help="Read the images from JSON lines or CSV (- for standard input).",
         ),
-        click.option("--hardware-id", "hardware", multiple=True, help="A hardware id that it is for (repeat)."),
-        click.option("--release-counter", type=int, help="Its place in the order of releases."),
-        click.option("--component", help="The name of the software component that it carries."),
-        click.option("--version", help="The component's version, such as 2.1 or 7.4.2-bosch+3."),
-        click.option("--needs", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "gateway>=1.4" (repeat).'),
-        click.option("--conflicts", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "adas<3" (repeat).'),
+        *description_options(required=False),
     )
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @add_options
+@_HOSTED
 @passphrase_option
 @output_options
-def add(out: Output, directory: Path, *, wanted: AddArguments, passphrase_file: Path | None) -> None:
+def add(out: Output, directory: Path, *, wanted: AddArguments, uri: str | None, passphrase_file: Path | None) -> None:
     """Stage new images: one file SOURCE listed as NAME, files and directories --into a folder, or a --manifest.
+
+    With --uri it is one NAME whose bytes another host serves, for vehicles that run aktualizr. OSTree commits have a command
+    of their own: twinlock image add-ostree.
 
     All images of one call are staged, or none. A manifest is JSON lines with the members path, name, hardwareIds,
     releaseCounter, and component, version, needs, conflicts where there is a component; or CSV with these columns and
@@ -90,16 +105,21 @@ def add(out: Output, directory: Path, *, wanted: AddArguments, passphrase_file: 
       twinlock image add ./image build/maps --into maps/2031 --hardware-id hw-9 --release-counter 4
       twinlock image add ./image --manifest release.jsonl --json
       make-release | twinlock image add ./image --manifest -
+      twinlock image add ./image maps/maps-7.bin --uri https://cdn.example.org/maps-7.bin --hardware-id hw-9 \\
+          --release-counter 7
     """
-    stage(out, open_image_repository(directory, passphrase_file), wanted, replace=False)
+    _stage(out, open_image_repository(directory, passphrase_file), wanted, uri, replace=False)
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @add_options
+@_HOSTED
 @passphrase_option
 @output_options
-def replace(out: Output, directory: Path, *, wanted: AddArguments, passphrase_file: Path | None) -> None:
+def replace(
+    out: Output, directory: Path, *, wanted: AddArguments, uri: str | None, passphrase_file: Path | None
+) -> None:
     """Stage other bytes, or another description, for images that are listed already. Their counters may not fall.
 
     \b
@@ -107,7 +127,14 @@ def replace(out: Output, directory: Path, *, wanted: AddArguments, passphrase_fi
       twinlock image replace ./image build/brake.bin brake/brake.bin --hardware-id hw-7 --release-counter 4
       twinlock image replace ./image --manifest release.csv
     """
-    stage(out, open_image_repository(directory, passphrase_file), wanted, replace=True)
+    _stage(out, open_image_repository(directory, passphrase_file), wanted, uri, replace=True)
+
+
+def _stage(out: Output, repository: ImageRepository, wanted: AddArguments, uri: str | None, *, replace: bool) -> None:
+    if uri is None:
+        stage(out, repository, wanted, replace=replace)
+    else:
+        _stage_hosted(out, repository, wanted, uri, replace=replace)
 
 
 def stage(out: Output, place: ImageRepository | SupplierPlace, wanted: AddArguments, *, replace: bool) -> None:
@@ -131,17 +158,21 @@ def _entry(wanted: AddArguments) -> EntryArguments:
     source, name = wanted.sources
     if source.is_dir():
         raise click.UsageError(f"{source} is a directory; add --into FOLDER to list the files in it")
+    return EntryArguments(source=source, **_described(wanted, str(name)))
+
+
+def _described(wanted: AddArguments, name: str) -> dict[str, Any]:
+    """What the options say of the one image ``name``. Raises: click.UsageError."""
     hardware, counter = _required(wanted)
-    return EntryArguments(
-        source=source,
-        name=str(name),
-        hardware=hardware,
-        release_counter=counter,
-        component=wanted.component,
-        version=wanted.version,
-        needs=wanted.needs,
-        conflicts=wanted.conflicts,
-    )
+    return {
+        "name": name,
+        "hardware": hardware,
+        "release_counter": counter,
+        "component": wanted.component,
+        "version": wanted.version,
+        "needs": wanted.needs,
+        "conflicts": wanted.conflicts,
+    }
 
 
 def _required(wanted: AddArguments) -> tuple[tuple[str, ...], int]:
@@ -150,6 +181,23 @@ def _required(wanted: AddArguments) -> tuple[tuple[str, ...], int]:
     if wanted.release_counter is None:
         raise click.UsageError("Missing option '--release-counter'.")
     return wanted.hardware, wanted.release_counter
+
+
+def _stage_hosted(out: Output, repository: ImageRepository, wanted: AddArguments, uri: str, *, replace: bool) -> None:
+    if wanted.manifest is not None or wanted.into is not None or len(wanted.sources) != 1:
+        raise click.UsageError("with --uri name one NAME, and neither a SOURCE nor --into nor a --manifest")
+    entry = DescriptionArguments(**_described(wanted, str(wanted.sources[0])))
+    with out.progress(None, f"reading {uri}") as advance, own_input():
+        view = repository.add_hosted(
+            uri,
+            entry.name,
+            hardware_ids=entry.hardware,
+            release_counter=entry.release_counter,
+            component=read_component(entry),
+            replace=replace,
+            progress=advance,
+        )
+    tell_staged(out, repository, view, f"{view.length} bytes at {view.uri}")
 
 
 def _requests(wanted: AddArguments) -> list[ImageRequest]:
@@ -202,11 +250,13 @@ def _stage_one(out: Output, place: ImageRepository | SupplierPlace, entry: Entry
             replace=replace,
             progress=advance,
         )
-    _note_covering(out, entry.name, place.delegations_covering(entry.name))
-    out.result(
-        {"staged": view},
-        f"staged {view.path} ({view.length} bytes, release {view.release_counter}); {_next_step(place)}",
-    )
+    tell_staged(out, place, view, f"{view.length} bytes")
+
+
+def tell_staged(out: Output, place: ImageRepository | SupplierPlace, view: ImageView, what: str) -> None:
+    """Show one image that was staged; ``what`` names in a few words where its bytes are."""
+    _note_covering(out, view.path, place.delegations_covering(view.path))
+    out.result({"staged": view}, f"staged {view.path} ({what}, release {view.release_counter}); {_next_step(place)}")
 
 
 def _stage_many(

@@ -137,6 +137,9 @@ def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChange
     "--valid", multiple=True, metavar="ROLE=DURATION", help="How long files stay valid, such as timestamp=1d."
 )
 @click.option(
+    "--treehub", type=DIRECTORY, help="The OSTree repository with the commits that it lists, to serve from here."
+)
+@click.option(
     "--dry-run", is_flag=True, help="Only say what would be imported, what not, and what will not work later."
 )
 @plain_keys_option
@@ -151,6 +154,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     release_counter: int,
     dropped: tuple[str, ...],
     valid: tuple[str, ...],
+    treehub: Path | None,
     dry_run: bool,
     plain_keys: bool,
     passphrase_file: Path | None,
@@ -160,8 +164,10 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     All of it is verified first; its root files, key ids and version numbers are kept. It is only read. An import that was
     cut off is finished by repeating it. The keys are encrypted under a passphrase, which is asked for unless one is given.
 
-    An image that cannot be taken over (an OSTree commit, bytes that are missing or differ) is left out and named; the exit
-    status is then 1. --dry-run shows that first, and what will not work later, and writes nothing.
+    OSTree commits are taken over as entries; with --treehub they are checked there and served below /treehub. Images that
+    another host serves are read once from there. An image that cannot be taken over (bytes that are missing or differ, an
+    address that is not public) is left out and named; the exit status is then 1. --dry-run shows that first, and what will not
+    work later, and writes nothing.
 
     \b
     Example:
@@ -171,7 +177,9 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     from twinlock.repository.aktualizr.takeover import Takeover
     from twinlock.repository.image import ImageRepository
 
-    wanted = Takeover(source=source, keys=keys, release_counter=release_counter, without=frozenset(dropped))
+    wanted = Takeover(
+        source=source, keys=keys, release_counter=release_counter, without=frozenset(dropped), treehub=treehub
+    )
     size = _size(source / "targets")
     if dry_run:
         _show_findings(out, wanted, size)

@@ -54,10 +54,9 @@ DEMAND_OF_ROTATION = click.option(
 
 
 @dataclass(frozen=True, kw_only=True)
-class EntryArguments:
-    """What the command line says of one image, as text; ``read_component`` turns it into values."""
+class DescriptionArguments:
+    """What the command line says of one image apart from its bytes, as text; ``read_component`` turns it into values."""
 
-    source: Path
     name: str
     hardware: tuple[str, ...]
     release_counter: int
@@ -65,6 +64,13 @@ class EntryArguments:
     version: str | None
     needs: tuple[str, ...]
     conflicts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryArguments(DescriptionArguments):
+    """The same of an image that is the file ``source``."""
+
+    source: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +95,20 @@ class DelegationArguments:
             "terminating": self.terminating,
             "post_quantum": self.post_quantum,
         }
+
+
+def description_options(*, required: bool) -> tuple[Callable[[Callable[..., _R]], Callable[..., _R]], ...]:
+    """What is said of one image, wherever its bytes are. ``required``: the command takes one image and no manifest."""
+    return (
+        click.option(
+            "--hardware-id", "hardware", multiple=True, required=required, help="A hardware id that it is for (repeat)."
+        ),
+        click.option("--release-counter", type=int, required=required, help="Its place in the order of releases."),
+        click.option("--component", help="The name of the software component that it carries."),
+        click.option("--version", help="The component's version, such as 2.1 or 7.4.2-bosch+3."),
+        click.option("--needs", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "gateway>=1.4" (repeat).'),
+        click.option("--conflicts", multiple=True, metavar="COMPONENT[SPEC]", help='Such as "adas<3" (repeat).'),
+    )
 
 
 def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
@@ -135,7 +155,7 @@ def packed(
     return run
 
 
-def read_component(entry: EntryArguments) -> Component | None:
+def read_component(entry: DescriptionArguments) -> Component | None:
     """The component that the options describe, or None if they name none. Raises: UsageError, UnsafePathError."""
     from twinlock.repository.authoring.image_requests import relation
     from twinlock.repository.entries import Component

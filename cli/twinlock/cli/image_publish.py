@@ -63,6 +63,8 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
         yield f"held back: the delegation to {role}, until its first signed file is accepted (twinlock image accept)"
     for role in publication.overdue:
         yield f"due: {role} ({_elsewhere(role)})"
+    for commit in publication.unchecked:
+        yield f"warning: of the OSTree commit {commit} not every object was checked; run `ostree fsck` where its repository is"
 
 
 @click.command()

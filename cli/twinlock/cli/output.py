@@ -50,6 +50,7 @@ import os
 import sys
 import traceback
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
@@ -103,13 +104,16 @@ class Output:
         confirm_destructive(what, yes=yes, interactive=not self.json, undo=undo)
 
     @contextlib.contextmanager
-    def progress(self, total: int, label: str) -> Iterator[Callable[[int], None]]:
-        """A progress bar of ``total`` steps on stderr; yields the function that advances it.
+    def progress(self, total: int | None, label: str) -> Iterator[Callable[[int], None]]:
+        """A progress bar of ``total`` steps on stderr, or where that is None the bytes so far; yields what advances it.
 
         It shows nothing when stderr is no terminal or with ``--json``.
         """
         if self.json or not sys.stderr.isatty():
             yield lambda _steps: None
+            return
+        if total is None:
+            yield from _counting(label)
             return
         with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
             yield bar.update
@@ -130,6 +134,24 @@ class Output:
         click.echo(f"error[{refused.refusal.code}]: {refused.refusal}", err=True)
         if refused.refusal.hint:
             click.echo(f"hint: {refused.refusal.hint}", err=True)
+
+
+def _counting(label: str) -> Iterator[Callable[[int], None]]:
+    """A line that shows how many bytes there are so far, written again at most four times a second."""
+    total, shown = 0, 0.0
+
+    def advance(count: int) -> None:
+        nonlocal total, shown
+        total += count
+        if (now := monotonic()) - shown >= 0.25:
+            shown = now
+            click.echo(f"\r{label}: {total / 1_000_000:.1f} MB", nl=False, err=True)
+
+    try:
+        yield advance
+    finally:
+        if shown:
+            click.echo(f"\r{label}: {total / 1_000_000:.1f} MB", err=True)
 
 
 def error_lines(error: TwinlockError) -> Iterator[str]:

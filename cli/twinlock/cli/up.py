@@ -118,11 +118,13 @@ def _open_director(out: Output, place: Path, image: ImageRepository, passphrase:
 
 async def _serve(out: Output, image: ImageRepository, director: Director, *, host: str, ports: tuple[int, int]) -> None:
     from twinlock.director.serve import director_application
+    from twinlock.repository.elsewhere.treehub import read_treehub
     from twinlock.repository.http import serve_until_stopped, serving
     from twinlock.repository.renewal import keep_fresh, whole_application
 
     stop = asyncio.Event()
-    async with serving(whole_application(image.store, renewing=image.workspace), host=host, port=ports[0]) as first:
+    app = whole_application(image.store, renewing=image.workspace, treehub=lambda: read_treehub(image.path))
+    async with serving(app, host=host, port=ports[0]) as first:
         renewing = asyncio.create_task(
             keep_fresh(
                 image.workspace,

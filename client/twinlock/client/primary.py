@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class Primary:
             check_reporting_key(settings.wires, key)
         state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor)
         try:
-            transport = Transport(settings.fetch, settings.tls)
+            transport = Transport(settings.fetch, settings.tls, own=_own_servers(settings, found_map))
             clock = Clock(settings.time, state, wall=wall)
             return cls(
                 PrimaryServices(
@@ -200,6 +200,14 @@ def _installer(config: PrimaryConfig, own: Installer | None, precondition: Preco
     if own is not None:
         return GuardedInstaller(own, ecu)
     return SlotInstaller(config.slots, ecu, guarded_precondition(precondition, ecu))
+
+
+def _own_servers(config: PrimaryConfig, found_map: RepositoryMap) -> Iterator[str]:
+    """The addresses that this vehicle was configured with; those in metadata are not among them."""
+    for urls in found_map.repositories.values():
+        yield from urls
+    if config.time.url is not None:
+        yield config.time.url
 
 
 def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transport) -> DirectorLink:

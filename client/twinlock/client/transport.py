@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -68,12 +68,25 @@ class Reply:
 
 
 class Transport:
-    """One HTTP session. ``unix_path`` speaks over that socket instead of TCP. Close it when done."""
+    """One HTTP session. ``unix_path`` speaks over that socket instead of TCP. Close it when done.
 
-    def __init__(self, settings: FetchSettings, tls: TlsSettings | None = None, unix_path: str | None = None) -> None:
+    ``own`` are the addresses of the servers that our certificate is for (None: all): no other host is shown it, whatever
+    address an entry of an image states.
+    """
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        tls: TlsSettings | None = None,
+        unix_path: str | None = None,
+        *,
+        own: Iterable[str] | None = None,
+    ) -> None:
         self.settings = settings
         self._tls = tls or TlsSettings()
         self._unix_path = unix_path
+        self._own = None if own is None else tuple(own)
+        self._contexts: dict[bool, ssl.SSLContext | bool] = {}
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -122,12 +135,13 @@ class Transport:
         if " " in url or not url.isprintable():
             # It is sent as it is, because names were encoded before: a space would end the request line too early.
             raise TransportError(url=url, reason="it holds characters that a request cannot carry")
-        session = self._open()
         target = URL(url, encoded=True)  # names were encoded by the profile; encoding twice would change them
+        tls = self._tls_for(target)  # redirects stay with this host
+        session = self._open()
         if isinstance(body, bytes) and len(body) > CHUNK_BYTES:
             body = io.BytesIO(body)  # sent in pieces, so that other requests get their turn
         for _ in range(_REDIRECTS + 1):
-            sending = session.request(method, target, headers=headers, data=body, allow_redirects=False)
+            sending = session.request(method, target, headers=headers, data=body, allow_redirects=False, ssl=tls)
             # An upload takes as long as it takes; its answer is only awaited at the end, so no window fits it.
             response = await (watch.wait(sending) if body is None else sending)
             location = response.headers.get("Location")
@@ -145,7 +159,7 @@ class Transport:
             if self._unix_path is not None:
                 connector = aiohttp.UnixConnector(self._unix_path, limit=_CONNECTIONS)
             else:
-                connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._tls_context())
+                connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 auto_decompress=False,  # a few kB may unpack to gigabytes; we ask for plain bytes
@@ -156,7 +170,15 @@ class Transport:
             )
         return self._session
 
-    def _tls_context(self) -> ssl.SSLContext | bool:
+    def _tls_for(self, target: URL) -> ssl.SSLContext | bool:
+        if target.scheme != "https":
+            return True
+        own = self._own is None or _origin(target) in map(_configured_origin, self._own)
+        if own not in self._contexts:
+            self._contexts[own] = self._tls_context(with_certificate=own)
+        return self._contexts[own]
+
+    def _tls_context(self, *, with_certificate: bool) -> ssl.SSLContext | bool:
         if self._tls == TlsSettings():
             return True
         import ssl
@@ -166,12 +188,28 @@ class Transport:
                 read_operator_file(file, "the TLS file")  # OpenSSL would hang at a pipe
         try:
             context = ssl.create_default_context(cafile=self._tls.ca)
-            if self._tls.certificate is not None:
+            if self._tls.certificate is not None and with_certificate:
                 context.load_cert_chain(self._tls.certificate, self._tls.key)
         except (OSError, ssl.SSLError) as error:
             path = str(self._tls.ca if self._tls.certificate is None else self._tls.certificate)
             raise StorageError(path=path, operation="use the TLS files at", reason=_tls_reason(error)) from error
         return context
+
+
+_Origin = tuple[str, str | None, int | None]
+
+
+def _configured_origin(text: str) -> _Origin | None:
+    from yarl import URL
+
+    try:
+        return _origin(URL(text, encoded=True))
+    except ValueError:
+        return None  # nothing is ever asked there
+
+
+def _origin(url: URL) -> _Origin:
+    return url.scheme, url.host, url.port
 
 
 def _onward(url: str, status: int, target: URL, location: str) -> URL:

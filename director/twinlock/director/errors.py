@@ -86,6 +86,20 @@ class UnknownImageError(RefusalError):
     target: str
 
 
+class HostedImageError(RefusalError):
+    """An assignment of an image that another host serves to a vehicle whose client asks the Image repository alone."""
+
+    code = "hosted-image"
+    clause = "Uptane 2.1.0 5.4.3.3"
+    template = (
+        "{target} cannot be assigned to {ecu}: its bytes are at {uri}, and this vehicle asks the Image repository alone"
+    )
+    hint = "list the file itself with `twinlock image add`; only vehicles of the aktualizr form read that address"
+    ecu: str
+    target: str
+    uri: str
+
+
 class ManifestVehicleError(VehicleMismatchError):
     """A manifest of one vehicle that came to another's address."""
 

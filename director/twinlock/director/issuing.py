@@ -29,7 +29,7 @@ from twinlock.trust.mapping import plain_map
 from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RepositoryName, RoleName
 from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.restore import restore_repository
-from twinlock.trust.state import Ecu, InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state import InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification
 from twinlock.trust.wire.aktualizr import encode, form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -200,7 +200,7 @@ def _wanted(order: Order, installed: Mapping[EcuId, InstalledImage]) -> dict[Ecu
 def _as_vehicle(record: VehicleRecord) -> Vehicle:
     return Vehicle(
         vehicle=record.vehicle,
-        ecus={ecu: Ecu(ecu=ecu, hardware_id=item.hardware_id) for ecu, item in record.ecus.items()},
+        ecus={ecu: record.judged(ecu) for ecu in record.ecus},
         installed={ecu: report.installed for ecu, report in record.reports.items()},
     )
 

@@ -13,8 +13,9 @@ from dataclasses import replace
 from twinlock.director.catalogue import Catalogue
 from twinlock.director.choices import EcuChoices, Problem, Selection, relevant_components, violations
 from twinlock.director.client_rules import check_orders, with_notes
-from twinlock.director.errors import NoImageSetError, UnknownImageError
+from twinlock.director.errors import HostedImageError, NoImageSetError, UnknownImageError
 from twinlock.director.records import (
+    AKTUALIZR_WIRE,
     HELD,
     IMPOSSIBLE,
     NOTHING,
@@ -28,12 +29,15 @@ from twinlock.director.resolve import resolve
 from twinlock.director.situation import Planned, Situation
 from twinlock.director.software import Software, fingerprint, read_software, same_image
 from twinlock.director.unknown_software.holding import possible_components, why_held, why_unknown
+from twinlock.repository.entries import hosted_at
+from twinlock.trust.checks.formats import FILE, OSTREE, target_format
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import CustomFieldError, UnknownEcuError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, EcuId, TargetPath
-from twinlock.trust.state import Ecu, InstalledImage
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr.reports import is_nothing
 
 
 def make_plan(situation: Situation, catalogue: Catalogue | None) -> Planned:
@@ -89,7 +93,7 @@ def plan_images(situation: Situation, catalogue: Catalogue) -> Planned:
     """The images that the vehicle should have by its assignments, whatever is outstanding.
 
     Raises: UnknownEcuError, UnknownImageError, NoImageSetError, HardwareError, ReleaseCounterError, CustomFieldError,
-    MalformedError, LimitError, any refusal of the Image repository's metadata, TransportError, StorageError.
+    TargetFormatError, UnsupportedFormatError, HostedImageError, MalformedError, LimitError, any refusal of the Image repository's metadata, TransportError, StorageError.
     """
     record = situation.record
     for ecu in situation.assigned:
@@ -131,21 +135,37 @@ def _all_offers(situation: Situation, catalogue: Catalogue) -> dict[EcuId, Offer
     components = relevant_components(present, catalogue.mentions(record.hardware_id for record in ecus.values()))
     for ecu, record in free.items():
         # What an ECU of unknown software would be moved from is not known, so it is not moved.
-        found[ecu] = {} if ecu in situation.unknown else _offers(record, catalogue, components)
+        found[ecu] = {} if ecu in situation.unknown else _offers(situation, record, catalogue, components)
     return found
 
 
-def _offers(record: EcuRecord, catalogue: Catalogue, components: Container[str | None] | None) -> Offers:
+def _offers(
+    situation: Situation, record: EcuRecord, catalogue: Catalogue, components: Container[str | None] | None
+) -> Offers:
     found = {}
+    kept = _installed_format(situation, record)
     for entry in catalogue.offers(record.hardware_id, components):
+        if target_format(entry) != kept:
+            continue  # nobody asked for it, and whether this client can change over is not known
         try:
-            _check(record, entry, None)
+            _check(situation, record, entry, None)
         except RefusalError:
-            continue  # incomplete, so not a choice. What is older than installed is for the resolver to say
+            continue  # incomplete, or of a format that it does not install: not a choice. What is older than installed is for the resolver to say
         software = read_software(entry)
         if not software.unreadable:
             found[software] = entry
     return found
+
+
+def _installed_format(situation: Situation, record: EcuRecord) -> str:
+    """The format of what an ECU runs, which nothing but an assignment changes.
+
+    Aktualizr reports a commit as an image of no length; our own client has none, whatever it reports before its first image.
+    """
+    installed = situation.installed_on(record.ecu)
+    if installed is None or installed.length or is_nothing(installed):
+        return FILE
+    return OSTREE if situation.record.wire == AKTUALIZR_WIRE else FILE
 
 
 def _readable(situation: Situation, entry: ImageEntry) -> Software:
@@ -164,15 +184,18 @@ def _assigned(situation: Situation, record: EcuRecord, path: TargetPath, catalog
     entry = catalogue.find(path, record.hardware_id)
     if entry is None:
         raise UnknownImageError(ecu=record.ecu, target=path)
-    _check(record, entry, situation.installed_on(record.ecu))
+    _check(situation, record, entry, situation.installed_on(record.ecu))
     return entry
 
 
-def _check(record: EcuRecord, entry: ImageEntry, installed: InstalledImage | None) -> None:
-    """What the ECU itself would check of the entry. Source: Uptane 2.1.0 5.4.3.4 steps 3 to 5."""
+def _check(situation: Situation, record: EcuRecord, entry: ImageEntry, installed: InstalledImage | None) -> None:
+    """What the ECU itself would check of the entry, and whether it could fetch it. Source: Uptane 2.1.0 5.4.3.4 steps 3 to 5."""
     if entry.must_agree is None:
         raise CustomFieldError(target=entry.path, repository=IMAGE, field="mustAgree")
-    check_entry(entry, Ecu(ecu=record.ecu, hardware_id=record.hardware_id), installed)
+    check_entry(entry, situation.record.judged(record.ecu), installed)
+    uri = hosted_at(entry.custom)
+    if uri is not None and situation.record.wire != AKTUALIZR_WIRE:
+        raise HostedImageError(ecu=record.ecu, target=entry.path, uri=uri)
 
 
 def _installed(situation: Situation, ecu: EcuId, offers: Offers) -> Software | None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from twinlock.trust.checks.formats import FILE, OSTREE
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
-from twinlock.trust.state import InstalledImage
+from twinlock.trust.state import Ecu, InstalledImage
 
 NOTHING = "nothing"  # the vehicle has what it should have, or nothing is assigned
 ORDERED = "ordered"  # images are ordered
@@ -108,6 +109,15 @@ class VehicleRecord:
     identified_by: str | None = None
     retired: Mapping[EcuId, datetime] = field(default_factory=dict)
     retired_at: datetime | None = None
+
+    def judged(self, ecu: EcuId) -> Ecu:
+        """An ECU as the trust engine judges images for it.
+
+        Our own client installs files only. What a vehicle that runs aktualizr was built with is not known, so both formats
+        may be ordered; one that cannot pull commits refuses them itself.
+        """
+        formats = (FILE, OSTREE) if self.wire == AKTUALIZR_WIRE else (FILE,)
+        return Ecu(ecu=ecu, hardware_id=self.ecus[ecu].hardware_id, formats=formats)
 
     @property
     def unknown(self) -> frozenset[EcuId]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from twinlock.director.records import EcuRecord, Plan, VehicleRecord
 from twinlock.director.software import fingerprint
+from twinlock.trust.checks.formats import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, TargetPath
 from twinlock.trust.state import InstalledImage
@@ -72,7 +73,8 @@ class Planned:
 def entries_as_json(planned: Planned, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
     """What Director Targets list for a plan, by target path: length, hashes and custom, as plain JSON.
 
-    The must-agree section is copied as it is. Source: Uptane 2.1.0 5.2.3.1 and 5.2.3.1.1.
+    The must-agree section is copied as it is; of the author's other members only those that say which software it is and
+    how it is to be taken. None that a client acts on (``uri``, ``downloadUrl``) comes from an Image repository. Source: Uptane 2.1.0 5.2.3.1 and 5.2.3.1.1.
     """
     found: dict[str, Any] = {}
     for path, entry in sorted(planned.entries.items()):
@@ -83,8 +85,16 @@ def entries_as_json(planned: Planned, hardware: Mapping[EcuId, EcuRecord]) -> di
             "hashes": dict(entry.hashes),
             "custom": {
                 **shown,
+                **_format(entry),
                 "mustAgree": entry.must_agree,
                 "ecuIdentifiers": {ecu: {"hardwareId": hardware[ecu].hardware_id} for ecu in ecus},
             },
         }
     return found
+
+
+def _format(entry: ImageEntry) -> dict[str, str]:
+    """``targetFormat`` where the author states one, as one of the two values that every reader takes alike."""
+    if "targetFormat" not in entry.custom and entry.length:
+        return {}
+    return {"targetFormat": OSTREE if target_format(entry) == OSTREE else "BINARY"}

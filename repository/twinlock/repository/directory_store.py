@@ -29,16 +29,12 @@ _HASHED_BYTES = 1 << 20  # up to here an etag is a digest; a larger object is to
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EXDEV})
 
 
-class DirectoryStore:
-    """An ``ObjectStore`` below ``root``, which is created if it is missing."""
+class DirectoryReader:
+    """The objects below ``root`` for reading alone: regular files, and no symbolic link on the way. Nothing is written."""
 
     def __init__(self, root: Path) -> None:
         with storage("open", root):
-            make_directory(root)
             self.root = root.resolve(strict=True)
-        self._temporary = self.root / ".tmp"
-        self._lock = self.root / ".lock"
-        clean_stale(self._temporary)
 
     def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
         """See ``ObjectStore``."""
@@ -74,6 +70,26 @@ class DirectoryStore:
                 os.close(descriptor)
                 return None
             return os.fdopen(descriptor, "rb")
+
+    def _path(self, name: str) -> Path:
+        """Where ``name`` lives. A symbolic link on the way would lead out of the root, so it is refused."""
+        path = self.root / object_name(name)
+        parent = path.parent
+        if Path(os.path.realpath(parent)) != parent:
+            raise UnsafePathError(path=name, reason="a directory on the way is a symbolic link")
+        return path
+
+
+class DirectoryStore(DirectoryReader):
+    """An ``ObjectStore`` below ``root``, which is created if it is missing."""
+
+    def __init__(self, root: Path) -> None:
+        with storage("open", root):
+            make_directory(root)
+        super().__init__(root)
+        self._temporary = self.root / ".tmp"
+        self._lock = self.root / ".lock"
+        clean_stale(self._temporary)
 
     def put_new(self, name: str, data: bytes) -> bool:
         """See ``ObjectStore``."""
@@ -137,14 +153,6 @@ class DirectoryStore:
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 sync_directory(path.parent)
-
-    def _path(self, name: str) -> Path:
-        """Where ``name`` lives. A symbolic link on the way would lead out of the root, so it is refused."""
-        path = self.root / object_name(name)
-        parent = path.parent
-        if Path(os.path.realpath(parent)) != parent:
-            raise UnsafePathError(path=name, reason="a directory on the way is a symbolic link")
-        return path
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[tuple[int, Path]]:

@@ -13,9 +13,11 @@ from tuf.api.metadata import TargetFile
 
 from twinlock.repository.versions import read_range, read_version
 from twinlock.repository.views import ImageView
+from twinlock.trust.checks.formats import OSTREE, stated_format
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import HardwareId, RoleName, TargetPath, identifier, target_path
 
+HOSTED_AT = "uri"  # the member of ``custom``, under the name that aktualizr reads
 MAX_RELEASE_COUNTER = 2**63 - 1  # what every language an ECU is programmed in can hold
 
 
@@ -56,12 +58,17 @@ class Component:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """Everything an author states about one image, apart from its bytes. Raises: UsageError, UnsafePathError."""
+    """Everything an author states about one image, apart from its bytes. Raises: UsageError, UnsafePathError.
+
+    ``ostree``: it is a commit to be pulled. ``uri`` is where another host serves its bytes, which are not here then.
+    """
 
     path: TargetPath
     hardware_ids: tuple[HardwareId, ...]
     release_counter: int
     component: Component | None = None
+    ostree: bool = False
+    uri: str | None = None
 
     def __post_init__(self) -> None:
         target_path(self.path)
@@ -75,16 +82,31 @@ class Description:
     def custom(self) -> dict[str, Any]:
         """The ``custom`` member of the entry. What both repositories have to say alike is in ``mustAgree``."""
         must_agree = {"hardwareIds": sorted(set(self.hardware_ids)), "releaseCounter": self.release_counter}
-        return {"mustAgree": must_agree, **(self.component.as_json() if self.component else {})}
+        return {
+            "mustAgree": must_agree,
+            **(self.component.as_json() if self.component else {}),
+            **({"targetFormat": OSTREE} if self.ostree else {}),
+            **({HOSTED_AT: self.uri} if self.uri is not None else {}),
+        }
 
 
-def describe(path: str, hardware_ids: Iterable[str], release_counter: int, component: Component | None) -> Description:
+def describe(
+    path: str,
+    hardware_ids: Iterable[str],
+    release_counter: int,
+    component: Component | None = None,
+    *,
+    ostree: bool = False,
+    uri: str | None = None,
+) -> Description:
     """A ``Description`` from plain values. Raises: UsageError, UnsafePathError."""
     return Description(
         path=target_path(path),
         hardware_ids=tuple(HardwareId(hardware_id) for hardware_id in hardware_ids),
         release_counter=release_counter,
         component=component,
+        ostree=ostree,
+        uri=uri,
     )
 
 
@@ -111,7 +133,14 @@ def entry_view(role: str, entry: TargetFile) -> ImageView:
         version=_text(custom.get("version")),
         dependencies=_relation(custom.get("dependencies")),
         conflicts=_relation(custom.get("conflicts")),
+        target_format=stated_format(entry.length, custom),
+        uri=hosted_at(custom),
     )
+
+
+def hosted_at(custom: Mapping[str, Any]) -> str | None:
+    """Where another host serves the bytes of an image, which the Image repository then does not hold; None if it does."""
+    return _text(custom.get(HOSTED_AT))
 
 
 def check_succession(path: str, offered: TargetFile, previous: TargetFile | None, *, replace: bool) -> None:
@@ -146,6 +175,10 @@ def check_entry_of_others(path: str, entry: TargetFile) -> None:
             conflicts=view.conflicts,
         )
     describe(path, view.hardware_ids, view.release_counter, component)
+    if view.target_format == OSTREE or view.uri is not None:
+        raise UsageError(
+            reason=f"{path} has no bytes here: OSTree commits and hosted images are listed in our own Targets"
+        )
     if not {"sha256", "sha512"} & set(entry.hashes):
         raise UsageError(reason=f"{path} lists neither a SHA-256 nor a SHA-512 digest")
 

@@ -29,6 +29,27 @@ class MissingPostQuantumKeyError(MissingKeysError):
     )
 
 
+class OstreeCommitError(UsageError):
+    """A commit that the OSTree repository does not hold, or does not hold whole."""
+
+    code = "ostree-commit"
+    template = "the commit {commit} cannot be listed from {repository}: {reason}"
+    hint = "commit there, or bring all of it there with `ostree pull-local`, and check it with `ostree fsck`"
+    commit: str
+    repository: str
+    reason: str
+
+
+class ImageUriError(UsageError):
+    """An address that no image may be listed with."""
+
+    code = "image-uri"
+    template = "{uri} cannot be the address of an image: {reason}"
+    hint = "give an https address that every vehicle can reach, without credentials in it"
+    uri: str
+    reason: str
+
+
 class StoreTamperedError(TwinlockError):
     """The store holds something that our own keys did not sign, or an older state than we have seen there."""
 

@@ -39,6 +39,7 @@ from twinlock.repository.aktualizr.turning_on import publish_for_aktualizr
 from twinlock.repository.authoring.clock_record import set_time_source
 from twinlock.repository.authoring.clock_recovery import ClockRecovery, recover_clock
 from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.image_sources import CommitSource, FileSource, HostedSource
 from twinlock.repository.authoring.staged_images import ImageResult, own_images, stage_image, stage_images
 from twinlock.repository.authoring.time_source import TimeSource
 from twinlock.repository.creation import check_roles, create_first
@@ -49,6 +50,8 @@ from twinlock.repository.editing import (
     unstage_delegation,
     unstage_image,
 )
+from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts, check_uri
+from twinlock.repository.elsewhere.ostree_commits import commit_id
 from twinlock.repository.entries import Component, describe
 from twinlock.repository.expiry import refresh_due
 from twinlock.repository.image_files import Progress
@@ -113,12 +116,19 @@ class ImageRepository:
         return cls(workspace)
 
     @classmethod
-    def open(cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now) -> Self:
-        """Open a repository, finishing a publication that was cut off.
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        passphrase: Passphrase = None,
+        clock: Clock = utc_now,
+        hosts: OutsideHosts = PUBLIC_HOSTS,
+    ) -> Self:
+        """Open a repository, finishing a publication that was cut off. ``hosts`` are where hosted images may be.
 
         Raises: UsageError if there is none, NewerStateError.
         """
-        workspace = open_workspace(Path(path), passphrase=passphrase, clock=clock)
+        workspace = open_workspace(Path(path), passphrase=passphrase, clock=clock, hosts=hosts)
         workspace.published()
         return cls(workspace)
 
@@ -196,7 +206,53 @@ class ImageRepository:
         bad specifier, no hardware id), UnsafePathError for names.
         """
         description = describe(path, hardware_ids, release_counter, component)
-        return stage_image(own_images(self.workspace), Path(source), description, replace=replace, progress=progress)
+        return stage_image(
+            own_images(self.workspace), FileSource(Path(source)), description, replace=replace, progress=progress
+        )
+
+    def add_commit(
+        self,
+        commit: str,
+        path: str,
+        *,
+        hardware_ids: Iterable[str],
+        release_counter: int,
+        repository: str | Path | None = None,
+        component: Component | None = None,
+        replace: bool = False,
+    ) -> ImageView:
+        """Stage an OSTree commit as ``path``, for vehicles whose client pulls it. Its objects stay where they are.
+
+        ``repository`` is the OSTree repository in archive mode, needed the first time; ``whole_application`` serves it.
+        Raises: UsageError and UnsafePathError as ``add_image``; OstreeCommitError where the commit is not in it.
+        """
+        description = describe(path, hardware_ids, release_counter, component, ostree=True)
+        source = CommitSource(
+            workspace=self.path,
+            commit=commit_id(commit),
+            repository=None if repository is None else Path(repository),
+        )
+        return stage_image(own_images(self.workspace), source, description, replace=replace)
+
+    def add_hosted(
+        self,
+        uri: str,
+        path: str,
+        *,
+        hardware_ids: Iterable[str],
+        release_counter: int,
+        component: Component | None = None,
+        replace: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> ImageView:
+        """Stage an image that another host serves at ``uri``, after reading it once. Its bytes are not kept.
+
+        Raises: UsageError and UnsafePathError as ``add_image``; ImageUriError; EndlessDataError, TransportError.
+        """
+        check_uri(uri, self.workspace.hosts)
+        description = describe(path, hardware_ids, release_counter, component, uri=uri)
+        source = HostedSource(uri=uri, hosts=self.workspace.hosts)
+        return stage_image(own_images(self.workspace), source, description, replace=replace, progress=progress)
 
     def add_images(
         self,

@@ -50,18 +50,22 @@ class ObjectReader(Protocol):
         """The object, or None if there is none. Above ``max_bytes``: StorageError."""
 
 
-class ObjectStore(ObjectReader, Protocol):
-    """A flat space of named, immutable-by-habit objects. Every method may raise StorageError and UnsafePathError.
-
-    Each write is atomic and durable once the method returned; after a failure nothing half-written is visible.
-    Methods block: an event loop calls them in a thread. All are safe to call from several threads and processes.
-    """
+class ObjectSource(ObjectReader, Protocol):
+    """What a server needs of a store: its objects, of any size. Every method may raise StorageError and UnsafePathError."""
 
     def stat(self, name: str) -> ObjectInfo | None:
         """Size and etag, or None if there is none."""
 
     def open(self, name: str) -> BinaryIO | None:
         """The object for reading at any offset, or None if there is none. The caller closes it."""
+
+
+class ObjectStore(ObjectSource, Protocol):
+    """A flat space of named, immutable-by-habit objects. Every method may raise StorageError and UnsafePathError.
+
+    Each write is atomic and durable once the method returned; after a failure nothing half-written is visible.
+    Methods block: an event loop calls them in a thread. All are safe to call from several threads and processes.
+    """
 
     def put_new(self, name: str, data: bytes) -> bool:
         """Create ``name`` with ``data``; False, and nothing done, if it exists."""

@@ -15,11 +15,13 @@ from datetime import datetime
 
 from twinlock.repository.authoring.signing_clock import check_issued
 from twinlock.repository.authoring.written_form import check_written
+from twinlock.repository.entries import hosted_at
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.layout import METADATA, image_objects, served_name
 from twinlock.repository.object_store import ObjectStore, StoredObject
 from twinlock.repository.publication import Record
 from twinlock.repository.published import Published, read_published
+from twinlock.trust.checks.formats import OSTREE, check_format, target_format
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.images import EndlessDataError, ImageNotFoundError
@@ -66,10 +68,10 @@ def verify_candidate(
     first_root: bytes,
     images: Iterable[str],
     now: datetime,
-) -> None:
-    """Have the engine accept ``record`` on top of what is published, and find each of ``images`` in it.
+) -> tuple[ImageEntry, ...]:
+    """Have the engine accept ``record`` on top of what is published, and find each of ``images`` in it: their entries.
 
-    Raises: any RefusalError, FutureSignatureError and what ``check_written`` refuses too; StoreTamperedError for missing bytes of an image.
+    Raises: TargetFormatError; any RefusalError, FutureSignatureError and what ``check_written`` refuses too; StoreTamperedError for missing bytes of an image.
     """
     metadata = {name: data for name, data in record.files.items() if name.startswith(METADATA)}
     check_issued(metadata, now)
@@ -77,17 +79,23 @@ def verify_candidate(
     vehicles = [drive(refresh_repository(bootstrap_repository(IMAGE, first_root), now), overlay.answer)]
     if published is not None:
         vehicles.append(drive(refresh_repository(published.trusted, now), overlay.answer))
+    entries = []
     for path in images:
         found = [drive(find_image(vehicle, TargetPath(path), None, now), overlay.answer).entry for vehicle in vehicles]
         if found[0] is None or any(entry != found[0] for entry in found):
             raise ImageNotFoundError(target=path, repository=IMAGE, hardware_id="any")
         _check_bytes(store, found[0])
+        entries.append(found[0])
     _check_delegated(overlay, first_root)
     for name, data in metadata.items():
         check_written(name, data)
+    return tuple(entries)
 
 
 def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:
+    check_format(entry)
+    if target_format(entry) == OSTREE or hosted_at(entry.custom) is not None:
+        return  # its bytes are elsewhere (``elsewhere.listed``)
     for name in image_objects(entry.path, entry.length, entry.hashes):
         info = store.stat(name)
         if info is None or info.size != entry.length:

@@ -13,6 +13,7 @@ from twinlock.repository.authoring.clock_record import keep_marks, signing_marks
 from twinlock.repository.authoring.signing_clock import ClockMarks
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.draft import Draft, RoleEdits, editing_draft, read_draft
+from twinlock.repository.elsewhere.listed import check_elsewhere
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.layout import AKTUALIZR_NAMES, METADATA, root_object
 from twinlock.repository.precheck import verify_candidate
@@ -74,7 +75,7 @@ def commit(
     that the publication names: they are written when everything else is settled. ``marks`` is the past of the signing clock
     where an operator has corrected it.
     Raises: ClockBehindError, ClockContradictedError; ConflictError, RefusalError, ProfileError, MissingKeysError,
-    PassphraseError; then nothing was published.
+    PassphraseError, and what ``check_elsewhere`` raises; then nothing was published.
     """
     marks = marks or signing_marks(workspace, candidate.published, candidate.now)
     candidate.lasting_from = marks.lasting_from(candidate.now)
@@ -82,7 +83,7 @@ def commit(
     record = candidate.seal(second.copies if second else None)
     first_root = record.files[root_object(1)] if candidate.published is None else workspace.first_root()
     with competing(workspace.store, record.version):
-        verify_candidate(
+        entries = verify_candidate(
             workspace.store,
             record,
             published=candidate.published,
@@ -92,6 +93,7 @@ def commit(
         )
         if second is not None:
             second.verify(record, images=images, now=candidate.now)
+    unchecked = check_elsewhere(workspace.path, entries, workspace.hosts)
     if candidate.published is None:
         workspace.set_anchor(first_root)
     if second is not None:
@@ -102,4 +104,4 @@ def commit(
     workspace.published()  # remembers what was seen, so that a store that goes back in time is noticed
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
     files = tuple(sorted(name.removeprefix(METADATA) for name in named))
-    return Publication(version=record.version, files=files, waiting=waiting)
+    return Publication(version=record.version, files=files, waiting=waiting, unchecked=unchecked)

@@ -9,11 +9,14 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from aiohttp import web
 
 from twinlock.io.http.bounds import DEFAULT_BOUNDS, Bounds
 from twinlock.repository.aktualizr.serving import add_aktualizr_routes
+from twinlock.repository.elsewhere.serving import add_treehub_routes
+from twinlock.repository.elsewhere.treehub import read_treehub
 from twinlock.repository.expiry import next_renewal, refresh_due
 from twinlock.repository.http import RunningServer, serve_until_stopped
 from twinlock.repository.object_store import ObjectStore
@@ -29,14 +32,19 @@ Renewed = Callable[[int], None]
 Failed = Callable[[TwinlockError], None]
 
 
-def whole_application(store: ObjectStore, *, renewing: Workspace | None = None) -> web.Application:
+def whole_application(
+    store: ObjectStore, *, renewing: Workspace | None = None, treehub: Callable[[], Path | None] | None = None
+) -> web.Application:
     """A repository in every form that it is published in: for aktualizr below ``/repo``.
 
-    With ``renewing`` it is ready only if the online roles of that workspace can be signed.
+    With ``renewing`` it is ready only if the online roles of that workspace can be signed. ``treehub`` names the OSTree
+    repository that is served below ``/treehub``; it is asked at each request.
     """
     ready = None if renewing is None else lambda: check_renewal(renewing)
     app = image_application(store, ready=ready)
     add_aktualizr_routes(app, store)  # 404 until that profile is published, which may be while this runs
+    if treehub is not None:
+        add_treehub_routes(app, treehub)
     return app
 
 
@@ -74,12 +82,16 @@ async def serve_repository(  # noqa: PLR0913 - each is one choice of the operato
     renewed: Renewed = lambda _: None,
     failed: Failed = lambda _: None,
 ) -> None:
-    """Serve a repository until SIGINT or SIGTERM, keeping it fresh meanwhile; for aktualizr below ``/repo``.
+    """Serve a repository until SIGINT or SIGTERM, keeping it fresh meanwhile; for aktualizr below ``/repo`` and ``/treehub``.
 
     Raises: UsageError for the address.
     """
     stop = asyncio.Event()
-    app = whole_application(workspace.store, renewing=workspace if refresh else None)
+    app = whole_application(
+        workspace.store,
+        renewing=workspace if refresh else None,
+        treehub=lambda: read_treehub(workspace.path),
+    )
     serving = serve_until_stopped(app, host=host, port=port, tls=tls, bounds=bounds, started=started, stop=stop)
     if not refresh:
         await serving

@@ -24,7 +24,7 @@ from aiohttp import web
 from twinlock.io.http.request_log import request_lines
 from twinlock.repository.http import add_health, problem, problems
 from twinlock.repository.layout import METADATA, TARGETS_FILES, TIMESTAMP_OBJECT, served_name
-from twinlock.repository.object_store import ObjectInfo, ObjectStore
+from twinlock.repository.object_store import ObjectInfo, ObjectSource, ObjectStore
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.ranges import Slice, is_unchanged, wanted_slice
 from twinlock.repository.serving.readiness import check_served, refuse_unready
@@ -96,7 +96,7 @@ def _open_first(store: ObjectStore, names: tuple[str, ...]) -> tuple[ObjectInfo,
     return next((opened for name in names if (opened := open_object(store, name))), None)
 
 
-def open_object(store: ObjectStore, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
+def open_object(store: ObjectSource, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
     """What an object is and its bytes, taken at one moment: a small one, which may be replaced meanwhile, is read whole."""
     try:
         info = store.stat(name)

@@ -33,6 +33,7 @@ from twinlock.repository.aktualizr.outboxes import check_other_form, missing_for
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.atomic import create_file, locked, read_file, replace_file
 from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.image_sources import FileSource
 from twinlock.repository.authoring.servable_names import check_role_name
 from twinlock.repository.authoring.staged_images import ImageResult, StagingPlace, stage_image, stage_images
 from twinlock.repository.creation import ensure_keys
@@ -163,7 +164,7 @@ class SupplierPlace:
     ) -> ImageView:
         """Put the bytes of ``source`` into the outbox and stage an entry. Raises: as ``ImageRepository.add_image``."""
         description = describe(path, hardware_ids, release_counter, component)
-        return stage_image(self._images, Path(source), description, replace=replace, progress=progress)
+        return stage_image(self._images, FileSource(Path(source)), description, replace=replace, progress=progress)
 
     def add_images(
         self, requests: Iterable[ImageRequest], *, replace: bool = False, progress: Progress = lambda _: None

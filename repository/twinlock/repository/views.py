@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from twinlock.repository.aktualizr.import_findings import EntryFinding
+from twinlock.trust.checks.formats import FILE
 from twinlock.trust.names import HardwareId, KeyId, RoleName, TargetPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageView:
-    """One image as its entry states it. ``length`` is in bytes, ``hashes`` algorithm to lower-case hex."""
+    """One image as its entry states it. ``length`` is in bytes, ``hashes`` algorithm to lower-case hex.
+
+    ``target_format`` is ``file`` or ``OSTREE``; ``uri`` is where another host serves its bytes, None where they are here.
+    """
 
     path: TargetPath
     role: RoleName
@@ -24,6 +28,8 @@ class ImageView:
     version: str | None = None
     dependencies: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)
+    target_format: str = FILE
+    uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +138,8 @@ class Publication:
     """What one publication did. ``version`` is the Timestamp's; ``files`` are the metadata files it brought.
 
     ``waiting`` are delegations held back because the role that they name has delivered no file yet. ``overdue`` are
-    roles that a refresh found due and could not sign, because too few of their keys are here.
+    roles that a refresh found due and could not sign, because too few of their keys are here. ``unchecked`` are OSTree
+    commits of which only the commit object was checked, or nothing where the OSTree repository is not here.
     """
 
     version: int
@@ -140,6 +147,7 @@ class Publication:
     changed: bool = True
     waiting: tuple[RoleName, ...] = ()
     overdue: tuple[RoleName, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
     config.json            validity by role, where the keys are, wire profiles
     draft.json             staged edits
     keys/offline, online   private keys (0600 in 0700), elsewhere if config.json says so
+    treehub.json           where the OSTree repository is, if there is one
     trusted/               the newest Root, Timestamp and Snapshot seen: the store is checked against these
     public/                the object store: metadata/ targets/ publications/
 
@@ -20,6 +21,7 @@ from typing import Any
 from twinlock.io.new_directory import make_directory
 from twinlock.repository.atomic import clean_stale, create_file, read_file, replace_file, storage
 from twinlock.repository.directory_store import DirectoryStore
+from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keyring import Keyring
 from twinlock.repository.layout import adopt_served_names, root_object
@@ -44,13 +46,14 @@ ONLINE_ROLES = frozenset({SNAPSHOT, TIMESTAMP})
 
 @dataclass(frozen=True)
 class Workspace:
-    """An opened repository directory."""
+    """An opened repository directory. ``hosts`` are where images may be that are not in the store."""
 
     path: Path
     store: ObjectStore
     keyring: Keyring
     periods: Periods
     clock: Clock
+    hosts: OutsideHosts = PUBLIC_HOSTS
 
     @property
     def draft_path(self) -> Path:
@@ -166,7 +169,9 @@ def create_workspace(
     return open_workspace(path, passphrase=passphrase, clock=clock)
 
 
-def open_workspace(path: Path, *, passphrase: Passphrase, clock: Clock) -> Workspace:
+def open_workspace(
+    path: Path, *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts = PUBLIC_HOSTS
+) -> Workspace:
     """Open a repository directory. Raises: UsageError if it is none, NewerStateError, StorageError."""
     config = _read_config(path / "config.json")
     keys = config.get("keys", {})
@@ -184,6 +189,7 @@ def open_workspace(path: Path, *, passphrase: Passphrase, clock: Clock) -> Works
         keyring=keyring,
         periods=Periods.from_json(config.get("validity", {})),
         clock=clock,
+        hosts=hosts,
     )
 
 

@@ -102,6 +102,11 @@ class Foreign:
         own = {"hardwareIds": ["hw-7"], "targetFormat": "BINARY", **custom}
         self.images[role][path] = {"custom": own, "hashes": digests, "length": len(content)}
 
+    def list_elsewhere(self, path: str, length: int, hashes: dict[str, str], **custom: Any) -> None:
+        """List an image whose bytes are not in the repository."""
+        own = {"hardwareIds": ["hw-7"], **custom}
+        self.images["targets"][path] = {"custom": own, "hashes": hashes, "length": length}
+
     def write(self, *, keys: bool = True) -> Foreign:
         signers = self.signers
         (self.repo / "delegations").mkdir(parents=True, exist_ok=True)

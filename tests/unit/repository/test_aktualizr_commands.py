@@ -73,7 +73,7 @@ def test_importing(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fi
 def test_an_import_says_first_what_it_leaves_out(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fixture
     foreign = Foreign(tmp_path / "theirs")
     foreign.add("fw-1.0.bin", b"one")
-    foreign.add("tree", b"", targetFormat="OSTREE")
+    foreign.add("tree", b"odd", targetFormat="OSTREE")
     foreign.write()
     words = ("image", "import", "image", "--from", str(foreign.repo), "--keys", str(foreign.keys))
     foreseen = shell.json(*words, "--dry-run", status=1)

@@ -263,7 +263,7 @@ def test_images_are_compared_with_their_entries(
 @pytest.mark.parametrize(
     ("content", "custom", "finding"),
     [
-        (b"", {"targetFormat": "OSTREE"}, OSTREE),
+        (b"", {"targetFormat": "BINARY"}, NO_BYTES),
         (b"odd", {"targetFormat": "ostree"}, OSTREE),
         (b"odd", {"hardwareIds": []}, NOT_FOR_PROFILE),
     ],

@@ -134,7 +134,7 @@ def test_the_files_of_one_form_are_not_the_others(world: World) -> None:
 
 def _entry(custom: JSON, **members: Any) -> JSON:
     hashes = {"sha256": "0" * 64, "sha512": "1" * 128, "sha384": "2" * 96}
-    return {"length": 0, "hashes": hashes, "custom": custom} | members
+    return {"length": 5, "hashes": hashes, "custom": custom} | members
 
 
 def _targets(*entries: JSON, **members: Any) -> JSON:
@@ -153,7 +153,7 @@ def test_an_image_entry() -> None:
         "mustAgree": agreed,
         "name": "x",
         "hardwareIds": ["a", "b"],
-        "targetFormat": "BINARY",  # an image of no length would be taken for an OSTree commit
+        "targetFormat": "BINARY",
         "uri": "https://x",
     }
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.formats import target_format
 from twinlock.trust.checks.listing import check_expiry, is_listed
-from twinlock.trust.checks.match import target_format
 from twinlock.trust.checks.naming import check_file_names
 from twinlock.trust.checks.targets import Authority, check_targets, read_targets
 from twinlock.trust.clock import not_before

@@ -57,11 +57,15 @@ class InstalledImage(NamedTuple):
 
 
 class Ecu(NamedTuple):
-    """One ECU of this vehicle. ``accepts`` are the patterns of image names it takes; empty means any."""
+    """One ECU of this vehicle. ``accepts`` are the patterns of image names it takes; empty means any.
+
+    ``formats`` are the kinds of images that it installs (``checks/formats.py``): files, unless something else is known.
+    """
 
     ecu: EcuId
     hardware_id: HardwareId
     accepts: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ("file",)
 
 
 class Vehicle(NamedTuple):

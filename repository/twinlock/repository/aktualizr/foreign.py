@@ -17,17 +17,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.repository.aktualizr.import_findings import NO_BYTES, OSTREE, OTHER_BYTES, LeftOutError
 from twinlock.repository.aktualizr.standing import CONTEXT
 from twinlock.repository.atomic import read_file
-from twinlock.repository.image_files import Measured, Progress, measure_file
 from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import MissingMetadataError, UnlistedRoleError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import Signed
-from twinlock.trust.model.targets import ImageEntry, Targets
+from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.policy import LAX
 from twinlock.trust.refresh import refresh_repository
@@ -35,8 +33,6 @@ from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
-
-_OSTREE = "OSTREE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +81,10 @@ class ForeignRepository:
         listed = json.loads(self.roles[role][1].data)["signed"]["targets"]
         return {path: entry.get("custom") or {} for path, entry in listed.items()}
 
-    def measure(self, role: RoleName, entry: ImageEntry, progress: Progress) -> Measured:
-        """The length and digests of an image's bytes, which are what its entry says. Raises: LeftOutError."""
-        stated = entry.custom.get("targetFormat")
-        if (isinstance(stated, str) and stated.upper() == _OSTREE) or (stated is None and entry.length == 0):
-            reason = "it is an OSTree commit, and only files can be taken over; devices keep what they run"
-            raise _left_out(role, entry, OSTREE, reason)
-        source = self.image(entry.path)
-        if not source.is_file():
-            raise _left_out(role, entry, NO_BYTES, f"its bytes are not in the repository ({source} not found)")
-        measured = measure_file(source, progress)
-        wrong = [name for name, digest in entry.hashes.items() if measured.hashes.get(name, digest) != digest]
-        if wrong or measured.length != entry.length:
-            raise _left_out(role, entry, OTHER_BYTES, f"the bytes in {source} are not those that it lists")
-        return measured
-
-    def image(self, path: str) -> Path:
-        """Where the bytes of an image are."""
-        return self.path / "targets" / path
+    @property
+    def folder(self) -> Path:
+        """Where the bytes of its images are, below their names."""
+        return self.path / "targets"
 
 
 def read_foreign(path: Path, *, without: frozenset[str] = frozenset()) -> ForeignRepository:
@@ -170,7 +152,3 @@ def _delegated(
             raise UnlistedRoleError(repository=IMAGE, role=role)
         raise MissingMetadataError(repository=IMAGE, role=role, name=name)
     return check_targets(data, authority=authority, listed=listed, floor=None, context=CONTEXT)
-
-
-def _left_out(role: str, entry: ImageEntry, finding: str, reason: str) -> LeftOutError:
-    return LeftOutError(role=role, target=entry.path, finding=finding, reason=reason)

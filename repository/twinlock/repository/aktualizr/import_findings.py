@@ -15,6 +15,9 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import RoleName, TargetPath
 
 OSTREE = "ostree"
+HOSTED = "hosted"
+NO_COMMIT = "commit-unchecked"
+NO_ADDRESS = "address-dropped"
 NO_BYTES = "missing-bytes"
 OTHER_BYTES = "other-bytes"
 NOT_FOR_PROFILE = "not-for-profile"

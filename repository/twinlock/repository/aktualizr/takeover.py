@@ -31,6 +31,7 @@ from twinlock.repository.aktualizr.import_findings import (
     LeftOutError,
     later_problems,
 )
+from twinlock.repository.aktualizr.import_images import FoundImage, ImageFinder
 from twinlock.repository.aktualizr.names import check_names_agree, new_names
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT
 from twinlock.repository.aktualizr.second import keep_anchor
@@ -38,8 +39,10 @@ from twinlock.repository.aktualizr.translated import own_keyid, root_of, target_
 from twinlock.repository.atomic import locked
 from twinlock.repository.candidate import Candidate, meta_file, root_authority
 from twinlock.repository.creation import ensure_keys
+from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts
+from twinlock.repository.elsewhere.treehub import keep_treehub
 from twinlock.repository.errors import MissingKeysError
-from twinlock.repository.image_files import Measured, Progress, store_image
+from twinlock.repository.image_files import Progress, store_image
 from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.layout import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object
 from twinlock.repository.periods import Clock, Periods
@@ -66,13 +69,16 @@ _SUFFIX = ".json"
 class Takeover:
     """What is to be taken over: the directory with the metadata, the one with the private keys.
 
-    ``release_counter`` is for images that state none; delegations to the roles in ``without`` are dropped.
+    ``release_counter`` is for images that state none; delegations to the roles in ``without`` are dropped. ``treehub`` is the
+    OSTree repository with the commits that are listed, if it is here; ``hosts`` are where images may be that are not in it.
     """
 
     source: Path
     keys: Path
     release_counter: int = 0
     without: frozenset[str] = frozenset()
+    treehub: Path | None = None
+    hosts: OutsideHosts = PUBLIC_HOSTS
 
 
 def take_over(
@@ -148,7 +154,9 @@ class _Plan:
         self.kept = tuple(_kept(foreign, wanted.without))
         self.held = list(self._held(private))
         self.left_out: list[EntryFinding] = []
-        self.measured = {role: dict(self._measure(role)) for role in foreign.roles}
+        self.finder = ImageFinder(folder=foreign.folder, treehub=wanted.treehub, hosts=wanted.hosts, progress=progress)
+        self.found = {role: dict(self._find(role)) for role in foreign.roles}
+        self.finder.check_objects()
         self.targets = {role: self._targets(role) for role in self.kept}
         translate_root(self.root.to_dict())
         for role, targets in self.targets.items():
@@ -170,14 +178,17 @@ class _Plan:
             self.root.add_key(record.authoring_key, ROOT)
 
     def keep_images(self, workspace: Workspace) -> None:
-        """Put the bytes of every image into the store."""
-        for path, measured in self.images().items():
-            store_image(workspace.store, self.foreign.image(path), path, measured)
-            self.progress(measured.length)
+        """Put the bytes of every image into the store, and keep where the commits are."""
+        for path, found in self.images().items():
+            if found.here:
+                store_image(workspace.store, self.foreign.folder / path, path, found.measured)
+                self.progress(found.measured.length)
+        if self.wanted.treehub is not None:
+            keep_treehub(workspace.path, self.wanted.treehub.absolute())
 
-    def images(self) -> dict[TargetPath, Measured]:
-        """Every image with what was measured of its bytes."""
-        return {path: measured for images in self.measured.values() for path, measured in images.items()}
+    def images(self) -> dict[TargetPath, FoundImage]:
+        """Every image that is taken over."""
+        return {path: found for images in self.found.values() for path, found in images.items()}
 
     def authority(self, role: str) -> Authority:
         """Who signs for a Targets role."""
@@ -190,10 +201,10 @@ class _Plan:
 
     def findings(self, now: datetime) -> ImportFindings:
         """What will be done, and what will not work later."""
-        warnings: list[EntryFinding] = []
+        warnings = list(self.finder.warnings)
         for role in self.kept:
             customs, images = self.foreign.customs(role), self.foreign.roles[role][1].signed.images
-            for path in self.measured[role]:
+            for path in self.found[role]:
                 warnings += later_problems(role, path, images[path], customs[path], self.wanted.release_counter)
         return ImportFindings(
             roots=len(self.foreign.roots),
@@ -257,25 +268,25 @@ class _Plan:
                 own = load_key(own_keyid(key), keytype=key.keytype, scheme=key.scheme, public=key.public)
                 yield role, own, private[key.identity]
 
-    def _measure(self, role: RoleName) -> Iterator[tuple[TargetPath, Measured]]:
+    def _find(self, role: RoleName) -> Iterator[tuple[TargetPath, FoundImage]]:
         """The images of a role that can be taken over; the others are noted."""
         customs = self.foreign.customs(role)
         for path, entry in self.foreign.roles[role][1].signed.images.items():
             try:
-                measured = self.foreign.measure(role, entry, self.progress)
-                own = target_of(path, entry, measured, customs[path], self.wanted.release_counter)
+                found = self.finder.find(role, entry)
+                own = target_of(path, entry, found, customs[path], self.wanted.release_counter)
                 translate_targets(role, Targets(targets={path: own}).to_dict())
             except LeftOutError as error:
                 self.left_out.append(EntryFinding(role=role, target=path, code=error.finding, reason=error.reason))
             except ProfileError as error:
                 self.left_out.append(EntryFinding(role=role, target=path, code=NOT_FOR_PROFILE, reason=str(error)))
             else:
-                yield path, measured
+                yield path, found
 
     def _targets(self, role: RoleName) -> Targets:
         return targets_of(
             self.foreign.roles[role][1].signed,
-            measured=self.measured[role],
+            found=self.found[role],
             customs=self.foreign.customs(role),
             release_counter=self.wanted.release_counter,
             without=self.wanted.without,
@@ -344,8 +355,8 @@ def _tuf_files(workspace: Workspace, plan: _Plan, now: datetime) -> dict[str, by
 def _own_files(workspace: Workspace, foreign: ForeignRepository, plan: _Plan) -> dict[str, bytes]:
     """The files of the repository that is taken over, as they were found, and what its file names stand for."""
     files: dict[str, bytes] = {}
-    for path, measured in plan.images().items():
-        entry = {"length": measured.length, "hashes": measured.hashes}
+    for path, found in plan.images().items():
+        entry = {"length": found.measured.length, "hashes": found.measured.hashes}
         for name, data in new_names(workspace.store, {path: entry}, {}):
             check_names_agree(path, files.setdefault(name, data), data)
     files |= {aktualizr_object(ROOT, number): data for number, data in enumerate(foreign.roots, 1)}

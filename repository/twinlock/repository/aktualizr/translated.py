@@ -13,10 +13,12 @@ from typing import Any
 
 from tuf.api.metadata import Key, Role, Root, TargetFile, Targets
 
+from twinlock.repository.aktualizr.import_images import FoundImage
 from twinlock.repository.delegating import Delegation, Member, write_delegations
-from twinlock.repository.image_files import Measured
+from twinlock.repository.entries import HOSTED_AT
 from twinlock.repository.public_keys import checked_key
 from twinlock.repository.signing import SPEC_VERSION
+from twinlock.trust.checks.formats import OSTREE, target_format
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.delegations import Delegation as TrustedDelegation
@@ -40,7 +42,7 @@ def root_of(foreign: TrustedRoot) -> Root:
 def targets_of(
     foreign: TrustedTargets,
     *,
-    measured: Mapping[TargetPath, Measured],
+    found: Mapping[TargetPath, FoundImage],
     customs: Mapping[str, Mapping[str, Any]],
     release_counter: int,
     without: frozenset[str],
@@ -51,19 +53,19 @@ def targets_of(
     """
     targets = Targets(version=foreign.version, spec_version=SPEC_VERSION)
     for path, entry in foreign.images.items():
-        if path in measured:  # the others cannot be taken over
-            targets.targets[path] = target_of(path, entry, measured[path], customs[path], release_counter)
+        if path in found:  # the others cannot be taken over
+            targets.targets[path] = target_of(path, entry, found[path], customs[path], release_counter)
     if foreign.delegations is not None:
         write_delegations(targets, _delegations(foreign.delegations.entries, foreign.delegations.keys, without))
     return targets
 
 
 def target_of(
-    path: TargetPath, entry: ImageEntry, measured: Measured, custom: Mapping[str, Any], release_counter: int
+    path: TargetPath, entry: ImageEntry, found: FoundImage, custom: Mapping[str, Any], release_counter: int
 ) -> TargetFile:
     """One image as we list it."""
-    own = _custom(entry, custom, release_counter)
-    return TargetFile(entry.length, dict(measured.hashes), path, {"custom": own})
+    own = _custom(entry, found, custom, release_counter)
+    return TargetFile(entry.length, dict(found.measured.hashes), path, {"custom": own})
 
 
 def own_keyid(key: PublicKey) -> KeyId:
@@ -71,10 +73,12 @@ def own_keyid(key: PublicKey) -> KeyId:
     return KeyId(checked_key(key.as_json())[0])
 
 
-def _custom(entry: ImageEntry, custom: Mapping[str, Any], release_counter: int) -> dict[str, Any]:
+def _custom(entry: ImageEntry, found: FoundImage, custom: Mapping[str, Any], release_counter: int) -> dict[str, Any]:
     kept = {name: value for name, value in custom.items() if name not in _REPLACED}
-    if entry.download_url is not None:
-        kept["downloadUrl"] = entry.download_url
+    if target_format(entry) == OSTREE:
+        kept["targetFormat"] = OSTREE
+    if found.uri is not None:
+        kept["downloadUrl" if found.here else HOSTED_AT] = found.uri
     agreed = {
         "hardwareIds": sorted(entry.hardware_ids or ()),
         "releaseCounter": release_counter if entry.release_counter is None else entry.release_counter,

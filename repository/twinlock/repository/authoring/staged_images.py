@@ -13,11 +13,12 @@ from tuf.api.metadata import TargetFile, Targets
 
 from twinlock.repository.aktualizr.staged import check_entry
 from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.image_sources import FileSource, ImageSource
 from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.editing import preview_candidate
 from twinlock.repository.entries import Description, check_succession, entry_view, target_entry
-from twinlock.repository.image_files import Measured, Progress, measure_file, store_image
+from twinlock.repository.image_files import Measured, Progress
 from twinlock.repository.object_store import ObjectStore
 from twinlock.repository.views import ImageView
 from twinlock.repository.workspace import Workspace
@@ -40,7 +41,7 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    source: Path
+    source: ImageSource
     measured: Measured
     entry: TargetFile
 
@@ -74,13 +75,16 @@ def own_images(workspace: Workspace) -> StagingPlace:
 
 def stage_image(
     place: StagingPlace,
-    source: Path,
+    source: ImageSource,
     description: Description,
     *,
     replace: bool = False,
     progress: Progress = lambda _: None,
 ) -> ImageView:
-    """Store the bytes of ``source`` and stage its entry. Raises: UsageError, ProfileError, StorageError."""
+    """Keep the bytes of ``source`` and stage its entry.
+
+    Raises: UsageError, ProfileError, TransportError, StorageError.
+    """
     current = place.listed(read_draft(place.draft_path))
     checked = _check(place, current, source, description, replace=replace, progress=progress)
     _store_and_stage(place, (checked,), replace=replace)
@@ -108,7 +112,7 @@ def stage_images(
                 raise UsageError(reason=f"{request.name} is named twice in this operation")
             description = request.description()
             checked[request.name] = _check(
-                place, current, request.source, description, replace=replace, progress=progress
+                place, current, FileSource(request.source), description, replace=replace, progress=progress
             )
             results.append(ImageResult(request=request))
         except TwinlockError as error:
@@ -131,7 +135,7 @@ def _staged(
 def _check(
     place: StagingPlace,
     current: Targets,
-    source: Path,
+    source: ImageSource,
     description: Description,
     *,
     replace: bool,
@@ -139,7 +143,7 @@ def _check(
 ) -> _Checked:
     if description.path not in current.targets:
         check_image_name(description.path)
-    measured = measure_file(source, progress)
+    measured = source.measure(progress)
     entry = target_entry(description, measured.length, measured.hashes)
     listed = current.targets.get(description.path)
     check_succession(description.path, entry, listed, replace=replace)
@@ -150,7 +154,7 @@ def _check(
 def _store_and_stage(place: StagingPlace, images: Iterable[_Checked], *, replace: bool) -> None:
     images = tuple(images)
     for image in images:
-        store_image(place.store, image.source, image.entry.path, image.measured)
+        image.source.keep(place.store, image.entry.path, image.measured)
     with editing_draft(place.draft_path) as draft:
         # Another editor may have staged the same path while the bytes were stored.
         current = place.listed(draft)

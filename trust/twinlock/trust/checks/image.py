@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from twinlock.trust.checks.formats import check_format, check_supported
 from twinlock.trust.errors.images import (
     CustomFieldError,
     DigestError,
@@ -23,14 +24,15 @@ from twinlock.trust.wire.node import DIGEST_DIGITS
 
 
 def check_entry(entry: ImageEntry, ecu: Ecu, installed: InstalledImage | None, *, policy: Policy = STRICT) -> None:
-    """Refuse an image that is not for this ECU, not acceptable to it by name, or older than the one it has.
+    """Refuse an image that is not for this ECU, not acceptable to it by name or format, or older than the one it has.
 
-    Raises: HardwareError, TargetNotAcceptedError, ReleaseCounterError, CustomFieldError, UnknownHashError where no
-    listed hash is of a known algorithm.
+    Raises: HardwareError, TargetNotAcceptedError, TargetFormatError, UnsupportedFormatError, ReleaseCounterError,
+    CustomFieldError, UnknownHashError where no listed hash is of a known algorithm.
     Source: Uptane 2.1.0 5.4.3.4 steps 3 to 5; 5.4.4.2 step 10.2.3.
     """
     if not entry.hashes.keys() & DIGEST_DIGITS.keys():
         raise UnknownHashError(target=entry.path, algorithm=", ".join(sorted(entry.hashes)))
+    check_format(entry)
     if entry.hardware_ids is None and policy.require_hardware_ids:
         raise CustomFieldError(target=entry.path, repository=DIRECTOR, field="hardwareIds")
     if entry.hardware_ids is not None and ecu.hardware_id not in entry.hardware_ids:
@@ -39,6 +41,7 @@ def check_entry(entry: ImageEntry, ecu: Ecu, installed: InstalledImage | None, *
         )
     if ecu.accepts and not any(path_matches(entry.path, pattern) for pattern in ecu.accepts):
         raise TargetNotAcceptedError(ecu=ecu.ecu, target=entry.path, accepted=ecu.accepts)
+    check_supported(entry, ecu)
     if entry.release_counter is None:
         if policy.require_release_counter:
             raise CustomFieldError(target=entry.path, repository=DIRECTOR, field="releaseCounter")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twinlock.trust.canonical import encode_canonical
+from twinlock.trust.checks.formats import target_format
 from twinlock.trust.errors.images import CustomFieldError, RepositoryMismatchError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, RepositoryName
@@ -51,17 +52,6 @@ def complete_entry(director: ImageEntry, image: ImageEntry, *, with_address: boo
         hardware_ids=image.hardware_ids if director.hardware_ids is None else director.hardware_ids,
         download_url=director.download_url or (image.download_url if with_address else None),
     )
-
-
-def target_format(entry: ImageEntry) -> str:
-    """How an image is to be taken, as aktualizr reads it: without the member, no length means an OSTree commit.
-
-    OSTREE is compared in any case; everything else is a file.
-    """
-    stated = entry.custom.get("targetFormat")
-    if stated is None:
-        return "OSTREE" if entry.length == 0 else "file"
-    return "OSTREE" if isinstance(stated, str) and stated.upper() == "OSTREE" else "file"
 
 
 def _section(entry: ImageEntry) -> str:

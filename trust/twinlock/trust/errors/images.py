@@ -69,6 +69,31 @@ class HardwareError(RefusalError):
     actual: str
 
 
+class TargetFormatError(RefusalError):
+    """An entry whose length or hashes are not those of its format. ``target_format`` is ``file`` or ``OSTREE``."""
+
+    code = "target-format"
+    clause = "Uptane 2.1.0 5.2.3.1"
+    template = "{target} is listed as {target_format}, but {reason}"
+    hint = "an OSTree commit has length 0, targetFormat OSTREE and its id as sha256; a file has at least one byte"
+    target: str
+    target_format: str
+    reason: str
+
+
+class UnsupportedFormatError(RefusalError):
+    """An image of a format that the ECU does not install."""
+
+    code = "unsupported-target-format"
+    clause = "Uptane 2.1.0 5.4.3.4"
+    template = "{target} is of the target format {target_format}; {ecu} installs only [{supported}]"
+    hint = "OSTree commits are for vehicles whose client pulls them, such as aktualizr; order a file for this one"
+    ecu: str
+    target: str
+    target_format: str
+    supported: tuple[str, ...]
+
+
 class TargetNotAcceptedError(RefusalError):
     """An image whose name the ECU is configured not to accept."""
 

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NoReturn
 
+from twinlock.trust.checks.formats import FILE, OSTREE, stated_format
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.wire.aktualizr import form
 
 Json = dict[str, Any]
 
-_BINARY = "BINARY"  # without a format, an image of no length is taken for an OSTree commit
+_FORMATS = {FILE: "BINARY", OSTREE: "OSTREE"}  # always stated, so that no reader has to guess
 _HASHES = ("sha256", "sha512")
 
 
@@ -156,7 +157,7 @@ def _image_entry(path: str, entry: Mapping[str, Any]) -> Json:
 
 def _order(path: str, entry: Mapping[str, Any]) -> Json:
     custom = entry["custom"]
-    kept = {name: custom[name] for name in ("ecuIdentifiers", "mustAgree") if name in custom}
+    kept = {name: custom[name] for name in ("ecuIdentifiers", "mustAgree", "targetFormat") if name in custom}
     return _entry(path, entry, kept, url=custom.get("downloadUrl"))
 
 
@@ -165,7 +166,7 @@ def _entry(path: str, entry: Mapping[str, Any], custom: Json, *, url: str | None
     hashes = {name: entry["hashes"][name] for name in _HASHES if name in entry["hashes"]}
     if "sha256" not in hashes:
         _refuse(path, "it lists no SHA-256 digest, and by nothing else does this client report what it runs")
-    custom["targetFormat"] = _BINARY
+    custom["targetFormat"] = _FORMATS[stated_format(entry["length"], custom)]
     if url is not None:
         custom["uri"] = url
     return {"length": entry["length"], "hashes": hashes, "custom": custom}

@@ -1,0 +1,234 @@
+"""Images that another host serves: which addresses may be listed, and what their bytes are, read once and not kept.
+
+    measured = measure_uri("https://cdn.example.org/fw-2.bin", PUBLIC_HOSTS, max_bytes=1 << 30)
+
+Whoever lists an address makes this machine, and then every vehicle, connect to it. So it has to be https, on a public
+address that is checked after the name was resolved and then connected to as it is, and nothing of ours is sent along.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO, cast
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from twinlock.repository.errors import ImageUriError
+from twinlock.repository.image_files import Measured, Progress, measure
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.local import FetchError, TransportError
+
+MAX_URI_CHARACTERS = 2_048
+MAX_HOSTED_BYTES = 16 << 30
+"""The largest image whose length nobody has stated before; the files of whole vehicles are smaller."""
+
+_REDIRECTS = 3
+_REDIRECTING = (301, 302, 303, 307, 308)
+_PORT = 443
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+_NO_ADDRESS = ("https://example.com", "https://example.com/")  # what generators write where there is no address
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the public Internet, also where it is written inside another one."""
+    inner = _inside(address)
+    if inner is not None:
+        return is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+def _inside(address: Address) -> Address | None:
+    """The IPv4 address that an IPv6 address of a transition scheme leads to."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideHosts:
+    """The hosts that images may be listed at: ``permits`` judges every address that a name has.
+
+    ``tls`` (None: the system's authorities) is what their certificates are judged by; each silence of ``timeout_s`` seconds
+    ends a transfer.
+    """
+
+    permits: Callable[[Address], bool] = is_public
+    tls: ssl.SSLContext | None = field(default=None, compare=False)
+    timeout_s: float = 30.0
+
+
+PUBLIC_HOSTS = OutsideHosts()
+
+
+def check_uri(uri: str, hosts: OutsideHosts) -> SplitResult:
+    """Refuse an address that no image may be listed with, as far as it shows without asking the network.
+
+    Raises: ImageUriError.
+    """
+    if len(uri) > MAX_URI_CHARACTERS or not uri.isascii() or not uri.isprintable() or " " in uri:
+        raise ImageUriError(
+            uri=uri[:80], reason=f"it is not plain ASCII, or is longer than {MAX_URI_CHARACTERS} characters"
+        )
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError as error:
+        raise ImageUriError(uri=uri, reason=f"it is not a URL ({error})") from None
+    if parts.scheme != "https" or not parts.hostname:
+        raise ImageUriError(uri=uri, reason="it does not begin with https:// and a host")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise ImageUriError(uri=uri, reason="it holds a user name, a password or a fragment")
+    if uri in _NO_ADDRESS:
+        raise ImageUriError(uri=uri, reason="vehicles that run aktualizr take this one for no address at all")
+    literal = _literal(parts.hostname)
+    if literal is not None and not hosts.permits(literal):
+        raise _not_permitted(uri, literal)
+    return parts
+
+
+def check_reachable(uri: str, hosts: OutsideHosts) -> None:
+    """``check_uri``, and that its name has permitted addresses alone. A name that cannot be resolved here passes.
+
+    Raises: ImageUriError.
+    """
+    parts = check_uri(uri, hosts)
+    try:
+        _addresses(uri, parts, hosts)
+    except TransportError:  # a signer may have no network; whoever staged the image has connected
+        return
+
+
+def measure_uri(
+    uri: str, hosts: OutsideHosts, *, max_bytes: int = MAX_HOSTED_BYTES, progress: Progress = lambda _: None
+) -> Measured:
+    """The length and digests of what ``uri`` serves, which is read once and kept nowhere.
+
+    A redirect is followed where it stays with the same host and port.
+    Raises: ImageUriError; EndlessDataError above ``max_bytes``; TransportError, FetchError.
+    """
+    place = uri
+    for _ in range(_REDIRECTS + 1):
+        parts = check_uri(place, hosts)
+        with _faults(uri), closing(_connect(place, parts, hosts)) as connection:
+            onward = _request(connection, uri, parts)
+            if isinstance(onward, http.client.HTTPResponse):
+                return _measured(onward, uri, max_bytes, progress)
+            place = _same_host(uri, place, onward)
+    raise FetchError(url=uri, status=310, reason=f"more than {_REDIRECTS} redirects")
+
+
+def _request(connection: http.client.HTTPSConnection, uri: str, parts: SplitResult) -> http.client.HTTPResponse | str:
+    """The answer of the image's bytes, or where a redirect leads."""
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = {"Accept-Encoding": "identity", "User-Agent": "twinlock", "Connection": "close"}
+    connection.request("GET", target, headers=headers)
+    response = connection.getresponse()
+    if response.status in _REDIRECTING and (location := response.headers.get("Location")):
+        return location
+    if response.status != 200:
+        raise FetchError(url=uri, status=response.status, reason="an image was expected")
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise TransportError(url=uri, reason="it sends the image compressed, and vehicles ask for plain bytes")
+    return response
+
+
+def _same_host(uri: str, place: str, location: str) -> str:
+    """Where a redirect from ``place`` leads. Raises: FetchError where that is another host."""
+    try:
+        onward = urljoin(place, location)
+        before, after = urlsplit(place), urlsplit(onward)
+        if (after.hostname, after.port or _PORT) == (before.hostname, before.port or _PORT):
+            return onward
+    except ValueError:
+        pass
+    raise FetchError(url=uri, status=302, reason=f"it redirects to another host; list that address: {location[:200]}")
+
+
+def _measured(response: http.client.HTTPResponse, uri: str, max_bytes: int, progress: Progress) -> Measured:
+    claimed = response.length
+    if claimed is not None and claimed > max_bytes:
+        raise EndlessDataError(what=uri, limit_bytes=max_bytes)
+    measured = measure(cast("BinaryIO", _Bounded(response, uri, max_bytes)), progress)
+    if claimed is not None and measured.length != claimed:
+        raise TransportError(url=uri, reason=f"it broke off after {measured.length} of {claimed} bytes")
+    return measured
+
+
+@dataclass(slots=True)
+class _Bounded:
+    """A body that ends in a refusal as soon as it is longer than ``max_bytes``."""
+
+    response: http.client.HTTPResponse
+    uri: str
+    max_bytes: int
+    received: int = 0
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self.response.read(size)
+        self.received += len(chunk)
+        if self.received > self.max_bytes:
+            raise EndlessDataError(what=self.uri, limit_bytes=self.max_bytes)
+        return chunk
+
+
+def _connect(uri: str, parts: SplitResult, hosts: OutsideHosts) -> http.client.HTTPSConnection:
+    """A connection to an address that was checked: the name is not resolved a second time."""
+    host = parts.hostname or ""
+    context = hosts.tls or ssl.create_default_context()
+    connection = http.client.HTTPSConnection(host, parts.port or _PORT, timeout=hosts.timeout_s, context=context)
+    failure: OSError | None = None
+    for address in _addresses(uri, parts, hosts):
+        try:
+            plain = socket.create_connection((str(address), parts.port or _PORT), timeout=hosts.timeout_s)
+        except OSError as error:
+            failure = error
+            continue
+        try:
+            connection.sock = context.wrap_socket(plain, server_hostname=host)
+        except OSError:
+            plain.close()
+            raise
+        return connection
+    raise failure or TransportError(url=uri, reason="its host has no address")
+
+
+def _addresses(uri: str, parts: SplitResult, hosts: OutsideHosts) -> list[Address]:
+    """Every address of the host. One that is not permitted refuses the name. Raises: ImageUriError, TransportError."""
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or _PORT, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise TransportError(url=uri, reason=f"its host cannot be resolved ({error})") from None
+    addresses = [ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found]
+    for address in addresses:
+        if not hosts.permits(address):
+            raise _not_permitted(uri, address)
+    return list(dict.fromkeys(addresses))
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _not_permitted(uri: str, address: Address) -> ImageUriError:
+    reason = f"its host has the address {address}, which is private, of this machine, or otherwise not public"
+    return ImageUriError(uri=uri, reason=reason)
+
+
+@contextmanager
+def _faults(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        raise TransportError(url=uri, reason=str(error) or type(error).__name__) from error
