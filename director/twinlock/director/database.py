@@ -9,7 +9,9 @@ Every write transaction takes the write lock first (SQLite: ``BEGIN IMMEDIATE``;
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,11 +180,26 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # Transactions are begun by _begin_sqlite alone; the driver's own idea of when to begin one would come too late.
     connection.isolation_level = None
     try:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _use_wal(connection)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
     except BaseException:
         connection.close()  # the pool does not know it yet
         raise
+
+
+def _use_wal(connection: Any) -> None:
+    # Of several that open an old file at once, SQLite refuses all but one here without waiting for its time-out.
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
