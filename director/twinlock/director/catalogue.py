@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 
+from sqlalchemy import Connection
+
 from twinlock.director.database import Database
 from twinlock.director.software import mentioned, read_software
 from twinlock.director.source import FetchFile
@@ -291,12 +293,17 @@ class CatalogueKeeper:
             return self._refresh(now)
 
     def save(self) -> None:
-        """Store the delegated files that lookups brought. Not to be called inside a transaction."""
+        """Store the delegated files that lookups brought, unless another process has stored a newer view since.
+
+        Not to be called inside a transaction.
+        """
         with self._lock:
             current = self._current
             if current is None or not current.unsaved:
                 return
             with self._database.writing("store trusted metadata") as connection:
+                if _is_overtaken(connection, current):
+                    current.unsaved.clear()
                 while current.unsaved:
                     store_files(connection, current.unsaved[0])
                     current.unsaved.pop(0)
@@ -317,8 +324,7 @@ class CatalogueKeeper:
     def _overtaken(self, current: Catalogue) -> bool:
         """Whether another process has stored newer files: what it assigned may be in none that are known here."""
         with self._database.reading() as connection:
-            stored = newest_versions(connection, IMAGE)
-        return any(stored.get(role, 0) > current.versions[role] for role in (ROOT, TIMESTAMP))
+            return _is_overtaken(connection, current)
 
     def _stored(self, now: datetime, cause: TwinlockError) -> Catalogue:
         trusted = self._load()
@@ -335,6 +341,11 @@ class CatalogueKeeper:
     def _load(self) -> TrustedRepository:
         with self._database.reading() as connection:
             return restore_repository(IMAGE, load_files(connection, IMAGE), floors=load_floors(connection, IMAGE))
+
+
+def _is_overtaken(connection: Connection, current: Catalogue) -> bool:
+    stored = newest_versions(connection, IMAGE)
+    return any(stored.get(role, 0) > current.versions[role] for role in (ROOT, TIMESTAMP))
 
 
 def stored_answer(trusted: TrustedRepository, command: Command) -> Answer:
