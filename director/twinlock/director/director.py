@@ -95,7 +95,14 @@ class Director(HistoryView):
         self._roots = RootKeeper(path, database, keyring, settings)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
         self.ways_out = WaysOut(database, settings, clock)
-        self.devices = DeviceDesk(path, database, online_secret(passphrase), online_keys=keyring.online, clock=clock)
+        self.devices = DeviceDesk(
+            path,
+            database,
+            online_secret(passphrase),
+            online_keys=keyring.online,
+            second_person=settings.second_person,
+            clock=clock,
+        )
         self.batches = Batches(database, self._assigning, self.devices, clock)
 
     @classmethod
@@ -163,11 +170,17 @@ class Director(HistoryView):
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
         """Take a vehicle into the inventory; True if it is new, False if it is registered just so already.
 
-        Raises: MalformedError, WeakKeyError, UnsafePathError, RegistrationError.
+        Raises: MalformedError, WeakKeyError, UnsafePathError, RegistrationError, SecondPersonError.
         """
         read = read_description(description)
         with self._database.writing("register a vehicle") as connection:
-            return register_vehicle(connection, read, actor="operator", now=now or self._clock())
+            return register_vehicle(
+                connection,
+                read,
+                second_person=self.settings.second_person,
+                actor="operator",
+                now=now or self._clock(),
+            )
 
     def enrolment_token(self, vehicle: str, *, valid_s: int = 86_400, now: datetime | None = None) -> str:
         """A token with which ``vehicle`` may register itself once over HTTP. It is shown only here."""
@@ -179,7 +192,8 @@ class Director(HistoryView):
         read, moment = read_description(description), now or self._clock()
         try:
             with self._database.writing("enrol a vehicle") as connection:
-                return enrol_vehicle(connection, vehicle, token, read, now=moment)
+                second = self.settings.second_person
+                return enrol_vehicle(connection, vehicle, token, read, second_person=second, now=moment)
         except RefusalError as error:  # raised only after the token was found to be this vehicle's
             with self._database.writing("note a refused registration") as connection:
                 note_refused_registration(

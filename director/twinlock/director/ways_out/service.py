@@ -56,10 +56,17 @@ class WaysOut:
         actor: str = "operator",
         now: datetime | None = None,
     ) -> EcuId:
-        """Add a Secondary by its description; returns its id. Raises: as ``Director.register``."""
+        """Add a Secondary by its description; returns its id. Raises: as ``Director.register``, SecondPersonError."""
         described = read_ecu(description)
         with self._database.writing("add an ECU") as connection:
-            add_ecu(connection, VehicleId(vehicle), described, actor=actor, now=now or self._clock())
+            add_ecu(
+                connection,
+                VehicleId(vehicle),
+                described,
+                second_person=self._settings.second_person,
+                actor=actor,
+                now=now or self._clock(),
+            )
         return described.ecu
 
     def retire(
