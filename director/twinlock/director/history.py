@@ -139,7 +139,11 @@ def record_events(
     *,
     manifest: int | None = None,
 ) -> None:
-    """Keep what people should see. What goes on from manifest to manifest is kept once a day, a piece of evidence once."""
+    """Keep what people should see. What goes on from manifest to manifest is kept once a day.
+
+    A piece of evidence that an ECU repeats is kept once, and again whenever it says something else than it last said: a later
+    time, a higher count, another sentence. What is acknowledged has to be here in full.
+    """
     for event in events:
         if not _is_known(connection, vehicle, event, now):
             row = {"vehicle": vehicle, "manifest": manifest, "at": now, "evidence": event.evidence}
@@ -161,11 +165,12 @@ def record_refusal(connection: Connection, vehicle: str, error: TwinlockError, n
 def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime) -> bool:
     same = [_V.vehicle == vehicle, _V.code == event.code, _V.ecu == event.ecu]
     if event.evidence is not None:
-        same.append(_V.evidence == event.evidence)
-    elif event.code in STANDING_CODES:
-        same += [_V.detail == event.detail, _V.at > now - timedelta(days=1)]
-    else:
+        query = select(schema.events).where(*same, _V.evidence == event.evidence).order_by(_V.number.desc()).limit(1)
+        newest = connection.execute(query).one_or_none()
+        return newest is not None and _event(newest) == event
+    if event.code not in STANDING_CODES:
         return False
+    same += [_V.detail == event.detail, _V.at > now - timedelta(days=1)]
     return connection.execute(select(_V.number).where(*same).limit(1)).first() is not None
 
 
