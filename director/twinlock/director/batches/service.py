@@ -120,17 +120,18 @@ class Batches:
     ) -> BatchResult:
         """Make credentials, each as ``DeviceDesk.issue_device``: (source, vehicle) pairs.
 
-        ``deliver`` writes each one before the transaction ends; if nothing was stored the caller removes what it wrote.
+        ``deliver`` writes each one before the transaction begins, which other writers wait for; if nothing was stored, or it was
+        not recorded for another reason, the caller removes what it wrote.
         """
         moment, seen = now or self._clock(), dict[str, str]()
 
         def job(source: str, vehicle: str) -> Job:
             _check_once(vehicle, source, seen)
             credential = self._devices.make_device(vehicle, valid=valid, now=moment)
+            deliver(vehicle, credential)
 
             def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
                 note_issued(connection, credential, kind=SINGLE, name=vehicle, actor=actor, now=moment)
-                deliver(vehicle, credential)
                 return ISSUED, {"fingerprint": credential.fingerprint}
 
             return Job(source=source, vehicle=vehicle, apply=apply)
