@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from twinlock.director import schema
 from twinlock.director.description import VehicleDescription, read_vehicle_id
 from twinlock.director.errors import (
+    DescriptionError,
     EcuKeyChangedError,
     EcuTakenError,
     EnrolmentTokenError,
@@ -135,7 +136,7 @@ def enrol_vehicle(
     if found is None or found.expires <= now or found.used_for not in (None, description.digest):
         raise EnrolmentTokenError(vehicle=vehicle)
     if description.vehicle != vehicle:
-        raise RegistrationError(vehicle=vehicle, field="vehicle", reason=f"the description is of {description.vehicle}")
+        raise DescriptionError(vehicle=vehicle, field="vehicle", reason=f"the description is of {description.vehicle}")
     new = register_vehicle(connection, description, second_person=second_person, actor=BY_VEHICLE, now=now)
     connection.execute(
         update(schema.enrolment_tokens).where(_T.number == found.number).values(used_for=description.digest)

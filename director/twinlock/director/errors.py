@@ -51,6 +51,18 @@ class RegistrationError(RefusalError):
     reason: str
 
 
+class DescriptionError(RegistrationError):
+    """A description that contradicts itself or its address, whatever is registered."""
+
+    hint = "correct the description and register again"
+
+
+class VehicleIdError(RegistrationError):
+    """A vehicle id that no URL can carry, so that the vehicle could never be served."""
+
+    hint = "register it under another id, such as the VIN without spaces, and give the vehicle the same one"
+
+
 class SecondPersonError(RefusalError):
     """An operator's registration of known serials with other keys, where a second person confirms every change of a key."""
 

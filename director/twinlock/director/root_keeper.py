@@ -31,6 +31,7 @@ from twinlock.director.roots import (
     verify_successor,
 )
 from twinlock.director.schema import schema_version
+from twinlock.director.signing.marks import read_marks
 from twinlock.director.wire_roots import (
     check_rotation,
     first_wire_root,
@@ -78,7 +79,17 @@ class RootKeeper:
         if enabled:
             check_rotation(chain, roles, plan)
         with self._keyring.new_keys() as new:
-            data = next_root(current, self._keyring, self.settings.periods, now, rotate=roles, plan=plan, new_keys=new)
+            lasting_from = self._lasting_from(now)
+            data = next_root(
+                current,
+                self._keyring,
+                self.settings.periods,
+                now,
+                rotate=roles,
+                plan=plan,
+                new_keys=new,
+                lasting_from=lasting_from,
+            )
             change = self._new_own_keys(chain, plan, new) if ROOT in roles and enabled else None
             also = self._translate(chain, translated, data, change, now) if enabled else []
             with new.leaving():
@@ -105,7 +116,8 @@ class RootKeeper:
         with self._keyring.new_keys() as new:
             for role, plan in plans.items():
                 give_keys(root, role, new, plan or plan_of(old, role))
-            renew(root, now, self.settings.periods.root, version=old.version + 1)
+            period, lasting_from = self.settings.periods.root, self._lasting_from(now)
+            renew(root, now, period, version=old.version + 1, lasting_from=lasting_from)
             metadata = Metadata(root)
             if enabled:
                 change = self._new_own_keys(chain, plans[ROOT], new) if ROOT in plans else None
@@ -190,7 +202,8 @@ class RootKeeper:
             return version_of(translated)
         if until is not None and until < now.date():
             raise UsageError(reason=f"the old Root keys cannot sign until {until}: that day has passed")
-        data = next_root(current, self._keyring, self.settings.periods, now)
+        period, lasting_from = self.settings.periods, self._lasting_from(now)
+        data = next_root(current, self._keyring, period, now, lasting_from=lasting_from)
         also = self._translate(chain, translated, data, None, now)
         # Before: a chain that still shares its keys is signed by nobody else, so a death in between costs nothing.
         assert chain.newest is not None
@@ -276,6 +289,11 @@ class RootKeeper:
         if translated is None:
             return [first_wire_root(data, self._keyring)]
         return next_wire_roots(chain, translated, data, self._keyring, change=change, now=now)
+
+    def _lasting_from(self, now: datetime) -> datetime:
+        """The time from which the life of a new Root counts: it has to outlast every time that was ever stated."""
+        with self._database.reading() as connection:
+            return read_marks(connection).lasting_from(now)
 
     def _read(self) -> tuple[bytes, bytes | None]:
         with self._database.reading() as connection:

@@ -55,7 +55,7 @@ def test_what_came_while_a_reset_was_prepared_is_remembered_too(
     # The vehicle starts again and is taken; the copy of what it sent before the reset is not.
     resets = fleet.vehicle(VIN).ecus
     car.counter = 1
-    reports = [car.report(ecu, now=at(minutes=1), nonce=resets[ecu].reset.nonce) for ecu in resets]  # type: ignore[union-attr, index]
+    reports = [car.report(ecu, now=at(minutes=1), nonce=resets[ecu].reset.nonce) for ecu in resets]  # type: ignore[union-attr]
     car.counter = 0
     fleet.receive_manifest(car.manifest(reports=reports), now=at(minutes=3))
     with pytest.raises(RefusalError) as caught:
