@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from twinlock.cli.director_ecus import ACTOR
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_plans
 from twinlock.cli.output import Output, output_options, yes_option
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import root_lines, sign_root_command
+from twinlock.cli.root_signing import cancelled_lines, root_lines, sign_root_command
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 PROFILES = ("tuf", "aktualizr")
@@ -102,6 +103,25 @@ def publish_root_command(out: Output, directory: Path, file: Path, *, passphrase
     with open_director(directory, passphrase_file) as opened:
         version = opened.publish_root(file)
     out.result({"root": version}, f"published Root {version}")
+
+
+@root_group.command(name="cancel")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("file", type=FILE)
+@ACTOR
+@output_options
+def cancel_root_command(out: Output, directory: Path, file: Path, *, actor: str) -> None:
+    """End the signing of a prepared Root that lacks signatures. FILE is the one that collected them.
+
+    The keys that were made for it are destroyed. One that has all its signatures cannot be cancelled: publish it.
+
+    \b
+    Example:
+      twinlock director root cancel ./director next-root.json
+    """
+    with open_director(directory) as opened:
+        cancelled = opened.cancel_root(file, actor=actor)
+    out.result({"root": cancelled.root, "destroyed": list(cancelled.destroyed)}, cancelled_lines(cancelled))
 
 
 @root_group.command(name="show")

@@ -14,6 +14,7 @@ from twinlock.cli.passphrase import passphrase_for, passphrase_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from twinlock.repository.root_cancelling import Cancelled
     from twinlock.repository.views import RootView
 
 
@@ -55,3 +56,9 @@ def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str
         if view.missing
         else f"complete; publish it with twinlock {party} root publish"
     )
+
+
+def cancelled_lines(cancelled: Cancelled) -> list[str]:
+    """What a person is told of a ceremony that was ended."""
+    lines = [f"Root {cancelled.root} is not prepared any more; have every copy of its file destroyed"]
+    return [*lines, *(f"destroyed the key {keyid}" for keyid in cancelled.destroyed)]

@@ -61,6 +61,7 @@ from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.periods import Clock, utc_now
+from twinlock.repository.root_cancelling import Cancelled
 from twinlock.repository.views import RootView
 from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.errors.base import RefusalError, UsageError
@@ -333,6 +334,10 @@ class Director(HistoryView):
     def publish_root(self, path: str | Path, *, now: datetime | None = None) -> int:
         """Publish a Root that others signed; returns its version. Raises: as ``RootKeeper.publish``."""
         return self._sign_root(now, lambda moment: self._roots.publish(moment, Path(path)))
+
+    def cancel_root(self, path: str | Path, *, actor: str = "operator", now: datetime | None = None) -> Cancelled:
+        """End the ceremony of a prepared Root that lacks signatures. Raises: as ``RootKeeper.cancel``."""
+        return self._roots.cancel(now or self._clock(), Path(path), actor=actor)
 
     def refresh_root(self, *, now: datetime | None = None) -> int:
         """Publish the same Root with a later expiry; returns its version."""

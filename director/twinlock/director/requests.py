@@ -44,7 +44,10 @@ def application(director: Director, own: Middleware) -> web.Application:
     app[DIRECTOR] = director
     app[_WAITING] = set()
 
-    probe = Probe(director.check_ready)
+    def judge() -> None:
+        director.check_ready()
+
+    probe = Probe(judge)
 
     async def stop(_: web.Application) -> None:
         probe.close()

@@ -30,6 +30,7 @@ from twinlock.repository.http import serving
 from twinlock.repository.image import ImageRepository
 from twinlock.repository.serve import image_application
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import TransportError
 
 VIN, ECU, IMAGE = "VIN1", "ecu-gw", "gw/2.0.bin"
 
@@ -208,7 +209,11 @@ def test_a_root_that_is_made_to_help_outlasts_the_false_time(
 ) -> None:
     """The time that was stated lies further ahead than a Root lives."""
     false = at(days=400)
-    site.path.rename(site.path.with_name("away"))
+
+    def away(_name: str, _limit: int) -> bytes:
+        raise TransportError(url=str(site.path), reason="unreachable")
+
+    director._catalogues._fetch = away
     director.attest_time(now=false)
     assert director.recover_clock(now=NOW).root_needed
     director.prepare_root(tmp_path / "next.json", {}, now=NOW)
