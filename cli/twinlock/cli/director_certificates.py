@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.batches import LIST, read_lines, show_batch, skip_refused_option
-from twinlock.cli.director_orders import when
+from twinlock.cli.director_orders import open_director, when
 from twinlock.cli.image_options import DIRECTORY, FILE, read_duration
 from twinlock.cli.output import Output, output_options, table, yes_option
-from twinlock.cli.passphrase import passphrase_for, passphrase_option
+from twinlock.cli.passphrase import passphrase_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -242,10 +242,3 @@ def revoke_certificate(out: Output, directory: Path, name: str, *, actor: str, y
 
 
 COMMANDS = (create_device_ca, issue_device, issue_server, issue_provisioning, certificates, revoke_certificate)
-
-
-def open_director(directory: Path, passphrase_file: Path | None = None) -> Director:
-    """Open the Director of a command. Raises: UsageError, StorageError."""
-    from twinlock.director.director import Director
-
-    return Director.open(directory, passphrase=passphrase_for(passphrase_file))

@@ -11,6 +11,14 @@ from click.testing import CliRunner
 
 from twinlock.cli.main import main
 from twinlock.repository.image import ImageRepository
+from twinlock.repository.periods import utc_now
+from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.root import check_next_root
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import DIRECTOR, IMAGE
+from twinlock.trust.policy import STRICT
+from twinlock.trust.restore import bootstrap_repository
+from twinlock.trust.wire.tuf import TUF
 
 
 def run(*words: str, status: int = 0) -> Any:
@@ -126,6 +134,21 @@ def test_cancelling_one_that_lacks_signatures_destroys_the_keys_that_were_made_f
     _bring_back("a", "b")
     run(party, "rotate", "here", "timestamp", "--yes")
     assert json.loads(_root(party))["signed"]["version"] == 2
+
+
+def test_a_copy_that_is_signed_after_the_cancelling_is_a_root_that_vehicles_take(party: str) -> None:
+    """What no publisher can prevent, and the threat model states."""
+    first = _root(party).encode()
+    run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
+    run(party, "root", "cancel", "here", "next.json")
+    _bring_back("b")
+    run(party, "rotate", "here", "timestamp", "--yes")
+    run(party, "root", "sign", "next.json", "--keys", "a")
+    name = DIRECTOR if party == "director" else IMAGE
+    context = Context(repository=name, now=utc_now(), limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)
+    copy = Path("next.json").read_bytes()
+    check_next_root(copy, trusted=bootstrap_repository(name, first).root, context=context)
+    assert copy != _root(party).encode()
 
 
 def test_a_file_that_was_not_prepared_here_is_neither_cancelled_nor_published_in_its_place(party: str) -> None:

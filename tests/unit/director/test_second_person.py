@@ -146,3 +146,12 @@ def test_without_the_setting_such_a_change_is_still_in_the_audit(wired: Director
     wired.ways_out.add_ecu(vehicle.vin, vehicle.describe("lamp-1"), actor="anna")
     row = wired.audit(vehicle.vin)[1]
     assert (row["action"], row["actor"], row["detail"]["ecus"]) == ("replace-key", "anna", ["lamp-1"])
+
+
+def test_two_names_are_two_people_to_the_director(careful: Director) -> None:
+    """What no setting can prevent, and the threat model states: names are compared, not people."""
+    vehicle = NativeVehicle()
+    vehicle.register(careful)
+    vehicle.new_key("lamp-1")
+    confirm(careful, vehicle.vin, LAMP, vehicle.fingerprint("lamp-1"))
+    assert [change.confirmed_by for change in careful.ways_out.key_changes(vehicle.vin)] == ["ben"]
