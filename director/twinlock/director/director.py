@@ -96,14 +96,8 @@ class Director(HistoryView):
         self._roots = RootKeeper(path, database, keyring, settings)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
         self.ways_out = WaysOut(database, settings, clock)
-        self.devices = DeviceDesk(
-            path,
-            database,
-            online_secret(passphrase),
-            online_keys=keyring.online,
-            second_person=settings.second_person,
-            clock=clock,
-        )
+        secret, second = online_secret(passphrase), settings.second_person
+        self.devices = DeviceDesk(path, database, secret, online_keys=keyring.online, second_person=second, clock=clock)
         self.batches = Batches(database, self._assigning, self.devices, clock)
 
     @classmethod
@@ -175,13 +169,8 @@ class Director(HistoryView):
         """
         read = read_description(description)
         with self._database.writing("register a vehicle") as connection:
-            return register_vehicle(
-                connection,
-                read,
-                second_person=self.settings.second_person,
-                actor="operator",
-                now=now or self._clock(),
-            )
+            second, moment = self.settings.second_person, now or self._clock()
+            return register_vehicle(connection, read, second_person=second, actor="operator", now=moment)
 
     def enrolment_token(self, vehicle: str, *, valid_s: int = 86_400, now: datetime | None = None) -> str:
         """A token with which ``vehicle`` may register itself once over HTTP. It is shown only here."""
@@ -398,4 +387,4 @@ class Director(HistoryView):
 
     def check_ready(self, *, now: datetime | None = None) -> None:
         """See that this Director can do all of its work, now and soon (``api.readiness``). Raises: NotReadyError."""
-        self._readiness.check(now or self._clock())
+        self._readiness.judge(now or self._clock())

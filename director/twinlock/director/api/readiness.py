@@ -32,7 +32,7 @@ class Readiness:
         self._keyring = keyring
         self._clock = clock
 
-    def check(self, now: datetime) -> None:
+    def judge(self, now: datetime) -> None:
         """Raises: NotReadyError, with every reason. It writes to the disk and may ask the Image repository (``probe``)."""
         refuse_unready(
             lambda: self._check_writing(now),
