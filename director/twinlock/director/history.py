@@ -139,11 +139,7 @@ def record_events(
     *,
     manifest: int | None = None,
 ) -> None:
-    """Keep what people should see. What goes on from manifest to manifest is kept once a day.
-
-    A piece of evidence that an ECU repeats is kept once, and again whenever it says something else than it last said: a later
-    time, a higher count, another sentence. What is acknowledged has to be here in full.
-    """
+    """Keep what people should see. What goes on from manifest to manifest is kept once a day, a piece of evidence as often as the ECU added to it."""
     for event in events:
         if not _is_known(connection, vehicle, event, now):
             row = {"vehicle": vehicle, "manifest": manifest, "at": now, "evidence": event.evidence}
@@ -165,12 +161,15 @@ def record_refusal(connection: Connection, vehicle: str, error: TwinlockError, n
 def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime) -> bool:
     same = [_V.vehicle == vehicle, _V.code == event.code, _V.ecu == event.ecu]
     if event.evidence is not None:
-        query = select(schema.events).where(*same, _V.evidence == event.evidence).order_by(_V.number.desc()).limit(1)
-        newest = connection.execute(query).one_or_none()
-        return newest is not None and _event(newest) == event
-    if event.code not in STANDING_CODES:
+        same.append(_V.evidence == event.evidence)
+        newest = select(_V.detail, _V.data).where(*same).order_by(_V.number.desc()).limit(1)
+        known = connection.execute(newest).first()
+        # It is acknowledged as it is now, so what was added to it has to be kept.
+        return known is not None and (known.detail, known.data) == (event.detail, event.data)
+    if event.code in STANDING_CODES:
+        same += [_V.detail == event.detail, _V.at > now - timedelta(days=1)]
+    else:
         return False
-    same += [_V.detail == event.detail, _V.at > now - timedelta(days=1)]
     return connection.execute(select(_V.number).where(*same).limit(1)).first() is not None
 
 
