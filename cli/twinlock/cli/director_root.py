@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli.director_ecus import ACTOR
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_plans
 from twinlock.cli.output import Output, output_options, yes_option
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import cancelled_lines, root_lines, sign_root_command
+from twinlock.cli.root_signing import cancel_root_command, root_lines, sign_root_command
+
+if TYPE_CHECKING:
+    from twinlock.repository.root_cancelling import Cancelled
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 PROFILES = ("tuf", "aktualizr")
@@ -105,23 +108,12 @@ def publish_root_command(out: Output, directory: Path, file: Path, *, passphrase
     out.result({"root": version}, f"published Root {version}")
 
 
-@root_group.command(name="cancel")
-@click.argument("directory", type=DIRECTORY)
-@click.argument("file", type=FILE)
-@ACTOR
-@output_options
-def cancel_root_command(out: Output, directory: Path, file: Path, *, actor: str) -> None:
-    """End the signing of a prepared Root that lacks signatures. FILE is the one that collected them.
-
-    The keys that were made for it are destroyed. One that has all its signatures cannot be cancelled: publish it.
-
-    \b
-    Example:
-      twinlock director root cancel ./director next-root.json
-    """
+def _cancel(directory: Path, file: Path) -> Cancelled:
     with open_director(directory) as opened:
-        cancelled = opened.cancel_root(file, actor=actor)
-    out.result({"root": cancelled.root, "destroyed": list(cancelled.destroyed)}, cancelled_lines(cancelled))
+        return opened.cancel_root(file)
+
+
+root_group.add_command(cancel_root_command("director", _cancel))
 
 
 @root_group.command(name="show")

@@ -25,12 +25,13 @@ from twinlock.cli.image_options import (
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import cancelled_lines, root_lines, sign_root_command
+from twinlock.cli.root_signing import cancel_root_command, root_lines, sign_root_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from twinlock.repository.root_cancelling import Cancelled
     from twinlock.repository.views import Publication, StatusView
 
 
@@ -281,18 +282,8 @@ def publish_command(
     out.result(publication, _publication_lines(publication))
 
 
-@root_group.command(name="cancel")
-@click.argument("directory", type=DIRECTORY)
-@click.argument("file", type=FILE)
-@output_options
-def cancel_command(out: Output, directory: Path, file: Path) -> None:
-    """End the signing of a prepared root that lacks signatures. FILE is the one that collected them.
+def _cancel(directory: Path, file: Path) -> Cancelled:
+    return open_image_repository(directory, None).cancel_root(file)
 
-    The keys that were made for it are destroyed. One that has all its signatures cannot be cancelled: publish it.
 
-    \b
-    Example:
-      twinlock image root cancel ./image next-root.json
-    """
-    cancelled = open_image_repository(directory, None).cancel_root(file)
-    out.result({"root": cancelled.root, "destroyed": list(cancelled.destroyed)}, cancelled_lines(cancelled))
+root_group.add_command(cancel_root_command("image", _cancel))
