@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle
+from tests.unit.director.judging import judge_manifest
 from tests.unit.director.test_intake import judge, record_of
 from tests.unit.director.world import NOW, TestVehicle
-from twinlock.director.intake import judge_manifest
 from twinlock.director.records import AKTUALIZR_WIRE, VehicleRecord
 from twinlock.trust.names import EcuId, VehicleId
 from twinlock.trust.wire.aktualizr.reports import decode_manifest

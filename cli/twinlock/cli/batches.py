@@ -69,11 +69,6 @@ def read_input(source: Path) -> bytes:
     return data.removeprefix(codecs.BOM_UTF8)
 
 
-def is_one(sources: tuple[Path, ...]) -> bool:
-    """Whether the sources are a single file (not a folder)."""
-    return len(sources) == 1 and not sources[0].is_dir()
-
-
 def show_batch(out: Output, result: BatchResult, verb: str) -> None:
     """Show a batch and end the command: status 0 if everything was taken, else 1 (3: only conflicts). Raises: SystemExit."""
     out.result(result.as_json(), _lines(result, verb))

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.batches import LIST, read_lines, show_batch, skip_refused_option
-from twinlock.cli.director_orders import when
+from twinlock.cli.director_orders import open_director, when
 from twinlock.cli.image_options import DIRECTORY, FILE, read_duration
 from twinlock.cli.output import Output, output_options, table, yes_option
-from twinlock.cli.passphrase import passphrase_for, passphrase_option
+from twinlock.cli.passphrase import passphrase_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import timedelta
 
     from twinlock.director.batches.batch import BatchResult
@@ -107,27 +108,27 @@ def _issue_many(
     """Credentials in ``output``/VEHICLE; a batch that is not stored leaves none behind."""
     from twinlock.director.devices.credentials import check_vacant, write_files
 
-    written: list[Path] = []
+    written: dict[str, Path] = {}
 
     def deliver(vehicle: str, credential: Credential) -> None:
         folder = output / vehicle
         check_vacant(folder, DEVICE_FILES)
-        written.append(folder)  # before the first file, so that a full disk leaves no part of a credential
+        written[vehicle] = folder  # before the first file, so that a full disk leaves no part of a credential
         write_files(credential, folder, names=DEVICE_FILES)
 
-    stored = False
+    recorded: set[str] = set()
     try:
         with out.progress(len(named), "issuing") as advance:
             issue = director.batches.issue_devices
             result = issue(named, deliver, valid=valid, skip_refused=skip_refused, advance=advance)
-        stored = result.stored
+        if result.stored:
+            recorded = written.keys() - {item.vehicle for item in result.refused}
     finally:
-        if not stored:
-            _discard(written)
+        _discard(folder for vehicle, folder in written.items() if vehicle not in recorded)
     return result
 
 
-def _discard(folders: list[Path]) -> None:
+def _discard(folders: Iterable[Path]) -> None:
     """Remove credentials that the Director did not record; nothing else is in these folders unless others put it there."""
     for folder in folders:
         for name in DEVICE_FILES:
@@ -241,10 +242,3 @@ def revoke_certificate(out: Output, directory: Path, name: str, *, actor: str, y
 
 
 COMMANDS = (create_device_ca, issue_device, issue_server, issue_provisioning, certificates, revoke_certificate)
-
-
-def open_director(directory: Path, passphrase_file: Path | None = None) -> Director:
-    """Open the Director of a command. Raises: UsageError, StorageError."""
-    from twinlock.director.director import Director
-
-    return Director.open(directory, passphrase=passphrase_for(passphrase_file))

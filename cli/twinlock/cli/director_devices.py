@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.batches import LIST, read_input, read_lines, show_batch, skip_refused_option
-from twinlock.cli.director_certificates import open_director
-from twinlock.cli.director_orders import when
+from twinlock.cli.director_orders import open_director, when
 from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY, FILE, read_duration
 from twinlock.cli.output import Output, output_options, table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,7 +20,16 @@ from twinlock.cli.image_options import (
 )
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import publish_root_command, quorum, root_lines, sign_root_command
+from twinlock.cli.root_signing import (
+    cancel_root_command,
+    publish_root_command,
+    quorum,
+    root_lines,
+    sign_root_command,
+)
+
+if TYPE_CHECKING:
+    from twinlock.repository.root_cancelling import Cancelled
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 PROFILES = ("tuf", "aktualizr")
@@ -139,6 +149,14 @@ def show_roles_command(out: Output, directory: Path) -> None:
         for role in roles
     ]
     out.result({"roles": roles}, table(("ROLE", "MUST SIGN", "SCHEMES", "KEYS HERE"), rows))
+
+
+def _cancel(directory: Path, file: Path) -> Cancelled:
+    with open_director(directory) as opened:
+        return opened.cancel_root(file)
+
+
+root_group.add_command(cancel_root_command("director", _cancel))
 
 
 @root_group.command(name="show")

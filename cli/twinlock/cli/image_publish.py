@@ -28,12 +28,13 @@ from twinlock.cli.image_options import (
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import publish_root_command, root_lines, sign_root_command
+from twinlock.cli.root_signing import cancel_root_command, publish_root_command, root_lines, sign_root_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from twinlock.repository.root_cancelling import Cancelled
     from twinlock.repository.views import Publication, StatusView
 
 
@@ -279,3 +280,10 @@ root_group.add_command(
         ),
     )
 )
+
+
+def _cancel(directory: Path, file: Path) -> Cancelled:
+    return open_image_repository(directory, None).cancel_root(file)
+
+
+root_group.add_command(cancel_root_command("image", _cancel))

@@ -14,6 +14,7 @@ from twinlock.cli.passphrase import passphrase_for, passphrase_option
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from twinlock.repository.root_cancelling import Cancelled
     from twinlock.repository.views import RootView
 
 
@@ -90,3 +91,24 @@ def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str
         if view.missing
         else f"complete; publish it with twinlock {party} root publish"
     )
+
+
+def cancel_root_command(party: str, cancel: Callable[[Path, Path], Cancelled]) -> click.Command:
+    """``twinlock PARTY root cancel``. ``cancel`` gets the directory and the file."""
+
+    @click.command(
+        name="cancel",
+        help="End the signing of a prepared root that lacks signatures. FILE is the one that collected them.\n\n"
+        "The keys that were made for it are destroyed. One that has all its signatures cannot be cancelled: publish it.\n\n"
+        f"\b\nExample:\n  twinlock {party} root cancel ./{party} next-root.json",
+    )
+    @click.argument("directory", type=DIRECTORY)
+    @click.argument("file", type=FILE)
+    @output_options
+    def cancel_root(out: Output, directory: Path, file: Path) -> None:
+        cancelled = cancel(directory, file)
+        lines = [f"Root {cancelled.root} is not prepared any more; have every copy of its file destroyed"]
+        lines += [f"destroyed the key {keyid}" for keyid in cancelled.destroyed]
+        out.result({"root": cancelled.root, "destroyed": list(cancelled.destroyed)}, lines)
+
+    return cancel_root

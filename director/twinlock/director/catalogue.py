@@ -11,14 +11,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
+
+from sqlalchemy import Connection
 
 from twinlock.director.database import Database
 from twinlock.director.software import mentioned, read_software
 from twinlock.director.source import FetchFile
 from twinlock.director.trusted_files import load_files, load_floors, newest_versions, store_files
+from twinlock.director.waiting import SOURCE, Waiting
 from twinlock.repository.authoring.signing_clock import SecondTime
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.delegation import find_image
@@ -35,8 +39,6 @@ from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.tuf import TUF
 
 log = logging.getLogger("twinlock.director.catalogue")
-
-_SOURCE = "the Image repository"
 
 # How long a lookup is believed while nothing is published: the expiry of delegated files is judged again after it.
 _LOOKUPS_HOLD = timedelta(minutes=5)
@@ -58,7 +60,13 @@ class Catalogue:
     """
 
     def __init__(
-        self, trusted: TrustedRepository, now: datetime, fetch: FetchFile, earlier: Catalogue | None = None
+        self,
+        trusted: TrustedRepository,
+        now: datetime,
+        fetch: FetchFile,
+        earlier: Catalogue | None = None,
+        *,
+        waiting: Waiting | None = None,
     ) -> None:
         self.trusted = trusted
         self.now = now
@@ -66,6 +74,7 @@ class Catalogue:
         self.problems: dict[str, TwinlockError] = {}
         self.unsaved: list[Persist] = []
         self._fetch = fetch
+        self._waiting = waiting or Waiting()
         self._lock = threading.RLock()
         self._files: dict[str, bytes] = {}
         self._found: dict[tuple[TargetPath, HardwareId], tuple[ImageEntry | None, tuple[RoleName, ...]]] = {}
@@ -74,7 +83,7 @@ class Catalogue:
             self._take_over(earlier)
 
     def _take_over(self, earlier: Catalogue) -> None:
-        with earlier._lock:
+        with suppress(TransportError), self._waiting.turn(earlier._lock):
             self.trusted = self.trusted._replace(delegated={**self.trusted.delegated, **earlier.trusted.delegated})
             self.looked_up_since = earlier.looked_up_since
             self.problems = dict(earlier.problems)
@@ -109,7 +118,7 @@ class Catalogue:
     def _look_up(self, path: TargetPath, hardware_id: HardwareId) -> tuple[ImageEntry | None, tuple[RoleName, ...]]:
         """The entry, and the roles that led to it."""
         key = (path, hardware_id)
-        with self._lock:
+        with self._waiting.turn(self._lock):
             if key not in self._found:
                 found = drive(find_image(self.trusted, path, hardware_id, self.now, policy=LAX), self._answer)
                 self.trusted = found.trusted
@@ -120,7 +129,7 @@ class Catalogue:
         """For each component on this hardware, the components that some image of it needs or conflicts with."""
         hardware = frozenset(hardware_ids)
         found: dict[str, frozenset[str]] = {}
-        with self._lock:
+        with self._waiting.turn(self._lock):
             for hint in (hint for hints in self._all_hints().values() for hint in hints):
                 if hint.component is not None and hint.hardware_ids & hardware:
                     found[hint.component] = found.get(hint.component, frozenset()) | hint.mentions
@@ -128,7 +137,7 @@ class Catalogue:
 
     def count(self, hardware_id: HardwareId) -> int:
         """How many names of images are listed for ``hardware_id``, by whatever is written there; nothing is verified."""
-        with self._lock:
+        with self._waiting.turn(self._lock):
             return sum(any(hardware_id in hint.hardware_ids for hint in hints) for hints in self._all_hints().values())
 
     def offers(
@@ -138,7 +147,7 @@ class Catalogue:
 
         What is refused on the way is noted in ``problems`` and not offered. Raises: TransportError, StorageError.
         """
-        with self._lock:
+        with self._waiting.turn(self._lock):
             names = sorted(
                 path
                 for path, hints in self._all_hints().items()
@@ -196,7 +205,9 @@ class Catalogue:
     def _get(self, name: str, limit: int) -> Answer:
         """Versioned files never change, so one that was fetched once in this state is kept."""
         if name not in self._files:
-            data = self._fetch(name, limit)
+            if self._waiting.is_away:
+                raise TransportError(url=name, reason="the Image repository did not answer in time a moment ago")
+            data = self._waiting.ask(lambda: self._fetch(name, limit))
             if not isinstance(data, bytes):
                 return data
             self._files[name] = data
@@ -236,30 +247,45 @@ class CatalogueKeeper:
         self._fetch = fetch
         self._max_age = timedelta(seconds=max_age_s)
         self._lock = threading.Lock()
+        self._saving = threading.Lock()
+        self._waiting = Waiting()
         self._current: Catalogue | None = None
         self._second: _Asked | None = None
 
     def current(self, now: datetime) -> Catalogue:
         """A view not older than the agreed age, nor than what another process has stored meanwhile.
 
-        If the repository cannot be reached, the stored one while it is valid.
+        If the repository cannot be reached, or keeps another request waiting, the last one while it is valid.
         Raises: RefusalError of every kind, TransportError before anything was ever fetched, StorageError.
         """
-        with self._lock:
+        try:
+            with self._waiting.turn(self._lock):
+                current = self._current
+                if current is not None and abs(now - current.now) <= self._max_age and not self._overtaken(current):
+                    return current
+                try:
+                    return self._refresh(now)
+                except (TransportError, StorageError) as error:
+                    return self._stored(now, error)
+        except TransportError as late:
             current = self._current
-            if current is not None and abs(now - current.now) <= self._max_age and not self._overtaken(current):
+            if current is not None and now < current.trusted.valid_until and not self._overtaken(current):
                 return current
-            try:
-                return self._refresh(now)
-            except (TransportError, StorageError) as error:
-                return self._stored(now, error)
+            return self._stored(now, late)
 
     def second_time(self, now: datetime) -> SecondTime | None:
         """What the Image repository proves of the time; None where it gave no usable answer, which is logged.
 
         An answer counts for as long as a view does. Raises: StorageError.
         """
-        with self._lock:
+        try:
+            return self._second_time(now)
+        except TransportError as late:
+            log.warning("only this clock vouches for the time: %s", late)
+            return None
+
+    def _second_time(self, now: datetime) -> SecondTime | None:
+        with self._waiting.turn(self._lock):
             asked = self._second
             if (
                 asked is None
@@ -275,7 +301,7 @@ class CatalogueKeeper:
             if current is None or abs(now - current.now) > self._max_age or self._overtaken(current):
                 current = self._refresh(now)
         except ExpiredError as error:
-            return SecondTime(source=_SOURCE, earliest=None, latest=error.expires)
+            return SecondTime(source=SOURCE, earliest=None, latest=error.expires)
         except (TransportError, RefusalError) as error:
             log.warning(
                 "the Image repository gave no usable answer, so only this clock vouches for the time: %s", error
@@ -283,7 +309,7 @@ class CatalogueKeeper:
             return None
         assert current.trusted.timestamp is not None
         timestamp = current.trusted.timestamp.signed
-        return SecondTime(source=_SOURCE, earliest=timestamp.issued, latest=timestamp.expires)
+        return SecondTime(source=SOURCE, earliest=timestamp.issued, latest=timestamp.expires)
 
     def refresh(self, now: datetime) -> Catalogue:
         """A view as of now. Raises: RefusalError of every kind, TransportError, StorageError."""
@@ -291,12 +317,17 @@ class CatalogueKeeper:
             return self._refresh(now)
 
     def save(self) -> None:
-        """Store the delegated files that lookups brought. Not to be called inside a transaction."""
-        with self._lock:
+        """Store the delegated files that lookups brought, unless another process has stored a newer view since.
+
+        Not to be called inside a transaction.
+        """
+        with self._saving:
             current = self._current
             if current is None or not current.unsaved:
                 return
             with self._database.writing("store trusted metadata") as connection:
+                if _is_overtaken(connection, current):
+                    current.unsaved.clear()
                 while current.unsaved:
                     store_files(connection, current.unsaved[0])
                     current.unsaved.pop(0)
@@ -306,7 +337,7 @@ class CatalogueKeeper:
 
         def answer(command: Command) -> Answer:
             if isinstance(command, Fetch):
-                return self._fetch(command.name, command.max_bytes)
+                return self._waiting.ask(lambda: self._fetch(command.name, command.max_bytes))
             if isinstance(command, Persist):
                 with self._database.writing("store trusted metadata") as connection:
                     store_files(connection, command)
@@ -317,8 +348,7 @@ class CatalogueKeeper:
     def _overtaken(self, current: Catalogue) -> bool:
         """Whether another process has stored newer files: what it assigned may be in none that are known here."""
         with self._database.reading() as connection:
-            stored = newest_versions(connection, IMAGE)
-        return any(stored.get(role, 0) > current.versions[role] for role in (ROOT, TIMESTAMP))
+            return _is_overtaken(connection, current)
 
     def _stored(self, now: datetime, cause: TwinlockError) -> Catalogue:
         trusted = self._load()
@@ -329,12 +359,17 @@ class CatalogueKeeper:
         return self._replace(trusted, now)
 
     def _replace(self, trusted: TrustedRepository, now: datetime) -> Catalogue:
-        self._current = Catalogue(trusted, now, self._fetch, earlier=self._current)
+        self._current = Catalogue(trusted, now, self._fetch, self._current, waiting=self._waiting)
         return self._current
 
     def _load(self) -> TrustedRepository:
         with self._database.reading() as connection:
             return restore_repository(IMAGE, load_files(connection, IMAGE), floors=load_floors(connection, IMAGE))
+
+
+def _is_overtaken(connection: Connection, current: Catalogue) -> bool:
+    stored = newest_versions(connection, IMAGE)
+    return any(stored.get(role, 0) > current.versions[role] for role in (ROOT, TIMESTAMP))
 
 
 def stored_answer(trusted: TrustedRepository, command: Command) -> Answer:

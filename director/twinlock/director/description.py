@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twinlock.director.errors import RegistrationError
+from twinlock.director.errors import DescriptionError, VehicleIdError
 from twinlock.director.records import EcuRecord
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.metadata import LimitError
@@ -56,20 +56,20 @@ def read_description(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT
     for item in node.get("ecus").items(limits.ecus):
         record = _ecu(item, primary)
         if record.ecu in ecus:
-            raise RegistrationError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} stands twice")
+            raise DescriptionError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} stands twice")
         ecus[record.ecu] = record
     if primary not in ecus:
-        raise RegistrationError(vehicle=vehicle, field="primary", reason=f"the Primary {primary} is not among its ECUs")
+        raise DescriptionError(vehicle=vehicle, field="primary", reason=f"the Primary {primary} is not among its ECUs")
     _check_keys(vehicle, ecus)
     return VehicleDescription(vehicle=vehicle, primary=primary, ecus=ecus)
 
 
 def read_vehicle_id(value: str) -> VehicleId:
-    """The id of a vehicle, which is a segment of its URLs. Raises: UnsafePathError, RegistrationError."""
+    """The id of a vehicle, which is a segment of its URLs. Raises: UnsafePathError, VehicleIdError."""
     vehicle = VehicleId(identifier(value))
     if not _URL_SEGMENT.fullmatch(vehicle):
         reason = f"{value!a} cannot be part of a URL; use letters, digits and -._~!$&'()+,;=@"
-        raise RegistrationError(vehicle=vehicle, field="vehicle", reason=reason)
+        raise VehicleIdError(vehicle=vehicle, field="vehicle", reason=reason)
     return vehicle
 
 
@@ -127,4 +127,4 @@ def _check_keys(vehicle: VehicleId, ecus: Mapping[EcuId, EcuRecord]) -> None:
         other = owners.setdefault(record.key.identity, ecu)
         if other != ecu:
             reason = f"{other} and {ecu} have the same key, so each could sign the other's reports"
-            raise RegistrationError(vehicle=vehicle, field="ecus", reason=reason)
+            raise DescriptionError(vehicle=vehicle, field="ecus", reason=reason)

@@ -61,6 +61,7 @@ from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.periods import Clock, utc_now
+from twinlock.repository.root_cancelling import Cancelled
 from twinlock.repository.views import RootView
 from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.errors.base import RefusalError, UsageError
@@ -95,7 +96,8 @@ class Director(HistoryView):
         self._roots = RootKeeper(path, database, keyring, settings)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
         self.ways_out = WaysOut(database, settings, clock)
-        self.devices = DeviceDesk(path, database, online_secret(passphrase), online_keys=keyring.online, clock=clock)
+        secret, second = online_secret(passphrase), settings.second_person
+        self.devices = DeviceDesk(path, database, secret, online_keys=keyring.online, second_person=second, clock=clock)
         self.batches = Batches(database, self._assigning, self.devices, clock)
 
     @classmethod
@@ -168,11 +170,12 @@ class Director(HistoryView):
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
         """Take a vehicle into the inventory; True if it is new, False if it is registered just so already.
 
-        Raises: MalformedError, WeakKeyError, UnsafePathError, RegistrationError.
+        Raises: MalformedError, WeakKeyError, UnsafePathError, RegistrationError, SecondPersonError.
         """
         read = read_description(description)
         with self._database.writing("register a vehicle") as connection:
-            return register_vehicle(connection, read, actor="operator", now=now or self._clock())
+            second, moment = self.settings.second_person, now or self._clock()
+            return register_vehicle(connection, read, second_person=second, actor="operator", now=moment)
 
     def enrolment_token(self, vehicle: str, *, valid_s: int = 86_400, now: datetime | None = None) -> str:
         """A token with which ``vehicle`` may register itself once over HTTP. It is shown only here."""
@@ -184,7 +187,8 @@ class Director(HistoryView):
         read, moment = read_description(description), now or self._clock()
         try:
             with self._database.writing("enrol a vehicle") as connection:
-                return enrol_vehicle(connection, vehicle, token, read, now=moment)
+                second = self.settings.second_person
+                return enrol_vehicle(connection, vehicle, token, read, second_person=second, now=moment)
         except RefusalError as error:  # raised only after the token was found to be this vehicle's
             with self._database.writing("note a refused registration") as connection:
                 note_refused_registration(
@@ -325,6 +329,10 @@ class Director(HistoryView):
         """Publish a Root that others signed; returns its version. Raises: as ``RootKeeper.publish``."""
         return self._sign_root(now, lambda moment: self._roots.publish(moment, Path(path)))
 
+    def cancel_root(self, path: str | Path, *, actor: str = "operator", now: datetime | None = None) -> Cancelled:
+        """End the ceremony of a prepared Root that lacks signatures. Raises: as ``RootKeeper.cancel``."""
+        return self._roots.cancel(now or self._clock(), Path(path), actor=actor)
+
     def refresh_root(self, *, now: datetime | None = None) -> int:
         """Publish the same Root with a later expiry; returns its version."""
         return self._sign_root(now, lambda moment: self._roots.follow(moment, (), None))
@@ -384,4 +392,4 @@ class Director(HistoryView):
 
     def check_ready(self, *, now: datetime | None = None) -> None:
         """See that this Director can do all of its work, now and soon (``api.readiness``). Raises: NotReadyError."""
-        self._readiness.check(now or self._clock())
+        self._readiness.judge(now or self._clock())

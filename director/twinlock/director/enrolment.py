@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from twinlock.director import schema
 from twinlock.director.description import VehicleDescription, read_vehicle_id
 from twinlock.director.errors import (
+    DescriptionError,
     EcuKeyChangedError,
     EcuTakenError,
     EnrolmentTokenError,
@@ -35,6 +36,7 @@ from twinlock.director.inventory import (
 )
 from twinlock.director.records import VehicleRecord
 from twinlock.director.ways_out.key_changes import permitted_changes, use_changes
+from twinlock.director.ways_out.known_serials import BY_VEHICLE, claim_keys
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import VehicleId
 
@@ -43,16 +45,21 @@ _MAX_VALID_S = 366 * 86_400
 _T = schema.enrolment_tokens.c
 
 
-def register_vehicle(connection: Connection, description: VehicleDescription, *, actor: str, now: datetime) -> bool:
+def register_vehicle(
+    connection: Connection, description: VehicleDescription, *, second_person: bool, actor: str, now: datetime
+) -> bool:
     """Add a vehicle; True if it is new, False if precisely this is registered already.
 
-    Raises: RegistrationError if the inventory holds something else under one of its ids or keys.
+    Raises: RegistrationError if the inventory holds something else under one of its ids or keys; SecondPersonError where a
+    second person has to confirm the other key of a known serial, EcuKeyChangedError where the vehicle itself comes with it.
     Source: Uptane 2.1.0 5.3.2.2 (identifiers are unique).
     """
     registered = find_vehicle(connection, description.vehicle)
     if registered is None:
         _check_free(connection, description)
-        insert_vehicle(connection, description.vehicle, description.ecus.values(), now)
+        ecus = description.ecus.values()
+        claim_keys(connection, description.vehicle, ecus, second_person=second_person, actor=actor, now=now)
+        insert_vehicle(connection, description.vehicle, ecus, now)
         detail = {"ecus": sorted(description.ecus), "description": description.digest}
         record_audit(connection, actor=actor, action="register", vehicle=description.vehicle, detail=detail, now=now)
         return True
@@ -113,7 +120,13 @@ def create_token(connection: Connection, vehicle: str, *, valid_s: int, now: dat
 
 
 def enrol_vehicle(
-    connection: Connection, vehicle: str, token: str, description: VehicleDescription, *, now: datetime
+    connection: Connection,
+    vehicle: str,
+    token: str,
+    description: VehicleDescription,
+    *,
+    second_person: bool,
+    now: datetime,
 ) -> bool:
     """Register with a token and use it up. A repetition of the same request is answered like the first.
 
@@ -123,8 +136,8 @@ def enrol_vehicle(
     if found is None or found.expires <= now or found.used_for not in (None, description.digest):
         raise EnrolmentTokenError(vehicle=vehicle)
     if description.vehicle != vehicle:
-        raise RegistrationError(vehicle=vehicle, field="vehicle", reason=f"the description is of {description.vehicle}")
-    new = register_vehicle(connection, description, actor="vehicle", now=now)
+        raise DescriptionError(vehicle=vehicle, field="vehicle", reason=f"the description is of {description.vehicle}")
+    new = register_vehicle(connection, description, second_person=second_person, actor=BY_VEHICLE, now=now)
     connection.execute(
         update(schema.enrolment_tokens).where(_T.number == found.number).values(used_for=description.digest)
     )

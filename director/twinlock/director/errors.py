@@ -51,6 +51,32 @@ class RegistrationError(RefusalError):
     reason: str
 
 
+class DescriptionError(RegistrationError):
+    """A description that contradicts itself or its address, whatever is registered."""
+
+    hint = "correct the description and register again"
+
+
+class VehicleIdError(RegistrationError):
+    """A vehicle id that no URL can carry, so that the vehicle could never be served."""
+
+    hint = "register it under another id, such as the VIN without spaces, and give the vehicle the same one"
+
+
+class SecondPersonError(RefusalError):
+    """An operator's registration of known serials with other keys, where a second person confirms every change of a key."""
+
+    code = "second-person"
+    clause = "Uptane 2.1.0 5.3.2.2"
+    template = "{vehicle}: {ecus} had other keys before, and no second person confirmed these"
+    hint = (
+        "name the new key by its fingerprint with `twinlock director rekey` for the vehicle that had the ECU last, have it "
+        "confirmed with `confirm-key`, then repeat this"
+    )
+    vehicle: str
+    ecus: tuple[str, ...]
+
+
 class EnrolmentTokenError(TwinlockError):
     """An enrolment token that is unknown, used up, expired, or another vehicle's. Which one is not told."""
 

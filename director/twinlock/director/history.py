@@ -6,7 +6,6 @@ Belongs here: writing and reading those rows. Does not belong here: judging anyt
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,8 +28,9 @@ _V = schema.events.c
 
 STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "old-time", "detail"})
 
-# Anybody can send nonsense to a vehicle's address. What is kept of it is bounded, per vehicle and day.
-MAX_REFUSED_PER_DAY = 256
+# A vehicle that is at odds with the Director sends the same day after day. What is kept of it is bounded, per vehicle, day
+# and code, so that many refusals of one kind leave room for the first of another.
+MAX_REFUSED_PER_CODE = 32
 MAX_REFUSED_BYTES = 65_536
 
 
@@ -57,32 +57,37 @@ def read_audit(connection: Connection, *, vehicle: str | None = None, limit: int
 
 
 def insert_refused(
-    connection: Connection, vehicle: str, data: bytes, refusal: Mapping[str, Any], now: datetime
+    connection: Connection, vehicle: str, data: bytes, refusal: Mapping[str, Any], now: datetime, *, digest: str
 ) -> bool:
     """Keep a refused manifest with its verdict; say whether it was kept.
 
-    The same bytes are kept once, long ones only in part, and no more than a bounded number a day.
+    ``digest`` is that of its content (see ``senders.content_digest``). The same content is kept once, whether it was accepted
+    or refused, a long one only in part, and of each code no more than a bounded number a day.
     """
-    digest = hashlib.sha256(data).hexdigest()
-    recent = select(func.count()).where(
-        _M.vehicle == vehicle, _M.accepted.is_(False), _M.received_at > now - timedelta(days=1)
-    )
-    known = select(_M.number).where(_M.vehicle == vehicle, _M.digest == digest, _M.accepted.is_(False)).limit(1)
-    if connection.execute(known).first() or connection.execute(recent).scalar_one() >= MAX_REFUSED_PER_DAY:
+    known = select(_M.number).where(_M.vehicle == vehicle, _M.digest == digest).limit(1)
+    if connection.execute(known).first() or _refused_today(connection, vehicle, refusal["code"], now):
         return False
     row = {"vehicle": vehicle, "received_at": now, "digest": digest, "accepted": False, "refusal": dict(refusal)}
     connection.execute(insert(schema.manifests).values(**row, data=data[:MAX_REFUSED_BYTES]))
     return True
 
 
-def insert_accepted(connection: Connection, vehicle: str, data: bytes, findings: Findings, now: datetime) -> int:
+def _refused_today(connection: Connection, vehicle: str, code: str, now: datetime) -> bool:
+    """Whether this code has filled its share of the day's refused manifests."""
+    today = (_M.vehicle == vehicle, _M.accepted.is_(False), _M.received_at > now - timedelta(days=1))
+    kept = [refusal["code"] for refusal in connection.execute(select(_M.refusal).where(*today)).scalars()]
+    return kept.count(code) >= MAX_REFUSED_PER_CODE
+
+
+def insert_accepted(
+    connection: Connection, vehicle: str, data: bytes, findings: Findings, now: datetime, *, digest: str
+) -> int:
     """Keep an accepted manifest, its reports and events, and point the ECUs at them; returns its number.
 
     ECUs that are missing from it are marked as such from ``now`` on, those that report are no longer.
 
     Raises: IntegrityError if a counter or nonce was taken meanwhile.
     """
-    digest = hashlib.sha256(data).hexdigest()
     row = {"vehicle": vehicle, "received_at": now, "digest": digest, "data": data, "accepted": True}
     inserted = connection.execute(insert(schema.manifests).values(**row)).inserted_primary_key
     assert inserted is not None
@@ -134,7 +139,7 @@ def record_events(
     *,
     manifest: int | None = None,
 ) -> None:
-    """Keep what people should see. What goes on from manifest to manifest is kept once a day, a piece of evidence once."""
+    """Keep what people should see. What goes on from manifest to manifest is kept once a day, a piece of evidence as often as the ECU added to it."""
     for event in events:
         if not _is_known(connection, vehicle, event, now):
             row = {"vehicle": vehicle, "manifest": manifest, "at": now, "evidence": event.evidence}
@@ -143,13 +148,13 @@ def record_events(
 
 
 def record_refusal(connection: Connection, vehicle: str, error: TwinlockError, now: datetime) -> None:
-    """Keep what was refused from an authenticated vehicle outside its manifests: the same once a day, within a bound."""
-    recent = select(func.count()).where(_V.vehicle == vehicle, _V.manifest.is_(None), _V.at > now - timedelta(days=1))
+    """Keep what was refused from an authenticated vehicle outside its manifests: the same once a day, each code in bounds."""
     event = Event(kind=error.kind.value, code=error.code, ecu=None, detail=str(error), data=error.as_json())
-    same = [_V.vehicle == vehicle, _V.code == event.code, _V.detail == event.detail, _V.at > now - timedelta(days=1)]
-    if connection.execute(select(_V.number).where(*same).limit(1)).first() is not None:
+    alike = [_V.vehicle == vehicle, _V.code == event.code, _V.at > now - timedelta(days=1)]
+    if connection.execute(select(_V.number).where(*alike, _V.detail == event.detail).limit(1)).first() is not None:
         return
-    if connection.execute(recent).scalar_one() < MAX_REFUSED_PER_DAY:
+    recent = select(func.count()).where(*alike, _V.manifest.is_(None))
+    if connection.execute(recent).scalar_one() < MAX_REFUSED_PER_CODE:
         record_events(connection, vehicle, [event], now)
 
 
@@ -157,7 +162,11 @@ def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime)
     same = [_V.vehicle == vehicle, _V.code == event.code, _V.ecu == event.ecu]
     if event.evidence is not None:
         same.append(_V.evidence == event.evidence)
-    elif event.code in STANDING_CODES:
+        newest = select(_V.detail, _V.data).where(*same).order_by(_V.number.desc()).limit(1)
+        known = connection.execute(newest).first()
+        # It is acknowledged as it is now, so what was added to it has to be kept.
+        return known is not None and (known.detail, known.data) == (event.detail, event.data)
+    if event.code in STANDING_CODES:
         same += [_V.detail == event.detail, _V.at > now - timedelta(days=1)]
     else:
         return False

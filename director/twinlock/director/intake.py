@@ -58,20 +58,6 @@ from twinlock.trust.reports import (
 from twinlock.trust.state import InstalledImage
 
 
-def judge_manifest(
-    manifest: SignedManifest,
-    record: VehicleRecord,
-    *,
-    now: datetime,
-    address: str | None = None,
-    knowledge: Knowledge = NOTHING_KNOWN,
-    policy: ManifestPolicy = USUAL_POLICY,
-) -> Findings:
-    """``verify_reports`` and ``conclude`` in one. Raises: as ``verify_reports``."""
-    verified = verify_reports(manifest, record, now=now, address=address, knowledge=knowledge, policy=policy)
-    return conclude(verified, record, knowledge)
-
-
 def verify_reports(
     manifest: SignedManifest,
     record: VehicleRecord,

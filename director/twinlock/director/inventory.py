@@ -8,7 +8,6 @@ All functions take a connection whose transaction the caller owns.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +17,7 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from twinlock.director import schema
 from twinlock.director.errors import RetiredVehicleError, UnknownVehicleError
 from twinlock.director.records import TUF_WIRE, CounterReset, EcuRecord, LastReport, VehicleRecord, VehicleSummary
+from twinlock.trust.attestation import key_material
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
 from twinlock.trust.state import InstalledImage
@@ -215,8 +215,8 @@ def _ecu_row(vehicle: VehicleId, record: EcuRecord) -> dict[str, Any]:
 
 
 def key_identity(key: PublicKey) -> str:
-    """SHA-256 of the key material, whatever key id it goes by."""
-    return hashlib.sha256(key.identity).hexdigest()
+    """SHA-256 of the key material, whatever key id it goes by: the fingerprint that operators compare."""
+    return key_material(key)
 
 
 def _counters(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, Row[Any]]:

@@ -6,20 +6,20 @@ Belongs here: the three files. Does not belong here: what they order (``planning
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from twinlock.director.catalogue import Catalogue, stored_answer
 from twinlock.director.records import AKTUALIZR_WIRE, Issue, VehicleRecord
 from twinlock.director.roots import signers_of
 from twinlock.director.software import is_image
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.candidate import meta_file
 from twinlock.repository.keyring import Keyring
 from twinlock.repository.periods import Periods
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
@@ -95,11 +95,11 @@ def sign_set(
     targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id, **order.members}
     renew(targets, now, periods.targets, version=last.targets + 1 if last else 1, lasting_from=lasting_from)
     sign(TARGETS, targets)
-    snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: _meta(targets.version, files[TARGETS])})
+    snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: meta_file(targets.version, files[TARGETS])})
     snapshot.unrecognized_fields["custom"] = whose
     renew(snapshot, now, periods.snapshot, version=last.snapshot + 1 if last else 1, lasting_from=lasting_from)
     sign(SNAPSHOT, snapshot)
-    timestamp = Timestamp(spec_version=SPEC_VERSION, snapshot_meta=_meta(snapshot.version, files[SNAPSHOT]))
+    timestamp = Timestamp(spec_version=SPEC_VERSION, snapshot_meta=meta_file(snapshot.version, files[SNAPSHOT]))
     timestamp.unrecognized_fields["custom"] = whose
     renew(timestamp, now, periods.timestamp, version=last.timestamp + 1 if last else 1, lasting_from=lasting_from)
     sign(TIMESTAMP, timestamp)
@@ -215,7 +215,3 @@ def _target_files(entries: Mapping[str, Any]) -> dict[str, TargetFile]:
         path: TargetFile(entry["length"], dict(entry["hashes"]), path, {"custom": entry["custom"]})
         for path, entry in entries.items()
     }
-
-
-def _meta(version: int, data: bytes) -> MetaFile:
-    return MetaFile(version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})

@@ -6,6 +6,7 @@ while a transaction is open.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from twinlock.director.inventory import load_active_vehicle, load_vehicle, lock_
 from twinlock.director.manifests.judgement import Findings, Knowledge, ManifestPolicy, VerifiedReports
 from twinlock.director.manifests.junk import count_junk
 from twinlock.director.manifests.offered import find_candidates, report_digest
+from twinlock.director.manifests.senders import content_digest, is_news_of
 from twinlock.director.published import recall_images, remember_images, settle_outstanding
 from twinlock.director.records import AKTUALIZR_WIRE, Acceptance, VehicleRecord
 from twinlock.director.software import same_image
@@ -25,9 +27,9 @@ from twinlock.director.ways_out.counter_resets import find_spent
 from twinlock.director.ways_out.delivery import load_delivered
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError
-from twinlock.trust.errors.reports import ReportReplayError, ReportSignatureError
+from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.reports import SignedManifest, decode_manifest, verify_manifest
+from twinlock.trust.reports import SignedManifest, decode_manifest
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 
 _ATTEMPTS = 5
@@ -53,36 +55,36 @@ class Reception:
     def receive(self, data: bytes, *, address: str | None, authenticated: bool = False, now: datetime) -> Acceptance:
         """Accept a manifest, or store it as refused. ``address`` is the vehicle whose URL it came to.
 
-        One that neither the vehicle signed nor an ``authenticated`` sender brought is only counted.
+        What nobody proves to be news of the vehicle is only counted: neither an ``authenticated`` sender brought it, nor
+        did the vehicle sign it after everything that it sent before.
 
         Of two that repeat a counter or nonce, however close together, at most one is accepted.
         Raises: RefusalError of every kind, UnknownVehicleError, StorageError.
         Source: Uptane 2.1.0 5.3.2.1 steps 1 to 4.
         """
-        vehicle, proven = address, authenticated
+        vehicle, manifest = address, None
         try:
             manifest = self._decode(data, address)
             vehicle = address or manifest.vehicle
             assert vehicle is not None, "without an address it was read in the profile that names the vehicle"
-            proven = proven or self._is_signed(manifest, vehicle)
             return self._accept(manifest, data, vehicle, now)
         except RefusalError as error:
-            if vehicle is not None:
-                self._keep_refused(vehicle, data, error, now, proven=proven)
+            proven = authenticated or (manifest is not None and self._is_news(manifest, vehicle or ""))
+            digest = content_digest(manifest) if manifest is not None else hashlib.sha256(data).hexdigest()
+            if (
+                not (proven and self._keep_refused(vehicle or "", data, error, now, digest=digest))
+                and not authenticated
+            ):
+                self._count_junk(vehicle or "", error, data, now)
+            raise
+        except UnknownVehicleError as error:
+            self._count_junk(vehicle or "", error, data, now)
             raise
 
-    def _is_signed(self, manifest: SignedManifest, vehicle: str) -> bool:
-        """Whether the vehicle's Primary signed it, whatever else is wrong with it."""
+    def _is_news(self, manifest: SignedManifest, vehicle: str) -> bool:
+        """Whether the vehicle signed it after everything that counted, whatever else is wrong with it."""
         with self._database.reading() as connection:
-            record = load_vehicle(connection, vehicle)
-        sender = record.ecus.get(record.primary)
-        if sender is None:
-            return False
-        try:
-            verify_manifest(manifest, sender.key)
-        except ReportSignatureError:
-            return False
-        return True
+            return is_news_of(manifest, load_vehicle(connection, vehicle))
 
     def _decode(self, data: bytes, address: str | None) -> SignedManifest:
         """Read a manifest in the profile that the vehicle speaks; one that names its vehicle, without an address."""
@@ -107,7 +109,7 @@ class Reception:
             # Only signed reports send the Director to the Image repository, and no transaction waits for it.
             knowledge = self._look_up(verified, reading, now)
             findings = conclude(verified, reading.record, knowledge)
-            number = self._store(data, reading, findings, knowledge, now)
+            number = self._store(data, reading, findings, knowledge, digest=content_digest(manifest), now=now)
             if number is not None:
                 self._catalogues.save()
                 return Acceptance(
@@ -150,7 +152,14 @@ class Reception:
         return replace(reading.knowledge, images=images)
 
     def _store(
-        self, data: bytes, reading: _Reading, findings: Findings, knowledge: Knowledge, now: datetime
+        self,
+        data: bytes,
+        reading: _Reading,
+        findings: Findings,
+        knowledge: Knowledge,
+        *,
+        digest: str,
+        now: datetime,
     ) -> int | None:
         """The manifest's number; None if the vehicle changed since it was read, for instance by the same manifest."""
         vehicle = reading.record.vehicle
@@ -158,7 +167,7 @@ class Reception:
             with self._database.writing("store a manifest") as connection:
                 if lock_vehicle(connection, vehicle) != reading.revision:
                     return None
-                number = insert_accepted(connection, vehicle, data, findings, now)
+                number = insert_accepted(connection, vehicle, data, findings, now, digest=digest)
                 settle_outstanding(connection, vehicle, findings)
                 remember_images(connection, _reported(findings, knowledge), now)
         except ConflictError:
@@ -167,17 +176,18 @@ class Reception:
             raise ReportReplayError(ecu=ecu, field="counter or nonce", offered="(any)", last="(the same)") from None
         return number
 
-    def _keep_refused(self, vehicle: str, data: bytes, error: RefusalError, now: datetime, *, proven: bool) -> None:
-        if not proven:
-            with self._database.writing("count junk") as connection:
-                count_junk(connection, vehicle, error.code, data, now)
-            return
+    def _keep_refused(self, vehicle: str, data: bytes, error: RefusalError, now: datetime, *, digest: str) -> bool:
+        """Whether it is part of the history now: not where it was before, or where its code has filled its share."""
         with self._database.writing("store a refused manifest") as connection:
             try:
                 lock_vehicle(connection, vehicle)
             except UnknownVehicleError:
-                return
-            insert_refused(connection, vehicle, data, error.as_json(), now)
+                return False
+            return insert_refused(connection, vehicle, data, error.as_json(), now, digest=digest)
+
+    def _count_junk(self, vehicle: str, error: TwinlockError, data: bytes, now: datetime) -> None:
+        with self._database.writing("count junk") as connection:
+            count_junk(connection, vehicle, error.code, data, now)
 
 
 def _reported(findings: Findings, knowledge: Knowledge) -> list[ImageEntry]:

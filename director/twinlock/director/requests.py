@@ -15,6 +15,7 @@ from typing import TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from twinlock.director.api.probe import Probe
 from twinlock.director.director import Director
 from twinlock.director.errors import UnknownVehicleError
 from twinlock.io.http import bodies
@@ -43,10 +44,16 @@ def application(director: Director, own: Middleware) -> web.Application:
     app[DIRECTOR] = director
     app[_WAITING] = set()
 
-    async def ready() -> None:
-        await asyncio.wrap_future(app[_WORKERS].submit(director.check_ready))
+    def judge() -> None:
+        director.check_ready()
 
-    add_health(app, ready=ready)
+    probe = Probe(judge)
+
+    async def stop(_: web.Application) -> None:
+        probe.close()
+
+    add_health(app, ready=probe.answer)
+    app.on_cleanup.append(stop)
     app.cleanup_ctx.append(_workers)
     return app
 

@@ -33,6 +33,7 @@ from twinlock.director.roots import (
     verify_successor,
 )
 from twinlock.director.schema import schema_version
+from twinlock.director.signing.marks import read_marks
 from twinlock.director.wire_roots import (
     check_rotation,
     first_wire_root,
@@ -47,7 +48,9 @@ from twinlock.repository.aktualizr.ceremony import attach, detach
 from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys
 from twinlock.repository.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.root_ceremony import read_root_file, read_whole, sign_into
+from twinlock.repository.prepared_root import PreparedRoot
+from twinlock.repository.root_cancelling import Cancelled, cancel_prepared
+from twinlock.repository.root_ceremony import hand_out, read_root_file, read_whole
 from twinlock.repository.signing import Authority, renew
 from twinlock.repository.views import RootView
 from twinlock.trust.errors.base import UsageError
@@ -67,6 +70,7 @@ class RootKeeper:
         self._database = database
         self._keyring = keyring
         self.settings = settings
+        self._prepared = PreparedRoot(directory)
 
     def roles(self) -> tuple[RoleKeysView, ...]:
         """Who signs by the newest Root, role by role."""
@@ -80,15 +84,26 @@ class RootKeeper:
     def follow(self, now: datetime, roles: tuple[str, ...], plan: KeyPlan | None) -> int:
         """Publish the next Root, with new keys for ``roles``, in every profile; returns its version.
 
-        Raises: UsageError, ProfileError, MissingKeysError, PassphraseError, RefusalError, ConflictError.
+        Raises: UsageError, ProfileError, RootPreparedError, MissingKeysError, PassphraseError, RefusalError, ConflictError.
         """
         current, translated = self._read()
+        self._prepared.check(_version(current))
         enabled = translated is not None or AKTUALIZR_WIRE in self.settings.wires
         chain = root_chain(current, translated, stranded=self.settings.stranded_keys(now))
         if enabled:
             check_rotation(chain, roles, plan)
         with self._keyring.new_keys() as new:
-            data = next_root(current, self._keyring, self.settings.periods, now, rotate=roles, plan=plan, new_keys=new)
+            lasting_from = self._lasting_from(now)
+            data = next_root(
+                current,
+                self._keyring,
+                self.settings.periods,
+                now,
+                rotate=roles,
+                plan=plan,
+                new_keys=new,
+                lasting_from=lasting_from,
+            )
             change = self._new_own_keys(chain, plan, new) if ROOT in roles and enabled else None
             also = self._translate(chain, translated, data, change, now) if enabled else []
             with new.leaving():
@@ -100,11 +115,13 @@ class RootKeeper:
         """Write the next Root, with new keys by ``plans`` (None: as now), to ``target`` for others to sign.
 
         The root keys that are here sign it; ``repository.root_ceremony.sign_root`` adds those that are elsewhere.
-        Raises: UsageError, ProfileError, PassphraseError, StorageError.
+        Until it is published or cancelled no other Root of its number is.
+        Raises: UsageError, ProfileError, RootPreparedError, PassphraseError, StorageError.
         """
         if not target.parent.is_dir():
             raise UsageError(reason=f"there is no directory {target.parent} to write the Root to")
         current, translated = self._read()
+        self._prepared.check(_version(current))
         enabled = translated is not None or AKTUALIZR_WIRE in self.settings.wires
         chain = root_chain(current, translated, stranded=self.settings.stranded_keys(now))
         old, root = Metadata[Root].from_bytes(current).signed, Metadata[Root].from_bytes(current).signed
@@ -115,13 +132,14 @@ class RootKeeper:
         with self._keyring.new_keys() as new:
             for role, plan in plans.items():
                 give_keys(root, role, new, plan or plan_of(old, role))
-            renew(root, now, self.settings.periods.root, version=old.version + 1)
+            period, lasting_from = self.settings.periods.root, self._lasting_from(now)
+            renew(root, now, period, version=old.version + 1, lasting_from=lasting_from)
             metadata = Metadata(root)
             if enabled:
                 change = self._new_own_keys(chain, plans[ROOT], new) if ROOT in plans else None
                 attach(metadata, chain.links(root, self._keyring, change=change))
             with new.leaving():
-                return sign_into(target, metadata, old, self._keyring)
+                return hand_out(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
 
     def publish(self, now: datetime, path: Path) -> int:
         """Publish a prepared Root that has all its signatures, in every profile; returns its version.
@@ -131,6 +149,7 @@ class RootKeeper:
         """
         current, translated = self._read()
         metadata = read_root_file(path)
+        self._prepared.check(_version(current), metadata.signed)
         other = detach(metadata)
         data = read_whole(path) if other is None else metadata.to_bytes()
         verify_successor(current, data, now)
@@ -150,8 +169,23 @@ class RootKeeper:
                 verify_successor(before, root, now, wire=AKTUALIZR)
             before = root
         version = self._store((current, translated), (data, also), (), now)
+        self._prepared.end()
         self._retire_revoked(current, root_chain(current, translated), now)
         return version
+
+    def cancel(self, now: datetime, path: Path, *, actor: str) -> Cancelled:
+        """End the ceremony of a prepared Root; ``path`` is its file with the signatures that were collected.
+
+        Raises: as ``repository.root_cancelling.cancel_prepared``.
+        """
+        current, _ = self._read()
+        cancelled = cancel_prepared(
+            self._prepared, path, Metadata[Root].from_bytes(current).signed, self._keyring, used=self._used(now)
+        )
+        with self._database.writing("cancel a Root") as connection:
+            detail = {"version": cancelled.root, "destroyed": list(cancelled.destroyed)}
+            record_audit(connection, actor=actor, action="cancel-root", detail=detail, now=now)
+        return cancelled
 
     def _store(
         self,
@@ -163,6 +197,7 @@ class RootKeeper:
         """Publish one Root and what it is in the other profile, in one transaction. Raises: ConflictError."""
         with self._database.writing("publish a Root") as connection:
             _check_unchanged(connection, *before)
+            self._prepared.check(_version(before[0]), Metadata[Root].from_bytes(after[0]).signed)
             version = insert_root(connection, after[0], now)
             detail: dict[str, object] = {"roles": list(roles), "version": version}
             for root in after[1]:
@@ -172,17 +207,20 @@ class RootKeeper:
 
     def _retire_revoked(self, before: bytes, chain: RootChain, now: datetime) -> None:
         """Take private keys that no Root names any more from beside the live ones; of these only old Root keys are kept."""
-        current, translated = self._read()
-        used = set(Metadata[Root].from_bytes(current).signed.keys) | self.settings.stranded_keys(now)
-        if translated is not None:
-            newest = root_chain(current, translated).newest
-            used |= set(authority_of(newest).keyids) if newest is not None else set()
+        used = self._used(now)
         old = Metadata[Root].from_bytes(before).signed
         roots = {*root_authority(old).keyids, *self.settings.stranded}
         if chain.newest is not None:
             roots |= set(authority_of(chain.newest).keyids)
         self._keyring.retire(sorted(roots - used))
         self._keyring.retire(sorted(set(old.keys) - roots - used), destroy=True)
+
+    def _used(self, now: datetime) -> set[str]:
+        """The ids of the keys that the newest Roots name, or that sign for stranded vehicles."""
+        current, translated = self._read()
+        used = {*Metadata[Root].from_bytes(current).signed.keys, *self.settings.stranded_keys(now)}
+        newest = None if translated is None else root_chain(current, translated).newest
+        return used if newest is None else used | set(authority_of(newest).keyids)
 
     def hand_over(self, now: datetime, until: date | None) -> int:
         """Give the aktualizr Root chain, which shares its keys with ours, keys of its own; returns its newest version.
@@ -200,7 +238,9 @@ class RootKeeper:
             return version_of(translated)
         if until is not None and until < now.date():
             raise UsageError(reason=f"the old Root keys cannot sign until {until}: that day has passed")
-        data = next_root(current, self._keyring, self.settings.periods, now)
+        period, lasting_from = self.settings.periods, self._lasting_from(now)
+        self._prepared.check(_version(current))
+        data = next_root(current, self._keyring, period, now, lasting_from=lasting_from)
         also = self._translate(chain, translated, data, None, now)
         # Before: a chain that still shares its keys is signed by nobody else, so a death in between costs nothing.
         assert chain.newest is not None
@@ -251,6 +291,7 @@ class RootKeeper:
 
     def _begin(self, current: bytes, inheritance: Inheritance | None, now: datetime) -> bytes:
         """Publish the profile's first Root, or the whole of an old chain with the one that goes on from it."""
+        self._prepared.check(_version(current))  # it was prepared without a form for this profile
         self._check_root_keys_held(current)
         before = () if inheritance is None else inheritance.roots
         if inheritance is None:
@@ -284,12 +325,21 @@ class RootKeeper:
             return [first_wire_root(data, self._keyring)]
         return next_wire_roots(chain, translated, data, self._keyring, change=change, now=now)
 
+    def _lasting_from(self, now: datetime) -> datetime:
+        """The time from which the life of a new Root counts: it has to outlast every time that was ever stated."""
+        with self._database.reading() as connection:
+            return read_marks(connection).lasting_from(now)
+
     def _read(self) -> tuple[bytes, bytes | None]:
         with self._database.reading() as connection:
             current = read_root(connection)
             if current is None:
                 raise UsageError(reason="the Director has no Root")
             return current, read_wire_root(connection)
+
+
+def _version(root: bytes) -> int:
+    return int(Metadata[Root].from_bytes(root).signed.version)
 
 
 def _check_unchanged(connection: Connection, current: bytes, translated: bytes | None) -> None:

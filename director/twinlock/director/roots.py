@@ -105,11 +105,13 @@ def next_root(
     rotate: Iterable[str] = (),
     plan: KeyPlan | None = None,
     new_keys: NewKeys | None = None,
+    lasting_from: datetime | None = None,
 ) -> bytes:
     """The Root that follows ``current``: new keys for the roles in ``rotate``, a later expiry, everything else alike.
 
     It is signed with the old and the new Root keys, and the trust engine has to accept it as the successor. ``new_keys``
-    makes the keys; they are not written before something that names them is about to leave.
+    makes the keys; they are not written before something that names them is about to leave. Its life counts from
+    ``lasting_from`` where that is later than ``now`` (``ClockMarks.lasting_from``).
     Raises: UsageError for an unknown role, MissingKeysError, PassphraseError, RefusalError.
     """
     old = Metadata[Root].from_bytes(current).signed
@@ -117,7 +119,7 @@ def next_root(
     for role in dict.fromkeys(rotate):
         check_role(role)
         give_keys(new, role, new_keys or keyring, plan or plan_of(old, role))
-    renew(new, now, periods.root, version=old.version + 1)
+    renew(new, now, periods.root, version=old.version + 1, lasting_from=lasting_from)
     data = seal(ROOT, new, [root_authority(old), root_authority(new)], keyring)
     verify_successor(current, data, now)
     return data

@@ -158,7 +158,7 @@ events = Table(
     Column("kind", String(16), nullable=False),  # attack, refusal, failure or notice
     Column("code", String(64), nullable=False),
     Column("detail", Text, nullable=False),
-    Column("evidence", String(64)),  # the ECU's own id of a piece of evidence, which is kept once
+    Column("evidence", String(64)),  # the ECU's own id of a piece of evidence; the newest row is its latest state
     Column("data", Json),  # the whole of it: a refusal, a piece of evidence, an installation report
 )
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, delete, func, insert, select
 
 from twinlock.director import schema
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.floors import Floor
-from twinlock.trust.names import ROOT, RepositoryName, RoleName
+from twinlock.trust.floors import Floor, Floors, lower_floors, root_signers
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import ROOT, SNAPSHOT, TOP_LEVEL, RepositoryName, RoleName
 from twinlock.trust.wire.floor import decode_floor, encode_floor
+from twinlock.trust.wire.tuf import TUF
 
 _F = schema.trusted_files.c
 _L = schema.trusted_floors.c
@@ -45,20 +49,65 @@ def store_files(connection: Connection, persist: Persist) -> None:
     """Do what the engine asked for, except undo the work of another process that was faster.
 
     A file never replaces a newer one, and what was judged under an older Root than the newest stored one is left out:
-    its floors may have fallen since.
+    its floors may have fallen since. A floor never replaces a higher one, and ``lower_floors`` alone decides which of the
+    stored ones fall with a new Root: another process may have raised them since this one read them.
     """
     newest = newest_versions(connection, persist.repository).get(ROOT, 0)
-    followed = [version for role, version, data in persist.files if role == ROOT and data is not None]
+    followed = {version: data for role, version, data in persist.files if role == ROOT and data is not None}
     judged = [floor.root for role, floor in persist.floors.items() if floor is not None and role != ROOT]
     if any(version <= newest for version in followed) or any(root < newest for root in judged):
         return
+    stored = load_floors(connection, persist.repository)
+    fallen = _fallen(stored, followed)
+    offered = {role: floor for role, floor in persist.floors.items() if floor is not None}
+    behind = {role for role, floor in offered.items() if role not in fallen and _is_behind(role, floor, stored)}
     for role, version, data in persist.files:
-        _store_file(connection, persist.repository, role, version, data)
-    for role, floor in persist.floors.items():
-        key = {"repository": persist.repository, "role": role}
-        connection.execute(delete(schema.trusted_floors).where(_L.repository == persist.repository, _L.role == role))
-        if floor is not None:
-            connection.execute(insert(schema.trusted_floors).values(**key, floor=encode_floor(floor)))
+        if data is None and role != ROOT and not _may_drop(role, stored, fallen):
+            continue
+        if role not in behind:
+            _store_file(connection, persist.repository, role, version, data)
+    for role in fallen:
+        _delete(connection, persist.repository, role)
+        _store_floor(connection, persist.repository, role, None)
+    for role in offered.keys() - behind:
+        _store_floor(connection, persist.repository, role, offered[role])
+
+
+def _fallen(stored: Floors, followed: Mapping[int, bytes]) -> frozenset[RoleName]:
+    """The roles whose stored floor falls with the Roots that are followed now, link by link."""
+    left = stored
+    for version, data in sorted(followed.items()):
+        root = TUF.decode_root(data, ROOT, DEFAULT_LIMITS).signed
+        judged = {role: floor for role, floor in left.items() if floor.root < version}
+        kept = lower_floors(judged, root_signers(root))
+        left = {role: floor for role, floor in left.items() if role not in judged or role in kept}
+    return frozenset(stored.keys() - left.keys())
+
+
+def _may_drop(role: RoleName, stored: Floors, fallen: frozenset[RoleName]) -> bool:
+    """Whether a file goes: its stored floor fell or there is none, or it is a delegated one and that of Snapshot fell."""
+    return role in fallen or role not in stored or (role not in TOP_LEVEL and SNAPSHOT in fallen)
+
+
+def _is_behind(role: RoleName, floor: Floor, stored: Floors) -> bool:
+    """Whether the stored floor is a later one: higher, of a newer Root, or of other content under the same version.
+
+    A delegated role that has other keys now may count from the start; only a current view brings such a floor.
+    """
+    known = stored.get(role)
+    if known is None:
+        return False
+    if role not in TOP_LEVEL and known.material.get(role) != floor.material.get(role):
+        return False
+    other = known.version == floor.version and known.content != floor.content
+    return known.root > floor.root or known.version > floor.version or other
+
+
+def _store_floor(connection: Connection, repository: RepositoryName, role: RoleName, floor: Floor | None) -> None:
+    connection.execute(delete(schema.trusted_floors).where(_L.repository == repository, _L.role == role))
+    if floor is not None:
+        row = {"repository": repository, "role": role, "floor": encode_floor(floor)}
+        connection.execute(insert(schema.trusted_floors).values(**row))
 
 
 def _store_file(

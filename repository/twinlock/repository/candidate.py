@@ -70,6 +70,16 @@ class Candidate:
         """Take a Root that was signed elsewhere, as it is."""
         self._root_file = data
 
+    @property
+    def changes_root(self) -> bool:
+        """Whether it publishes another Root."""
+        return self._root is not None or self._root_file is not None
+
+    @property
+    def given_root(self) -> Root | None:
+        """The Root that was signed elsewhere, if it publishes that."""
+        return None if self._root_file is None else Metadata[Root].from_bytes(self._root_file).signed
+
     def edit_targets(self, role: str = TARGETS) -> Targets:
         """A Targets role's file, to be changed in place; it will be signed with the keys held here."""
         if role not in self._targets:

@@ -150,6 +150,28 @@ class FutureSignatureError(RefusalError):
     now: datetime
 
 
+class RootPreparedError(TwinlockError):
+    """Another Root, while one of the same number is being signed by others: vehicles would take either."""
+
+    code = "root-prepared"
+    by_rule = True
+    template = "Root {version} is being signed elsewhere ({path} is a copy), so no other Root of that number is made"
+    hint = "publish it with `root publish`; while it lacks signatures, `root cancel` ends it"
+    version: int
+    path: str
+
+
+class RootCompleteError(TwinlockError):
+    """The cancelling of a Root that has all its signatures: every vehicle that meets a copy of it takes it."""
+
+    code = "root-complete"
+    by_rule = True
+    template = "Root {version} in {path} has all its signatures, so it cannot be cancelled"
+    hint = "publish it with `root publish`, then publish a next one with other keys"
+    version: int
+    path: str
+
+
 class NotReadyError(TwinlockError):
     """A server that runs and cannot do all of its work: what vehicles need has expired, or cannot be signed or stored."""
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from twinlock.repository.aktualizr.root_chain import authority_of
 from twinlock.repository.aktualizr.second import open_second
 from twinlock.repository.candidate import Candidate
+from twinlock.repository.prepared_root import PreparedRoot
 from twinlock.repository.published import Published
 from twinlock.repository.publishing import commit
 from twinlock.repository.showing import due_roles, renewed_until, role_views
@@ -30,7 +31,7 @@ def refresh_due(
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     overdue = []
     for view in due_roles(workspace, published, within):
-        if not view.can_sign or (view.role == ROOT and not can_follow(workspace, published)):
+        if not view.can_sign or (view.role == ROOT and not _may_renew_root(workspace, published)):
             overdue.append(view.role)
         elif only is None or view.role in only:
             candidate.renew(view.role)
@@ -38,6 +39,12 @@ def refresh_due(
         return Publication(version=published.version, files=(), changed=False, overdue=tuple(overdue))
     publication = commit(workspace, candidate)
     return Publication(version=publication.version, files=publication.files, overdue=tuple(overdue))
+
+
+def _may_renew_root(workspace: Workspace, published: Published) -> bool:
+    """Whether a next Root can be made now: no other is being signed elsewhere, and every chain's keys are here."""
+    waiting = PreparedRoot(workspace.path).find(published.root.signed.version)
+    return waiting is None and can_follow(workspace, published)
 
 
 def can_follow(workspace: Workspace, published: Published) -> bool:

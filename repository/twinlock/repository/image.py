@@ -60,6 +60,7 @@ from twinlock.repository.layout import root_object
 from twinlock.repository.periods import Clock, Periods, utc_now
 from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.publishing import publish_draft
+from twinlock.repository.root_cancelling import Cancelled, cancel_root
 from twinlock.repository.root_ceremony import RootChanges, prepare_root, publish_root
 from twinlock.repository.rotation import plan_of, rotate_roles
 from twinlock.repository.showing import show_repository, show_status
@@ -358,6 +359,10 @@ class ImageRepository:
         ``until`` is for one that hands the aktualizr chain over (``hand_over``).
         """
         return publish_root(self.workspace, Path(path), until=until)
+
+    def cancel_root(self, path: str | Path) -> Cancelled:
+        """End the ceremony of a prepared Root that lacks signatures. Raises: as ``root_cancelling.cancel_prepared``."""
+        return cancel_root(self.workspace, Path(path))
 
     def recover_clock(self, *, actor: str = "operator") -> ClockRecovery:
         """Correct signatures that state a time of the future (``authoring.clock_recovery``); the clock is right now."""

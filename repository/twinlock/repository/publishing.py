@@ -17,6 +17,7 @@ from twinlock.repository.elsewhere.listed import check_elsewhere
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.layout import AKTUALIZR_NAMES, METADATA, root_object
 from twinlock.repository.precheck import verify_candidate
+from twinlock.repository.prepared_root import PreparedRoot
 from twinlock.repository.publication import competing, publish_record
 from twinlock.repository.staging import apply_draft, listed_images
 from twinlock.repository.views import Publication
@@ -74,9 +75,12 @@ def commit(
     ``second`` is how the second form is published, where that is not for the configuration to say. ``keys`` are new ones
     that the publication names: they are written when everything else is settled. ``marks`` is the past of the signing clock
     where an operator has corrected it.
-    Raises: ClockBehindError, ClockContradictedError; ConflictError, RefusalError, ProfileError, MissingKeysError,
-    PassphraseError, and what ``check_elsewhere`` raises; then nothing was published.
+    Raises: RootPreparedError while another next Root is being signed elsewhere; ClockBehindError, ClockContradictedError;
+    ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError, and what ``check_elsewhere`` raises; then nothing
+    was published.
     """
+    if candidate.published is not None and candidate.changes_root:
+        PreparedRoot(workspace.path).check(candidate.published.root.signed.version, candidate.given_root)
     marks = marks or signing_marks(workspace, candidate.published, candidate.now)
     candidate.lasting_from = marks.lasting_from(candidate.now)
     second = second or open_second(workspace, candidate.published)

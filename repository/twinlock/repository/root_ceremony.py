@@ -39,6 +39,7 @@ from twinlock.repository.authoring.demands import check_demands, set_demand
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
+from twinlock.repository.prepared_root import PreparedRoot
 from twinlock.repository.public_keys import Json, authoring_keys
 from twinlock.repository.published import Published
 from twinlock.repository.publishing import commit
@@ -97,9 +98,11 @@ def prepare_root(
     published already and shares its Root keys with ours, it is handed over to keys of its own (``until``: see
     ``aktualizr.hand_over``), and nothing else may change.
 
-    Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read.
+    Until it is published or cancelled no other Root of its number is.
+    Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read; RootPreparedError.
     """
-    published = workspace.published()
+    published, prepared = workspace.published(), PreparedRoot(workspace.path)
+    prepared.check(published.root.signed.version)
     second = _second(workspace, published, for_aktualizr=for_aktualizr, until=until)
     if second is not None and second.handing_over:
         if changes.roles - {OWN_ROOT}:
@@ -112,9 +115,9 @@ def prepare_root(
     with workspace.keyring.new_keys() as new:
         for role, plan in _without_own(changes.rotate).items():
             _known(role)
-            before = root_authority(published.root.signed, role)
-            wanted = plan.for_role(role, demanded=before.post_quantum)
-            replace_top_level(candidate, role, make_keys(new, role, wanted.new_kinds(before.keys)), wanted)
+            replaced = root_authority(published.root.signed, role)
+            wanted = plan.for_role(role, demanded=replaced.post_quantum)
+            replace_top_level(candidate, role, make_keys(new, role, wanted.new_kinds(replaced.keys)), wanted)
         root = candidate.edit_root()
         _change_keys(root, changes)
         now = workspace.now()
@@ -126,7 +129,18 @@ def prepare_root(
             change = _change_own_keys(second.chain, changes, new, root)
             attach(metadata, second.chain.links(root, workspace.keyring, change=change))
         with new.leaving():
-            return sign_into(target, metadata, published.root.signed, workspace.keyring)
+            before = published.root.signed
+            return hand_out(prepared, target, metadata, before, new=new, keyring=workspace.keyring)
+
+
+def hand_out(
+    prepared: PreparedRoot, target: Path, metadata: Metadata[Root], before: Root, *, new: NewKeys, keyring: Keyring
+) -> RootView:
+    """Sign the next Root with the keys that are here, record that it is prepared, and write it to ``target``."""
+    prepared.note_keys(new.keyids)
+    view = sign_into(prepared.path, metadata, before, keyring)
+    replace_file(target, metadata.to_bytes())
+    return view
 
 
 def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) -> RootView:
@@ -172,6 +186,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
     publication = commit(workspace, candidate, second=second)
+    PreparedRoot(workspace.path).end()
     retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
     return publication
 
@@ -270,6 +285,11 @@ def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyri
             metadata.sign(signer, append=True)
     replace_file(path, metadata.to_bytes())
     return _root_view(metadata, authorities)
+
+
+def count_signatures(metadata: Metadata[Root], before: Root) -> RootView:
+    """What a prepared Root that follows ``before`` says, and which signatures it lacks."""
+    return _root_view(metadata, (root_authority(metadata.signed, ROOT), root_authority(before, ROOT)))
 
 
 def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> RootView:

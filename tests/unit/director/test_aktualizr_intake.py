@@ -9,10 +9,10 @@ import pytest
 
 from tests.unit.director.aktualizr_vehicle import EPOCH, AktualizrVehicle, WireKey, outcome
 from tests.unit.director.device_world import confirm_pending
+from tests.unit.director.judging import judge_manifest
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.director.director import Director
 from twinlock.director.errors import EcuKeyChangedError, ManifestVehicleError
-from twinlock.director.intake import judge_manifest
 from twinlock.director.records import AKTUALIZR_WIRE, VehicleRecord
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnknownEcuError

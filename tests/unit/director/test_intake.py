@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.unit.director.judging import judge_manifest
 from tests.unit.director.world import NOW, EcuSigner, TestVehicle, at, installed_image
 from twinlock.director.description import read_description
 from twinlock.director.errors import ManifestVehicleError
-from twinlock.director.intake import judge_manifest
 from twinlock.director.manifests.judgement import Findings, Knowledge, ManifestPolicy
 from twinlock.director.records import ATTACK, FAILURE, REFUSAL, Event, LastReport, VehicleRecord
 from twinlock.trust.errors.base import Attack

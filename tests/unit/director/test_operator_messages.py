@@ -50,7 +50,16 @@ def test_an_id_that_no_url_carries_is_refused_at_registration(vehicle: str) -> N
     with pytest.raises(RegistrationError, match="URL") as caught:
         read_description({**CAR.description(), "vehicle": vehicle})
     assert caught.value.field == "vehicle"
+    assert "under another id" in caught.value.hint
     assert read_description({**CAR.description(), "vehicle": "VIN-1.a_b~c"}).vehicle == "VIN-1.a_b~c"
+
+
+def test_what_is_wrong_with_a_description_itself_is_not_mended_by_changing_a_vehicle() -> None:
+    described = CAR.description()
+    for wrong in ({"primary": "ecu-other"}, {"ecus": [*described["ecus"], *described["ecus"]]}):
+        with pytest.raises(RegistrationError) as caught:
+            read_description({**described, **wrong})
+        assert caught.value.hint == "correct the description and register again"
 
 
 def test_a_byte_order_mark_in_a_description_is_passed_over(place: Path, tmp_path: Path) -> None:

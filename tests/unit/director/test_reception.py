@@ -94,7 +94,7 @@ def test_a_manifest_at_another_vehicles_address_is_counted_there(registered: Dir
 def test_nonsense_is_counted_and_displaces_nothing_that_is_signed(
     registered: Director, car: TestVehicle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "MAX_REFUSED_PER_DAY", 3)
+    monkeypatch.setattr(history, "MAX_REFUSED_PER_CODE", 3)
     for number in range(6):
         with pytest.raises(MalformedError):
             registered.receive_manifest(b"nonsense number %d" % number, vehicle="VIN1")
@@ -105,17 +105,15 @@ def test_nonsense_is_counted_and_displaces_nothing_that_is_signed(
     counted = {item["code"]: item["count"] for item in registered.junk("VIN1")}
     assert counted == {"malformed": 6, "report-signature": 1}
     # What the vehicle signed is kept with its verdict, whatever came before it.
-    replayed = car.manifest()
-    registered.receive_manifest(replayed)
-    with pytest.raises(ReportReplayError):
-        registered.receive_manifest(replayed)
-    assert [item.refusal and item.refusal["code"] for item in registered.manifests("VIN1")] == ["report-replay", None]
+    with pytest.raises(MissingEcuError):
+        registered.receive_manifest(car.manifest(reports=[car.report("ecu-brake")]))
+    assert [item.refusal and item.refusal["code"] for item in registered.manifests("VIN1")] == ["missing-ecu"]
 
 
 def test_what_an_authenticated_sender_sends_is_kept_once_in_part_and_not_without_end(
     registered: Director, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "MAX_REFUSED_PER_DAY", 3)
+    monkeypatch.setattr(history, "MAX_REFUSED_PER_CODE", 3)
     monkeypatch.setattr(history, "MAX_REFUSED_BYTES", 10)
     for number in (1, 1, 2, 3, 4, 5):
         with pytest.raises(MalformedError):

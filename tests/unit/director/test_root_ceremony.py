@@ -12,6 +12,14 @@ from click.testing import CliRunner
 from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
 from twinlock.repository.image import ImageRepository
+from twinlock.repository.periods import utc_now
+from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.root import check_next_root
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import DIRECTOR, IMAGE
+from twinlock.trust.policy import STRICT
+from twinlock.trust.restore import bootstrap_repository
+from twinlock.trust.wire.tuf import TUF
 
 
 def run(*words: str, status: int = 0) -> Any:
@@ -65,6 +73,102 @@ def test_prepared_here_signed_there_and_published(party: str) -> None:
     assert sorted(key["role"] for key in keys if key["role"] in ("timestamp", "snapshot")) == ["snapshot", "timestamp"]
     assert {key["availability"] for key in keys} == {"here"}
     assert not list(Path("here").rglob("retired/*.pem")), "revoked online keys are destroyed"
+
+
+def _published(party: str) -> bytes:
+    """The newest Root and how many there are: what a ceremony must not change."""
+    return _root(party).encode()
+
+
+def _others(party: str) -> list[tuple[str, ...]]:
+    """Every command that would make another Root of the next number."""
+    every: list[tuple[str, ...]] = [
+        ("rotate", "here", "timestamp", "--yes"),
+        ("rotate", "here", "snapshot", "--prepare", "x.json"),
+    ]
+    return [*every, ("refresh", "here", "--root")] if party == "director" else every
+
+
+def test_while_one_is_signed_elsewhere_no_other_root_of_its_number_is_made(party: str) -> None:
+    _bring_back("a", "b")  # every key is here, so nothing else stops the second Root
+    run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
+    before, keys = _published(party), _files()
+    for words in _others(party):
+        refused = run(party, *words, status=1)["error"]
+        assert (refused["code"], refused["fields"]["version"]) == ("root-prepared", 2)
+        assert "root publish" in refused["hint"]
+        assert "root cancel" in refused["hint"]
+    assert _published(party) == before
+    assert _files() == keys
+    assert not Path("x.json").exists()
+    if party == "image":
+        # Made for a timer: it renews everything else, and names Root among what it left.
+        assert run(party, "refresh", "here", "--within", "500d")["overdue"] == ["root"]
+    run(party, "root", "publish", "here", "next.json")
+    run(party, "rotate", "here", "timestamp", "--yes")
+    assert json.loads(_root(party))["signed"]["version"] == 3
+
+
+def test_one_that_has_all_its_signatures_cannot_be_cancelled(party: str) -> None:
+    run(party, "rotate", "here", "root", "--prepare", "next.json")
+    Path("before.json").write_text(_root(party))
+    assert run(party, "root", "sign", "next.json", "--keys", "a", "--previous", "before.json")["missing"] == 0
+    before = _files()
+    refused = run(party, "root", "cancel", "here", "next.json", status=1)["error"]
+    assert (refused["code"], refused["fields"]["version"]) == ("root-complete", 2)
+    assert _files() == before
+    run(party, "root", "publish", "here", "next.json")
+
+
+def test_cancelling_one_that_lacks_signatures_destroys_the_keys_that_were_made_for_it(party: str) -> None:
+    before = _files()
+    run(party, "rotate", "here", "root", "timestamp", "--keys", "1/1", "--prepare", "next.json")
+    made = _files().keys() - before.keys()
+    cancelled = run(party, "root", "cancel", "here", "next.json")
+    assert cancelled["root"] == 2
+    assert len(cancelled["destroyed"]) == len(made) // 2 == 2
+    left = _files()
+    assert not [path for path in left.keys() - before.keys() if path.endswith(".pem")]
+    assert {path: left[path] for path in before} == before
+    run(party, "root", "cancel", "here", "next.json", status=2)  # not twice
+    run(party, "root", "publish", "here", "next.json", status=1)  # it lacks signatures
+    _bring_back("a", "b")
+    run(party, "rotate", "here", "timestamp", "--yes")
+    assert json.loads(_root(party))["signed"]["version"] == 2
+
+
+def test_a_copy_that_is_signed_after_the_cancelling_is_a_root_that_vehicles_take(party: str) -> None:
+    """What no publisher can prevent, and the threat model states."""
+    first = _root(party).encode()
+    run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
+    run(party, "root", "cancel", "here", "next.json")
+    _bring_back("b")
+    run(party, "rotate", "here", "timestamp", "--yes")
+    run(party, "root", "sign", "next.json", "--keys", "a")
+    name = DIRECTOR if party == "director" else IMAGE
+    context = Context(repository=name, now=utc_now(), limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)
+    copy = Path("next.json").read_bytes()
+    check_next_root(copy, trusted=bootstrap_repository(name, first).root, context=context)
+    assert copy != _root(party).encode()
+
+
+def test_a_file_that_was_not_prepared_here_is_neither_cancelled_nor_published_in_its_place(party: str) -> None:
+    _bring_back("a", "b")
+    run(party, "rotate", "here", "timestamp", "--prepare", "first.json")
+    run(party, "root", "publish", "here", "first.json")
+    run(party, "rotate", "here", "timestamp", "--prepare", "second.json")
+    run(party, "root", "cancel", "here", "first.json", status=2)
+    other = json.loads(Path("second.json").read_text())
+    other["signed"]["expires"] = "2031-01-01T00:00:00Z"
+    Path("other.json").write_text(json.dumps(other))
+    run(party, "root", "publish", "here", "other.json", status=1)
+    run(party, "root", "publish", "here", "here/prepared-root.json")  # the copy, where the file was lost
+
+
+def _bring_back(*media: str) -> None:
+    for medium in media:
+        for path in Path(medium).iterdir():
+            path.rename(Path("here/keys/offline") / path.name)
 
 
 def test_the_root_keys_themselves_with_another_number_and_kind(party: str) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tuf.api.metadata import Metadata, Root
 
-from tests.unit.director.world import NOW, at
+from tests.unit.director.world import NOW, ImageSite, at
 from twinlock.client.primary import Primary
 from twinlock.client.provision import EcuPlan, Repositories, provision_primary
 from twinlock.client.results import Outcome
@@ -29,6 +30,7 @@ from twinlock.repository.http import serving
 from twinlock.repository.image import ImageRepository
 from twinlock.repository.serve import image_application
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import TransportError
 
 VIN, ECU, IMAGE = "VIN1", "ecu-gw", "gw/2.0.bin"
 
@@ -200,6 +202,28 @@ def test_without_a_second_source_a_false_signature_has_a_way_out_that_needs_no_r
         assert await fleet.stated("timestamp.json", "issued") == "2026-03-02T07:12:00Z"  # renewed at the usual pace
 
     play(tmp_path, scenario)
+
+
+def test_a_root_that_is_made_to_help_outlasts_the_false_time(
+    tmp_path: Path, director: Director, site: ImageSite
+) -> None:
+    """The time that was stated lies further ahead than a Root lives."""
+    false = at(days=400)
+
+    def away(_name: str, _limit: int) -> bytes:
+        raise TransportError(url=str(site.path), reason="unreachable")
+
+    director._catalogues._fetch = away
+    director.attest_time(now=false)
+    assert director.recover_clock(now=NOW).root_needed
+    director.prepare_root(tmp_path / "next.json", {}, now=NOW)
+    prepared = Metadata[Root].from_bytes((tmp_path / "next.json").read_bytes()).signed
+    assert prepared.expires == false + timedelta(days=365)
+    director.publish_root(tmp_path / "next.json", now=NOW)
+    director.refresh_root(now=NOW)
+    assert Metadata[Root].from_bytes(director.root_bytes()).signed.expires == false + timedelta(days=365)
+    director.rotate("timestamp", now=NOW)
+    assert Metadata[Root].from_bytes(director.root_bytes()).signed.expires == false + timedelta(days=365)
 
 
 def test_the_device_api_says_come_back_where_nothing_may_be_signed(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from conformance.requirements import MUST, load_requirements
 from tests.architecture.codes import errors
+from tests.architecture.source import ROOT
 from tests.unit.docs.members import TYPES, Found, everything
 from tests.unit.docs.pouf import PAGE, examples, filled, hash_bins, layout, pretty, sent, several_roles, tables
 from tests.unit.docs.scene import NOW, VIN, Play, play
@@ -109,6 +110,20 @@ def test_every_route_has_a_row() -> None:
     assert served - {None} == _routes("messages: servers")
     link = {_route(route) for route in secondary_application(cast("Any", None)).router.routes()}
     assert link - {None} == _routes("messages: link")
+
+
+def test_the_bounds_of_messages_are_those_of_the_code() -> None:
+    bound = f"; {DEFAULT_LIMITS.report_bytes:,}"
+    rows = {row[0]: row for mark in ("messages: servers", "messages: link") for row in TABLES[mark]}
+    assert rows["1"][3].endswith(bound)
+    assert rows["6"][3].endswith(bound)
+    assert rows["12"][3].endswith(bound)
+
+
+def test_the_proxy_of_the_page_for_operators_lets_every_body_through() -> None:
+    found = re.search(r"client_max_body_size ([0-9]+)m;", (ROOT / "docs" / "operations.md").read_text())
+    assert found is not None
+    assert int(found[1]) * 1_000_000 >= DEFAULT_LIMITS.report_bytes
 
 
 def _route(route: web.AbstractRoute) -> str | None:

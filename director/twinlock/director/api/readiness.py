@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from datetime import datetime
 
 from tuf.api.metadata import Metadata, Root
@@ -24,9 +22,6 @@ from twinlock.trust.errors.local import StorageError, TransportError
 
 log = logging.getLogger("twinlock.director.readiness")
 
-HELD_S = 2.0
-"""How long a verdict counts: whoever reaches the port may ask, and an answer costs a write to the disk."""
-
 
 class Readiness:
     """Judges one Director. Threads may share it."""
@@ -36,29 +31,15 @@ class Readiness:
         self._catalogues = catalogues
         self._keyring = keyring
         self._clock = clock
-        self._lock = threading.Lock()
-        self._held: tuple[float, datetime, NotReadyError | None] | None = None
 
-    def check(self, now: datetime) -> None:
-        """Raises: NotReadyError, with every reason. A verdict less than ``HELD_S`` old is given again."""
-        with self._lock:
-            held = self._held
-            if held is None or time.monotonic() - held[0] > HELD_S or held[1] != now:
-                held = self._held = (time.monotonic(), now, self._judge(now))
-        if held[2] is not None:
-            raise held[2]
-
-    def _judge(self, now: datetime) -> NotReadyError | None:
-        try:
-            refuse_unready(
-                lambda: self._check_writing(now),
-                lambda: self._check_signing(now),
-                lambda: self._clock.check(now),
-                lambda: self._check_image_repository(now),
-            )
-        except NotReadyError as error:
-            return error
-        return None
+    def judge(self, now: datetime) -> None:
+        """Raises: NotReadyError, with every reason. It writes to the disk and may ask the Image repository (``probe``)."""
+        refuse_unready(
+            lambda: self._check_writing(now),
+            lambda: self._check_signing(now),
+            lambda: self._clock.check(now),
+            lambda: self._check_image_repository(now),
+        )
 
     def _check_writing(self, now: datetime) -> None:
         file = self._database.file

@@ -62,7 +62,8 @@ class Batches:
     ) -> BatchResult:
         """Register vehicles, each as ``Director.register``: (source, description) pairs."""
         moment = now or self._clock()
-        jobs = [read_job(_registration, source, data, moment) for source, data in descriptions]
+        second = self._devices.second_person
+        jobs = [read_job(_registration, source, data, second, moment) for source, data in descriptions]
         return run_batch(self._database, "register", jobs, skip_refused=skip_refused, advance=advance)
 
     def enter(
@@ -76,7 +77,8 @@ class Batches:
         now: datetime | None = None,
     ) -> BatchResult:
         """Enter vehicles with aktualizr, each as ``DeviceDesk.enter``: (source, vehicle, body) triples."""
-        entry = partial(_entry, identified_by=identified_by, actor=actor, now=now or self._clock())
+        second, moment = self._devices.second_person, now or self._clock()
+        entry = partial(_entry, identified_by=identified_by, second_person=second, actor=actor, now=moment)
         jobs = [read_job(entry, *item) for item in registrations]
         return run_batch(self._database, "enter", jobs, skip_refused=skip_refused, advance=advance)
 
@@ -118,17 +120,18 @@ class Batches:
     ) -> BatchResult:
         """Make credentials, each as ``DeviceDesk.issue_device``: (source, vehicle) pairs.
 
-        ``deliver`` writes each one before the transaction ends; if nothing was stored the caller removes what it wrote.
+        ``deliver`` writes each one before the transaction begins, which other writers wait for; if nothing was stored, or it was
+        not recorded for another reason, the caller removes what it wrote.
         """
         moment, seen = now or self._clock(), dict[str, str]()
 
         def job(source: str, vehicle: str) -> Job:
             _check_once(vehicle, source, seen)
             credential = self._devices.make_device(vehicle, valid=valid, now=moment)
+            deliver(vehicle, credential)
 
             def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
                 note_issued(connection, credential, kind=SINGLE, name=vehicle, actor=actor, now=moment)
-                deliver(vehicle, credential)
                 return ISSUED, {"fingerprint": credential.fingerprint}
 
             return Job(source=source, vehicle=vehicle, apply=apply)
@@ -158,22 +161,39 @@ class _Planning:
         return Job(source=source, vehicle=vehicle, apply=apply)
 
 
-def _registration(source: str, data: bytes, now: datetime) -> Job:
+def _registration(source: str, data: bytes, second_person: bool, now: datetime) -> Job:  # noqa: FBT001 - read_job passes by position
     description = read_description(data)
 
     def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
-        new = register_vehicle(connection, description, actor="operator", now=now)
+        new = register_vehicle(connection, description, second_person=second_person, actor="operator", now=now)
         return REGISTERED if new else UNCHANGED, {"ecus": len(description.ecus)}
 
     return Job(source=source, vehicle=description.vehicle, apply=apply)
 
 
-def _entry(source: str, vehicle: str, data: bytes, *, identified_by: str, actor: str, now: datetime) -> Job:
+def _entry(
+    source: str,
+    vehicle: str,
+    data: bytes,
+    *,
+    identified_by: str,
+    second_person: bool,
+    actor: str,
+    now: datetime,
+) -> Job:
     name = VehicleId(identifier(vehicle))
     offered = read_registration(data, name)
 
     def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
-        change = take_in(connection, name, offered, identified_by=identified_by, actor=actor, now=now)
+        change = take_in(
+            connection,
+            name,
+            offered,
+            identified_by=identified_by,
+            second_person=second_person,
+            actor=actor,
+            now=now,
+        )
         outcome = REGISTERED if change.new else UNCHANGED if change.nothing else CHANGED
         return outcome, {"change": change.as_json()}
 

@@ -65,8 +65,21 @@ SERVER_VALID = timedelta(days=825)  # the longest that every TLS client accepts
 class DeviceDesk:
     """Devices of one Director. Every method may raise StorageError; those that sign PassphraseError, UsageError."""
 
-    def __init__(self, path: Path, database: Database, passphrase: Secret, *, online_keys: Path, clock: Clock) -> None:
-        """``path`` is the Director's directory, ``online_keys`` where the keys are that sign for it by themselves."""
+    def __init__(
+        self,
+        path: Path,
+        database: Database,
+        passphrase: Secret,
+        *,
+        online_keys: Path,
+        second_person: bool,
+        clock: Clock,
+    ) -> None:
+        """``path`` is the Director's directory, ``online_keys`` where the keys are that sign for it by themselves.
+
+        ``second_person``: see ``Settings``.
+        """
+        self.second_person = second_person
         self._path = path
         self._online_keys = online_keys
         self._database = database
@@ -207,7 +220,14 @@ class DeviceDesk:
                 reason = f"the path names the Primary {serial}, the registration {offered.primary}"
                 raise RegistrationError(vehicle=speaker.vehicle, field="primary_ecu_serial", reason=reason)
             with self._database.writing("register a vehicle") as connection:
-                return take_in(connection, speaker.vehicle, offered, identified_by=speaker.identified_by, now=moment)
+                return take_in(
+                    connection,
+                    speaker.vehicle,
+                    offered,
+                    identified_by=speaker.identified_by,
+                    second_person=self.second_person,
+                    now=moment,
+                )
         except (RefusalError, RetiredVehicleError, DailyLimitError) as error:
             with self._database.writing("note a refused registration") as connection:
                 note_refused_registration(
@@ -238,7 +258,15 @@ class DeviceDesk:
         offered = read_registration(data, name)
         with self._database.writing("enter a vehicle") as connection:
             moment = now or self._clock()
-            return take_in(connection, name, offered, identified_by=identified_by, actor=actor, now=moment)
+            return take_in(
+                connection,
+                name,
+                offered,
+                identified_by=identified_by,
+                second_person=self.second_person,
+                actor=actor,
+                now=moment,
+            )
 
     def take_telemetry(self, vehicle: str, kind: str, data: bytes, *, now: datetime | None = None) -> None:
         """Keep what a vehicle tells of itself. Raises: EndlessDataError, MalformedError, UnknownVehicleError."""

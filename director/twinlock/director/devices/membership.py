@@ -36,6 +36,7 @@ from twinlock.director.inventory import (
 )
 from twinlock.director.records import AKTUALIZR_WIRE, EcuRecord, VehicleRecord
 from twinlock.director.ways_out.key_changes import permitted_changes, use_changes
+from twinlock.director.ways_out.known_serials import BY_VEHICLE, claim_keys
 from twinlock.director.ways_out.retirement import end_orders, retire_row
 from twinlock.trust.names import EcuId, VehicleId
 
@@ -78,18 +79,22 @@ def take_in(
     offered: Registration,
     *,
     identified_by: str,
-    actor: str = "vehicle",
+    second_person: bool,
+    actor: str = BY_VEHICLE,
     now: datetime,
 ) -> Change:
     """Register ``vehicle``, or change which ECUs it has; the same list again changes nothing.
 
     ``actor`` is who says so, for the audit: the vehicle itself, or an operator.
 
-    Raises: RegistrationError, EcuTakenError, EcuKeyChangedError, DailyLimitError.
+    Raises: RegistrationError, EcuTakenError, EcuKeyChangedError, SecondPersonError, DailyLimitError.
     Source: Uptane 2.1.0 5.3.2.2.
     """
     record = find_vehicle(connection, vehicle)
     if record is None:
+        _check_free(connection, vehicle, offered, leaving=())
+        ecus = offered.ecus.values()
+        claim_keys(connection, vehicle, ecus, second_person=second_person, actor=actor, now=now)
         return _register(connection, vehicle, offered, identified_by, actor=actor, now=now)
     lock_vehicle(connection, vehicle)
     check_active(record)
@@ -106,6 +111,8 @@ def take_in(
     strange = tuple(ecu for ecu in change.rekeyed if ecu not in permitted)
     if strange:
         raise EcuKeyChangedError(vehicle=vehicle, ecus=strange)
+    joining = [offered.ecus[ecu] for ecu in change.added]
+    claim_keys(connection, vehicle, joining, second_person=second_person, actor=actor, now=now)
     use_changes(connection, [permitted[ecu] for ecu in change.rekeyed], now)
     _apply(connection, record, rows, offered, change, actor=actor, now=now)
     return change
@@ -120,7 +127,6 @@ def _register(
     actor: str,
     now: datetime,
 ) -> Change:
-    _check_free(connection, vehicle, offered, leaving=())
     ecus = offered.ecus.values()
     insert_vehicle(connection, vehicle, ecus, now, wire=AKTUALIZR_WIRE, identified_by=identified_by)
     change = Change(new=True, added=tuple(sorted(offered.ecus)))

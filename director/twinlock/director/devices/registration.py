@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twinlock.director.errors import RegistrationError
+from twinlock.director.errors import DescriptionError
 from twinlock.director.records import EcuRecord
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.keys import PublicKey
@@ -47,15 +47,15 @@ def read_registration(data: bytes, vehicle: VehicleId, limits: Limits = DEFAULT_
     for item in node.get("ecus").items(limits.ecus):
         record = _ecu(item, primary)
         if record.ecu in ecus:
-            raise RegistrationError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} stands twice")
+            raise DescriptionError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} stands twice")
         ecus[record.ecu] = record
         other = owners.setdefault(record.key.identity, record.ecu)
         if other != record.ecu:
             reason = f"{other} and {record.ecu} have the same key, so each could sign the other's reports"
-            raise RegistrationError(vehicle=vehicle, field="ecus", reason=reason)
+            raise DescriptionError(vehicle=vehicle, field="ecus", reason=reason)
     if primary not in ecus:
         reason = f"the Primary {primary} is not among its ECUs"
-        raise RegistrationError(vehicle=vehicle, field="primary_ecu_serial", reason=reason)
+        raise DescriptionError(vehicle=vehicle, field="primary_ecu_serial", reason=reason)
     return Registration(primary=primary, ecus=ecus)
 
 

@@ -1,4 +1,6 @@
-"""What senders that prove nothing send to a vehicle's address: counted by kind and day, with the first and last sample.
+"""What senders that prove nothing send, to any address: counted by kind and day, with the first and last sample.
+
+What a vehicle signed counts as such too once it was received: anyone who saw it can send it again.
 
 None of it is part of a vehicle's history, so it cannot displace what authenticated senders did. The caller owns the
 transaction.

@@ -18,13 +18,22 @@ from twinlock.director.inventory import (
     touch_vehicle,
 )
 from twinlock.director.records import EcuRecord
+from twinlock.director.ways_out.known_serials import claim_keys
 from twinlock.trust.names import VehicleId
 
 
-def add_ecu(connection: Connection, vehicle: VehicleId, described: EcuRecord, *, actor: str, now: datetime) -> None:
+def add_ecu(
+    connection: Connection,
+    vehicle: VehicleId,
+    described: EcuRecord,
+    *,
+    second_person: bool,
+    actor: str,
+    now: datetime,
+) -> None:
     """Make the ECU part of the vehicle. Its software is unknown until it reports.
 
-    Raises: RegistrationError if the vehicle has it, EcuTakenError if its serial or key is another's.
+    Raises: RegistrationError if the vehicle has it, EcuTakenError if its serial or key is another's, SecondPersonError.
     """
     lock_vehicle(connection, vehicle)
     record = load_active_vehicle(connection, vehicle)
@@ -38,6 +47,7 @@ def add_ecu(connection: Connection, vehicle: VehicleId, described: EcuRecord, *,
     holder = find_held_identities(connection, [identity], retired=True).get(identity)
     if holder not in (None, described.ecu):
         raise EcuTakenError(vehicle=vehicle, field="key", reason=f"its key is that of the ECU {holder}")
+    claim_keys(connection, vehicle, [described], second_person=second_person, actor=actor, now=now)
     claim_ecus(connection, vehicle, [described])
     detail = {"ecu": described.ecu, "hardwareId": described.hardware_id, "key": described.key.keyid}
     record_audit(connection, actor=actor, action="add-ecu", vehicle=vehicle, detail=detail, now=now)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, or_, select, update
 
 from twinlock.director import schema
+from twinlock.director.database import Database
 from twinlock.director.history import record_audit
 from twinlock.director.inventory import key_identity, load_active_vehicle, lock_vehicle, touch_vehicle
 from twinlock.director.manifests.offered import report_digest
@@ -27,9 +28,28 @@ from twinlock.trust.names import EcuId, VehicleId
 from twinlock.trust.reports import decode_manifest
 
 _NONCE_BYTES = 16
+PAGE = 200  # manifests that are decoded in one reading transaction
 _R = schema.counter_resets.c
 _S = schema.spent_reports.c
 _M = schema.manifests.c
+
+
+class Sent(NamedTuple):
+    """The reports that a vehicle sent, by ECU and digest, in its stored manifests up to number ``newest``."""
+
+    digests: frozenset[tuple[EcuId, str]] = frozenset()
+    newest: int = 0
+
+
+def read_all_sent(database: Database, vehicle: str) -> Sent:
+    """What is stored of a vehicle's reports. Each page is a reading transaction, which no writer waits for."""
+    digests, newest = frozenset[tuple[EcuId, str]](), 0
+    while True:
+        with database.reading() as connection:
+            page = read_sent(connection, vehicle, after=newest)
+        if page.newest == newest:
+            return Sent(digests, newest)
+        digests, newest = digests | page.digests, page.newest
 
 
 def arm_reset(
@@ -37,11 +57,15 @@ def arm_reset(
     vehicle: VehicleId,
     ecus: Iterable[EcuId],
     *,
+    sent: Sent,
     valid_s: int,
     actor: str,
     now: datetime,
 ) -> dict[EcuId, CounterReset]:
-    """Let each of ``ecus`` start its counter again once (none named: all that count). Raises: UnknownEcuError, UsageError."""
+    """Let each of ``ecus`` start its counter again once (none named: all that count). Raises: UnknownEcuError, UsageError.
+
+    ``sent`` is what ``read_all_sent`` found before this transaction.
+    """
     if not 0 < valid_s <= MAX_VALID_S:
         raise UsageError(reason=f"a reset is valid for 1 to {MAX_VALID_S} seconds, not {valid_s}")
     lock_vehicle(connection, vehicle)
@@ -57,7 +81,7 @@ def arm_reset(
         silent = ", ".join(sorted(named - counting)) or vehicle
         raise UsageError(reason=f"{silent} has sent no counter yet, so there is nothing to reset")
     if record.wire == TUF_WIRE:
-        _remember_reports(connection, vehicle, named)
+        _remember_reports(connection, vehicle, named, sent)
     found: dict[EcuId, CounterReset] = {}
     for ecu in sorted(named):
         nonce, expires = secrets.token_hex(_NONCE_BYTES), now + timedelta(seconds=valid_s)
@@ -90,21 +114,35 @@ def find_spent(connection: Connection, digests: Iterable[tuple[EcuId, str]]) -> 
     return frozenset(EcuId(ecu) for ecu in connection.execute(select(_S.ecu).where(or_(*wanted))).scalars())
 
 
-def spend(connection: Connection, ecu: EcuId, digest: str) -> None:
-    """Keep the digest of a report that counted."""
-    known = select(_S.ecu).where(_S.ecu == ecu, _S.digest == digest)
-    if connection.execute(known).first() is None:
-        connection.execute(insert(schema.spent_reports).values(ecu=ecu, digest=digest))
+def read_sent(connection: Connection, vehicle: str, *, after: int = 0) -> Sent:
+    """The reports in the next stored manifests of a vehicle after number ``after``: at most ``PAGE`` of them.
 
-
-def _remember_reports(connection: Connection, vehicle: VehicleId, ecus: set[EcuId]) -> None:
-    """Keep the digest of every stored report of these ECUs, accepted or not: none of them may answer for a reset."""
-    query = select(_M.data).where(_M.vehicle == vehicle).order_by(_M.number)
-    for data in connection.execute(query).scalars().all():
+    Decoding takes its time where a vehicle has sent thousands, so most of it is done before the writing transaction.
+    """
+    query = select(_M.number, _M.data).where(_M.vehicle == vehicle, _M.number > after).order_by(_M.number).limit(PAGE)
+    found: set[tuple[EcuId, str]] = set()
+    newest = after
+    for row in connection.execute(query):
+        newest = int(row.number)
         try:
-            manifest = decode_manifest(bytes(data))
+            manifest = decode_manifest(bytes(row.data))
         except RefusalError:
             continue  # what cannot be read was never accepted, and never will be
-        for signed in manifest.reports:
-            if signed.report.ecu in ecus:
-                spend(connection, signed.report.ecu, report_digest(signed.message))
+        found |= {(signed.report.ecu, report_digest(signed.message)) for signed in manifest.reports}
+    return Sent(frozenset(found), newest)
+
+
+def _remember_reports(connection: Connection, vehicle: VehicleId, ecus: set[EcuId], sent: Sent) -> None:
+    """Keep the digest of every stored report of these ECUs, accepted or not: none of them may answer for a reset.
+
+    ``sent`` is what was read before this transaction; what came since is read now.
+    """
+    digests, newest = set(sent.digests), sent.newest
+    while (more := read_sent(connection, vehicle, after=newest)).newest > newest:
+        digests |= more.digests
+        newest = more.newest
+    query = select(_S.ecu, _S.digest).where(_S.ecu.in_(sorted(ecus)))
+    known = {(row.ecu, row.digest) for row in connection.execute(query)}
+    new = [{"ecu": ecu, "digest": digest} for ecu, digest in digests - known if ecu in ecus]
+    if new:
+        connection.execute(insert(schema.spent_reports), new)

@@ -23,6 +23,7 @@ from twinlock.director.inventory import (
     find_held_identities,
     key_identity,
     load_active_vehicle,
+    load_vehicle,
     lock_vehicle,
     touch_vehicle,
 )
@@ -93,12 +94,13 @@ def change_key(
 ) -> KeyChange:
     """Permit one change to the key named, and apply it at once if the key is known and nobody has to confirm it.
 
+    For a retired vehicle it is not applied: the ECU may be registered again with that key, in whichever vehicle.
     Raises: UnknownEcuError, UsageError, RegistrationError if another ECU has the key or the serial.
     """
     if not 0 < valid_s <= MAX_VALID_S:
         raise UsageError(reason=f"a permission is valid for 1 to {MAX_VALID_S} seconds, not {valid_s}")
     lock_vehicle(connection, vehicle)
-    record = load_active_vehicle(connection, vehicle)
+    record = load_vehicle(connection, vehicle)
     ecu, fingerprint, described = wanted.ecu, wanted.fingerprint, wanted.described
     if ecu not in record.ecus and ecu not in record.retired:
         raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
@@ -195,7 +197,8 @@ def list_changes(connection: Connection, vehicle: str, now: datetime) -> tuple[K
 
 
 def _apply_if_ready(connection: Connection, row: Row[Any], *, actor: str, now: datetime) -> KeyChange:
-    if row.confirmed_by is None or row.description is None:
+    retired = load_vehicle(connection, row.vehicle).retired_at is not None
+    if row.confirmed_by is None or row.description is None or retired:
         return _change(row)
     apply_change(connection, row, actor=actor, now=now)
     return replace(_change(row), applied=True)
@@ -236,7 +239,7 @@ def _check_free(connection: Connection, vehicle: VehicleId, ecu: EcuId, target: 
     owner = find_ecu_owners(connection, [target]).get(target)
     if target != ecu and owner is not None and owner != vehicle:
         raise RegistrationError(vehicle=vehicle, field="ecu", reason=f"the ECU {target} is registered in {owner}")
-    if target != ecu and target in load_active_vehicle(connection, vehicle).ecus:
+    if target != ecu and target in load_vehicle(connection, vehicle).ecus:
         raise RegistrationError(vehicle=vehicle, field="ecu", reason=f"{target} is another ECU of this vehicle")
 
 

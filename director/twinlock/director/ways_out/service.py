@@ -22,7 +22,7 @@ from twinlock.director.inventory import load_vehicle
 from twinlock.director.records import CounterReset
 from twinlock.director.ways_out import key_changes, retirement
 from twinlock.director.ways_out.addition import add_ecu
-from twinlock.director.ways_out.counter_resets import arm_reset
+from twinlock.director.ways_out.counter_resets import arm_reset, read_all_sent
 from twinlock.director.ways_out.delivery import declare_delivery, read_delivery
 from twinlock.director.ways_out.key_changes import KeyChange, NewKey
 from twinlock.repository.periods import Clock
@@ -56,10 +56,17 @@ class WaysOut:
         actor: str = "operator",
         now: datetime | None = None,
     ) -> EcuId:
-        """Add a Secondary by its description; returns its id. Raises: as ``Director.register``."""
+        """Add a Secondary by its description; returns its id. Raises: as ``Director.register``, SecondPersonError."""
         described = read_ecu(description)
         with self._database.writing("add an ECU") as connection:
-            add_ecu(connection, VehicleId(vehicle), described, actor=actor, now=now or self._clock())
+            add_ecu(
+                connection,
+                VehicleId(vehicle),
+                described,
+                second_person=self._settings.second_person,
+                actor=actor,
+                now=now or self._clock(),
+            )
         return described.ecu
 
     def retire(
@@ -145,11 +152,13 @@ class WaysOut:
         now: datetime | None = None,
     ) -> dict[EcuId, CounterReset]:
         """Let ECUs (none named: all that count) start their counters again once. Raises: UnknownEcuError, UsageError."""
+        sent = read_all_sent(self._database, vehicle)
         with self._database.writing("reset a counter") as connection:
             return arm_reset(
                 connection,
                 VehicleId(vehicle),
                 map(EcuId, ecus),
+                sent=sent,
                 valid_s=valid_s,
                 actor=actor,
                 now=now or self._clock(),

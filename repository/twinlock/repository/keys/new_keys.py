@@ -49,6 +49,11 @@ class NewKeys:
         self._made += made
         return tuple(record for record, _ in made)
 
+    @property
+    def keyids(self) -> tuple[str, ...]:
+        """The ids of the keys that were made so far."""
+        return tuple(record.keyid for record, _ in self._made)
+
     def save(self) -> None:
         """Write the keys. Raises: StorageError."""
         for record, private in self._made:

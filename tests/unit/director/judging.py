@@ -1,0 +1,24 @@
+"""A manifest judged in one go, as ``reception.py`` does in two steps with a look at the Image repository between."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from twinlock.director.intake import conclude, verify_reports
+from twinlock.director.manifests.judgement import NOTHING_KNOWN, USUAL_POLICY, Findings, Knowledge, ManifestPolicy
+from twinlock.director.records import VehicleRecord
+from twinlock.trust.reports import SignedManifest
+
+
+def judge_manifest(
+    manifest: SignedManifest,
+    record: VehicleRecord,
+    *,
+    now: datetime,
+    address: str | None = None,
+    knowledge: Knowledge = NOTHING_KNOWN,
+    policy: ManifestPolicy = USUAL_POLICY,
+) -> Findings:
+    """``verify_reports`` and ``conclude``. Raises: as ``verify_reports``."""
+    verified = verify_reports(manifest, record, now=now, address=address, knowledge=knowledge, policy=policy)
+    return conclude(verified, record, knowledge)

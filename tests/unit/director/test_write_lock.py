@@ -1,0 +1,109 @@
+"""What takes long is done before the writing transaction, which every other writer waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import aiohttp
+import pytest
+
+from tests.unit.director.world import TestVehicle, at
+from twinlock.director import database
+from twinlock.director.devices.credentials import Credential
+from twinlock.director.director import Director
+from twinlock.director.serve import director_application
+from twinlock.director.ways_out import counter_resets
+from twinlock.repository.http import serving
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.reports import ReportReplayError
+from twinlock.trust.reports import SignedManifest, decode_manifest
+
+VIN = "VIN1"
+
+
+def test_a_reset_decodes_stored_manifests_before_the_transaction(
+    fleet: Director, car: TestVehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counter_resets, "PAGE", 2)
+    for minutes in range(1, 5):
+        fleet.receive_manifest(car.manifest(now=at(minutes=minutes)), now=at(minutes=minutes))
+    held: list[bool] = []
+
+    def decode(data: bytes) -> SignedManifest:
+        held.append(fleet._database._writer.locked())
+        return decode_manifest(data)
+
+    monkeypatch.setattr(counter_resets, "decode_manifest", decode)
+    fleet.ways_out.reset_counter(VIN, now=at(minutes=5))
+    assert held == [False] * 5
+
+
+def test_what_came_while_a_reset_was_prepared_is_remembered_too(
+    fleet: Director, car: TestVehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = car.manifest(now=at(minutes=1))
+    read = counter_resets.read_all_sent
+
+    def meanwhile(inventory: database.Database, vehicle: str) -> counter_resets.Sent:
+        found = read(inventory, vehicle)
+        fleet.receive_manifest(late, now=at(minutes=1))
+        return found
+
+    monkeypatch.setattr("twinlock.director.ways_out.service.read_all_sent", meanwhile)
+    fleet.ways_out.reset_counter(VIN, now=at(minutes=2))
+    # The vehicle starts again and is taken; the copy of what it sent before the reset is not.
+    resets = fleet.vehicle(VIN).ecus
+    car.counter = 1
+    reports = [car.report(ecu, now=at(minutes=1), nonce=resets[ecu].reset.nonce) for ecu in resets]  # type: ignore[union-attr]
+    car.counter = 0
+    fleet.receive_manifest(car.manifest(reports=reports), now=at(minutes=3))
+    with pytest.raises(RefusalError) as caught:
+        fleet.receive_manifest(late, now=at(minutes=3))
+    assert isinstance(caught.value, ReportReplayError)
+    assert caught.value.field == "report"
+
+
+def test_credentials_are_written_before_the_transaction(fleet: Director) -> None:
+    fleet.devices.create_ca()
+    held: list[bool] = []
+
+    def deliver(_vehicle: str, _credential: Credential) -> None:
+        held.append(fleet._database._writer.locked())
+
+    result = fleet.batches.issue_devices([("1", "VIN7"), ("2", "VIN8")], deliver)
+    assert result.stored
+    assert held == [False, False]
+
+
+def test_a_vehicle_that_comes_during_a_long_transaction_is_told_to_come_again(
+    fleet: Director, car: TestVehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
+    fleet._clock = lambda: at(minutes=1)
+    data = car.manifest(now=at(minutes=1))
+    done, inside = threading.Event(), threading.Event()
+
+    def batch() -> None:
+        with fleet._database.writing("a batch"):
+            inside.set()
+            done.wait(30)
+
+    async def main() -> None:
+        async with serving(director_application(fleet)) as server, aiohttp.ClientSession() as session:
+            url = f"{server.url}/vehicles/{VIN}/manifest"
+            async with session.put(url, data=data) as response:
+                assert (response.status, "Retry-After" in response.headers) == (503, True)
+            done.set()
+            await asyncio.to_thread(busy.join)
+            async with session.put(url, data=data) as response:
+                assert response.status == 204
+
+    busy = threading.Thread(target=batch)
+    busy.start()
+    assert inside.wait(30)
+    try:
+        asyncio.run(main())
+    finally:
+        done.set()
+        busy.join()
