@@ -143,10 +143,12 @@ class Secondary:
         now: datetime | None = None
         try:
             offered = decode_bundle(bundle)
-            now = self._time(offered)
+            now = self._time(offered, notices)
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
         except TwinlockError as error:
+            for notice in notices:  # what they are of is stored already, so no later bundle shows it again
+                self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
             raise
         self._state.store_verified_time(decision.now)
@@ -262,7 +264,7 @@ class Secondary:
             )
         return drive(steps, lambda command: self._answer(command, offered, notices))
 
-    def _time(self, offered: Bundle) -> datetime:
+    def _time(self, offered: Bundle, notices: list[RefusalError]) -> datetime:
         """The time now. Without one, the Root chain is still followed: it names the keys of the time source.
 
         Raises: TimeError, and what a bad Root raises.
@@ -271,7 +273,7 @@ class Secondary:
             return self._clock.now()
         except TimeError:
             director = self._state.repository(DIRECTOR)
-            drive(follow_roots(director), lambda command: self._answer(command, offered, []))
+            drive(follow_roots(director), lambda command: self._answer(command, offered, notices))
             raise
 
     def _answer(self, command: Command, offered: Bundle, notices: list[RefusalError]) -> Answer:

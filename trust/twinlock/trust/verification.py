@@ -245,6 +245,7 @@ def _check_agreement(
         now,
         limits=settings.limits,
         policy=settings.policy,
+        ceiling=settings.ceiling,
     )
     if found.entry is None:
         raise ImageNotFoundError(target=order.entry.path, repository=repository.name, hardware_id=order.ecu.hardware_id)
