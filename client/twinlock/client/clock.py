@@ -19,7 +19,7 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.commands import Steps
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.errors.reports import AttestationError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import Limits
 from twinlock.trust.model.root import Root
 from twinlock.trust.policy import STRICT
 from twinlock.trust.refresh import walk_roots
@@ -32,12 +32,12 @@ Wall = Callable[[], datetime]
 _BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
-def follow_roots(director: TrustedRepository) -> Steps[TrustedRepository]:
+def follow_roots(director: TrustedRepository, limits: Limits) -> Steps[TrustedRepository]:
     """Follow the Director's Root chain without a time: how a changed key of the time source reaches an ECU.
 
     The expiry of the last Root is not judged here; verification does that before anything else counts.
     """
-    context = Context(repository=director.name, now=BUILT, limits=DEFAULT_LIMITS, wire=director.wire, policy=STRICT)
+    context = Context(repository=director.name, now=BUILT, limits=limits, wire=director.wire, policy=STRICT)
     return walk_roots(director, context)
 
 
@@ -76,11 +76,13 @@ class Clock:
         settings: TimeSettings,
         state: TrustedState,
         *,
+        limits: Limits,
         wall: Wall = system_clock,
         monotonic: Callable[[], float] = boot_clock,
     ) -> None:
         self._settings = settings
         self._state = state
+        self._limits = limits
         self._wall = wall
         self._monotonic = monotonic
         self._attested: Attested | None = None
@@ -109,7 +111,7 @@ class Clock:
         Raises: AttestationError, AttestationKeyError, MalformedError, LimitError; nothing changes then.
         """
         question = self._open_question()
-        proof = check_attestation(attestation, root, nonce=question.nonce)
+        proof = check_attestation(attestation, root, nonce=question.nonce, limits=self._limits)
         check_attested_floor(proof, self._state.attested, root)
         self._state.store_attested(proof.time, proof.signers)
         self._attested = Attested(proof.time, question.asked_at)

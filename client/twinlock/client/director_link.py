@@ -9,7 +9,7 @@ from twinlock.client.errors import EnrolmentRefusedError, ManifestRefusedError, 
 from twinlock.client.transport import Transport, with_retries
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import TimeError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import Limits
 
 _PROBLEM_BYTES = 65_536
 _REPLAYED = "report-replay"
@@ -22,11 +22,12 @@ class DirectorLink:
     """
 
     def __init__(
-        self, transport: Transport, urls: Sequence[str], time_url: str | None, *, foreign: bool = False
+        self, transport: Transport, urls: Sequence[str], time_url: str | None, *, limits: Limits, foreign: bool = False
     ) -> None:
         self._transport = transport
         self._urls = urls
         self._time_url = time_url
+        self._limits = limits
         self._foreign = foreign
 
     async def put_manifest(self, manifest: bytes) -> None:
@@ -70,7 +71,7 @@ class DirectorLink:
             headers = {"Content-Type": "application/json"}
             deadline = self._transport.settings.deadline_s
             async with self._transport.request("POST", url, headers=headers, body=body, deadline_s=deadline) as reply:
-                answer = await reply.read("time attestation", DEFAULT_LIMITS.attestation_bytes)
+                answer = await reply.read("time attestation", self._limits.attestation_bytes)
                 if reply.status != 200:
                     raise FetchError(url=url, status=reply.status, reason="a time attestation was expected")
                 return answer

@@ -18,7 +18,7 @@ from twinlock.client.durable import storage_errors
 from twinlock.client.errors import SecondaryRefusedError, quoted
 from twinlock.client.transport import CHUNK_BYTES, Transport
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import Limits
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
 
@@ -27,10 +27,12 @@ _INSTALL_BYTES_PER_S = 100_000  # slow flash memory; what an ECU may take to ver
 
 
 class HttpLink:
-    """A ``SecondaryLink``. ``address`` is ``http://host:port`` or ``unix:PATH``; times out as ``settings`` says."""
+    """A ``SecondaryLink``. ``address`` is ``http://host:port`` or ``unix:PATH``; times out as ``settings`` says, and reads
+    no more than ``limits`` allow."""
 
-    def __init__(self, ecu: EcuId, address: str, settings: FetchSettings) -> None:
+    def __init__(self, ecu: EcuId, address: str, settings: FetchSettings, limits: Limits) -> None:
         self._ecu = ecu
+        self._limits = limits
         unix_path = address.removeprefix("unix:") if address.startswith("unix:") else None
         self._base = "http://secondary" if unix_path is not None else address
         self._transport = Transport(settings, unix_path=unix_path)
@@ -74,7 +76,7 @@ class HttpLink:
 
     async def report(self) -> bytes:
         """See ``SecondaryLink.report``."""
-        return await self._call("POST", "report", b"", max_bytes=DEFAULT_LIMITS.report_bytes)
+        return await self._call("POST", "report", b"", max_bytes=self._limits.report_bytes)
 
     async def close(self) -> None:
         """See ``SecondaryLink.close``."""

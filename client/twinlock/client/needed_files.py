@@ -12,11 +12,11 @@ from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.commands import ABSENT, Absent, Answer, Command, Fetch, FetchElsewhere, Persist, drive
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import Limits
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName, RoleName
-from twinlock.trust.policy import LAX
+from twinlock.trust.policy import LAX, Policy
 from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import Decision, Ecu
 from twinlock.trust.wire.profile import WireProfile
@@ -26,7 +26,9 @@ GetFile = Callable[[Fetch], Awaitable[bytes | Absent]]
 GetElsewhere = Callable[[FetchElsewhere], Awaitable[bytes | None]]
 
 
-def visited_roles(decision: Decision, repositories: RepositoryMap, ecu: Ecu) -> Visited | None:
+def visited_roles(
+    decision: Decision, repositories: RepositoryMap, ecu: Ecu, *, limits: Limits, policy: Policy
+) -> Visited | None:
     """The delegated roles that ``ecu`` opens when it judges its own orders: all that the walk visits, found or not.
 
     None where that cannot be said, because the repositories were not refreshed in this cycle.
@@ -42,7 +44,10 @@ def visited_roles(decision: Decision, repositories: RepositoryMap, ecu: Ecu) -> 
                 continue
             for name in repositories.agreeing(path):
                 searched = decision.repositories[name]._replace(opened=NOTHING)
-                outcome = drive(find_image(searched, path, ecu.hardware_id, decision.now), _nothing_new)
+                outcome = drive(
+                    find_image(searched, path, ecu.hardware_id, decision.now, limits=limits, policy=policy),
+                    _nothing_new,
+                )
                 found[name] = found.get(name, frozenset()) | {role for role, _ in outcome.trusted.opened}
     except TwinlockError:
         return None
@@ -66,6 +71,7 @@ async def fetch_links(
     known: bytes,
     *,
     wire: WireProfile,
+    limits: Limits,
     fetch: GetFile,
     elsewhere: GetElsewhere,
 ) -> dict[int, bytes]:
@@ -77,10 +83,10 @@ async def fetch_links(
     """
     links: dict[int, bytes] = {}
     for version in versions:
-        command = Fetch(repository, ROOT, version, wire.file_name(ROOT, version), DEFAULT_LIMITS.root_bytes)
+        command = Fetch(repository, ROOT, version, wire.file_name(ROOT, version), limits.root_bytes)
         data: bytes | Absent | None = await fetch(command)
         while isinstance(data, bytes):
-            refusal = _refusal_of_link(data, known, repository, wire)
+            refusal = _refusal_of_link(data, known, repository, wire, limits)
             if refusal is None:
                 break
             data = await elsewhere(FetchElsewhere(command, refusal))
@@ -90,10 +96,12 @@ async def fetch_links(
     return links
 
 
-def _refusal_of_link(data: bytes, known: bytes, repository: RepositoryName, wire: WireProfile) -> RefusalError | None:
+def _refusal_of_link(
+    data: bytes, known: bytes, repository: RepositoryName, wire: WireProfile, limits: Limits
+) -> RefusalError | None:
     try:
-        older = bootstrap_repository(repository, data, wire=wire).root
-        context = Context(repository=repository, now=older.signed.expires, limits=DEFAULT_LIMITS, wire=wire, policy=LAX)
+        older = bootstrap_repository(repository, data, wire=wire, limits=limits).root
+        context = Context(repository=repository, now=older.signed.expires, limits=limits, wire=wire, policy=LAX)
         check_next_root(known, trusted=older, context=context)
     except RefusalError as refusal:
         return refusal

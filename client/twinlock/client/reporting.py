@@ -19,6 +19,7 @@ from twinlock.trust import reports
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys import PublicKey, Signer, load_key
+from twinlock.trust.limits import Limits
 from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
 from twinlock.trust.reports import EcuReport, InstallationReport, SignedReport
 from twinlock.trust.state import InstalledImage
@@ -45,7 +46,7 @@ class ReportForm(Protocol):
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         """One ECU's report, signed by it. Raises: ProfileError."""
 
-    def decode_report(self, data: bytes) -> SignedReport:
+    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
         """A report that nobody has verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
 
     def sign_manifest(
@@ -72,8 +73,8 @@ class TufReports:
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         return reports.sign_report(report, signer)
 
-    def decode_report(self, data: bytes) -> SignedReport:
-        return reports.decode_report(data)
+    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+        return reports.decode_report(data, limits)
 
     def sign_manifest(
         self,
@@ -101,8 +102,8 @@ class AktualizrReports:
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         return aktualizr.sign_report(report._replace(detail=_all_attacks(report)), signer)
 
-    def decode_report(self, data: bytes) -> SignedReport:
-        return aktualizr.decode_report(data)
+    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+        return aktualizr.decode_report(data, limits)
 
     def sign_manifest(
         self,

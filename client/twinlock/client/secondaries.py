@@ -27,11 +27,12 @@ from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.keys import PublicKey
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import Limits
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
+from twinlock.trust.policy import Policy
 from twinlock.trust.reports import verify_report
 from twinlock.trust.state import Decision, InstalledImage
 from twinlock.trust.wire.tuf import TUF
@@ -97,10 +98,14 @@ class Secondaries:
         state: TrustedState,
         wires: Wires = NOTHING,
         *,
+        limits: Limits,
+        policy: Policy,
         fetch: FetchSettings = _DEFAULT_FETCH,
     ) -> None:
         """``fetch`` says how long each of them may take: ``deadline_s`` for a message, ``image_deadline_s`` for an image."""
         self._fetch = fetch
+        self._limits = limits
+        self._policy = policy
         self._stated: dict[EcuId, Mapping[str, Any]] = {}
         self._links: dict[tuple[RepositoryName, int], bytes] = {}
         self.members = {member.ecu: member for member in members}
@@ -122,8 +127,8 @@ class Secondaries:
             reports[member.ecu] = data
 
         await self._each(self.members, ask, step, problems)
-        for ecu in oversize_reports(reports, DEFAULT_LIMITS.report_bytes):
-            share = manifest_share(len(reports), DEFAULT_LIMITS.report_bytes)
+        for ecu in oversize_reports(reports, self._limits.report_bytes):
+            share = manifest_share(len(reports), self._limits.report_bytes)
             error = LimitError(what=f"report of {ecu} in bytes", value=len(reports.pop(ecu)), limit=share)
             problems.append(Problem(step=step, ecu=ecu, error=error))
         return reports
@@ -136,7 +141,7 @@ class Secondaries:
             if ecu in stored:
                 try:
                     key = self._form.reporting_key(member.settings.key)
-                    found[ecu] = verify_report(self._form.decode_report(stored[ecu]), key).installed
+                    found[ecu] = verify_report(self._form.decode_report(stored[ecu], self._limits), key).installed
                 except TwinlockError:
                     continue  # its key was replaced in the workshop; the next report is under the new one
         return found
@@ -167,7 +172,14 @@ class Secondaries:
         """
         wants: dict[EcuId, bool] = {}
         bundles = SecondaryBundles(
-            decision, repositories, state=self._state, wires=self._wires, fetcher=fetcher, links=self._links
+            decision,
+            repositories,
+            state=self._state,
+            wires=self._wires,
+            limits=self._limits,
+            policy=self._policy,
+            fetcher=fetcher,
+            links=self._links,
         )
 
         async def offer(member: Member) -> None:
@@ -216,7 +228,7 @@ class Secondaries:
             # What one ECU nests deeper fits its own report and no longer the manifest around it.
             reason = f"it is nested deeper than {_REPORT_DEPTH} levels"
             raise MalformedError(what=f"report of {member.ecu}", json_path="$", reason=reason)
-        signed = self._form.decode_report(data)
+        signed = self._form.decode_report(data, self._limits)
         if signed.report.ecu != member.ecu:
             raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"it is {signed.report.ecu}'s")
         key = self._form.reporting_key(member.settings.key)
@@ -230,7 +242,7 @@ class Secondaries:
         if stored is None or self._state.counter_of(ecu, key) is not None:
             return
         try:
-            report = verify_report(self._form.decode_report(stored), key)
+            report = verify_report(self._form.decode_report(stored, self._limits), key)
         except TwinlockError:
             return  # another key signed it, so it says nothing about the counter of this one
         if report.counter is not None:

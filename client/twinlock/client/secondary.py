@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.bundle import MAX_BUNDLE_BYTES, Bundle, decode_bundle
+from twinlock.client.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.approvals import Approvals
@@ -57,7 +57,7 @@ class Secondary:
         self._state = state
         self._identity = identity
         self._installer = installer
-        self._clock = Clock(config.time, state, wall=wall)
+        self._clock = Clock(config.time, state, limits=config.limits, wall=wall)
         self._staging = Staging(config.staging)
         self._map = _load_map(config)
         self._form = report_form(config.wires.get(DIRECTOR, TUF))
@@ -75,7 +75,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
-        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor)
+        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
         try:
             ecu = settings.ecu.ecu
             installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
@@ -103,9 +103,14 @@ class Secondary:
             "keyid": self._identity.public_key.keyid,
             "key": self._identity.public_key.as_json(),
             "timeNonce": self._clock.ask() if self.config.time.attested else None,
-            "bundleBytes": MAX_BUNDLE_BYTES,
+            "bundleBytes": self.bundle_bytes,
             "roots": self._newest_roots(),
         }
+
+    @property
+    def bundle_bytes(self) -> int:
+        """The longest bundle that this ECU reads."""
+        return max_bundle_bytes(self.config.verification, self.config.limits)
 
     def _newest_roots(self) -> dict[str, int]:
         """The newest Root of each repository. A Primary need not send those up to it."""
@@ -136,13 +141,31 @@ class Secondary:
         Whatever is wrong with it is evidence for the Director, and the image wanted before is wanted no longer.
         Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
         """
+        return self._accept_bundle(self._read_bundle(bundle))
+
+    async def receive_metadata(self, bundle: bytes) -> ImageEntry | None:
+        """``accept_metadata`` for a server: nobody has signed a bundle, so it is read apart from the event loop."""
+        self._check_idle()
+        return self._accept_bundle(await asyncio.to_thread(self._read_bundle, bundle))
+
+    def _read_bundle(self, bundle: bytes) -> Bundle | TwinlockError:
+        try:
+            return decode_bundle(bundle, self.config.verification, self.config.limits)
+        except RefusalError as error:
+            return error
+
+    def _check_idle(self) -> None:
         if self._receiving.locked():
             raise UsageError(reason=f"{self.config.ecu.ecu} is receiving an image; send metadata when it is done")
+
+    def _accept_bundle(self, offered: Bundle | TwinlockError) -> ImageEntry | None:
+        self._check_idle()
         self._wanted = None
         notices: list[RefusalError] = []
         now: datetime | None = None
         try:
-            offered = decode_bundle(bundle)
+            if isinstance(offered, TwinlockError):
+                raise offered
             now = self._time(offered, notices)
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
@@ -273,7 +296,7 @@ class Secondary:
             return self._clock.now()
         except TimeError:
             director = self._state.repository(DIRECTOR)
-            drive(follow_roots(director), lambda command: self._answer(command, offered, notices))
+            drive(follow_roots(director, self.config.limits), lambda command: self._answer(command, offered, notices))
             raise
 
     def _answer(self, command: Command, offered: Bundle, notices: list[RefusalError]) -> Answer:
@@ -290,4 +313,4 @@ def _load_map(config: SecondaryConfig) -> RepositoryMap | None:
     if config.verification is Verification.PARTIAL:
         return None
     assert config.map is not None
-    return decode_map(read_operator_file(config.map, "the map"))
+    return decode_map(read_operator_file(config.map, "the map"), config.limits)

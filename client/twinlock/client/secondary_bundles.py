@@ -15,9 +15,10 @@ from twinlock.client.storage.metadata import StoredFile, Wires
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.errors.metadata import LimitError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import Limits
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName, Verification
+from twinlock.trust.policy import Policy
 from twinlock.trust.state import Decision
 from twinlock.trust.wire.tuf import TUF
 
@@ -35,6 +36,8 @@ class SecondaryBundles:
         *,
         state: TrustedState,
         wires: Wires,
+        limits: Limits,
+        policy: Policy,
         fetcher: MetadataFetcher,
         links: _Links,
     ) -> None:
@@ -42,6 +45,8 @@ class SecondaryBundles:
         self._map = repositories
         self._state = state
         self._wires = wires
+        self._limits = limits
+        self._policy = policy
         self._fetcher = fetcher
         self._links = links
         self._stored: dict[RepositoryName, list[StoredFile]] = {}
@@ -53,7 +58,11 @@ class SecondaryBundles:
         full = secondary.verification is Verification.FULL
         names = tuple(self._map.repositories) if full else (DIRECTOR,)
         links = {name: await self._links_to(name, has[name]) for name in names if name in has}
-        visited = visited_roles(self._decision, self._map, secondary.ecu) if full else None
+        visited = (
+            visited_roles(self._decision, self._map, secondary.ecu, limits=self._limits, policy=self._policy)
+            if full
+            else None
+        )
         return self._bundle(secondary, stated, Needs(roots=has, visited=visited, links=links))
 
     async def whole(self, secondary: SecondarySettings, stated: Mapping[str, Any]) -> Bundle:
@@ -80,13 +89,21 @@ class SecondaryBundles:
         """The Roots between the one that a Secondary has and the oldest that is stored here."""
         oldest = min((file for file in self._files(name) if file.role == ROOT), key=lambda file: file.version)
         missing = range(oldest.version - 1, newest, -1)
-        if not missing or len(missing) > DEFAULT_LIMITS.root_rotations:
+        if not missing or len(missing) > self._limits.root_rotations:
             return {}
         if any((name, version) not in self._links for version in missing):
             wire, fetch, elsewhere = self._wires.get(name, TUF), self._fetcher.fetch, self._fetcher.elsewhere
             try:
                 async with self._fetching:
-                    found = await fetch_links(name, missing, oldest.data, wire=wire, fetch=fetch, elsewhere=elsewhere)
+                    found = await fetch_links(
+                        name,
+                        missing,
+                        oldest.data,
+                        wire=wire,
+                        limits=self._limits,
+                        fetch=fetch,
+                        elsewhere=elsewhere,
+                    )
             except (TransportError, RefusalError):
                 return {}
             self._links |= {(name, version): data for version, data in found.items()}

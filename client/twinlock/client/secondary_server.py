@@ -26,7 +26,6 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from twinlock.client.bundle import MAX_BUNDLE_BYTES
 from twinlock.client.errors import SecondaryBusyError
 from twinlock.client.results import image_as_json
 from twinlock.client.secondary import Secondary
@@ -38,7 +37,6 @@ from twinlock.io.http.server import HttpServer, bind_tcp, bind_unix
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import SlowRetrievalError, StorageError
-from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.printable import printable
 
 _LOG = logging.getLogger(__name__)
@@ -98,13 +96,14 @@ async def _identity(request: web.Request) -> web.Response:
 
 
 async def _time(request: web.Request) -> web.Response:
-    attestation = await _body(request, "time attestation", DEFAULT_LIMITS.attestation_bytes)
+    attestation = await _body(request, "time attestation", request.app[_SECONDARY].config.limits.attestation_bytes)
     return web.json_response({"time": format_time(request.app[_SECONDARY].accept_time(attestation))})
 
 
 async def _metadata(request: web.Request) -> web.Response:
-    bundle = await _body(request, "metadata bundle", MAX_BUNDLE_BYTES)
-    entry = request.app[_SECONDARY].accept_metadata(bundle)
+    secondary = request.app[_SECONDARY]
+    bundle = await _body(request, "metadata bundle", secondary.bundle_bytes)
+    entry = await secondary.receive_metadata(bundle)
     wants = None if entry is None else {"path": entry.path, "length": entry.length, "hashes": dict(entry.hashes)}
     return web.json_response({"wants": wants})
 

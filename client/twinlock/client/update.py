@@ -118,7 +118,7 @@ class UpdateCycle:
     def _mark_accepted(self, report: bytes) -> None:
         """A Director without acknowledgements took our report: note how new its metadata were then."""
         tools = self.equipment
-        counter = tools.reports.decode_report(report).report.counter
+        counter = tools.reports.decode_report(report, tools.config.limits).report.counter
         timestamp = tools.state.repository(DIRECTOR).timestamp
         if counter is not None:
             tools.evidence.mark_accepted(counter, timestamp.signed.version if timestamp else 0)
@@ -135,7 +135,7 @@ class UpdateCycle:
             except AttestationKeyError:
                 # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
                 director = await run_verification(
-                    follow_roots(director),
+                    follow_roots(director, tools.config.limits),
                     fetch=tools.fetcher.fetch,
                     elsewhere=tools.fetcher.elsewhere,
                     persist=tools.state.persist,
@@ -206,7 +206,13 @@ class UpdateCycle:
         """The last look at the Director's Timestamp. If it cannot be had or is refused, the approval lives by its own expiry."""
         tools, config = self.equipment, self.equipment.config
         self._step = Step.LAST_LOOK
-        steps = is_superseded(decision.repositories[DIRECTOR], config.vehicle, tools.clock.now(), policy=config.policy)
+        steps = is_superseded(
+            decision.repositories[DIRECTOR],
+            config.vehicle,
+            tools.clock.now(),
+            limits=config.limits,
+            policy=config.policy,
+        )
         try:
             return await run_verification(
                 steps,

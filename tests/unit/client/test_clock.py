@@ -18,6 +18,7 @@ from twinlock.trust.attestation import Attestation, key_material, sign_attestati
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR
 from twinlock.trust.restore import bootstrap_repository
@@ -41,7 +42,9 @@ def world() -> World:
 
 @pytest.fixture
 def state(tmp_path: Path, world: World) -> Iterator[TrustedState]:
-    with TrustedState.create(tmp_path / "state.db", {DIRECTOR: world.director.files["1.root.json"]}) as state:
+    with TrustedState.create(
+        tmp_path / "state.db", {DIRECTOR: world.director.files["1.root.json"]}, limits=DEFAULT_LIMITS
+    ) as state:
         yield state
 
 
@@ -50,18 +53,18 @@ def attest(world: World, nonce: str, at: datetime = START) -> bytes:
 
 
 def test_the_system_clock_is_the_time_by_default(state: TrustedState) -> None:
-    assert Clock(TimeSettings(), state, wall=lambda: START).now() == START
+    assert Clock(TimeSettings(), state, wall=lambda: START, limits=DEFAULT_LIMITS).now() == START
     assert abs(system_clock() - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 def test_a_clock_that_lost_its_battery_is_no_clock(state: TrustedState) -> None:
     with pytest.raises(TimeError):
-        Clock(TimeSettings(), state, wall=lambda: BUILT - timedelta(seconds=1)).now()
+        Clock(TimeSettings(), state, wall=lambda: BUILT - timedelta(seconds=1), limits=DEFAULT_LIMITS).now()
 
 
 def test_without_an_attestation_there_is_no_time(state: TrustedState) -> None:
     with pytest.raises(TimeError):
-        Clock(ATTESTED, state, wall=lambda: START).now()
+        Clock(ATTESTED, state, wall=lambda: START, limits=DEFAULT_LIMITS).now()
 
 
 def root_of(state: TrustedState) -> Root:
@@ -71,7 +74,7 @@ def root_of(state: TrustedState) -> Root:
 def test_attested_time_runs_on_from_the_question(state: TrustedState, world: World) -> None:
     """An answer that is held back for a while must not slow the clock by that while."""
     ticks = Ticks()
-    clock = Clock(ATTESTED, state, monotonic=ticks)
+    clock = Clock(ATTESTED, state, monotonic=ticks, limits=DEFAULT_LIMITS)
     answer = attest(world, clock.ask())
     ticks.now = 40.0
     assert clock.accept(answer, root_of(state)) == START
@@ -83,7 +86,7 @@ def test_attested_time_runs_on_from_the_question(state: TrustedState, world: Wor
 
 
 def test_a_question_is_never_asked_twice_and_its_answer_counts_once(state: TrustedState, world: World) -> None:
-    clock = Clock(ATTESTED, state)
+    clock = Clock(ATTESTED, state, limits=DEFAULT_LIMITS)
     nonce = clock.ask()
     unanswered, open_now = attest(world, nonce), attest(world, clock.ask())
     with pytest.raises(AttestationError):
@@ -97,7 +100,7 @@ def test_a_question_is_never_asked_twice_and_its_answer_counts_once(state: Trust
 
 def test_an_answer_counts_within_seconds_of_its_question(state: TrustedState, world: World) -> None:
     ticks = Ticks()
-    clock = Clock(TimeSettings(source="attested", answer_within_s=30), state, monotonic=ticks)
+    clock = Clock(TimeSettings(source="attested", answer_within_s=30), state, monotonic=ticks, limits=DEFAULT_LIMITS)
     answer = attest(world, clock.ask())
     ticks.now = 30.1
     with pytest.raises(AttestationError) as caught:
@@ -111,13 +114,13 @@ def test_an_answer_counts_within_seconds_of_its_question(state: TrustedState, wo
 
 
 def test_a_question_dies_with_the_process(state: TrustedState, world: World) -> None:
-    answer = attest(world, Clock(ATTESTED, state).ask())
+    answer = attest(world, Clock(ATTESTED, state, limits=DEFAULT_LIMITS).ask())
     with pytest.raises(AttestationError):
-        Clock(ATTESTED, state).accept(answer, root_of(state))
+        Clock(ATTESTED, state, limits=DEFAULT_LIMITS).accept(answer, root_of(state))
 
 
 def test_a_refused_answer_closes_no_question_and_changes_nothing(state: TrustedState, world: World) -> None:
-    clock = Clock(ATTESTED, state)
+    clock = Clock(ATTESTED, state, limits=DEFAULT_LIMITS)
     answer = attest(world, clock.ask())
     for bad in (b"{", attest(world, "00" * 16), attest(world, "00" * 16).replace(b"2030", b"2031")):
         with pytest.raises(RefusalError):
@@ -132,9 +135,9 @@ def test_the_clock_counts_the_time_in_suspend() -> None:
 
 def test_attested_time_never_goes_back_even_over_a_restart(state: TrustedState, world: World) -> None:
     root = root_of(state)
-    clock = Clock(ATTESTED, state)
+    clock = Clock(ATTESTED, state, limits=DEFAULT_LIMITS)
     clock.accept(attest(world, clock.ask()), root)
-    restarted = Clock(ATTESTED, state)
+    restarted = Clock(ATTESTED, state, limits=DEFAULT_LIMITS)
     with pytest.raises(AttestationError):
         restarted.accept(attest(world, restarted.ask(), START - timedelta(seconds=1)), root)
     with pytest.raises(TimeError):
@@ -153,7 +156,7 @@ def test_a_time_stored_by_key_ids_is_still_a_floor(state: TrustedState, world: W
 
 
 def test_new_keys_of_the_time_source_reset_the_floor(state: TrustedState, world: World) -> None:
-    clock = Clock(ATTESTED, state)
+    clock = Clock(ATTESTED, state, limits=DEFAULT_LIMITS)
     clock.accept(attest(world, clock.ask(), START + timedelta(days=3650)), root_of(state))
     new = world.director.key("time", 2)
     root = world.director.bodies["root"]
@@ -165,14 +168,14 @@ def test_new_keys_of_the_time_source_reset_the_floor(state: TrustedState, world:
 
 
 def test_a_clock_far_behind_what_metadata_proves_is_refused(state: TrustedState) -> None:
-    clock = Clock(TimeSettings(tolerance_s=60), state, wall=lambda: START)
+    clock = Clock(TimeSettings(tolerance_s=60), state, wall=lambda: START, limits=DEFAULT_LIMITS)
     clock.check_lag(START + timedelta(seconds=60))
     with pytest.raises(TimeError):
         clock.check_lag(START + timedelta(seconds=61))
 
 
 def test_a_report_gets_the_last_time_that_was_relied_on(state: TrustedState) -> None:
-    clock = Clock(ATTESTED, state, wall=lambda: START)
+    clock = Clock(ATTESTED, state, wall=lambda: START, limits=DEFAULT_LIMITS)
     assert clock.best_known() == START  # when the factory's Root was signed
     state.store_verified_time(START + timedelta(days=1))
     assert clock.best_known() == START + timedelta(days=1)

@@ -16,6 +16,7 @@ from twinlock.client.config import load_primary, load_secondary
 from twinlock.client.explain import what_is_trusted, why_trusted
 from twinlock.client.inspection import inspect_primary, inspect_secondary
 from twinlock.client.state import TrustedState
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import target_path
 
 
@@ -36,7 +37,7 @@ def after_update(directory: Path, look: Callable[[Car], Any], change: Callable[[
 def why(car: Car, path: str, role: str = "gw/primary.json", **later: float) -> dict[str, Any]:
     config = car.directory / role
     settings = load_primary(config) if config.name == "primary.json" else load_secondary(config)
-    with TrustedState.open(settings.state, read_only=True) as state:
+    with TrustedState.open(settings.state, read_only=True, limits=DEFAULT_LIMITS) as state:
         return why_trusted(settings, state, target_path(path), car.world.now + timedelta(**later))
 
 
@@ -105,7 +106,7 @@ def test_a_refused_order_names_the_check(tmp_path: Path) -> None:
 def test_everything_trusted_is_listed(tmp_path: Path) -> None:
     def look(car: Car) -> Any:
         settings = load_primary(car.config)
-        with TrustedState.open(settings.state, read_only=True) as state:
+        with TrustedState.open(settings.state, read_only=True, limits=DEFAULT_LIMITS) as state:
             return what_is_trusted(settings, state, car.world.now)
 
     found = after_update(tmp_path, look)

@@ -11,11 +11,13 @@ import pytest
 from tests.simulator.world import ADAS, BRAKE, GATEWAY
 from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.vehicle import Car
-from twinlock.client.bundle import MAX_BUNDLE_BYTES, Bundle
+from twinlock.client.bundle import Bundle, max_bundle_bytes
 from twinlock.client.errors import SecondaryRefusedError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
+from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, Verification
+
+BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
 
 
 def recorded(car: Car, ecu: str) -> list[Bundle]:
@@ -40,7 +42,7 @@ def stating(car: Car, ecu: str, **members: Any) -> None:
 
 def test_no_limit_on_the_way_is_below_that_of_the_engine() -> None:
     """Escaped in JSON a file is at most twice as long."""
-    assert 2 * DEFAULT_LIMITS.targets_bytes <= MAX_BUNDLE_BYTES
+    assert 2 * DEFAULT_LIMITS.targets_bytes <= BUNDLE_BYTES
 
 
 def test_a_secondary_gets_the_roots_it_lacks_and_the_roles_of_its_own_images(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.test_fetch import SETTINGS
 from tests.unit.client.test_secondary import bundle
 from tests.unit.client.vehicle import roots
-from twinlock.client.bundle import MAX_BUNDLE_BYTES, Bundle
+from twinlock.client.bundle import Bundle, max_bundle_bytes
 from twinlock.client.errors import SecondaryRefusedError
 from twinlock.client.http_link import HttpLink
 from twinlock.client.provision import EcuPlan, provision_secondary
@@ -23,8 +23,11 @@ from twinlock.client.secondary import Secondary
 from twinlock.client.secondary_server import start_secondary
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import FetchError, TransportError
-from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, Verification
 from twinlock.trust.reports import decode_report
+
+BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
 
 ECU = EcuId(BRAKE.ecu)
 Scenario = Callable[[World, HttpLink, str], Awaitable[None]]
@@ -39,7 +42,7 @@ def serve(tmp_path: Path, scenario: Scenario, listen: str = "http://127.0.0.1:0"
     async def run() -> None:
         with Secondary.open(tmp_path / "brake" / "secondary.json", wall=world.time) as secondary:
             runner, address = await start_secondary(secondary)
-            link = HttpLink(ECU, address, SETTINGS)
+            link = HttpLink(ECU, address, SETTINGS, DEFAULT_LIMITS)
             try:
                 await scenario(world, link, address)
                 assert (await link.identity())["ecu"] == ECU, "the server still serves"
@@ -94,7 +97,7 @@ async def _answer(method: str, url: str, **options: Any) -> tuple[int, dict[str,
         ("PUT", "metadata", b"", 422, "malformed"),
         ("PUT", "metadata", b"\xff" * 1000, 422, "malformed"),
         ("PUT", "metadata", b"[" * 100_000, 422, "malformed"),
-        ("PUT", "metadata", b" " * (MAX_BUNDLE_BYTES + 1), 413, "endless-data"),
+        ("PUT", "metadata", b" " * (BUNDLE_BYTES + 1), 413, "endless-data"),
         ("POST", "time", b"{}", 422, "time-attestation"),
         ("POST", "time", b" " * 100_000, 413, "endless-data"),
         ("PUT", "image/brake/brake-1.bin", b"x", 409, "usage"),
@@ -202,7 +205,7 @@ def test_answers_that_make_no_sense_are_faults_of_transport(head: str, body: byt
 
     async def scenario() -> None:
         async with lying(says(head, body)) as address:
-            link = HttpLink(ECU, address, SETTINGS)
+            link = HttpLink(ECU, address, SETTINGS, DEFAULT_LIMITS)
             try:
                 with pytest.raises(TransportError) as caught:
                     await link.identity()
@@ -222,7 +225,7 @@ def test_what_a_secondary_says_is_quoted_short_and_printable() -> None:
 
     async def scenario() -> None:
         async with lying(says(f"HTTP/1.1 422 No\nContent-Length: {len(problem)}", problem)) as address:
-            link = HttpLink(ECU, address, SETTINGS)
+            link = HttpLink(ECU, address, SETTINGS, DEFAULT_LIMITS)
             try:
                 with pytest.raises(SecondaryRefusedError) as caught:
                     await link.identity()

@@ -28,6 +28,7 @@ from twinlock.client.secondaries import manifest_share, nesting, oversize_report
 from twinlock.client.secondary import Secondary
 from twinlock.client.secondary_server import secondary_application
 from twinlock.trust.errors.local import SlowRetrievalError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId
 
 
@@ -36,7 +37,7 @@ def test_a_secondary_that_takes_nothing_of_its_image_delays_no_other(tmp_path: P
         genuine = car.primary._equipment.secondaries.members[EcuId(ADAS.ecu)].link
         fetch = replace(car.primary.config.fetch, floor_bytes_per_s=100_000, deadline_s=2.0)
         async with lying(silent) as url:
-            stalled = HttpLink(EcuId(ADAS.ecu), url, fetch)
+            stalled = HttpLink(EcuId(ADAS.ecu), url, fetch, DEFAULT_LIMITS)
 
             class Link:
                 close = genuine.close
@@ -160,7 +161,7 @@ def test_an_upload_that_is_taken_is_not_cut_off(tmp_path: Path) -> None:
         world = World()
         with await served(tmp_path, world) as secondary:
             async with serving(secondary_application(secondary)) as url:
-                link = HttpLink(EcuId(BRAKE.ecu), url, SETTINGS)
+                link = HttpLink(EcuId(BRAKE.ecu), url, SETTINGS, DEFAULT_LIMITS)
                 secondary.accept_metadata(bundle(world))
                 source = tmp_path / "image"
                 source.write_bytes(BRAKE.image(1))
