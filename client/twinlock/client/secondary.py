@@ -220,6 +220,7 @@ class Secondary:
             clock=self._clock,
             signer=self._identity,
             form=self._form,
+            limits=self.config.limits,
         )
 
     def _note(self, error: TwinlockError, step: Step, now: datetime | None) -> None:
@@ -233,7 +234,7 @@ class Secondary:
         assert director is not None
         ecu, targets = self.config.ecu.ecu, director.signed
         if ecu in targets.acknowledged:
-            self._evidence.acknowledge(targets.acknowledged[ecu])
+            self._evidence.acknowledge(targets.acknowledged[ecu], targets.acknowledged_reports.get(ecu))
         if not self._form.acknowledges:
             self._evidence.expire(decision.now)
         CounterResets(self._state).arm(ecu, targets)

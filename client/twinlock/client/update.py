@@ -90,7 +90,9 @@ class UpdateCycle:
         reports = await tools.secondaries.collect_reports(step, self.problems)
         installed = await self._own_image(step)
         form, signer = tools.reports, tools.signer
-        report = make_report(own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form)
+        report = make_report(
+            own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form, limits=tools.config.limits
+        )
         tools.state.store_report(own, report)
         outcome = tools.state.unreported
         manifest = form.sign_manifest(tools.config.vehicle, own, [report, *reports.values()], signer, outcome)
@@ -184,7 +186,7 @@ class UpdateCycle:
         assert director.targets is not None
         targets = director.targets.signed
         if own in targets.acknowledged:
-            tools.evidence.acknowledge(targets.acknowledged[own])
+            tools.evidence.acknowledge(targets.acknowledged[own], targets.acknowledged_reports.get(own))
         names_us = targets.vehicle == tools.config.vehicle
         if not tools.reports.acknowledges and names_us and director.timestamp is not None:
             tools.evidence.confirm(director.timestamp.signed.version)
