@@ -42,7 +42,7 @@ from twinlock.client.slots import UNKNOWN, as_installed
 from twinlock.client.state import LastRefusal
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError, TransportError
-from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
+from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
 from twinlock.trust.last_look import is_superseded
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR, EcuId
@@ -134,6 +134,9 @@ class UpdateCycle:
             director = tools.state.repository(DIRECTOR)
             try:
                 tools.clock.accept(attestation, director.root.signed)
+            except UnsolicitedTimeError as error:
+                # It came as the answer to our question, so it is a replay and no stray message.
+                raise AttestationError(reason=error.reason) from error
             except AttestationKeyError:
                 # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
                 director = await run_verification(
