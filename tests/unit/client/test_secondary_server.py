@@ -239,7 +239,7 @@ def test_what_a_secondary_says_is_quoted_short_and_printable() -> None:
 
 
 def test_a_bundle_is_read_apart_from_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has signed a bundle, so its size must not keep this ECU from answering its Primary."""
+    """A bundle has no signature of its own, so its size must not keep this ECU from answering its Primary."""
     reading: list[int] = []
 
     def decode(data: bytes, verification: Verification, limits: Limits) -> Bundle:

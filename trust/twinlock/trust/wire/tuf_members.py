@@ -134,7 +134,7 @@ def decode_resets(signed: Node, limits: Limits) -> Mapping[EcuId, str]:
 
 
 def custom_member(signed: Node, name: str) -> Node | None:
-    """The member ``name`` of ``signed.custom``; None where there is no such member."""
+    """The member ``name`` of ``signed.custom``; None if it is missing."""
     if not signed.has("custom") or not signed.get("custom").has(name):
         return None
     return signed.get("custom").get(name)
