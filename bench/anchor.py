@@ -59,9 +59,10 @@ def cpu_ms(work: Callable[[], object]) -> float:
 def follow(roots: list[bytes]) -> None:
     """What a process does at its start."""
     from twinlock.trust.anchor import follow_stored_roots
+    from twinlock.trust.limits import DEFAULT_LIMITS
     from twinlock.trust.names import IMAGE
 
-    newest, refusal = follow_stored_roots(IMAGE, roots[0], dict(enumerate(roots, start=1)))
+    newest, refusal = follow_stored_roots(IMAGE, roots[0], dict(enumerate(roots, start=1)), limits=DEFAULT_LIMITS)
     assert (newest.signed.version, refusal) == (len(roots), None)
 
 

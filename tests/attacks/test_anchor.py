@@ -17,6 +17,7 @@ from twinlock.trust import signatures
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import ThresholdError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.state import TrustedRepository
@@ -35,7 +36,7 @@ class Ecu:
         self.anchor.mkdir()
         for name, data in roots.items():
             (self.anchor / f"{name}.root.json").write_bytes(data)
-        TrustedState.create(self.path, roots).close()
+        TrustedState.create(self.path, roots, limits=DEFAULT_LIMITS).close()
         for repository in self.world.repositories.values():
             repository.rotate("targets")
             repository.rotate("root")
@@ -43,7 +44,7 @@ class Ecu:
             self.refresh(state)
 
     def open(self) -> TrustedState:
-        return TrustedState.open(self.path, anchor=self.anchor)
+        return TrustedState.open(self.path, anchor=self.anchor, limits=DEFAULT_LIMITS)
 
     def refresh(self, state: TrustedState) -> None:
         for name in NAMES:
@@ -89,7 +90,9 @@ def files(trusted: TrustedRepository) -> list[bool]:
 
 def test_a_planted_root_is_refused_and_discarded_and_the_next_update_succeeds(ecu: Ecu) -> None:
     ecu.plant()
-    with TrustedState.open(ecu.path) as state:  # without an anchor the newest Root is believed: what this is about
+    with TrustedState.open(
+        ecu.path, limits=DEFAULT_LIMITS
+    ) as state:  # without an anchor the newest Root is believed: what this is about
         assert state.repository(IMAGE).root.tally.signed == (ecu.world.keys("mallory").keyid,)
     with ecu.open() as state:
         trusted = state.repository(IMAGE)
@@ -142,7 +145,7 @@ def test_no_stored_proof_counts_by_itself(ecu: Ecu, role: RoleName) -> None:
     proof = signatures.prove(verified, root.keys, root.roles[role], subject=f"tuf/{role}")
     ecu.write("UPDATE metadata SET data = ? WHERE repository = 'image' AND role = ?", forged, role)
     ecu.write("INSERT OR REPLACE INTO proofs VALUES ('image', ?, ?)", role, proof)
-    with TrustedState.open(ecu.path) as state:
+    with TrustedState.open(ecu.path, limits=DEFAULT_LIMITS) as state:
         assert files(state.repository(IMAGE)) == [True] * 3  # what a proof is worth without an anchor
     with ecu.open() as state:
         assert files(state.repository(IMAGE)) == [entry != role for entry in ROLES]

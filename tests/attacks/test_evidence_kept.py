@@ -15,14 +15,14 @@ from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.bundle import Bundle
 from twinlock.client.errors import PreconditionError, SecondaryRefusedError
 from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.results import Outcome
+from twinlock.client.results import Outcome, Step
 from twinlock.client.secondary import Secondary
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.errors.metadata import RollbackError
+from twinlock.trust.errors.metadata import MalformedError, RollbackError
 from twinlock.trust.model.evidence import MAX_EVENTS, Evidence
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
-from twinlock.trust.reports import EcuReport, decode_report
+from twinlock.trust.reports import EcuReport, decode_report, report_digest
 
 
 def bundle(world: World) -> bytes:
@@ -33,9 +33,12 @@ def said(secondary: Secondary) -> EcuReport:
     return decode_report(secondary.report()).report
 
 
-def acknowledge(world: World, ecu: str, counter: int) -> None:
-    """The Director names a report in signed Targets."""
-    world.director.bodies["targets"]["custom"]["acknowledged"] = {ecu: counter}
+def acknowledge(world: World, ecu: str, counter: int, report: bytes | None = None) -> None:
+    """The Director names a report in signed Targets, and what was signed in it if it is given."""
+    custom = world.director.bodies["targets"]["custom"]
+    custom["acknowledged"] = {ecu: counter}
+    if report is not None:
+        custom["acknowledgedReports"] = {ecu: report_digest(decode_report(report).message)}
     world.director.publish("targets")
 
 
@@ -97,6 +100,52 @@ def test_an_acknowledgement_covers_what_the_report_carried_and_nothing_later(
     assert [event.code for event in said(secondary).evidence] == ["malformed"]
 
 
+def test_an_acknowledgement_of_a_report_that_this_ecu_did_not_sign_forgets_nothing(
+    world: World, secondary: Secondary
+) -> None:
+    """As after a backup: the Director took report 900 of the time before, and the ECU, which counts anew, has sent 2."""
+    attacked(world, secondary)
+    before = secondary.report()
+    attacked_again = said(secondary)
+    acknowledge(world, BRAKE.ecu, 900, before)
+    secondary.accept_metadata(bundle(world))
+    assert said(secondary).evidence == attacked_again.evidence
+    newest = secondary.report()
+    counter = decode_report(newest).report.counter
+    assert counter is not None
+    acknowledge(world, BRAKE.ecu, counter, before)  # the number fits, the report does not
+    secondary.accept_metadata(bundle(world))
+    assert said(secondary).evidence == attacked_again.evidence
+    acknowledge(world, BRAKE.ecu, counter, newest)
+    secondary.accept_metadata(bundle(world))
+    assert said(secondary).evidence == ()
+
+
+def test_an_acknowledgement_that_comes_late_covers_the_report_that_it_names(world: World, secondary: Secondary) -> None:
+    attacked(world, secondary)
+    early = secondary.report()
+    counter = decode_report(early).report.counter
+    assert counter is not None
+    for _ in range(3):
+        secondary.report()
+    with pytest.raises(MalformedError):
+        secondary.accept_metadata(b"{")
+    acknowledge(world, BRAKE.ecu, counter, early)
+    secondary.accept_metadata(bundle(world))
+    assert [event.code for event in said(secondary).evidence] == ["malformed"]
+
+
+def test_the_first_sentence_of_an_event_is_kept_with_the_latest(world: World, secondary: Secondary) -> None:
+    """An attacker who repeats an attack in another way overwrites nothing of how it began."""
+    for offered in (1, 7, 7, 9):
+        error = RollbackError(repository="director", role="root", offered=offered, trusted=10)
+        secondary._note(error, Step.METADATA, world.now)
+    (event,) = said(secondary).evidence
+    assert "version 1 " in event.detail
+    assert "version 9 " in event.latest
+    assert event.occurrences == 4
+
+
 def test_noise_of_one_kind_displaces_nothing_of_another_and_is_counted(world: World, secondary: Secondary) -> None:
     attacked(world, secondary)
     for number in range(20):
@@ -133,9 +182,9 @@ def evidence(car: Car, manifest: int = -1) -> tuple[Evidence, ...]:
     return next(item.report.evidence for item in reports if item.report.ecu == GATEWAY.ecu)
 
 
-def rolling_back(car: Car) -> str:
+def rolling_back(car: Car, folder: str = "metadata/") -> str:
     """The Director's Timestamp is rolled back on the line."""
-    path = f"/vehicles/{VIN}/metadata/timestamp.json"
+    path = f"/vehicles/{VIN}/{folder}timestamp.json"
 
     async def lie(_request: web.Request) -> web.Response:
         return web.Response(body=car.world.director.history["timestamp"][0])
@@ -181,6 +230,31 @@ def test_manifests_that_never_arrive_take_no_evidence_with_them(tmp_path: Path, 
         assert evidence(car) == ()
 
     drive(tmp_path, scenario, with_secondaries=False)
+
+
+def test_in_the_aktualizr_profile_an_answer_in_the_directors_place_makes_evidence_forgotten(tmp_path: Path) -> None:
+    """What does not stand: that profile signs no acknowledgement, so the vehicle believes a status and a newer Timestamp."""
+
+    async def scenario(car: Car) -> None:
+        await car.primary.update_cycle()
+        car.world.director.publish("targets")
+        await car.primary.update_cycle()
+        timestamp = rolling_back(car, folder="")
+        book = car.primary._equipment.evidence
+
+        async def swallow(request: web.Request) -> web.Response:
+            return await answering(request, 204)
+
+        car.servers.lies[f"/vehicles/{VIN}/manifest"] = swallow
+        assert (await car.primary.update_cycle()).outcome is Outcome.FAILED
+        del car.servers.lies[timestamp]
+        await car.primary.update_cycle()
+        assert [event.code for event in book.events()] == ["rollback"]  # a status alone deletes nothing
+        car.world.director.publish("targets")
+        await car.primary.update_cycle()
+        assert book.events() == ()
+
+    drive(tmp_path, scenario, with_secondaries=False, world=World(director="aktualizr", image="aktualizr"))
 
 
 def test_a_hostile_secondary_masks_nothing_that_its_primary_saw(tmp_path: Path) -> None:

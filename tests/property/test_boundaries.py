@@ -30,6 +30,7 @@ from twinlock.client.transport import Transport
 from twinlock.trust.commands import ABSENT, Fetch
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import TransportError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, ROOT, EcuId
 
 QUICK = FetchSettings(floor_bytes_per_s=1, window_s=2.0, deadline_s=5.0, connect_s=2.0, attempts=1, backoff_s=0.01)
@@ -98,7 +99,7 @@ def test_a_server_gives_bytes_an_absence_or_a_typed_error(loop: asyncio.Runner, 
 def test_a_secondary_gives_an_answer_or_a_typed_error(loop: asyncio.Runner, answer: bytes) -> None:
     async def scenario() -> None:
         async with lying(lambda writer, _head: _said_by(answer, writer)) as url:
-            link = HttpLink(EcuId("e"), url, QUICK)
+            link = HttpLink(EcuId("e"), url, QUICK, DEFAULT_LIMITS)
             for call in (link.identity, link.report):
                 try:
                     await call()
@@ -139,7 +140,7 @@ def test_a_request_never_ends_a_secondarys_server(
                 writer.write_eof()
                 await asyncio.wait_for(reader.read(), 10)
                 writer.close()
-                link = HttpLink(EcuId(BRAKE.ecu), url, QUICK)
+                link = HttpLink(EcuId(BRAKE.ecu), url, QUICK, DEFAULT_LIMITS)
                 assert (await link.identity())["ecu"] == BRAKE.ecu
                 await link.close()
             assert secondary.installed().path == "factory"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twinlock.client.config import EcuSettings
+    from twinlock.client.state import TrustedState
 
 _DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 _KEYID_DIGITS = 12  # enough to tell keys apart by eye
@@ -38,10 +39,9 @@ def show(out: Output, directory: Path) -> None:
     """
     from twinlock.client.clock import system_clock
     from twinlock.client.explain import what_is_trusted
-    from twinlock.client.state import TrustedState
 
     settings = _settings(directory)
-    with TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, read_only=True) as state:
+    with _open(settings) as state:
         found = what_is_trusted(settings, state, system_clock())
     out.result(found, list(_show_lines(found)))
 
@@ -61,17 +61,24 @@ def why(out: Output, target: str, directory: Path) -> None:
     """
     from twinlock.client.clock import system_clock
     from twinlock.client.explain import why_trusted
-    from twinlock.client.state import TrustedState
     from twinlock.trust.names import target_path
 
     settings = _settings(directory)
     with own_input():
         path = target_path(target)
-    with TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, read_only=True) as state:
+    with _open(settings) as state:
         found = why_trusted(settings, state, path, system_clock())
     out.result(found, list(_why_lines(found)))
     if not found["trusted"]:
         raise SystemExit(EXIT_REFUSED)
+
+
+def _open(settings: EcuSettings) -> TrustedState:
+    from twinlock.client.state import TrustedState
+
+    return TrustedState.open(
+        settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits, read_only=True
+    )
 
 
 def _settings(directory: Path) -> EcuSettings:

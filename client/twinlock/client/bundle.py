@@ -6,26 +6,42 @@ A Secondary trusts its Primary only to deliver bytes: its own engine verifies th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from twinlock.client.storage.metadata import StoredFile, Wires
 from twinlock.trust.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.errors.metadata import MalformedError
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, TIMESTAMP, TOP_LEVEL, RepositoryName, RoleName, Verification
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import TUF
 
+N = TypeVar("N", bound=str)
+_WHAT = "metadata bundle"
+_REPOSITORIES = 64
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
 
-def bundle_bytes(limits: Limits) -> int:
-    """As much as one Targets file of the largest size that the engine takes, escaped in JSON: no limit on the way is lower."""
-    return 2 * limits.targets_bytes
+
+def max_bundle_bytes(verification: Verification, limits: Limits) -> int:
+    """The longest bundle that an ECU with these ``limits`` takes, in bytes.
+
+    Full: as much as one Targets file of the largest size, escaped in JSON. Partial: a Director's Targets and its Root chain.
+    """
+    largest = limits.targets_bytes
+    if verification is Verification.PARTIAL:
+        largest = min(largest, limits.director_bytes + limits.unlisted_bytes)
+    return 2 * largest
 
 
-MAX_BUNDLE_BYTES = bundle_bytes(DEFAULT_LIMITS)
+def max_bundle_files(limits: Limits) -> int:
+    """The most files of all repositories together: Root chains, and all delegated roles of two repositories."""
+    return 2 * (limits.root_rotations + limits.delegations_per_role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +87,97 @@ class Needs:
         return file.role in TOP_LEVEL or self.visited is None or file.role in self.visited.get(name, ())
 
 
-def decode_bundle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
-    """Unpack a bundle. Raises: MalformedError, EndlessDataError."""
-    if len(data) > bundle_bytes(limits):
-        raise EndlessDataError(what="metadata bundle", limit_bytes=bundle_bytes(limits))
+def decode_bundle(data: bytes, verification: Verification, limits: Limits) -> Bundle:
+    """Unpack a bundle for an ECU that verifies by ``verification``; nothing in it is verified.
+
+    It is read in the one shape that it may have, and counted meanwhile, so that a sender without a key cannot make this ECU build
+    millions of members. Raises: MalformedError, EndlessDataError, LimitError.
+    """
+    most = max_bundle_bytes(verification, limits)
+    if len(data) > most:
+        raise EndlessDataError(what=_WHAT, limit_bytes=most)
     try:
-        texts = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise _malformed(f"it is not JSON: {error}") from None
-    if not isinstance(texts, dict) or not all(isinstance(files, dict) for files in texts.values()):
-        raise _malformed("an object of objects is required")
+        reader = _Reader(data.decode())
+    except UnicodeDecodeError as error:
+        raise _malformed(f"it is not UTF-8: {error.reason}") from None
     files: dict[RepositoryName, dict[str, bytes]] = {}
-    for repository, named in texts.items():
-        if not all(isinstance(text, str) for text in named.values()):
-            raise _malformed("each file has to be a string")
-        try:
-            files[RepositoryName(repository)] = {name: text.encode() for name, text in named.items()}
-        except UnicodeEncodeError:
-            raise _malformed("a file is not valid Unicode") from None
+    count = 0
+    for repository in reader.members():
+        _check_count("repositories", len(files) + 1, _REPOSITORIES)
+        named = files[_new(RepositoryName(repository), files)] = {}
+        for name in reader.members():
+            count += 1
+            _check_count("files", count, max_bundle_files(limits))
+            named[_new(name, named)] = _encoded(reader.string())
+    reader.end()
     return Bundle(files)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """JSON text of objects and strings, read from its start to its end."""
+
+    text: str
+    position: int = 0
+
+    def members(self) -> Iterator[str]:
+        """The names of an object. The value of each has to be read before the next is asked for."""
+        self._expect("{")
+        if self._next() == "}":
+            self.position += 1
+            return
+        while True:
+            name = self.string()
+            self._expect(":")
+            yield name
+            if self._next() != ",":
+                break
+            self.position += 1
+        self._expect("}")
+
+    def string(self) -> str:
+        if self._next() != '"':
+            raise self._wrong("a string")
+        try:
+            value, self.position = _DECODER.raw_decode(self.text, self.position)
+        except ValueError as error:
+            raise _malformed(f"it is not JSON: {error}") from None
+        return str(value)
+
+    def end(self) -> None:
+        if self._next():
+            raise self._wrong("the end")
+
+    def _next(self) -> str:
+        space = _SPACE.match(self.text, self.position)
+        self.position = self.position if space is None else space.end()
+        return self.text[self.position : self.position + 1]
+
+    def _expect(self, character: str) -> None:
+        if self._next() != character:
+            raise self._wrong(repr(character))
+        self.position += 1
+
+    def _wrong(self, expected: str) -> MalformedError:
+        return _malformed(f"{expected} is required at character {self.position}")
+
+
+def _check_count(what: str, count: int, limit: int) -> None:
+    if count > limit:
+        raise LimitError(what=f"{_WHAT}: {what}", value=count, limit=limit)
+
+
+def _new(name: N, known: Mapping[N, object]) -> N:
+    if name in known:
+        raise _malformed("a name occurs twice")
+    return name
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise _malformed("a file is not valid Unicode") from None
 
 
 def make_bundle(
@@ -125,4 +213,4 @@ def _name(file: StoredFile, wire: WireProfile, *, bare: str) -> str:
 
 
 def _malformed(reason: str) -> MalformedError:
-    return MalformedError(what="metadata bundle", json_path="$", reason=reason)
+    return MalformedError(what=_WHAT, json_path="$", reason=reason)

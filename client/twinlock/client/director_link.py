@@ -9,7 +9,7 @@ from twinlock.client.errors import EnrolmentRefusedError, ManifestRefusedError, 
 from twinlock.client.transport import Transport, with_retries
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import TimeError
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import Limits
 
 _PROBLEM_BYTES = 65_536
 _REPLAYED = "report-replay"
@@ -22,19 +22,13 @@ class DirectorLink:
     """
 
     def __init__(
-        self,
-        transport: Transport,
-        urls: Sequence[str],
-        time_url: str | None,
-        *,
-        foreign: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
+        self, transport: Transport, urls: Sequence[str], time_url: str | None, *, limits: Limits, foreign: bool = False
     ) -> None:
         self._transport = transport
         self._urls = urls
         self._time_url = time_url
-        self._foreign = foreign
         self._limits = limits
+        self._foreign = foreign
 
     async def put_manifest(self, manifest: bytes) -> None:
         """Hand in a signed vehicle version manifest: Uptane 2.1.0 5.4.2.1.

@@ -29,7 +29,6 @@ from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.errors.metadata import MissingMetadataError
-from twinlock.trust.limits import Limits
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.delegations import Delegations
@@ -46,7 +45,6 @@ from twinlock.trust.names import (
     RoleName,
     TargetPath,
 )
-from twinlock.trust.policy import LAX, STRICT
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import Ecu, TrustedRepository
 
@@ -131,13 +129,16 @@ class _Account:
         self._top_level(repository, partial=False)
         hardware: list[HardwareId | None] = [ecu.hardware_id for ecu in self.ecus.values()]
         for hardware_id in dict.fromkeys(hardware or [None]):
-            found = drive(
-                find_image(repository, self.path, hardware_id, self.now, policy=LAX, limits=self.settings.limits),
-                _offline,
+            steps = find_image(
+                repository,
+                self.path,
+                hardware_id,
+                self.now,
+                limits=self.settings.limits,
+                policy=self.settings.policy,
             )
-            self.chain.extend(
-                _delegated_links(found.trusted, found.chain, self.path, self.now, limits=self.settings.limits)
-            )
+            found = drive(steps, _offline)
+            self.chain.extend(self._delegated_links(found.trusted, found.chain))
             if found.entry is None:
                 raise ImageNotFoundError(
                     target=self.path, repository=repository.name, hardware_id=hardware_id or "any hardware"
@@ -147,13 +148,7 @@ class _Account:
         return ordered
 
     def _top_level(self, repository: TrustedRepository, *, partial: bool) -> None:
-        context = Context(
-            repository=repository.name,
-            now=self.now,
-            limits=self.settings.limits,
-            wire=repository.wire,
-            policy=self.settings.policy,
-        )
+        context = self._context(repository)
         needed = (ROOT, TARGETS) if partial or self._lacks_index(repository) else (ROOT, TIMESTAMP, SNAPSHOT, TARGETS)
         roles = dict(_roles(repository))
         for role in needed:
@@ -165,6 +160,28 @@ class _Account:
                 link["lists"] = self.path in verified.signed.images
             self.chain.append(link)
             check_expiry(verified.signed, role, context)
+
+    def _delegated_links(self, repository: TrustedRepository, chain: tuple[RoleName, ...]) -> Iterator[dict[str, Any]]:
+        """The links below the top level, each verified under the keys of the one above it."""
+        assert repository.targets is not None
+        above: Verified[Targets] = repository.targets
+        context = self._context(repository)
+        for role in chain[1:]:
+            assert above.signed.delegations is not None
+            authority = _authority(role, above.signed.delegations)
+            above = read_targets(repository.delegated[role], authority=authority, context=context)
+            lists = self.path in above.signed.images
+            yield {"repository": repository.name, **_link(role, above, self.now), "lists": lists}
+
+    def _context(self, repository: TrustedRepository) -> Context:
+        settings = self.settings
+        return Context(
+            repository=repository.name,
+            now=self.now,
+            limits=settings.limits,
+            wire=repository.wire,
+            policy=settings.policy,
+        )
 
     def _lacks_index(self, repository: TrustedRepository) -> bool:
         may = repository.name == DIRECTOR and not self.settings.policy.require_director_index
@@ -209,20 +226,6 @@ def _link(role: RoleName, verified: Verified[Any], now: datetime) -> dict[str, A
     }
 
 
-def _delegated_links(
-    repository: TrustedRepository, chain: tuple[RoleName, ...], path: TargetPath, now: datetime, *, limits: Limits
-) -> Iterator[dict[str, Any]]:
-    """The links below the top level, each verified under the keys of the one above it."""
-    assert repository.targets is not None
-    above: Verified[Targets] = repository.targets
-    context = Context(repository=repository.name, now=now, limits=limits, wire=repository.wire, policy=STRICT)
-    for role in chain[1:]:
-        assert above.signed.delegations is not None
-        authority = _authority(role, above.signed.delegations)
-        above = read_targets(repository.delegated[role], authority=authority, context=context)
-        yield {"repository": repository.name, **_link(role, above, now), "lists": path in above.signed.images}
-
-
 def _authority(role: RoleName, delegations: Delegations) -> Authority:
     if delegations.bins is not None:
         return Authority(role, delegations.keys, delegations.bins.signers)
@@ -254,4 +257,4 @@ def _known_ecus(settings: EcuSettings) -> dict[EcuId, Ecu]:
 def _map(settings: EcuSettings) -> RepositoryMap | None:
     if settings.map is None:
         return None
-    return decode_map(read_operator_file(settings.map, "the map"))
+    return decode_map(read_operator_file(settings.map, "the map"), settings.limits)

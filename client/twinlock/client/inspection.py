@@ -27,7 +27,7 @@ def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
     Each of ``ecus`` has ``ecu``, ``hardwareId``, ``verification``, ``address``, and ``installed`` (None if it never
     reported). Raises: StorageError.
     """
-    with TrustedState.open(config.state, wires=config.wires, anchor=config.anchor, read_only=True) as state:
+    with _open(config) as state:
         reports = state.reports()
         own = {**_described(config), "verification": Verification.FULL.value, "address": None}
         others = [
@@ -51,7 +51,7 @@ def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
 def inspect_secondary(config: SecondaryConfig) -> dict[str, Any]:
     """A Secondary as it knows itself: ``ecu``, ``hardwareId``, ``verification``, ``listen``, ``installed``, and how
     its last verification went. Raises: StorageError."""
-    with TrustedState.open(config.state, wires=config.wires, anchor=config.anchor, read_only=True) as state:
+    with _open(config) as state:
         return {
             "vehicle": config.vehicle,
             **_described(config),
@@ -59,6 +59,12 @@ def inspect_secondary(config: SecondaryConfig) -> dict[str, Any]:
             "listen": config.listen,
             **_history(state),
         }
+
+
+def _open(config: EcuSettings) -> TrustedState:
+    return TrustedState.open(
+        config.state, wires=config.wires, anchor=config.anchor, limits=config.limits, read_only=True
+    )
 
 
 def _described(config: EcuSettings) -> dict[str, Any]:
@@ -83,7 +89,8 @@ def _reported(config: PrimaryConfig, ecu: EcuId, reports: dict[EcuId, bytes]) ->
     if ecu not in reports:
         return None
     try:
-        form = report_form(config.wires.get(DIRECTOR, TUF), config.limits)
-        return image_as_json(verify_report(form.decode_report(reports[ecu]), form.reporting_key(keys[ecu])).installed)
+        form = report_form(config.wires.get(DIRECTOR, TUF))
+        report = form.decode_report(reports[ecu], config.limits)
+        return image_as_json(verify_report(report, form.reporting_key(keys[ecu])).installed)
     except TwinlockError:
         return None

@@ -12,11 +12,11 @@ from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.commands import ABSENT, Absent, Answer, Command, Fetch, FetchElsewhere, Persist, drive
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import Limits
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName, RoleName
-from twinlock.trust.policy import LAX
+from twinlock.trust.policy import LAX, Policy
 from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import Decision, Ecu
 from twinlock.trust.wire.profile import WireProfile
@@ -27,7 +27,7 @@ GetElsewhere = Callable[[FetchElsewhere], Awaitable[bytes | None]]
 
 
 def visited_roles(
-    decision: Decision, repositories: RepositoryMap, ecu: Ecu, limits: Limits = DEFAULT_LIMITS
+    decision: Decision, repositories: RepositoryMap, ecu: Ecu, *, limits: Limits, policy: Policy
 ) -> Visited | None:
     """The delegated roles that ``ecu`` opens when it judges its own orders: all that the walk visits, found or not.
 
@@ -44,7 +44,10 @@ def visited_roles(
                 continue
             for name in repositories.agreeing(path):
                 searched = decision.repositories[name]._replace(opened=NOTHING)
-                outcome = drive(find_image(searched, path, ecu.hardware_id, decision.now, limits=limits), _nothing_new)
+                outcome = drive(
+                    find_image(searched, path, ecu.hardware_id, decision.now, limits=limits, policy=policy),
+                    _nothing_new,
+                )
                 found[name] = found.get(name, frozenset()) | {role for role, _ in outcome.trusted.opened}
     except TwinlockError:
         return None
@@ -68,9 +71,9 @@ async def fetch_links(
     known: bytes,
     *,
     wire: WireProfile,
+    limits: Limits,
     fetch: GetFile,
     elsewhere: GetElsewhere,
-    limits: Limits = DEFAULT_LIMITS,
 ) -> dict[int, bytes]:
     """The Roots ``versions``, from the highest down, that lead to ``known``, the Root after them.
 
@@ -97,7 +100,7 @@ def _refusal_of_link(
     data: bytes, known: bytes, repository: RepositoryName, wire: WireProfile, limits: Limits
 ) -> RefusalError | None:
     try:
-        older = bootstrap_repository(repository, data, limits=limits, wire=wire).root
+        older = bootstrap_repository(repository, data, wire=wire, limits=limits).root
         context = Context(repository=repository, now=older.signed.expires, limits=limits, wire=wire, policy=LAX)
         check_next_root(known, trusted=older, context=context)
     except RefusalError as refusal:

@@ -66,16 +66,16 @@ class Primary:
         settings = load_primary(config)
         identity = load_identity(settings.key)
         assert settings.map is not None
-        found_map = decode_map(read_operator_file(settings.map, "the map"))
+        found_map = decode_map(read_operator_file(settings.map, "the map"), settings.limits)
         unknown = settings.wires.keys() - found_map.repositories.keys()
         if unknown:
             raise UsageError(reason=f"{config}: wires.{min(unknown)} names no repository of {settings.map}")
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
-        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor)
+        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
         try:
             transport = Transport(settings.fetch, settings.tls, own=_own_servers(settings, found_map))
-            clock = Clock(settings.time, state, wall=wall)
+            clock = Clock(settings.time, state, limits=settings.limits, wall=wall)
             return cls(
                 PrimaryServices(
                     config=settings,
@@ -94,10 +94,11 @@ class Primary:
                         _members(settings, links or {}),
                         state,
                         settings.wires,
-                        fetch=settings.fetch,
                         limits=settings.limits,
+                        policy=settings.policy,
+                        fetch=settings.fetch,
                     ),
-                    reports=report_form(settings.wires.get(DIRECTOR, TUF), settings.limits),
+                    reports=report_form(settings.wires.get(DIRECTOR, TUF)),
                 )
             )
         except BaseException:
@@ -212,7 +213,7 @@ def _own_servers(config: PrimaryConfig, found_map: RepositoryMap) -> Iterator[st
 
 def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transport) -> DirectorLink:
     urls = found_map.repositories[DIRECTOR]
-    return DirectorLink(transport, urls, config.time.url, foreign=_is_foreign(config), limits=config.limits)
+    return DirectorLink(transport, urls, config.time.url, limits=config.limits, foreign=_is_foreign(config))
 
 
 def _members(config: PrimaryConfig, links: Mapping[EcuId, SecondaryLink]) -> list[Member]:

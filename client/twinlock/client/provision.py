@@ -25,6 +25,7 @@ from twinlock.io.new_directory import new_directory
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.first_contact import check_given_root, check_given_roots, is_base_url
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.mapping import decode_map
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, RepositoryName, Verification, identifier, target_path
@@ -185,10 +186,10 @@ def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: b
         assert repositories.image_root is not None
         roots[IMAGE] = repositories.image_root
         _write_json(directory / "map.json", _map(repositories))
-        decode_map((directory / "map.json").read_bytes())
+        decode_map((directory / "map.json").read_bytes(), DEFAULT_LIMITS)
     identifier(plan.ecu)
     wires = _profiles(repositories.wires)
-    with TrustedState.create(directory / "state.db", roots, wires=wires) as state:
+    with TrustedState.create(directory / "state.db", roots, wires=wires, limits=DEFAULT_LIMITS) as state:
         if plan.factory_release_counter is not None:
             state.store_release_counter(plan.factory_release_counter)
     path, source = plan.factory_image or ("factory", None)
@@ -234,7 +235,7 @@ def _check_anchor(repositories: Repositories, *, full: bool) -> None:
     """Before anything is made: the anchor holds the Roots that this ECU starts from. Raises: UsageError, StorageError."""
     if repositories.anchor is None:
         return
-    held = load_anchor(repositories.anchor)
+    held = load_anchor(repositories.anchor, DEFAULT_LIMITS)
     wanted = {DIRECTOR: repositories.director_root} | ({IMAGE: repositories.image_root} if full else {})
     for name, root in wanted.items():
         if held.get(name) != root:

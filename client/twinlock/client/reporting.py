@@ -19,9 +19,9 @@ from twinlock.trust import reports
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys import PublicKey, Signer, load_key
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import Limits
 from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
-from twinlock.trust.reports import EcuReport, InstallationReport, SignedReport
+from twinlock.trust.reports import EcuReport, InstallationReport, SignedReport, report_digest
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -46,7 +46,7 @@ class ReportForm(Protocol):
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         """One ECU's report, signed by it. Raises: ProfileError."""
 
-    def decode_report(self, data: bytes) -> SignedReport:
+    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
         """A report that nobody has verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
 
     def sign_manifest(
@@ -67,17 +67,14 @@ class TufReports:
     tells_outcomes = False
     acknowledges = True
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._limits = limits
-
     def reporting_key(self, key: PublicKey) -> PublicKey:
         return key
 
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         return reports.sign_report(report, signer)
 
-    def decode_report(self, data: bytes) -> SignedReport:
-        return reports.decode_report(data, self._limits)
+    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+        return reports.decode_report(data, limits)
 
     def sign_manifest(
         self,
@@ -98,9 +95,6 @@ class AktualizrReports:
     acknowledges = False
     key_types: tuple[str, ...] = tuple(keytype for keytype in KEY_TYPES if keytype != "ecdsa")
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._limits = limits
-
     def reporting_key(self, key: PublicKey) -> PublicKey:
         aktualizr.encode_public_key(key)
         return load_key(aktualizr.native_key_id(key), keytype=key.keytype, scheme=key.scheme, public=key.public)
@@ -108,8 +102,8 @@ class AktualizrReports:
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         return aktualizr.sign_report(report._replace(detail=_all_attacks(report)), signer)
 
-    def decode_report(self, data: bytes) -> SignedReport:
-        return aktualizr.decode_report(data, self._limits)
+    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+        return aktualizr.decode_report(data, limits)
 
     def sign_manifest(
         self,
@@ -130,9 +124,9 @@ def _all_attacks(report: EcuReport) -> str:
     return f"{report.detail}; also {codes}" if codes else report.detail
 
 
-def report_form(director: WireProfile, limits: Limits = DEFAULT_LIMITS) -> ReportForm:
-    """The form of the reports that go to a Director of that profile; ``limits`` bound those that it reads."""
-    return AktualizrReports(limits) if director is AKTUALIZR else TufReports(limits)
+def report_form(director: WireProfile) -> ReportForm:
+    """The form of the reports that go to a Director of that profile."""
+    return AktualizrReports() if director is AKTUALIZR else TufReports()
 
 
 def check_reporting_key(wires: Wires, key: PublicKey) -> None:
@@ -157,6 +151,7 @@ def make_report(
     clock: Clock,
     signer: Signer,
     form: ReportForm,
+    limits: Limits,
 ) -> bytes:
     """A signed report of what ``ecu`` runs, with a counter that was never used before and all unacknowledged evidence.
 
@@ -177,4 +172,7 @@ def make_report(
         detail="" if gravest is None else gravest.detail,
         evidence=events,
     )
-    return form.sign_report(report, signer)
+    data = form.sign_report(report, signer)
+    if form.acknowledges:
+        EvidenceBook(state).note_report(counter, report_digest(form.decode_report(data, limits).message))
+    return data

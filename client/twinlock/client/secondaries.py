@@ -13,7 +13,7 @@ from typing import Any
 from twinlock.client.config import FetchSettings, SecondarySettings
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.ecu.counters import check_counter
-from twinlock.client.errors import SecondaryRefusedError
+from twinlock.client.errors import SecondaryTimeoutError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.link import SecondaryLink
 from twinlock.client.parties import link_faults
@@ -23,15 +23,15 @@ from twinlock.client.secondary_bundles import SecondaryBundles
 from twinlock.client.state import TrustedState
 from twinlock.client.storage.metadata import Wires
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.keys import PublicKey
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import Limits
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
+from twinlock.trust.policy import Policy
 from twinlock.trust.reports import verify_report
 from twinlock.trust.state import Decision, InstalledImage
 from twinlock.trust.wire.tuf import TUF
@@ -97,21 +97,20 @@ class Secondaries:
         state: TrustedState,
         wires: Wires = NOTHING,
         *,
+        limits: Limits,
+        policy: Policy,
         fetch: FetchSettings = _DEFAULT_FETCH,
-        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """``fetch`` says how long each of them may take: ``deadline_s`` for a message, ``image_deadline_s`` for an image.
-
-        ``limits`` are those of the Primary: its manifest has room for ``report_bytes``.
-        """
+        """``fetch`` says how long each of them may take: ``deadline_s`` for a message, ``image_deadline_s`` for an image."""
         self._fetch = fetch
         self._limits = limits
+        self._policy = policy
         self._stated: dict[EcuId, Mapping[str, Any]] = {}
         self._links: dict[tuple[RepositoryName, int], bytes] = {}
         self.members = {member.ecu: member for member in members}
         self._state = state
         self._wires = wires
-        self._form = report_form(wires.get(DIRECTOR, TUF), limits)
+        self._form = report_form(wires.get(DIRECTOR, TUF))
 
     async def collect_reports(self, step: Step, problems: list[Problem]) -> dict[EcuId, bytes]:
         """A fresh report of every Secondary that answers with one it signed; each is stored with its sender.
@@ -141,7 +140,7 @@ class Secondaries:
             if ecu in stored:
                 try:
                     key = self._form.reporting_key(member.settings.key)
-                    found[ecu] = verify_report(self._form.decode_report(stored[ecu]), key).installed
+                    found[ecu] = verify_report(self._form.decode_report(stored[ecu], self._limits), key).installed
                 except TwinlockError:
                     continue  # its key was replaced in the workshop; the next report is under the new one
         return found
@@ -168,7 +167,7 @@ class Secondaries:
     ) -> dict[EcuId, bool]:
         """Offer each of ``ecus`` the metadata it needs (5.4.2.6): whether it now wants an image. One that failed is left out.
 
-        What an ECU said it has only saves bytes: where it refuses the bundle made for it, it is offered everything.
+        What an ECU said it has only saves bytes: on any failure with the bundle made for it, it is offered everything.
         """
         wants: dict[EcuId, bool] = {}
         bundles = SecondaryBundles(
@@ -176,18 +175,23 @@ class Secondaries:
             repositories,
             state=self._state,
             wires=self._wires,
+            limits=self._limits,
+            policy=self._policy,
             fetcher=fetcher,
             links=self._links,
-            limits=self._limits,
         )
 
         async def offer(member: Member) -> None:
             stated = self._stated.get(member.ecu, NOTHING)
             trimmed = await bundles.trimmed(member.settings, stated)
             try:
-                wants[member.ecu] = await member.link.send_metadata(trimmed)
-            except SecondaryRefusedError:
-                whole = await bundles.whole(member.settings, stated)
+                with link_faults(member.ecu, "take metadata"):
+                    wants[member.ecu] = await member.link.send_metadata(trimmed)
+            except TwinlockError as failure:
+                try:
+                    whole = await bundles.whole(member.settings, stated)
+                except LimitError:
+                    raise failure from None
                 if whole == trimmed:
                     raise
                 wants[member.ecu] = await member.link.send_metadata(whole)
@@ -227,7 +231,7 @@ class Secondaries:
             # What one ECU nests deeper fits its own report and no longer the manifest around it.
             reason = f"it is nested deeper than {_REPORT_DEPTH} levels"
             raise MalformedError(what=f"report of {member.ecu}", json_path="$", reason=reason)
-        signed = self._form.decode_report(data)
+        signed = self._form.decode_report(data, self._limits)
         if signed.report.ecu != member.ecu:
             raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"it is {signed.report.ecu}'s")
         key = self._form.reporting_key(member.settings.key)
@@ -241,7 +245,7 @@ class Secondaries:
         if stored is None or self._state.counter_of(ecu, key) is not None:
             return
         try:
-            report = verify_report(self._form.decode_report(stored), key)
+            report = verify_report(self._form.decode_report(stored, self._limits), key)
         except TwinlockError:
             return  # another key signed it, so it says nothing about the counter of this one
         if report.counter is not None:
@@ -270,6 +274,6 @@ class Secondaries:
 
         await asyncio.gather(*(guarded(member) for member in members.values()))
 
-    def _too_slow(self, member: Member, seconds: float) -> SlowRetrievalError:
-        reason, floor = f"not done within {seconds:.4g} s", self._fetch.floor_bytes_per_s
-        return SlowRetrievalError(url=member.settings.address, reason=reason, bytes_per_s=0, floor_bytes_per_s=floor)
+    def _too_slow(self, member: Member, seconds: float) -> SecondaryTimeoutError:
+        reason = f"not done within {seconds:.4g} s"
+        return SecondaryTimeoutError(url=member.settings.address, reason=reason, ecu=member.ecu)

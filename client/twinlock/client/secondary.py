@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.bundle import Bundle, bundle_bytes, decode_bundle
+from twinlock.client.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.approvals import Approvals
@@ -57,7 +57,7 @@ class Secondary:
         self._state = state
         self._identity = identity
         self._installer = installer
-        self._clock = Clock(config.time, state, wall=wall)
+        self._clock = Clock(config.time, state, limits=config.limits, wall=wall)
         self._staging = Staging(config.staging)
         self._map = _load_map(config)
         self._form = report_form(config.wires.get(DIRECTOR, TUF))
@@ -75,7 +75,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
-        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor)
+        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
         try:
             ecu = settings.ecu.ecu
             installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
@@ -95,17 +95,22 @@ class Secondary:
         self.close()
 
     def identity(self) -> dict[str, Any]:
-        """Who this is, and what it has. ``timeNonce`` is a new question to the time source, None with an own clock."""
+        """Who this is, and what it has. ``timeNonce`` is an open question to the time source, None with an own clock."""
         return {
             "ecu": self.config.ecu.ecu,
             "hardwareId": self.config.ecu.hardware_id,
             "verification": self.config.verification.value,
             "keyid": self._identity.public_key.keyid,
             "key": self._identity.public_key.as_json(),
-            "timeNonce": self._clock.ask() if self.config.time.attested else None,
-            "bundleBytes": bundle_bytes(self.config.limits),
+            "timeNonce": self._clock.question() if self.config.time.attested else None,
+            "bundleBytes": self.bundle_bytes,
             "roots": self._newest_roots(),
         }
+
+    @property
+    def bundle_bytes(self) -> int:
+        """The longest bundle that this ECU reads."""
+        return max_bundle_bytes(self.config.verification, self.config.limits)
 
     def _newest_roots(self) -> dict[str, int]:
         """The newest Root of each repository. A Primary need not send those up to it."""
@@ -119,16 +124,13 @@ class Secondary:
     def accept_time(self, attestation: bytes) -> datetime:
         """Step 1 (5.4.3.1): take the time from a signed attestation that answers this ECU's open question.
 
-        A refused attestation leaves nothing behind but evidence. Raises: AttestationError; AttestationKeyError, after which
+        A refused answer to a question leaves evidence once; an unsolicited one leaves nothing, so that no sender of such
+        wears out the storage. Raises: AttestationError, UnsolicitedTimeError; AttestationKeyError, after which
         the Primary should hand over metadata with the newer Root and then ask for a new question; MalformedError,
         LimitError, StorageError.
         """
         root = self._state.repository(DIRECTOR).root.signed
-        try:
-            return self._clock.accept(attestation, root)
-        except TwinlockError as error:
-            self._note(error, Step.TIME, None)
-            raise
+        return self._clock.accept(attestation, root, dispute=lambda error: self._note(error, Step.TIME, None))
 
     def accept_metadata(self, bundle: bytes) -> ImageEntry | None:
         """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
@@ -136,17 +138,37 @@ class Secondary:
         Whatever is wrong with it is evidence for the Director, and the image wanted before is wanted no longer.
         Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
         """
+        return self._accept_bundle(self._read_bundle(bundle))
+
+    async def receive_metadata(self, bundle: bytes) -> ImageEntry | None:
+        """``accept_metadata`` for a server: a bundle has no signature of its own, so it is read apart from the event loop."""
+        self._check_idle()
+        return self._accept_bundle(await asyncio.to_thread(self._read_bundle, bundle))
+
+    def _read_bundle(self, bundle: bytes) -> Bundle | TwinlockError:
+        try:
+            return decode_bundle(bundle, self.config.verification, self.config.limits)
+        except RefusalError as error:
+            return error
+
+    def _check_idle(self) -> None:
         if self._receiving.locked():
             raise UsageError(reason=f"{self.config.ecu.ecu} is receiving an image; send metadata when it is done")
+
+    def _accept_bundle(self, offered: Bundle | TwinlockError) -> ImageEntry | None:
+        self._check_idle()
         self._wanted = None
         notices: list[RefusalError] = []
         now: datetime | None = None
         try:
-            offered = decode_bundle(bundle, self.config.limits)
-            now = self._time(offered)
+            if isinstance(offered, TwinlockError):
+                raise offered
+            now = self._time(offered, notices)
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
         except TwinlockError as error:
+            for notice in notices:  # what they are of is stored already, so no later bundle shows it again
+                self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
             raise
         self._state.store_verified_time(decision.now)
@@ -195,6 +217,7 @@ class Secondary:
             clock=self._clock,
             signer=self._identity,
             form=self._form,
+            limits=self.config.limits,
         )
 
     def _note(self, error: TwinlockError, step: Step, now: datetime | None) -> None:
@@ -208,7 +231,7 @@ class Secondary:
         assert director is not None
         ecu, targets = self.config.ecu.ecu, director.signed
         if ecu in targets.acknowledged:
-            self._evidence.acknowledge(targets.acknowledged[ecu])
+            self._evidence.acknowledge(targets.acknowledged[ecu], targets.acknowledged_reports.get(ecu))
         if not self._form.acknowledges:
             self._evidence.expire(decision.now)
         CounterResets(self._state).arm(ecu, targets)
@@ -262,7 +285,7 @@ class Secondary:
             )
         return drive(steps, lambda command: self._answer(command, offered, notices))
 
-    def _time(self, offered: Bundle) -> datetime:
+    def _time(self, offered: Bundle, notices: list[RefusalError]) -> datetime:
         """The time now. Without one, the Root chain is still followed: it names the keys of the time source.
 
         Raises: TimeError, and what a bad Root raises.
@@ -271,7 +294,7 @@ class Secondary:
             return self._clock.now()
         except TimeError:
             director = self._state.repository(DIRECTOR)
-            drive(follow_roots(director), lambda command: self._answer(command, offered, []))
+            drive(follow_roots(director, self.config.limits), lambda command: self._answer(command, offered, notices))
             raise
 
     def _answer(self, command: Command, offered: Bundle, notices: list[RefusalError]) -> Answer:
@@ -288,4 +311,4 @@ def _load_map(config: SecondaryConfig) -> RepositoryMap | None:
     if config.verification is Verification.PARTIAL:
         return None
     assert config.map is not None
-    return decode_map(read_operator_file(config.map, "the map"))
+    return decode_map(read_operator_file(config.map, "the map"), config.limits)

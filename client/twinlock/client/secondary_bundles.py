@@ -15,9 +15,10 @@ from twinlock.client.storage.metadata import StoredFile, Wires
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.errors.metadata import LimitError
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import Limits
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName, Verification
+from twinlock.trust.policy import Policy
 from twinlock.trust.state import Decision
 from twinlock.trust.wire.tuf import TUF
 
@@ -35,17 +36,19 @@ class SecondaryBundles:
         *,
         state: TrustedState,
         wires: Wires,
+        limits: Limits,
+        policy: Policy,
         fetcher: MetadataFetcher,
         links: _Links,
-        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._decision = decision
         self._map = repositories
         self._state = state
         self._wires = wires
+        self._limits = limits
+        self._policy = policy
         self._fetcher = fetcher
         self._links = links
-        self._limits = limits
         self._stored: dict[RepositoryName, list[StoredFile]] = {}
         self._fetching = asyncio.Lock()  # a fetcher looks for one file at a time
 
@@ -55,7 +58,11 @@ class SecondaryBundles:
         full = secondary.verification is Verification.FULL
         names = tuple(self._map.repositories) if full else (DIRECTOR,)
         links = {name: await self._links_to(name, has[name]) for name in names if name in has}
-        visited = visited_roles(self._decision, self._map, secondary.ecu, self._limits) if full else None
+        visited = (
+            visited_roles(self._decision, self._map, secondary.ecu, limits=self._limits, policy=self._policy)
+            if full
+            else None
+        )
         return self._bundle(secondary, stated, Needs(roots=has, visited=visited, links=links))
 
     async def whole(self, secondary: SecondarySettings, stated: Mapping[str, Any]) -> Bundle:
@@ -89,7 +96,13 @@ class SecondaryBundles:
             try:
                 async with self._fetching:
                     found = await fetch_links(
-                        name, missing, oldest.data, wire=wire, fetch=fetch, elsewhere=elsewhere, limits=self._limits
+                        name,
+                        missing,
+                        oldest.data,
+                        wire=wire,
+                        limits=self._limits,
+                        fetch=fetch,
+                        elsewhere=elsewhere,
                     )
             except (TransportError, RefusalError):
                 return {}

@@ -26,7 +26,6 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from twinlock.client.bundle import bundle_bytes
 from twinlock.client.errors import SecondaryBusyError
 from twinlock.client.results import image_as_json
 from twinlock.client.secondary import Secondary
@@ -97,14 +96,14 @@ async def _identity(request: web.Request) -> web.Response:
 
 
 async def _time(request: web.Request) -> web.Response:
-    limits = request.app[_SECONDARY].config.limits
-    attestation = await _body(request, "time attestation", limits.attestation_bytes)
+    attestation = await _body(request, "time attestation", request.app[_SECONDARY].config.limits.attestation_bytes)
     return web.json_response({"time": format_time(request.app[_SECONDARY].accept_time(attestation))})
 
 
 async def _metadata(request: web.Request) -> web.Response:
-    bundle = await _body(request, "metadata bundle", bundle_bytes(request.app[_SECONDARY].config.limits))
-    entry = request.app[_SECONDARY].accept_metadata(bundle)
+    secondary = request.app[_SECONDARY]
+    bundle = await _body(request, "metadata bundle", secondary.bundle_bytes)
+    entry = await secondary.receive_metadata(bundle)
     wants = None if entry is None else {"path": entry.path, "length": entry.length, "hashes": dict(entry.hashes)}
     return web.json_response({"wants": wants})
 

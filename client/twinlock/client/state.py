@@ -19,6 +19,7 @@ from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError
 from twinlock.trust.keys import PublicKey
+from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName
@@ -78,15 +79,18 @@ class TrustedState:
         database: Database,
         wires: Wires = NOTHING,
         *,
+        limits: Limits,
         proven: bool = True,
         anchor: Mapping[RepositoryName, bytes] | None = None,
     ) -> None:
-        """See ``MetadataStore`` for ``proven`` and ``anchor``."""
+        """See ``MetadataStore`` for ``limits``, ``proven`` and ``anchor``."""
         self._database = database
-        self._metadata = MetadataStore(database, wires, proven=proven, anchor=anchor)
+        self._metadata = MetadataStore(database, wires, limits=limits, proven=proven, anchor=anchor)
 
     @classmethod
-    def create(cls, path: Path, roots: Mapping[RepositoryName, bytes], *, wires: Wires = NOTHING) -> TrustedState:
+    def create(
+        cls, path: Path, roots: Mapping[RepositoryName, bytes], *, limits: Limits, wires: Wires = NOTHING
+    ) -> TrustedState:
         """Make the state of a new ECU from the Root files that its factory trusts, one for each repository.
 
         ``wires`` are the profiles of the repositories that are not in ``tuf``.
@@ -94,9 +98,12 @@ class TrustedState:
         Raises: StorageError, or what ``bootstrap_repository`` raises for a Root that is not sound; then no file is
         made. Source: Uptane 2.1.0 5.4.1.
         """
-        anchors = {name: bootstrap_repository(name, data, wire=wires.get(name, TUF)) for name, data in roots.items()}
+        anchors = {
+            name: bootstrap_repository(name, data, wire=wires.get(name, TUF), limits=limits)
+            for name, data in roots.items()
+        }
         rows = [(name, ROOT, trusted.root.signed.version, trusted.root.data) for name, trusted in anchors.items()]
-        state = cls(Database.create(path, rows), wires)
+        state = cls(Database.create(path, rows), wires, limits=limits)
         try:
             provisioned = time_floor(anchors.values())
             if provisioned is not None:
@@ -108,16 +115,22 @@ class TrustedState:
 
     @classmethod
     def open(
-        cls, path: Path, *, wires: Wires = NOTHING, anchor: Path | None = None, read_only: bool = False
+        cls,
+        path: Path,
+        *,
+        limits: Limits,
+        wires: Wires = NOTHING,
+        anchor: Path | None = None,
+        read_only: bool = False,
     ) -> TrustedState:
         """Open existing state, with the ``wires`` of ``create``; see ``Database.open`` for what it raises.
 
-        State of an older version is migrated. For a reader every signature is counted again. ``anchor`` is a directory
+        ``limits`` are those provisioned. State of an older version is migrated. For a reader every signature is counted again. ``anchor`` is a directory
         of read-only Root files (``storage/anchor.py``): then no stored Root or proof counts by itself.
         Raises: also StorageError for an anchor that cannot be read.
         """
-        roots = None if anchor is None else load_anchor(anchor)
-        state = cls(Database.open(path, read_only=read_only), wires, proven=not read_only, anchor=roots)
+        roots = None if anchor is None else load_anchor(anchor, limits)
+        state = cls(Database.open(path, read_only=read_only), wires, limits=limits, proven=not read_only, anchor=roots)
         try:
             if not read_only:
                 state._metadata.migrate()
@@ -278,6 +291,15 @@ class TrustedState:
     def store_events(self, events: Iterable[StoredEvent]) -> None:
         """Replace all evidence by ``events``."""
         self._store_fact("evidence", [encode_event(event) for event in events])
+
+    @property
+    def reported(self) -> list[tuple[int, str]]:
+        """The newest reports that carried evidence: the counter of each, and the SHA-256 of what was signed."""
+        return [(counter, digest) for counter, digest in self._fact("reported") or ()]
+
+    def store_reported(self, reports: Iterable[tuple[int, str]]) -> None:
+        """Replace them all."""
+        self._store_fact("reported", [list(report) for report in reports])
 
     @property
     def unreported(self) -> InstallationReport | None:

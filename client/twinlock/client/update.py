@@ -42,7 +42,7 @@ from twinlock.client.slots import UNKNOWN, as_installed
 from twinlock.client.state import LastRefusal
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError, TransportError
-from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
+from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
 from twinlock.trust.last_look import is_superseded
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR, EcuId
@@ -90,7 +90,9 @@ class UpdateCycle:
         reports = await tools.secondaries.collect_reports(step, self.problems)
         installed = await self._own_image(step)
         form, signer = tools.reports, tools.signer
-        report = make_report(own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form)
+        report = make_report(
+            own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form, limits=tools.config.limits
+        )
         tools.state.store_report(own, report)
         outcome = tools.state.unreported
         manifest = form.sign_manifest(tools.config.vehicle, own, [report, *reports.values()], signer, outcome)
@@ -118,7 +120,7 @@ class UpdateCycle:
     def _mark_accepted(self, report: bytes) -> None:
         """A Director without acknowledgements took our report: note how new its metadata were then."""
         tools = self.equipment
-        counter = tools.reports.decode_report(report).report.counter
+        counter = tools.reports.decode_report(report, tools.config.limits).report.counter
         timestamp = tools.state.repository(DIRECTOR).timestamp
         if counter is not None:
             tools.evidence.mark_accepted(counter, timestamp.signed.version if timestamp else 0)
@@ -132,10 +134,13 @@ class UpdateCycle:
             director = tools.state.repository(DIRECTOR)
             try:
                 tools.clock.accept(attestation, director.root.signed)
+            except UnsolicitedTimeError as error:
+                # It came as the answer to our question, so it is a replay and no stray message.
+                raise AttestationError(reason=error.reason) from error
             except AttestationKeyError:
                 # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
                 director = await run_verification(
-                    follow_roots(director),
+                    follow_roots(director, tools.config.limits),
                     fetch=tools.fetcher.fetch,
                     elsewhere=tools.fetcher.elsewhere,
                     persist=tools.state.persist,
@@ -184,7 +189,7 @@ class UpdateCycle:
         assert director.targets is not None
         targets = director.targets.signed
         if own in targets.acknowledged:
-            tools.evidence.acknowledge(targets.acknowledged[own])
+            tools.evidence.acknowledge(targets.acknowledged[own], targets.acknowledged_reports.get(own))
         names_us = targets.vehicle == tools.config.vehicle
         if not tools.reports.acknowledges and names_us and director.timestamp is not None:
             tools.evidence.confirm(director.timestamp.signed.version)
@@ -206,7 +211,13 @@ class UpdateCycle:
         """The last look at the Director's Timestamp. If it cannot be had or is refused, the approval lives by its own expiry."""
         tools, config = self.equipment, self.equipment.config
         self._step = Step.LAST_LOOK
-        steps = is_superseded(decision.repositories[DIRECTOR], config.vehicle, tools.clock.now(), policy=config.policy)
+        steps = is_superseded(
+            decision.repositories[DIRECTOR],
+            config.vehicle,
+            tools.clock.now(),
+            limits=config.limits,
+            policy=config.policy,
+        )
         try:
             return await run_verification(
                 steps,
@@ -220,16 +231,22 @@ class UpdateCycle:
             return False
 
     async def _complete_begun(self) -> None:
-        """Install our own image of a bundle that was begun, if a crash cut it off and its deadline has not passed."""
+        """Install our own image of a bundle that was begun, if a crash cut it off and its deadline has not passed.
+
+        What goes wrong is a problem of this cycle and does not end it: the Director may have ordered something else since.
+        """
         self._step = Step.INSTALL
         tools, own = self.equipment, self.equipment.config.ecu.ecu
-        entry = tools.approvals.unfinished(own)
-        source = None if entry is None else await asyncio.to_thread(tools.staging.find, entry)
-        if entry is not None and source is not None:
-            installed = await asyncio.to_thread(tools.installer.install, entry, source)
-            self.installed.append(Installation(ecu=own, image=installed))
-        if entry is not None:
-            tools.approvals.end()
+        try:
+            entry = tools.approvals.unfinished(own)
+            source = None if entry is None else await asyncio.to_thread(tools.staging.find, entry)
+            if entry is not None and source is not None:
+                installed = await asyncio.to_thread(tools.installer.install, entry, source)
+                self.installed.append(Installation(ecu=own, image=installed))
+            if entry is not None:
+                tools.approvals.end()
+        except TwinlockError as error:
+            self.problems.append(Problem(step=self._step, ecu=own, error=error))
 
     async def _download(self, decision: Decision) -> Mapping[EcuId, Path]:
         """Step 4 (5.4.2.4): every approved image is here and verified before anything else happens."""

@@ -270,4 +270,4 @@ def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: Ec
         count_on(connection, ecu, key)
     raise_counter(connection, ecu, key, report.counter)
     if report.evidence and ecu in verified.counters:
-        note_evidence(connection, ecu, key, verified.counters[ecu])
+        note_evidence(connection, ecu, key, counter=verified.counters[ecu], digest=verified.signed[ecu])

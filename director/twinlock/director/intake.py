@@ -98,6 +98,7 @@ def verify_reports(
         ),
         resets={ecu: item.reset for ecu, item in checked.sound.items() if item.reset is not None},
         counters={ecu: item.sent for ecu, item in checked.sound.items() if item.sent is not None},
+        signed={ecu: item.signed for ecu, item in checked.sound.items()},
         digests={ecu: item.digest for ecu, item in checked.sound.items() if item.digest is not None},
         installation=manifest.installation,
     )
@@ -142,6 +143,7 @@ class _Sound(NamedTuple):
     sent: int | None
     reset: int | None
     digest: str | None
+    signed: str = ""
 
 
 class _Checked(NamedTuple):
@@ -171,7 +173,10 @@ def _check_reports(
                 raise
             checked.events.append(false_report_event(ecu, error))
         else:
-            checked.sound[ecu] = sound
+            known = record.ecus[ecu]
+            kept = record.wire == TUF_WIRE and (known.counter_base > 0 or known.reset is not None)
+            digest = report_digest(offered[0].message)
+            checked.sound[ecu] = sound._replace(digest=digest if kept else None, signed=digest)
             checked.events.extend(false_report_event(ecu, error) for error in false_twins(offered, record.ecus[ecu]))
     for part in manifest.unreadable:
         if part.ecu == record.primary and record.primary not in checked.sound:

@@ -38,6 +38,7 @@ from twinlock.director.tables.columns import (
     vehicle_column,
 )
 from twinlock.director.tables.ways_out import (
+    acknowledged_reports,
     counter_resets,
     delivered_software,
     key_changes,
@@ -49,6 +50,7 @@ from twinlock.director.tables.ways_out import (
 )
 
 __all__ = [
+    "acknowledged_reports",
     "counter_resets",
     "delivered_software",
     "key_changes",
@@ -61,7 +63,7 @@ __all__ = [
     "spent_reports",
 ]
 
-SCHEMA_VERSION = 3  # a change here needs its step in ``migrations.py``
+SCHEMA_VERSION = 4  # a change here needs its step in ``migrations.py``
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 

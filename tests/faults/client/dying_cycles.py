@@ -19,6 +19,7 @@ from twinlock.client.config import load_primary
 from twinlock.client.primary import Primary
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE
 
 
@@ -36,7 +37,7 @@ def main(config: Path, now: datetime) -> None:
     for _number in every_death(lambda: asyncio.run(cycle())):
         slots = SlotInstaller(settings.slots, settings.ecu.ecu)
         ran.append((slots.installed().path, len(slots.path.read_bytes())))
-        with TrustedState.open(settings.state) as state:
+        with TrustedState.open(settings.state, limits=DEFAULT_LIMITS) as state:
             for name in (DIRECTOR, IMAGE):
                 state.repository(name)
     print(json.dumps({"deaths": len(ran), "ran": ran, "last": json.loads(outcome.read_text())}))

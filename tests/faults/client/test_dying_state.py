@@ -16,6 +16,7 @@ from tests.simulator.world import World
 from tests.unit.client.test_state import create, persist_all
 from twinlock.client.state import TrustedState
 from twinlock.trust.commands import Persist
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP
 
 
@@ -27,17 +28,17 @@ def test_dying_while_storing(tmp_path: Path) -> None:
     new = Persist(IMAGE, ((TIMESTAMP, 0, None), (SNAPSHOT, version + 1, b"new"), (TARGETS, version + 1, b"new")))
 
     def store() -> None:
-        with TrustedState.open(tmp_path / "state.db") as state:
+        with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
             state.persist(new)
 
     whole = []
     for _number in every_death(store):
-        with TrustedState.open(tmp_path / "state.db", read_only=True) as state:
+        with TrustedState.open(tmp_path / "state.db", read_only=True, limits=DEFAULT_LIMITS) as state:
             stored = {file.role: file.data == b"new" for file in state.files(IMAGE) if file.role != "root"}
         is_new = TIMESTAMP not in stored
         assert stored[SNAPSHOT] is stored[TARGETS] is is_new
         whole.append(is_new)
-        with TrustedState.open(tmp_path / "state.db") as state:  # and it can be written again
+        with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:  # and it can be written again
             persist_all(state, world)
     assert False in whole
 
@@ -49,14 +50,14 @@ def test_dying_while_a_state_is_made(tmp_path: Path) -> None:
 
     def make() -> None:
         if (tmp_path / "state.db").exists():
-            TrustedState.open(tmp_path / "state.db").close()
+            TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS).close()
         create(tmp_path, world).close()
 
     deaths = 0
     for _number in every_death(make):
         deaths += 1
         if (tmp_path / "state.db").exists():
-            with TrustedState.open(tmp_path / "state.db") as state:
+            with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
                 assert (
                     state.repository(DIRECTOR).root.signed.version == state.repository(IMAGE).root.signed.version == 1
                 )
@@ -71,7 +72,7 @@ def test_dying_while_a_counter_is_reserved(tmp_path: Path) -> None:
     sent = tmp_path / "sent"
 
     def report() -> None:
-        with TrustedState.open(tmp_path / "state.db") as state:
+        with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
             counter = state.reserve_counter()
             with sent.open("a") as file:
                 file.write(f"{counter}\n")
@@ -88,9 +89,10 @@ WRITER = """
 import sys
 from pathlib import Path
 from twinlock.client.state import TrustedState
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.commands import Persist
 from twinlock.trust.names import IMAGE, SNAPSHOT, TARGETS
-with TrustedState.open(Path(sys.argv[1])) as state:
+with TrustedState.open(Path(sys.argv[1]), limits=DEFAULT_LIMITS) as state:
     for number in range(1, 100_000):
         body = f"{number} ".encode() * 2000
         state.persist(Persist(IMAGE, ((SNAPSHOT, number, body), (TARGETS, number, body))))
@@ -113,7 +115,7 @@ def test_killed_inside_sqlite_at_random_moments(tmp_path: Path) -> None:
         acknowledged = int(([first.strip(), *process.stdout.read().split()])[-1])
         process.stdout.close()
         assert process.wait() == -signal.SIGKILL
-        with TrustedState.open(tmp_path / "state.db") as state:
+        with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
             stored = {file.role: file for file in state.files(IMAGE)}
         assert stored[SNAPSHOT].version == stored[TARGETS].version >= acknowledged
         assert stored[SNAPSHOT].data == stored[TARGETS].data == f"{stored[TARGETS].version} ".encode() * 2000

@@ -33,6 +33,7 @@ from twinlock.client.staging import Staging
 from twinlock.client.state import TrustedState
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, TARGETS, EcuId
 
 NOBODY = 65_534
@@ -107,16 +108,16 @@ def test_storing_on_a_full_disk(tmp_path: Path) -> None:
         before = state.files(IMAGE)
 
     def store() -> None:
-        with TrustedState.open(tmp_path / "state.db") as state:
+        with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
             state.persist(Persist(IMAGE, ((TARGETS, 99, b"x" * 500_000),)))
 
     found = error_of(store, tmp_path / "notes", max_file_bytes=100_000)
     assert found["code"] == "storage"
     assert found["fields"]["path"] == str(tmp_path / "state.db")
-    with TrustedState.open(tmp_path / "state.db") as state:
+    with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
         assert state.files(IMAGE) == before
     store()
-    with TrustedState.open(tmp_path / "state.db") as state:
+    with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
         assert state.files(IMAGE) != before
 
 
@@ -191,7 +192,7 @@ def test_a_read_only_disk_is_said(open_directory: Path, tmp_path: Path) -> None:
     slots = SlotInstaller.provision(open_directory / "slots", EcuId("e"), *image(tmp_path, OLD, 1))
     (open_directory / "slots").chmod(0o555)
     actions: dict[str, Callable[[], object]] = {
-        "open state": lambda: TrustedState.open(open_directory / "state.db"),
+        "open state": lambda: TrustedState.open(open_directory / "state.db", limits=DEFAULT_LIMITS),
         "make state": lambda: create(open_directory / "slots", world),
         "make a key": lambda: create_identity(open_directory / "key.pem"),
         "make staging": lambda: Staging(open_directory / "staging"),
@@ -207,5 +208,5 @@ def test_a_read_only_disk_is_said(open_directory: Path, tmp_path: Path) -> None:
         after = {path: path.read_bytes() for path in open_directory.rglob("*") if path.is_file()}
         assert after == before
         (open_directory / "slots").chmod(0o755)
-    TrustedState.open(open_directory / "state.db").close()
+    TrustedState.open(open_directory / "state.db", limits=DEFAULT_LIMITS).close()
     assert slots.install(entry, place).path == entry.path

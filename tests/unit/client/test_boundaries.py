@@ -161,7 +161,7 @@ def test_a_secondary_that_redirects_to_nonsense_fails_alone(tmp_path: Path) -> N
     async def scenario(car: Car) -> None:
         answer = says("HTTP/1.1 302 Found\nLocation: http://[\nContent-Length: 0\nConnection: close")
         async with lying(answer) as url:
-            link = HttpLink(EcuId(ADAS.ecu), url, car.primary.config.fetch)
+            link = HttpLink(EcuId(ADAS.ecu), url, car.primary.config.fetch, DEFAULT_LIMITS)
             genuine = replace_link(car, ADAS.ecu, link)
             result = await car.primary.update_cycle()
             await link.close()

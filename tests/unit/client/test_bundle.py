@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.simulator.world import World
-from twinlock.client.bundle import MAX_BUNDLE_BYTES, Bundle, decode_bundle, make_bundle
+from twinlock.client.bundle import Bundle, decode_bundle, make_bundle, max_bundle_bytes, max_bundle_files
 from twinlock.client.state import TrustedState
 from twinlock.trust.commands import ABSENT, Fetch, Persist
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TARGETS, RoleName, Verification
+
+BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def world() -> World:
 
 def stored(tmp_path: Path, world: World) -> TrustedState:
     roots = {DIRECTOR: world.director.files["1.root.json"], IMAGE: world.image.files["1.root.json"]}
-    state = TrustedState.create(tmp_path / "state.db", roots)
+    state = TrustedState.create(tmp_path / "state.db", roots, limits=DEFAULT_LIMITS)
     world.director.publish_root()
     state.persist(Persist(DIRECTOR, ((ROOT, 2, world.director.files["2.root.json"]),)))
     for name, repository in ((DIRECTOR, world.director), (IMAGE, world.image)):
@@ -59,7 +62,7 @@ def test_a_full_secondary_gets_every_role_of_both_and_the_delegated(tmp_path: Pa
 def test_a_bundle_survives_the_link_byte_for_byte() -> None:
     data = '{"a":"é\\u0000\\n"}\r\n '.encode()
     bundle = Bundle({DIRECTOR: {"1.root.json": data}})
-    assert decode_bundle(bundle.encode()) == bundle
+    assert decode_bundle(bundle.encode(), Verification.FULL, DEFAULT_LIMITS) == bundle
 
 
 def test_what_is_not_in_it_is_absent_and_what_is_too_long_is_endless() -> None:
@@ -80,9 +83,47 @@ def test_what_is_not_in_it_is_absent_and_what_is_too_long_is_endless() -> None:
 )  # fmt: skip
 def test_a_malformed_bundle_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedError):
-        decode_bundle(data)
+        decode_bundle(data, Verification.FULL, DEFAULT_LIMITS)
 
 
 def test_an_oversize_bundle_is_refused_before_it_is_parsed() -> None:
     with pytest.raises(EndlessDataError):
-        decode_bundle(b" " * (MAX_BUNDLE_BYTES + 1))
+        decode_bundle(b" " * (BUNDLE_BYTES + 1), Verification.FULL, DEFAULT_LIMITS)
+
+
+@pytest.mark.parametrize("space", ["", " \n"])
+def test_members_are_counted_while_they_are_read(space: str) -> None:
+    """Millions of empty files in a bundle of the longest size cost nothing: reading ends at the bound."""
+    most = max_bundle_files(DEFAULT_LIMITS)
+    members = ",".join(f'{space}"{number}"{space}:{space}""' for number in range(10 * most))
+    with pytest.raises(LimitError) as refused:
+        decode_bundle(f'{{"x":{{{members}}}}}'.encode(), Verification.FULL, DEFAULT_LIMITS)
+    assert (refused.value.value, refused.value.limit) == (most + 1, most)
+    many = ",".join(f'"{number}":{{}}' for number in range(1_000))
+    with pytest.raises(LimitError):
+        decode_bundle(f"{{{many}}}".encode(), Verification.FULL, DEFAULT_LIMITS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"a":{"b":"c"}} x', b'{"a":{"b":"c",}}', b'{"a":{"b" "c"}}', b'{"a":{"b":"c"}', b'{"a":{"b":"c', b'{"a":"b"}',
+     b'{"a":{"b":"c","b":"d"}}', b'{"a":{},"a":{}}', b'{"a":{"b":null}}', b'{"a":{"b":["c"]}}', b'{"a":{"b":"\n"}}'],
+)  # fmt: skip
+def test_any_other_shape_is_refused(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        decode_bundle(data, Verification.FULL, DEFAULT_LIMITS)
+
+
+def test_what_json_allows_around_the_members_is_read() -> None:
+    data = b' { "director" : { "a" : "\\u0041\\"" ,\r\n\t"b":"" } , "image":{} } '
+    assert decode_bundle(data, Verification.PARTIAL, DEFAULT_LIMITS) == Bundle(
+        {DIRECTOR: {"a": b'A"', "b": b""}, IMAGE: {}}
+    )
+
+
+def test_a_partial_verifier_takes_less() -> None:
+    partial = max_bundle_bytes(Verification.PARTIAL, DEFAULT_LIMITS)
+    assert 2 * DEFAULT_LIMITS.director_bytes < partial < max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS) // 4
+    with pytest.raises(EndlessDataError) as refused:
+        decode_bundle(b" " * (partial + 1), Verification.PARTIAL, DEFAULT_LIMITS)
+    assert refused.value.limit_bytes == partial

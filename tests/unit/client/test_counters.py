@@ -14,6 +14,7 @@ from twinlock.client.ecu.counters import CounterResets, check_counter
 from twinlock.client.state import TrustedState
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.reports import ReportReplayError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, EcuId, TargetPath
 from twinlock.trust.reports import EcuReport
@@ -27,7 +28,9 @@ NONCE = "ab" * 16
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[TrustedState]:
     world = World()
-    with TrustedState.create(tmp_path / "state.db", {DIRECTOR: world.director.files["1.root.json"]}) as state:
+    with TrustedState.create(
+        tmp_path / "state.db", {DIRECTOR: world.director.files["1.root.json"]}, limits=DEFAULT_LIMITS
+    ) as state:
         yield state
 
 

@@ -21,6 +21,7 @@ from twinlock.client.secondary import Secondary
 from twinlock.client.secondary_server import start_secondary
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, EcuId
 
 ECU = EcuId(BRAKE.ecu)
@@ -43,7 +44,7 @@ def test_a_secondary_takes_a_bundle_within_its_own_limits_and_states_them(tmp_pa
     async def scenario() -> None:
         with Secondary.open(brake(tmp_path, targetsBytes=1_000 if small else 10_000)) as secondary:
             server, address = await start_secondary(secondary)
-            link = HttpLink(ECU, address, SETTINGS)
+            link = HttpLink(ECU, address, SETTINGS, DEFAULT_LIMITS)
             try:
                 assert (await link.identity())["bundleBytes"] == (2_000 if small else 20_000)
                 with pytest.raises(SecondaryRefusedError) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.test_fetch import SETTINGS
 from tests.unit.client.test_secondary import bundle
 from tests.unit.client.vehicle import roots
-from twinlock.client.bundle import MAX_BUNDLE_BYTES, Bundle
+from twinlock.client.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.errors import SecondaryRefusedError
 from twinlock.client.http_link import HttpLink
 from twinlock.client.provision import EcuPlan, provision_secondary
@@ -23,8 +24,11 @@ from twinlock.client.secondary import Secondary
 from twinlock.client.secondary_server import start_secondary
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import FetchError, TransportError
-from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, Verification
 from twinlock.trust.reports import decode_report
+
+BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
 
 ECU = EcuId(BRAKE.ecu)
 Scenario = Callable[[World, HttpLink, str], Awaitable[None]]
@@ -39,7 +43,7 @@ def serve(tmp_path: Path, scenario: Scenario, listen: str = "http://127.0.0.1:0"
     async def run() -> None:
         with Secondary.open(tmp_path / "brake" / "secondary.json", wall=world.time) as secondary:
             runner, address = await start_secondary(secondary)
-            link = HttpLink(ECU, address, SETTINGS)
+            link = HttpLink(ECU, address, SETTINGS, DEFAULT_LIMITS)
             try:
                 await scenario(world, link, address)
                 assert (await link.identity())["ecu"] == ECU, "the server still serves"
@@ -94,8 +98,8 @@ async def _answer(method: str, url: str, **options: Any) -> tuple[int, dict[str,
         ("PUT", "metadata", b"", 422, "malformed"),
         ("PUT", "metadata", b"\xff" * 1000, 422, "malformed"),
         ("PUT", "metadata", b"[" * 100_000, 422, "malformed"),
-        ("PUT", "metadata", b" " * (MAX_BUNDLE_BYTES + 1), 413, "endless-data"),
-        ("POST", "time", b"{}", 422, "time-attestation"),
+        ("PUT", "metadata", b" " * (BUNDLE_BYTES + 1), 413, "endless-data"),
+        ("POST", "time", b"{}", 422, "malformed"),
         ("POST", "time", b" " * 100_000, 413, "endless-data"),
         ("PUT", "image/brake/brake-1.bin", b"x", 409, "usage"),
         ("PUT", "image/../../etc/passwd", b"x", 404, "http"),
@@ -202,7 +206,7 @@ def test_answers_that_make_no_sense_are_faults_of_transport(head: str, body: byt
 
     async def scenario() -> None:
         async with lying(says(head, body)) as address:
-            link = HttpLink(ECU, address, SETTINGS)
+            link = HttpLink(ECU, address, SETTINGS, DEFAULT_LIMITS)
             try:
                 with pytest.raises(TransportError) as caught:
                     await link.identity()
@@ -222,7 +226,7 @@ def test_what_a_secondary_says_is_quoted_short_and_printable() -> None:
 
     async def scenario() -> None:
         async with lying(says(f"HTTP/1.1 422 No\nContent-Length: {len(problem)}", problem)) as address:
-            link = HttpLink(ECU, address, SETTINGS)
+            link = HttpLink(ECU, address, SETTINGS, DEFAULT_LIMITS)
             try:
                 with pytest.raises(SecondaryRefusedError) as caught:
                     await link.identity()
@@ -232,3 +236,24 @@ def test_what_a_secondary_says_is_quoted_short_and_printable() -> None:
         assert str(caught.value).isprintable()
 
     asyncio.run(scenario())
+
+
+def test_a_bundle_is_read_apart_from_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle has no signature of its own, so its size must not keep this ECU from answering its Primary."""
+    reading: list[int] = []
+
+    def decode(data: bytes, verification: Verification, limits: Limits) -> Bundle:
+        reading.append(threading.get_ident())
+        return decode_bundle(data, verification, limits)
+
+    monkeypatch.setattr("twinlock.client.secondary.decode_bundle", decode)
+
+    async def scenario(_world: World, _link: HttpLink, address: str) -> None:
+        members = ",".join(f'"{number}":""' for number in range(100_000))
+        body = f'{{"director":{{{members}}}}}'.encode()
+        got, problem = await _answer("PUT", f"{address}/v1/metadata", data=io.BytesIO(body))
+        assert (got, problem["code"]) == (422, "limit")
+        assert reading
+        assert threading.get_ident() not in reading
+
+    serve(tmp_path, scenario)

@@ -16,6 +16,7 @@ from twinlock.trust.attestation import Attestation
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 from twinlock.trust.errors.metadata import RollbackError, ThresholdError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RoleName
 
 
@@ -26,7 +27,7 @@ def world() -> World:
 
 def create(path: Path, world: World) -> TrustedState:
     roots = {DIRECTOR: world.director.files["1.root.json"], IMAGE: world.image.files["1.root.json"]}
-    return TrustedState.create(path / "state.db", roots)
+    return TrustedState.create(path / "state.db", roots, limits=DEFAULT_LIMITS)
 
 
 def persist_all(state: TrustedState, world: World) -> None:
@@ -41,7 +42,7 @@ def persist_all(state: TrustedState, world: World) -> None:
 def test_what_was_stored_is_trusted_again_after_a_restart(tmp_path: Path, world: World) -> None:
     with create(tmp_path, world) as state:
         persist_all(state, world)
-    with TrustedState.open(tmp_path / "state.db") as state:
+    with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
         trusted = state.repository(IMAGE)
         assert trusted.targets is not None
         assert trusted.targets.data == world.image.files[world.image.current("targets")]
@@ -108,7 +109,9 @@ def test_existing_state_is_never_made_anew(tmp_path: Path, world: World) -> None
 
 
 def test_a_missing_root_says_what_to_do(tmp_path: Path, world: World) -> None:
-    with TrustedState.create(tmp_path / "s.db", {DIRECTOR: world.director.files["1.root.json"]}) as state:
+    with TrustedState.create(
+        tmp_path / "s.db", {DIRECTOR: world.director.files["1.root.json"]}, limits=DEFAULT_LIMITS
+    ) as state:
         with pytest.raises(StorageError) as refused:
             state.repository(IMAGE)
         assert "provision" in refused.value.reason
@@ -117,7 +120,7 @@ def test_a_missing_root_says_what_to_do(tmp_path: Path, world: World) -> None:
 def test_a_counter_is_never_given_twice(tmp_path: Path, world: World) -> None:
     with create(tmp_path, world) as state:
         assert [state.reserve_counter() for _ in range(3)] == [1, 2, 3]
-    with TrustedState.open(tmp_path / "state.db") as state:
+    with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
         assert state.reserve_counter() == 4
 
 
@@ -133,7 +136,7 @@ def test_facts_survive_a_restart(tmp_path: Path, world: World) -> None:
         state.store_refusal(refusal)
         state.store_report(EcuId("ecu-1"), b"first")
         state.store_report(EcuId("ecu-1"), b"second")
-    with TrustedState.open(tmp_path / "state.db") as state:
+    with TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS) as state:
         assert state.attested == Attestation(time, frozenset({"a", "b"}))
         assert state.verified_time == time
         assert state.refusal == refusal
@@ -150,15 +153,15 @@ def test_facts_survive_a_restart(tmp_path: Path, world: World) -> None:
 def test_two_processes_cannot_hold_one_state(tmp_path: Path, world: World) -> None:
     with create(tmp_path, world):
         with pytest.raises(ConflictError) as refused:
-            TrustedState.open(tmp_path / "state.db")
+            TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS)
         assert refused.value.what == str(tmp_path / "state.db")
-    TrustedState.open(tmp_path / "state.db").close()
+    TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS).close()
 
 
 def test_a_reader_may_look_while_another_works(tmp_path: Path, world: World) -> None:
     with create(tmp_path, world) as state:
         persist_all(state, world)
-        with TrustedState.open(tmp_path / "state.db", read_only=True) as reader:
+        with TrustedState.open(tmp_path / "state.db", read_only=True, limits=DEFAULT_LIMITS) as reader:
             assert reader.repository(IMAGE).targets is not None
             with pytest.raises(StorageError) as refused:
                 reader.reserve_counter()
@@ -168,7 +171,7 @@ def test_a_reader_may_look_while_another_works(tmp_path: Path, world: World) -> 
 
 def test_missing_state_is_not_made_by_opening(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as refused:
-        TrustedState.open(tmp_path / "state.db")
+        TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS)
     assert "init" in refused.value.reason
     assert not list(tmp_path.iterdir())
 
@@ -181,7 +184,7 @@ def test_newer_state_is_left_alone(tmp_path: Path, world: World) -> None:
     connection.close()
     before = path.read_bytes()
     with pytest.raises(NewerStateError) as refused:
-        TrustedState.open(path)
+        TrustedState.open(path, limits=DEFAULT_LIMITS)
     assert (refused.value.found, refused.value.supported) == (SCHEMA_VERSION + 1, SCHEMA_VERSION)
     assert path.read_bytes() == before
 
@@ -191,7 +194,7 @@ def test_what_is_no_state_is_refused_and_left_alone(tmp_path: Path, content: byt
     path = tmp_path / "state.db"
     path.write_bytes(content)
     with pytest.raises(StorageError) as refused:
-        TrustedState.open(path)
+        TrustedState.open(path, limits=DEFAULT_LIMITS)
     assert not isinstance(refused.value, NewerStateError)
     assert path.read_bytes() == content
 
@@ -202,7 +205,7 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE theirs (x)")
     connection.close()
     with pytest.raises(StorageError) as refused:
-        TrustedState.open(path)
+        TrustedState.open(path, limits=DEFAULT_LIMITS)
     assert "not a Twinlock state" in refused.value.reason
 
 
@@ -215,6 +218,6 @@ def test_damage_is_found_and_says_what_to_do(tmp_path: Path, world: World) -> No
     data[4096 : len(data) - 100] = b"\xff" * (len(data) - 100 - 4096)
     path.write_bytes(data)
     with pytest.raises(StorageError) as refused:
-        TrustedState.open(path)
+        TrustedState.open(path, limits=DEFAULT_LIMITS)
     assert "damaged" in refused.value.reason
     assert "twinlock primary recover" in refused.value.reason

@@ -28,6 +28,7 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import DigestError
 from twinlock.trust.errors.local import FetchError, ProfileError, TransportError
 from twinlock.trust.errors.metadata import RollbackError, ThresholdError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId, target_path
 from twinlock.trust.reports import verify_manifest, verify_report
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -246,7 +247,7 @@ def test_a_director_without_index_is_read_by_the_lax_policy_and_explained(tmp_pa
         config = car.primary.config
         assert inspect_primary(config)["lastDecision"]["weaker"] == ["director-without-index"]
         assert {entry["installed"]["path"] for entry in inspect_primary(config)["ecus"]} == {GATEWAY.path(1)}
-        with TrustedState.open(config.state, wires=config.wires, read_only=True) as state:
+        with TrustedState.open(config.state, wires=config.wires, read_only=True, limits=DEFAULT_LIMITS) as state:
             found = what_is_trusted(config, state, world.now)
             assert [[role["role"] for role in entry["roles"]] for entry in found["repositories"]] == [
                 ["root", "targets"],
@@ -272,7 +273,7 @@ def test_what_inspection_and_explanation_say_of_secondaries(tmp_path: Path) -> N
         config = car.primary.config
         found = {entry["ecu"]: entry["installed"]["path"] for entry in inspect_primary(config)["ecus"]}
         assert found == {part.ecu: part.path(1) for part in PARTS}
-        with TrustedState.open(config.state, wires=config.wires, read_only=True) as state:
+        with TrustedState.open(config.state, wires=config.wires, read_only=True, limits=DEFAULT_LIMITS) as state:
             assert why_trusted(config, state, target_path(BRAKE.path(1)), car.world.now)["trusted"]
 
     tell(tmp_path, story)

@@ -46,6 +46,7 @@ from twinlock.repository.http import serving
 from twinlock.repository.image import ImageRepository
 from twinlock.repository.serve import image_application
 from twinlock.repository.supplier import SupplierPlace
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import Verification
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -232,7 +233,7 @@ async def _refusals(made: Play, servers: Mapping[str, str]) -> None:
 
 def _pack(made: Play, directory: Path) -> None:
     """The bundle that a Secondary with partial verification gets, and the map of the Primary."""
-    with TrustedState.open(directory / "gw" / "state.db", read_only=True) as state:
+    with TrustedState.open(directory / "gw" / "state.db", read_only=True, limits=DEFAULT_LIMITS) as state:
         made.files["bundle/partial"] = make_bundle(Verification.PARTIAL, (), state.files).encode()
     made.files["map"] = (directory / "gw" / "map.json").read_bytes()
 

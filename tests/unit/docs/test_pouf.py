@@ -18,7 +18,7 @@ from tests.architecture.source import ROOT
 from tests.unit.docs.members import TYPES, Found, everything
 from tests.unit.docs.pouf import PAGE, examples, filled, hash_bins, layout, pretty, sent, several_roles, tables
 from tests.unit.docs.scene import NOW, VIN, Play, play
-from twinlock.client.bundle import MAX_BUNDLE_BYTES
+from twinlock.client.bundle import max_bundle_bytes
 from twinlock.client.config import FetchSettings, TimeSettings
 from twinlock.client.secondary_server import _status, secondary_application
 from twinlock.director.config import Settings
@@ -37,6 +37,8 @@ from twinlock.trust.names import DIRECTOR, Verification
 from twinlock.trust.reports import decode_manifest
 from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.wire.tuf import TUF
+
+BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
 
 TEXT = PAGE.read_text()
 TABLES = tables(TEXT)
@@ -187,9 +189,11 @@ def test_every_described_type_and_member_was_seen(made: Play) -> None:
         ("entry-custom", "downloadUrl"),
         ("entry-custom", "targetFormat"),
         ("entry-custom", "uri"),
+        ("evidence", "latest"),
         ("report", "nonce"),
         ("root-custom", "postQuantum"),
         ("targets-custom", "acknowledged"),
+        ("targets-custom", "acknowledgedReports"),
         ("targets-custom", "resets"),
         ("targets-custom", "postQuantum"),
         ("delegated-role", "hardwareIds"),
@@ -223,7 +227,7 @@ def test_the_numbers_in_the_text_are_the_programs() -> None:
     fetch, director = FetchSettings(), Settings()
     words = " ".join(TEXT.split())
     for number, sentence in (
-        (MAX_BUNDLE_BYTES, "Beside these: {:,} for a bundle"),
+        (BUNDLE_BYTES, "Beside these: {:,} for a bundle"),
         (fetch.floor_bytes_per_s, "fewer than {:,} bytes per second"),
         (int(fetch.window_s), "a window of {} s of waiting"),
         (int(fetch.deadline_s), "takes more than {} s"),

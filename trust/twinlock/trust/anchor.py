@@ -14,7 +14,7 @@ from typing import TypeVar
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import SNAPSHOT, TARGETS, TIMESTAMP, RepositoryName, RoleName
@@ -34,7 +34,7 @@ def follow_stored_roots(
     anchor: bytes,
     stored: Mapping[int, bytes],
     *,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits,
     wire: WireProfile = TUF,
 ) -> tuple[Verified[Root], RefusalError | None]:
     """The newest of the ``stored`` Roots, by version, that a chain from ``anchor`` leads to, and why it ends there.

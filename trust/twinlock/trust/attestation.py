@@ -70,7 +70,7 @@ def check_attestation(
     Raises: MalformedError, LimitError, AttestationError; AttestationKeyError if only keys that ``root`` does not name
     signed it, which a newer Root may change.
     """
-    raw = parse_envelope(data, _WHAT, limits.attestation_bytes)
+    raw = parse_envelope(data, _WHAT, limits.attestation_bytes, signatures_bytes=limits.signatures_bytes)
     signed = Node(raw.signed, _WHAT, "$.signed")
     if signed.text_at("_type") != _TYPE:
         signed.get("_type").fail(f"{_TYPE!r} is required")
@@ -79,7 +79,7 @@ def check_attestation(
     if root.time_source is None:
         raise AttestationError(reason="the Director's Root names no time source")
     signatures = decode_signatures(Node(raw.signatures, _WHAT, "$.signatures"), limits)
-    envelope = Envelope(time, raw.payload, signatures, data, raw.canonical)
+    envelope = Envelope(time, raw.payload, signatures, data, raw.canonical, limits.failed_verifications)
     try:
         found = verify_signatures(envelope, root.keys, root.time_source, repository="director", role_name="timeSource")
     except ThresholdError as error:
@@ -89,6 +89,12 @@ def check_attestation(
     if nonce is not None and nonce not in nonces:
         raise AttestationError(reason="it does not answer the nonce that was sent")
     return Attestation(time, frozenset(key_material(root.keys[keyid]) for keyid in found.tally.signed))
+
+
+def stated_nonces(data: bytes, limits: Limits) -> list[str]:
+    """The nonces that ``data`` claims to answer; nothing of it is verified. Raises: MalformedError, LimitError."""
+    raw = parse_envelope(data, _WHAT, limits.attestation_bytes, signatures_bytes=limits.signatures_bytes)
+    return [item.text() for item in Node(raw.signed, _WHAT, "$.signed").get("nonces").items(MAX_NONCES)]
 
 
 def check_attested_floor(offered: Attestation, last: Attestation | None, root: Root) -> None:

@@ -54,17 +54,20 @@ def find_image(
     *,
     limits: Limits = DEFAULT_LIMITS,
     policy: Policy = STRICT,
+    ceiling: datetime | None = None,
 ) -> Steps[Found]:
     """Search a refreshed repository for the entry of ``path`` that holds for ``hardware_id`` (None: any).
 
-    ``policy`` is that of the refresh.
+    ``policy`` and ``ceiling`` are those of the refresh.
     Raises: UsageError before a refresh; LimitError, UnlistedRoleError, MissingMetadataError and any refusal of
     ``check_targets`` for a delegated role. Not finding the image is a result.
     """
     if trusted.targets is None or trusted.snapshot is None:
         raise UsageError(reason=f"the repository {trusted.name} has to be refreshed before it is searched")
     now = not_before(now, [trusted])
-    context = Context(repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=policy)
+    context = Context(
+        repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=policy, ceiling=ceiling
+    )
     context = check_file_names(trusted.root.signed, context)
     search = _Search(trusted, path, hardware_id, context)
     outcome = yield from search.visit(trusted.targets, (TARGETS,), set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 from twinlock.trust.checks.context import Context
@@ -10,7 +11,7 @@ from twinlock.trust.checks.targets import Authority
 from twinlock.trust.commands import ABSENT, Absent, Fetch, FetchElsewhere, Notice, Persist, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import IssuedInFutureError, LimitError, MissingMetadataError
-from twinlock.trust.floors import Floors, establish
+from twinlock.trust.floors import Floors, ahead_of, establish
 from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TIMESTAMP, RepositoryName, RoleName
 from twinlock.trust.signatures import Verified, prove
@@ -103,15 +104,31 @@ def accept(trusted: TrustedRepository, verified: Verified[S], authority: Authori
 def note_issued(signed: Signed, role: RoleName, context: Context) -> Steps[None]:
     """Report a file that says it was signed later than a proven clock allows. It is accepted all the same."""
     if context.ceiling is not None and signed.issued is not None and signed.issued > context.ceiling:
-        yield Notice(
-            IssuedInFutureError(
-                repository=context.repository,
-                role=role,
-                version=signed.version,
-                issued=signed.issued,
-                latest=context.ceiling,
-            )
-        )
+        yield _notice(context, role, signed.version, signed.issued, context.ceiling)
+
+
+def cap_floors(trusted: TrustedRepository, context: Context) -> Steps[TrustedRepository]:
+    """Cap and report the times of floors that were established while no proven clock bounded them.
+
+    Such are the floors of a Root that was followed before there was a time, of the factory's Root, and of files without a
+    stored floor. Without a ceiling nothing changes.
+    """
+    ceiling = context.ceiling
+    ahead = {} if ceiling is None else ahead_of(trusted.floors, ceiling)
+    if ceiling is None or not ahead:
+        return trusted
+    for role, floor in ahead.items():
+        assert floor.issued is not None
+        yield _notice(context, role, floor.version, floor.issued, ceiling)
+    capped = {role: floor._replace(issued=ceiling) for role, floor in ahead.items()}
+    yield Persist(context.repository, (), floors=capped)
+    return trusted._replace(floors={**trusted.floors, **capped})
+
+
+def _notice(context: Context, role: RoleName, version: int, issued: datetime, latest: datetime) -> Notice:
+    return Notice(
+        IssuedInFutureError(repository=context.repository, role=role, version=version, issued=issued, latest=latest)
+    )
 
 
 def keep_proof(verified: Verified[S], authority: Authority, context: Context) -> Persist:

@@ -119,6 +119,11 @@ def _capped(issued: datetime | None, ceiling: datetime | None) -> datetime | Non
     return issued if issued is None or ceiling is None else min(issued, ceiling)
 
 
+def ahead_of(floors: Floors, ceiling: datetime) -> Floors:
+    """Those of ``floors`` that prove a time beyond ``ceiling``. A proven clock does not let them."""
+    return {role: floor for role, floor in floors.items() if floor.issued is not None and floor.issued > ceiling}
+
+
 def is_established(file: Verified[S], floor: Floor | None) -> bool:
     """Whether ``file`` has the version and content of ``floor``; an older copy of a stored file has not."""
     return floor is not None and (floor.version, floor.content) == (file.signed.version, file.content)

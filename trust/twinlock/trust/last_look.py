@@ -12,7 +12,7 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.commands import Notice, Steps
 from twinlock.trust.fetching import fetch_required
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import Limits
 from twinlock.trust.names import TIMESTAMP, VehicleId
 from twinlock.trust.policy import STRICT, Policy
 from twinlock.trust.state import TrustedRepository
@@ -23,7 +23,7 @@ def is_superseded(
     vehicle: VehicleId,
     now: datetime,
     *,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits,
     policy: Policy = STRICT,
 ) -> Steps[bool]:
     """Whether the Director offers a newer Timestamp than the one in ``director``, which has to be verified in full then.

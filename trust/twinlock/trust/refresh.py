@@ -19,7 +19,7 @@ from twinlock.trust.clock import not_before
 from twinlock.trust.commands import ABSENT, Fetch, FetchElsewhere, Notice, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError
-from twinlock.trust.fetching import accept, accept_from_any, bound, fetch, fetch_checked, note_issued
+from twinlock.trust.fetching import accept, accept_from_any, bound, cap_floors, fetch, fetch_checked, note_issued
 from twinlock.trust.left_out import note_delegated_keys, note_root_keys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
@@ -81,7 +81,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
     """Follow the Root chain to its end, persisting each link. Source: Uptane 2.1.0 5.4.4.3 steps 2 and 4.
 
     "No newer Root" is the answer ABSENT and nothing else. Each link judges the floors (``lower_floors``); those that fall
-    and their files go in the same transaction. A chain that ends below the newest Root ever trusted is refused: stored
+    and their files go in the same transaction. At the end of the chain a proven clock caps what is left. A chain that ends below the newest Root ever trusted is refused: stored
     Roots were lost, and somebody withholds them.
     Raises: LimitError, RollbackError, any refusal of ``check_next_root``.
     """
@@ -92,7 +92,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
             check_not_older(version - 1, trusted.floors[ROOT].version, ROOT, context)
             if rotations:
                 yield from note_root_keys(trusted.root.signed, context)
-            return trusted
+            return (yield from cap_floors(trusted, context))
         if rotations == context.limits.root_rotations:
             break
         root = yield from _next_root(data, trusted, context)

@@ -122,6 +122,11 @@ class SignedManifest(NamedTuple):
     unreadable: tuple[UnreadablePart, ...] = ()
 
 
+def report_digest(message: bytes) -> str:
+    """What a report is known by: SHA-256 of what its signature is over, in hexadecimal."""
+    return hashlib.sha256(message).hexdigest()
+
+
 def sign_report(report: EcuReport, signer: Signer) -> bytes:
     """Encode and sign one ECU's report with that ECU's key."""
     signed: dict[str, Any] = {

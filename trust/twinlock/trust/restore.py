@@ -66,7 +66,8 @@ def restore_repository(
     delegated = {role: data for role, data in files.items() if role not in TOP_LEVEL}
     context = Context(repository=name, now=_NEVER, limits=limits, wire=wire, policy=LAX)
     root = trusted.root.signed
-    held = {**floors, ROOT: max(trusted.floors[ROOT], floors.get(ROOT, trusted.floors[ROOT]), key=_version)}
+    # The stored floor wins a tie: its time may have been capped, and a floor made again from the file knows nothing of that.
+    held = {**floors, ROOT: max(floors.get(ROOT, trusted.floors[ROOT]), trusted.floors[ROOT], key=_version)}
 
     def again(role: RoleName, decode: Callable[[bytes, str, Limits], Envelope[S]]) -> Verified[S] | None:
         found = _reverify(files.get(role), role, decode, root, context, proof=proofs.get(role))

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from twinlock.client.durable import storage_errors
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import Limits
 from twinlock.trust.names import RepositoryName
 
 _SUFFIX = ".root.json"
 
 
-def load_anchor(directory: Path) -> dict[RepositoryName, bytes]:
+def load_anchor(directory: Path, limits: Limits) -> dict[RepositoryName, bytes]:
     """The Root files in ``directory`` by repository. Raises: StorageError if there is none or one cannot be read."""
     with storage_errors(directory, "read the trust anchor in"):
         found = {
-            RepositoryName(path.name.removesuffix(_SUFFIX)): _read(path)
+            RepositoryName(path.name.removesuffix(_SUFFIX)): _read(path, limits)
             for path in sorted(directory.iterdir())
             if path.name.endswith(_SUFFIX)
         }
@@ -29,6 +29,6 @@ def load_anchor(directory: Path) -> dict[RepositoryName, bytes]:
     return found
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limits: Limits) -> bytes:
     with path.open("rb") as file:
-        return file.read(DEFAULT_LIMITS.root_bytes + 1)  # the engine refuses one that is too long
+        return file.read(limits.root_bytes + 1)  # the engine refuses one that is too long

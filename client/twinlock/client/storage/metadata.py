@@ -13,6 +13,7 @@ from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.floors import Floor
+from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import ROOT, RepositoryName, RoleName
 from twinlock.trust.restore import restore_repository
@@ -23,6 +24,10 @@ from twinlock.trust.wire.tuf import TUF
 
 Wires: TypeAlias = Mapping[RepositoryName, WireProfile]
 """The profiles of repositories; whichever is not named is in ``tuf``."""
+
+
+# Not a backup: its counters are those of the past, and what it reports is a replay.
+_WAY_OUT = "run `twinlock primary recover` or `twinlock secondary recover` on this ECU, which keeps what is proven"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,16 +47,20 @@ class MetadataStore:
         database: Database,
         wires: Wires = NOTHING,
         *,
+        limits: Limits,
         proven: bool = True,
         anchor: Mapping[RepositoryName, bytes] | None = None,
     ) -> None:
-        """With ``proven`` False no stored proof is used: every signature is counted again.
+        """``limits`` are those that this ECU verifies by: what it accepted under them it reads again under them.
+
+        With ``proven`` False no stored proof is used: every signature is counted again.
 
         With an ``anchor``, the Roots that are read-only, stored Roots count only where a chain from it leads to them, and
         stored proofs never: this process counts the signatures of each stored file once, and remembers its own proofs.
         """
         self._database = database
         self._wires = wires
+        self._limits = limits
         self._proven = proven
         self._anchor = anchor
         self._newest: dict[RepositoryName, bytes] = {}
@@ -93,7 +102,7 @@ class MetadataStore:
         if ROOT not in newest:
             raise self._error("read", f"it holds no Root of the repository {name}; provision this ECU with one")
         proofs, wire = (self._proofs(name) if self._proven else {}), self._wires.get(name, TUF)
-        return restore_repository(name, newest, wire=wire, proofs=proofs, floors=self.floors(name))
+        return restore_repository(name, newest, wire=wire, proofs=proofs, floors=self.floors(name), limits=self._limits)
 
     def _anchored(
         self, name: RepositoryName, anchor: Mapping[RepositoryName, bytes], files: list[StoredFile]
@@ -104,13 +113,15 @@ class MetadataStore:
             self._newest[name] = self._follow_roots(name, anchor[name], files)
         newest = {file.role: file.data for file in files} | {ROOT: self._newest[name]}
         proofs, wire = self._counted.setdefault(name, {}), self._wires.get(name, TUF)
-        trusted = restore_repository(name, newest, wire=wire, proofs=dict(proofs), floors=self.floors(name))
+        trusted = restore_repository(
+            name, newest, wire=wire, proofs=dict(proofs), floors=self.floors(name), limits=self._limits
+        )
         proofs |= prove_top_level(trusted)
         return trusted
 
     def _follow_roots(self, name: RepositoryName, anchor: bytes, files: list[StoredFile]) -> bytes:
         stored = {file.version: file.data for file in files if file.role == ROOT}
-        root, refusal = follow_stored_roots(name, anchor, stored, wire=self._wires.get(name, TUF))
+        root, refusal = follow_stored_roots(name, anchor, stored, wire=self._wires.get(name, TUF), limits=self._limits)
         if refusal is not None:
             self._refused.append(refusal)
             if self._proven:  # whoever only reads changes nothing
@@ -137,7 +148,7 @@ class MetadataStore:
                 RoleName(_text(role)): decode_floor(_bytes(floor), f"floor of {name}/{role}") for role, floor in rows
             }
         except RefusalError as error:
-            raise self._error("read", f"it is damaged ({error}); restore it from a backup") from None
+            raise self._error("read", f"it is damaged ({error}); {_WAY_OUT}") from None
 
     def migrate(self) -> None:
         """Bring a file of an older version to this one: each stored file that still verifies establishes its floor.
@@ -152,7 +163,7 @@ class MetadataStore:
         ]
         for name in names:
             newest = {file.role: file.data for file in self.files(name)}
-            trusted = restore_repository(name, newest, wire=self._wires.get(name, TUF))
+            trusted = restore_repository(name, newest, wire=self._wires.get(name, TUF), limits=self._limits)
             _store_floors(connection, name, trusted.floors)
 
     def _proofs(self, name: RepositoryName) -> dict[RoleName, bytes]:

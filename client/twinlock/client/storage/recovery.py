@@ -62,7 +62,8 @@ def recover_state(
         rows = {table: _salvaged(path, table, columns) for table, columns in _TABLES.items()}
         draft = path.with_name(f"{path.name}.recovered")
         _remove(draft)
-        with TrustedState.create(draft, _anchors(settings, roots, rows["metadata"]), wires=settings.wires) as state:
+        anchors = _anchors(settings, roots, rows["metadata"])
+        with TrustedState.create(draft, anchors, wires=settings.wires, limits=settings.limits) as state:
             _keep_facts(state, rows)
             versions = {name: _keep_repository(settings, state, name, rows) for name in _repositories(settings)}
             counter = _release_counter(settings, state, release_counter)
@@ -76,7 +77,7 @@ def recover_state(
 def check_damaged(settings: EcuSettings) -> None:
     """Return if the state cannot be used. Raises: UsageError if it can: recovering it would only lose something."""
     try:
-        with TrustedState.open(settings.state, wires=settings.wires, read_only=True) as state:
+        with TrustedState.open(settings.state, wires=settings.wires, limits=settings.limits, read_only=True) as state:
             state.repositories(_repositories(settings))
             state.reports()
             _ = (state.events(), state.decision, state.begun)
@@ -88,7 +89,7 @@ def check_damaged(settings: EcuSettings) -> None:
 def _repositories(settings: EcuSettings) -> list[RepositoryName]:
     if settings.map is None:
         return [DIRECTOR]
-    return list(decode_map(read_operator_file(settings.map, "the map")).repositories)
+    return list(decode_map(read_operator_file(settings.map, "the map"), settings.limits).repositories)
 
 
 def _salvaged(path: Path, table: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -142,10 +143,11 @@ def _keep_repository(
             state.persist(command)
         return None
 
-    drive(follow_roots(state.repository(name)), answer)
+    drive(follow_roots(state.repository(name), settings.limits), answer)
     root = state.repository(name).root
     files = {RoleName(role): data for role, _version, data in stored if role != ROOT}
-    trusted = restore_repository(name, {ROOT: root.data, **files}, wire=settings.wires.get(name, TUF))
+    wire, limits = settings.wires.get(name, TUF), settings.limits
+    trusted = restore_repository(name, {ROOT: root.data, **files}, wire=wire, limits=limits)
     kept = {"root": root.signed.version}
     for role, version, data in stored:
         verified = {"timestamp": trusted.timestamp, "snapshot": trusted.snapshot, "targets": trusted.targets}.get(role)
