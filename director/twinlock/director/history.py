@@ -61,10 +61,10 @@ def insert_refused(
 ) -> bool:
     """Keep a refused manifest with its verdict; say whether it was kept.
 
-    ``digest`` is that of its content (see ``senders.content_digest``). The same content is kept once, whether it was accepted
-    or refused, a long one only in part, and of each code no more than a bounded number a day.
+    ``digest`` is that of its content (see ``senders.content_digest``). Refused content is kept once, a long one
+    only in part, and of each code no more than a bounded number a day.
     """
-    known = select(_M.number).where(_M.vehicle == vehicle, _M.digest == digest).limit(1)
+    known = select(_M.number).where(_M.vehicle == vehicle, _M.digest == digest, _M.accepted.is_(False)).limit(1)
     if connection.execute(known).first() or _refused_today(connection, vehicle, refusal["code"], now):
         return False
     row = {"vehicle": vehicle, "received_at": now, "digest": digest, "accepted": False, "refusal": dict(refusal)}

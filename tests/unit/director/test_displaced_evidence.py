@@ -82,6 +82,10 @@ def test_an_authenticated_sender_is_in_the_history_with_what_it_repeats_once(
         refuse(director, low + b" " * number, minutes=2, authenticated=True)
     assert refusals(director) == ["report-replay"]
     assert counted(director) == {}
+    accepted = next(item.data for item in director.manifests(VIN) if not item.refusal)
+    for _ in range(2):  # one that repeats to the byte what was accepted, as after a restored backup
+        refuse(director, accepted, authenticated=True)
+    assert refusals(director) == ["report-replay"] * 2
 
 
 def test_each_code_has_a_share_of_its_own(
