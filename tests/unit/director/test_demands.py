@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.plain_keys import plain_keys
 from tests.unit.director.test_issuing import Client
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
 from twinlock.cli.main import main
@@ -122,7 +123,7 @@ def test_root_alone_may_demand_it_beside_aktualizr(tmp_path: Path, site: ImageSi
 
 
 def run(*words: str, status: int = 0) -> str:
-    answer = CliRunner().invoke(main, list(words))
+    answer = CliRunner().invoke(main, plain_keys(words))
     assert answer.exit_code == status, answer.output
     return answer.output
 

@@ -78,23 +78,6 @@ def test_evidence_is_kept_once_and_acknowledged_by_the_counter_of_its_report(fle
     assert fleet.issue(VIN, now=at(minutes=6)) == before
 
 
-def test_what_was_added_to_known_evidence_is_kept_before_it_is_acknowledged(fleet: Director, car: TestVehicle) -> None:
-    first = evidence(1, Kind.ATTACK, "rollback", "rollback")._replace(detail="director/timestamp 3 is below 4")
-    worse = first._replace(detail="image/root 1 is below 9", last=at(minutes=7), occurrences=7)
-    for minutes, met in ((1, first), (2, first), (3, worse), (4, worse)):
-        car.counter += 1
-        reports = [car.report(ecu, now=at(minutes=minutes)) for ecu in ("ecu-gw",)]
-        reports.append(car.report("ecu-brake", now=at(minutes=minutes), evidence=(met,)))
-        car.counter -= 1
-        fleet.receive_manifest(car.manifest(reports=reports), now=at(minutes=minutes))
-    kept = [event for _, event in fleet.events(VIN) if event.evidence == "e1"]
-    assert [(event.detail, event.data and event.data["count"]) for event in kept] == [
-        ("image/root 1 is below 9", 7),
-        ("director/timestamp 3 is below 4", 2),
-    ]
-    assert members(fleet, 5) == {"acknowledged": {"ecu-brake": car.counter}}
-
-
 def test_what_an_ecu_added_to_an_event_is_kept_before_it_is_acknowledged(fleet: Director, car: TestVehicle) -> None:
     first = evidence(1, Kind.ATTACK, "rollback", "rollback")
     grown = first._replace(last=at(minutes=2), occurrences=7, latest="another sentence")
