@@ -23,7 +23,6 @@ from twinlock.director.manifests.offered import (
     check_signed_once,
     false_report_event,
     false_twins,
-    report_digest,
     reports_by_ecu,
     unreadable_event,
 )
@@ -53,6 +52,7 @@ from twinlock.trust.reports import (
     EcuReport,
     SignedManifest,
     SignedReport,
+    report_digest,
     verify_manifest,
 )
 from twinlock.trust.state import InstalledImage

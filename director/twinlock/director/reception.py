@@ -18,7 +18,7 @@ from twinlock.director.intake import conclude, verify_reports
 from twinlock.director.inventory import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
 from twinlock.director.manifests.judgement import Findings, Knowledge, ManifestPolicy, VerifiedReports
 from twinlock.director.manifests.junk import count_junk
-from twinlock.director.manifests.offered import find_candidates, report_digest
+from twinlock.director.manifests.offered import find_candidates
 from twinlock.director.manifests.senders import content_digest, is_news_of
 from twinlock.director.published import recall_images, remember_images, settle_outstanding
 from twinlock.director.records import AKTUALIZR_WIRE, Acceptance, VehicleRecord
@@ -29,7 +29,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.reports import SignedManifest, decode_manifest
+from twinlock.trust.reports import SignedManifest, decode_manifest, report_digest
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 
 _ATTEMPTS = 5

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from twinlock.director.records import ATTACK, EcuRecord, Event, VehicleRecord
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnknownEcuError
@@ -61,11 +59,6 @@ def _signature_fault(signed: SignedReport, known: EcuRecord) -> ReportSignatureE
     except ReportSignatureError as error:
         return error
     return None
-
-
-def report_digest(message: bytes) -> str:
-    """What a report is known by: SHA-256 of what its signature is over."""
-    return hashlib.sha256(message).hexdigest()
 
 
 def false_report_event(ecu: EcuId, error: RefusalError) -> Event:
