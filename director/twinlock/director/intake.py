@@ -173,10 +173,7 @@ def _check_reports(
                 raise
             checked.events.append(false_report_event(ecu, error))
         else:
-            known = record.ecus[ecu]
-            kept = record.wire == TUF_WIRE and (known.counter_base > 0 or known.reset is not None)
-            digest = report_digest(offered[0].message)
-            checked.sound[ecu] = sound._replace(digest=digest if kept else None, signed=digest)
+            checked.sound[ecu] = sound
             checked.events.extend(false_report_event(ecu, error) for error in false_twins(offered, record.ecus[ecu]))
     for part in manifest.unreadable:
         if part.ecu == record.primary and record.primary not in checked.sound:
@@ -202,7 +199,8 @@ def _check_offered(
     sound = _check_fresh(report, record, knowledge, now)
     known = record.ecus[ecu]
     kept = record.wire == TUF_WIRE and (known.counter_base > 0 or known.reset is not None)
-    return sound._replace(digest=report_digest(signed.message) if kept else None)
+    digest = report_digest(signed.message)
+    return sound._replace(digest=digest if kept else None, signed=digest)
 
 
 def _check_time(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> None:

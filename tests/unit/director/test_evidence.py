@@ -94,6 +94,19 @@ def test_what_an_ecu_added_to_an_event_is_kept_before_it_is_acknowledged(fleet: 
     assert members(fleet, 4)["acknowledged"] == {"ecu-brake": car.counter}
 
 
+def test_a_forged_report_in_front_is_not_the_one_that_is_acknowledged(fleet: Director, car: TestVehicle) -> None:
+    thief = TestVehicle(VIN, {"ecu-gw": "gw-1", "ecu-brake": "hw-7"}, counter=car.counter + 1)
+    thief.signers["ecu-brake"] = EcuSigner("TEST thief")
+    met = evidence(1, Kind.ATTACK, "rollback", "rollback")
+    car.counter += 1
+    genuine = car.report("ecu-brake", now=at(minutes=1), evidence=(met,))
+    reports = [thief.report("ecu-brake", now=at(minutes=1)), genuine, car.report("ecu-gw", now=at(minutes=1))]
+    car.counter -= 1
+    fleet.receive_manifest(car.manifest(reports=reports, now=at(minutes=1)), now=at(minutes=1))
+    named = {"ecu-brake": report_digest(decode_report(genuine).message)}
+    assert members(fleet, 2)["acknowledgedReports"] == named
+
+
 @pytest.mark.parametrize(
     ("word", "kind"),
     [("rollback", ATTACK), ("precondition", REFUSAL), ("storage", FAILURE), ("install-failed", FAILURE), ("x", ATTACK)],
