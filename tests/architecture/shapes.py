@@ -92,7 +92,15 @@ DELEGATION = record(
     hardwareIds=maybe(TEXTS),
 )
 PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS)
-ROOT = record(version=COUNT, expires=TIME, keys=mapped(TEXTS), thresholds=mapped(COUNT), signed=TEXTS, missing=COUNT)
+ROOT = record(
+    version=COUNT,
+    issued=maybe(TIME),
+    expires=TIME,
+    keys=mapped(TEXTS),
+    thresholds=mapped(COUNT),
+    signed=TEXTS,
+    missing=COUNT,
+)
 FINDING = record(role=TEXT, target=TEXT, code=TEXT, reason=TEXT)
 FINDINGS = record(
     roots=COUNT,

@@ -30,7 +30,7 @@ from twinlock.cli.director_wire import wire
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_duration, read_plans, read_validity
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table
-from twinlock.cli.own_input import own_input
+from twinlock.cli.own_input import own_input, read_own_file
 from twinlock.cli.passphrase import new_passphrase, passphrase_option
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     from twinlock.repository.periods import utc_now
 
     plans = {"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind)}
-    settings, root = _settings(valid, wire), image_root.read_bytes()
+    settings, root = _settings(valid, wire), read_own_file(image_root, "the Image repository's Root")
     with own_input():
         anchor, location = check_image_root(root), check_location(image)
         warnings = () if offline else ask_image_repository(location, anchor, utc_now())

@@ -9,8 +9,9 @@ import click
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.image_options import DIRECTORY, FILE, KEY_KINDS, read_plans
 from twinlock.cli.output import Output, output_options, yes_option
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import root_lines, sign_root_command
+from twinlock.cli.root_signing import publish_hints, root_lines, sign_root_command
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 PROFILES = ("tuf", "aktualizr")
@@ -18,7 +19,7 @@ PROFILES = ("tuf", "aktualizr")
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
-@click.argument("roles", nargs=-1, required=True, type=click.Choice(ROLES))
+@click.argument("roles", nargs=-1, type=click.Choice(ROLES))
 @click.option("--keys", metavar="T/N", help="How many new keys, and how many of them must sign; else as it is now.")
 @click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
 @click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next Root to FILE, for others to sign.")
@@ -39,15 +40,19 @@ def rotate(
     """Give each of ROLES new keys, by a new Root. Vehicles get metadata signed with them when they next ask.
 
     After a theft of the online keys rotate targets, snapshot, timestamp and time together. Where the Root keys are in
-    several places, prepare the Root here, and see `twinlock director root`.
+    several places, prepare the Root here, and see `twinlock director root`. With --prepare and no ROLES the next Root has
+    the same keys and a later expiry: a renewal.
 
     \b
     Example:
       twinlock director rotate ./director targets snapshot timestamp time
       twinlock director rotate ./director root --keys 2/3 --prepare next-root.json
+      twinlock director rotate ./director --prepare next-root.json
     """
     from twinlock.trust.errors.base import UsageError
 
+    if not roles and (prepare is None or keys):
+        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews Root as it is")
     if kind and not keys:
         raise UsageError(reason="--kind needs --keys: how many of them?")
     plan = read_plans([f"_={keys}"], kind or "ed25519")["_"] if keys else None
@@ -99,7 +104,7 @@ def publish_root_command(out: Output, directory: Path, file: Path, *, passphrase
     Example:
       twinlock director root publish ./director next-root.json
     """
-    with open_director(directory, passphrase_file) as opened:
+    with open_director(directory, passphrase_file) as opened, own_input(hints=publish_hints("director", file)):
         version = opened.publish_root(file)
     out.result({"root": version}, f"published Root {version}")
 

@@ -92,7 +92,7 @@ def config_file(directory: Path, name: str) -> Path:
 
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises: UsageError, StorageError."""
-    from twinlock.client.ecu.operator_files import read_json_object
+    from twinlock.io.operator_files import read_json_object
 
     return read_json_object(path, "the description")
 

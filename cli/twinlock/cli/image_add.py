@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from twinlock.cli.image_options import DIRECTORY, EntryArguments, open_image_repository, packed, read_component
 from twinlock.cli.output import Output, output_options
-from twinlock.cli.own_input import OwnInputError, own_input
+from twinlock.cli.own_input import OwnInputError, own_input, read_own_file
 from twinlock.cli.passphrase import passphrase_option
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from twinlock.repository.authoring.image_requests import ImageRequest
     from twinlock.repository.authoring.staged_images import ImageResult
     from twinlock.repository.image import ImageRepository
+
+
+_MAX_MANIFEST_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +178,7 @@ def _manifest_text(manifest: Path) -> tuple[str, Path]:
     from twinlock.trust.errors.base import UsageError
 
     inside = Path() if str(manifest) == "-" else manifest.parent
-    data = sys.stdin.buffer.read() if str(manifest) == "-" else manifest.read_bytes()
+    data = read_own_file(manifest, "the manifest", max_bytes=_MAX_MANIFEST_BYTES)
     try:
         return data.decode(), inside
     except UnicodeDecodeError:

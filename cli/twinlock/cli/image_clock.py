@@ -9,6 +9,7 @@ import click
 
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository
 from twinlock.cli.output import Output, output_options, yes_option
+from twinlock.cli.own_input import own_input, read_own_file
 from twinlock.cli.passphrase import passphrase_option
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ def time_source(out: Output, directory: Path, url: str | None, *, director_root:
 
     if (url is None) != (director_root is None):
         raise UsageError(reason="give URL and --director-root together, or neither")
-    root = b"" if director_root is None else director_root.read_bytes()
-    open_image_repository(directory, None).set_time_source(url, root)
+    with own_input():
+        root = b"" if director_root is None else read_own_file(director_root, "the Director's Root")
+        open_image_repository(directory, None).set_time_source(url, root)
     text = f"the clock is compared with {url}" if url else "no second source of time is asked"
     out.result({"directory": directory, "url": url}, text)
 

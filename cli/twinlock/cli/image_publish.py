@@ -25,7 +25,7 @@ from twinlock.cli.image_options import (
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import root_lines, sign_root_command
+from twinlock.cli.root_signing import publish_hints, root_lines, sign_root_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,9 +83,11 @@ def status(out: Output, directory: Path, *, within: str | None) -> None:
 
 def _who_signs(role: str) -> str:
     """What to run for a role that cannot be signed here: a delegated role is its supplier's."""
-    from twinlock.trust.names import TOP_LEVEL
+    from twinlock.trust.names import ROOT, TOP_LEVEL
 
     if role in TOP_LEVEL:
+        if role == ROOT:
+            return "run `twinlock image rotate DIRECTORY --prepare FILE`, and have their holders sign FILE"
         return "run `twinlock image refresh` where they are"
     return f"{role} runs `twinlock supplier sign`, then run `twinlock image accept` and `twinlock image publish`"
 
@@ -197,7 +199,7 @@ def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
-@click.argument("roles", nargs=-1, required=True)
+@click.argument("roles", nargs=-1)
 @click.option("--keys", metavar="T/N", help="How many new keys, and how many of them must sign; else as it is now.")
 @click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
 @click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next root to FILE, for others to sign.")
@@ -219,13 +221,19 @@ def rotate(
 
     Rotating snapshot and timestamp together also drops ended delegations from Snapshot.
 
+    With --prepare and no ROLES the next root has the same keys and a later expiry: a renewal where root keys are in
+    several places.
+
     \b
     Example:
       twinlock image rotate ./image snapshot timestamp --yes
+      twinlock image rotate ./image --prepare next-root.json
     """
     from twinlock.repository.root_ceremony import RootChanges
     from twinlock.trust.errors.base import UsageError
 
+    if not roles and (prepare is None or keys):
+        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews root as it is")
     repository = open_image_repository(directory, passphrase_file)
     plan = read_plans([f"_={keys}"], kind or "ed25519")["_"] if keys else None
     if kind and not keys:
@@ -275,7 +283,7 @@ def publish_command(
     Example:
       twinlock image root publish ./image next-root.json
     """
-    publication = open_image_repository(directory, passphrase_file).publish_root(
-        file, until=until.date() if until else None
-    )
+    repository = open_image_repository(directory, passphrase_file)
+    with own_input(hints=publish_hints("image", file)):
+        publication = repository.publish_root(file, until=until.date() if until else None)
     out.result(publication, _publication_lines(publication))

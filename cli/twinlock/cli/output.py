@@ -128,8 +128,8 @@ class Output:
             _write((_document({"error": refused.as_json()}),))
             return
         click.echo(f"error[{refused.refusal.code}]: {refused.refusal}", err=True)
-        if refused.refusal.hint:
-            click.echo(f"hint: {refused.refusal.hint}", err=True)
+        if refused.hint:
+            click.echo(f"hint: {refused.hint}", err=True)
 
 
 def error_lines(error: TwinlockError) -> Iterator[str]:

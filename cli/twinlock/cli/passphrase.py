@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from twinlock.cli.own_input import read_own_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -144,13 +146,7 @@ def _from_file(file: Path) -> str:
     from twinlock.trust.errors.base import UsageError
 
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_PASSPHRASE_BYTES + 1)
-        if len(data) > MAX_PASSPHRASE_BYTES:
-            raise UsageError(reason=f"{file} is longer than {MAX_PASSPHRASE_BYTES} bytes: not a passphrase file")
-        text = data.decode()
-    except OSError as error:
-        raise UsageError(reason=f"cannot read the passphrase from {file}: {error.strerror}") from None
+        text = read_own_file(file, "the passphrase", max_bytes=MAX_PASSPHRASE_BYTES).decode()
     except UnicodeDecodeError:
         raise UsageError(reason=f"{file} is not UTF-8 text: not a passphrase file") from None
     return _checked(text.removesuffix("\n").removesuffix("\r"), str(file))

@@ -78,8 +78,8 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], **optio
         --director-root 1.root.json --image-root image.1.root.json \\
         --director-wire aktualizr --image-wire aktualizr --policy lax
     """
-    from twinlock.client.ecu.operator_files import read_operator_file
     from twinlock.client.provision import EcuPlan, Repositories, provision_primary
+    from twinlock.io.operator_files import read_operator_file
 
     plan = EcuPlan(
         vehicle=options["vehicle"],
@@ -258,7 +258,7 @@ def _token(file: Path | None) -> str:
     """The enrolment token: never an argument, because other users see those. Raises: UsageError."""
     import os
 
-    from twinlock.client.ecu.operator_files import read_operator_file
+    from twinlock.io.operator_files import read_operator_file
     from twinlock.trust.errors.base import UsageError
 
     token = (

@@ -54,8 +54,8 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
       twinlock secondary init ./brake --vehicle VIN1 --ecu ecu-brake --hardware-id brake-7 \\
         --listen http://127.0.0.1:9101 --director-root director-root.json --image-root image-root.json
     """
-    from twinlock.client.ecu.operator_files import read_operator_file
     from twinlock.client.provision import EcuPlan, Repositories, provision_secondary
+    from twinlock.io.operator_files import read_operator_file
 
     plan = EcuPlan(
         vehicle=options["vehicle"],

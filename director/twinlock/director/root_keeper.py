@@ -41,12 +41,12 @@ from twinlock.director.wire_roots import (
     root_chain,
     version_of,
 )
-from twinlock.repository.aktualizr.ceremony import attach, detach
+from twinlock.repository.aktualizr.ceremony import attach
 from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys, readable_kind
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.root_ceremony import read_root_file, read_whole, sign_into
+from twinlock.repository.root_ceremony import carry_previous, check_new_file, read_root_file, sign_into, take_apart
 from twinlock.repository.signing import Authority, renew
 from twinlock.repository.views import RootView
 from twinlock.trust.errors.base import UsageError
@@ -92,8 +92,7 @@ class RootKeeper:
         The root keys that are here sign it; ``repository.root_ceremony.sign_root`` adds those that are elsewhere.
         Raises: UsageError, ProfileError, PassphraseError, StorageError.
         """
-        if not target.parent.is_dir():
-            raise UsageError(reason=f"there is no directory {target.parent} to write the Root to")
+        check_new_file(target)
         current, translated = self._read()
         enabled = translated is not None or AKTUALIZR_WIRE in self.settings.wires
         chain = root_chain(current, translated, stranded=self.settings.stranded_keys(now))
@@ -107,6 +106,7 @@ class RootKeeper:
                 give_keys(root, role, new, plan or plan_of(old, role))
             renew(root, now, self.settings.periods.root, version=old.version + 1)
             metadata = Metadata(root)
+            carry_previous(metadata, Metadata[Root].from_bytes(current))
             if enabled:
                 change = self._new_own_keys(chain, plans[ROOT], new) if ROOT in plans else None
                 attach(metadata, chain.links(root, self._keyring, change=change))
@@ -121,8 +121,7 @@ class RootKeeper:
         """
         current, translated = self._read()
         metadata = read_root_file(path)
-        other = detach(metadata)
-        data = read_whole(path) if other is None else metadata.to_bytes()
+        data, other = take_apart(metadata, path)
         verify_successor(current, data, now)
         trusted = bootstrap_repository(DIRECTOR, data).root.signed
         if trusted.issued is not None and trusted.issued > now:

@@ -10,7 +10,8 @@
     repository.accept("acme/outbox")
     repository.publish()
 
-The private keys never leave the place; every signature raises the version. A supplier may delegate further in the same
+The private keys never leave the place; every signature raises the version. What was signed last is on record in the place
+too (``signed/``), so that an outbox that was moved away is filled again and nothing is left out. A supplier may delegate further in the same
 way, and passes on what its own suppliers signed.
 
 Belongs here: what a supplier does. Does not belong here: what the owner checks (``accepting``).
@@ -30,7 +31,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from twinlock.repository.aktualizr.names import reused_name
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
-from twinlock.repository.atomic import create_file, locked, read_file, replace_file
+from twinlock.repository.atomic import create_file, locked, make_directory, read_file, replace_file, storage
 from twinlock.repository.authoring.servable_names import check_image_name, check_role_name
 from twinlock.repository.delegating import Delegation, Member, apply_delegations, read_delegations, write_delegations
 from twinlock.repository.directory_store import DirectoryStore
@@ -242,6 +243,7 @@ class SupplierPlace:
             with keys.leaving() if keys else nullcontext():
                 for name, data in files.items():
                     self._put(name, data)
+                self._keep_record(files[role_object(self.role)])
             with editing_draft(self._draft_path) as current:
                 current.discharge(draft)
         return version
@@ -302,8 +304,21 @@ class SupplierPlace:
         return self.path / "draft.json"
 
     def _signed(self) -> Targets | None:
+        """What was signed last: the newer of the outbox's file and the record, either of which may be missing."""
         stored = self.outbox.get(role_object(self.role), max_bytes=DEFAULT_LIMITS.targets_bytes)
-        return Metadata[Targets].from_bytes(stored.data).signed if stored else None
+        record = read_file(self._record_path, max_bytes=DEFAULT_LIMITS.targets_bytes)
+        files = [data for data in (stored.data if stored else None, record) if data is not None]
+        found = [Metadata[Targets].from_bytes(data).signed for data in files]
+        return max(found, key=lambda targets: targets.version, default=None)
+
+    @property
+    def _record_path(self) -> Path:
+        return self.path / "signed" / f"{role_file(self.role)}.json"
+
+    def _keep_record(self, data: bytes) -> None:
+        with storage("create", self._record_path.parent):
+            make_directory(self._record_path.parent, 0o700)
+        replace_file(self._record_path, data)
 
     def _last_version(self) -> int:
         signed = self._signed()

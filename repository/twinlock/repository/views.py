@@ -87,6 +87,7 @@ class RootView:
     """A Root on its way: its keys and thresholds by role, who signed, and how many signatures it lacks."""
 
     version: int
+    issued: datetime | None
     expires: datetime
     keys: Mapping[str, tuple[str, ...]]
     thresholds: Mapping[str, int]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.unit.client.test_config import changed, made
 from twinlock.client.config import load_primary
-from twinlock.client.ecu.operator_files import MAX_FILE_BYTES, read_json_object, read_operator_file
 from twinlock.client.identity import load_identity
 from twinlock.client.primary import Primary
 from twinlock.client.provision import is_web_url
+from twinlock.io.operator_files import MAX_FILE_BYTES, read_json_object, read_operator_file
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 

@@ -174,7 +174,7 @@ def test_a_suppliers_further_delegation(shell: Shell) -> None:
         (("image", "init", "x", "--valid", "acme=1d"), 2, "usage"),
         (("supplier", "init", "x", "--role", "targets/../x\n"), 2, "unsafe-path"),
         (("supplier", "show", "nowhere"), 2, "usage"),
-        (("image", "root", "sign", "nothing.json", "--keys", "."), 2, "usage"),
+        (("image", "root", "sign", "nothing.json", "--keys", "."), 2, "operator-file"),
     ],
 )
 def test_mistakes_get_one_clear_error(shell: Shell, words: tuple[str, ...], status: int, code: str) -> None:

@@ -52,6 +52,13 @@ class StorageError(TwinlockError):
     reason: str
 
 
+class OperatorFileError(StorageError):
+    """A file that an operator named is missing, unreadable, not a regular file, or far too large."""
+
+    code = "operator-file"
+    by_rule = True
+
+
 class NewerStateError(StorageError):
     """State written by a newer version of this software."""
 
