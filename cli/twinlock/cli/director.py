@@ -34,9 +34,12 @@ from twinlock.cli.own_input import own_input, read_own_file
 from twinlock.cli.passphrase import new_passphrase, passphrase_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twinlock.director.config import Settings
     from twinlock.director.director import Director
     from twinlock.repository.keyring import Keyring
+    from twinlock.repository.keys.named_keys import NamedKey
 
 WIRES = ("aktualizr",)  # beside tuf, which is always there
 
@@ -249,5 +252,10 @@ def _keyring(directory: Path) -> Keyring:
     return open_keyring(directory, read_config(directory), None)
 
 
+def _named(directory: Path) -> Mapping[str, NamedKey]:
+    with open_director(directory) as opened:
+        return opened.named_keys()
+
+
 director.add_command(wire)
-director.add_command(keys_group("director", "./director", _keyring, extra=("device-ca",)))
+director.add_command(keys_group("director", "./director", _keyring, _named, extra=("device-ca",)))

@@ -142,6 +142,8 @@ def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str 
         return NewKey(ecu=EcuId(ecu), described=described, new_ecu=named)
     if not _FINGERPRINT.fullmatch(key.lower()):
         raise UsageError(reason=f"{key!r} is neither a file nor a fingerprint of 16 to 64 hexadecimal digits")
+    if ecu not in director.vehicle(vehicle).ecus:
+        raise UsageError(reason=f"{vehicle} has no ECU {ecu}; see `twinlock director show`")
     pending = {item["fingerprint"] for item in director.ways_out.pending_keys(vehicle)}
     found = [fingerprint for fingerprint in pending if fingerprint.startswith(key.lower())]
     if len(found) != 1 and len(key) != 64:

@@ -23,6 +23,12 @@ class NoPassphraseError(UsageError):
     hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file"
 
 
+class NoNewPassphraseError(UsageError):
+    """A new passphrase is wanted, and there is no terminal to type it on."""
+
+    hint = "give it in a file: --new-passphrase-file"
+
+
 class DeclinedError(TwinlockError):
     """The answer to the question was no."""
 
@@ -38,6 +44,13 @@ class SystemFaultError(TwinlockError):
     code = "system"
     template = "the operating system refused: {reason}"
     reason: str
+
+
+class BrokenOutputError(SystemFaultError):
+    """Standard output takes nothing any more; what the command did is done."""
+
+    code = "broken-output"
+    template = "cannot write the result to standard output: {reason}"
 
 
 class InternalError(TwinlockError):

@@ -222,13 +222,20 @@ def _size(directory: Path) -> int:
 
 
 def _import_lines(view: TakeoverView, directory: Path) -> Iterator[str]:
+    from twinlock.repository.aktualizr.import_findings import NO_COUNTER
+
     yield f"imported {view.images} images and {view.roots} root versions; publication {view.publication} stands"
     yield "published now: " + ", ".join(f"{role} {version}" for role, version in view.versions.items())
-    yield f"images that stated no release counter have {view.release_counter} now; it may only rise from there"
+    uncounted = sum(finding.code == NO_COUNTER for finding in view.warnings)
+    if uncounted:
+        yield (
+            f"{uncounted} images that stated no release counter have {view.release_counter} now; it may only rise from there"
+        )
     for role in view.expired:
         yield f"it had expired: {role}; signed anew"
     for role in view.dropped:
         yield f"left behind: the delegation to {role}; its images are listed no more"
     if view.left_out:
         yield f"left out: {len(view.left_out)} images, named above; add their files with twinlock image add"
+    yield f"the Root for new vehicles of the tuf profile: {directory}/public/metadata/{view.versions['root']}.root.json"
     yield f"next: twinlock image serve {directory}, and have devices ask there"

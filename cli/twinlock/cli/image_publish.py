@@ -164,6 +164,18 @@ def undelegate(out: Output, directory: Path, role: str, *, yes: bool) -> None:
     out.result({"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; publish to make it so")
 
 
+_LOST_MEMORY = (
+    "if the supplier's place lost what it signed, have it signed again above the version here: "
+    "`twinlock supplier sign --above VERSION`; then compare what it lists"
+)
+_ACCEPT_HINTS = {
+    "rollback": _LOST_MEMORY,
+    "equivocation": _LOST_MEMORY,
+    "expired": "the supplier signs again: `twinlock supplier sign`",
+    "threshold": "if the supplier rotated its keys, delegate to the new public keys first: `twinlock image delegate`",
+}
+
+
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("outbox", type=DIRECTORY)
@@ -175,9 +187,16 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
     Example:
       twinlock image accept ./image ./acme/outbox
     """
-    roles = open_image_repository(directory, None).accept(outbox)
+    from twinlock.trust.errors.metadata import EquivocationError, ExpiredError, RollbackError, ThresholdError
+
+    repository = open_image_repository(directory, None)
+    with own_input(ExpiredError, ThresholdError, RollbackError, EquivocationError, hints=_ACCEPT_HINTS):
+        roles = repository.accept(outbox)
+    removed = {role: names for role, names in repository.delisted().items() if role in roles}
+    for role, names in removed.items():
+        out.note(f"warning: {role} does not list {', '.join(names)} any more; if that is a mistake, do not publish")
     text = f"accepted the files of {', '.join(roles)}; publish to make it so" if roles else "nothing new in it"
-    out.result({"accepted": list(roles)}, text)
+    out.result({"accepted": list(roles), "removed": removed}, text)
 
 
 @click.command()

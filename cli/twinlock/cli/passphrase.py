@@ -74,13 +74,13 @@ def change_options(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def new_secret(file: Path | None) -> str:
-    """A new passphrase from ``file``, or asked for twice. Raises: UsageError, NoPassphraseError without a terminal."""
-    from twinlock.cli.errors import NoPassphraseError
+    """A new passphrase from ``file``, or asked for twice. Raises: UsageError, NoNewPassphraseError without a terminal."""
+    from twinlock.cli.errors import NoNewPassphraseError
 
     if file is not None:
         return _from_file(file)
     if not sys.stdin.isatty():
-        raise NoPassphraseError(reason="no new passphrase was given, and there is no terminal to ask on")
+        raise NoNewPassphraseError(reason="no new passphrase was given, and there is no terminal to ask on")
     answer: str = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return answer
 

@@ -34,7 +34,13 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.group()
 def primary() -> None:
-    """A vehicle's Primary: fetch, verify, distribute, install, report."""
+    """A vehicle's Primary: fetch, verify, distribute, install, report.
+
+    \b
+    Example:
+      twinlock primary describe ./gateway --json | twinlock director register ./director -
+      twinlock primary update ./gateway
+    """
 
 
 primary.add_command(recover_command("primary"))

@@ -20,7 +20,13 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.group()
 def secondary() -> None:
-    """A Secondary ECU: verify what the Primary hands over, install, report."""
+    """A Secondary ECU: verify what the Primary hands over, install, report.
+
+    \b
+    Example:
+      twinlock secondary describe ./lamp --json
+      twinlock secondary run ./lamp
+    """
 
 
 secondary.add_command(recover_command("secondary"))

@@ -42,9 +42,10 @@ from twinlock.director.wire_roots import (
     version_of,
 )
 from twinlock.repository.aktualizr.ceremony import attach
-from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys, readable_kind
+from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys, readable_kind
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keyring import KeyPlan, Keyring
+from twinlock.repository.keys.named_keys import NamedKey, keys_of_roles, keys_of_root
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.root_ceremony import carry_previous, check_new_file, read_root_file, sign_into, take_apart
 from twinlock.repository.signing import Authority, renew
@@ -172,6 +173,13 @@ class RootKeeper:
             roots |= set(authority_of(chain.newest).keyids)
         self._keyring.retire(sorted(roots - used))
         self._keyring.retire(sorted(set(old.keys) - roots - used), destroy=True)
+
+    def named_keys(self) -> dict[str, NamedKey]:
+        """The keys of all roles by the newest Root, and the Root keys of the aktualizr chain, by id."""
+        current, translated = self._read()
+        newest = root_chain(current, translated).newest
+        own = [] if newest is None else [(OWN_ROOT, authority_of(newest))]
+        return keys_of_roles(own) | keys_of_root(Metadata[Root].from_bytes(current).signed)
 
     def hand_over(self, now: datetime, until: date | None) -> int:
         """Give the aktualizr Root chain, which shares its keys with ours, keys of its own; returns its newest version.

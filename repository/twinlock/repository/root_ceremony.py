@@ -40,6 +40,7 @@ from twinlock.repository.atomic import replace_file
 from twinlock.repository.authoring.clock_record import signing_marks
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
+from twinlock.repository.keys.named_keys import TIME
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.public_keys import Json, authoring_keys
 from twinlock.repository.published import Published
@@ -64,7 +65,6 @@ from twinlock.trust.wire.tuf import TUF
 
 T = TypeVar("T")
 
-TIME = "time"  # in place of a role: the keys of the time source
 _PREVIOUS = "previous"  # the envelope's member that travels with a prepared Root and is never published
 
 

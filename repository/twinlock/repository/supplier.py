@@ -39,13 +39,14 @@ from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.entries import Component, check_succession, describe, entry_view, target_entry
 from twinlock.repository.image_files import Measured, Progress, check_stored, measure_file, store_image
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
+from twinlock.repository.keys.named_keys import NamedKey
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.layout import image_objects
 from twinlock.repository.new_directory import new_directory
 from twinlock.repository.outbox import open_outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.private_keys import kind_of
-from twinlock.repository.public_keys import read_key_files
+from twinlock.repository.public_keys import authoring_keys, read_key_files
 from twinlock.repository.showing import delegation_views
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
 from twinlock.repository.staging import apply_images, verify_delegated
@@ -148,6 +149,11 @@ class SupplierPlace:
         body = {"role": self.role, "threshold": self.threshold, "keys": keys}
         replace_file(self.public_key_file, json.dumps(body, indent=2).encode() + b"\n")
         return self.public_key_file
+
+    def named_keys(self) -> dict[str, NamedKey]:
+        """The public keys that were given away, by id."""
+        keys = authoring_keys(read_key_files([self.public_key_file]))
+        return {keyid: NamedKey(self.role, key) for keyid, key in keys.items()}
 
     def add_image(
         self,
@@ -375,12 +381,12 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise UsageError(reason=f"{path.parent} is no supplier's place: it has no config.json (run init first)")
     try:
         body: dict[str, Any] = json.loads(data)
-        found, kind = int(body["format"]), body["kind"]
+        found, kind = int(body["format"]), body.get("kind", "Director's directory, or that of another program")
+        if kind != _KIND:
+            raise UsageError(reason=f"{path.parent} is a {kind}, not a supplier's place")
         if found > _FORMAT:
             reason = "it was written by a newer version"
             raise NewerStateError(path=str(path), operation="open", reason=reason, found=found, supported=_FORMAT)
-        if kind != _KIND:
-            raise UsageError(reason=f"{path.parent} is a {kind}, not a supplier's place")
         _ = str(body["role"]), int(body["threshold"]), int(body["validity"])
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None

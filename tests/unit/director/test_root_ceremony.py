@@ -72,7 +72,7 @@ def test_a_directory_without_a_key_of_this_root_is_refused(party: str) -> None:
     run(party, "rotate", "here", "root", "--prepare", "next.json")
     before = Path("next.json").read_bytes()
     Path("empty").mkdir()
-    run("image", "init", "stranger")
+    ImageRepository.create("stranger")
     for keys in ("empty", "nowhere", "stranger/keys/offline"):
         answer = run(party, "root", "sign", "next.json", "--keys", keys, status=2)["error"]
         assert (answer["code"], "nothing was signed" in answer["message"]) == ("usage", True)

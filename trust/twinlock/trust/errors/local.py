@@ -88,6 +88,14 @@ class ConflictError(TwinlockError):
     reason: str
 
 
+class StateInUseError(ConflictError):
+    """Another process has the state of this ECU open."""
+
+    code = "state-in-use"
+    template = "{what} is in use: {reason}"
+    hint = "stop the other process first, such as the service that runs this ECU, and run the command again"
+
+
 class ProfileError(TwinlockError):
     """Something of ours that a wire profile cannot say, or that its readers could not read. Nothing was signed."""
 
