@@ -15,6 +15,7 @@ from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository, read_periods
 from twinlock.cli.json_form import json_value
 from twinlock.cli.output import Output, output_options
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import new_passphrase, passphrase_option
 from twinlock.cli.root_signing import root_lines
 
@@ -185,7 +186,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
         for line in _finding_lines(findings.left_out, findings.warnings):
             out.note(line)
 
-    with out.progress(2 * size, "reading and copying images") as advance:
+    with own_input(), out.progress(2 * size, "reading and copying images") as advance:
         _, view = ImageRepository.take_over(
             directory, wanted, passphrase=passphrase, periods=periods, progress=advance, tell=tell
         )
@@ -199,7 +200,7 @@ def _show_findings(out: Output, wanted: Takeover, size: int) -> None:
     from twinlock.repository.aktualizr.takeover import foresee
     from twinlock.repository.periods import utc_now
 
-    with out.progress(size, "reading images") as advance:
+    with own_input(), out.progress(size, "reading images") as advance:
         findings = foresee(wanted, now=utc_now(), progress=advance)
     lines = [f"would import {findings.images} images and {findings.roots} root versions; nothing was written"]
     lines += [f"expired: {role}; it would be signed again" for role in findings.expired]

@@ -163,6 +163,17 @@ def test_files_that_operators_wrote_badly_are_a_usage_error(shell: Shell, tmp_pa
     assert init.exit_code == 2
 
 
+def test_an_inventory_that_cannot_be_opened_says_what_to_do(shell: Shell) -> None:
+    """As on a read-only file system, where SQLite cannot make the files that it needs beside its own."""
+    for name in ("inventory.sqlite-wal", "inventory.sqlite-shm"):
+        (shell.path / name).unlink(missing_ok=True)
+    (shell.path / "inventory.sqlite-wal").mkdir()
+    error = shell.json("show", "VIN1", status=5)["error"]
+    assert "make its directory writable" in error["message"]
+    (shell.path / "inventory.sqlite-wal").rmdir()
+    assert shell.json("show", "VIN1")["vehicle"] == "VIN1"
+
+
 def test_a_badly_formed_line_hides_no_other_result(shell: Shell, car: TestVehicle, tmp_path: Path) -> None:
     receive(shell, car)
     wave = tmp_path / "wave.txt"
