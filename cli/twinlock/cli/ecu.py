@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinlock.cli.output import Output, error_lines
+from twinlock.cli.own_input import own_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -88,6 +90,16 @@ def config_file(directory: Path, name: str) -> Path:
         role = name.removesuffix(".json")
         raise UsageError(reason=f"{directory} holds no {name}; make one with `twinlock {role} init`")
     return path
+
+
+@contextlib.contextmanager
+def own_map(configuration: Path) -> Iterator[None]:
+    """Judge the map that ``configuration`` names as the operator's own file inside the block. Raises: OwnInputError."""
+    from twinlock.trust.errors.metadata import LimitError, MalformedError
+
+    hint = f"correct the map that {configuration} names (map.json beside it, unless it says otherwise)"
+    with own_input(MalformedError, LimitError, hints={"malformed": hint, "limit": hint}):
+        yield
 
 
 def read_object(path: Path) -> dict[str, Any]:

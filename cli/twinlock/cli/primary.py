@@ -14,6 +14,7 @@ from twinlock.cli.ecu import (
     config_file,
     cycle_lines,
     factory_image,
+    own_map,
     read_object,
     refusal_lines,
     until_stopped,
@@ -257,7 +258,9 @@ def show(out: Output, directory: Path) -> None:
 def _open(directory: Path) -> Primary:
     from twinlock.client.primary import Primary
 
-    return Primary.open(config_file(directory, "primary.json"))
+    configuration = config_file(directory, "primary.json")
+    with own_map(configuration):
+        return Primary.open(configuration)
 
 
 def _token(file: Path | None) -> str:

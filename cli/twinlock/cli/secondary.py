@@ -9,7 +9,15 @@ from typing import Any
 
 import click
 
-from twinlock.cli.ecu import chosen_wires, config_file, factory_image, refusal_lines, until_stopped, wire_options
+from twinlock.cli.ecu import (
+    chosen_wires,
+    config_file,
+    factory_image,
+    own_map,
+    refusal_lines,
+    until_stopped,
+    wire_options,
+)
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.own_input import own_input
 from twinlock.cli.recover import recover_command
@@ -121,7 +129,10 @@ def run(out: Output, directory: Path) -> None:
     from twinlock.client.secondary_server import start_secondary
 
     async def forever() -> None:
-        with Secondary.open(config_file(directory, "secondary.json")) as opened:
+        configuration = config_file(directory, "secondary.json")
+        with own_map(configuration):
+            secondary = Secondary.open(configuration)
+        with secondary as opened:
             runner, address = await start_secondary(opened)
             try:
                 ecu = opened.config.ecu.ecu
