@@ -106,6 +106,7 @@ DELEGATION = record(
 PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS, unchecked=TEXTS)
 ROOT = record(
     version=COUNT,
+    issued=maybe(TIME),
     expires=TIME,
     keys=mapped(TEXTS),
     thresholds=mapped(COUNT),
@@ -132,7 +133,9 @@ STAGED_IMAGES = record(
 STAGED_DELEGATION = record(staged=record(delegation=TEXT))
 REMOVED = record(removed=TEXT)
 KEYS = {
-    "keys list": record(keys=listed(record(keyid=TEXT, role=TEXT, keytype=TEXT, scheme=TEXT, availability=TEXT))),
+    "keys list": record(
+        keys=listed(record(keyid=TEXT, role=TEXT, keytype=TEXT, scheme=TEXT, availability=TEXT, inUse=FLAG))
+    ),
     "keys mark": record(keyid=TEXT, role=TEXT, availability=TEXT),
     "keys passphrase": record(changed=TEXTS),
 }
@@ -271,7 +274,7 @@ SITE = record(directory=TEXT, url=TEXT)
 ISSUED = record(output=TEXT, fingerprint=TEXT)
 
 _IMAGE: dict[str, Shape] = {
-    "accept": record(accepted=TEXTS),
+    "accept": record(accepted=TEXTS, removed=mapped(TEXTS)),
     "add": one_of(STAGED_IMAGE, STAGED_IMAGES),
     "add-ostree": STAGED_IMAGE,
     "delegate": STAGED_DELEGATION,

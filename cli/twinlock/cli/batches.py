@@ -5,9 +5,7 @@ A batch is stored as a whole or not at all, unless --skip-refused is given; ever
 
 from __future__ import annotations
 
-import codecs
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +14,13 @@ import click
 from twinlock.cli.exit_status import EXIT_CONFLICT, EXIT_REFUSED
 from twinlock.cli.foreign import foreign
 from twinlock.cli.output import Output, table
+from twinlock.cli.own_input import STANDARD_INPUT, read_own_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from twinlock.director.batches.batch import BatchResult
 
-STANDARD_INPUT = "-"
 LIST = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 _SUFFIXES = (".json", ".jsonl", ".ndjson")
 _MAX_BYTES = 1 << 30  # of one input; the items in it have bounds of their own
@@ -54,19 +52,8 @@ def read_lines(source: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_input(source: Path) -> bytes:
-    """The bytes of a file, or of standard input for ``-``, without a byte order mark. Raises: UsageError, OSError."""
-    from twinlock.trust.errors.base import UsageError
-
-    if str(source) == STANDARD_INPUT:
-        data = sys.stdin.buffer.read(_MAX_BYTES + 1)
-    else:
-        if not source.is_file() and not source.is_fifo():
-            raise UsageError(reason=f"{source} is not a file that can be read")
-        with source.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    if len(data) > _MAX_BYTES:
-        raise UsageError(reason=f"{source} is longer than {_MAX_BYTES} bytes; split it")
-    return data.removeprefix(codecs.BOM_UTF8)
+    """The bytes of a file, or of standard input for ``-``, without a byte order mark. Raises: OperatorFileError."""
+    return read_own_file(source, "the items", max_bytes=_MAX_BYTES)
 
 
 def show_batch(out: Output, result: BatchResult, verb: str) -> None:

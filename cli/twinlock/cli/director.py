@@ -40,13 +40,16 @@ from twinlock.cli.image_options import (
 )
 from twinlock.cli.keys import keys_group
 from twinlock.cli.output import Output, output_options, table
-from twinlock.cli.own_input import own_input
+from twinlock.cli.own_input import own_input, read_own_file
 from twinlock.cli.passphrase import new_passphrase, passphrase_option, plain_keys_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twinlock.director.config import Settings
     from twinlock.director.director import Director
     from twinlock.repository.keyring import Keyring
+    from twinlock.repository.keys.named_keys import NamedKey
 
 WIRES = ("aktualizr",)  # beside tuf, which is always there
 
@@ -128,7 +131,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     from twinlock.trust.names import IMAGE
 
     plans = {"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind, demanding)}
-    settings, root = _settings(valid, wire), image_root.read_bytes()
+    settings, root = _settings(valid, wire), read_own_file(image_root, "the Image repository's Root")
     with own_input():
         anchor, location = check_given_root(IMAGE, root), check_location(image)
         warnings = ask_unless(out, lambda: ask_image_repository(location, anchor, utc_now()), offline=offline)
@@ -265,5 +268,10 @@ def _keyring(directory: Path) -> Keyring:
     return open_keyring(directory, read_config(directory), None)
 
 
+def _named(directory: Path) -> Mapping[str, NamedKey]:
+    with open_director(directory) as opened:
+        return opened.named_keys()
+
+
 director.add_command(wire)
-director.add_command(keys_group("director", "./director", _keyring, extra=("device-ca",)))
+director.add_command(keys_group("director", "./director", _keyring, _named, extra=("device-ca",)))

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import click
 
+from twinlock.cli.batches import LIST
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.image_options import DIRECTORY
 from twinlock.cli.output import Output, output_options, yes_option
+from twinlock.cli.own_input import own_input, read_own_file
 
+_MAX_RECORD_BYTES = 1 << 28  # of a factory's record: a million ECUs
 ACTOR = click.option("--actor", default="operator", show_default=True, help="Who orders it, for the audit.")
 
 
@@ -28,7 +31,7 @@ def out_of_order(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ..
     Example:
       twinlock director out-of-order ./director VIN1 ecu-brake
     """
-    with open_director(directory) as director:
+    with open_director(directory) as director, own_input():
         director.ways_out.declare_out_of_order(vehicle, ecus, actor=actor)
     out.result({"vehicle": vehicle, "outOfOrder": list(ecus)}, f"{', '.join(ecus)} of {vehicle}: out of order")
 
@@ -36,18 +39,18 @@ def out_of_order(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ..
 @click.command("add-ecu")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
-@click.argument("description", type=click.File("rb"))
+@click.argument("description", type=LIST)
 @ACTOR
 @output_options
-def add_ecu(out: Output, directory: Path, vehicle: str, description: click.File, *, actor: str) -> None:
+def add_ecu(out: Output, directory: Path, vehicle: str, description: Path, *, actor: str) -> None:
     """Add a Secondary to VEHICLE, by the DESCRIPTION that `twinlock secondary describe` prints (- reads standard input).
 
     \b
     Example:
       twinlock secondary describe ./lamp --json | twinlock director add-ecu ./director VIN1 -
     """
-    data = description.read()  # type: ignore[attr-defined]
-    with open_director(directory) as director:
+    data = read_own_file(description, "the ECU's description")
+    with open_director(directory) as director, own_input():
         ecu = director.ways_out.add_ecu(vehicle, data, actor=actor)
     out.result({"vehicle": vehicle, "added": ecu}, f"added {ecu} to {vehicle}")
 
@@ -75,7 +78,7 @@ def retire(
     """
     if not ecus:
         out.confirm(f"retire {vehicle}", yes=yes, undo="`reactivate` undoes it, unless its ECUs are released.")
-    with open_director(directory) as director:
+    with open_director(directory) as director, own_input():
         director.ways_out.retire(vehicle, ecus or None, release=release, actor=actor)
     what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
     text = f"retired {what}" + (" and released what it had" if release else "")
@@ -95,7 +98,7 @@ def reactivate(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...]
     Example:
       twinlock director reactivate ./director VIN1 ecu-lamp
     """
-    with open_director(directory) as director:
+    with open_director(directory) as director, own_input():
         director.ways_out.reactivate(vehicle, ecus or None, actor=actor)
     what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
     out.result({"vehicle": vehicle, "ecus": list(ecus)}, f"reactivated {what}")
@@ -114,7 +117,7 @@ def release(out: Output, directory: Path, serial: str, *, owner: str | None, act
     Example:
       twinlock director release ./director ecu-brake --to VIN2
     """
-    with open_director(directory) as director:
+    with open_director(directory) as director, own_input():
         holder = director.ways_out.release(serial, to=owner, actor=actor)
     text = f"released {serial}" + (f" from {holder}" if holder else "") + (f"; it is {owner}'s" if owner else "")
     out.result({"ecu": serial, "from": holder, "to": owner}, text)
@@ -122,10 +125,10 @@ def release(out: Output, directory: Path, serial: str, *, owner: str | None, act
 
 @click.command("declare-delivery")
 @click.argument("directory", type=DIRECTORY)
-@click.argument("record", type=click.File("rb"))
+@click.argument("record", type=LIST)
 @ACTOR
 @output_options
-def declare_delivery(out: Output, directory: Path, record: click.File, *, actor: str) -> None:
+def declare_delivery(out: Output, directory: Path, record: Path, *, actor: str) -> None:
     """Note the factory's RECORD: whose each serial is, and the software that each ECU is delivered with.
 
     A JSON object: vehicle, then ECU, then {"filename", "length", "hashes"} or {}. Software that is declared here is not
@@ -135,8 +138,8 @@ def declare_delivery(out: Output, directory: Path, record: click.File, *, actor:
     Example:
       twinlock director declare-delivery ./director delivered.json --actor factory
     """
-    data = record.read()  # type: ignore[attr-defined]
-    with open_director(directory) as director:
+    data = read_own_file(record, "the factory's record", max_bytes=_MAX_RECORD_BYTES)
+    with open_director(directory) as director, own_input():
         count = director.ways_out.declare_delivery(data, actor=actor)
     out.result({"vehicles": count}, f"declared the ECUs of {count} vehicles")
 

@@ -12,6 +12,7 @@ from twinlock.cli.director_ecus import ACTOR
 from twinlock.cli.director_orders import open_director, when
 from twinlock.cli.image_options import DIRECTORY, read_duration
 from twinlock.cli.output import Output, output_options
+from twinlock.cli.own_input import own_input, read_own_file
 
 if TYPE_CHECKING:
     from twinlock.director.director import Director
@@ -79,7 +80,7 @@ def confirm_key(out: Output, directory: Path, number: int, *, actor: str) -> Non
     Example:
       twinlock director confirm-key ./director 4 --actor anna
     """
-    with open_director(directory) as director:
+    with open_director(directory) as director, own_input():
         change = director.ways_out.confirm(number, actor=actor)
     out.result(change.as_json(), _told(change))
 
@@ -102,7 +103,7 @@ def reset_counter(out: Output, directory: Path, vehicle: str, ecus: tuple[str, .
     Example:
       twinlock director reset-counter ./director VIN1 ecu-gw
     """
-    with open_director(directory) as director:
+    with open_director(directory) as director, own_input():
         valid_s = int(read_duration(valid).total_seconds())
         armed = director.ways_out.reset_counter(vehicle, ecus, valid_s=valid_s, actor=actor)
     lines = [f"{ecu} may count from the start once, until {when(reset.expires)}" for ecu, reset in armed.items()]
@@ -121,7 +122,7 @@ def _change(
     valid: str,
     actor: str,
 ) -> None:
-    with open_director(directory) as director:
+    with open_director(directory) as director, own_input():
         wanted = _new_key(director, vehicle, ecu, key, new_ecu)
         valid_s = int(read_duration(valid).total_seconds())
         change = director.ways_out.change_key(vehicle, wanted, valid_s=valid_s, actor=actor)
@@ -136,10 +137,13 @@ def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str 
     from twinlock.trust.names import EcuId
 
     named = EcuId(new_ecu) if new_ecu is not None else None
-    if Path(key).is_file():
-        return NewKey(ecu=EcuId(ecu), described=read_ecu(Path(key).read_bytes()), new_ecu=named)
+    if Path(key).exists():
+        described = read_ecu(read_own_file(Path(key), "the ECU's description"))
+        return NewKey(ecu=EcuId(ecu), described=described, new_ecu=named)
     if not _FINGERPRINT.fullmatch(key.lower()):
         raise UsageError(reason=f"{key!r} is neither a file nor a fingerprint of 16 to 64 hexadecimal digits")
+    if ecu not in director.vehicle(vehicle).ecus:
+        raise UsageError(reason=f"{vehicle} has no ECU {ecu}; see `twinlock director show`")
     pending = {item["fingerprint"] for item in director.ways_out.pending_keys(vehicle)}
     found = [fingerprint for fingerprint in pending if fingerprint.startswith(key.lower())]
     if len(found) != 1 and len(key) != 64:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.batches import LIST, read_lines, show_batch, skip_refused_option
+from twinlock.cli.exit_status import EXIT_REFUSED
 from twinlock.cli.image_options import DIRECTORY
 from twinlock.cli.output import Output, output_options, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from twinlock.director.director import Director
@@ -66,13 +67,13 @@ def assign(
 def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bool, actor: str) -> None:
     from twinlock.trust.errors.base import UsageError
 
-    orders = []
+    orders: list[tuple[str, str, Mapping[str, str] | UsageError]] = []
     for source, line in read_lines(listed):
         vehicle, *images = line.split()
         try:
             orders.append((source, vehicle, _images(images)))
         except UsageError as error:
-            raise UsageError(reason=f"{source}: {error}") from error
+            orders.append((source, vehicle, error))
     with open_director(directory) as director, out.progress(len(orders), "assigning") as advance:
         result = director.batches.assign(orders, actor=actor, skip_refused=skip_refused, advance=advance)
     show_batch(out, result, "vehicles with new assignments")
@@ -108,6 +109,8 @@ def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], 
 def explain(out: Output, directory: Path, vehicle: str, images: tuple[str, ...]) -> None:
     """Say what VEHICLE would be told now, and why; with IMAGEs, what would come of assigning them. Changes nothing.
 
+    Exit status 1: what is wanted is impossible.
+
     \b
     Example:
       twinlock director explain ./director VIN1 ecu-brake=brake/brake-2.0.bin
@@ -115,6 +118,8 @@ def explain(out: Output, directory: Path, vehicle: str, images: tuple[str, ...])
     with open_director(directory) as director, _own_order():
         plan = director.explain(vehicle, _images(images))
     out.result(plan.as_json(), _plan_lines(plan))
+    if plan.outcome == "impossible":
+        raise SystemExit(EXIT_REFUSED)
 
 
 @click.command()

@@ -19,9 +19,11 @@ from twinlock.cli.image_options import (
     read_rotation,
 )
 from twinlock.cli.output import Output, output_options, table, yes_option
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
 from twinlock.cli.root_signing import (
     cancel_root_command,
+    publish_hints,
     publish_root_command,
     quorum,
     root_lines,
@@ -37,7 +39,7 @@ PROFILES = ("tuf", "aktualizr")
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
-@click.argument("roles", nargs=-1, required=True, type=click.Choice(ROLES))
+@click.argument("roles", nargs=-1, type=click.Choice(ROLES))
 @click.option(
     "--keys", metavar="T/N[:KIND[+KIND]]", help="How many new keys, and how many of them must sign; else as it is now."
 )
@@ -64,7 +66,8 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     """Give each of ROLES new keys, by a new Root. Vehicles get metadata signed with them when they next ask.
 
     After a theft of the online keys rotate targets, snapshot, timestamp and time together. Where the Root keys are in
-    several places, prepare the Root here, and see `twinlock director root`.
+    several places, prepare the Root here, and see `twinlock director root`. With --prepare and no ROLES the next Root has
+    the same keys and a later expiry: a renewal.
 
     Without --keys each role gets as many keys of the same kinds. T/N takes the kinds of its last keys too, as in
     2/3:ed25519+ml-dsa-65: two of the first kind, one of the other.
@@ -75,7 +78,12 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
       twinlock director rotate ./director root --keys 2/3 --prepare next-root.json
       twinlock director rotate ./director root --keys 2/3:ed25519+ml-dsa-65 --demand-post-quantum
       twinlock director rotate ./director root --replace 6c2d68e6171e22bf --prepare next-root.json
+      twinlock director rotate ./director --prepare next-root.json
     """
+    from twinlock.trust.errors.base import UsageError
+
+    if not roles and (prepare is None or keys):
+        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews Root as it is")
     plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
     if replaced:
         with open_director(directory, passphrase_file) as opened:
@@ -116,7 +124,7 @@ def root_group() -> None:
 
 
 def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | None) -> None:
-    with open_director(directory, passphrase_file) as opened:
+    with open_director(directory, passphrase_file) as opened, own_input(hints=publish_hints("director", file)):
         version = opened.publish_root(file)
     out.result({"root": version}, f"published Root {version}")
 

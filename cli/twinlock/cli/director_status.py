@@ -10,6 +10,7 @@ from twinlock.cli.director_orders import open_director, when
 from twinlock.cli.exit_status import EXIT_DUE, EXIT_REFUSED
 from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY, read_duration
+from twinlock.cli.json_form import camel
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.passphrase import passphrase_option
 
@@ -140,6 +141,9 @@ def show(out: Output, directory: Path, *, vehicle: str | None, limit: int) -> No
     """
     with open_director(directory) as director:
         rows = director.audit(vehicle, limit=limit)
+        if vehicle is not None and not rows:
+            director.vehicle(vehicle)  # a mistyped name is not a vehicle with which nothing was done
+    rows = [{**row, "detail": {camel(name): item for name, item in row["detail"].items()}} for row in rows]
     shown = [{name: row[name] for name in ("number", "at", "actor", "action", "vehicle", "detail")} for row in rows]
     cells = [
         (when(row["at"]), foreign(row["actor"]), row["action"], row["vehicle"] or "-", foreign(row["detail"], 120))

@@ -10,6 +10,7 @@ import click
 from twinlock.cli.director_orders import open_director
 from twinlock.cli.image_options import DIRECTORY
 from twinlock.cli.output import Output, output_options
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
 
 if TYPE_CHECKING:
@@ -76,5 +77,6 @@ def wire(
             text = f"the Root chain for {profile} has keys of its own; the newest is {version}"
             out.result({"wire": profile, "root": version}, text)
             return
-        version = opened.add_wire(profile, go_on_from=(old, keys) if old and keys else None)
+        with own_input():
+            version = opened.add_wire(profile, go_on_from=(old, keys) if old and keys else None)
     out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinlock.cli.output import Output, error_lines
+from twinlock.cli.own_input import own_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -92,9 +94,19 @@ def config_file(directory: Path, name: str) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def own_map(configuration: Path) -> Iterator[None]:
+    """Judge the map that ``configuration`` names as the operator's own file inside the block. Raises: OwnInputError."""
+    from twinlock.trust.errors.metadata import LimitError, MalformedError
+
+    hint = f"correct the map that {configuration} names (map.json beside it, unless it says otherwise)"
+    with own_input(MalformedError, LimitError, hints={"malformed": hint, "limit": hint}):
+        yield
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises: UsageError, StorageError."""
-    from twinlock.client.ecu.operator_files import read_json_object
+    from twinlock.io.operator_files import read_json_object
 
     return read_json_object(path, "the description")
 

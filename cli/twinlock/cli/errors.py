@@ -29,6 +29,12 @@ class NewKeysPassphraseError(NoPassphraseError):
     hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file; --plain-keys makes keys that are not encrypted"
 
 
+class NoNewPassphraseError(UsageError):
+    """A new passphrase is wanted, and there is no terminal to type it on."""
+
+    hint = "give it in a file: --new-passphrase-file"
+
+
 class DeclinedError(TwinlockError):
     """The answer to the question was no."""
 
@@ -44,6 +50,13 @@ class SystemFaultError(TwinlockError):
     code = "system"
     template = "the operating system refused: {reason}"
     reason: str
+
+
+class BrokenOutputError(SystemFaultError):
+    """Standard output takes nothing any more; what the command did is done."""
+
+    code = "broken-output"
+    template = "cannot write the result to standard output: {reason}"
 
 
 class InternalError(TwinlockError):

@@ -26,9 +26,9 @@ _UNKNOWN_IDS = frozenset({"passphrase", "unknown-image"})  # what the caller nam
 def exit_status(error: TwinlockError) -> int:
     """The exit status of a command that ended in ``error``."""
     from twinlock.trust.errors.base import Kind, UsageError
-    from twinlock.trust.errors.local import ConflictError, TransportError
+    from twinlock.trust.errors.local import ConflictError, OperatorFileError, TransportError
 
-    if isinstance(error, UsageError) or error.code in _UNKNOWN_IDS:
+    if isinstance(error, (UsageError, OperatorFileError)) or error.code in _UNKNOWN_IDS:
         return EXIT_USAGE
     if isinstance(error, ConflictError):
         return EXIT_CONFLICT

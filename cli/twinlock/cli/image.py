@@ -34,10 +34,11 @@ from twinlock.cli.root_signing import quorum
 from twinlock.cli.serving_options import serving_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from twinlock.io.http.bounds import Bounds
     from twinlock.repository.keyring import Keyring
+    from twinlock.repository.keys.named_keys import NamedKey
     from twinlock.repository.views import ImageView, RepositoryView
 
 
@@ -263,7 +264,11 @@ def _keyring(directory: Path) -> Keyring:
     return open_workspace(directory, passphrase=None, clock=utc_now).keyring
 
 
-image.add_command(keys_group("image", "./image", _keyring))
+def _named(directory: Path) -> Mapping[str, NamedKey]:
+    return open_image_repository(directory, None).named_keys()
+
+
+image.add_command(keys_group("image", "./image", _keyring, _named))
 for _command in (
     add,
     add_ostree,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from twinlock.cli.image_options import (
     read_component,
 )
 from twinlock.cli.output import Output, output_options
-from twinlock.cli.own_input import OwnInputError, own_input
+from twinlock.cli.own_input import OwnInputError, own_input, read_own_file
 from twinlock.cli.passphrase import passphrase_option
 
 if TYPE_CHECKING:
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from twinlock.repository.image import ImageRepository
     from twinlock.repository.supplier import SupplierPlace
     from twinlock.repository.views import ImageView
+
+
+_MAX_MANIFEST_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +233,7 @@ def _manifest_text(manifest: Path) -> tuple[str, Path]:
     from twinlock.trust.errors.base import UsageError
 
     inside = Path() if str(manifest) == "-" else manifest.parent
-    data = sys.stdin.buffer.read() if str(manifest) == "-" else manifest.read_bytes()
+    data = read_own_file(manifest, "the manifest", max_bytes=_MAX_MANIFEST_BYTES)
     try:
         return data.decode(), inside
     except UnicodeDecodeError:

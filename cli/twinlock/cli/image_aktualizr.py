@@ -15,6 +15,7 @@ from twinlock.cli.foreign import foreign
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository, read_periods
 from twinlock.cli.json_form import json_value
 from twinlock.cli.output import Output, output_options
+from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import new_passphrase, passphrase_option, plain_keys_option
 from twinlock.cli.root_signing import root_lines
 
@@ -191,7 +192,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
         for line in _finding_lines(findings.left_out, findings.warnings):
             out.note(line)
 
-    with out.progress(2 * size, "reading and copying images") as advance:
+    with own_input(), out.progress(2 * size, "reading and copying images") as advance:
         _, view = ImageRepository.take_over(
             directory, wanted, passphrase=passphrase, periods=periods, progress=advance, tell=tell
         )
@@ -205,7 +206,7 @@ def _show_findings(out: Output, wanted: Takeover, size: int) -> None:
     from twinlock.repository.aktualizr.takeover import foresee
     from twinlock.repository.periods import utc_now
 
-    with out.progress(size, "reading images") as advance:
+    with own_input(), out.progress(size, "reading images") as advance:
         findings = foresee(wanted, now=utc_now(), progress=advance)
     lines = [f"would import {findings.images} images and {findings.roots} root versions; nothing was written"]
     lines += [f"expired: {role}; it would be signed again" for role in findings.expired]
@@ -228,13 +229,20 @@ def _size(directory: Path) -> int:
 
 
 def _import_lines(view: TakeoverView, directory: Path) -> Iterator[str]:
+    from twinlock.repository.aktualizr.import_findings import NO_COUNTER
+
     yield f"imported {view.images} images and {view.roots} root versions; publication {view.publication} stands"
     yield "published now: " + ", ".join(f"{role} {version}" for role, version in view.versions.items())
-    yield f"images that stated no release counter have {view.release_counter} now; it may only rise from there"
+    uncounted = sum(finding.code == NO_COUNTER for finding in view.warnings)
+    if uncounted:
+        yield (
+            f"{uncounted} images that stated no release counter have {view.release_counter} now; it may only rise from there"
+        )
     for role in view.expired:
         yield f"it had expired: {role}; signed anew"
     for role in view.dropped:
         yield f"left behind: the delegation to {role}; its images are listed no more"
     if view.left_out:
         yield f"left out: {len(view.left_out)} images, named above; add their files with twinlock image add"
+    yield f"the Root for new vehicles of the tuf profile: {directory}/public/metadata/{view.versions['root']}.root.json"
     yield f"next: twinlock image serve {directory}, and have devices ask there"

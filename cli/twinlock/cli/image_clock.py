@@ -10,6 +10,7 @@ import click
 from twinlock.cli.clock_recovery import highest_line, recover_clock_command
 from twinlock.cli.image_options import DIRECTORY, FILE, open_image_repository
 from twinlock.cli.output import Output, output_options
+from twinlock.cli.own_input import own_input, read_own_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,12 +45,13 @@ recover_clock = recover_clock_command(
 @click.argument("directory", type=DIRECTORY)
 @click.argument("url", required=False)
 @click.option("--director-root", type=FILE, help="The Director's Root, which names the keys that attest the time.")
+@click.option("--offline", is_flag=True, help="Do not ask the source now whether it answers.")
 @output_options
-def time_source(out: Output, directory: Path, url: str | None, *, director_root: Path | None) -> None:
+def time_source(out: Output, directory: Path, url: str | None, *, director_root: Path | None, offline: bool) -> None:
     """Compare the clock with a second source before anything is signed: the time that a Director attests at URL.
 
     A source that contradicts the clock stops signing; one that does not answer is shown and stops nothing. Without URL
-    no second source is asked. Give the newest Root again after the Director's time key was rotated.
+    no second source is asked. It is asked once before it is kept; --offline skips that. Give the newest Root again after the Director's time key was rotated.
 
     \b
     Example:
@@ -60,8 +62,9 @@ def time_source(out: Output, directory: Path, url: str | None, *, director_root:
 
     if (url is None) != (director_root is None):
         raise UsageError(reason="give URL and --director-root together, or neither")
-    root = b"" if director_root is None else director_root.read_bytes()
-    open_image_repository(directory, None).set_time_source(url, root)
+    with own_input():
+        root = b"" if director_root is None else read_own_file(director_root, "the Director's Root")
+        open_image_repository(directory, None).set_time_source(url, root, ask=url is not None and not offline)
     text = f"the clock is compared with {url}" if url else "no second source of time is asked"
     out.result({"directory": directory, "url": url}, text)
 

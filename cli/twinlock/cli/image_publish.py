@@ -28,7 +28,13 @@ from twinlock.cli.image_options import (
 from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import passphrase_option
-from twinlock.cli.root_signing import cancel_root_command, publish_root_command, root_lines, sign_root_command
+from twinlock.cli.root_signing import (
+    cancel_root_command,
+    publish_hints,
+    publish_root_command,
+    root_lines,
+    sign_root_command,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,9 +95,11 @@ def status(out: Output, directory: Path, *, within: str | None) -> None:
 
 def _elsewhere(role: str) -> str:
     """What to run for a role that cannot be signed here: a delegated role is its supplier's."""
-    from twinlock.trust.names import TOP_LEVEL
+    from twinlock.trust.names import ROOT, TOP_LEVEL
 
     if role in TOP_LEVEL:
+        if role == ROOT:
+            return "its keys are not here; run `twinlock image rotate DIRECTORY --prepare FILE`, and have their holders sign FILE"
         return "its keys are not here; run `twinlock image refresh` where they are"
     return f"its keys are not here; {role} runs `twinlock supplier sign`, then run `twinlock image accept` and `twinlock image publish`"
 
@@ -159,6 +167,18 @@ def undelegate(out: Output, directory: Path, role: str, *, yes: bool) -> None:
     out.result({"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; publish to make it so")
 
 
+_LOST_MEMORY = (
+    "if the supplier's place lost what it signed, have it signed again above the version here: "
+    "`twinlock supplier sign --above VERSION`; then compare what it lists"
+)
+_ACCEPT_HINTS = {
+    "rollback": _LOST_MEMORY,
+    "equivocation": _LOST_MEMORY,
+    "expired": "the supplier signs again: `twinlock supplier sign`",
+    "threshold": "if the supplier rotated its keys, delegate to the new public keys first: `twinlock image delegate`",
+}
+
+
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("outbox", type=DIRECTORY)
@@ -170,9 +190,16 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
     Example:
       twinlock image accept ./image ./acme/outbox
     """
-    roles = open_image_repository(directory, None).accept(outbox)
+    from twinlock.trust.errors.metadata import EquivocationError, ExpiredError, RollbackError, ThresholdError
+
+    repository = open_image_repository(directory, None)
+    with own_input(ExpiredError, ThresholdError, RollbackError, EquivocationError, hints=_ACCEPT_HINTS):
+        roles = repository.accept(outbox)
+    removed = {role: names for role, names in repository.delisted().items() if role in roles}
+    for role, names in removed.items():
+        out.note(f"warning: {role} does not list {', '.join(names)} any more; if that is a mistake, do not publish")
     text = f"accepted the files of {', '.join(roles)}; publish to make it so" if roles else "nothing new in it"
-    out.result({"accepted": list(roles)}, text)
+    out.result({"accepted": list(roles), "removed": removed}, text)
 
 
 @click.command()
@@ -194,7 +221,7 @@ def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
-@click.argument("roles", nargs=-1, required=True)
+@click.argument("roles", nargs=-1)
 @click.option(
     "--keys", metavar="T/N[:KIND[+KIND]]", help="How many new keys, and how many of them must sign; else as it is now."
 )
@@ -222,6 +249,9 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
 
     Rotating snapshot and timestamp together also drops ended delegations from Snapshot.
 
+    With --prepare and no ROLES the next root has the same keys and a later expiry: a renewal where root keys are in
+    several places.
+
     Without --keys each role gets as many keys of the same kinds. T/N takes the kinds of its last keys too, as in
     2/3:ed25519+ml-dsa-65: two of the first kind, one of the other.
 
@@ -230,9 +260,13 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
       twinlock image rotate ./image snapshot timestamp --yes
       twinlock image rotate ./image root --keys 2/3:ed25519+ml-dsa-65 --demand-post-quantum
       twinlock image rotate ./image root --replace 6c2d68e6171e22bf --prepare next-root.json
+      twinlock image rotate ./image --prepare next-root.json
     """
     from twinlock.repository.root_ceremony import RootChanges
+    from twinlock.trust.errors.base import UsageError
 
+    if not roles and (prepare is None or keys):
+        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews root as it is")
     repository = open_image_repository(directory, passphrase_file)
     plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
     if replaced:
@@ -263,7 +297,8 @@ def root_group() -> None:
 
 def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | None, *, until: datetime | None) -> None:
     repository = open_image_repository(directory, passphrase_file)
-    publication = repository.publish_root(file, until=until.date() if until else None)
+    with own_input(hints=publish_hints("image", file)):
+        publication = repository.publish_root(file, until=until.date() if until else None)
     out.result(publication, _publication_lines(publication))
 
 

@@ -13,20 +13,29 @@ from twinlock.cli.output import Output, output_options, table, yes_option
 from twinlock.cli.passphrase import change_options, new_secret, opened_secrets, passphrase_option
 
 if TYPE_CHECKING:
-    from twinlock.repository.keyring import Keyring
+    from collections.abc import Mapping
+
+    from twinlock.repository.keyring import KeyRecord, Keyring
+    from twinlock.repository.keys.named_keys import NamedKey
 
 OpenKeyring = Callable[[Path], "Keyring"]
+FindNamed = Callable[[Path], "Mapping[str, NamedKey]"]
 
 
-def keys_group(party: str, example: str, open_keyring: OpenKeyring, *, extra: tuple[str, ...] = ()) -> click.Group:
-    """The group ``keys`` of ``twinlock PARTY``. ``extra`` are directories below its own that hold online keys too."""
+def keys_group(
+    party: str, example: str, open_keyring: OpenKeyring, named: FindNamed, *, extra: tuple[str, ...] = ()
+) -> click.Group:
+    """The group ``keys`` of ``twinlock PARTY``. ``extra`` are directories below its own that hold online keys too.
+
+    ``named`` are the keys that its published metadata name.
+    """
 
     @click.group(name="keys", help=f"Where the private keys are, and their passphrase.\n\n{_example(party, example)}")
     def group() -> None:
         pass
 
-    _add_list(group, f"{party} keys list {example}", open_keyring)
-    _add_mark(group, f"{party} keys mark {example} 6c2d68e6171e22bf lost", open_keyring)
+    _add_list(group, f"{party} keys list {example}", open_keyring, named)
+    _add_mark(group, f"{party} keys mark {example} 6c2d68e6171e22bf lost", open_keyring, named)
     _add_passphrase(group, f"{party} keys passphrase {example} --only online", open_keyring, extra)
     return group
 
@@ -35,12 +44,18 @@ def _example(party: str, example: str) -> str:
     return f"\b\nExample:\n  twinlock {party} keys list {example}"
 
 
-def _add_list(group: click.Group, example: str, open_keyring: OpenKeyring) -> None:
-    @group.command(name="list", help=f"List the keys that are known here.\n\n\b\nExample:\n  twinlock {example}")
+def _add_list(group: click.Group, example: str, open_keyring: OpenKeyring, named: FindNamed) -> None:
+    @group.command(
+        name="list",
+        help="List the keys that are known here, and those that published metadata name.\n\n"
+        "A key that is not in use was prepared for a Root that is not published, or replaced.\n\n"
+        f"\b\nExample:\n  twinlock {example}",
+    )
     @click.argument("directory", type=DIRECTORY)
     @output_options
     def list_command(out: Output, directory: Path) -> None:
-        records = open_keyring(directory).records()
+        used = named(directory)
+        records = _known_and_named(open_keyring(directory), used)
         shown = [
             {
                 "keyid": record.keyid,
@@ -48,14 +63,32 @@ def _add_list(group: click.Group, example: str, open_keyring: OpenKeyring) -> No
                 "keytype": record.keytype,
                 "scheme": record.scheme,
                 "availability": record.availability,
+                "inUse": record.keyid in used,
             }
             for record in records
         ]
-        rows = [(record.role, record.keyid[:16], record.scheme, record.availability.value) for record in records]
-        out.result({"keys": shown}, table(("ROLE", "KEY", "SCHEME", "PRIVATE HALF"), rows) if rows else "no keys")
+        rows = [
+            (
+                record.role,
+                record.keyid[:16],
+                record.scheme,
+                record.availability.value,
+                "in use" if record.keyid in used else "not in use",
+            )
+            for record in records
+        ]
+        header = ("ROLE", "KEY", "SCHEME", "PRIVATE HALF", "PUBLISHED")
+        out.result({"keys": shown}, table(header, rows) if rows else "no keys")
 
 
-def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring) -> None:
+def _known_and_named(ring: Keyring, used: Mapping[str, NamedKey]) -> tuple[KeyRecord, ...]:
+    """The keys on record here, then those that are only named by published metadata: their private halves are elsewhere."""
+    records = ring.records()
+    known = {record.keyid for record in records}
+    return (*records, *(ring.describe(each.role, each.key) for keyid, each in used.items() if keyid not in known))
+
+
+def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring, named: FindNamed) -> None:
     @group.command(
         name="mark",
         help="Keep on record that the private half of a key is lost, or that it was found. KEYID may be shortened.\n\n"
@@ -70,9 +103,12 @@ def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring) -> No
         from twinlock.trust.errors.base import UsageError
 
         ring = open_keyring(directory)
-        matching = [record.keyid for record in ring.records() if record.keyid.startswith(keyid)]
+        used = named(directory)
+        matching = [record.keyid for record in _known_and_named(ring, used) if record.keyid.startswith(keyid)]
         if len(matching) != 1:
             raise UsageError(reason=f"{keyid} names {len(matching)} keys here; see `keys list`")
+        if not ring.known(matching):
+            ring.note(used[matching[0]].role, used[matching[0]].key)
         record = ring.mark(matching[0], lost=state == "lost")
         text = f"{record.keyid[:16]} ({record.role}): {record.availability.value}"
         out.result({"keyid": record.keyid, "role": record.role, "availability": record.availability}, text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
-from twinlock.cli.exit_status import EXIT_INTERRUPTED, exit_status
+from twinlock.cli.exit_status import EXIT_INTERRUPTED, EXIT_READER_GONE, exit_status
 from twinlock.cli.output import Output, as_twinlock_error, leave_reader
 
 if TYPE_CHECKING:
@@ -79,6 +79,12 @@ class LazyGroup(click.Group):
         as_json = "--json" in (sys.argv[1:] if args is None else args)
         try:
             status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except SystemExit:
+            if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # click's answer to a reader that has gone
+                sys.exit(EXIT_READER_GONE)
+            raise
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)

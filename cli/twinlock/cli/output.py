@@ -120,7 +120,9 @@ class Output:
 
     def error(self, error: TwinlockError) -> None:
         """Show ``error``: its JSON on stdout, or ``error[code]: sentence`` and what helps on stderr."""
-        if self.json:
+        from twinlock.cli.errors import BrokenOutputError
+
+        if self.json and not isinstance(error, BrokenOutputError):
             _write((_document({"error": error}),))
             return
         for line in error_lines(error):
@@ -132,8 +134,8 @@ class Output:
             _write((_document({"error": refused.as_json()}),))
             return
         click.echo(f"error[{refused.refusal.code}]: {refused.refusal}", err=True)
-        if refused.refusal.hint:
-            click.echo(f"hint: {refused.refusal.hint}", err=True)
+        if refused.hint:
+            click.echo(f"hint: {refused.hint}", err=True)
 
 
 def _counting(label: str) -> Iterator[Callable[[int], None]]:
@@ -170,19 +172,34 @@ def _document(value: object, *, indent: int | None = 2) -> str:
 
 
 def _write(lines: Iterable[str]) -> None:
-    """Write lines to stdout at once. Raises: SystemExit, quietly, if the reader (such as ``head``) has gone."""
+    """Write lines to stdout at once.
+
+    Raises: SystemExit, quietly, if the reader (such as ``head``) has gone; BrokenOutputError if it takes nothing more.
+    """
+    from twinlock.cli.errors import BrokenOutputError
+
+    if sys.stdout is None:  # it was closed before the command began
+        raise BrokenOutputError(reason="it is closed")
     try:
         for line in lines:
             click.echo(line)
         sys.stdout.flush()
     except BrokenPipeError:
         leave_reader()
+    except OSError as error:
+        discard_output()
+        raise BrokenOutputError(reason=error.strerror or str(error)) from None
 
 
 def leave_reader() -> NoReturn:
     """End because nobody reads stdout any more; what is still buffered goes nowhere. Raises: SystemExit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    discard_output()
     raise SystemExit(EXIT_READER_GONE)
+
+
+def discard_output() -> None:
+    """Let what is still buffered for stdout go nowhere, so that the end of the process does not fail on it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -266,7 +283,9 @@ def confirm_destructive(what: str, *, yes: bool, interactive: bool = True, undo:
         raise ConfirmationError(reason=f"cannot ask whether to {what}. {undo}")
     try:
         agreed = click.confirm(f"This will {what}. {undo} Continue?", err=True)
-    except click.Abort:
+    except click.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise
         raise ConfirmationError(reason=f"no answer to whether to {what}. {undo}") from None
     if not agreed:
         raise DeclinedError(what=what)

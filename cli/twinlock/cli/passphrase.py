@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from twinlock.cli.own_input import read_own_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -72,13 +74,13 @@ def change_options(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def new_secret(file: Path | None) -> str:
-    """A new passphrase from ``file``, or asked for twice. Raises: UsageError, NoPassphraseError without a terminal."""
-    from twinlock.cli.errors import NoPassphraseError
+    """A new passphrase from ``file``, or asked for twice. Raises: UsageError, NoNewPassphraseError without a terminal."""
+    from twinlock.cli.errors import NoNewPassphraseError
 
     if file is not None:
         return _from_file(file)
     if not sys.stdin.isatty():
-        raise NoPassphraseError(reason="no new passphrase was given, and there is no terminal to ask on")
+        raise NoNewPassphraseError(reason="no new passphrase was given, and there is no terminal to ask on")
     answer: str = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return answer
 
@@ -161,13 +163,7 @@ def _from_file(file: Path) -> str:
     from twinlock.trust.errors.base import UsageError
 
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_PASSPHRASE_BYTES + 1)
-        if len(data) > MAX_PASSPHRASE_BYTES:
-            raise UsageError(reason=f"{file} is longer than {MAX_PASSPHRASE_BYTES} bytes: not a passphrase file")
-        text = data.decode()
-    except OSError as error:
-        raise UsageError(reason=f"cannot read the passphrase from {file}: {error.strerror}") from None
+        text = read_own_file(file, "the passphrase", max_bytes=MAX_PASSPHRASE_BYTES).decode()
     except UnicodeDecodeError:
         raise UsageError(reason=f"{file} is not UTF-8 text: not a passphrase file") from None
     return _checked(text.removesuffix("\n").removesuffix("\r"), str(file))

@@ -14,6 +14,7 @@ from twinlock.cli.ecu import (
     config_file,
     cycle_lines,
     factory_image,
+    own_map,
     read_object,
     refusal_lines,
     until_stopped,
@@ -35,7 +36,13 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.group()
 def primary() -> None:
-    """A vehicle's Primary: fetch, verify, distribute, install, report."""
+    """A vehicle's Primary: fetch, verify, distribute, install, report.
+
+    \b
+    Example:
+      twinlock primary describe ./gateway --json | twinlock director register ./director -
+      twinlock primary update ./gateway
+    """
 
 
 primary.add_command(recover_command("primary"))
@@ -84,9 +91,9 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
         --director-wire aktualizr --image-wire aktualizr --policy lax
     """
     from twinlock.client.clock import system_clock
-    from twinlock.client.ecu.operator_files import read_operator_file
     from twinlock.client.first_contact import ask_repositories
     from twinlock.client.provision import EcuPlan, Repositories, provision_primary
+    from twinlock.io.operator_files import read_operator_file
 
     plan = EcuPlan(
         vehicle=options["vehicle"],
@@ -263,14 +270,16 @@ def show(out: Output, directory: Path) -> None:
 def _open(directory: Path) -> Primary:
     from twinlock.client.primary import Primary
 
-    return Primary.open(config_file(directory, "primary.json"))
+    configuration = config_file(directory, "primary.json")
+    with own_map(configuration):
+        return Primary.open(configuration)
 
 
 def _token(file: Path | None) -> str:
     """The enrolment token: never an argument, because other users see those. Raises: UsageError."""
     import os
 
-    from twinlock.client.ecu.operator_files import read_operator_file
+    from twinlock.io.operator_files import read_operator_file
     from twinlock.trust.errors.base import UsageError
 
     token = (

@@ -50,8 +50,8 @@ def recover_command(role: str) -> click.Command:
         release_counter: int | None,
     ) -> None:
         from twinlock.client.clock import system_clock
-        from twinlock.client.ecu.operator_files import read_operator_file
         from twinlock.client.storage.recovery import check_damaged, recover_state
+        from twinlock.io.operator_files import read_operator_file
         from twinlock.trust.names import DIRECTOR, IMAGE
 
         settings = _settings(directory, role)

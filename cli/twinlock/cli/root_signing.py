@@ -9,6 +9,7 @@ import click
 
 from twinlock.cli.image_options import DIRECTORY, FILE
 from twinlock.cli.output import Output, output_options, table
+from twinlock.cli.own_input import own_input, read_own_file
 from twinlock.cli.passphrase import passphrase_for, passphrase_option
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ def sign_root_command(party: str) -> click.Command:
     @click.command(
         name="sign",
         help="Add the signatures of the root keys in a directory to a prepared root. Nothing else is needed.\n\n"
+        "It shows every role, its keys and its threshold, those of the time source included: compare them first.\n\n"
         f"\b\nExample:\n  twinlock {party} root sign next-root.json --keys /media/key-2",
     )
     @click.argument("file", type=FILE)
     @click.option("--keys", type=DIRECTORY, required=True, help="The directory of the root keys that are here.")
-    @click.option("--previous", type=FILE, help="The root it follows; needed where only its keys are here.")
+    @click.option("--previous", type=FILE, help="The root it follows (default: the one that FILE carries).")
     @passphrase_option
     @output_options
     def sign(out: Output, file: Path, *, keys: Path, previous: Path | None, passphrase_file: Path | None) -> None:
@@ -36,7 +38,8 @@ def sign_root_command(party: str) -> click.Command:
         from twinlock.repository.root_ceremony import sign_root
 
         ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
-        view = sign_root(file, ring, previous=previous.read_bytes() if previous else None)
+        with own_input():
+            view = sign_root(file, ring, previous=read_own_file(previous, "the Root before it") if previous else None)
         out.result(view, root_lines(view, file, party))
 
     return sign
@@ -72,9 +75,20 @@ def quorum(threshold: int, count: int, *, post_quantum: bool) -> str:
     return f"{threshold} of {count}" + (", one ml-dsa" if post_quantum else "")
 
 
+def publish_hints(party: str, file: Path) -> dict[str, str]:
+    """Ways out where a prepared root may not be published, by the code of the refusal."""
+    return {
+        "threshold": f"other holders of root keys sign it first: `twinlock {party} root sign {file} --keys DIRECTORY`",
+        "rollback": f"a root of that number is published already; prepare the next one: `twinlock {party} rotate --prepare`",
+        "root-version": f"it does not follow the root that is published; prepare it again: `twinlock {party} rotate --prepare`",
+        "expired": f"prepare it again: `twinlock {party} rotate --prepare`",
+    }
+
+
 def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str]:
     """A root on its way, for people."""
-    yield f"root {view.version}, valid until {view.expires:%Y-%m-%d}, in {file}"
+    issued = f"issued {view.issued:%Y-%m-%dT%H:%M:%SZ}, " if view.issued else ""
+    yield f"root {view.version}, {issued}valid until {view.expires:%Y-%m-%d}, in {file}"
     rows = [
         (
             role,

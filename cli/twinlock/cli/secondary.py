@@ -10,7 +10,15 @@ from typing import Any
 
 import click
 
-from twinlock.cli.ecu import chosen_wires, config_file, factory_image, refusal_lines, until_stopped, wire_options
+from twinlock.cli.ecu import (
+    chosen_wires,
+    config_file,
+    factory_image,
+    own_map,
+    refusal_lines,
+    until_stopped,
+    wire_options,
+)
 from twinlock.cli.output import Output, output_options
 from twinlock.cli.own_input import own_input
 from twinlock.cli.recover import recover_command
@@ -21,7 +29,13 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.group()
 def secondary() -> None:
-    """A Secondary ECU: verify what the Primary hands over, install, report."""
+    """A Secondary ECU: verify what the Primary hands over, install, report.
+
+    \b
+    Example:
+      twinlock secondary describe ./lamp --json
+      twinlock secondary run ./lamp
+    """
 
 
 secondary.add_command(recover_command("secondary"))
@@ -61,9 +75,9 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
         --listen http://127.0.0.1:9101 --director-root director-root.json --image-root image-root.json
     """
     from twinlock.client.clock import system_clock
-    from twinlock.client.ecu.operator_files import read_operator_file
     from twinlock.client.first_contact import ask_repositories
     from twinlock.client.provision import EcuPlan, Repositories, provision_secondary
+    from twinlock.io.operator_files import read_operator_file
 
     plan = EcuPlan(
         vehicle=options["vehicle"],
@@ -126,7 +140,10 @@ def run(out: Output, directory: Path) -> None:
     from twinlock.client.secondary_server import start_secondary
 
     async def forever() -> None:
-        with Secondary.open(config_file(directory, "secondary.json")) as opened:
+        configuration = config_file(directory, "secondary.json")
+        with own_map(configuration):
+            secondary = Secondary.open(configuration)
+        with secondary as opened:
             runner, address = await start_secondary(opened)
             try:
                 ecu = opened.config.ecu.ecu

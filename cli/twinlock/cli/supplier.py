@@ -27,9 +27,10 @@ from twinlock.cli.own_input import own_input
 from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option, plain_keys_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from twinlock.repository.keyring import Keyring
+    from twinlock.repository.keys.named_keys import NamedKey
     from twinlock.repository.supplier import SupplierPlace
     from twinlock.repository.views import SupplierView
 
@@ -257,7 +258,11 @@ def _keyring(directory: Path) -> Keyring:
     return _open(directory, None).keyring
 
 
-supplier.add_command(keys_group("supplier", "./acme", _keyring))
+def _named(directory: Path) -> Mapping[str, NamedKey]:
+    return _open(directory, None).named_keys()
+
+
+supplier.add_command(keys_group("supplier", "./acme", _keyring, _named))
 
 
 def _open(directory: Path, passphrase_file: Path | None) -> SupplierPlace:

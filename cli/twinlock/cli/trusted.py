@@ -24,7 +24,13 @@ _KEYID_DIGITS = 12  # enough to tell keys apart by eye
 
 @click.group()
 def trusted() -> None:
-    """What a client trusts, and why."""
+    """What a client trusts, and why.
+
+    \b
+    Example:
+      twinlock trusted show ./gateway
+      twinlock trusted why firmware/brake.bin ./gateway
+    """
 
 
 @trusted.command()

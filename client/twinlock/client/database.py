@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twinlock.client.durable import flush_directory, storage_errors
-from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
+from twinlock.trust.errors.local import NewerStateError, StateInUseError, StorageError
 
 APPLICATION_ID = 0x54574C4B  # "TWLK"; tells our file from any other SQLite file
 SCHEMA_VERSION = 2
@@ -191,7 +191,7 @@ def _check_format(path: Path) -> None:
 
 
 def take_lock(path: Path) -> int:
-    """Hold the state file for this process alone; closing the descriptor lets it go. Raises: ConflictError, StorageError."""
+    """Hold the state file for this process alone; closing the descriptor lets it go. Raises: StateInUseError, StorageError."""
     name = f"{path}.lock"
     with storage_errors(Path(name), "open"):
         lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -199,7 +199,7 @@ def take_lock(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise ConflictError(what=str(path), reason="another process is using this state; stop it first") from None
+        raise StateInUseError(what=str(path), reason="another process is using this state") from None
     return lock
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from twinlock.client.config import EcuSettings, PrimaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.errors import NotOrderedError
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
 from twinlock.client.storage.events import event_as_json
 from twinlock.client.storage.times import format_time
+from twinlock.io.operator_files import read_operator_file
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.checks.listing import check_expiry

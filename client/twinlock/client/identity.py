@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinlock.client.durable import PRIVATE, create_once, storage_errors
-from twinlock.client.ecu.operator_files import check_path, read_operator_file
+from twinlock.io.operator_files import check_path, read_operator_file
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError

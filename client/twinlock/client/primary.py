@@ -14,7 +14,6 @@ from twinlock.client.director_link import DirectorLink
 from twinlock.client.download import Progress
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.http_link import HttpLink
 from twinlock.client.identity import load_identity
@@ -30,6 +29,7 @@ from twinlock.client.staging import Staging
 from twinlock.client.state import TrustedState
 from twinlock.client.transport import Transport
 from twinlock.client.update import UpdateCycle
+from twinlock.io.operator_files import read_operator_file
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.names import DIRECTOR, EcuId, Verification

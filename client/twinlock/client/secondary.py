@@ -18,7 +18,6 @@ from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.ecu.running import running_image
 from twinlock.client.errors import ApprovalExpiredError
 from twinlock.client.identity import Identity, load_identity
@@ -30,6 +29,7 @@ from twinlock.client.results import Step
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.staging import Staging
 from twinlock.client.state import LastRefusal, TrustedState
+from twinlock.io.operator_files import read_operator_file
 from twinlock.trust.commands import Answer, Command, Fetch, Notice, Persist, drive
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.metadata import TimeError

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from twinlock.client.config import FetchSettings, TlsSettings
-from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.errors import quoted
 from twinlock.client.net.server_faults import server_faults
 from twinlock.client.speed import SpeedWatch
+from twinlock.io.operator_files import read_operator_file
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, StorageError, TransportError
 

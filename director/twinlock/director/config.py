@@ -6,7 +6,8 @@ Belongs here: what an operator may set. Does not belong here: keys, and anything
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ _HAND_OVER = ("stranded", "stranded_until")
 CONFIG = "config.json"
 _MAX_BYTES = 65_536
 _DAY = timedelta(days=1)
+_TYPES = {int: "a whole number", bool: "true or false", str: "a text"}
 
 
 def _vehicle_periods() -> Periods:
@@ -101,6 +103,15 @@ def replace_config(directory: Path, settings: Settings) -> None:
     replace_file(directory / CONFIG, _encode(settings))
 
 
+def _check_types(path: Path, body: Mapping[str, Any]) -> None:
+    """Each setting that was written has the type of its default; "false" in quotes is not false. Raises: UsageError."""
+    for item in fields(Settings):
+        default = item.default
+        if item.name in body and default is not MISSING and type(body[item.name]) is not type(default):
+            wanted = _TYPES.get(type(default), type(default).__name__)
+            raise UsageError(reason=f"{item.name} in {path} has to be {wanted}, not {json.dumps(body[item.name])}")
+
+
 def _encode(settings: Settings) -> bytes:
     return (
         json.dumps({"format": FORMAT if settings.stranded else _PLAIN_FORMAT, **settings.as_json()}, indent=2).encode()
@@ -122,7 +133,8 @@ def read_config(directory: Path) -> Settings:
             raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=FORMAT)
         wires = tuple(body.pop("wires", (TUF_WIRE,)))
         stranded = tuple(body.pop("stranded", ()))
-        periods = Periods.from_json(body.get("periods", {}))
+        periods = Periods.from_json(body.pop("periods", {}))
+        _check_types(path, body)
         return Settings(**{**body, "periods": periods, "wires": wires, "stranded": stranded})
     except TypeError:
         reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"

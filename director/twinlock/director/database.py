@@ -171,9 +171,17 @@ class Database:
         except IntegrityError as error:
             raise ConflictError(what="the inventory", reason=f"could not {operation}: {error.orig}") from error
         except DBAPIError as error:
-            raise StorageError(path=self.name, operation=operation, reason=str(error.orig)) from error
+            raise StorageError(path=self.name, operation=operation, reason=_reason_of(error)) from error
         except SQLAlchemyError as error:
             raise StorageError(path=self.name, operation=operation, reason=str(error)) from error
+
+
+def _reason_of(error: DBAPIError) -> str:
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        advice = "SQLite writes beside the file even to read it; make its directory writable, or copy all of it to one that is"
+        return f"{error.orig} ({advice})"
+    return str(error.orig)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

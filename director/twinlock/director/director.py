@@ -59,6 +59,7 @@ from twinlock.director.status.fleet import FleetStatus, read_status
 from twinlock.director.ways_out.service import WaysOut
 from twinlock.director.wire_roots import read_wire_root
 from twinlock.repository.keyring import KeyPlan, Passphrase
+from twinlock.repository.keys.named_keys import NamedKey
 from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.root_cancelling import Cancelled
@@ -332,6 +333,10 @@ class Director(HistoryView):
     def cancel_root(self, path: str | Path, *, actor: str = "operator", now: datetime | None = None) -> Cancelled:
         """End the ceremony of a prepared Root that lacks signatures. Raises: as ``RootKeeper.cancel``."""
         return self._roots.cancel(now or self._clock(), Path(path), actor=actor)
+
+    def named_keys(self) -> dict[str, NamedKey]:
+        """The keys that the newest Root names in every profile, by id."""
+        return self._roots.named_keys()
 
     def refresh_root(self, *, now: datetime | None = None) -> int:
         """Publish the same Root with a later expiry; returns its version."""

@@ -115,7 +115,7 @@ def create_token(connection: Connection, vehicle: str, *, valid_s: int, now: dat
             expires=now + timedelta(seconds=valid_s),
         ),
     )
-    record_audit(connection, actor="operator", action="token", vehicle=vehicle, detail={"valid_s": valid_s}, now=now)
+    record_audit(connection, actor="operator", action="token", vehicle=vehicle, detail={"validS": valid_s}, now=now)
     return token
 
 

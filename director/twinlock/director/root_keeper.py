@@ -44,13 +44,14 @@ from twinlock.director.wire_roots import (
     root_chain,
     version_of,
 )
-from twinlock.repository.aktualizr.ceremony import attach, detach
-from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys
+from twinlock.repository.aktualizr.ceremony import attach
+from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
 from twinlock.repository.keyring import KeyPlan, Keyring
+from twinlock.repository.keys.named_keys import NamedKey, keys_of_roles, keys_of_root
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.prepared_root import PreparedRoot
 from twinlock.repository.root_cancelling import Cancelled, cancel_prepared
-from twinlock.repository.root_ceremony import hand_out, read_root_file, read_whole
+from twinlock.repository.root_ceremony import carry_previous, check_new_file, hand_out, read_root_file, take_apart
 from twinlock.repository.signing import Authority, renew
 from twinlock.repository.views import RootView
 from twinlock.trust.errors.base import UsageError
@@ -118,8 +119,7 @@ class RootKeeper:
         Until it is published or cancelled no other Root of its number is.
         Raises: UsageError, ProfileError, RootPreparedError, PassphraseError, StorageError.
         """
-        if not target.parent.is_dir():
-            raise UsageError(reason=f"there is no directory {target.parent} to write the Root to")
+        check_new_file(target)
         current, translated = self._read()
         self._prepared.check(_version(current))
         enabled = translated is not None or AKTUALIZR_WIRE in self.settings.wires
@@ -135,6 +135,7 @@ class RootKeeper:
             period, lasting_from = self.settings.periods.root, self._lasting_from(now)
             renew(root, now, period, version=old.version + 1, lasting_from=lasting_from)
             metadata = Metadata(root)
+            carry_previous(metadata, Metadata[Root].from_bytes(current))
             if enabled:
                 change = self._new_own_keys(chain, plans[ROOT], new) if ROOT in plans else None
                 attach(metadata, chain.links(root, self._keyring, change=change))
@@ -150,8 +151,7 @@ class RootKeeper:
         current, translated = self._read()
         metadata = read_root_file(path)
         self._prepared.check(_version(current), metadata.signed)
-        other = detach(metadata)
-        data = read_whole(path) if other is None else metadata.to_bytes()
+        data, other = take_apart(metadata, path)
         verify_successor(current, data, now)
         trusted = bootstrap_repository(DIRECTOR, data).root.signed
         if trusted.issued is not None and trusted.issued > now:
@@ -221,6 +221,13 @@ class RootKeeper:
         used = {*Metadata[Root].from_bytes(current).signed.keys, *self.settings.stranded_keys(now)}
         newest = None if translated is None else root_chain(current, translated).newest
         return used if newest is None else used | set(authority_of(newest).keyids)
+
+    def named_keys(self) -> dict[str, NamedKey]:
+        """The keys of all roles by the newest Root, and the Root keys of the aktualizr chain, by id."""
+        current, translated = self._read()
+        newest = root_chain(current, translated).newest
+        own = [] if newest is None else [(OWN_ROOT, authority_of(newest))]
+        return keys_of_roles(own) | keys_of_root(Metadata[Root].from_bytes(current).signed)
 
     def hand_over(self, now: datetime, until: date | None) -> int:
         """Give the aktualizr Root chain, which shares its keys with ours, keys of its own; returns its newest version.

@@ -27,6 +27,8 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.first_contact import check_given_root
 from twinlock.trust.names import IMAGE, ROOT
 
+_LEFT_BEHIND = ("inventory.sqlite", "keys", ".tmp-")
+
 
 def create_director(
     path: Path,
@@ -44,6 +46,7 @@ def create_director(
     anchor = check_given_root(IMAGE, image_root)
     settings = replace(settings, image_url=check_location(image_url))
     check_plans_of_roles(plans)
+    _check_vacant(path)
     also = AKTUALIZR_WIRE in settings.wires
     if also:
         check_plans(plans)
@@ -66,6 +69,14 @@ def create_director(
                 store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
                 record_audit(connection, actor="operator", action="init", now=now)
         write_config(path, settings)
+
+
+def _check_vacant(path: Path) -> None:
+    """Only what a creation that was cut off leaves may be there already. Raises: UsageError."""
+    found = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    foreign = [name for name in found if not name.startswith(_LEFT_BEHIND)]
+    if foreign:
+        raise UsageError(reason=f"{path} holds {foreign[0]}, which is not a Director's; choose a new directory")
 
 
 def open_keyring(path: Path, settings: Settings, passphrase: Passphrase) -> Keyring:

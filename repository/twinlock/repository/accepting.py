@@ -22,7 +22,7 @@ from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.candidate import Candidate
 from twinlock.repository.delegating import Delegation, Member, read_delegations
 from twinlock.repository.directory_store import DirectoryStore
-from twinlock.repository.draft import Draft, editing_draft
+from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.editing import preview_candidate
 from twinlock.repository.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError, VersionJumpError
@@ -32,7 +32,6 @@ from twinlock.repository.outbox import open_outbox, read_others, read_roles
 from twinlock.repository.staging import verify_delegated
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.errors.metadata import (
     EquivocationError,
     ExpiredError,
@@ -66,6 +65,19 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
             draft.others.pop(role, None)
         draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
     return tuple(RoleName(role) for role in news)
+
+
+def delisted(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    """What the published file of each role lists and its accepted, unpublished one does not, by role."""
+    published = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    found = {}
+    for role, file in read_draft(workspace.draft_path).accepted.items():
+        before = published.view_targets(role)
+        after = Metadata[Targets].from_bytes(file.encode()).signed.targets
+        gone = tuple(sorted(before.targets.keys() - after.keys())) if before else ()
+        if gone:
+            found[role] = gone
+    return found
 
 
 class _Review:
@@ -180,7 +192,7 @@ class _Review:
                 raise UnacceptableEntryError(role=role, target=path, reason=error.reason) from None
             self._judge_scope(role, path, entry)
             check_entry(self.workspace, path, entry, previous.get(path))
-            self._judge_bytes(path, entry)
+            self._judge_bytes(role, path, entry)
 
     def _judge_scope(self, role: str, path: str, entry: TargetFile) -> None:
         """Every delegation on at least one way down to ``role`` covers the name and all the hardware."""
@@ -196,7 +208,7 @@ class _Review:
             beyond = ", ".join(sorted(hardware - set(allowed)))
             raise NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
 
-    def _judge_bytes(self, path: str, entry: TargetFile) -> None:
+    def _judge_bytes(self, role: str, path: str, entry: TargetFile) -> None:
         measured = Measured(entry.length, dict(entry.hashes))
         for name in image_objects(path, entry.length, entry.hashes):
             for store in (self.outbox, self.workspace.store):
@@ -204,7 +216,8 @@ class _Review:
                     check_stored(store, name, measured)
                     break
             else:
-                raise ImageNotFoundError(target=path, repository="the outbox", hardware_id="any")
+                reason = "its bytes are neither in the outbox nor here; hand over the whole outbox"
+                raise UsageError(reason=f"{role} lists {path}: {reason}")
 
     def _judge_children(self, role: str) -> None:
         for delegation in self.delegations[role]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -129,10 +130,17 @@ def read_file(path: Path, *, max_bytes: int) -> bytes | None:
     """The content of ``path``, or None if there is no such file. Raises: StorageError, also above ``max_bytes``."""
     with storage("read", path):
         try:
-            with path.open("rb") as stream:
+            # Without O_NONBLOCK opening a pipe waits until somebody writes to it.
+            with open(path, "rb", opener=_open_at_once) as stream:
+                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                    raise StorageError(path=str(path), operation="read", reason="it is not a regular file")
                 data = stream.read(max_bytes + 1)
         except FileNotFoundError:
             return None
     if len(data) > max_bytes:
         raise StorageError(path=str(path), operation="read", reason=f"it is larger than {max_bytes} bytes")
     return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)

@@ -85,8 +85,11 @@ def read_draft(path: Path) -> Draft:
             for files in (body["accepted"], body.get("others", {}))
         )
         return Draft(roles, accepted, others)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is no draft ({error!r})") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason = (
+            "it is damaged; remove it, or restore it from a backup, and stage again (nothing that is published is lost)"
+        )
+        raise StorageError(path=str(path), operation="read", reason=reason) from None
 
 
 @contextmanager

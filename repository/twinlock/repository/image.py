@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from twinlock.io.new_directory import new_directory
-from twinlock.repository.accepting import accept_outbox
+from twinlock.repository.accepting import accept_outbox, delisted
 from twinlock.repository.aktualizr.hand_over import hand_over
 from twinlock.repository.aktualizr.import_findings import ImportFindings
 from twinlock.repository.aktualizr.takeover import Takeover, take_over
@@ -56,13 +56,14 @@ from twinlock.repository.entries import Component, describe
 from twinlock.repository.expiry import refresh_due
 from twinlock.repository.image_files import Progress
 from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
+from twinlock.repository.keys.named_keys import NamedKey
 from twinlock.repository.layout import root_object
 from twinlock.repository.periods import Clock, Periods, utc_now
 from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.publishing import publish_draft
 from twinlock.repository.root_cancelling import Cancelled, cancel_root
 from twinlock.repository.root_ceremony import RootChanges, prepare_root, publish_root
-from twinlock.repository.rotation import plan_of, rotate_roles
+from twinlock.repository.rotation import named_keys, plan_of, rotate_roles
 from twinlock.repository.showing import show_repository, show_status
 from twinlock.repository.views import ImageView, Publication, RepositoryView, RootView, StatusView, TakeoverView
 from twinlock.repository.wires import Wires
@@ -315,6 +316,10 @@ class ImageRepository:
         """
         return accept_outbox(self.workspace, Path(outbox))
 
+    def delisted(self) -> dict[str, tuple[str, ...]]:
+        """Images that publishing an accepted file would remove from a supplier's list, by role."""
+        return delisted(self.workspace)
+
     def publish_for_aktualizr(self) -> Publication:
         """Publish everything, and what is staged, for aktualizr too, from now on. Raises: ProfileError, as ``publish``."""
         return publish_for_aktualizr(self.workspace)
@@ -364,22 +369,35 @@ class ImageRepository:
         """End the ceremony of a prepared Root that lacks signatures. Raises: as ``root_cancelling.cancel_prepared``."""
         return cancel_root(self.workspace, Path(path))
 
+    def named_keys(self) -> dict[str, NamedKey]:
+        """The keys of all published roles, by id, those of the aktualizr Root chain included."""
+        return named_keys(self.workspace)
+
     def recover_clock(self, *, actor: str = "operator") -> ClockRecovery:
         """Correct signatures that state a time of the future (``authoring.clock_recovery``); the clock is right now."""
         return recover_clock(self.workspace, actor=actor)
 
-    def set_time_source(self, url: str | None, director_root: bytes = b"") -> None:
+    def set_time_source(self, url: str | None, director_root: bytes = b"", *, ask: bool = False) -> None:
         """Compare the clock, before anything is signed, with what a Director attests at ``url``; None compares no more.
 
-        Raises: UsageError for an address that is not http(s); RefusalError for a file that is not a Root.
+        ``ask``: it has to answer now, as that Root allows.
+        Raises: UsageError for an address that is not http(s), or a Root that names no time source; RefusalError for a file
+        that is not a Root; with ``ask`` TransportError, AttestationError.
         """
         if url is None:
             set_time_source(self.workspace, None)
             return
         if urlsplit(url).scheme not in ("http", "https"):
             raise UsageError(reason=f"{url} is not an http(s) address")
-        bootstrap_repository(DIRECTOR, director_root)
-        set_time_source(self.workspace, TimeSource(url=url, root=director_root))
+        if bootstrap_repository(DIRECTOR, director_root).root.signed.time_source is None:
+            reason = (
+                "this Root names no key that attests time, so it is not a Director's; see `twinlock director root show`"
+            )
+            raise UsageError(reason=reason)
+        source = TimeSource(url=url, root=director_root)
+        if ask:
+            source.ask()
+        set_time_source(self.workspace, source)
 
     def status(self, within: timedelta | None = None) -> StatusView:
         """What is staged, what waits for a supplier, and what expires soon."""

@@ -63,18 +63,30 @@ def measure_file(source: Path, progress: Progress = lambda _: None) -> Measured:
 def store_image(store: ObjectStore, source: Path, path: str, measured: Measured) -> None:
     """Put the bytes of ``source`` into the store under every name that an image ``path`` has.
 
-    Repeating it changes nothing. Raises: UsageError if the file is not what was measured, StorageError.
+    Repeating it changes nothing; an object that was damaged since is replaced. Raises: UsageError if the file is not what was
+    measured, StorageError.
     """
     first, *others = image_objects(path, measured.length, measured.hashes)
     if not source.is_file():  # a pipe would be waited for
         raise UsageError(reason=f"{source} is not a regular file")
     with storage("read", source), source.open("rb") as stream:
         created = store.put_new_from(first, _Watched(stream, source, measured))
-    if not created:
-        check_stored(store, first, measured)
+    if not created and not _is_sound(store, first, measured):
+        store.delete(first)
+        with storage("read", source), source.open("rb") as stream:
+            store.put_new_from(first, _Watched(stream, source, measured))
     for name in others:
-        if not store.copy_new(first, name):
-            check_stored(store, name, measured)
+        if not store.copy_new(first, name) and not _is_sound(store, name, measured):
+            store.delete(name)
+            store.copy_new(first, name)
+
+
+def _is_sound(store: ObjectStore, name: str, measured: Measured) -> bool:
+    try:
+        check_stored(store, name, measured)
+    except StorageError:
+        return False
+    return True
 
 
 def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
@@ -85,10 +97,13 @@ def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
     with stream, storage("read", name):
         length = os.fstat(stream.fileno()).st_size
         if length != measured.length:  # first: nobody reads gigabytes where a few bytes were signed
-            reason = f"it has {length} bytes, and {measured.length} are listed"
+            reason = (
+                f"it has {length} bytes, and {measured.length} are listed; add the right file again, which mends it"
+            )
             raise StorageError(path=name, operation="use", reason=reason)
         if _only(measure(stream), measured) != measured:
-            raise StorageError(path=name, operation="use", reason="its bytes are not those of its name")
+            reason = "its bytes are not those of its name; add or replace the image with the right file, which mends it"
+            raise StorageError(path=name, operation="use", reason=reason)
 
 
 def _only(found: Measured, wanted: Measured) -> Measured:

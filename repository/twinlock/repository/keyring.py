@@ -39,7 +39,7 @@ from twinlock.trust.names import KeyId, role_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-    from securesystemslib.signer import Signer
+    from securesystemslib.signer import Key, Signer
 
 __all__ = ["KeyKind", "KeyPlan", "KeyRecord", "Keyring", "Passphrase"]
 
@@ -104,6 +104,19 @@ class Keyring:
         """Those of ``keyids`` that have a record here, wherever their private halves are, in the order given."""
         by_id = {record.keyid: record for record in self.records()}
         return tuple(by_id[KeyId(keyid)] for keyid in keyids if keyid in by_id)
+
+    def describe(self, role: str, key: Key) -> KeyRecord:
+        """What a record of the public ``key`` would hold. Writes nothing."""
+        public = key.keyval["public"]
+        return self._record(role, key.keyid, keytype=key.keytype, scheme=key.scheme, public=public)
+
+    def note(self, role: str, key: Key) -> KeyRecord:
+        """Put a key on record whose private half is elsewhere. Raises: StorageError, UnsafePathError for the role's name."""
+        record = self.describe(role, key)
+        with storage("create", record.place):
+            make_directory(record.place, 0o700)
+        create_file(record.files[0], encode_record(record), mode=0o600)
+        return record
 
     def mark(self, keyid: str, *, lost: bool) -> KeyRecord:
         """Keep on record that a private key is lost, or that it is not. Raises: UsageError for an unknown key."""

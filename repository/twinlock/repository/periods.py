@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from twinlock.trust.errors.base import UsageError
 
@@ -55,9 +56,12 @@ class Periods:
         return {role: int(self.of(role).total_seconds()) for role in ("root", "targets", "snapshot", "timestamp")}
 
     @classmethod
-    def from_json(cls, value: dict[str, int]) -> Periods:
+    def from_json(cls, value: Mapping[str, Any]) -> Periods:
         """The inverse of ``as_json``; a role left out has its default. Raises: UsageError."""
         unknown = set(value) - {"root", "targets", "snapshot", "timestamp"}
         if unknown:
             raise UsageError(reason=f"no role has the name {', '.join(sorted(unknown))}")
+        for role, seconds in value.items():
+            if not isinstance(seconds, int) or isinstance(seconds, bool):
+                raise UsageError(reason=f"the validity of {role} is a whole number of seconds, not {seconds!r}")
         return cls(**{role: timedelta(seconds=seconds) for role, seconds in value.items()})

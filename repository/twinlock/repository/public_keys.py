@@ -17,7 +17,7 @@ from typing import Any
 
 from tuf.api.metadata import Key
 
-from twinlock.repository.atomic import read_file
+from twinlock.io.operator_files import read_operator_file
 from twinlock.repository.private_keys import MAX_KEY_FILE_BYTES
 from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.errors.base import UsageError
@@ -54,9 +54,7 @@ def authoring_keys(keys: dict[str, Json]) -> dict[str, Key]:
 
 
 def _read_key_file(path: Path) -> dict[str, Json]:
-    data = read_file(path, max_bytes=MAX_KEY_FILE_BYTES * 16)
-    if data is None:
-        raise UsageError(reason=f"there is no key file {path}")
+    data = read_operator_file(path, "public keys", MAX_KEY_FILE_BYTES * 16)
     if data.lstrip().startswith(b"-----BEGIN"):
         keyid, key = checked_key(_from_pem(path, data))
         return {keyid: key}

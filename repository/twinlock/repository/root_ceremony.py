@@ -4,7 +4,8 @@
     2. sign      wherever other root keys are, as often as needed; the file travels, keys do not
     3. publish   where the repository and the online keys are
 
-Where the repository publishes for aktualizr too, the file carries both forms and every signer signs both.
+Where the repository publishes for aktualizr too, the file carries both forms and every signer signs both. It also carries
+the Root that it follows, so that old keys sign where only the file is, and "complete" counts both thresholds.
 
 A signer never signs bytes that it cannot read as Root: both python-tuf and the trust engine have to read them.
 
@@ -13,14 +14,16 @@ Belongs here: those three steps. Does not belong here: rotation with all keys in
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from tuf.api.metadata import Metadata, Root
 
+from twinlock.io.operator_files import read_operator_file
 from twinlock.repository.aktualizr.ceremony import (
     attach,
     attached_keyids,
@@ -33,11 +36,12 @@ from twinlock.repository.aktualizr.ceremony import (
 from twinlock.repository.aktualizr.hand_over import handing_over, last_day
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
 from twinlock.repository.aktualizr.second import Second, begin_with_root, open_second
-from twinlock.repository.atomic import read_file, replace_file
+from twinlock.repository.atomic import replace_file
 from twinlock.repository.authoring.clock_record import signing_marks
 from twinlock.repository.authoring.demands import check_demands, set_demand
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.keyring import KeyPlan, Keyring
+from twinlock.repository.keys.named_keys import TIME
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.prepared_root import PreparedRoot
 from twinlock.repository.public_keys import Json, authoring_keys
@@ -50,7 +54,7 @@ from twinlock.repository.rotation import (
     replace_top_level,
     retire_revoked,
 )
-from twinlock.repository.signing import Authority, renew
+from twinlock.repository.signing import ISSUED, Authority, renew
 from twinlock.repository.views import Publication, RootView
 from twinlock.repository.workspace import Workspace
 from twinlock.trust.checks.context import Context
@@ -62,6 +66,8 @@ from twinlock.trust.policy import LAX
 from twinlock.trust.wire.tuf import TUF
 
 T = TypeVar("T")
+
+_PREVIOUS = "previous"  # the envelope's member that travels with a prepared Root and is never published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +116,7 @@ def prepare_root(
     else:
         check_chain(workspace, second, {**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
-    if not target.parent.is_dir():
-        raise UsageError(reason=f"there is no directory {target.parent} to write the Root to")
+    check_new_file(target)
     with workspace.keyring.new_keys() as new:
         for role, plan in _without_own(changes.rotate).items():
             _known(role)
@@ -125,6 +130,7 @@ def prepare_root(
         version = published.root.signed.version + 1
         renew(root, now, workspace.periods.root, version=version, lasting_from=lasting_from)
         metadata = Metadata(root)
+        carry_previous(metadata, published.root)
         if second is not None:
             change = _change_own_keys(second.chain, changes, new, root)
             attach(metadata, second.chain.links(root, workspace.keyring, change=change))
@@ -144,15 +150,36 @@ def hand_out(
 
 
 def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) -> RootView:
-    """Add the signatures of every root key held in ``keyring`` to the Root file at ``path``.
+    """Add the signatures of every Root key held in ``keyring`` to the Root file at ``path``.
 
-    ``previous`` is the Root it follows, if that is at hand; without it only the file's own keys can be looked for.
-    Raises: UsageError if the file is no Root or no key of it is here; ProfileError if it has two forms that do not say
-    the same; PassphraseError.
+    ``previous`` is the Root it follows, for a file that does not carry it.
+    Raises: UsageError if the file is not a Root, does not follow ``previous``, or no key of either is here; ProfileError if
+    it has two forms that do not say the same; PassphraseError.
     """
     metadata = read_root_file(path)
-    before = Metadata[Root].from_bytes(previous).signed if previous else metadata.signed
+    before = _previous(metadata, path, previous)
+    wanted = {*root_authority(metadata.signed, ROOT).keyids, *root_authority(before, ROOT).keyids}
+    if not keyring.held(sorted(wanted | attached_keyids(metadata))):
+        reason = (
+            f"{keyring.offline} holds no key of Root {metadata.signed.version} in {path}, nor of the Root before it"
+        )
+        raise UsageError(reason=f"{reason}; nothing was signed")
     return sign_into(path, metadata, before, keyring)
+
+
+def _previous(metadata: Metadata[Root], path: Path, given: bytes | None) -> Root:
+    """The Root that a prepared one follows: the one given, else the one in the file. Raises: UsageError, MalformedError."""
+    carried = metadata.unrecognized_fields.get(_PREVIOUS)
+    data = json.dumps(carried).encode() if given is None and carried is not None else given
+    if data is None:
+        raise UsageError(reason=f"{path} does not carry the Root before it; name that with --previous")
+    TUF.decode_root(data, _PREVIOUS, DEFAULT_LIMITS)
+    before = Metadata[Root].from_bytes(data).signed
+    if before.version != metadata.signed.version - 1:
+        raise UsageError(
+            reason=f"{path} holds Root {metadata.signed.version}, which does not follow Root {before.version}"
+        )
+    return before
 
 
 def publish_root(workspace: Workspace, path: Path, *, until: date | None = None) -> Publication:
@@ -166,8 +193,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     published = workspace.published()
     metadata = read_root_file(path)
     hands_over = is_hand_over(metadata)
-    other = detach(metadata)
-    data = metadata.to_bytes() if other is not None else read_whole(path)
+    data, other = take_apart(metadata, path)
     context = Context(repository=IMAGE, now=workspace.now(), limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
     check_next_root(data, trusted=published.trusted.root, context=context)
     new = metadata.signed
@@ -305,8 +331,10 @@ def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> 
     own = own_root_role(metadata)
     if own is not None:
         roles[OWN_ROOT] = own
+    roles |= time_source(root)
     return RootView(
         version=root.version,
+        issued=_issued(root),
         expires=root.expires,
         keys={role: authority.keyids for role, authority in roles.items()},
         thresholds={role: authority.threshold for role, authority in roles.items()},
@@ -317,16 +345,47 @@ def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> 
     )
 
 
+def time_source(root: Root) -> dict[str, Authority]:
+    """The keys that attest time by a Director's Root, under the name ``time``; empty where it names none."""
+    source = root.unrecognized_fields.get("custom", {}).get("timeSource")
+    if source is None:
+        return {}
+    return {TIME: Authority({keyid: root.keys[keyid] for keyid in source["keyids"]}, source["threshold"])}
+
+
+def _issued(root: Root) -> datetime | None:
+    text = root.unrecognized_fields.get(ISSUED)
+    return None if text is None else datetime.fromisoformat(str(text))
+
+
+def carry_previous(metadata: Metadata[Root], before: Metadata[Root]) -> None:
+    """Let a prepared Root carry the one that it follows, for signers who have nothing else."""
+    metadata.unrecognized_fields[_PREVIOUS] = before.to_dict()
+
+
+def take_apart(metadata: Metadata[Root], path: Path) -> tuple[bytes, dict[str, bytes] | None]:
+    """What to publish of a prepared Root: its file, and those of its other form by name. Raises: as ``detach``."""
+    other = detach(metadata)
+    carried = metadata.unrecognized_fields.pop(_PREVIOUS, None)
+    return (read_whole(path) if other is None and carried is None else metadata.to_bytes()), other
+
+
+def check_new_file(target: Path) -> None:
+    """A Root is prepared in a file of its own: another one at its place may hold signatures. Raises: UsageError."""
+    if not target.parent.is_dir():
+        raise UsageError(reason=f"there is no directory {target.parent} to write the Root to")
+    if target.exists() or target.is_symlink():
+        reason = f"{target} exists already, and signatures in it would be lost; choose another name, or remove it"
+        raise UsageError(reason=reason)
+
+
 def read_root_file(path: Path) -> Metadata[Root]:
-    """A prepared Root. Raises: UsageError if there is no file, MalformedError."""
+    """A prepared Root. Raises: OperatorFileError, MalformedError."""
     data = read_whole(path)
     TUF.decode_root(data, str(path), DEFAULT_LIMITS)
     return Metadata[Root].from_bytes(data)
 
 
 def read_whole(path: Path) -> bytes:
-    """The bytes of a Root file. Raises: UsageError if there is none."""
-    data = read_file(path, max_bytes=2 * DEFAULT_LIMITS.root_bytes)
-    if data is None:
-        raise UsageError(reason=f"there is no file {path}")
-    return data
+    """The bytes of a Root file. Raises: OperatorFileError."""
+    return read_operator_file(path, "the prepared Root", 2 * DEFAULT_LIMITS.root_bytes)

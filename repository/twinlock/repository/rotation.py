@@ -20,6 +20,7 @@ from twinlock.repository.authoring.demands import set_demand
 from twinlock.repository.candidate import Candidate, root_authority
 from twinlock.repository.delegating import Delegation, Json, read_delegations, rekeyed, write_delegations
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring
+from twinlock.repository.keys.named_keys import NamedKey, keys_of_roles, keys_of_root
 from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.publishing import commit
 from twinlock.repository.signing import Authority, keyids_of
@@ -95,6 +96,17 @@ def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) ->
         used |= set(authority_of(second.chain.newest).keyids)
     for role, keyids in before.items():
         workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role not in (ROOT, OWN_ROOT))
+
+
+def named_keys(workspace: Workspace) -> dict[str, NamedKey]:
+    """The keys of all published roles, by id, those of the aktualizr Root chain included."""
+    published = workspace.published()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    second = open_second(workspace, published)
+    own = []
+    if second is not None and second.chain.newest is not None:
+        own.append((OWN_ROOT, authority_of(second.chain.newest)))
+    return keys_of_roles([*candidate.roles(), *own]) | keys_of_root(published.root.signed)
 
 
 def check_chain(workspace: Workspace, second: Second | None, plans: Mapping[str, KeyPlan]) -> None:

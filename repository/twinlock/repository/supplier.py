@@ -10,7 +10,8 @@
     repository.accept("acme/outbox")
     repository.publish()
 
-The private keys never leave the place; every signature raises the version. A supplier may delegate further in the same
+The private keys never leave the place; every signature raises the version. What was signed last is on record in the place
+too (``signed/``), so that an outbox that was moved away is filled again and nothing is left out. A supplier may delegate further in the same
 way, and passes on what its own suppliers signed.
 
 Belongs here: what a supplier does. Does not belong here: what the owner checks (``accepting``).
@@ -27,11 +28,11 @@ from typing import Any, Self
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from twinlock.io.new_directory import new_directory
+from twinlock.io.new_directory import make_directory, new_directory
 from twinlock.repository.aktualizr.names import reused_name
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
-from twinlock.repository.atomic import create_file, locked, read_file, replace_file
+from twinlock.repository.atomic import create_file, locked, read_file, replace_file, storage
 from twinlock.repository.authoring.image_requests import ImageRequest
 from twinlock.repository.authoring.image_sources import FileSource
 from twinlock.repository.authoring.servable_names import check_role_name
@@ -43,12 +44,13 @@ from twinlock.repository.draft import Draft, editing_draft, read_draft
 from twinlock.repository.entries import Component, describe, entry_view
 from twinlock.repository.image_files import Measured, Progress, check_stored
 from twinlock.repository.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
+from twinlock.repository.keys.named_keys import NamedKey
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.layout import image_objects
 from twinlock.repository.outbox import open_outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.periods import Clock, utc_now
 from twinlock.repository.private_keys import kind_of
-from twinlock.repository.public_keys import read_key_files
+from twinlock.repository.public_keys import authoring_keys, read_key_files
 from twinlock.repository.showing import delegation_views
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
 from twinlock.repository.staging import apply_images, verify_delegated
@@ -151,6 +153,11 @@ class SupplierPlace:
         replace_file(self.public_key_file, json.dumps(body, indent=2).encode() + b"\n")
         return self.public_key_file
 
+    def named_keys(self) -> dict[str, NamedKey]:
+        """The public keys that were given away, by id."""
+        keys = authoring_keys(read_key_files([self.public_key_file]))
+        return {keyid: NamedKey(self.role, key) for keyid, key in keys.items()}
+
     def add_image(
         self,
         source: str | Path,
@@ -246,6 +253,7 @@ class SupplierPlace:
             with keys.leaving() if keys else nullcontext():
                 for name, data in files.items():
                     self._put(name, data)
+                self._keep_record(files[role_object(self.role)])
             with editing_draft(self._draft_path) as current:
                 current.discharge(draft)
         return version
@@ -316,8 +324,21 @@ class SupplierPlace:
         return self.path / "draft.json"
 
     def _signed(self) -> Targets | None:
+        """What was signed last: the newer of the outbox's file and the record, either of which may be missing."""
         stored = self.outbox.get(role_object(self.role), max_bytes=DEFAULT_LIMITS.targets_bytes)
-        return Metadata[Targets].from_bytes(stored.data).signed if stored else None
+        record = read_file(self._record_path, max_bytes=DEFAULT_LIMITS.targets_bytes)
+        files = [data for data in (stored.data if stored else None, record) if data is not None]
+        found = [Metadata[Targets].from_bytes(data).signed for data in files]
+        return max(found, key=lambda targets: targets.version, default=None)
+
+    @property
+    def _record_path(self) -> Path:
+        return self.path / "signed" / f"{role_file(self.role)}.json"
+
+    def _keep_record(self, data: bytes) -> None:
+        with storage("create", self._record_path.parent):
+            make_directory(self._record_path.parent, 0o700)
+        replace_file(self._record_path, data)
 
     def _last_version(self) -> int:
         signed = self._signed()
@@ -374,12 +395,12 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise UsageError(reason=f"{path.parent} is no supplier's place: it has no config.json (run init first)")
     try:
         body: dict[str, Any] = json.loads(data)
-        found, kind = int(body["format"]), body["kind"]
+        found, kind = int(body["format"]), body.get("kind", "Director's directory, or that of another program")
+        if kind != _KIND:
+            raise UsageError(reason=f"{path.parent} is a {kind}, not a supplier's place")
         if found > _FORMAT:
             reason = "it was written by a newer version"
             raise NewerStateError(path=str(path), operation="open", reason=reason, found=found, supported=_FORMAT)
-        if kind != _KIND:
-            raise UsageError(reason=f"{path.parent} is a {kind}, not a supplier's place")
         _ = str(body["role"]), int(body["threshold"]), int(body["validity"])
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None

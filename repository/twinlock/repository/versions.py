@@ -112,7 +112,7 @@ def read_range(text: str) -> VersionRange:
 
 def _read_clause(text: str, part: str) -> tuple[str, str]:
     clause = _CLAUSE.fullmatch(part)
-    if clause is None:
+    if clause is None or clause["operand"][:1] in "<>=!~":
         raise UsageError(reason=f"{text!r} is not a version range: write clauses such as >=1.4,<2")
     read_version(clause["operand"].removesuffix(_WILDCARD))
     return clause["operator"], clause["operand"]

@@ -102,6 +102,7 @@ class RootView:
     """
 
     version: int
+    issued: datetime | None
     expires: datetime
     keys: Mapping[str, tuple[str, ...]]
     thresholds: Mapping[str, int]

@@ -206,12 +206,13 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         body: dict[str, Any] = json.loads(data)
         found = int(body["format"])
-        kind = body["kind"]
+        kind = body.get("kind")
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None
+    if kind != _KIND:
+        what = f"a {kind}" if kind else "the directory of a Director, or of another program"
+        raise UsageError(reason=f"{path.parent} is {what}, not an Image repository")
     if found > _FORMAT:
         reason = "it was written by a newer version"
         raise NewerStateError(path=str(path), operation="open", reason=reason, found=found, supported=_FORMAT)
-    if kind != _KIND:
-        raise UsageError(reason=f"{path.parent} is a {kind}, not an Image repository")
     return body

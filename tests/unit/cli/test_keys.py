@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
+from twinlock.director.director import Director
 from twinlock.repository.image import ImageRepository
+from twinlock.repository.keyring import KeyPlan
 
 
 class Shell:
@@ -116,3 +118,46 @@ def test_keys_are_listed_with_where_they_are_and_lost_ones_marked(shell: Shell) 
     shell.run("image", "rotate", "image", "timestamp", "--yes")
     shell.run("image", "keys", "mark", "image", "", "lost", status=2)
     shell.run("image", "keys", "mark", "image", "ffffffffffffffffff", "lost", status=2)
+
+
+def test_keys_elsewhere_are_listed_and_marked_and_abandoned_ones_told_apart(shell: Shell) -> None:
+    """Keys given away as documented, record and private half, and keys of a Root that was prepared and never published."""
+    ImageRepository.create("site", keys={"root": KeyPlan(count=3, threshold=2)})
+    Path("root.json").write_bytes(ImageRepository.open("site").root_bytes(1))
+    Director.create(
+        Path("director"), image_root=Path("root.json").read_bytes(), image_url="site", keys={"root": KeyPlan(count=2)}
+    ).close()
+    for party, place in (("image", "site"), ("director", "director")):
+        before = shell.json(party, "keys", "list", place)["keys"]
+        assert all(key["inUse"] for key in before)
+        away = next(key for key in before if key["role"] == "root")["keyid"]
+        for path in Path(place).rglob(f"root.{away[:16]}.*"):
+            path.rename(f"{party}-{path.name}")
+        shell.run(party, "rotate", place, "root", "--prepare", f"{party}.json")
+        after = {key["keyid"]: key for key in shell.json(party, "keys", "list", place)["keys"]}
+        assert (after[away]["availability"], after[away]["inUse"], after[away]["role"]) == ("elsewhere", True, "root")
+        abandoned = [key for key in after.values() if not key["inUse"]]
+        assert {key["role"] for key in abandoned} == {"root"}
+        assert len(abandoned) == len([key for key in before if key["role"] == "root"])
+        assert shell.json(party, "keys", "mark", place, away[:16], "lost")["availability"] == "lost"
+        assert {key["keyid"]: key for key in shell.json(party, "keys", "list", place)["keys"]}[away][
+            "availability"
+        ] == "lost"
+
+
+def test_plain_online_keys_are_replaced_beside_encrypted_offline_ones(shell: Shell) -> None:
+    """The passphrase of the people opens their Root keys; the new online key is plain like its neighbours."""
+    shell.env = {"TWINLOCK_PASSPHRASE": "TEST people"}
+    for party, place in parties(shell).items():
+        if party == "supplier":
+            continue
+        shell.run(party, "keys", "passphrase", place, "--only", "online", "--none", "--yes")
+        plain = {path.name for path in Path(place, "keys/online").glob("*.pem")}
+        shell.run(party, "rotate", place, "snapshot", "timestamp", "--yes")
+        made = [path for path in Path(place, "keys/online").glob("*.pem") if path.name not in plain]
+        assert len(made) == 2
+        assert all(b"ENCRYPTED" not in path.read_bytes() for path in made)
+        assert encrypted(f"{place}/keys/offline") == {True}
+        shell.env = {"TWINLOCK_PASSPHRASE": "TEST a wrong one"}
+        shell.run(party, "rotate", place, "snapshot", "--yes", status=2)
+        shell.env = {"TWINLOCK_PASSPHRASE": "TEST people"}

@@ -159,6 +159,18 @@ def test_a_refused_init_removes_nothing_that_was_there(place: Path) -> None:
     assert [path.name for path in (place / "made").iterdir()] == ["notes.txt"]
 
 
+def test_a_director_moves_into_no_foreign_directory(place: Path) -> None:
+    """What a creation that was cut off left is gone on with; anything else belongs to somebody else."""
+    words = INITS["director"]
+    (place / "made").mkdir()
+    (place / "made" / "notes.txt").write_text("mine")
+    assert "notes.txt" in run(*words, status=2)
+    assert [path.name for path in (place / "made").iterdir()] == ["notes.txt"]
+    (place / "made" / "notes.txt").unlink()
+    (place / "made" / "inventory.sqlite-journal").write_bytes(b"")
+    run(*words, status=0)
+
+
 def test_an_empty_directory_stays_and_is_empty(place: Path) -> None:
     (place / "made").mkdir()
     run("image", "init", "made", "--valid", "root=9999999w", status=2)

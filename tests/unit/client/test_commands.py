@@ -173,7 +173,7 @@ def test_a_secondary_as_a_process_serves_its_primary(tmp_path: Path) -> None:
                 assert shown["installed"]["path"] == BRAKE.path(1)
                 second = await run("secondary", "run", brake, "--json")
                 assert second.exit_code == 3, "a second process is told"
-                assert read(second)["error"]["code"] == "conflict"
+                assert read(second)["error"]["code"] == "state-in-use"
                 process.send_signal(signal.SIGTERM)
                 assert await process.wait() == 0
             async with served(brake):  # whatever the first one left behind

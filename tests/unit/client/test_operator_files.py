@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.client.test_config import changed, made
+from twinlock.cli.main import main
 from twinlock.client.config import load_primary
-from twinlock.client.ecu.operator_files import MAX_FILE_BYTES, read_json_object, read_operator_file
 from twinlock.client.identity import load_identity
 from twinlock.client.primary import Primary
+from twinlock.io.operator_files import MAX_FILE_BYTES, read_json_object, read_operator_file
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.first_contact import is_base_url
@@ -67,6 +69,21 @@ def test_an_odd_file_is_one_typed_error(made: Path, tmp_path: Path, name: str, w
         Primary.open(gateway / "primary.json")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(("role", "folder"), [("primary", "gw"), ("secondary", "brake")])
+def test_a_map_that_was_edited_badly_is_the_operators_own_mistake(
+    made: Path, tmp_path: Path, role: str, folder: str
+) -> None:
+    import shutil
+
+    shutil.copytree(made / folder, tmp_path / folder)
+    (tmp_path / folder / "map.json").write_text("{}")
+    command = {"primary": ["primary", "update"], "secondary": ["secondary", "run"]}[role]
+    answer = CliRunner().invoke(main, [*command, str(tmp_path / folder), "--json"])
+    error = json.loads(answer.stdout)["error"]
+    assert (answer.exit_code, error["code"], error["attack"]) == (2, "malformed", "none")
+    assert f"{role}.json" in error["hint"]
 
 
 @pytest.mark.parametrize("path", ["a\0b", "a\ud800", "x" * 5_000])

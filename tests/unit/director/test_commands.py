@@ -123,7 +123,7 @@ def test_a_refusal_says_why_in_text_and_json(shell: Shell, car: TestVehicle, sit
     error = shell.json("assign", "VIN1", f"ecu-brake={BRAKE}", status=1)["error"]
     assert error["code"] == "no-image-set"
     assert len(error["fields"]["causes"]) == 1
-    impossible = shell.json("explain", "VIN1", f"ecu-brake={BRAKE}")
+    impossible = shell.json("explain", "VIN1", f"ecu-brake={BRAKE}", status=1)
     assert impossible["outcome"] == "impossible"
 
 
@@ -139,11 +139,73 @@ def test_a_refusal_says_why_in_text_and_json(shell: Shell, car: TestVehicle, sit
         ("unassign", ("VIN1", "ecu-gw"), 2, "usage"),
         ("unassign", ("VIN1",), 2, "usage"),
         ("root", ("--version", "7"), 2, "usage"),
-        ("register", ("/no/such/file",), 2, "usage"),
+        ("register", ("/no/such/file",), 2, "operator-file"),
+        ("retire", ("VIN1", "nope"), 2, "unknown-ecu"),
+        ("reactivate", ("VIN1", "nope"), 2, "unknown-ecu"),
+        ("out-of-order", ("VIN1", "nope"), 2, "unknown-ecu"),
+        ("reset-counter", ("VIN1", "nope"), 2, "unknown-ecu"),
+        ("rekey", ("VIN9", "nope", "1f0c9a7b55e4d210"), 2, "unknown-vehicle"),
+        ("rekey", ("VIN1", "nope", "1f0c9a7b55e4d210"), 2, "usage"),
+        ("add-ecu", ("VIN1", "/no/such/file"), 2, "operator-file"),
     ],
 )
 def test_exit_statuses(shell: Shell, command: str, arguments: tuple[str, ...], status: int, code: str) -> None:
-    assert shell.json(command, *arguments, status=status)["error"]["code"] == code
+    error = shell.json(command, *arguments, status=status)["error"]
+    assert (error["code"], error.get("attack", "none")) == (code, "none")
+
+
+def test_files_that_operators_wrote_badly_are_a_usage_error(shell: Shell, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.json"
+    odd.write_text("[1")
+    for words in (("add-ecu", "VIN1"), ("declare-delivery",), ("register",), ("rekey", "VIN1", "ecu-brake")):
+        error = shell.json(*words, str(odd), status=2)["error"]
+        assert (error["kind"], error.get("attack", "none")) == ("refusal", "none"), words
+    os.mkfifo(tmp_path / "pipe")
+    for words in (("add-ecu", "VIN1"), ("declare-delivery",), ("register",), ("rekey", "VIN1", "ecu-brake")):
+        assert shell.json(*words, str(tmp_path / "pipe"), status=2)["error"]["code"] == "operator-file", words
+    init = CliRunner().invoke(
+        main, ["director", "init", str(tmp_path / "d"), "--image-root", str(tmp_path / "pipe"), "--image", "x"]
+    )
+    assert init.exit_code == 2
+
+
+def test_an_inventory_that_cannot_be_opened_says_what_to_do(shell: Shell) -> None:
+    """As on a read-only file system, where SQLite cannot make the files that it needs beside its own."""
+    for name in ("inventory.sqlite-wal", "inventory.sqlite-shm"):
+        (shell.path / name).unlink(missing_ok=True)
+    (shell.path / "inventory.sqlite-wal").mkdir()
+    error = shell.json("show", "VIN1", status=5)["error"]
+    assert "make its directory writable" in error["message"]
+    (shell.path / "inventory.sqlite-wal").rmdir()
+    assert shell.json("show", "VIN1")["vehicle"] == "VIN1"
+
+
+def test_a_badly_formed_line_hides_no_other_result(shell: Shell, car: TestVehicle, tmp_path: Path) -> None:
+    receive(shell, car)
+    wave = tmp_path / "wave.txt"
+    wave.write_text(f"VIN1 ecu-brake={BRAKE}\nVIN2 no-order-at-all\n")
+    items = shell.json("assign", "--list", str(wave), status=1)["items"]
+    assert [(item["vehicle"], item["outcome"]) for item in items] == [("VIN1", "assigned"), (None, "refused")]
+    assert shell.json("assign", "--list", str(wave), "--skip-refused", status=1)["stored"]
+
+
+def test_an_audit_of_a_mistyped_vehicle_is_a_usage_error(shell: Shell, tmp_path: Path) -> None:
+    audit = ["audit", "show", str(tmp_path / "director"), "--json"]
+    assert CliRunner().invoke(main, [*audit, "--vehicle", "VIN9"]).exit_code == 2
+    shell.run("token", "VIN1")
+    rows = json.loads(CliRunner().invoke(main, [*audit, "--vehicle", "VIN1"]).stdout)["audit"]
+    assert rows[0]["detail"] == {"validS": 86_400}
+
+
+@pytest.mark.parametrize(
+    "settings", [{"history_days": "x"}, {"second_person": None}, {"second_person": "false"}, {"periods": {"root": "x"}}]
+)
+def test_a_setting_of_another_type_is_named(shell: Shell, tmp_path: Path, settings: dict[str, object]) -> None:
+    path = next(tmp_path.rglob("director/config.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+    error = shell.json("vehicles", status=2)["error"]
+    assert error["code"] == "usage"
+    assert next(iter(settings)) in error["message"] or "validity of root" in error["message"]
 
 
 def test_there_is_no_second_director_in_one_place(shell: Shell, tmp_path: Path, site: ImageSite) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.director.world import FACTORY, TestVehicle, at, measured
+from tests.unit.director.world import FACTORY, EcuSigner, TestVehicle, at, measured
 from twinlock.director.director import Director
 from twinlock.director.records import ATTACK, FAILURE, REFUSAL
 from twinlock.trust.errors.base import Kind

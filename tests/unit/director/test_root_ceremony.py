@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ def test_prepared_here_signed_there_and_published(party: str) -> None:
 
     keys = run(party, "keys", "list", "here")["keys"]
     assert sorted(key["role"] for key in keys if key["role"] in ("timestamp", "snapshot")) == ["snapshot", "timestamp"]
-    assert {key["availability"] for key in keys} == {"here"}
+    assert {key["availability"] for key in keys if key["role"] != "root"} == {"here"}
+    assert sorted(key["availability"] for key in keys if key["role"] == "root") == ["elsewhere", "elsewhere", "here"]
     assert not list(Path("here").rglob("retired/*.pem")), "revoked online keys are destroyed"
 
 
@@ -169,6 +171,104 @@ def _bring_back(*media: str) -> None:
     for medium in media:
         for path in Path(medium).iterdir():
             path.rename(Path("here/keys/offline") / path.name)
+
+
+def test_a_directory_without_a_key_of_this_root_is_refused(party: str) -> None:
+    """Nothing was signed, so nothing is complete; where the wrong stick is, the file stays as it was."""
+    run(party, "rotate", "here", "root", "--prepare", "next.json")
+    before = Path("next.json").read_bytes()
+    Path("empty").mkdir()
+    ImageRepository.create("stranger")
+    for keys in ("empty", "nowhere", "stranger/keys/offline"):
+        answer = run(party, "root", "sign", "next.json", "--keys", keys, status=2)["error"]
+        assert (answer["code"], "nothing was signed" in answer["message"]) == ("usage", True)
+    assert Path("next.json").read_bytes() == before
+
+
+def test_old_keys_sign_where_only_the_file_is(party: str) -> None:
+    """The file carries the Root before it: whose keys sign is known, and both thresholds are counted."""
+    prepared = run(party, "rotate", "here", "root", "--keys", "1/1", "--prepare", "next.json")
+    assert prepared["missing"] == 1, "its own key signed, and one of two of the old ones"
+    assert run(party, "root", "sign", "next.json", "--keys", "a")["missing"] == 0
+    run(party, "root", "publish", "here", "next.json")
+    assert sorted(json.loads(_root(party))) == ["signatures", "signed"], "what travelled is not published"
+
+
+def test_a_file_from_an_older_version_needs_the_root_before_it(party: str) -> None:
+    Path("before.json").write_text(_root(party))
+    run(party, "rotate", "here", "root", "--keys", "1/1", "--prepare", "next.json")
+    body = json.loads(Path("next.json").read_text())
+    del body["previous"]
+    Path("next.json").write_text(json.dumps(body))
+    assert "--previous" in run(party, "root", "sign", "next.json", "--keys", "a", status=2)["error"]["message"]
+    run(party, "root", "sign", "next.json", "--keys", "a", "--previous", "next.json", status=2)
+    assert run(party, "root", "sign", "next.json", "--keys", "a", "--previous", "before.json")["missing"] == 0
+
+
+def test_a_signer_sees_when_it_was_issued_and_who_attests_time(party: str) -> None:
+    old = json.loads(_root(party))["signed"]
+    roles = ("timestamp", "time") if party == "director" else ("timestamp",)
+    prepared = run(party, "rotate", "here", *roles, "--prepare", "next.json")
+    body = json.loads(Path("next.json").read_text())["signed"]
+    assert prepared["issued"] == body["issued"]
+    text = CliRunner().invoke(main, [party, "root", "sign", "next.json", "--keys", "a"]).stdout
+    assert body["issued"] in text
+    if party == "director":
+        source = body["custom"]["timeSource"]
+        assert (prepared["keys"]["time"], prepared["thresholds"]["time"]) == (source["keyids"], source["threshold"])
+        assert source["keyids"][0][:12] in text
+        assert source != old["custom"]["timeSource"]
+
+
+def test_a_root_is_renewed_with_the_same_keys(party: str) -> None:
+    """The yearly renewal where Root keys are in several places: the next version, a later expiry, nothing else."""
+    before = json.loads(_root(party))["signed"]
+    run(party, "rotate", "here", status=2)
+    run(party, "rotate", "here", "--prepare", "next.json")
+    run(party, "root", "sign", "next.json", "--keys", "b")
+    run(party, "root", "publish", "here", "next.json")
+    after = json.loads(_root(party))["signed"]
+    assert after["version"] == before["version"] + 1
+    assert after["expires"] >= before["expires"]
+    assert (after["keys"], after["roles"]) == (before["keys"], before["roles"])
+    assert after.get("custom") == before.get("custom")
+
+
+def test_preparing_never_overwrites_collected_signatures(party: str) -> None:
+    Path("next.json").write_text("a Root of last week with the signatures of two people")
+    before, keys = Path("next.json").read_bytes(), _files()
+    refused = run(party, "rotate", "here", "timestamp", "--prepare", "next.json", status=2)["error"]
+    assert "signatures in it would be lost" in refused["message"]
+    assert (Path("next.json").read_bytes(), _files()) == (before, keys)
+
+
+def test_an_operators_own_root_is_never_called_an_attack(party: str) -> None:
+    run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
+    few = run(party, "root", "publish", "here", "next.json", status=1)["error"]
+    assert (few["code"], few["kind"], few["attack"], "root sign" in few["hint"]) == (
+        "threshold",
+        "refusal",
+        "none",
+        True,
+    )
+    run(party, "root", "sign", "next.json", "--keys", "a")
+    run(party, "root", "publish", "here", "next.json")
+    twice = run(party, "root", "publish", "here", "next.json", status=1)["error"]
+    assert (twice["kind"], twice["attack"], "rotate --prepare" in twice["hint"]) == ("refusal", "none", True)
+    Path("odd.json").write_text("{}")
+    assert run(party, "root", "publish", "here", "odd.json", status=2)["error"]["attack"] == "none"
+    assert run(party, "root", "sign", "odd.json", "--keys", "a", status=2)["error"]["attack"] == "none"
+
+
+def test_a_pipe_in_the_place_of_a_root_hangs_nothing(party: str) -> None:
+    os.mkfifo("pipe")
+    for words in (("publish", "here", "pipe"), ("sign", "pipe", "--keys", "a")):
+        assert run(party, "root", *words, status=2)["error"]["code"] == "operator-file"
+    run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
+    previous = ("--previous", "pipe")
+    assert (
+        run(party, "root", "sign", "next.json", "--keys", "a", *previous, status=2)["error"]["code"] == "operator-file"
+    )
 
 
 def test_the_root_keys_themselves_with_another_number_and_kind(party: str) -> None:

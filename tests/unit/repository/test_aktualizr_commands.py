@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 from tests.unit.repository.foreign_repository import Foreign
@@ -62,12 +64,47 @@ def test_importing(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fi
     assert "--drop-delegation acme" in shell.json(*words, status=2)["error"]["message"]
     assert not (tmp_path / "image").exists()
     text = shell.run(*words, "--drop-delegation", "acme", "--valid", "timestamp=2d")
-    assert "imported 2 images and 2 root versions; publication 8 stands" in text
+    assert "imported 1 images and 2 root versions; publication 8 stands" in text
+    assert "1 images that stated no release counter have 0 now" in text
+    root = re.search(r"the Root for new vehicles of the tuf profile: (\S+)", text)
+    assert root is not None
+    assert Path(root[1]).is_file()
     assert "it had expired: timestamp" in text
     assert "left behind: the delegation to acme" in text
     assert "in use" in shell.json(*words, "--drop-delegation", "acme", status=2)["error"]["message"]
     other = shell.json("image", "import", "other", *words[3:], "--drop-delegation", "acme", "--release-counter", "4")
     assert (other["publication"], other["releaseCounter"], other["dropped"]) == (8, 4, ["acme"])
+
+
+def test_an_import_of_images_that_state_counters_speaks_of_no_default(
+    shell: Shell,  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> None:
+    foreign = Foreign(tmp_path / "theirs")
+    foreign.add("fw-1.0.bin", b"one", releaseCounter=3)
+    foreign.write()
+    text = shell.run("image", "import", "image", "--from", str(foreign.repo), "--keys", str(foreign.keys))
+    assert "stated no release counter" not in text
+
+
+def test_a_broken_repository_to_import_is_not_called_an_attack(
+    shell: Shell,  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> None:
+    foreign = Foreign(tmp_path / "theirs")
+    foreign.add("fw-1.0.bin", b"one")
+    foreign.write()
+    words = ("image", "import", "image", "--from", str(foreign.repo), "--keys", str(foreign.keys))
+    snapshot = foreign.repo / "snapshot.json"
+    snapshot.rename(tmp_path / "kept")
+    for more in ((), ("--dry-run",)):
+        error = shell.json(*words, *more, status=2)["error"]
+        assert (error["code"], error["kind"], error["attack"]) == ("missing-metadata", "refusal", "none")
+    os.mkfifo(snapshot)
+    assert shell.json(*words, status=2)["error"]["code"] == "operator-file"
+    snapshot.unlink()
+    (tmp_path / "kept").rename(snapshot)
+    shell.run(*words)
 
 
 def test_an_import_says_first_what_it_leaves_out(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from twinlock.cli.image import image
 from twinlock.cli.main import main
 from twinlock.cli.supplier import supplier
 from twinlock.repository.image import ImageRepository
+from twinlock.repository.supplier import SupplierPlace
 
 
 class Shell:
@@ -66,7 +68,7 @@ def test_from_nothing_to_a_supplier_rotation_and_a_view_of_it_all(shell: Shell) 
         "image", "delegate", "image", "acme", "--key", "acme/acme.pub.json", "--path", "acme/*", "--hardware-id", "hw-9"
     )
     assert shell.json("image", "status", "image")["waiting"] == ["acme"]
-    assert shell.json("image", "accept", "image", "acme/outbox") == {"accepted": ["acme"]}
+    assert shell.json("image", "accept", "image", "acme/outbox") == {"accepted": ["acme"], "removed": {}}
     assert shell.json("image", "publish", "image")["version"] == 3
     assert "published 4: 2.root.json, timestamp.json" in shell.run(
         "image", "rotate", "image", "timestamp", "root", "--yes"
@@ -86,6 +88,88 @@ def test_from_nothing_to_a_supplier_rotation_and_a_view_of_it_all(shell: Shell) 
     text = shell.run("image", "show", "image")
     assert re.search(r"^root +2 .* 2 of 3 +3$", text, re.MULTILINE)
     assert re.search(r"^acme/lidar.bin +acme +1 +hw-9", text, re.MULTILINE)
+
+
+def test_accepting_names_what_is_listed_no_more(shell: Shell) -> None:
+    """A place that lost its record signs above the old version: the owner sees what goes, and is called no victim."""
+    ImageRepository.create("image")
+    place = SupplierPlace.create("acme", role="acme")
+    shell.run("supplier", *LIDAR)
+    place.sign()
+    shell.run("image", "delegate", "image", "acme", "--key", "acme/acme.pub.json", "--path", "acme/*")
+    shell.run("image", "accept", "image", "acme/outbox")
+    shell.run("image", "publish", "image")
+    shutil.rmtree("acme/outbox")
+    shutil.rmtree("acme/signed")
+    shell.run("supplier", "add", "acme", "brake.bin", "acme/b.bin", "--hardware-id", "hw-9", "--release-counter", "9")
+    assert place.sign() == 1
+    error = shell.json("image", "accept", "image", "acme/outbox", status=1)["error"]
+    assert (error["code"], error["kind"], error["attack"]) == ("equivocation", "refusal", "none")
+    assert "--above" in error["hint"]
+    place.sign(above=1)
+    accepted = shell.json("image", "accept", "image", "acme/outbox")
+    assert accepted == {"accepted": ["acme"], "removed": {"acme": ["acme/lidar.bin"]}}
+
+
+def test_an_image_that_the_outbox_lacks_is_asked_for(shell: Shell) -> None:
+    ImageRepository.create("image")
+    place = SupplierPlace.create("acme", role="acme")
+    shell.run("supplier", *LIDAR)
+    place.sign()
+    shutil.rmtree("acme/outbox/targets")
+    shell.run("image", "delegate", "image", "acme", "--key", "acme/acme.pub.json", "--path", "acme/*")
+    error = shell.json("image", "accept", "image", "acme/outbox", status=2)["error"]
+    assert (error["code"], "outbox" in error["message"]) == ("usage", True)
+
+
+def test_directories_and_files_of_another_kind_are_named(shell: Shell) -> None:
+    Path("director").mkdir()
+    Path("director/config.json").write_text(json.dumps({"format": 3, "image_url": "x"}))
+    for words in (("image", "show", "director"), ("supplier", "show", "director")):
+        assert "Director" in shell.json(*words, status=2)["error"]["message"]
+    ImageRepository.create("image")
+    Path("image/draft.json").write_text("{")
+    damaged = shell.json("image", "status", "image", status=5)["error"]["message"]
+    assert ("JSONDecodeError" in damaged, "remove it" in damaged) == (False, True)
+    Path("image/draft.json").unlink()
+    config = json.loads(Path("image/config.json").read_text())
+    config["validity"]["timestamp"] = "x"
+    Path("image/config.json").write_text(json.dumps(config))
+    assert "timestamp" in shell.json("image", "refresh", "image", status=2)["error"]["message"]
+
+
+def test_a_range_with_two_signs_is_refused(shell: Shell) -> None:
+    ImageRepository.create("image")
+    for needs in ("a>>1", "a=>1", "a>=<2"):
+        words = (*ADD, "--component", "brake", "--version", "2.0", "--needs", needs)
+        assert shell.json("image", *words, status=2)["error"]["code"] == "usage"
+
+
+def test_an_image_damaged_in_the_store_is_mended_by_its_right_bytes(shell: Shell) -> None:
+    repository = ImageRepository.create("image")
+    shell.run("image", *ADD)
+    repository.publish()
+    place = SupplierPlace.create("acme", role="acme")
+    shell.run("supplier", *LIDAR)
+    place.sign()
+    for store, command in (("image/public", ("image", *ADD)), ("acme/outbox", ("supplier", *LIDAR))):
+        for stored in Path(store, "targets").rglob("*.bin"):
+            stored.write_bytes(b"brake firmwarE")
+        shell.run(*command, "--replace") if command[0] == "supplier" else shell.run("image", "replace", *ADD[1:])
+        assert {path.read_bytes() for path in Path(store, "targets").rglob("*.bin")} == {b"brake firmware"}
+
+
+def test_missing_and_odd_files_of_the_operator_are_a_usage_error(shell: Shell) -> None:
+    ImageRepository.create("image")
+    os.mkfifo("pipe")
+    for file in ("nothing", "pipe"):
+        for words in (
+            ("add", "image", "--manifest", file),
+            ("delegate", "image", "acme", "--key", file, "--path", "acme/*"),
+            ("time-source", "image", "http://127.0.0.1:1/time", "--director-root", file),
+            ("publish", "image", "--passphrase-file", file),
+        ):
+            assert shell.json("image", *words, status=2)["error"]["code"] == "operator-file", words
 
 
 def test_replace_remove_and_undelegate(shell: Shell) -> None:
@@ -154,7 +238,7 @@ def test_a_suppliers_further_delegation(shell: Shell) -> None:
     shell.run("supplier", "sign", "acme")
     shell.run("image", "init", "image")
     shell.run("image", "delegate", "image", "acme", "--key", "acme/acme.pub.json", "--path", "acme/*")
-    assert shell.json("image", "accept", "image", "acme/outbox") == {"accepted": ["acme", "sub"]}
+    assert shell.json("image", "accept", "image", "acme/outbox") == {"accepted": ["acme", "sub"], "removed": {}}
     shell.run("image", "publish", "image")
     assert {entry["path"] for entry in shell.json("image", "show", "image")["images"]} == {"acme/sub.bin"}
     shown = shell.json("supplier", "show", "acme")
@@ -175,7 +259,7 @@ def test_a_suppliers_further_delegation(shell: Shell) -> None:
         (("image", "init", "x", "--valid", "acme=1d"), 2, "usage"),
         (("supplier", "init", "x", "--role", "targets/../x\n"), 2, "unsafe-path"),
         (("supplier", "show", "nowhere"), 2, "usage"),
-        (("image", "root", "sign", "nothing.json", "--keys", "."), 2, "usage"),
+        (("image", "root", "sign", "nothing.json", "--keys", "."), 2, "operator-file"),
     ],
 )
 def test_mistakes_get_one_clear_error(shell: Shell, words: tuple[str, ...], status: int, code: str) -> None:

@@ -250,12 +250,13 @@ def test_an_image_whose_bytes_were_damaged_in_the_store_is_not_published(
     assert repository.status().staged_images == ("a.bin",)
 
 
-def test_adding_again_finds_damaged_bytes_under_the_same_digest(repository: ImageRepository, image_file: Path) -> None:
+def test_adding_again_mends_damaged_bytes_under_the_same_digest(repository: ImageRepository, image_file: Path) -> None:
     repository.add_image(image_file, "a.bin", hardware_ids=["hw-7"], release_counter=1)
     for name in repository.store.names("targets"):
         (repository.path / "public" / name).write_bytes(b"x" * image_file.stat().st_size)
-    with pytest.raises(StorageError):
-        repository.add_image(image_file, "a.bin", hardware_ids=["hw-7"], release_counter=1)
+    repository.add_image(image_file, "a.bin", hardware_ids=["hw-7"], release_counter=1)
+    found = {(repository.path / "public" / name).read_bytes() for name in repository.store.names("targets")}
+    assert found == {image_file.read_bytes()}
 
 
 def test_the_engine_refuses_what_would_be_expired_on_arrival_and_nothing_is_published(

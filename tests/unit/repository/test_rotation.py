@@ -19,7 +19,7 @@ from twinlock.repository.public_keys import read_key_files
 from twinlock.repository.publication import Record, publish_record
 from twinlock.repository.root_ceremony import RootChanges, sign_root
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import ConflictError, PassphraseError, StorageError
+from twinlock.trust.errors.local import ConflictError, OperatorFileError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import MalformedError, RootVersionError, ThresholdError
 
 ROLES = ("root", "targets", "snapshot", "timestamp")
@@ -313,5 +313,5 @@ def test_a_signer_signs_nothing_that_it_cannot_read_as_root(filled: ImageReposit
         with pytest.raises(MalformedError):
             sign_root(file, filled.keyring)
         assert file.read_bytes() == data
-    with pytest.raises(UsageError):
+    with pytest.raises(OperatorFileError):
         sign_root(tmp_path / "missing.json", filled.keyring)

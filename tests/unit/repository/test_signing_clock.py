@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.unit.director.world import ImageSite
 from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import Reader
+from twinlock.cli.main import main
 from twinlock.director.director import Director
 from twinlock.director.serve import director_application
 from twinlock.repository.atomic import read_file
@@ -238,3 +240,32 @@ def test_the_attested_time_of_a_director_stops_a_clock_that_is_ahead(
 def test_a_time_source_is_checked_when_it_is_set(filled: ImageRepository) -> None:
     with pytest.raises(UsageError):
         filled.set_time_source("ftp://127.0.0.1/time", filled.root_bytes())
+    with pytest.raises(UsageError, match="names no key that attests time"):
+        filled.set_time_source("http://127.0.0.1:1/time", filled.root_bytes())
+    assert not (filled.path / "trusted/time-source.json").exists()
+
+
+def test_a_time_source_is_asked_before_it_is_kept(
+    filled: ImageRepository, second: tuple[Director, HandClock], tmp_path: Path
+) -> None:
+    director, _ = second
+    kept = filled.path / "trusted/time-source.json"
+    root = tmp_path / "director-root.json"
+    root.write_bytes(director.root_bytes())
+    words = ["image", "time-source", str(filled.path), "http://127.0.0.1:1/time", "--director-root", str(root)]
+
+    def told(*more: str) -> int:
+        return CliRunner().invoke(main, [*words, *more]).exit_code
+
+    assert (told(), kept.exists()) == (4, False)
+    assert (told("--offline"), kept.exists()) == (0, True)
+    words[4:] = ["--director-root", str(tmp_path / "odd.json")]
+    (tmp_path / "odd.json").write_text("[]")
+    assert told() == 2
+
+    def ask(url: str) -> None:
+        filled.set_time_source(url, director.root_bytes(), ask=True)
+
+    with director:
+        _beside(director, ask)
+    assert "127.0.0.1:1/" not in kept.read_text()

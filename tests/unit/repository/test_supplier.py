@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.repository.conftest import START, Acme, HandClock
+from twinlock.repository.image import ImageRepository
 from twinlock.repository.keyring import KeyKind, KeyPlan
 from twinlock.repository.supplier import SupplierPlace
 from twinlock.trust.errors.base import UsageError
@@ -38,6 +40,26 @@ def test_what_is_signed_says_when_and_for_how_long(tmp_path: Path, clock: HandCl
         json.loads((tmp_path / "p/outbox/metadata/acme.json").read_bytes())["signed"]["issued"]
         == "2030-01-01T12:00:00Z"
     )
+
+
+def test_an_outbox_that_was_moved_away_is_filled_again(acme: Acme, repository: ImageRepository) -> None:
+    """A supplier hands the outbox over by moving it: nothing is delisted, and the version goes on."""
+    repository.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/*"])
+    for number in (1, 2):
+        acme.place.add_image(acme.source, f"acme/b-{number}.bin", hardware_ids=["hw-9"], release_counter=number)
+    assert acme.place.sign() == 1
+    repository.accept(acme.outbox)
+    repository.publish()
+    shutil.move(acme.outbox, acme.place.path.parent / "stick")
+    again = SupplierPlace.open(acme.place.path, clock=acme.clock)
+    again.add_image(acme.source, "acme/b-3.bin", hardware_ids=["hw-9"], release_counter=3)
+    assert again.sign() == 2
+    assert repository.accept(acme.outbox) == ("acme",)
+    assert repository.delisted() == {}
+    repository.publish()
+    assert [image.path for image in repository.show().images if image.path.startswith("acme/")] == [
+        f"acme/b-{number}.bin" for number in (1, 2, 3)
+    ]
 
 
 def test_staged_edits_survive_and_are_signed_once(acme: Acme) -> None:

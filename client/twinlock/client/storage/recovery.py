@@ -17,10 +17,10 @@ from twinlock.client.clock import follow_roots
 from twinlock.client.config import EcuSettings
 from twinlock.client.database import take_lock
 from twinlock.client.durable import flush_directory, storage_errors
-from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.ecu.running import counter_floor
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
+from twinlock.io.operator_files import read_operator_file
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.mapping import decode_map

@@ -84,7 +84,7 @@ class Batches:
 
     def assign(
         self,
-        orders: Iterable[tuple[str, str, Mapping[str, str]]],
+        orders: Iterable[tuple[str, str, Mapping[str, str] | UsageError]],
         *,
         actor: str = "operator",
         skip_refused: bool = False,
@@ -93,6 +93,7 @@ class Batches:
     ) -> BatchResult:
         """Assign images, each as ``Director.assign``: (source, vehicle, images by ECU) triples.
 
+        In place of images an item may carry the UsageError that reading it raised: it is refused, and the others are judged.
         Also raises: RefusalError and TransportError of the Image repository, before anything is judged.
         """
         moment, waiting = now or self._clock(), list(orders)
@@ -149,8 +150,10 @@ class _Planning:
     now: datetime
     seen: dict[str, str] = field(default_factory=dict)
 
-    def job(self, source: str, vehicle: str, images: Mapping[str, str]) -> Job:
+    def job(self, source: str, vehicle: str, images: Mapping[str, str] | UsageError) -> Job:
         """One vehicle's assignment. Raises: as ``Director.assign``."""
+        if isinstance(images, UsageError):
+            raise images
         _check_once(vehicle, source, self.seen)
         prepared = self.prepare(vehicle, images)
 

@@ -99,7 +99,7 @@ def arm_reset(
         inserted = connection.execute(insert(schema.counter_resets).values(**row)).inserted_primary_key
         assert inserted is not None
         found[ecu] = CounterReset(number=int(inserted[0]), nonce=nonce, expires=expires)
-    detail = {"ecus": sorted(named), "valid_s": valid_s}
+    detail = {"ecus": sorted(named), "validS": valid_s}
     record_audit(connection, actor=actor, action="reset-counter", vehicle=vehicle, detail=detail, now=now)
     touch_vehicle(connection, vehicle)
     return found

@@ -17,8 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from twinlock.io.operator_files import find_operator_file
 from twinlock.repository.aktualizr.standing import CONTEXT
-from twinlock.repository.atomic import read_file
 from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.errors.base import UsageError
@@ -99,7 +99,7 @@ def read_foreign(path: Path, *, without: frozenset[str] = frozenset()) -> Foreig
     def answer(command: Command) -> Answer:
         if not isinstance(command, Fetch):
             return None
-        data = read_file(path / command.name, max_bytes=command.max_bytes)
+        data = find_operator_file(path / command.name, "metadata", command.max_bytes)
         return ABSENT if data is None else data
 
     start = bootstrap_repository(IMAGE, roots[0], wire=AKTUALIZR)
@@ -110,7 +110,7 @@ def read_foreign(path: Path, *, without: frozenset[str] = frozenset()) -> Foreig
 def read_roots(path: Path) -> Iterator[bytes]:
     """The files ``N.root.json`` in ``path``, from 1 on as far as they go, unverified. Raises: StorageError."""
     version = 1
-    while (data := read_file(path / f"{version}.root.json", max_bytes=DEFAULT_LIMITS.root_bytes)) is not None:
+    while (data := find_operator_file(path / f"{version}.root.json", "a Root", DEFAULT_LIMITS.root_bytes)) is not None:
         yield data
         version += 1
 
@@ -144,7 +144,7 @@ def _delegated(
     role = authority.role
     listed = trusted.snapshot.signed.targets.get(role)
     name = AKTUALIZR.file_name(role, None)
-    data = read_file(path / name, max_bytes=DEFAULT_LIMITS.targets_bytes)
+    data = find_operator_file(path / name, "metadata", DEFAULT_LIMITS.targets_bytes)
     if data is None or listed is None:
         if role in without:
             return None

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.repository.atomic import read_file
+from twinlock.io.operator_files import read_operator_file
 from twinlock.repository.private_keys import MAX_KEY_FILE_BYTES
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
@@ -49,7 +49,7 @@ def read_foreign_keys(directory: Path) -> dict[bytes, PrivateKeyTypes]:
 def _read(path: Path) -> Iterator[PrivateKeyTypes]:
     if path.stat().st_size > MAX_KEY_FILE_BYTES:
         return
-    data = (read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"").strip()
+    data = read_operator_file(path, "private keys", MAX_KEY_FILE_BYTES).strip()
     if data.startswith(b"{"):
         yield from _from_json(path, data)
     elif b"PRIVATE KEY-----" in data:

@@ -208,7 +208,7 @@ class _Plan:
                 warnings += later_problems(role, path, images[path], customs[path], self.wanted.release_counter)
         return ImportFindings(
             roots=len(self.foreign.roots),
-            images=len(self.images()),
+            images=len(_listed(self)),
             left_out=tuple(self.left_out),
             warnings=tuple(warnings),
             expired=self.foreign.expired(now),
@@ -231,7 +231,7 @@ class _Plan:
             publication=published.version,
             roots=len(self.foreign.roots),
             versions={str(role): version for role, version in versions.items()},
-            images=len(self.images()),
+            images=len(_listed(self)),
             release_counter=self.wanted.release_counter,
             expired=findings.expired,
             dropped=findings.dropped,

@@ -60,7 +60,7 @@ class ImageRequest:
 
 
 def relation(text: str) -> tuple[str, str]:
-    """``gateway>=1.4`` as its name and its specifier; a bare name means any version."""
+    """``gateway>=1.4`` as its name and its specifier; a bare name means any version. Raises: UsageError."""
     cut = next((index for index, char in enumerate(text) if char in "<>=!~ "), len(text))
     return text[:cut], text[cut:].strip()
 

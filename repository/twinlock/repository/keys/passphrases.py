@@ -38,12 +38,19 @@ def online_secret(passphrase: Passphrase) -> Secret:
 def secret_for_new(secret: Secret, place: Path, others: Iterable[Path]) -> Secret:
     """Under which passphrase a new key in ``place`` has to be written, so that its neighbours and it open alike.
 
-    ``others`` are the keyring's other directories, which decide where ``place`` holds no key yet. A passphrase that has
-    to be asked for is asked for where the others are encrypted, and where no other key is here.
+    ``others`` are the keyring's directories, which decide where ``place`` holds no key yet. Where ``place`` holds plain keys
+    and the others encrypted ones, the passphrase is that of the others. A passphrase that has to
+    be asked for is asked for where the neighbours are encrypted, and where no other key is here.
     Raises: UsageError for a passphrase beside keys that have none, PassphraseError if it does not open the others.
     """
-    present = _private_files(place) or [path for other in others for path in _private_files(other)]
+    elsewhere = [path for other in others if other != place for path in _private_files(other)]
+    present = _private_files(place) or elsewhere
     encrypted = [path for path in present if is_encrypted(path)]
+    if not encrypted and present and secret is not None:
+        apart = [path for path in elsewhere if is_encrypted(path)]
+        if apart:
+            read_private_key(apart[0], secret)
+            return None
     if encrypted:
         read_private_key(encrypted[0], secret)
         return secret

@@ -52,6 +52,13 @@ class StorageError(TwinlockError):
     reason: str
 
 
+class OperatorFileError(StorageError):
+    """A file that an operator named is missing, unreadable, not a regular file, or far too large."""
+
+    code = "operator-file"
+    by_rule = True
+
+
 class NewerStateError(StorageError):
     """State written by a newer version of this software."""
 
@@ -79,6 +86,14 @@ class ConflictError(TwinlockError):
     hint = "run the command again; it will start from the new state"
     what: str
     reason: str
+
+
+class StateInUseError(ConflictError):
+    """Another process has the state of this ECU open."""
+
+    code = "state-in-use"
+    template = "{what} is in use: {reason}"
+    hint = "stop the other process first, such as the service that runs this ECU, and run the command again"
 
 
 class ProfileError(TwinlockError):

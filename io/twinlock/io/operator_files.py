@@ -1,0 +1,113 @@
+"""The boundary to files that an operator wrote: configuration, map, keys, Roots, tokens.
+
+Only a regular file of a sensible size is read, so that a pipe, a device or a wrong name neither hangs nor fills memory;
+on request also a pipe that a process writes to, as a shell's ``<(command)`` is one. A byte order mark, which some editors write, is passed over in all of them alike.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import OperatorFileError
+from twinlock.trust.printable import printable
+
+MAX_FILE_BYTES = 1_000_000
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SHOWN_CHARACTERS = 120
+
+
+def read_operator_file(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES, *, pipe: bool = False) -> bytes:
+    """The bytes of ``path`` without a byte order mark. ``what`` is what it should hold, such as ``the map``.
+
+    With ``pipe`` a pipe is read too, as long as a process has it open for writing.
+    Raises: OperatorFileError if it is missing, unreadable, not a regular file, or longer than ``max_bytes``.
+    """
+    data = find_operator_file(path, what, max_bytes, pipe=pipe)
+    if data is None:
+        raise OperatorFileError(path=str(path), operation=f"read {what} from", reason="it does not exist")
+    return data
+
+
+def find_operator_file(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES, *, pipe: bool = False) -> bytes | None:
+    """As ``read_operator_file``; None if there is no such file."""
+    operation = f"read {what} from"
+    check_path(path, operation)
+    try:
+        # Without O_NONBLOCK opening a pipe waits until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            first = _first_of_pipe(file, path, operation) if pipe and stat.S_ISFIFO(found.st_mode) else None
+            if first is None and not stat.S_ISREG(found.st_mode):
+                raise OperatorFileError(path=str(path), operation=operation, reason="it is not a regular file")
+            data = b"" if found.st_size > max_bytes else (first or b"") + file.read(max_bytes + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OperatorFileError(path=str(path), operation=operation, reason=_reason_of(error)) from error
+    if found.st_size > max_bytes or len(data) > max_bytes:
+        reason = f"it has more than {max_bytes} bytes, so it is something else"
+        raise OperatorFileError(path=str(path), operation=operation, reason=reason)
+    return data.removeprefix(BYTE_ORDER_MARK)
+
+
+def _first_of_pipe(file: BinaryIO, path: Path, operation: str) -> bytes:
+    """What a pipe holds already, once it is known that a process writes to it; reading the rest may wait for that one."""
+    try:
+        first = os.read(file.fileno(), 1)
+    except BlockingIOError:
+        first = None
+    if first == b"":
+        raise OperatorFileError(path=str(path), operation=operation, reason="it is a pipe that no process writes to")
+    os.set_blocking(file.fileno(), True)
+    return first or b""
+
+
+def _reason_of(error: OSError) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "permission denied; run as the user that owns the file"
+    return error.strerror or str(error)
+
+
+def read_json_object(path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in ``path``. Raises: OperatorFileError; UsageError if it is not one, or names a member twice."""
+    data = read_operator_file(path, what)
+    try:
+        found = json.loads(data.decode(), object_pairs_hook=_distinct)
+    except _DoubledError as error:
+        raise UsageError(
+            reason=f"{path} names the member {error.args[0]!r} twice; keep the one that is meant"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(reason=f"{path} is not JSON: {printable(str(error)[:_SHOWN_CHARACTERS])}") from None
+    if not isinstance(found, dict):
+        raise UsageError(reason=f"{path} must hold a JSON object")
+    return found
+
+
+def check_path(path: Path, operation: str) -> None:
+    """Refuse a path that no system call takes: with a U+0000, or half a character. Raises: OperatorFileError."""
+    try:
+        usable = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise OperatorFileError(path=str(path), operation=operation, reason="no file can have this name")
+
+
+class _DoubledError(Exception):
+    """A member that an object names twice: readers disagree which of the two counts."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _DoubledError(next(name for name in names if names.count(name) > 1))
+    return found
