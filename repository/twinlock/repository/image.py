@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 from twinlock.io.new_directory import new_directory
 from twinlock.repository.accepting import accept_outbox, delisted
@@ -41,7 +40,7 @@ from twinlock.repository.authoring.clock_recovery import ClockRecovery, recover_
 from twinlock.repository.authoring.image_requests import ImageRequest
 from twinlock.repository.authoring.image_sources import CommitSource, FileSource, HostedSource
 from twinlock.repository.authoring.staged_images import ImageResult, own_images, stage_image, stage_images
-from twinlock.repository.authoring.time_source import TimeSource
+from twinlock.repository.authoring.time_source import checked_source
 from twinlock.repository.creation import check_roles, create_first
 from twinlock.repository.delegating import Delegation, Member
 from twinlock.repository.editing import (
@@ -70,8 +69,6 @@ from twinlock.repository.wires import Wires
 from twinlock.repository.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import DIRECTOR
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.wire.aktualizr.patterns import expand
 
 if TYPE_CHECKING:
@@ -387,14 +384,7 @@ class ImageRepository:
         if url is None:
             set_time_source(self.workspace, None)
             return
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise UsageError(reason=f"{url} is not an http(s) address")
-        if bootstrap_repository(DIRECTOR, director_root).root.signed.time_source is None:
-            reason = (
-                "this Root names no key that attests time, so it is not a Director's; see `twinlock director root show`"
-            )
-            raise UsageError(reason=reason)
-        source = TimeSource(url=url, root=director_root)
+        source = checked_source(url, director_root)
         if ask:
             source.ask()
         set_time_source(self.workspace, source)

@@ -54,19 +54,16 @@ from twinlock.repository.public_keys import authoring_keys, read_key_files
 from twinlock.repository.showing import delegation_views
 from twinlock.repository.signing import SPEC_VERSION, Authority, renew, seal
 from twinlock.repository.staging import apply_images, verify_delegated
+from twinlock.repository.supplier_config import FORMAT, KIND, read_config, wires_json
 from twinlock.repository.views import ImageView, SupplierView
 from twinlock.repository.wires import Wires
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, ProfileError, StorageError
+from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import TARGETS, TOP_LEVEL, KeyId, RoleName, role_file, target_path
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import translate_targets
 from twinlock.trust.wire.aktualizr.patterns import check_alike, expand
-
-_FORMAT = 1
-_KIND = "supplier"
-_MAX_CONFIG_BYTES = 65_536
 
 
 class SupplierPlace:
@@ -107,12 +104,12 @@ class SupplierPlace:
         if (path / f"{role_file(role)}.pub.json").exists():
             raise UsageError(reason=f"{path} is the place of a supplier already")
         body = {
-            "format": _FORMAT,
-            "kind": _KIND,
+            "format": FORMAT,
+            "kind": KIND,
             "role": role,
             "threshold": plan.threshold,
             "validity": int(valid_for.total_seconds()),
-            **_wires_json(wanted),
+            **wires_json(wanted),
         }
         with new_directory(path):
             create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
@@ -128,7 +125,7 @@ class SupplierPlace:
         """Open a place. Raises: UsageError if it is none, NewerStateError."""
         path = Path(path)
         return cls(
-            path, _read_config(path / "config.json"), Keyring(offline=path / "keys", passphrase=passphrase), clock
+            path, read_config(path / "config.json"), Keyring(offline=path / "keys", passphrase=passphrase), clock
         )
 
     def sign_for_aktualizr(self) -> None:
@@ -137,7 +134,7 @@ class SupplierPlace:
         for record in self.keyring.records(self.role):
             _check_usable(wires, self.role, KeyPlan(kind=kind_of(record.keytype, record.scheme)))
         translate_targets(self.role, self._preview(read_draft(self._draft_path)).to_dict())
-        body = {**_read_config(self.path / "config.json"), **_wires_json(wires)}
+        body = {**read_config(self.path / "config.json"), **wires_json(wires)}
         replace_file(self.path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
         self.wires = wires
 
@@ -383,25 +380,3 @@ def _check_usable(wires: Wires, role: str, plan: KeyPlan) -> None:
     wires.check_plans({role: plan})
     if wires.aktualizr and not form.is_fetchable(role):
         raise ProfileError(profile=form.NAME, what=role, reason="this client could not ask for a role of that name")
-
-
-def _wires_json(wires: Wires) -> dict[str, Any]:
-    return {"wires": list(wires.names)} if wires.aktualizr else {}
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    data = read_file(path, max_bytes=_MAX_CONFIG_BYTES)
-    if data is None:
-        raise UsageError(reason=f"{path.parent} is no supplier's place: it has no config.json (run init first)")
-    try:
-        body: dict[str, Any] = json.loads(data)
-        found, kind = int(body["format"]), body.get("kind", "Director's directory, or that of another program")
-        if kind != _KIND:
-            raise UsageError(reason=f"{path.parent} is a {kind}, not a supplier's place")
-        if found > _FORMAT:
-            reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="open", reason=reason, found=found, supported=_FORMAT)
-        _ = str(body["role"]), int(body["threshold"]), int(body["validity"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None
-    return body

@@ -149,7 +149,7 @@ def test_a_ceremony_brings_the_key_and_the_demand(tmp_path: Path, clock: HandClo
     repository.publish_root(file)
     assert demanded(repository) == ["root"]
     with pytest.raises(UsageError, match="root cannot demand"):
-        repository.prepare_root(file, RootChanges(remove={"root": (key.keyid,)}))
+        repository.prepare_root(tmp_path / "later.json", RootChanges(remove={"root": (key.keyid,)}))
     Reader(repository.store, repository.root_bytes(1)).refresh(START)
 
 

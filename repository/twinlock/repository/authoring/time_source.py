@@ -7,9 +7,11 @@ import secrets
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from twinlock.repository.authoring.signing_clock import SKEW, SecondTime
 from twinlock.trust.attestation import check_attestation
+from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -51,3 +53,15 @@ class TimeSource:
         if len(data) > _MAX_BYTES:
             raise EndlessDataError(what=self.url, limit_bytes=_MAX_BYTES)
         return data
+
+
+def checked_source(url: str, root: bytes) -> TimeSource:
+    """The time source at ``url`` under a Director's ``root``. Raises: UsageError for either that cannot be one."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise UsageError(reason=f"{url} is not an http(s) address")
+    if bootstrap_repository(DIRECTOR, root).root.signed.time_source is None:
+        reason = (
+            "this Root names no key that attests time, so it is not a Director's; see `twinlock director root show`"
+        )
+        raise UsageError(reason=reason)
+    return TimeSource(url=url, root=root)
