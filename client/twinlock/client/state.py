@@ -169,8 +169,10 @@ class TrustedState:
 
     # Facts
 
-    def reserve_counter(self, at_least: int = 1) -> int:
+    def reserve_counter(self, at_least: int = 1, *, stated: datetime | None = None) -> int:
         """A report counter that no earlier report has used, even if this process dies now. Starts at 1, or ``at_least``.
+
+        ``stated`` is the time that the report will state, kept with its counter.
 
         Source: Uptane 2.1.0 5.4.2.1.2 (a new value in every cycle).
         """
@@ -178,7 +180,16 @@ class TrustedState:
             row = connection.execute("SELECT value FROM facts WHERE name = 'counter'").fetchone()
             counter = max(int(row[0]) + 1 if row else 1, at_least)
             connection.execute("INSERT OR REPLACE INTO facts VALUES ('counter', ?)", (str(counter),))
+            if stated is not None:
+                value = json.dumps(format_time(stated))
+                connection.execute("INSERT OR REPLACE INTO facts VALUES ('stated-time', ?)", (value,))
         return counter
+
+    @property
+    def stated_time(self) -> datetime | None:
+        """The time that the last report stated; None before the first."""
+        found = self._fact("stated-time")
+        return parse_time(found) if found else None
 
     @property
     def attested(self) -> Attestation | None:
@@ -206,7 +217,7 @@ class TrustedState:
 
     @property
     def verified_time(self) -> datetime | None:
-        """The time of the last cycle that had one: what a report calls the latest verifiable time."""
+        """The time of the last cycle that had one."""
         found = self._fact("verified-time")
         return parse_time(found) if found else None
 

@@ -35,16 +35,16 @@ class CounterResets:
             self._state.store_counter_reset(None, version)
 
     def next_counter(self, now: datetime) -> tuple[int, str | None]:
-        """The counter of the next report, and the nonce that it carries, if one is asked for. Raises: StorageError.
+        """The counter of the next report, which states the time ``now``, and the nonce that it carries, if one is asked for.
 
         With a nonce, the counter is at least the seconds since 1970 at ``now``: above every counter that this key has used,
-        whatever backup this ECU was restored from, so no counter that anybody stored has to be lowered.
+        whatever backup this ECU was restored from, so no counter that anybody stored has to be lowered. Raises: StorageError.
         """
         nonce, version = self._state.counter_reset
         if nonce is None:
-            return self._state.reserve_counter(), None
+            return self._state.reserve_counter(stated=now), None
         self._state.store_counter_reset(None, version)
-        return self._state.reserve_counter(at_least=int(now.timestamp())), nonce
+        return self._state.reserve_counter(at_least=int(now.timestamp()), stated=now), nonce
 
 
 def check_counter(state: TrustedState, key: PublicKey, report: EcuReport) -> None:

@@ -68,7 +68,8 @@ def recover_state(
             versions = {name: _keep_repository(settings, state, name, rows) for name in _repositories(settings)}
             counter = _release_counter(settings, state, release_counter)
             state.store_release_counter(counter)
-            reports = state.reserve_counter(at_least=int(now.timestamp()))
+            stated = max(state.stated_time or now, now)  # what was stated before may be lost: no report states less
+            reports = state.reserve_counter(at_least=int(now.timestamp()), stated=stated)
         return Recovered(versions, counter, reports, _swap(path, draft))
     finally:
         os.close(lock)
