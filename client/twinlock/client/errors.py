@@ -116,6 +116,18 @@ class ApprovalExpiredError(RefusalError):
     now: datetime
 
 
+class BegunUnlistedError(RefusalError):
+    """A record that an installation was begun, of an image that the stored metadata do not order. The record has ended."""
+
+    code = "begun-unlisted"
+    clause = "Uptane 2.1.0 5.4.3.5"
+    template = "{target} was recorded as begun on {ecu}, but the stored metadata do not approve it ({reason}); nothing was written"
+    hint = "a newer order may have replaced it; if there was none, look at what else writes to the storage of this ECU"
+    ecu: str
+    target: str
+    reason: str
+
+
 class PartyError(TwinlockError):
     """Another party failed in a way that this software has no name for. ``exception`` is the class that it raised.
 

@@ -7,7 +7,7 @@ Belongs here: the Secondary's own order of steps (Uptane 2.1.0 5.4.3). Does not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Generator
+from collections.abc import AsyncIterable, Generator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.ecu.running import running_image
-from twinlock.client.errors import ApprovalExpiredError
+from twinlock.client.ecu.stored_orders import stored_orders
+from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
 from twinlock.client.identity import Identity, load_identity
 from twinlock.client.install import Installer, Precondition
 from twinlock.client.needed_files import unneeded_files
@@ -35,7 +36,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, ROOT, Verification
+from twinlock.trust.names import DIRECTOR, ROOT, EcuId, Verification
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification, partial_verification
 from twinlock.trust.wire.tuf import TUF
@@ -197,7 +198,7 @@ class Secondary:
         """
         async with self._receiving:
             wanted = self._wanted
-            entry = self._unfinished() if wanted is None else wanted.entry
+            entry = self._unfinished(path) if wanted is None else wanted.entry
             if entry is None or entry.path != path:
                 name = "no image" if entry is None else entry.path
                 raise UsageError(reason=f"{self.config.ecu.ecu} wants {name} now, not {path}; send metadata first")
@@ -238,12 +239,29 @@ class Secondary:
             self._evidence.expire(decision.now)
         CounterResets(self._state).arm(ecu, targets)
 
-    def _unfinished(self) -> ImageEntry | None:
-        """The image that this ECU began to install before it was interrupted, if it may still be completed."""
+    def _unfinished(self, path: str) -> ImageEntry | None:
+        """The image that this ECU began to install before it was interrupted, if the stored metadata order it as ``path``."""
+        ecu = self.config.ecu.ecu
         try:
-            return self._approvals.unfinished(self.config.ecu.ecu)
+            entry = self._approvals.unfinished(ecu)
+            if entry is None or entry.path != path:
+                return entry
+            installed = running_image(ecu, self._installer, self._state)
+            return self._approvals.completable(ecu, installed, self._stored_orders)
         except TimeError:
             return None  # without time nothing can be completed; the next bundle decides
+        except BegunUnlistedError as error:
+            self._note(error, Step.INSTALL, self._state.verified_time)
+            return None
+
+    def _stored_orders(self) -> Mapping[EcuId, ImageEntry]:
+        ceiling = self._clock.ceiling(self._clock.now())
+        return stored_orders(self.config, self._state, self._vehicle(), self._map, ceiling=ceiling)
+
+    def _vehicle(self) -> Vehicle:
+        ecu = self.config.ecu
+        installed = {ecu.ecu: running_image(ecu.ecu, self._installer, self._state)}
+        return Vehicle(vehicle=self.config.vehicle, ecus={ecu.ecu: ecu}, installed=installed, complete=False)
 
     async def _receive(
         self, entry: ImageEntry, approval: ApprovedImage | None, chunks: AsyncIterable[bytes]
@@ -265,13 +283,7 @@ class Secondary:
         return installed
 
     def _verify(self, offered: Bundle, now: datetime, notices: list[RefusalError]) -> Decision:
-        ecu = self.config.ecu
-        vehicle = Vehicle(
-            vehicle=self.config.vehicle,
-            ecus={ecu.ecu: ecu},
-            installed={ecu.ecu: running_image(ecu.ecu, self._installer, self._state)},
-            complete=False,
-        )
+        vehicle = self._vehicle()
         ceiling = self._clock.ceiling(now)
         steps: Generator[Command, Answer, Decision]
         if self._map is None:

@@ -31,7 +31,14 @@ from twinlock.client.cycle import run_verification
 from twinlock.client.download import Progress, download_image, image_urls
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.running import running_image
-from twinlock.client.errors import BundleHeldError, InstallerError, ManifestRefusedError, SecondaryRefusedError
+from twinlock.client.ecu.stored_orders import stored_orders
+from twinlock.client.errors import (
+    BegunUnlistedError,
+    BundleHeldError,
+    InstallerError,
+    ManifestRefusedError,
+    SecondaryRefusedError,
+)
 from twinlock.client.needed_files import unneeded_files
 from twinlock.client.outcomes import installation_report
 from twinlock.client.parties import software_fault
@@ -45,6 +52,7 @@ from twinlock.trust.errors.local import ConflictError, TransportError
 from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
 from twinlock.trust.last_look import is_superseded
 from twinlock.trust.model.root import Root
+from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification
@@ -149,8 +157,7 @@ class UpdateCycle:
         """Step 3 (5.4.2.3): fetch metadata and verify it fully."""
         self._step = Step.METADATA
         tools, config = self.equipment, self.equipment.config
-        ecus = {config.ecu.ecu: config.ecu, **{ecu: m.settings.ecu for ecu, m in tools.secondaries.members.items()}}
-        vehicle = Vehicle(vehicle=config.vehicle, ecus=ecus, installed=self._installed_images(), complete=True)
+        vehicle = self._vehicle()
         trusted = TrustedVehicle(map=tools.map, repositories=tools.state.repositories(tools.map.repositories))
         decision = await run_verification(
             full_verification(
@@ -229,11 +236,16 @@ class UpdateCycle:
         """Install our own image of a bundle that was begun, if a crash cut it off and its deadline has not passed."""
         self._step = Step.INSTALL
         tools, own = self.equipment, self.equipment.config.ecu.ecu
-        entry = tools.approvals.unfinished(own)
+        installed = await asyncio.to_thread(running_image, own, tools.installer, tools.state)
+        try:
+            entry = tools.approvals.completable(own, installed, self._stored_orders)
+        except BegunUnlistedError as error:
+            self.notices.append(error)
+            return
         source = None if entry is None else await asyncio.to_thread(tools.staging.find, entry)
         if entry is not None and source is not None:
-            installed = await asyncio.to_thread(tools.installer.install, entry, source)
-            self.installed.append(Installation(ecu=own, image=installed))
+            done = await asyncio.to_thread(tools.installer.install, entry, source)
+            self.installed.append(Installation(ecu=own, image=done))
         if entry is not None:
             tools.approvals.end()
 
@@ -346,10 +358,17 @@ class UpdateCycle:
         outcome = installation_report(decision.correlation_id, approved, installed, self.problems)
         self.equipment.state.store_unreported(outcome)
 
-    def _installed_images(self) -> dict[EcuId, InstalledImage]:
+    def _vehicle(self) -> Vehicle:
+        tools, config = self.equipment, self.equipment.config
+        own = config.ecu.ecu
+        ecus = {own: config.ecu, **{ecu: item.settings.ecu for ecu, item in tools.secondaries.members.items()}}
+        installed = {**tools.secondaries.installed(), own: running_image(own, tools.installer, tools.state)}
+        return Vehicle(vehicle=config.vehicle, ecus=ecus, installed=installed, complete=True)
+
+    def _stored_orders(self) -> Mapping[EcuId, ImageEntry]:
         tools = self.equipment
-        own = tools.config.ecu.ecu
-        return {**tools.secondaries.installed(), own: running_image(own, tools.installer, tools.state)}
+        ceiling = tools.clock.ceiling(tools.clock.now())
+        return stored_orders(tools.config, tools.state, self._vehicle(), tools.map, ceiling=ceiling)
 
     def _result(self) -> CycleResult:
         decision = self.decision
