@@ -65,7 +65,7 @@ class Secondary:
         self._approvals = Approvals(state, self._clock)
         self._evidence = EvidenceBook(state)
         self._wanted: ApprovedImage | None = None
-        self._receiving = asyncio.Lock()
+        self._installing = asyncio.Lock()
 
     @classmethod
     def open(cls, config: Path, *, wall: Wall = system_clock, precondition: Precondition | None = None) -> Secondary:
@@ -139,7 +139,8 @@ class Secondary:
     def accept_metadata(self, bundle: bytes) -> ImageEntry | None:
         """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
 
-        Whatever is wrong with it is evidence for the Director, and the image wanted before is wanted no longer.
+        Whatever is wrong with it is evidence for the Director. The image that was approved before stays approved until its own
+        expiry: nobody needs a key to send a bundle that is refused. Only a newer Root, which may revoke keys, ends that.
         Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
         """
         return self._accept_bundle(self._read_bundle(bundle))
@@ -156,12 +157,12 @@ class Secondary:
             return error
 
     def _check_idle(self) -> None:
-        if self._receiving.locked():
-            raise UsageError(reason=f"{self.config.ecu.ecu} is receiving an image; send metadata when it is done")
+        if self._installing.locked():
+            raise UsageError(reason=f"{self.config.ecu.ecu} is installing an image; send metadata when it is done")
 
     def _accept_bundle(self, offered: Bundle | TwinlockError) -> ImageEntry | None:
         self._check_idle()
-        self._wanted = None
+        roots = self._newest_roots()
         notices: list[RefusalError] = []
         now: datetime | None = None
         try:
@@ -174,6 +175,8 @@ class Secondary:
             for notice in notices:  # what they are of is stored already, so no later bundle shows it again
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
+            if self._newest_roots() != roots:
+                self._wanted = None
             raise
         self._state.store_verified_time(decision.now)
         self._state.store_decision(decision)
@@ -196,21 +199,34 @@ class Secondary:
         ReleaseCounterError; ApprovalExpiredError, TimeError; PreconditionError; StorageError. The ECU then runs what it ran
         before.
         """
-        async with self._receiving:
-            wanted = self._wanted
-            entry = self._unfinished(path) if wanted is None else wanted.entry
-            if entry is None or entry.path != path:
-                name = "no image" if entry is None else entry.path
-                raise UsageError(reason=f"{self.config.ecu.ecu} wants {name} now, not {path}; send metadata first")
-            try:
-                installed = await self._receive(entry, wanted, chunks)
-            except TwinlockError as error:
-                if isinstance(error, ApprovalExpiredError):
-                    self._wanted = None
-                self._note(error, Step.INSTALL, self._state.verified_time)
-                raise
-            self._wanted = None
-            return installed
+        entry = self._expected(path)
+        if not self._staging.arriving:
+            self._staging.tidy(keep=[entry])
+        try:
+            with self._staging.arrival(entry, apart=True) as arrival:
+                async for chunk in chunks:
+                    arrival.write(chunk)
+                source = await asyncio.to_thread(arrival.finish)
+            async with self._installing:
+                if self._expected(path) != entry:
+                    raise UsageError(reason=f"{self.config.ecu.ecu} wants another {path} by now; send metadata again")
+                return await self._install(entry, source)
+        except UsageError:
+            raise  # the sender came too late, which is evidence of nothing
+        except TwinlockError as error:
+            if isinstance(error, ApprovalExpiredError):
+                self._wanted = None
+            self._note(error, Step.INSTALL, self._state.verified_time)
+            raise
+
+    def _expected(self, path: str) -> ImageEntry:
+        """The image that this ECU takes now under ``path``. Raises: UsageError if it takes none or another one."""
+        wanted = self._wanted
+        entry = self._unfinished(path) if wanted is None else wanted.entry
+        if entry is None or entry.path != path:
+            name = "no image" if entry is None else entry.path
+            raise UsageError(reason=f"{self.config.ecu.ecu} wants {name} now, not {path}; send metadata first")
+        return entry
 
     def report(self) -> bytes:
         """Step 6 (5.4.3.6): a fresh signed report. Raises: StorageError."""
@@ -263,21 +279,15 @@ class Secondary:
         installed = {ecu.ecu: running_image(ecu.ecu, self._installer, self._state)}
         return Vehicle(vehicle=self.config.vehicle, ecus={ecu.ecu: ecu}, installed=installed, complete=False)
 
-    async def _receive(
-        self, entry: ImageEntry, approval: ApprovedImage | None, chunks: AsyncIterable[bytes]
-    ) -> InstalledImage:
-        with self._staging.arrival(entry) as arrival:
-            arrival.restart()  # the link sends whole images; a vehicle's bus is near and fast
-            async for chunk in chunks:
-                arrival.write(chunk)
-            source = await asyncio.to_thread(arrival.finish)
-        if approval is not None:
-            self._approvals.begin([approval])
+    async def _install(self, entry: ImageEntry, source: Path) -> InstalledImage:
+        if self._wanted is not None:
+            self._approvals.begin([self._wanted])
         try:
             installed = await asyncio.to_thread(self._installer.install, entry, source)
         except TwinlockError:
             self._approvals.end()  # it was refused or it failed; only a crash leaves the record
             raise
+        self._wanted = None
         self._approvals.end()
         self._staging.tidy()
         return installed
