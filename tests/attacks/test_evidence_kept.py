@@ -15,14 +15,14 @@ from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.bundle import Bundle
 from twinlock.client.errors import PreconditionError, SecondaryRefusedError
 from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.results import Outcome
+from twinlock.client.results import Outcome, Step
 from twinlock.client.secondary import Secondary
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.errors.metadata import RollbackError
+from twinlock.trust.errors.metadata import MalformedError, RollbackError
 from twinlock.trust.model.evidence import MAX_EVENTS, Evidence
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
-from twinlock.trust.reports import EcuReport, decode_report
+from twinlock.trust.reports import EcuReport, decode_report, report_digest
 
 
 def bundle(world: World) -> bytes:
@@ -33,9 +33,12 @@ def said(secondary: Secondary) -> EcuReport:
     return decode_report(secondary.report()).report
 
 
-def acknowledge(world: World, ecu: str, counter: int) -> None:
-    """The Director names a report in signed Targets."""
-    world.director.bodies["targets"]["custom"]["acknowledged"] = {ecu: counter}
+def acknowledge(world: World, ecu: str, counter: int, report: bytes | None = None) -> None:
+    """The Director names a report in signed Targets, and what was signed in it if it is given."""
+    custom = world.director.bodies["targets"]["custom"]
+    custom["acknowledged"] = {ecu: counter}
+    if report is not None:
+        custom["acknowledgedReports"] = {ecu: report_digest(decode_report(report).message)}
     world.director.publish("targets")
 
 
@@ -95,6 +98,52 @@ def test_an_acknowledgement_covers_what_the_report_carried_and_nothing_later(
     acknowledge(world, BRAKE.ecu, counter)
     secondary.accept_metadata(bundle(world))
     assert [event.code for event in said(secondary).evidence] == ["malformed"]
+
+
+def test_an_acknowledgement_of_a_report_that_this_ecu_did_not_sign_forgets_nothing(
+    world: World, secondary: Secondary
+) -> None:
+    """As after a backup: the Director took report 900 of the time before, and the ECU, which counts anew, has sent 2."""
+    attacked(world, secondary)
+    before = secondary.report()
+    attacked_again = said(secondary)
+    acknowledge(world, BRAKE.ecu, 900, before)
+    secondary.accept_metadata(bundle(world))
+    assert said(secondary).evidence == attacked_again.evidence
+    newest = secondary.report()
+    counter = decode_report(newest).report.counter
+    assert counter is not None
+    acknowledge(world, BRAKE.ecu, counter, before)  # the number fits, the report does not
+    secondary.accept_metadata(bundle(world))
+    assert said(secondary).evidence == attacked_again.evidence
+    acknowledge(world, BRAKE.ecu, counter, newest)
+    secondary.accept_metadata(bundle(world))
+    assert said(secondary).evidence == ()
+
+
+def test_an_acknowledgement_that_comes_late_covers_the_report_that_it_names(world: World, secondary: Secondary) -> None:
+    attacked(world, secondary)
+    early = secondary.report()
+    counter = decode_report(early).report.counter
+    assert counter is not None
+    for _ in range(3):
+        secondary.report()
+    with pytest.raises(MalformedError):
+        secondary.accept_metadata(b"{")
+    acknowledge(world, BRAKE.ecu, counter, early)
+    secondary.accept_metadata(bundle(world))
+    assert [event.code for event in said(secondary).evidence] == ["malformed"]
+
+
+def test_the_first_sentence_of_an_event_stays_beside_the_latest(world: World, secondary: Secondary) -> None:
+    """An attacker who repeats an attack in another way overwrites nothing of how it began."""
+    for offered in (1, 7, 7, 9):
+        error = RollbackError(repository="director", role="root", offered=offered, trusted=10)
+        secondary._note(error, Step.METADATA, world.now)
+    (event,) = said(secondary).evidence
+    assert "version 1 " in event.detail
+    assert "version 9 " in event.latest
+    assert event.occurrences == 4
 
 
 def test_noise_of_one_kind_displaces_nothing_of_another_and_is_counted(world: World, secondary: Secondary) -> None:

@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 from twinlock.client.config import TimeSettings
 from twinlock.client.state import TrustedState
-from twinlock.trust.attestation import check_attestation, check_attested_floor
+from twinlock.trust.attestation import check_attestation, check_attested_floor, stated_nonces
 from twinlock.trust.checks.context import Context
 from twinlock.trust.commands import Steps
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import TimeError
-from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.errors.reports import UnsolicitedTimeError
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.root import Root
 from twinlock.trust.policy import STRICT
@@ -51,11 +52,16 @@ def system_clock() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+OPEN_QUESTIONS = 8
+"""How many questions may be open at once: whoever asks an ECU for one closes no question of anybody else."""
+
+
 class Question(NamedTuple):
-    """A nonce that this ECU sent to the time source, and when, in seconds of ``boot_clock``."""
+    """A nonce for the time source, when it was made, in seconds of ``boot_clock``, and whether a false answer came."""
 
     nonce: str
     asked_at: float
+    disputed: bool = False
 
 
 class Attested(NamedTuple):
@@ -68,7 +74,7 @@ class Attested(NamedTuple):
 class Clock:
     """The time of one ECU. ``wall`` and ``monotonic`` are replaced in tests.
 
-    The question and the time that its answer proved live in memory only: both end with this process, and so with the boot.
+    The questions and the time that an answer proved live in memory only: all end with this process, and so with the boot.
     """
 
     def __init__(
@@ -86,7 +92,7 @@ class Clock:
         self._wall = wall
         self._monotonic = monotonic
         self._attested: Attested | None = None
-        self._question: Question | None = None
+        self._questions: list[Question] = []
 
     def now(self) -> datetime:
         """The time to judge expiry by. Raises: TimeError when there is none that can be relied on."""
@@ -98,36 +104,65 @@ class Clock:
         return now
 
     def ask(self) -> str:
-        """A nonce that was never used before, for one question to the time source. An older open question is closed."""
-        self._question = Question(secrets.token_hex(16), self._monotonic())
-        return self._question.nonce
+        """A nonce that was never used before, for one question of this ECU to the time source. Every older one is closed."""
+        self._questions = []
+        return self._new_question()
 
-    def accept(self, attestation: bytes, root: Root) -> datetime:
+    def question(self) -> str:
+        """The nonce of a young open question, for others to carry to the time source; a new one if there is none.
+
+        At most ``OPEN_QUESTIONS`` are made in the time that each is open for, so nobody can close one by asking for more.
+        """
+        newest = next(reversed(self._open_questions()), None)
+        age = self._settings.answer_within_s / OPEN_QUESTIONS
+        if newest is not None and self._monotonic() - newest.asked_at < age:
+            return newest.nonce
+        return self._new_question()
+
+    def _new_question(self) -> str:
+        question = Question(secrets.token_hex(16), self._monotonic())
+        self._questions = [*self._open_questions(), question]
+        return question.nonce
+
+    def accept(
+        self, attestation: bytes, root: Root, *, dispute: Callable[[RefusalError], None] | None = None
+    ) -> datetime:
         """Take the time from an attestation that the time source named in the Director's ``root`` signed.
 
-        It counts if it answers the open question and arrives within ``answer_within_s`` of it; the question is closed then.
+        It counts if it answers an open question and arrives within ``answer_within_s`` of it; the question is closed then.
         A refused attestation does not close it: whoever can send one could otherwise stop every honest answer. A time before
         the last attested one is refused, unless a key that attested that one has left the role since.
-        Raises: AttestationError, AttestationKeyError, MalformedError, LimitError; nothing changes then.
+        ``dispute`` is called with the first refusal of an answer to each question, and for nothing that nobody asked for.
+        Raises: UnsolicitedTimeError, AttestationError, AttestationKeyError, MalformedError, LimitError; nothing changes then.
         """
-        question = self._open_question()
-        proof = check_attestation(attestation, root, nonce=question.nonce, limits=self._limits)
-        check_attested_floor(proof, self._state.attested, root)
+        question = self._answered(attestation)
+        try:
+            proof = check_attestation(attestation, root, nonce=question.nonce, limits=self._limits)
+            check_attested_floor(proof, self._state.attested, root)
+        except RefusalError as error:
+            self._questions = [item._replace(disputed=True) if item == question else item for item in self._questions]
+            if dispute is not None and not question.disputed:
+                dispute(error)
+            raise
         self._state.store_attested(proof.time, proof.signers)
         self._attested = Attested(proof.time, question.asked_at)
-        self._question = None
+        self._questions.remove(question)
         return proof.time
 
-    def _open_question(self) -> Question:
-        question = self._question
-        if question is None:
-            raise AttestationError(reason="this ECU has asked no question that is still open")
-        if self._monotonic() - question.asked_at > self._settings.answer_within_s:
-            self._question = None
-            raise AttestationError(
-                reason=f"it arrived more than {self._settings.answer_within_s:g} s after the question that it answers"
-            )
-        return question
+    def _answered(self, attestation: bytes) -> Question:
+        nonces = stated_nonces(attestation, self._limits)
+        self._questions = self._open_questions()
+        for question in self._questions:
+            if question.nonce in nonces:
+                return question
+        raise UnsolicitedTimeError(
+            reason="it answers no question of this ECU that is still open; "
+            f"each is answered once, within {self._settings.answer_within_s:g} s"
+        )
+
+    def _open_questions(self) -> list[Question]:
+        now = self._monotonic()
+        return [item for item in self._questions if now - item.asked_at <= self._settings.answer_within_s]
 
     def ceiling(self, now: datetime) -> datetime | None:
         """The latest time that a file may prove at ``now``. None with a system clock: it may be behind, so files win."""

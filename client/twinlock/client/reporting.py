@@ -21,7 +21,7 @@ from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys import PublicKey, Signer, load_key
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
-from twinlock.trust.reports import EcuReport, InstallationReport, SignedReport
+from twinlock.trust.reports import EcuReport, InstallationReport, SignedReport, report_digest
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -151,6 +151,7 @@ def make_report(
     clock: Clock,
     signer: Signer,
     form: ReportForm,
+    limits: Limits,
 ) -> bytes:
     """A signed report of what ``ecu`` runs, with a counter that was never used before and all unacknowledged evidence.
 
@@ -171,4 +172,7 @@ def make_report(
         detail="" if gravest is None else gravest.detail,
         evidence=events,
     )
-    return form.sign_report(report, signer)
+    data = form.sign_report(report, signer)
+    if form.acknowledges:
+        EvidenceBook(state).note_report(counter, report_digest(form.decode_report(data, limits).message))
+    return data

@@ -96,14 +96,14 @@ class Secondary:
         self.close()
 
     def identity(self) -> dict[str, Any]:
-        """Who this is, and what it has. ``timeNonce`` is a new question to the time source, None with an own clock."""
+        """Who this is, and what it has. ``timeNonce`` is an open question to the time source, None with an own clock."""
         return {
             "ecu": self.config.ecu.ecu,
             "hardwareId": self.config.ecu.hardware_id,
             "verification": self.config.verification.value,
             "keyid": self._identity.public_key.keyid,
             "key": self._identity.public_key.as_json(),
-            "timeNonce": self._clock.ask() if self.config.time.attested else None,
+            "timeNonce": self._clock.question() if self.config.time.attested else None,
             "bundleBytes": self.bundle_bytes,
             "roots": self._newest_roots(),
         }
@@ -125,16 +125,13 @@ class Secondary:
     def accept_time(self, attestation: bytes) -> datetime:
         """Step 1 (5.4.3.1): take the time from a signed attestation that answers this ECU's open question.
 
-        A refused attestation leaves nothing behind but evidence. Raises: AttestationError; AttestationKeyError, after which
+        A refused answer to a question leaves evidence once; what nobody asked for leaves nothing, so that no sender of such
+        wears out the storage. Raises: AttestationError, UnsolicitedTimeError; AttestationKeyError, after which
         the Primary should hand over metadata with the newer Root and then ask for a new question; MalformedError,
         LimitError, StorageError.
         """
         root = self._state.repository(DIRECTOR).root.signed
-        try:
-            return self._clock.accept(attestation, root)
-        except TwinlockError as error:
-            self._note(error, Step.TIME, None)
-            raise
+        return self._clock.accept(attestation, root, dispute=lambda error: self._note(error, Step.TIME, None))
 
     def accept_metadata(self, bundle: bytes) -> ImageEntry | None:
         """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
@@ -237,6 +234,7 @@ class Secondary:
             clock=self._clock,
             signer=self._identity,
             form=self._form,
+            limits=self.config.limits,
         )
 
     def _note(self, error: TwinlockError, step: Step, now: datetime | None) -> None:
@@ -250,7 +248,7 @@ class Secondary:
         assert director is not None
         ecu, targets = self.config.ecu.ecu, director.signed
         if ecu in targets.acknowledged:
-            self._evidence.acknowledge(targets.acknowledged[ecu])
+            self._evidence.acknowledge(targets.acknowledged[ecu], targets.acknowledged_reports.get(ecu))
         if not self._form.acknowledges:
             self._evidence.expire(decision.now)
         CounterResets(self._state).arm(ecu, targets)

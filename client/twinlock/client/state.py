@@ -300,6 +300,15 @@ class TrustedState:
         self._store_fact("evidence", [encode_event(event) for event in events])
 
     @property
+    def reported(self) -> list[tuple[int, str]]:
+        """The newest reports that carried evidence: the counter of each, and the SHA-256 of what was signed."""
+        return [(counter, digest) for counter, digest in self._fact("reported") or ()]
+
+    def store_reported(self, reports: Iterable[tuple[int, str]]) -> None:
+        """Replace them all."""
+        self._store_fact("reported", [list(report) for report in reports])
+
+    @property
     def unreported(self) -> InstallationReport | None:
         """How the last order ended, until a Director that wants to know has heard of it."""
         found = self._fact("unreported")

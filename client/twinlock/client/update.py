@@ -49,7 +49,7 @@ from twinlock.client.slots import UNKNOWN, as_installed
 from twinlock.client.state import LastRefusal
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError, TransportError
-from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
+from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
 from twinlock.trust.last_look import is_superseded
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import ImageEntry
@@ -98,7 +98,9 @@ class UpdateCycle:
         reports = await tools.secondaries.collect_reports(step, self.problems)
         installed = await self._own_image(step)
         form, signer = tools.reports, tools.signer
-        report = make_report(own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form)
+        report = make_report(
+            own, installed, state=tools.state, clock=tools.clock, signer=signer, form=form, limits=tools.config.limits
+        )
         tools.state.store_report(own, report)
         outcome = tools.state.unreported
         manifest = form.sign_manifest(tools.config.vehicle, own, [report, *reports.values()], signer, outcome)
@@ -140,6 +142,9 @@ class UpdateCycle:
             director = tools.state.repository(DIRECTOR)
             try:
                 tools.clock.accept(attestation, director.root.signed)
+            except UnsolicitedTimeError as error:
+                # It came as the answer to our question, so it is a replay and no stray message.
+                raise AttestationError(reason=error.reason) from error
             except AttestationKeyError:
                 # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
                 director = await run_verification(
@@ -191,7 +196,7 @@ class UpdateCycle:
         assert director.targets is not None
         targets = director.targets.signed
         if own in targets.acknowledged:
-            tools.evidence.acknowledge(targets.acknowledged[own])
+            tools.evidence.acknowledge(targets.acknowledged[own], targets.acknowledged_reports.get(own))
         names_us = targets.vehicle == tools.config.vehicle
         if not tools.reports.acknowledges and names_us and director.timestamp is not None:
             tools.evidence.confirm(director.timestamp.signed.version)

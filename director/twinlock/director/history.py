@@ -134,7 +134,7 @@ def record_events(
     *,
     manifest: int | None = None,
 ) -> None:
-    """Keep what people should see. What goes on from manifest to manifest is kept once a day, a piece of evidence once."""
+    """Keep what people should see. What goes on from manifest to manifest is kept once a day, a piece of evidence as often as the ECU added to it."""
     for event in events:
         if not _is_known(connection, vehicle, event, now):
             row = {"vehicle": vehicle, "manifest": manifest, "at": now, "evidence": event.evidence}
@@ -157,7 +157,11 @@ def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime)
     same = [_V.vehicle == vehicle, _V.code == event.code, _V.ecu == event.ecu]
     if event.evidence is not None:
         same.append(_V.evidence == event.evidence)
-    elif event.code in STANDING_CODES:
+        newest = select(_V.detail, _V.data).where(*same).order_by(_V.number.desc()).limit(1)
+        known = connection.execute(newest).first()
+        # It is acknowledged as it is now, so what was added to it has to be kept.
+        return known is not None and (known.detail, known.data) == (event.detail, event.data)
+    if event.code in STANDING_CODES:
         same += [_V.detail == event.detail, _V.at > now - timedelta(days=1)]
     else:
         return False
@@ -261,4 +265,4 @@ def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: Ec
         count_on(connection, ecu, key)
     raise_counter(connection, ecu, key, report.counter)
     if report.evidence and ecu in verified.counters:
-        note_evidence(connection, ecu, key, verified.counters[ecu])
+        note_evidence(connection, ecu, key, counter=verified.counters[ecu], digest=verified.signed[ecu])

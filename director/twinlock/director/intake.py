@@ -107,6 +107,7 @@ def verify_reports(
         ),
         resets={ecu: item.reset for ecu, item in checked.sound.items() if item.reset is not None},
         counters={ecu: item.sent for ecu, item in checked.sound.items() if item.sent is not None},
+        signed={ecu: item.signed for ecu, item in checked.sound.items()},
         digests={ecu: item.digest for ecu, item in checked.sound.items() if item.digest is not None},
         installation=manifest.installation,
     )
@@ -151,6 +152,7 @@ class _Sound(NamedTuple):
     sent: int | None
     reset: int | None
     digest: str | None
+    signed: str = ""
 
 
 class _Checked(NamedTuple):
@@ -189,8 +191,8 @@ def _check_reports(
         else:
             known = record.ecus[ecu]
             kept = record.wire == TUF_WIRE and (known.counter_base > 0 or known.reset is not None)
-            digest = report_digest(offered[0].message) if kept else None
-            checked.sound[ecu] = sound._replace(digest=digest)
+            digest = report_digest(offered[0].message)
+            checked.sound[ecu] = sound._replace(digest=digest if kept else None, signed=digest)
     return checked
 
 

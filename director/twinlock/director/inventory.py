@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +64,13 @@ def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
     rows = connection.execute(select(schema.ecus).where(_E.vehicle == vehicle).order_by(_E.ecu)).all()
     found = [item for item in rows if item.retired_at is None]
     counted, resets = _counters(connection, found), _resets(connection, found)
-    records = {EcuId(item.ecu): _ecu(item, counted.get(item.ecu), resets.get(item.ecu)) for item in found}
+    taken = _acknowledged(connection, found)
+    records = {
+        EcuId(item.ecu): replace(
+            _ecu(item, counted.get(item.ecu), resets.get(item.ecu)), evidence_digest=taken.get(item.ecu)
+        )
+        for item in found
+    }
     return VehicleRecord(
         vehicle=VehicleId(row.vehicle),
         primary=next((ecu for ecu, record in records.items() if record.primary), EcuId("")),
@@ -225,6 +232,14 @@ def _counters(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, Row
     table = schema.report_counters
     rows = connection.execute(select(table).where(table.c.ecu.in_(list(keys))))
     return {row.ecu: row for row in rows if keys[row.ecu] == row.key_identity}
+
+
+def _acknowledged(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, str]:
+    """The digest of the newest report with evidence of each ECU's present key."""
+    keys = {row.ecu: row.key_identity for row in ecus}
+    table = schema.acknowledged_reports
+    rows = connection.execute(select(table).where(table.c.ecu.in_(list(keys))))
+    return {row.ecu: row.digest for row in rows if keys[row.ecu] == row.key_identity}
 
 
 def _resets(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, CounterReset]:

@@ -99,7 +99,12 @@ def _from_2(connection: Connection) -> None:
     write_marks(connection, marks_of_issues(connection))
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}
+def _from_3(connection: Connection) -> None:
+    """Which report an acknowledgement is of. It has none for reports taken before."""
+    schema.acknowledged_reports.create(connection)
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
 
 
 def _add(connection: Connection, column: Column[object]) -> None:

@@ -44,8 +44,8 @@ class EcuRecord:
     """One ECU as it was registered.
 
     ``counter_base`` is added to the counter of every report that it sends, and ``highest_counter`` is the highest sum that
-    was accepted under this key; ``evidence_counter`` is that of its newest report with evidence, as it was sent. ``reset`` is
-    what lets it count from the start once. ``missing_since`` is set while it is left out of manifests, ``out_of_order_since`` from when
+    was accepted under this key; ``evidence_counter`` is that of its newest report with evidence, as it was sent, and
+    ``evidence_digest`` the SHA-256 of what that report's signature is over. ``reset`` is what lets it count from the start once. ``missing_since`` is set while it is left out of manifests, ``out_of_order_since`` from when
     an operator declared it out of order until it reports again.
     """
 
@@ -59,6 +59,7 @@ class EcuRecord:
     missing_since: datetime | None = None
     out_of_order_since: datetime | None = None
     evidence_counter: int | None = None
+    evidence_digest: str | None = None
     reset: CounterReset | None = None
 
     def as_json(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from twinlock.director.tables.append_only import append_only_ddl, pruning
 from twinlock.director.tables.columns import Json, Number, UtcTime, metadata, number_column, vehicle_column
 from twinlock.director.tables.ways_out import (
+    acknowledged_reports,
     counter_resets,
     delivered_software,
     key_changes,
@@ -37,6 +38,7 @@ from twinlock.director.tables.ways_out import (
 )
 
 __all__ = [
+    "acknowledged_reports",
     "counter_resets",
     "delivered_software",
     "key_changes",
@@ -49,7 +51,7 @@ __all__ = [
     "spent_reports",
 ]
 
-SCHEMA_VERSION = 3  # a change here needs its step in ``migrations.py``
+SCHEMA_VERSION = 4  # a change here needs its step in ``migrations.py``
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 

@@ -17,7 +17,7 @@ from twinlock.client.errors import PreconditionError
 from twinlock.client.provision import EcuPlan, provision_secondary
 from twinlock.client.secondary import Secondary
 from twinlock.trust.attestation import sign_attestation
-from twinlock.trust.errors.base import Kind, TwinlockError, UsageError
+from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import (
     DigestError,
     EndlessDataError,
@@ -38,7 +38,7 @@ from twinlock.trust.errors.metadata import (
     ThresholdError,
     TimeError,
 )
-from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
+from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE
 from twinlock.trust.reports import EcuReport, decode_report, verify_report
@@ -395,9 +395,32 @@ def test_a_replayed_time_is_refused(make: Make, world: World) -> None:
     secondary = make(time={"source": "attested"})
     old = attest(world, secondary)
     secondary.accept_time(old)
-    with pytest.raises(AttestationError):
+    with pytest.raises(UnsolicitedTimeError):
         secondary.accept_time(old)
-    assert reported(secondary).attack == AttestationError.code
+    assert reported(secondary).evidence == ()
+
+
+def test_what_nobody_asked_for_leaves_nothing_and_a_false_answer_leaves_evidence_once(make: Make, world: World) -> None:
+    """A sender of garbage costs no write to the storage, and closes no question."""
+    secondary = make(time={"source": "attested"})
+    nonce, honest = secondary.identity()["timeNonce"], attest(world, secondary)
+    state = secondary.config.state
+
+    def rows() -> bytes:
+        return b"".join(path.read_bytes() for path in sorted(state.parent.glob("state.db*")))
+
+    before = rows()
+    for garbage in (b"{", b"{}", sign_attestation(world.now, ("00" * 16,), world.director.time_key())):
+        for _ in range(50):
+            with pytest.raises(RefusalError):
+                secondary.accept_time(garbage)
+            secondary.identity()
+    assert rows() == before
+    for _ in range(20):
+        with pytest.raises(AttestationKeyError):
+            secondary.accept_time(sign_attestation(world.now, (nonce,), world.keys("stranger")))
+    assert [(event.code, event.occurrences) for event in reported(secondary).evidence] == [("time-attestation-key", 1)]
+    assert secondary.accept_time(honest) == world.now
 
 
 def test_an_ecu_with_a_clock_of_its_own_takes_no_attestation_and_keeps_none(make: Make, world: World) -> None:

@@ -12,6 +12,7 @@ from twinlock.director.director import Director
 from twinlock.director.records import ATTACK, FAILURE, REFUSAL
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.model.evidence import Evidence
+from twinlock.trust.reports import decode_report, report_digest
 
 VIN = "VIN1"
 
@@ -35,7 +36,7 @@ def members(director: Director, minutes: float) -> dict[str, Any]:
     data = director.metadata(VIN, "targets.json", now=at(minutes=minutes))
     assert data is not None
     custom = json.loads(data)["signed"]["custom"]
-    return {name: custom[name] for name in ("acknowledged", "resets") if name in custom}
+    return {name: custom[name] for name in ("acknowledged", "acknowledgedReports", "resets") if name in custom}
 
 
 def test_evidence_is_kept_once_and_acknowledged_by_the_counter_of_its_report(fleet: Director, car: TestVehicle) -> None:
@@ -45,6 +46,7 @@ def test_evidence_is_kept_once_and_acknowledged_by_the_counter_of_its_report(fle
         evidence(2, Kind.REFUSAL, "precondition"),
         evidence(3, Kind.FAILURE, "fetch"),
     )
+    reports: list[bytes] = []
     for minutes in (1, 2):  # it comes again until it is acknowledged
         car.counter += 1
         reports = [
@@ -68,11 +70,28 @@ def test_evidence_is_kept_once_and_acknowledged_by_the_counter_of_its_report(fle
         "last": "2026-03-01T12:01:00Z",
         "count": 2,
     }
-    assert members(fleet, 3) == {"acknowledged": {"ecu-brake": car.counter}}
+    named = {"acknowledgedReports": {"ecu-brake": report_digest(decode_report(reports[1]).message)}}
+    assert members(fleet, 3) == {"acknowledged": {"ecu-brake": car.counter}} | named
     fleet.receive_manifest(car.manifest(now=at(minutes=4)), now=at(minutes=4))
     before = fleet.issue(VIN, now=at(minutes=5))
-    assert members(fleet, 6) == {"acknowledged": {"ecu-brake": car.counter - 1}}
+    assert members(fleet, 6) == {"acknowledged": {"ecu-brake": car.counter - 1}} | named
     assert fleet.issue(VIN, now=at(minutes=6)) == before
+
+
+def test_what_an_ecu_added_to_an_event_is_kept_before_it_is_acknowledged(fleet: Director, car: TestVehicle) -> None:
+    first = evidence(1, Kind.ATTACK, "rollback", "rollback")
+    grown = first._replace(last=at(minutes=2), occurrences=7, latest="another sentence")
+    for minutes, event in ((1, first), (2, grown), (3, grown)):
+        car.counter += 1
+        reports = [
+            car.report("ecu-gw", now=at(minutes=minutes)),
+            car.report("ecu-brake", now=at(minutes=minutes), evidence=(event,)),
+        ]
+        car.counter -= 1
+        fleet.receive_manifest(car.manifest(reports=reports), now=at(minutes=minutes))
+    kept = [event.data for _, event in fleet.events(VIN) if event.evidence]
+    assert [data and (data["count"], data.get("latest")) for data in kept] == [(7, "another sentence"), (2, None)]
+    assert members(fleet, 4)["acknowledged"] == {"ecu-brake": car.counter}
 
 
 @pytest.mark.parametrize(

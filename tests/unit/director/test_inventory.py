@@ -90,6 +90,7 @@ def test_every_table_of_history_is_among_the_append_only_ones() -> None:
         "telemetry",
         "rekey_permissions",
         "report_counters",
+        "acknowledged_reports",
         "spent_reports",
         "counter_resets",
         "key_changes",

@@ -34,6 +34,7 @@ TYPES: dict[str, dict[str, Shape]] = {
     "targets": {"targets": {ANY: "entry"}, "delegations": "delegations", "custom": "targets-custom"},
     "targets-custom": {
         "acknowledged": {ANY: LEAF},
+        "acknowledgedReports": {ANY: LEAF},
         "resets": {ANY: LEAF},
         "delegatedHardware": ["restriction"],
         "postQuantum": [LEAF],

@@ -174,6 +174,7 @@ def test_every_described_type_and_member_was_seen(made: Play) -> None:
         ("report", "nonce"),
         ("root-custom", "postQuantum"),
         ("targets-custom", "acknowledged"),
+        ("targets-custom", "acknowledgedReports"),
         ("targets-custom", "resets"),
         ("targets-custom", "postQuantum"),
         ("delegated-role", "hardwareIds"),

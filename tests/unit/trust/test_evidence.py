@@ -42,6 +42,14 @@ def test_evidence_arrives_as_it_was_sent() -> None:
     assert verify_report(signed, KEY.public_key).evidence == (EVENT,)
 
 
+def test_the_latest_sentence_travels_where_it_differs_from_the_first() -> None:
+    again = EVENT._replace(latest="director/timestamp: offered version 1 is older than trusted version 9")
+    signed = decode_report(sign_report(REPORT._replace(evidence=(again,)), KEY))
+    assert signed.report.evidence == (again,)
+    same = json.loads(sign_report(REPORT._replace(evidence=(EVENT._replace(latest=EVENT.detail),)), KEY))
+    assert "latest" not in same["signed"]["evidence"][0]
+
+
 def test_a_report_without_evidence_has_no_such_member() -> None:
     assert "evidence" not in json.loads(sign_report(REPORT._replace(evidence=()), KEY))["signed"]
 
@@ -98,6 +106,9 @@ def targets(**custom: Any) -> bytes:
 def test_acknowledgements_and_resets_are_read_from_signed_targets() -> None:
     read = TUF.decode_targets(targets(acknowledged={ECU: 7}, resets={ECU: "ab" * 16}), "targets", DEFAULT_LIMITS).signed
     assert (read.acknowledged, read.resets) == ({ECU: 7}, {ECU: "ab" * 16})
+    digest = "ab" * 32
+    named = TUF.decode_targets(targets(acknowledgedReports={ECU: digest}), "targets", DEFAULT_LIMITS).signed
+    assert (named.acknowledged_reports, read.acknowledged_reports) == ({ECU: digest}, {})
     bare = TUF.decode_targets(targets(), "targets", DEFAULT_LIMITS).signed
     assert (bare.acknowledged, bare.resets) == ({}, {})
 
@@ -105,6 +116,8 @@ def test_acknowledgements_and_resets_are_read_from_signed_targets() -> None:
 @pytest.mark.parametrize(
     ("custom", "place"),
     [
+        ({"acknowledgedReports": {ECU: "ab"}}, "$.signed.custom.acknowledgedReports.ecu-brake"),
+        ({"acknowledgedReports": {"a/b": "ab" * 32}}, "$.signed.custom.acknowledgedReports.a/b"),
         ({"acknowledged": {ECU: -1}}, "$.signed.custom.acknowledged.ecu-brake"),
         ({"acknowledged": [ECU]}, "$.signed.custom.acknowledged"),
         ({"acknowledged": {"a/b": 1}}, "$.signed.custom.acknowledged.a/b"),

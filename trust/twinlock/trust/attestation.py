@@ -91,6 +91,12 @@ def check_attestation(
     return Attestation(time, frozenset(key_material(root.keys[keyid]) for keyid in found.tally.signed))
 
 
+def stated_nonces(data: bytes, limits: Limits) -> list[str]:
+    """The nonces that ``data`` claims to answer; nothing of it is verified. Raises: MalformedError, LimitError."""
+    raw = parse_envelope(data, _WHAT, limits.attestation_bytes, signatures_bytes=limits.signatures_bytes)
+    return [item.text() for item in Node(raw.signed, _WHAT, "$.signed").get("nonces").items(MAX_NONCES)]
+
+
 def check_attested_floor(offered: Attestation, last: Attestation | None, root: Root) -> None:
     """The time that ``offered`` proves must not lie before ``last``, unless that fell under ``root``.
 

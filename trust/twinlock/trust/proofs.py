@@ -16,9 +16,14 @@ from twinlock.trust.names import KeyId
 _PROOF, _AUTHORITY = b"twinlock proof 2", b"twinlock authority 1"
 
 
-def authority_digest(keyids: Iterable[KeyId], threshold: int, keys: Mapping[KeyId, PublicKey]) -> bytes:
-    """Equal for the same threshold of the same keys under the same ids and schemes, in the same order, and for no other."""
-    parts = [_AUTHORITY, b"%d" % threshold]
+def authority_digest(
+    keyids: Iterable[KeyId], threshold: int, keys: Mapping[KeyId, PublicKey], *, post_quantum: bool = False
+) -> bytes:
+    """Equal for the same threshold of the same keys under the same ids and schemes, in the same order, and for no other.
+
+    ``post_quantum`` says whether one of the signatures has to be post-quantum; another demand is another authority.
+    """
+    parts = [_AUTHORITY, b"%d" % threshold, *((b"post-quantum",) if post_quantum else ())]
     for keyid in keyids:
         key = keys.get(keyid)
         parts += [keyid.encode(), *((b"", b"") if key is None else (key.scheme.encode(), key.identity))]

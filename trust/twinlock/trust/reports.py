@@ -109,6 +109,11 @@ class SignedManifest(NamedTuple):
     installation: InstallationReport | None = None
 
 
+def report_digest(message: bytes) -> str:
+    """What a report is known by: SHA-256 of what its signature is over, in hexadecimal."""
+    return hashlib.sha256(message).hexdigest()
+
+
 def sign_report(report: EcuReport, signer: Signer) -> bytes:
     """Encode and sign one ECU's report with that ECU's key."""
     signed: dict[str, Any] = {

@@ -17,6 +17,8 @@ from twinlock.trust.errors.base import Attack, Kind, TwinlockError
 from twinlock.trust.model.evidence import Evidence
 
 OWN, TOLD = 3, 2  # events of each kind: met by this ECU, told by another party; three kinds fill fifteen of sixteen
+REPORTS = 16
+"""How many reports with evidence an ECU remembers: each later one carries all that an earlier one did."""
 UNCONFIRMED = timedelta(days=30)
 """How long an ECU keeps an event that it can never know to have arrived: a Secondary in the aktualizr profile."""
 
@@ -61,8 +63,19 @@ class EvidenceBook:
         self._state.store_events(events)
         return self.events()
 
-    def acknowledge(self, counter: int) -> None:
-        """The Director has taken the report number ``counter``: forget what it carried, as far as nothing was added since."""
+    def note_report(self, counter: int, digest: str) -> None:
+        """Remember that the report number ``counter`` has this ``digest``, while events wait to be acknowledged."""
+        if self._state.events():
+            self._state.store_reported([*self._state.reported, (counter, digest)][-REPORTS:])
+
+    def acknowledge(self, counter: int, digest: str | None) -> None:
+        """The Director has taken the report number ``counter``: forget what it carried, as far as nothing was added since.
+
+        It has to be a report that this ECU remembers having signed: one that was restored from a backup counts anew, and
+        what the Director took under that number before is something else. ``digest`` is None from a Director that names none.
+        """
+        if digest is not None and (counter, digest) not in self._state.reported:
+            return
         self._keep(lambda event: event.carried is None or event.carried > counter)
 
     def mark_accepted(self, counter: int, version: int) -> None:
@@ -95,10 +108,8 @@ def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:
     for number, event in enumerate(kept):
         if _sort(event) == _sort(new):
             known, again = event.evidence, new.evidence
-            count = known.occurrences + 1
-            kept[number] = StoredEvent(
-                known._replace(last=again.last, detail=again.detail, occurrences=count), event.told
-            )
+            count, latest = known.occurrences + 1, "" if again.detail == known.detail else again.detail
+            kept[number] = StoredEvent(known._replace(last=again.last, latest=latest, occurrences=count), event.told)
             return kept
     alike = [event for event in kept if _shelf(event) == _shelf(new)]
     if len(alike) == (TOLD if new.told else OWN):

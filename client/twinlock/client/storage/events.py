@@ -35,13 +35,14 @@ def decode_event(found: dict[str, Any]) -> StoredEvent:
         last=parse_time(found["last"]),
         occurrences=found["count"],
         **{name: found[name] for name in ("id", "code", "attack", "clause", "detail", "step")},
+        latest=found.get("latest", ""),
     )
     return StoredEvent(evidence, found["told"], found["carried"], found["accepted"])
 
 
 def event_as_json(event: Evidence) -> dict[str, Any]:
-    """An event as ``--json`` shows it: ``id``, ``kind``, ``code``, ``attack``, ``clause``, ``detail``, ``step``, ``first``, ``last``,
-    ``count``."""
+    """An event as ``--json`` shows it: ``id``, ``kind``, ``code``, ``attack``, ``clause``, ``detail``, ``latest``, ``step``, ``first``,
+    ``last``, ``count``."""
     return {
         "id": event.id,
         "kind": event.kind.value,
@@ -49,6 +50,7 @@ def event_as_json(event: Evidence) -> dict[str, Any]:
         "attack": event.attack,
         "clause": event.clause,
         "detail": event.detail,
+        "latest": event.latest,
         "step": event.step,
         "first": format_time(event.first),
         "last": format_time(event.last),

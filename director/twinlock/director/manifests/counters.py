@@ -40,10 +40,14 @@ def count_on(connection: Connection, ecu: EcuId, key_identity: str) -> None:
     connection.execute(update(schema.report_counters).where(*this).values(base=func.coalesce(_C.highest, 0)))
 
 
-def note_evidence(connection: Connection, ecu: EcuId, key_identity: str, counter: int) -> None:
-    """Keep the counter, as it was sent, of the newest report with evidence: Targets acknowledge it."""
+def note_evidence(connection: Connection, ecu: EcuId, key_identity: str, *, counter: int, digest: str) -> None:
+    """Keep the counter, as it was sent, and the digest of the newest report with evidence: Targets acknowledge it."""
     this = (_C.ecu == ecu, _C.key_identity == key_identity)
     connection.execute(update(schema.report_counters).where(*this).values(evidence_counter=counter))
+    table = schema.acknowledged_reports
+    same = (table.c.ecu == ecu, table.c.key_identity == key_identity)
+    if not connection.execute(update(table).where(*same).values(digest=digest)).rowcount:
+        connection.execute(insert(table).values(ecu=ecu, key_identity=key_identity, digest=digest))
 
 
 def note_resets(connection: Connection, verified: VerifiedReports, now: datetime) -> None:

@@ -70,6 +70,7 @@ def _met(report: EcuReport, evidence: Evidence) -> Event:
         "first": _text(evidence.first),
         "last": _text(evidence.last),
         "count": evidence.occurrences,
+        **({"latest": evidence.latest} if evidence.latest else {}),
     }
     return Event(
         kind=evidence.kind.value,

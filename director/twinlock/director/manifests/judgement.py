@@ -51,7 +51,7 @@ class VerifiedReports:
 
     Counters in ``reports`` are as they are stored: with the ECU's ``counter_base``. ``missing`` are the ECUs that were
     expected to report and of which no report counts. ``resets`` are the permissions that were used, ``counters`` the
-    counters as they were sent, ``digests`` those of reports that must never count again.
+    counters as they were sent, ``signed`` the digests of the reports, ``digests`` those that must never count again.
     """
 
     reports: Mapping[EcuId, EcuReport]
@@ -59,6 +59,7 @@ class VerifiedReports:
     events: tuple[Event, ...]
     resets: Mapping[EcuId, int] = field(default_factory=dict)
     counters: Mapping[EcuId, int] = field(default_factory=dict)
+    signed: Mapping[EcuId, str] = field(default_factory=dict)
     digests: Mapping[EcuId, str] = field(default_factory=dict)
     installation: InstallationReport | None = None
 

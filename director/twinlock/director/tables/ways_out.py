@@ -18,6 +18,15 @@ report_counters = Table(
     Column("evidence_counter", BigInteger),  # as sent: the newest report with evidence, which Targets acknowledge
 )
 
+# Of each key the newest report with evidence, by SHA-256 of what was signed: Targets name it beside ``evidence_counter``.
+acknowledged_reports = Table(
+    "acknowledged_reports",
+    metadata,
+    Column("ecu", String(128), ForeignKey("ecus.ecu"), primary_key=True),
+    Column("key_identity", String(64), primary_key=True),
+    Column("digest", String(64), nullable=False),
+)
+
 # The reports of ECUs whose counter was reset, by SHA-256 of what was signed: none of them counts a second time.
 spent_reports = Table(
     "spent_reports",

@@ -31,8 +31,9 @@ class Authority(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        """Equal for the same threshold of the same keys only."""
-        return authority_digest(self.signers.keyids, self.signers.threshold, self.keys)
+        """Equal for the same threshold of the same keys under the same demand for a post-quantum signature only."""
+        signers = self.signers
+        return authority_digest(signers.keyids, signers.threshold, self.keys, post_quantum=signers.post_quantum)
 
     @property
     def current(self) -> Signers:

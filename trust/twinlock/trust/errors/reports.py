@@ -83,3 +83,10 @@ class AttestationKeyError(AttestationError):
 
     code = "time-attestation-key"
     attack = Attack.NONE
+
+
+class UnsolicitedTimeError(AttestationError):
+    """A time attestation that answers no question which this ECU has open: late, used before, or meant for another."""
+
+    code = "time-unsolicited"
+    attack = Attack.NONE

@@ -33,8 +33,9 @@ class Targets(NamedTuple):
     """Images by name, delegations in order of priority, and, from a Director, whose vehicle this is for.
 
     ``images`` may decode entries when they are looked up; a malformed entry raises MalformedError then.
-    ``acknowledged`` names, by ECU, the counter of the newest report whose evidence the Director has taken; ``resets`` the
-    nonce that the next report of an ECU has to carry so that its counter starts over. Both are the Director's.
+    ``acknowledged`` names, by ECU, the counter of the newest report whose evidence the Director has taken, and
+    ``acknowledged_reports`` the SHA-256 of what that report's signature is over, in hexadecimal; ``resets`` the nonce that the
+    next report of an ECU has to carry so that its counter starts over. All are the Director's.
     """
 
     version: int
@@ -45,4 +46,5 @@ class Targets(NamedTuple):
     vehicle: VehicleId | None = None
     correlation_id: str | None = None
     acknowledged: Mapping[EcuId, int] = NOTHING
+    acknowledged_reports: Mapping[EcuId, str] = NOTHING
     resets: Mapping[EcuId, str] = NOTHING

@@ -15,13 +15,19 @@ _WORDS = ("id", "code", "attack", "clause", "step")
 def encode_evidence(event: Evidence) -> dict[str, Any]:
     """``event`` as a report states it, each text cut to its bound."""
     words = {name: str(getattr(event, name))[:MAX_EVENT_WORD] for name in _WORDS}
+    detail, latest = _cut(event.detail), _cut(event.latest)
     return words | {
         "kind": event.kind.value,
-        "detail": event.detail.encode()[:MAX_EVENT_DETAIL_BYTES].decode(errors="ignore"),
+        "detail": detail,
+        **({"latest": latest} if latest not in ("", detail) else {}),
         "first": event.first.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "last": event.last.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "count": event.occurrences,
     }
+
+
+def _cut(text: str) -> str:
+    return text.encode()[:MAX_EVENT_DETAIL_BYTES].decode(errors="ignore")
 
 
 def decode_evidence(node: Node) -> tuple[Evidence, ...]:
@@ -40,11 +46,16 @@ def _event(node: Node) -> Evidence:
     kind = _KINDS.get(node.get("kind").text())
     if kind is None:
         node.get("kind").fail(f"one of {', '.join(_KINDS)} is required")
-    detail = node.get("detail").text()
-    if len(detail.encode()) > MAX_EVENT_DETAIL_BYTES:
-        node.get("detail").fail(f"at most {MAX_EVENT_DETAIL_BYTES} bytes are allowed")
+    detail, latest = _sentence(node.get("detail")), _sentence(node.get("latest")) if node.has("latest") else ""
     first, last = node.get("first").time(), node.get("last").time()
     if last < first:
         node.get("last").fail("it lies before first")
     count = node.get("count").integer(1)
-    return Evidence(kind=kind, detail=detail, first=first, last=last, occurrences=count, **words)
+    return Evidence(kind=kind, detail=detail, first=first, last=last, occurrences=count, latest=latest, **words)
+
+
+def _sentence(node: Node) -> str:
+    text = node.text()
+    if len(text.encode()) > MAX_EVENT_DETAIL_BYTES:
+        node.fail(f"at most {MAX_EVENT_DETAIL_BYTES} bytes are allowed")
+    return text

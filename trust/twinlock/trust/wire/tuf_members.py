@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -116,6 +117,12 @@ def decode_acknowledged(signed: Node, limits: Limits) -> Mapping[EcuId, int]:
     return NOTHING if node is None else {_ecu(ecu, item): item.integer(0) for ecu, item in node.members(limits.ecus)}
 
 
+def decode_acknowledged_reports(signed: Node, limits: Limits) -> Mapping[EcuId, str]:
+    """The SHA-256, by ECU, of the report that a Director acknowledges; empty where it states none."""
+    node = _director_member(signed, "acknowledgedReports")
+    return NOTHING if node is None else {_ecu(ecu, item): _sha256(item) for ecu, item in node.members(limits.ecus)}
+
+
 def decode_resets(signed: Node, limits: Limits) -> Mapping[EcuId, str]:
     """The nonce, by ECU, with which a report may start its counter over; empty where a Director states none."""
     node = _director_member(signed, "resets")
@@ -130,6 +137,13 @@ def _director_member(signed: Node, name: str) -> Node | None:
 
 def _ecu(name: str, node: Node) -> EcuId:
     return EcuId(decode_identifier(Node(name, node.what, node.path)))
+
+
+def _sha256(node: Node) -> str:
+    value = node.hex()
+    if len(value) != hashlib.sha256().digest_size:
+        node.fail("a SHA-256 digest is required")
+    return value.hex()
 
 
 def _nonce(node: Node) -> str:

@@ -20,6 +20,7 @@ from twinlock.trust.wire.node import Node, check_text
 from twinlock.trust.wire.tuf_members import (
     common_fields,
     decode_acknowledged,
+    decode_acknowledged_reports,
     decode_correlation,
     decode_keys,
     decode_resets,
@@ -39,6 +40,7 @@ def decode_targets(signed: Node, limits: Limits) -> Targets:
         vehicle=decode_vehicle(signed),
         correlation_id=decode_correlation(signed),
         acknowledged=decode_acknowledged(signed, limits),
+        acknowledged_reports=decode_acknowledged_reports(signed, limits),
         resets=decode_resets(signed, limits),
     )
 
