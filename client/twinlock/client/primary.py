@@ -15,6 +15,7 @@ from twinlock.client.download import Progress
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.operator_files import read_operator_file
+from twinlock.client.ecu.room import make_room
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.http_link import HttpLink
 from twinlock.client.identity import load_identity
@@ -72,6 +73,7 @@ class Primary:
             raise UsageError(reason=f"{config}: wires.{min(unknown)} names no repository of {settings.map}")
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
+        make_room(settings)
         state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
         try:
             transport = Transport(settings.fetch, settings.tls)

@@ -19,6 +19,7 @@ from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.operator_files import read_operator_file
+from twinlock.client.ecu.room import make_room
 from twinlock.client.ecu.running import running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
@@ -76,6 +77,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
+        make_room(settings)
         state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
         try:
             ecu = settings.ecu.ecu
@@ -198,7 +200,7 @@ class Secondary:
         """
         entry = self._expected(path)
         if not self._staging.arriving:
-            self._staging.tidy(keep=[entry])
+            self._staging.tidy()  # the link sends whole images: what a crash left is of no use
         try:
             with self._staging.arrival(entry, apart=True) as arrival:
                 async for chunk in chunks:
@@ -283,6 +285,7 @@ class Secondary:
         try:
             installed = await asyncio.to_thread(self._installer.install, entry, source)
         except TwinlockError:
+            self._staging.tidy()
             self._approvals.end()  # it was refused or it failed; only a crash leaves the record
             raise
         self._wanted = None

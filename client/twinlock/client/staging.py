@@ -23,7 +23,8 @@ from twinlock.trust.errors.local import StorageError
 from twinlock.trust.model.targets import ImageEntry
 
 CHUNK_BYTES = 65_536
-_RESERVE_BYTES = 1_000_000  # kept free for the state, which has to be able to record what happened
+RESERVE_BYTES = 1_000_000
+"""Kept free for the state, which has to be able to record what happened."""
 
 
 class Staging:
@@ -66,7 +67,7 @@ class Staging:
         with storage_errors(self.directory, "measure"):
             present = part.stat().st_size if part.exists() else 0
             free = shutil.disk_usage(self.directory).free
-        needed = max(entry.length - present, 0) + _RESERVE_BYTES
+        needed = max(entry.length - present, 0) + RESERVE_BYTES
         if needed > free:
             raise StorageError(
                 path=str(self.directory),
@@ -166,6 +167,14 @@ class Arrival:
             self._part.replace(self._verified)
             flush_directory(self._part.parent)
         return self._verified
+
+
+def drop_staged(directory: Path) -> None:
+    """Remove every image in ``directory``, arriving or verified: each can be fetched again. Raises: StorageError."""
+    with storage_errors(directory, "tidy"):
+        for path in directory.iterdir() if directory.is_dir() else ():
+            if path.suffix in (".part", ".image"):
+                path.unlink(missing_ok=True)
 
 
 def verify_file(path: Path, entry: ImageEntry) -> None:

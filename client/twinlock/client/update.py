@@ -26,10 +26,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from twinlock.client.clock import Clock, follow_roots
 from twinlock.client.cycle import run_verification
+from twinlock.client.cycle_time import take_time
 from twinlock.client.download import Progress, download_image, image_urls
 from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.room import make_room
 from twinlock.client.ecu.running import running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.errors import (
@@ -49,9 +50,7 @@ from twinlock.client.slots import UNKNOWN, as_installed
 from twinlock.client.state import LastRefusal
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError, TransportError
-from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
 from twinlock.trust.last_look import is_superseded
-from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
@@ -78,6 +77,7 @@ class UpdateCycle:
     async def run(self) -> CycleResult:
         """Run the steps. Whatever is refused or fails is in the result; nothing of it is raised."""
         try:
+            make_room(self.equipment.config)
             await self._send_manifest(Step.MANIFEST)
             now = await self._take_time()
             await self._complete_begun()
@@ -136,26 +136,7 @@ class UpdateCycle:
     async def _take_time(self) -> datetime:
         """Step 2 (5.4.2.2). The time is fixed here for the whole cycle."""
         self._step = Step.TIME
-        tools = self.equipment
-        if tools.config.time.attested:
-            attestation = await tools.director.attest_time(tools.clock.ask)
-            director = tools.state.repository(DIRECTOR)
-            try:
-                tools.clock.accept(attestation, director.root.signed)
-            except UnsolicitedTimeError as error:
-                # It came as the answer to our question, so it is a replay and no stray message.
-                raise AttestationError(reason=error.reason) from error
-            except AttestationKeyError:
-                # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
-                director = await run_verification(
-                    follow_roots(director, tools.config.limits),
-                    fetch=tools.fetcher.fetch,
-                    elsewhere=tools.fetcher.elsewhere,
-                    persist=tools.state.persist,
-                    notices=self.notices,
-                )
-                _accept_under_newest(tools.clock, attestation, director.root.signed)
-        self.now = tools.clock.now()
+        self.now = await take_time(self.equipment, self.notices)
         return self.now
 
     async def _verify(self, now: datetime) -> Decision:
@@ -326,12 +307,15 @@ class UpdateCycle:
         """What every failure jumps to (5.4.3.6): keep all evidence, and tell the Director if there is news."""
         tools = self.equipment
         try:
+            cleared = make_room(tools.config)
             self._keep_evidence()
             self._store_outcome()
             if not self.problems:
                 tools.staging.tidy()
             news = bool(self.installed) or tools.evidence.has_news
-            if news and self._step is not Step.MANIFEST:  # a Director that could not be reached is not asked twice
+            if news and (
+                cleared or self._step is not Step.MANIFEST
+            ):  # a Director that cannot be reached is not asked twice
                 await self._send_manifest(Step.REPORT)
         except TwinlockError as failed:
             self.reported = False
@@ -388,14 +372,6 @@ class UpdateCycle:
             correlation_id=decision.correlation_id if decision else None,
             weaker=decision.weaker if decision else (),
         )
-
-
-def _accept_under_newest(clock: Clock, attestation: bytes, root: Root) -> None:
-    """Accept the time under the newest Root. A key that not even this Root names is not a matter of rotation any more."""
-    try:
-        clock.accept(attestation, root)
-    except AttestationKeyError as error:
-        raise AttestationError(reason=error.reason) from error
 
 
 def _refused_time(problem: Problem) -> bool:
