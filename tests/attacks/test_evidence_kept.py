@@ -182,9 +182,9 @@ def evidence(car: Car, manifest: int = -1) -> tuple[Evidence, ...]:
     return next(item.report.evidence for item in reports if item.report.ecu == GATEWAY.ecu)
 
 
-def rolling_back(car: Car) -> str:
+def rolling_back(car: Car, folder: str = "metadata/") -> str:
     """The Director's Timestamp is rolled back on the line."""
-    path = f"/vehicles/{VIN}/metadata/timestamp.json"
+    path = f"/vehicles/{VIN}/{folder}timestamp.json"
 
     async def lie(_request: web.Request) -> web.Response:
         return web.Response(body=car.world.director.history["timestamp"][0])
@@ -230,6 +230,31 @@ def test_manifests_that_never_arrive_take_no_evidence_with_them(tmp_path: Path, 
         assert evidence(car) == ()
 
     drive(tmp_path, scenario, with_secondaries=False)
+
+
+def test_in_the_aktualizr_profile_an_answer_in_the_directors_place_makes_evidence_forgotten(tmp_path: Path) -> None:
+    """What does not stand: that profile signs no acknowledgement, so the vehicle believes a status and a newer Timestamp."""
+
+    async def scenario(car: Car) -> None:
+        await car.primary.update_cycle()
+        car.world.director.publish("targets")
+        await car.primary.update_cycle()
+        timestamp = rolling_back(car, folder="")
+        book = car.primary._equipment.evidence
+
+        async def swallow(request: web.Request) -> web.Response:
+            return await answering(request, 204)
+
+        car.servers.lies[f"/vehicles/{VIN}/manifest"] = swallow
+        assert (await car.primary.update_cycle()).outcome is Outcome.FAILED
+        del car.servers.lies[timestamp]
+        await car.primary.update_cycle()
+        assert [event.code for event in book.events()] == ["rollback"]  # a status alone deletes nothing
+        car.world.director.publish("targets")
+        await car.primary.update_cycle()
+        assert book.events() == ()
+
+    drive(tmp_path, scenario, with_secondaries=False, world=World(director="aktualizr", image="aktualizr"))
 
 
 def test_a_hostile_secondary_masks_nothing_that_its_primary_saw(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from tests.unit.client.vehicle import Car, only_the_gateway, roots, running_car
 from twinlock.client.bundle import Bundle
 from twinlock.client.ecu.approvals import COMPLETION
-from twinlock.client.errors import ApprovalExpiredError
+from twinlock.client.errors import ApprovalExpiredError, PreconditionError
 from twinlock.client.primary import Primary
 from twinlock.client.provision import EcuPlan, provision_secondary
 from twinlock.client.results import Outcome, Step
@@ -27,7 +27,7 @@ from twinlock.trust.attestation import sign_attestation
 from twinlock.trust.errors.base import Kind, UsageError
 from twinlock.trust.errors.metadata import ExpiredError, RollbackError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, IMAGE
+from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
 from twinlock.trust.state import InstalledImage
 
 
@@ -280,5 +280,37 @@ def test_a_primary_completes_its_own_image_of_a_bundle_that_a_crash_cut_off(tmp_
             assert [done.ecu for done in result.installed] == [GATEWAY.ecu]
             assert again._equipment.state.begun is None
             assert again.installed()[result.installed[0].ecu].path == GATEWAY.path(1)
+
+    drive(tmp_path, scenario)
+
+
+def test_an_own_image_that_cannot_be_completed_stops_no_newer_order(tmp_path: Path) -> None:
+    """The car is not parked after the crash: the Director's newer order is read and reported all the same."""
+
+    async def scenario(car: Car) -> None:
+        world = car.world
+
+        def install(_entry: ImageEntry, _source: Path) -> InstalledImage:
+            raise Interrupted
+
+        car.primary._equipment.installer.install = install  # type: ignore[method-assign,assignment]
+        with pytest.raises(Interrupted):
+            await car.primary.update_cycle()
+        await car.primary.close()
+        world.release()
+        only_the_gateway(world)
+        reasons = ["not parked"]
+        async with Primary.open(
+            car.config, wall=world.time, precondition=lambda _entry: next(iter(reasons), None)
+        ) as again:
+            result = await again.update_cycle()
+            assert result.verified
+            assert [image.image.path for image in result.approved] == [GATEWAY.path(2)]
+            assert {type(problem.error) for problem in result.problems} == {PreconditionError}
+            assert result.reported
+            assert again.installed()[EcuId(GATEWAY.ecu)].path == "factory"
+            reasons.clear()
+            assert (await again.update_cycle()).outcome is Outcome.UPDATED
+            assert again.installed()[EcuId(GATEWAY.ecu)].path == GATEWAY.path(2)
 
     drive(tmp_path, scenario)

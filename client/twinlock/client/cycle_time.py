@@ -8,7 +8,7 @@ from twinlock.client.clock import Clock, follow_roots
 from twinlock.client.cycle import run_verification
 from twinlock.client.services import PrimaryServices
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
+from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR
 
@@ -20,6 +20,9 @@ async def take_time(tools: PrimaryServices, notices: list[RefusalError]) -> date
         director = tools.state.repository(DIRECTOR)
         try:
             tools.clock.accept(attestation, director.root.signed)
+        except UnsolicitedTimeError as error:
+            # It came as the answer to our question, so it is a replay and no stray message.
+            raise AttestationError(reason=error.reason) from error
         except AttestationKeyError:
             # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
             director = await run_verification(

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError
+from twinlock.trust.errors.local import TransportError
 from twinlock.trust.printable import printable
 
 
@@ -72,6 +73,15 @@ class SecondaryRefusedError(TwinlockError):
 
     def as_json(self) -> dict[str, Any]:
         return super().as_json() | {"attack": self.attack, "clause": self.clause}
+
+
+class SecondaryTimeoutError(TransportError):
+    """A Secondary that did not do its step in time: a slow part or a broken line, and no sign of an attack."""
+
+    code = "secondary-timeout"
+    template = "{ecu} at {url} did not finish in time: {reason}"
+    hint = "look at that ECU and its bus; fetch.deadlineSeconds says how long a message may take"
+    ecu: str
 
 
 class SecondaryBusyError(TwinlockError):

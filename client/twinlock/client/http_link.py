@@ -15,7 +15,7 @@ from urllib.parse import quote
 from twinlock.client.bundle import Bundle
 from twinlock.client.config import FetchSettings
 from twinlock.client.durable import storage_errors
-from twinlock.client.errors import SecondaryRefusedError, quoted
+from twinlock.client.errors import SecondaryRefusedError, SecondaryTimeoutError, quoted
 from twinlock.client.transport import CHUNK_BYTES, Transport
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
 from twinlock.trust.limits import Limits
@@ -71,8 +71,7 @@ class HttpLink:
                 await self._call("PUT", path, body, max_bytes=_ANSWER_BYTES, deadline_s=total)
         except TimeoutError:
             reason = f"it took nothing for {patience:.4g} s, or did not install the image within {installing:.4g} s"
-            url, floor = f"{self._base}/v1/{path}", settings.floor_bytes_per_s
-            raise SlowRetrievalError(url=url, reason=reason, bytes_per_s=0, floor_bytes_per_s=floor) from None
+            raise SecondaryTimeoutError(url=f"{self._base}/v1/{path}", reason=reason, ecu=self._ecu) from None
 
     async def report(self) -> bytes:
         """See ``SecondaryLink.report``."""
@@ -93,11 +92,15 @@ class HttpLink:
     ) -> bytes:
         url = f"{self._base}/v1/{path}"
         deadline_s = deadline_s or self._transport.settings.deadline_s
-        async with self._transport.request(method, url, body=body, deadline_s=deadline_s) as reply:
-            answer = await reply.read(f"answer of {self._ecu}", max_bytes)
-            if reply.status in (200, 204):
-                return answer
-            raise self._refusal(url, reply.status, answer)
+        try:
+            async with self._transport.request(method, url, body=body, deadline_s=deadline_s) as reply:
+                answer = await reply.read(f"answer of {self._ecu}", max_bytes)
+                if reply.status in (200, 204):
+                    return answer
+                raise self._refusal(url, reply.status, answer)
+        except SlowRetrievalError as error:
+            # Nothing is retrieved from a Secondary, so a slow one is not an attack of that name.
+            raise SecondaryTimeoutError(url=url, reason=error.reason, ecu=self._ecu) from error
 
     def _refusal(self, url: str, status: int, answer: bytes) -> SecondaryRefusedError | FetchError:
         try:

@@ -13,7 +13,7 @@ from twinlock.trust.model.targets import ImageEntry
 class SecondaryLink(Protocol):
     """One Secondary, from its Primary's side. Nothing that comes back is trusted: reports are signed by the ECU.
 
-    Every method raises TransportError when the ECU cannot be reached or does not answer, SlowRetrievalError when it
+    Every method raises TransportError when the ECU cannot be reached or does not answer, SecondaryTimeoutError when it
     answers too slowly, and SecondaryRefusedError when it refuses.
     """
 

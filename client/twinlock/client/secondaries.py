@@ -13,7 +13,7 @@ from typing import Any
 from twinlock.client.config import FetchSettings, SecondarySettings
 from twinlock.client.director_link import DirectorLink
 from twinlock.client.ecu.counters import check_counter
-from twinlock.client.errors import SecondaryRefusedError
+from twinlock.client.errors import SecondaryTimeoutError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.link import SecondaryLink
 from twinlock.client.parties import link_faults
@@ -23,7 +23,6 @@ from twinlock.client.secondary_bundles import SecondaryBundles
 from twinlock.client.state import TrustedState
 from twinlock.client.storage.metadata import Wires
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.keys import PublicKey
@@ -168,7 +167,7 @@ class Secondaries:
     ) -> dict[EcuId, bool]:
         """Offer each of ``ecus`` the metadata it needs (5.4.2.6): whether it now wants an image. One that failed is left out.
 
-        What an ECU said it has only saves bytes: where it refuses the bundle made for it, it is offered everything.
+        What an ECU said it has only saves bytes: on any failure with the bundle made for it, it is offered everything.
         """
         wants: dict[EcuId, bool] = {}
         bundles = SecondaryBundles(
@@ -186,9 +185,13 @@ class Secondaries:
             stated = self._stated.get(member.ecu, NOTHING)
             trimmed = await bundles.trimmed(member.settings, stated)
             try:
-                wants[member.ecu] = await member.link.send_metadata(trimmed)
-            except SecondaryRefusedError:
-                whole = await bundles.whole(member.settings, stated)
+                with link_faults(member.ecu, "take metadata"):
+                    wants[member.ecu] = await member.link.send_metadata(trimmed)
+            except TwinlockError as failure:
+                try:
+                    whole = await bundles.whole(member.settings, stated)
+                except LimitError:
+                    raise failure from None
                 if whole == trimmed:
                     raise
                 wants[member.ecu] = await member.link.send_metadata(whole)
@@ -271,6 +274,6 @@ class Secondaries:
 
         await asyncio.gather(*(guarded(member) for member in members.values()))
 
-    def _too_slow(self, member: Member, seconds: float) -> SlowRetrievalError:
-        reason, floor = f"not done within {seconds:.4g} s", self._fetch.floor_bytes_per_s
-        return SlowRetrievalError(url=member.settings.address, reason=reason, bytes_per_s=0, floor_bytes_per_s=floor)
+    def _too_slow(self, member: Member, seconds: float) -> SecondaryTimeoutError:
+        reason = f"not done within {seconds:.4g} s"
+        return SecondaryTimeoutError(url=member.settings.address, reason=reason, ecu=member.ecu)

@@ -219,21 +219,26 @@ class UpdateCycle:
             return False
 
     async def _complete_begun(self) -> None:
-        """Install our own image of a bundle that was begun, if a crash cut it off and its deadline has not passed."""
+        """Install our own image of a bundle that was begun, if a crash cut it off and its deadline has not passed.
+
+        What goes wrong is a problem of this cycle and does not end it: the Director may have ordered something else since.
+        """
         self._step = Step.INSTALL
         tools, own = self.equipment, self.equipment.config.ecu.ecu
-        installed = await asyncio.to_thread(running_image, own, tools.installer, tools.state)
         try:
-            entry = tools.approvals.completable(own, installed, self._stored_orders)
+            if tools.approvals.unfinished(own) is None:
+                return
+            running = await asyncio.to_thread(running_image, own, tools.installer, tools.state)
+            entry = tools.approvals.completable(own, running, self._stored_orders)
+            source = None if entry is None else await asyncio.to_thread(tools.staging.find, entry)
+            if entry is not None and source is not None:
+                installed = await asyncio.to_thread(tools.installer.install, entry, source)
+                self.installed.append(Installation(ecu=own, image=installed))
+            tools.approvals.end()
         except BegunUnlistedError as error:
             self.notices.append(error)
-            return
-        source = None if entry is None else await asyncio.to_thread(tools.staging.find, entry)
-        if entry is not None and source is not None:
-            done = await asyncio.to_thread(tools.installer.install, entry, source)
-            self.installed.append(Installation(ecu=own, image=done))
-        if entry is not None:
-            tools.approvals.end()
+        except TwinlockError as error:
+            self.problems.append(Problem(step=self._step, ecu=own, error=error))
 
     async def _download(self, decision: Decision) -> Mapping[EcuId, Path]:
         """Step 4 (5.4.2.4): every approved image is here and verified before anything else happens."""

@@ -12,7 +12,9 @@ from tests.simulator.world import ADAS, BRAKE, GATEWAY
 from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.vehicle import Car
 from twinlock.client.bundle import Bundle, max_bundle_bytes
-from twinlock.client.errors import SecondaryRefusedError
+from twinlock.client.errors import SecondaryRefusedError, SecondaryTimeoutError
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.local import TransportError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, Verification
@@ -139,6 +141,41 @@ def test_what_a_secondary_says_it_has_only_saves_bytes(tmp_path: Path, roots: ob
         assert car.paths() == RELEASE[2]
         assert "2.root.json" in brake[-1].files[DIRECTOR]
         assert len(brake) <= 2
+
+    drive(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        TransportError(url="http://brake.test", reason="the answer was lost"),
+        SecondaryTimeoutError(url="http://brake.test", reason="it was slow", ecu=BRAKE.ecu),
+        EndlessDataError(what="answer", limit_bytes=1),
+        RuntimeError("of the product's own link"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_on_any_failure_with_its_own_bundle_a_secondary_is_offered_everything(
+    tmp_path: Path, failure: Exception
+) -> None:
+    async def scenario(car: Car) -> None:
+        car.world.image.delegate("targets", "other-supplier", ["adas/*"])
+        car.world.image.publish("targets", "other-supplier")
+        brake = recorded(car, BRAKE.ecu)
+        link = car.primary._equipment.secondaries.members[EcuId(BRAKE.ecu)].link
+        send = link.send_metadata
+
+        async def once(bundle: Bundle) -> bool:
+            wants = await send(bundle)
+            if len(brake) == 1:
+                raise failure
+            return wants
+
+        link.send_metadata = once  # type: ignore[method-assign]
+        await updated(car)
+        assert car.paths() == RELEASE[1]
+        trimmed, whole = brake
+        assert set(trimmed.files[IMAGE]) < set(whole.files[IMAGE])
 
     drive(tmp_path, scenario)
 

@@ -22,12 +22,12 @@ from tests.unit.client.test_secondary import bundle
 from tests.unit.client.test_staging import entry_of
 from tests.unit.client.vehicle import Car, roots
 from twinlock.client import secondary_server
+from twinlock.client.errors import SecondaryTimeoutError
 from twinlock.client.http_link import HttpLink
 from twinlock.client.provision import EcuPlan, provision_secondary
 from twinlock.client.secondaries import manifest_share, nesting, oversize_reports
 from twinlock.client.secondary import Secondary
 from twinlock.client.secondary_server import secondary_application
-from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId
 
@@ -49,7 +49,7 @@ def test_a_secondary_that_takes_nothing_of_its_image_delays_no_other(tmp_path: P
             result = await car.primary.update_cycle()
             await stalled.close()
         (problem, *_) = problems_of(result, ADAS.ecu)
-        assert isinstance(problem.error, SlowRetrievalError)
+        assert isinstance(problem.error, SecondaryTimeoutError)
         assert car.paths() == RELEASE[1] | {ADAS.ecu: "factory"}
         assert result.reported
         assert time.monotonic() - started < 15
@@ -71,7 +71,7 @@ def test_a_link_that_hangs_has_its_own_time(tmp_path: Path) -> None:
         replace_link(car, ADAS.ecu, Hanging(lambda: None))
         result = await car.primary.update_cycle()
         (problem, *_) = problems_of(result, ADAS.ecu)
-        assert isinstance(problem.error, SlowRetrievalError)
+        assert isinstance(problem.error, SecondaryTimeoutError)
         assert set(car.servers.attacks()[-1]) == {GATEWAY.ecu, BRAKE.ecu}
 
     drive(tmp_path, scenario, changes=OPEN)

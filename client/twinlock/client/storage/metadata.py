@@ -26,6 +26,10 @@ Wires: TypeAlias = Mapping[RepositoryName, WireProfile]
 """The profiles of repositories; whichever is not named is in ``tuf``."""
 
 
+# Not a backup: its counters are those of the past, and what it reports is a replay.
+_WAY_OUT = "run `twinlock primary recover` or `twinlock secondary recover` on this ECU, which keeps what is proven"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredFile:
     """One metadata file of one repository, as ``Persist`` gave it."""
@@ -144,7 +148,7 @@ class MetadataStore:
                 RoleName(_text(role)): decode_floor(_bytes(floor), f"floor of {name}/{role}") for role, floor in rows
             }
         except RefusalError as error:
-            raise self._error("read", f"it is damaged ({error}); restore it from a backup") from None
+            raise self._error("read", f"it is damaged ({error}); {_WAY_OUT}") from None
 
     def migrate(self) -> None:
         """Bring a file of an older version to this one: each stored file that still verifies establishes its floor.
