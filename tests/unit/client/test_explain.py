@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.simulator.world import ADAS, BRAKE, GATEWAY
-from tests.unit.client.vehicle import Car, running_car
+from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
+from tests.unit.client.vehicle import Car, roots, running_car
+from twinlock.client.bundle import Bundle
 from twinlock.client.config import load_primary, load_secondary
 from twinlock.client.explain import what_is_trusted, why_trusted
 from twinlock.client.inspection import inspect_primary, inspect_secondary
+from twinlock.client.provision import EcuPlan, provision_secondary
+from twinlock.client.secondary import Secondary
 from twinlock.client.state import TrustedState
+from twinlock.trust.errors.metadata import ConsistentSnapshotError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import target_path
+from twinlock.trust.names import DIRECTOR, IMAGE, target_path
+from twinlock.trust.policy import STRICT
 
 
 def after_update(directory: Path, look: Callable[[Car], Any], change: Callable[[Car], Any] | None = None) -> Any:
@@ -141,3 +147,23 @@ def test_asking_changes_nothing(tmp_path: Path, role: str) -> None:
         return before == state.read_bytes()
 
     assert after_update(tmp_path, look)
+
+
+def test_the_account_is_by_the_policy_of_the_ecu(tmp_path: Path) -> None:
+    """A repository without versioned names is searched under the lax policy, and refused by name under the strict one."""
+    world = World()
+    image = world.image
+    image.bodies["root"]["consistent_snapshot"] = False
+    image.publish_root()
+    plan = EcuPlan(vehicle=VIN, ecu=BRAKE.ecu, hardware_id=BRAKE.hardware_id, policy="lax")
+    provision_secondary(tmp_path / "s", plan, roots(world), verification="full", listen="http://127.0.0.1:0")
+    bare = {f"{role}.json": image.files[image.current(role)] for role in ("snapshot", "targets", "acme")}
+    offered = Bundle({DIRECTOR: world.director.files, IMAGE: image.files | bare}).encode()
+    with Secondary.open(tmp_path / "s" / "secondary.json", wall=world.time) as secondary:
+        assert secondary.accept_metadata(offered) is not None
+    lax = load_secondary(tmp_path / "s" / "secondary.json")
+    for settings, refused in ((lax, None), (replace(lax, policy=STRICT), ConsistentSnapshotError.code)):
+        with TrustedState.open(lax.state, read_only=True, limits=lax.limits) as state:
+            found = why_trusted(settings, state, target_path(BRAKE.path(1)), world.now)
+        assert found["trusted"] is (refused is None)
+        assert (found["refusal"] or {}).get("code") == refused

@@ -150,3 +150,15 @@ def test_a_migration_that_fails_leaves_the_old_file(path: Path) -> None:
         connection.execute("DROP TABLE floors")
     connection.close()
     assert set(floors(path)) == ALL
+
+
+def test_a_damaged_floor_names_the_way_out_and_no_backup(path: Path) -> None:
+    """What a backup would bring back are counters of the past, and then every report is a replay."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE floors SET floor = ? WHERE role = 'targets'", (b"{",))
+    connection.close()
+    with TrustedState.open(path, limits=DEFAULT_LIMITS) as state, pytest.raises(StorageError) as caught:
+        state.repository(IMAGE)
+    assert "primary recover" in caught.value.reason
+    assert "secondary recover" in caught.value.reason
+    assert "backup" not in caught.value.reason

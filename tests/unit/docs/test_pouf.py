@@ -171,6 +171,7 @@ def test_every_described_type_and_member_was_seen(made: Play) -> None:
     # What the page says that a reader takes and our own programs never write, or write where nothing fails.
     assert unseen == {
         ("entry-custom", "downloadUrl"),
+        ("evidence", "latest"),
         ("report", "nonce"),
         ("root-custom", "postQuantum"),
         ("targets-custom", "acknowledged"),
