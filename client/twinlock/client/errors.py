@@ -49,6 +49,17 @@ class NotOrderedError(RefusalError):
     vehicle: str
 
 
+class NothingVerifiedError(RefusalError):
+    """A role of which this ECU holds no verified file, new or just recovered, so that nothing rests on it."""
+
+    code = "nothing-verified"
+    clause = "Uptane 2.1.0 5.4.4.2"
+    template = "{repository}/{role}: this ECU holds no verified file of it"
+    hint = "run an update cycle; it fetches the file"
+    repository: str
+    role: str
+
+
 class SecondaryRefusedError(TwinlockError):
     """A Secondary refused what its Primary handed it. ``problem``, ``attack`` and ``clause`` are the Secondary's.
 
@@ -136,6 +147,19 @@ class BegunUnlistedError(RefusalError):
     ecu: str
     target: str
     reason: str
+
+
+class NeverServedError(TwinlockError):
+    """A repository that has no metadata for this ECU, and of which this ECU never accepted any but Roots."""
+
+    code = "never-served"
+    template = "{repository} has no {name} for this ECU, and never served it any metadata"
+    hint = (
+        "register the vehicle with `twinlock director register` or `twinlock primary enrol`, and compare the URLs in map.json "
+        "with where the repositories are"
+    )
+    repository: str
+    name: str
 
 
 class PartyError(TwinlockError):

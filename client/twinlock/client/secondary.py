@@ -18,6 +18,7 @@ from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.first_contact import as_met
 from twinlock.client.ecu.operator_files import read_operator_file
 from twinlock.client.ecu.room import make_room
 from twinlock.client.ecu.running import running_image
@@ -170,13 +171,14 @@ class Secondary:
             now = self._time(offered, notices)
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
-        except TwinlockError as error:
+        except TwinlockError as raised:
+            error = as_met(raised, self._state)
             for notice in notices:  # what they are of is stored already, so no later bundle shows it again
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
             if self._newest_roots() != roots:
                 self._wanted = None
-            raise
+            raise error from raised
         self._state.store_verified_time(decision.now)
         self._state.store_decision(decision)
         for deletion in unneeded_files(decision):

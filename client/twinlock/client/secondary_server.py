@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from twinlock.client.errors import SecondaryBusyError
+from twinlock.client.errors import NeverServedError, SecondaryBusyError
 from twinlock.client.net.arrivals import Arrivals
 from twinlock.client.results import image_as_json
 from twinlock.client.secondary import Secondary
@@ -214,6 +214,7 @@ def _status(error: TwinlockError) -> int:
         return 413
     statuses: tuple[tuple[type[TwinlockError], int], ...] = (
         (RefusalError, 422),
+        (NeverServedError, 422),
         (UsageError, 409),
         (StorageError, 507),
         (SlowRetrievalError, 408),

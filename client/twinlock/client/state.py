@@ -18,11 +18,12 @@ from twinlock.trust.attestation import Attestation, key_material
 from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError
+from twinlock.trust.floors import Floor
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName
+from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName, RoleName
 from twinlock.trust.reports import InstallationReport, InstallResult
 from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import Decision, TrustedRepository
@@ -158,6 +159,10 @@ class TrustedState:
     def repository(self, name: RepositoryName) -> TrustedRepository:
         """See ``MetadataStore.repository``."""
         return self._metadata.repository(name)
+
+    def floors(self, name: RepositoryName) -> Mapping[RoleName, Floor]:
+        """See ``MetadataStore.floors``."""
+        return self._metadata.floors(name)
 
     def take_refused(self) -> list[RefusalError]:
         """See ``MetadataStore.take_refused``."""

@@ -30,6 +30,7 @@ from twinlock.client.cycle import run_verification
 from twinlock.client.cycle_time import take_time
 from twinlock.client.download import Progress, download_image, image_urls
 from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.first_contact import as_met
 from twinlock.client.ecu.room import make_room
 from twinlock.client.ecu.running import running_image
 from twinlock.client.ecu.stored_orders import stored_orders
@@ -83,7 +84,7 @@ class UpdateCycle:
             await self._complete_begun()
             await self._carry_out(await self._verify(now))
         except TwinlockError as error:
-            self.problems.append(Problem(step=self._step, error=error))
+            self.problems.append(Problem(step=self._step, error=as_met(error, self.equipment.state)))
         except Exception as raised:  # noqa: BLE001 - a fault of ours must not keep the report from the Director
             self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
         self.notices += self.equipment.fetcher.take_refused()

@@ -13,7 +13,7 @@ import pytest
 from tests.simulator.world import ADAS, BRAKE, VIN, Part, World
 from tests.unit.client.vehicle import roots
 from twinlock.client.bundle import Bundle
-from twinlock.client.errors import PreconditionError
+from twinlock.client.errors import NeverServedError, PreconditionError
 from twinlock.client.provision import EcuPlan, provision_secondary
 from twinlock.client.secondary import Secondary
 from twinlock.trust.attestation import sign_attestation
@@ -252,7 +252,7 @@ def test_nonsense_is_refused(make: Make, data: bytes) -> None:
     secondary = make()
     with pytest.raises(TwinlockError) as caught:
         secondary.accept_metadata(data)
-    assert isinstance(caught.value, (MalformedError, MissingMetadataError))
+    assert isinstance(caught.value, (MalformedError, NeverServedError))
 
 
 # Images
