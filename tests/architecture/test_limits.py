@@ -20,7 +20,7 @@ DEFAULTS_ALLOWED = {
 
 
 def with_defaults() -> dict[str, int]:
-    """The functions of ``trust/`` that go by the default limits if a caller gives none, and where ``limits`` stands."""
+    """The functions of ``trust/`` that go by the default limits if a caller gives none, and the position of ``limits``."""
     found = {}
     for module in part_modules("trust"):
         for function in functions(module):

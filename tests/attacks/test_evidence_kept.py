@@ -135,7 +135,7 @@ def test_an_acknowledgement_that_comes_late_covers_the_report_that_it_names(worl
     assert [event.code for event in said(secondary).evidence] == ["malformed"]
 
 
-def test_the_first_sentence_of_an_event_stays_beside_the_latest(world: World, secondary: Secondary) -> None:
+def test_the_first_sentence_of_an_event_is_kept_with_the_latest(world: World, secondary: Secondary) -> None:
     """An attacker who repeats an attack in another way overwrites nothing of how it began."""
     for offered in (1, 7, 7, 9):
         error = RollbackError(repository="director", role="root", offered=offered, trusted=10)

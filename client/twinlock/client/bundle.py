@@ -90,7 +90,7 @@ class Needs:
 def decode_bundle(data: bytes, verification: Verification, limits: Limits) -> Bundle:
     """Unpack a bundle for an ECU that verifies by ``verification``; nothing in it is verified.
 
-    It is read in the one shape that it may have, and counted meanwhile, so that nobody without a key makes this ECU build
+    It is read in the one shape that it may have, and counted meanwhile, so that a sender without a key cannot make this ECU build
     millions of members. Raises: MalformedError, EndlessDataError, LimitError.
     """
     most = max_bundle_bytes(verification, limits)

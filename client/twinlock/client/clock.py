@@ -53,7 +53,7 @@ def system_clock() -> datetime:
 
 
 OPEN_QUESTIONS = 8
-"""How many questions may be open at once: whoever asks an ECU for one closes no question of anybody else."""
+"""How many questions may be open at once: a request for one closes no other."""
 
 
 class Question(NamedTuple):
@@ -111,7 +111,7 @@ class Clock:
     def question(self) -> str:
         """The nonce of a young open question, for others to carry to the time source; a new one if there is none.
 
-        At most ``OPEN_QUESTIONS`` are made in the time that each is open for, so nobody can close one by asking for more.
+        At most ``OPEN_QUESTIONS`` are made in the time that each is open for, so no number of requests closes one.
         """
         newest = next(reversed(self._open_questions()), None)
         age = self._settings.answer_within_s / OPEN_QUESTIONS
@@ -132,7 +132,7 @@ class Clock:
         It counts if it answers an open question and arrives within ``answer_within_s`` of it; the question is closed then.
         A refused attestation does not close it: whoever can send one could otherwise stop every honest answer. A time before
         the last attested one is refused, unless a key that attested that one has left the role since.
-        ``dispute`` is called with the first refusal of an answer to each question, and for nothing that nobody asked for.
+        ``dispute`` is called with the first refusal of an answer to each question, and never for an unsolicited one.
         Raises: UnsolicitedTimeError, AttestationError, AttestationKeyError, MalformedError, LimitError; nothing changes then.
         """
         question = self._answered(attestation)

@@ -128,7 +128,7 @@ class Secondary:
     def accept_time(self, attestation: bytes) -> datetime:
         """Step 1 (5.4.3.1): take the time from a signed attestation that answers this ECU's open question.
 
-        A refused answer to a question leaves evidence once; what nobody asked for leaves nothing, so that no sender of such
+        A refused answer to a question leaves evidence once; an unsolicited one leaves nothing, so that no sender of such
         wears out the storage. Raises: AttestationError, UnsolicitedTimeError; AttestationKeyError, after which
         the Primary should hand over metadata with the newer Root and then ask for a new question; MalformedError,
         LimitError, StorageError.
@@ -146,7 +146,7 @@ class Secondary:
         return self._accept_bundle(self._read_bundle(bundle))
 
     async def receive_metadata(self, bundle: bytes) -> ImageEntry | None:
-        """``accept_metadata`` for a server: nobody has signed a bundle, so it is read apart from the event loop."""
+        """``accept_metadata`` for a server: a bundle has no signature of its own, so it is read apart from the event loop."""
         self._check_idle()
         return self._accept_bundle(await asyncio.to_thread(self._read_bundle, bundle))
 

@@ -129,7 +129,7 @@ def test_a_refused_answer_closes_no_question_and_changes_nothing(state: TrustedS
     assert clock.accept(answer, root_of(state)) == START
 
 
-def test_nobody_closes_a_question_by_asking_for_more(state: TrustedState, world: World) -> None:
+def test_no_number_of_requests_closes_a_question(state: TrustedState, world: World) -> None:
     ticks = Ticks()
     clock = Clock(ATTESTED, state, monotonic=ticks, limits=DEFAULT_LIMITS)
     answer = attest(world, clock.question())

@@ -400,7 +400,7 @@ def test_a_replayed_time_is_refused(make: Make, world: World) -> None:
     assert reported(secondary).evidence == ()
 
 
-def test_what_nobody_asked_for_leaves_nothing_and_a_false_answer_leaves_evidence_once(make: Make, world: World) -> None:
+def test_an_unsolicited_time_leaves_nothing_and_a_false_answer_leaves_evidence_once(make: Make, world: World) -> None:
     """A sender of garbage costs no write to the storage, and closes no question."""
     secondary = make(time={"source": "attested"})
     nonce, honest = secondary.identity()["timeNonce"], attest(world, secondary)

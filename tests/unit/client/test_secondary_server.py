@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.test_fetch import SETTINGS
 from tests.unit.client.test_secondary import bundle
 from tests.unit.client.vehicle import roots
-from twinlock.client.bundle import Bundle, max_bundle_bytes
+from twinlock.client.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.errors import SecondaryRefusedError
 from twinlock.client.http_link import HttpLink
 from twinlock.client.provision import EcuPlan, provision_secondary
@@ -23,7 +24,7 @@ from twinlock.client.secondary import Secondary
 from twinlock.client.secondary_server import start_secondary
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import FetchError, TransportError
-from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, Verification
 from twinlock.trust.reports import decode_report
 
@@ -235,3 +236,24 @@ def test_what_a_secondary_says_is_quoted_short_and_printable() -> None:
         assert str(caught.value).isprintable()
 
     asyncio.run(scenario())
+
+
+def test_a_bundle_is_read_apart_from_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle has no signature of its own, so its size must not keep this ECU from answering its Primary."""
+    reading: list[int] = []
+
+    def decode(data: bytes, verification: Verification, limits: Limits) -> Bundle:
+        reading.append(threading.get_ident())
+        return decode_bundle(data, verification, limits)
+
+    monkeypatch.setattr("twinlock.client.secondary.decode_bundle", decode)
+
+    async def scenario(_world: World, _link: HttpLink, address: str) -> None:
+        members = ",".join(f'"{number}":""' for number in range(100_000))
+        body = f'{{"director":{{{members}}}}}'.encode()
+        got, problem = await _answer("PUT", f"{address}/v1/metadata", data=io.BytesIO(body))
+        assert (got, problem["code"]) == (422, "limit")
+        assert reading
+        assert threading.get_ident() not in reading
+
+    serve(tmp_path, scenario)

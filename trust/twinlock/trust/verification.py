@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from twinlock.trust.checks.context import Context
@@ -69,10 +70,7 @@ def full_verification(
     Source: Uptane 2.1.0 5.4.4.2.
     """
     settings = _Settings(limits, policy, ceiling)
-
-    def inspect(targets: Targets) -> None:
-        check_director_targets(targets, vehicle, policy=policy, limits=limits)
-
+    inspect = partial(check_director_targets, vehicle=vehicle, policy=policy, limits=limits)
     repositories = dict(state.repositories)
     # Steps 2 to 5.
     director = yield from refresh_repository(
@@ -131,10 +129,7 @@ def partial_verification(
     context = context._replace(now=not_before(now, [director]))
     check_expiry(director.root.signed, ROOT, context)
     context = check_file_names(director.root.signed, context)
-
-    def inspect(targets: Targets) -> None:
-        check_director_targets(targets, vehicle, policy=policy, limits=limits)
-
+    inspect = partial(check_director_targets, vehicle=vehicle, policy=policy, limits=limits)
     director = yield from refresh_targets_alone(director, context, inspect)
     assert director.targets is not None
     targets = director.targets

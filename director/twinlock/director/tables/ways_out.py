@@ -18,7 +18,7 @@ report_counters = Table(
     Column("evidence_counter", BigInteger),  # as sent: the newest report with evidence, which Targets acknowledge
 )
 
-# Of each key the newest report with evidence, by SHA-256 of what was signed: Targets name it beside ``evidence_counter``.
+# Of each key the newest report with evidence, by SHA-256 of what was signed: Targets name it with ``evidence_counter``.
 acknowledged_reports = Table(
     "acknowledged_reports",
     metadata,

@@ -13,6 +13,7 @@ from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegati
 from twinlock.trust.names import HardwareId
 from twinlock.trust.wire.custom import decode_hardware_ids
 from twinlock.trust.wire.node import Node
+from twinlock.trust.wire.tuf_members import custom_member
 
 HARDWARE = "delegatedHardware"
 POST_QUANTUM = "postQuantum"
@@ -42,7 +43,7 @@ def complete_delegations(signed: Node, delegations: Delegations, limits: Limits)
 
 def post_quantum_roles(signed: Node, named: Iterable[str], limits: Limits) -> frozenset[str]:
     """The roles among ``named`` whose files need a post-quantum signature. Raises: MalformedError for any other."""
-    member = _member(signed, POST_QUANTUM)
+    member = custom_member(signed, POST_QUANTUM)
     if member is None:
         return frozenset()
     demanded = frozenset(member.texts(limits.delegations_per_role))
@@ -52,17 +53,11 @@ def post_quantum_roles(signed: Node, named: Iterable[str], limits: Limits) -> fr
     return demanded
 
 
-def _member(signed: Node, name: str) -> Node | None:
-    if not signed.has("custom") or not signed.get("custom").has(name):
-        return None
-    return signed.get("custom").get(name)
-
-
 def _restrictions(
     signed: Node, delegations: Delegations, limits: Limits
 ) -> list[tuple[Node, frozenset[HardwareId] | None]] | None:
     """One restriction for each delegation, in the same order, with its place; None where the member is missing."""
-    member = _member(signed, HARDWARE)
+    member = custom_member(signed, HARDWARE)
     if member is None:
         return None
     items = member.items(limits.delegations_per_role)

@@ -74,12 +74,18 @@ def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
 
     Raises: LimitError for more items than permitted, MalformedError for a repeated key id (TUF 1.0.34 4.2.1).
     """
-    found = [read_signature(item.value, limits) for item in node.items(limits.signatures)]
-    return unique_signatures([signature for signature in found if signature is not None], node)
+    return collect_signatures(node, limits, read_signature)
 
 
-def unique_signatures(signatures: list[Signature], node: Node) -> tuple[Signature, ...]:
-    """``signatures``, no two of which may have one key id. Raises: MalformedError at ``node``."""
+def collect_signatures(
+    node: Node, limits: Limits, read: Callable[[Any, Limits], Signature | None]
+) -> tuple[Signature, ...]:
+    """What ``read`` makes of the items of ``node``, without those that are ignored; no two may have one key id.
+
+    Raises: LimitError, MalformedError.
+    """
+    found = [read(item.value, limits) for item in node.items(limits.signatures)]
+    signatures = [signature for signature in found if signature is not None]
     if len({signature.keyid for signature in signatures}) != len(signatures):
         node.fail("two signatures have the same key id")
     return tuple(signatures)
@@ -99,37 +105,36 @@ def read_signature(item: Any, limits: Limits) -> Signature | None:
 
 def decode_vehicle(signed: Node) -> VehicleId | None:
     """Whose vehicle a Director's file is for; None in files that are for everybody."""
-    if not signed.has("custom") or not signed.get("custom").has("vehicleIdentifier"):
-        return None
-    return VehicleId(decode_identifier(signed.get("custom").get("vehicleIdentifier")))
+    node = custom_member(signed, "vehicleIdentifier")
+    return None if node is None else VehicleId(decode_identifier(node))
 
 
 def decode_correlation(signed: Node) -> str | None:
     """Under which id a Director's order goes; None where none is stated."""
-    if not signed.has("custom") or not signed.get("custom").has("correlationId"):
-        return None
-    return signed.get("custom").get("correlationId").text()
+    node = custom_member(signed, "correlationId")
+    return None if node is None else node.text()
 
 
 def decode_acknowledged(signed: Node, limits: Limits) -> Mapping[EcuId, int]:
     """The counter, by ECU, up to which a Director has taken the evidence in reports; empty where it states none."""
-    node = _director_member(signed, "acknowledged")
+    node = custom_member(signed, "acknowledged")
     return NOTHING if node is None else {_ecu(ecu, item): item.integer(0) for ecu, item in node.members(limits.ecus)}
 
 
 def decode_acknowledged_reports(signed: Node, limits: Limits) -> Mapping[EcuId, str]:
     """The SHA-256, by ECU, of the report that a Director acknowledges; empty where it states none."""
-    node = _director_member(signed, "acknowledgedReports")
+    node = custom_member(signed, "acknowledgedReports")
     return NOTHING if node is None else {_ecu(ecu, item): _sha256(item) for ecu, item in node.members(limits.ecus)}
 
 
 def decode_resets(signed: Node, limits: Limits) -> Mapping[EcuId, str]:
     """The nonce, by ECU, with which a report may start its counter over; empty where a Director states none."""
-    node = _director_member(signed, "resets")
+    node = custom_member(signed, "resets")
     return NOTHING if node is None else {_ecu(ecu, item): _nonce(item) for ecu, item in node.members(limits.ecus)}
 
 
-def _director_member(signed: Node, name: str) -> Node | None:
+def custom_member(signed: Node, name: str) -> Node | None:
+    """The member ``name`` of ``signed.custom``; None if it is missing."""
     if not signed.has("custom") or not signed.get("custom").has(name):
         return None
     return signed.get("custom").get(name)

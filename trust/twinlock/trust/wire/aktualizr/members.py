@@ -11,7 +11,7 @@ from twinlock.trust.signatures import RoleKeys, Signature
 from twinlock.trust.wire import tuf_members
 from twinlock.trust.wire.aktualizr.form import MAX_THRESHOLD, METHODS, decode_base64
 from twinlock.trust.wire.node import DIGEST_DIGITS, Node, check_text
-from twinlock.trust.wire.tuf_members import KeyTable, decode_role_keys, unique_signatures
+from twinlock.trust.wire.tuf_members import KeyTable, collect_signatures, decode_role_keys
 
 # By the type as it is written, in lower case: ours, and the only scheme there is for it.
 _KEY_TYPES = {"ed25519": ("ed25519", "ed25519"), "rsa": ("rsa", "rsassa-pss-sha256")}
@@ -51,8 +51,7 @@ def decode_signatures(node: Node, limits: Limits) -> tuple[Signature, ...]:
 
     Raises: LimitError for more items than permitted, MalformedError for a repeated key id.
     """
-    found = [read_signature(item.value, limits) for item in node.items(limits.signatures)]
-    return unique_signatures([signature for signature in found if signature is not None], node)
+    return collect_signatures(node, limits, read_signature)
 
 
 def read_signature(item: Any, limits: Limits) -> Signature | None:
