@@ -21,7 +21,8 @@ from twinlock.client.ecu.approvals import COMPLETION
 from twinlock.client.errors import BegunUnlistedError
 from twinlock.client.primary import Primary
 from twinlock.client.secondary import Secondary
-from twinlock.client.state import Begun, TrustedState
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.records import Begun
 from twinlock.trust.errors.base import Kind, UsageError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, TargetPath

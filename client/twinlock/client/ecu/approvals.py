@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from twinlock.client.clock import Clock
 from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
-from twinlock.client.state import Begun, TrustedState
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.records import Begun
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
