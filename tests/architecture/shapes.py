@@ -221,7 +221,17 @@ CYCLE = record(
     weaker=TEXTS,
 )
 EVIDENCE = record(
-    id=TEXT, kind=TEXT, code=TEXT, attack=TEXT, clause=TEXT, detail=TEXT, step=TEXT, first=TIME, last=TIME, count=COUNT
+    id=TEXT,
+    kind=TEXT,
+    code=TEXT,
+    attack=TEXT,
+    clause=TEXT,
+    detail=TEXT,
+    latest=TEXT,
+    step=TEXT,
+    first=TIME,
+    last=TIME,
+    count=COUNT,
 )
 DECIDED = record(ecu=TEXT, path=TEXT, length=COUNT, hashes=mapped(TEXT), repositories=TEXTS, validUntil=TIME)
 HISTORY = record(

@@ -76,7 +76,9 @@ def evidence_lines(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What no Director has acknowledged yet, the gravest first."""
     for event in events:
         often = f", {event['count']} times until {event['last']}" if event["count"] > 1 else ""
-        yield f"not acknowledged: {event['kind']} at {event['step']}: {event['code']} ({event['first']}{often}): {event['detail']}"
+        latest = f"; last: {event['latest']}" if event["latest"] else ""
+        met = f"{event['code']} ({event['first']}{often}): {event['detail']}{latest}"
+        yield f"not acknowledged: {event['kind']} at {event['step']}: {met}"
 
 
 def config_file(directory: Path, name: str) -> Path:
