@@ -31,7 +31,13 @@ def path(tmp_path: Path) -> Path:
 
 def stated(state: TrustedState, clock: Clock) -> datetime:
     data = make_report(
-        EcuId("ecu-gw"), FACTORY, state=state, clock=clock, signer=make_key("gateway"), form=TufReports(), limits=DEFAULT_LIMITS
+        EcuId("ecu-gw"),
+        FACTORY,
+        state=state,
+        clock=clock,
+        signer=make_key("gateway"),
+        form=TufReports(),
+        limits=DEFAULT_LIMITS,
     )
     return TufReports().decode_report(data, DEFAULT_LIMITS).report.time
 
