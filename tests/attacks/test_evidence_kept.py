@@ -19,6 +19,7 @@ from twinlock.client.provision import EcuPlan, provision_secondary
 from twinlock.client.results import Outcome, Step
 from twinlock.client.secondary import Secondary
 from twinlock.trust.errors.base import Kind, TwinlockError
+from twinlock.trust.errors.images import DigestError, LengthError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import EquivocationError, MalformedError, RollbackError
 from twinlock.trust.model.evidence import MAX_EVENTS, Evidence
@@ -165,6 +166,11 @@ def test_what_takes_no_key_to_bring_about_hides_no_attack(world: World, secondar
                     secondary.accept_metadata(bundle(world))
         with pytest.raises(TwinlockError):
             secondary.accept_time(b"{}")
+        for error in (
+            LengthError(target="t", listed=2, received=1),
+            DigestError(target="t", algorithm="sha256", listed="b", computed="a"),
+        ):
+            secondary._note(error, Step.INSTALL, world.now)
 
     noise()
     attacked(world, secondary)

@@ -11,7 +11,8 @@ from typing import Any
 from twinlock.client.errors import ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.storage.times import format_time
 from twinlock.trust.errors.base import Kind, TwinlockError
-from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
+from twinlock.trust.errors.local import SlowRetrievalError
 from twinlock.trust.errors.metadata import (
     LimitError,
     MalformedError,
@@ -146,11 +147,14 @@ def is_unproven(error: TwinlockError) -> bool:
 
 _UNPROVEN = (
     AttestationError,
+    DigestError,
     EndlessDataError,
+    LengthError,
     LimitError,
     MalformedError,
     MissingMetadataError,
     MixAndMatchError,
+    SlowRetrievalError,
     ThresholdError,
     UnsafePathError,
 )

@@ -20,7 +20,7 @@ from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.first_contact import as_met
 from twinlock.client.ecu.operator_files import read_operator_file
-from twinlock.client.ecu.room import make_room
+from twinlock.client.ecu.room import open_state
 from twinlock.client.ecu.running import running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
@@ -78,8 +78,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
-        make_room(settings)
-        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
+        state = open_state(settings)
         try:
             ecu = settings.ecu.ecu
             installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))

@@ -9,6 +9,7 @@ from twinlock.client.config import EcuSettings
 from twinlock.client.durable import storage_errors
 from twinlock.client.slots import drop_half_written
 from twinlock.client.staging import RESERVE_BYTES, drop_staged
+from twinlock.client.state import TrustedState
 
 
 def make_room(settings: EcuSettings) -> bool:
@@ -22,6 +23,12 @@ def make_room(settings: EcuSettings) -> bool:
     drop_staged(settings.staging)
     drop_half_written(settings.slots, settings.ecu.ecu)
     return True
+
+
+def open_state(settings: EcuSettings) -> TrustedState:
+    """The state of an ECU that is to run, with room for it. Raises: see ``TrustedState.open``."""
+    make_room(settings)
+    return TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
 
 
 def free_bytes(directory: Path) -> int:
