@@ -135,19 +135,19 @@ class Secondary:
         root = self._state.repository(DIRECTOR).root.signed
         return self._clock.accept(attestation, root, dispute=lambda error: self._note(error, Step.TIME, None))
 
-    def accept_metadata(self, bundle: bytes) -> ImageEntry | None:
+    def accept_metadata(self, bundle: bytes | Bundle | TwinlockError) -> ImageEntry | None:
         """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
 
         Whatever is wrong with it is evidence for the Director. The image that was approved before stays approved until its own
         expiry: nobody needs a key to send a bundle that is refused. Only a newer Root, which may revoke keys, ends that.
         Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
         """
-        return self._accept_bundle(self._read_bundle(bundle))
+        return self._accept_bundle(self._read_bundle(bundle) if isinstance(bundle, bytes) else bundle)
 
     async def receive_metadata(self, bundle: bytes) -> ImageEntry | None:
         """``accept_metadata`` for a server: a bundle has no signature of its own, so it is read apart from the event loop."""
         self._check_idle()
-        return self._accept_bundle(await asyncio.to_thread(self._read_bundle, bundle))
+        return self.accept_metadata(await asyncio.to_thread(self._read_bundle, bundle))
 
     def _read_bundle(self, bundle: bytes) -> Bundle | TwinlockError:
         try:
