@@ -66,11 +66,7 @@ def secondary_application(secondary: Secondary) -> web.Application:
     application = web.Application(middlewares=[_problems])
     application[_SECONDARY] = secondary
     application[_TURNS] = {name: asyncio.Semaphore(count) for name, count in _AT_ONCE.items()}
-    ecu = secondary.config.ecu.ecu
-    application[_ARRIVALS] = {
-        "body": Arrivals(ecu, _BODIES, 2 * secondary.bundle_bytes),
-        "image": Arrivals(ecu, _IMAGES),
-    }
+    application.on_startup.append(_make_places)
     application.add_routes(
         [
             web.get("/v1/identity", _identity),
@@ -81,6 +77,15 @@ def secondary_application(secondary: Secondary) -> web.Application:
         ]
     )
     return application
+
+
+async def _make_places(application: web.Application) -> None:
+    secondary = application[_SECONDARY]
+    ecu = secondary.config.ecu.ecu
+    application[_ARRIVALS] = {
+        "body": Arrivals(ecu, _BODIES, 2 * secondary.bundle_bytes),
+        "image": Arrivals(ecu, _IMAGES),
+    }
 
 
 async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
