@@ -266,7 +266,9 @@ HISTORY = record(
 LINK = record(role=TEXT, version=COUNT, issued=maybe(TIME), expires=TIME, expired=FLAG, signedBy=TEXTS, required=COUNT)
 OWN_ECU = record(ecu=TEXT, hardwareId=TEXT, verification=TEXT, address=maybe(TEXT), installed=maybe(INSTALLED))
 ENTRY = record(length=COUNT, hashes=mapped(TEXT), releaseCounter=maybe(COUNT), hardwareIds=TEXTS)
-RECOVERED = record(versions=mapped(mapped(COUNT)), releaseCounter=maybe(COUNT), reportCounter=COUNT, damaged=TEXT)
+RECOVERED = record(
+    versions=mapped(mapped(COUNT)), releaseCounter=maybe(COUNT), reportCounter=COUNT, damaged=maybe(TEXT)
+)
 LISTENING = record(event=constant("listening"), url=TEXT)
 RENEWED = record(event=constant("renewed"), publication=COUNT)
 NOT_RENEWED = record(event=constant("renewal-failed"), error=ERROR)
@@ -421,7 +423,9 @@ _PRIMARY: dict[str, Shape] = {
     "init": record(config=TEXT, ecu=TEXT, vehicle=TEXT, warnings=TEXTS),
     "recover": RECOVERED,
     "register": record(registered=FLAG, ecus=COUNT),
+    "remove-secondary": record(removed=TEXT),
     "run": one_of(record(event=constant("started"), ecu=TEXT), join(CYCLE, event=constant("cycle"))),
+    "set-secondary": record(ecu=TEXT, address=TEXT, keyid=TEXT, replaced=maybe(TEXT)),
     "show": join(HISTORY, vehicle=TEXT, primary=TEXT, ecus=listed(OWN_ECU)),
     "update": CYCLE,
 }

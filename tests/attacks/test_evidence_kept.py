@@ -13,13 +13,15 @@ from aiohttp import web
 from tests.simulator.world import BRAKE, GATEWAY, VIN, World
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.bundle import Bundle
+from twinlock.client.ecu.evidence import ATTACKS
 from twinlock.client.errors import PreconditionError, SecondaryRefusedError
 from twinlock.client.provision import EcuPlan, provision_secondary
 from twinlock.client.results import Outcome, Step
 from twinlock.client.secondary import Secondary
-from twinlock.trust.errors.base import Kind
+from twinlock.trust.errors.base import Kind, TwinlockError
+from twinlock.trust.errors.images import DigestError, LengthError
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.errors.metadata import MalformedError, RollbackError
+from twinlock.trust.errors.metadata import EquivocationError, MalformedError, RollbackError
 from twinlock.trust.model.evidence import MAX_EVENTS, Evidence
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
 from twinlock.trust.reports import EcuReport, decode_report, report_digest
@@ -144,6 +146,55 @@ def test_the_first_sentence_of_an_event_is_kept_with_the_latest(world: World, se
     assert "version 1 " in event.detail
     assert "version 9 " in event.latest
     assert event.occurrences == 4
+
+
+def test_what_takes_no_key_to_bring_about_hides_no_attack(world: World, secondary: Secondary) -> None:
+    """Noise before and after: files without signatures, other files than the listed ones, missing ones, nonsense."""
+
+    def noise() -> None:
+        world.pass_time(minutes=1)
+        world.refresh_all()
+        for role in ("timestamp", "snapshot", "targets"):
+            for deform in (lambda envelope: envelope["signatures"].clear(), lambda envelope: envelope.clear()):
+                with world.attack():
+                    world.director.deform(role, deform)
+                    with pytest.raises(TwinlockError):
+                        secondary.accept_metadata(bundle(world))
+            with world.attack():
+                world.director.drop(role)
+                with pytest.raises(TwinlockError):
+                    secondary.accept_metadata(bundle(world))
+        with pytest.raises(TwinlockError):
+            secondary.accept_time(b"{}")
+        for error in (
+            LengthError(target="t", listed=2, received=1),
+            DigestError(target="t", algorithm="sha256", listed="b", computed="a"),
+        ):
+            secondary._note(error, Step.INSTALL, world.now)
+
+    noise()
+    attacked(world, secondary)
+    noise()
+    found = {event.code: event for event in said(secondary).evidence}
+    assert found["rollback"].occurrences == 1
+    assert sum(event.occurrences for event in found.values()) > 10
+    assert len(said(secondary).evidence) <= MAX_EVENTS
+
+
+def test_of_a_full_shelf_one_of_each_code_stays(world: World, secondary: Secondary) -> None:
+    def met(error: TwinlockError, step: Step) -> None:
+        secondary._note(error, step, world.now)
+
+    def rollback(role: str) -> RollbackError:
+        return RollbackError(repository="director", role=role, offered=1, trusted=2)
+
+    met(rollback("root"), Step.TIME)
+    met(EquivocationError(repository="director", role="timestamp", version=1), Step.METADATA)
+    for step in (Step.METADATA, Step.INSTALL, Step.IMAGES, Step.LAST_LOOK, Step.REPORT, Step.SECONDARY_TIME):
+        met(rollback("timestamp"), step)
+    codes = [event.code for event in said(secondary).evidence]
+    assert codes.count("equivocation") == 1
+    assert len(codes) == ATTACKS
 
 
 def test_noise_of_one_kind_displaces_nothing_of_another_and_is_counted(world: World, secondary: Secondary) -> None:

@@ -24,6 +24,7 @@ from twinlock.cli.exit_status import exit_status
 from twinlock.cli.first_contact import ask_unless, offline_option
 from twinlock.cli.output import Output, output_options, table
 from twinlock.cli.own_input import own_input
+from twinlock.cli.primary_secondaries import remove_secondary, set_secondary
 from twinlock.cli.recover import recover_command
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def primary() -> None:
 
 
 primary.add_command(recover_command("primary"))
+primary.add_command(set_secondary)
+primary.add_command(remove_secondary)
 
 
 @primary.command()

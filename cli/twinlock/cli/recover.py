@@ -24,13 +24,15 @@ def recover_command(role: str) -> click.Command:
 
     @click.command(
         "recover",
-        help=f"""Make a damaged state file good again from what can still be read of it.
+        help=f"""Make a damaged or lost state file good again from what can still be read of it.
 
-        Metadata count if they verify, floors as they were. Stop the ECU first; the damaged file is kept.
+        Metadata count if they verify, floors as they were. Stop the ECU first; the damaged file is kept. Of a lost one nothing
+        can be read: then give the factory's Roots, unless the ECU has an anchor.
 
         \b
         Example:
           twinlock {role} recover ./ecu
+          twinlock {role} recover ./ecu --director-root director-root.json --image-root image-root.json
         """,
     )
     @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -69,12 +71,13 @@ def _as_json(found: Recovered) -> dict[str, Any]:
         "versions": {name: dict(versions) for name, versions in found.versions.items()},
         "releaseCounter": found.release_counter,
         "reportCounter": found.report_counter,
-        "damaged": str(found.damaged),
+        "damaged": None if found.damaged is None else str(found.damaged),
     }
 
 
 def _lines(found: Recovered, state: Path) -> Iterator[str]:
-    yield f"recovered {state}; the damaged file is {found.damaged}"
+    damaged = "no file was left of it" if found.damaged is None else f"the damaged file is {found.damaged}"
+    yield f"recovered {state}; {damaged}"
     for name, versions in found.versions.items():
         yield f"{name}: " + ", ".join(f"{role} {version}" for role, version in versions.items())
     yield f"release counter {found.release_counter}, report counter {found.report_counter}"

@@ -124,7 +124,8 @@ def _why_lines(found: dict[str, Any]) -> Iterator[str]:
     refusal = found["refusal"]
     if refusal is not None:
         yield f"error[{refusal['code']}]: {refusal['message']}"
-        yield f"attack: {refusal['attack']} (refused by {refusal['clause']})"
+        if refusal["attack"] != "none":
+            yield f"attack: {refusal['attack']} (refused by {refusal['clause']})"
 
 
 def _row(role: dict[str, Any]) -> tuple[Any, ...]:

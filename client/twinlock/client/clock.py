@@ -182,11 +182,27 @@ class Clock:
             )
 
     def best_known(self) -> datetime:
-        """The time for a report: now if there is a time, else the last one that was relied on."""
+        """The time for evidence: now if there is a time, else the last one that was relied on."""
         try:
             return self.now()
         except TimeError:
             return self._state.verified_time or BUILT
+
+    def reported(self) -> datetime:
+        """The time for the next report: never before what the last report stated, which its Director would call a replay.
+
+        An ECU with attested time knows less after each reset than before it. A last report that this clock is further behind
+        than its tolerance stated a false time, so it holds no longer.
+        """
+        last = self._state.stated_time
+        try:
+            now = self.now()
+        except TimeError:
+            known = self.best_known()
+            return known if last is None else max(last, known)
+        if last is None or last - now > timedelta(seconds=self._settings.tolerance_s):
+            return now
+        return max(last, now)
 
     def _since_attested(self) -> datetime:
         if self._attested is None:

@@ -173,7 +173,10 @@ def _check_format(path: Path) -> None:
     """Refuse what is not ours or is newer, through a read-only connection, so that nothing is changed by looking."""
     if not path.exists():
         raise StorageError(
-            path=str(path), operation="open", reason="there is no trusted state; provision this ECU with `init` first"
+            path=str(path),
+            operation="open",
+            reason="it does not exist; if the ECU has run before, restore it with `twinlock primary recover` or "
+            "`twinlock secondary recover`",
         )
     with _sqlite_errors(path, "open"):
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)

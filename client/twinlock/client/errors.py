@@ -49,6 +49,17 @@ class NotOrderedError(RefusalError):
     vehicle: str
 
 
+class NothingVerifiedError(RefusalError):
+    """A role of which this ECU holds no verified file, new or just recovered, so that nothing rests on it."""
+
+    code = "nothing-verified"
+    clause = "Uptane 2.1.0 5.4.4.2"
+    template = "{repository}/{role}: this ECU holds no verified file of it"
+    hint = "run an update cycle; it fetches the file"
+    repository: str
+    role: str
+
+
 class SecondaryRefusedError(TwinlockError):
     """A Secondary refused what its Primary handed it. ``problem``, ``attack`` and ``clause`` are the Secondary's.
 
@@ -124,6 +135,31 @@ class ApprovalExpiredError(RefusalError):
     target: str
     valid_until: datetime
     now: datetime
+
+
+class BegunUnlistedError(RefusalError):
+    """A record that an installation was begun, of an image that the stored metadata do not order. The record has ended."""
+
+    code = "begun-unlisted"
+    clause = "Uptane 2.1.0 5.4.3.5"
+    template = "{target} was recorded as begun on {ecu}, but the stored metadata do not approve it ({reason}); nothing was written"
+    hint = "a newer order may have replaced it; if there was none, look at what else writes to the storage of this ECU"
+    ecu: str
+    target: str
+    reason: str
+
+
+class NeverServedError(TwinlockError):
+    """A repository that has no metadata for this ECU, and of which this ECU never accepted any but Roots."""
+
+    code = "never-served"
+    template = "{repository} has no {name} for this ECU, and never served it any metadata"
+    hint = (
+        "register the vehicle with `twinlock director register` or `twinlock primary enrol`, and compare the URLs in map.json "
+        "with where the repositories are"
+    )
+    repository: str
+    name: str
 
 
 class PartyError(TwinlockError):

@@ -13,7 +13,7 @@ from typing import Any
 
 from twinlock.client.config import EcuSettings, PrimaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.errors import NotOrderedError
+from twinlock.client.errors import NothingVerifiedError, NotOrderedError
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
 from twinlock.client.storage.events import event_as_json
@@ -28,7 +28,6 @@ from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.delegation import find_image
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import ImageNotFoundError
-from twinlock.trust.errors.metadata import MissingMetadataError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.delegations import Delegations
@@ -154,7 +153,7 @@ class _Account:
         for role in needed:
             verified = roles.get(role)
             if verified is None:
-                raise MissingMetadataError(repository=repository.name, role=role, name="a verified file of it")
+                raise NothingVerifiedError(repository=repository.name, role=role)
             link = {"repository": repository.name, **_link(role, verified, self.now)}
             if isinstance(verified.signed, Targets):
                 link["lists"] = self.path in verified.signed.images

@@ -14,6 +14,7 @@ from twinlock.client.director_link import DirectorLink
 from twinlock.client.download import Progress
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.room import open_state
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.http_link import HttpLink
 from twinlock.client.identity import load_identity
@@ -26,7 +27,6 @@ from twinlock.client.secondaries import Member, Secondaries
 from twinlock.client.services import PrimaryServices
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.staging import Staging
-from twinlock.client.state import TrustedState
 from twinlock.client.transport import Transport
 from twinlock.client.update import UpdateCycle
 from twinlock.io.operator_files import read_operator_file
@@ -72,7 +72,7 @@ class Primary:
             raise UsageError(reason=f"{config}: wires.{min(unknown)} names no repository of {settings.map}")
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
-        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
+        state = open_state(settings)
         try:
             transport = Transport(settings.fetch, settings.tls, own=_own_servers(settings, found_map))
             clock = Clock(settings.time, state, limits=settings.limits, wall=wall)

@@ -155,10 +155,10 @@ def make_report(
 ) -> bytes:
     """A signed report of what ``ecu`` runs, with a counter that was never used before and all unacknowledged evidence.
 
-    The counter is on the disk before the report exists, so no crash can make two reports share one.
+    The counter and the time that it states are on the disk before the report exists, so no crash can make two reports share one.
     Raises: StorageError, ProfileError.
     """
-    now = clock.best_known()
+    now = clock.reported()
     counter, nonce = CounterResets(state).next_counter(now)
     events = EvidenceBook(state).carry(counter)
     gravest = next(iter(events), None)

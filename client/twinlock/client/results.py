@@ -11,6 +11,17 @@ from typing import Any
 from twinlock.client.errors import ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.storage.times import format_time
 from twinlock.trust.errors.base import Kind, TwinlockError
+from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
+from twinlock.trust.errors.local import SlowRetrievalError
+from twinlock.trust.errors.metadata import (
+    LimitError,
+    MalformedError,
+    MissingMetadataError,
+    MixAndMatchError,
+    ThresholdError,
+    UnsafePathError,
+)
+from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.names import EcuId
 from twinlock.trust.state import InstalledImage
 
@@ -127,6 +138,26 @@ def gravest(problems: Sequence[Problem]) -> Problem | None:
 def is_told(error: TwinlockError) -> bool:
     """Whether the error states what another party said it refused."""
     return isinstance(error, (SecondaryRefusedError, ManifestRefusedError))
+
+
+def is_unproven(error: TwinlockError) -> bool:
+    """Whether anybody on the way can bring the error about, without a key and without a file that a key once signed."""
+    return isinstance(error, _UNPROVEN)
+
+
+_UNPROVEN = (
+    AttestationError,
+    DigestError,
+    EndlessDataError,
+    LengthError,
+    LimitError,
+    MalformedError,
+    MissingMetadataError,
+    MixAndMatchError,
+    SlowRetrievalError,
+    ThresholdError,
+    UnsafePathError,
+)
 
 
 def image_as_json(image: InstalledImage) -> dict[str, Any]:

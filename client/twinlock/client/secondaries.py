@@ -12,7 +12,7 @@ from typing import Any
 
 from twinlock.client.config import FetchSettings, SecondarySettings
 from twinlock.client.director_link import DirectorLink
-from twinlock.client.ecu.counters import check_counter
+from twinlock.client.ecu.counters import check_counter, named_reset
 from twinlock.client.errors import SecondaryTimeoutError
 from twinlock.client.fetch import MetadataFetcher
 from twinlock.client.link import SecondaryLink
@@ -237,7 +237,7 @@ class Secondaries:
         key = self._form.reporting_key(member.settings.key)
         report = verify_report(signed, key)
         self._adopt_counter(member.ecu, key)
-        check_counter(self._state, key, report)
+        check_counter(self._state, key, report, lambda: named_reset(self._state, member.ecu))
 
     def _adopt_counter(self, ecu: EcuId, key: PublicKey) -> None:
         """The counter of the stored report, where an earlier version of this software kept none by key."""

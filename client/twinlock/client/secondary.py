@@ -7,7 +7,7 @@ Belongs here: the Secondary's own order of steps (Uptane 2.1.0 5.4.3). Does not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Generator
+from collections.abc import AsyncIterable, Generator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,11 @@ from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.first_contact import as_met
+from twinlock.client.ecu.room import open_state
 from twinlock.client.ecu.running import running_image
-from twinlock.client.errors import ApprovalExpiredError
+from twinlock.client.ecu.stored_orders import stored_orders
+from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
 from twinlock.client.identity import Identity, load_identity
 from twinlock.client.install import Installer, Precondition
 from twinlock.client.needed_files import unneeded_files
@@ -35,7 +38,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, ROOT, Verification
+from twinlock.trust.names import DIRECTOR, ROOT, EcuId, Verification
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification, partial_verification
 from twinlock.trust.wire.tuf import TUF
@@ -64,7 +67,7 @@ class Secondary:
         self._approvals = Approvals(state, self._clock)
         self._evidence = EvidenceBook(state)
         self._wanted: ApprovedImage | None = None
-        self._receiving = asyncio.Lock()
+        self._installing = asyncio.Lock()
 
     @classmethod
     def open(cls, config: Path, *, wall: Wall = system_clock, precondition: Precondition | None = None) -> Secondary:
@@ -75,7 +78,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
-        state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
+        state = open_state(settings)
         try:
             ecu = settings.ecu.ecu
             installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
@@ -135,7 +138,8 @@ class Secondary:
     def accept_metadata(self, bundle: bytes | Bundle | TwinlockError) -> ImageEntry | None:
         """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
 
-        Whatever is wrong with it is evidence for the Director, and the image wanted before is wanted no longer.
+        Whatever is wrong with it is evidence for the Director. The image that was approved before stays approved until its own
+        expiry: nobody needs a key to send a bundle that is refused. Only a newer Root, which may revoke keys, ends that.
         Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
         """
         return self._accept_bundle(self._read_bundle(bundle) if isinstance(bundle, bytes) else bundle)
@@ -152,12 +156,12 @@ class Secondary:
             return error
 
     def _check_idle(self) -> None:
-        if self._receiving.locked():
-            raise UsageError(reason=f"{self.config.ecu.ecu} is receiving an image; send metadata when it is done")
+        if self._installing.locked():
+            raise UsageError(reason=f"{self.config.ecu.ecu} is installing an image; send metadata when it is done")
 
     def _accept_bundle(self, offered: Bundle | TwinlockError) -> ImageEntry | None:
         self._check_idle()
-        self._wanted = None
+        roots = self._newest_roots()
         notices: list[RefusalError] = []
         now: datetime | None = None
         try:
@@ -166,11 +170,14 @@ class Secondary:
             now = self._time(offered, notices)
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
-        except TwinlockError as error:
+        except TwinlockError as raised:
+            error = as_met(raised, self._state)
             for notice in notices:  # what they are of is stored already, so no later bundle shows it again
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
-            raise
+            if self._newest_roots() != roots:
+                self._wanted = None
+            raise error from raised
         self._state.store_verified_time(decision.now)
         self._state.store_decision(decision)
         for deletion in unneeded_files(decision):
@@ -192,21 +199,34 @@ class Secondary:
         ReleaseCounterError; ApprovalExpiredError, TimeError; PreconditionError; StorageError. The ECU then runs what it ran
         before.
         """
-        async with self._receiving:
-            wanted = self._wanted
-            entry = self._unfinished() if wanted is None else wanted.entry
-            if entry is None or entry.path != path:
-                name = "no image" if entry is None else entry.path
-                raise UsageError(reason=f"{self.config.ecu.ecu} wants {name} now, not {path}; send metadata first")
-            try:
-                installed = await self._receive(entry, wanted, chunks)
-            except TwinlockError as error:
-                if isinstance(error, ApprovalExpiredError):
-                    self._wanted = None
-                self._note(error, Step.INSTALL, self._state.verified_time)
-                raise
-            self._wanted = None
-            return installed
+        entry = self._expected(path)
+        if not self._staging.arriving:
+            self._staging.tidy()  # the link sends whole images: what a crash left is of no use
+        try:
+            with self._staging.arrival(entry, apart=True) as arrival:
+                async for chunk in chunks:
+                    arrival.write(chunk)
+                source = await asyncio.to_thread(arrival.finish)
+            async with self._installing:
+                if self._expected(path) != entry:
+                    raise UsageError(reason=f"{self.config.ecu.ecu} wants another {path} by now; send metadata again")
+                return await self._install(entry, source)
+        except UsageError:
+            raise  # the sender came too late, which is evidence of nothing
+        except TwinlockError as error:
+            if isinstance(error, ApprovalExpiredError):
+                self._wanted = None
+            self._note(error, Step.INSTALL, self._state.verified_time)
+            raise
+
+    def _expected(self, path: str) -> ImageEntry:
+        """The image that this ECU takes now under ``path``. Raises: UsageError if it takes none or another one."""
+        wanted = self._wanted
+        entry = self._unfinished(path) if wanted is None else wanted.entry
+        if entry is None or entry.path != path:
+            name = "no image" if entry is None else entry.path
+            raise UsageError(reason=f"{self.config.ecu.ecu} wants {name} now, not {path}; send metadata first")
+        return entry
 
     def report(self) -> bytes:
         """Step 6 (5.4.3.6): a fresh signed report. Raises: StorageError."""
@@ -236,40 +256,46 @@ class Secondary:
             self._evidence.expire(decision.now)
         CounterResets(self._state).arm(ecu, targets)
 
-    def _unfinished(self) -> ImageEntry | None:
-        """The image that this ECU began to install before it was interrupted, if it may still be completed."""
+    def _unfinished(self, path: str) -> ImageEntry | None:
+        """The image that this ECU began to install before it was interrupted, if the stored metadata order it as ``path``."""
+        ecu = self.config.ecu.ecu
         try:
-            return self._approvals.unfinished(self.config.ecu.ecu)
+            entry = self._approvals.unfinished(ecu)
+            if entry is None or entry.path != path:
+                return entry
+            installed = running_image(ecu, self._installer, self._state)
+            return self._approvals.completable(ecu, installed, self._stored_orders)
         except TimeError:
             return None  # without time nothing can be completed; the next bundle decides
+        except BegunUnlistedError as error:
+            self._note(error, Step.INSTALL, self._state.verified_time)
+            return None
 
-    async def _receive(
-        self, entry: ImageEntry, approval: ApprovedImage | None, chunks: AsyncIterable[bytes]
-    ) -> InstalledImage:
-        with self._staging.arrival(entry) as arrival:
-            arrival.restart()  # the link sends whole images; a vehicle's bus is near and fast
-            async for chunk in chunks:
-                arrival.write(chunk)
-            source = await asyncio.to_thread(arrival.finish)
-        if approval is not None:
-            self._approvals.begin([approval])
+    def _stored_orders(self) -> Mapping[EcuId, ImageEntry]:
+        ceiling = self._clock.ceiling(self._clock.now())
+        return stored_orders(self.config, self._state, self._vehicle(), self._map, ceiling=ceiling)
+
+    def _vehicle(self) -> Vehicle:
+        ecu = self.config.ecu
+        installed = {ecu.ecu: running_image(ecu.ecu, self._installer, self._state)}
+        return Vehicle(vehicle=self.config.vehicle, ecus={ecu.ecu: ecu}, installed=installed, complete=False)
+
+    async def _install(self, entry: ImageEntry, source: Path) -> InstalledImage:
+        if self._wanted is not None:
+            self._approvals.begin([self._wanted])
         try:
             installed = await asyncio.to_thread(self._installer.install, entry, source)
         except TwinlockError:
+            self._staging.tidy()
             self._approvals.end()  # it was refused or it failed; only a crash leaves the record
             raise
+        self._wanted = None
         self._approvals.end()
         self._staging.tidy()
         return installed
 
     def _verify(self, offered: Bundle, now: datetime, notices: list[RefusalError]) -> Decision:
-        ecu = self.config.ecu
-        vehicle = Vehicle(
-            vehicle=self.config.vehicle,
-            ecus={ecu.ecu: ecu},
-            installed={ecu.ecu: running_image(ecu.ecu, self._installer, self._state)},
-            complete=False,
-        )
+        vehicle = self._vehicle()
         ceiling = self._clock.ceiling(now)
         steps: Generator[Command, Answer, Decision]
         if self._map is None:

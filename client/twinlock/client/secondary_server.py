@@ -1,6 +1,7 @@
 """The link over HTTP: the Secondary's side. Every answer is small, every request is bounded in size and time.
 
-Few requests are worked on at once, and none ends the server.
+Few requests are worked on at once, and none ends the server. A body takes its turn when it has arrived (``net/arrivals.py``), so
+that a sender that trickles keeps no other one waiting.
 
 =======  ===================  ========================================  =====================================
 method   path                 body                                      answer
@@ -22,18 +23,20 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from twinlock.client.errors import SecondaryBusyError
+from twinlock.client.errors import NeverServedError, SecondaryBusyError
+from twinlock.client.net.arrivals import Arrivals
 from twinlock.client.results import image_as_json
 from twinlock.client.secondary import Secondary
 from twinlock.client.speed import SpeedWatch
 from twinlock.client.storage.times import format_time
 from twinlock.client.transport import CHUNK_BYTES
 from twinlock.io.http.bounds import Bounds
-from twinlock.io.http.server import HttpServer, bind_tcp, bind_unix
+from twinlock.io.http.server import HttpServer, address_of, bind_tcp, bind_unix
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import SlowRetrievalError, StorageError
@@ -42,22 +45,28 @@ from twinlock.trust.printable import printable
 _LOG = logging.getLogger(__name__)
 _SECONDARY = web.AppKey("secondary", Secondary)
 _TURNS = web.AppKey("turns", dict[str, asyncio.Semaphore])
+_ARRIVALS = web.AppKey("arrivals", dict[str, Arrivals])
 _BOUNDS = Bounds(connections=64, connections_per_address=32)  # one Primary asks; each connection costs buffers
 _FLOOR_BYTES_PER_S = 1_000
 _WINDOW_S = 30.0
 _BODY_S = 300.0  # for a bundle or an attestation, all of it
 _IMAGE_S = 14_400.0  # for an image, all of it
 _PATIENCE_S = 10.0  # for which a request waits for its turn
-_AT_ONCE = {"metadata": 1, "image": 1, "other": 4}
-"""Requests that are worked on at once. A bundle is held in memory, and an ECU has one image to write."""
+_AT_ONCE = {"metadata": 1, "other": 4}
+"""Requests that are worked on at once. The images of an ECU wait for each other where they are installed."""
+_BODIES = 8
+"""Bundles and attestations on their way at once. Together they use the memory of two of the longest bundles."""
+_IMAGES = 3
+"""Images on their way at once, each into a file of its own."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def secondary_application(secondary: Secondary) -> web.Application:
     """The link of ``secondary`` as an application. It does not close ``secondary`` when it ends."""
-    application = web.Application(middlewares=[_problems, _in_turn])
+    application = web.Application(middlewares=[_problems])
     application[_SECONDARY] = secondary
     application[_TURNS] = {name: asyncio.Semaphore(count) for name, count in _AT_ONCE.items()}
+    application.on_startup.append(_make_places)
     application.add_routes(
         [
             web.get("/v1/identity", _identity),
@@ -68,6 +77,15 @@ def secondary_application(secondary: Secondary) -> web.Application:
         ]
     )
     return application
+
+
+async def _make_places(application: web.Application) -> None:
+    secondary = application[_SECONDARY]
+    ecu = secondary.config.ecu.ecu
+    application[_ARRIVALS] = {
+        "body": Arrivals(ecu, _BODIES, 2 * secondary.bundle_bytes),
+        "image": Arrivals(ecu, _IMAGES),
+    }
 
 
 async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
@@ -92,40 +110,62 @@ async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
 
 
 async def _identity(request: web.Request) -> web.Response:
-    return web.json_response(request.app[_SECONDARY].identity())
+    async with _turn(request, "other") as secondary:
+        return web.json_response(secondary.identity())
 
 
 async def _time(request: web.Request) -> web.Response:
-    attestation = await _body(request, "time attestation", request.app[_SECONDARY].config.limits.attestation_bytes)
-    return web.json_response({"time": format_time(request.app[_SECONDARY].accept_time(attestation))})
+    max_bytes = request.app[_SECONDARY].config.limits.attestation_bytes
+    async with _body(request, "time attestation", max_bytes) as attestation, _turn(request, "other") as secondary:
+        return web.json_response({"time": format_time(secondary.accept_time(attestation))})
 
 
 async def _metadata(request: web.Request) -> web.Response:
-    secondary = request.app[_SECONDARY]
-    bundle = await _body(request, "metadata bundle", secondary.bundle_bytes)
-    entry = await secondary.receive_metadata(bundle)
+    max_bytes = request.app[_SECONDARY].bundle_bytes
+    async with _body(request, "metadata bundle", max_bytes) as bundle, _turn(request, "metadata") as secondary:
+        entry = await secondary.receive_metadata(bundle)
     wants = None if entry is None else {"path": entry.path, "length": entry.length, "hashes": dict(entry.hashes)}
     return web.json_response({"wants": wants})
 
 
 async def _image(request: web.Request) -> web.Response:
-    installed = await request.app[_SECONDARY].accept_image(request.match_info["path"], _chunks(request, _IMAGE_S))
+    arrivals = request.app[_ARRIVALS]["image"]
+    async with arrivals.place(_sender(request)) as arrival:
+
+        async def counted() -> AsyncIterator[bytes]:
+            async for chunk in _chunks(request, _IMAGE_S):
+                arrivals.count(arrival, len(chunk))
+                yield chunk
+            arrival.complete = True
+
+        installed = await request.app[_SECONDARY].accept_image(request.match_info["path"], counted())
     return web.json_response({"installed": image_as_json(installed)})
 
 
 async def _report(request: web.Request) -> web.Response:
-    return web.Response(body=request.app[_SECONDARY].report(), content_type="application/json")
+    async with _turn(request, "other") as secondary:
+        return web.Response(body=secondary.report(), content_type="application/json")
 
 
-async def _body(request: web.Request, what: str, max_bytes: int) -> bytes:
+def _sender(request: web.Request) -> str:
+    assert request.transport is not None
+    return address_of(request.transport.get_extra_info("peername"))
+
+
+@asynccontextmanager
+async def _body(request: web.Request, what: str, max_bytes: int) -> AsyncIterator[bytes]:
+    """The whole body, counted against the memory that bodies may use until the work on it is done."""
     if request.content_length is not None and request.content_length > max_bytes:
         raise EndlessDataError(what=what, limit_bytes=max_bytes)
-    body = bytearray()
-    async for chunk in _chunks(request, _BODY_S):
-        body += chunk
-        if len(body) > max_bytes:
-            raise EndlessDataError(what=what, limit_bytes=max_bytes)
-    return bytes(body)
+    arrivals, body = request.app[_ARRIVALS]["body"], bytearray()
+    async with arrivals.place(_sender(request)) as arrival:
+        async for chunk in _chunks(request, _BODY_S):
+            body += chunk
+            if len(body) > max_bytes:
+                raise EndlessDataError(what=what, limit_bytes=max_bytes)
+            arrivals.count(arrival, len(chunk))
+        arrival.complete = True
+        yield bytes(body)
 
 
 async def _chunks(request: web.Request, deadline_s: float) -> AsyncIterator[bytes]:
@@ -139,18 +179,17 @@ async def _chunks(request: web.Request, deadline_s: float) -> AsyncIterator[byte
             raise watch.too_late(deadline_s)
 
 
-@web.middleware
-async def _in_turn(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Work on few requests at once, so that no number of senders fills the memory of this ECU."""
-    sort = request.path.removeprefix("/v1/").partition("/")[0]
-    turn = request.app[_TURNS].get(sort) or request.app[_TURNS]["other"]
+@asynccontextmanager
+async def _turn(request: web.Request, sort: str) -> AsyncIterator[Secondary]:
+    """The Secondary, for work of this ``sort``: few requests at once. Raises: SecondaryBusyError."""
+    turn, secondary = request.app[_TURNS][sort], request.app[_SECONDARY]
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await turn.acquire()
     except TimeoutError:
-        raise SecondaryBusyError(ecu=request.app[_SECONDARY].config.ecu.ecu) from None
+        raise SecondaryBusyError(ecu=secondary.config.ecu.ecu) from None
     try:
-        return await handler(request)
+        yield secondary
     finally:
         turn.release()
 
@@ -180,6 +219,7 @@ def _status(error: TwinlockError) -> int:
         return 413
     statuses: tuple[tuple[type[TwinlockError], int], ...] = (
         (RefusalError, 422),
+        (NeverServedError, 422),
         (UsageError, 409),
         (StorageError, 507),
         (SlowRetrievalError, 408),

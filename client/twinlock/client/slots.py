@@ -7,9 +7,11 @@ changed, reports what it measures under the name ``unknown``, and takes an order
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from twinlock.client.durable import flush_directory, storage_errors, write_atomi
 from twinlock.client.errors import PreconditionError
 from twinlock.client.install import Precondition
 from twinlock.client.results import image_as_json
-from twinlock.client.staging import CHUNK_BYTES, verify_file
+from twinlock.client.staging import CHUNK_BYTES, RESERVE_BYTES, verify_file
 from twinlock.trust.checks.image import ImageVerifier
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import ReleaseCounterError
@@ -91,10 +93,15 @@ class SlotInstaller:
             raise PreconditionError(ecu=self._ecu, reason=reason)
         self._guard_counter(entry, active.image)
         inactive = _SLOTS[1 - _SLOTS.index(active.name)]
+        self._check_room(inactive, entry)
         if previous is not None:
             # The slot about to be written no longer holds what `previous` says, even if we die half-way.
             self._switch(active, None)
-        self._write_slot(inactive, entry, source)
+        try:
+            self._write_slot(inactive, entry, source)
+        except (RefusalError, StorageError):
+            self._drop(inactive)  # half an image helps nobody, and may be what fills the disk
+            raise
         installed = as_installed(entry)
         self._switch(_Slot(inactive, installed), active)
         return installed
@@ -123,6 +130,32 @@ class SlotInstaller:
                 offered=entry.release_counter,
                 installed=installed.release_counter,
             )
+
+    def _check_room(self, name: str, entry: ImageEntry) -> None:
+        """Refuse what would fill the disk, before the old image in the slot is lost. Raises: StorageError."""
+        path = self._file(name)
+        with storage_errors(path, "measure"):
+            reusable = path.stat().st_size if path.exists() else 0
+            free = shutil.disk_usage(self.directory).free + reusable
+        needed = entry.length + RESERVE_BYTES
+        if needed > free:
+            reason = f"{needed} bytes are needed and {free} are free; free some space and try again"
+            raise StorageError(path=str(path), operation="write", reason=reason)
+
+    def _drop(self, name: str) -> None:
+        with contextlib.suppress(OSError):  # what made the slot worthless is the error that counts
+            self._file(name).unlink(missing_ok=True)
+
+    def drop_half_written(self) -> None:
+        """Remove the slot that does not run where the record names no image in it: a crash cut its writing off.
+
+        Without a readable record nothing shows which slot that is, and both stay. Raises: StorageError.
+        """
+        if not (self.directory / _ACTIVE).exists():
+            return
+        active, previous = self._active()
+        if previous is None and active.image.path != UNKNOWN:
+            self._drop(_SLOTS[1 - _SLOTS.index(active.name)])
 
     def _write_slot(self, name: str, entry: ImageEntry, source: Path | None) -> None:
         path = self._file(name)
@@ -200,6 +233,11 @@ class SlotInstaller:
 
     def _unusable(self, operation: str, reason: str) -> StorageError:
         return StorageError(path=str(self.directory), operation=operation, reason=reason)
+
+
+def drop_half_written(directory: Path, ecu: EcuId) -> None:
+    """See ``SlotInstaller.drop_half_written``. Raises: StorageError."""
+    SlotInstaller(directory, ecu).drop_half_written()
 
 
 def _known(hashes: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ Source: Uptane 2.1.0 5.4.2.4, 5.4.3.3 and 5.4.3.4 (checks run on the stored copy
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterable
@@ -22,7 +23,8 @@ from twinlock.trust.errors.local import StorageError
 from twinlock.trust.model.targets import ImageEntry
 
 CHUNK_BYTES = 65_536
-_RESERVE_BYTES = 1_000_000  # kept free for the state, which has to be able to record what happened
+RESERVE_BYTES = 1_000_000
+"""Kept free for the state, which has to be able to record what happened."""
 
 
 class Staging:
@@ -30,6 +32,8 @@ class Staging:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._arriving: set[Path] = set()
+        self._numbers = itertools.count(1)
         with storage_errors(directory, "create"):
             directory.mkdir(parents=True, exist_ok=True)
 
@@ -46,27 +50,35 @@ class Staging:
             return None
         return path
 
-    def arrival(self, entry: ImageEntry) -> Arrival:
-        """Begin, or go on with, receiving ``entry``.
+    @property
+    def arriving(self) -> bool:
+        """Whether an image is on its way now."""
+        return bool(self._arriving)
+
+    def arrival(self, entry: ImageEntry, *, apart: bool = False) -> Arrival:
+        """Begin, or go on with, receiving ``entry``; ``apart`` begins a file of its own beside others of the same image.
 
         Raises: StorageError when the disk cannot hold it; DigestError when it lists a hash we cannot check.
         """
-        part = self._path(entry, "part")
+        part = self._path(entry, f"{next(self._numbers)}.part" if apart else "part")
+        if apart:
+            with storage_errors(part, "remove"):
+                part.unlink(missing_ok=True)  # a crash left it
         with storage_errors(self.directory, "measure"):
             present = part.stat().st_size if part.exists() else 0
             free = shutil.disk_usage(self.directory).free
-        needed = max(entry.length - present, 0) + _RESERVE_BYTES
+        needed = max(entry.length - present, 0) + RESERVE_BYTES
         if needed > free:
             raise StorageError(
                 path=str(self.directory),
                 operation="stage an image in",
                 reason=f"{needed} bytes are needed and {free} are free; free some space and try again",
             )
-        return Arrival(entry, part, self._path(entry, "image"))
+        return Arrival(entry, part, self._path(entry, "image"), self._arriving, apart=apart)
 
     def tidy(self, keep: Iterable[ImageEntry] = ()) -> None:
-        """Remove everything but what belongs to ``keep``. Raises: StorageError."""
-        kept = {self._path(entry, suffix) for entry in keep for suffix in ("part", "image")}
+        """Remove everything but what belongs to ``keep`` or is on its way now. Raises: StorageError."""
+        kept = self._arriving | {self._path(entry, suffix) for entry in keep for suffix in ("part", "image")}
         with storage_errors(self.directory, "tidy"):
             for path in self.directory.iterdir():
                 if path not in kept and path.suffix in (".part", ".image"):
@@ -84,13 +96,17 @@ class Arrival:
     What arrived stays for a later attempt if the way broke off; it is removed if it was refused or the disk failed.
     """
 
-    def __init__(self, entry: ImageEntry, part: Path, verified: Path) -> None:
+    def __init__(self, entry: ImageEntry, part: Path, verified: Path, arriving: set[Path], *, apart: bool) -> None:
+        """``arriving`` holds ``part`` until this is closed. ``apart``: what is unfinished then is of no use."""
+        self._apart = apart
         self.entry = entry
+        self._arriving = arriving
         self._part = part
         self._verified = verified
         self._verifier = ImageVerifier(entry)
         with storage_errors(part, "open"):
             self._file: BinaryIO = part.open("ab")
+        arriving.add(part)
         self.resumed = False
         """Whether bytes of an earlier attempt are part of this."""
 
@@ -110,7 +126,8 @@ class Arrival:
             error = failed
             raise
         finally:
-            if isinstance(error, (RefusalError, StorageError)):
+            self._arriving.discard(self._part)
+            if self._apart or isinstance(error, (RefusalError, StorageError)):
                 self._part.unlink(missing_ok=True)
 
     def resume(self) -> int:
@@ -150,6 +167,14 @@ class Arrival:
             self._part.replace(self._verified)
             flush_directory(self._part.parent)
         return self._verified
+
+
+def drop_staged(directory: Path) -> None:
+    """Remove every image in ``directory``, arriving or verified: each can be fetched again. Raises: StorageError."""
+    with storage_errors(directory, "tidy"):
+        for path in directory.iterdir() if directory.is_dir() else ():
+            if path.suffix in (".part", ".image"):
+                path.unlink(missing_ok=True)
 
 
 def verify_file(path: Path, entry: ImageEntry) -> None:

@@ -7,22 +7,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from twinlock.client.database import Database
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.events import StoredEvent, decode_event, encode_event
 from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
+from twinlock.client.storage.records import Begun, CounterAfterReset
 from twinlock.client.storage.times import format_time, parse_time
 from twinlock.trust.attestation import Attestation, key_material
 from twinlock.trust.clock import time_floor
 from twinlock.trust.commands import Persist
 from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError
+from twinlock.trust.floors import Floor
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName
+from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName, RoleName
 from twinlock.trust.reports import InstallationReport, InstallResult
 from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import Decision, TrustedRepository
@@ -62,13 +64,6 @@ class LastRefusal:
         """The fields for people; ``time`` is None where the cycle had none."""
         fields: dict[str, str | None] = {name: getattr(self, name) for name in LastRefusal.__slots__}
         return {**fields, "time": self.time or None}
-
-
-class Begun(NamedTuple):
-    """A bundle whose first write was allowed: the image of each ECU in it, and until when (UTC) it may be completed."""
-
-    images: Mapping[EcuId, ImageEntry]
-    deadline: datetime
 
 
 class TrustedState:
@@ -163,6 +158,10 @@ class TrustedState:
         """See ``MetadataStore.repository``."""
         return self._metadata.repository(name)
 
+    def floors(self, name: RepositoryName) -> Mapping[RoleName, Floor]:
+        """See ``MetadataStore.floors``."""
+        return self._metadata.floors(name)
+
     def take_refused(self) -> list[RefusalError]:
         """See ``MetadataStore.take_refused``."""
         return self._metadata.take_refused()
@@ -173,16 +172,29 @@ class TrustedState:
 
     # Facts
 
-    def reserve_counter(self, at_least: int = 1) -> int:
+    def reserve_counter(self, at_least: int = 1, *, stated: datetime | None = None, most: int | None = None) -> int:
         """A report counter that no earlier report has used, even if this process dies now. Starts at 1, or ``at_least``.
+
+        ``stated`` is the time that the report will state, kept with its counter. A stored counter of ``most`` or more is not
+        counted on: ``at_least`` holds.
 
         Source: Uptane 2.1.0 5.4.2.1.2 (a new value in every cycle).
         """
         with self._database.transaction("reserve a report counter in") as connection:
             row = connection.execute("SELECT value FROM facts WHERE name = 'counter'").fetchone()
-            counter = max(int(row[0]) + 1 if row else 1, at_least)
+            last = int(row[0]) if row else 0
+            counter = at_least if most is not None and last >= most else max(last + 1, at_least)
             connection.execute("INSERT OR REPLACE INTO facts VALUES ('counter', ?)", (str(counter),))
+            if stated is not None:
+                value = json.dumps(format_time(stated))
+                connection.execute("INSERT OR REPLACE INTO facts VALUES ('stated-time', ?)", (value,))
         return counter
+
+    @property
+    def stated_time(self) -> datetime | None:
+        """The time that the last report stated; None before the first."""
+        found = self._fact("stated-time")
+        return parse_time(found) if found else None
 
     @property
     def attested(self) -> Attestation | None:
@@ -210,7 +222,7 @@ class TrustedState:
 
     @property
     def verified_time(self) -> datetime | None:
-        """The time of the last cycle that had one: what a report calls the latest verifiable time."""
+        """The time of the last cycle that had one."""
         found = self._fact("verified-time")
         return parse_time(found) if found else None
 
@@ -339,6 +351,15 @@ class TrustedState:
     def store_counter_of(self, ecu: EcuId, key: PublicKey, counter: int) -> None:
         """Keep it, also while another key reports for ``ecu``."""
         self._store_fact(_counter_name(ecu, key), counter)
+
+    def counter_after_reset(self, ecu: EcuId, key: PublicKey) -> CounterAfterReset | None:
+        """Where ``ecu`` counts below ``counter_of`` since its Director let it."""
+        found = self._fact(f"reset-{_counter_name(ecu, key)}")
+        return CounterAfterReset(*found) if found else None
+
+    def store_counter_after_reset(self, ecu: EcuId, key: PublicKey, counter: CounterAfterReset) -> None:
+        """Keep it; ``counter_of`` stays what it is."""
+        self._store_fact(f"reset-{_counter_name(ecu, key)}", list(counter))
 
     def store_report(self, ecu: EcuId, data: bytes) -> None:
         """Keep the last report of a Secondary, tied to its sender (Uptane 2.1.0 5.4.3.6)."""

@@ -26,12 +26,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from twinlock.client.clock import Clock, follow_roots
 from twinlock.client.cycle import run_verification
+from twinlock.client.cycle_time import take_time
 from twinlock.client.download import Progress, download_image, image_urls
 from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.first_contact import as_met
+from twinlock.client.ecu.room import make_room
 from twinlock.client.ecu.running import running_image
-from twinlock.client.errors import BundleHeldError, InstallerError, ManifestRefusedError, SecondaryRefusedError
+from twinlock.client.ecu.stored_orders import stored_orders
+from twinlock.client.errors import (
+    BegunUnlistedError,
+    BundleHeldError,
+    InstallerError,
+    ManifestRefusedError,
+    SecondaryRefusedError,
+)
 from twinlock.client.needed_files import unneeded_files
 from twinlock.client.outcomes import installation_report
 from twinlock.client.parties import software_fault
@@ -42,9 +51,8 @@ from twinlock.client.slots import UNKNOWN, as_installed
 from twinlock.client.state import LastRefusal
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError, TransportError
-from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
 from twinlock.trust.last_look import is_superseded
-from twinlock.trust.model.root import Root
+from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
 from twinlock.trust.verification import full_verification
@@ -70,12 +78,13 @@ class UpdateCycle:
     async def run(self) -> CycleResult:
         """Run the steps. Whatever is refused or fails is in the result; nothing of it is raised."""
         try:
+            make_room(self.equipment.config)
             await self._send_manifest(Step.MANIFEST)
             now = await self._take_time()
             await self._complete_begun()
             await self._carry_out(await self._verify(now))
         except TwinlockError as error:
-            self.problems.append(Problem(step=self._step, error=error))
+            self.problems.append(Problem(step=self._step, error=as_met(error, self.equipment.state)))
         except Exception as raised:  # noqa: BLE001 - a fault of ours must not keep the report from the Director
             self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
         self.notices += self.equipment.fetcher.take_refused()
@@ -128,34 +137,14 @@ class UpdateCycle:
     async def _take_time(self) -> datetime:
         """Step 2 (5.4.2.2). The time is fixed here for the whole cycle."""
         self._step = Step.TIME
-        tools = self.equipment
-        if tools.config.time.attested:
-            attestation = await tools.director.attest_time(tools.clock.ask)
-            director = tools.state.repository(DIRECTOR)
-            try:
-                tools.clock.accept(attestation, director.root.signed)
-            except UnsolicitedTimeError as error:
-                # It came as the answer to our question, so it is a replay and no stray message.
-                raise AttestationError(reason=error.reason) from error
-            except AttestationKeyError:
-                # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
-                director = await run_verification(
-                    follow_roots(director, tools.config.limits),
-                    fetch=tools.fetcher.fetch,
-                    elsewhere=tools.fetcher.elsewhere,
-                    persist=tools.state.persist,
-                    notices=self.notices,
-                )
-                _accept_under_newest(tools.clock, attestation, director.root.signed)
-        self.now = tools.clock.now()
+        self.now = await take_time(self.equipment, self.notices)
         return self.now
 
     async def _verify(self, now: datetime) -> Decision:
         """Step 3 (5.4.2.3): fetch metadata and verify it fully."""
         self._step = Step.METADATA
         tools, config = self.equipment, self.equipment.config
-        ecus = {config.ecu.ecu: config.ecu, **{ecu: m.settings.ecu for ecu, m in tools.secondaries.members.items()}}
-        vehicle = Vehicle(vehicle=config.vehicle, ecus=ecus, installed=self._installed_images(), complete=True)
+        vehicle = self._vehicle()
         trusted = TrustedVehicle(map=tools.map, repositories=tools.state.repositories(tools.map.repositories))
         decision = await run_verification(
             full_verification(
@@ -238,13 +227,17 @@ class UpdateCycle:
         self._step = Step.INSTALL
         tools, own = self.equipment, self.equipment.config.ecu.ecu
         try:
-            entry = tools.approvals.unfinished(own)
+            if tools.approvals.unfinished(own) is None:
+                return
+            running = await asyncio.to_thread(running_image, own, tools.installer, tools.state)
+            entry = tools.approvals.completable(own, running, self._stored_orders)
             source = None if entry is None else await asyncio.to_thread(tools.staging.find, entry)
             if entry is not None and source is not None:
                 installed = await asyncio.to_thread(tools.installer.install, entry, source)
                 self.installed.append(Installation(ecu=own, image=installed))
-            if entry is not None:
-                tools.approvals.end()
+            tools.approvals.end()
+        except BegunUnlistedError as error:
+            self.notices.append(error)
         except TwinlockError as error:
             self.problems.append(Problem(step=self._step, ecu=own, error=error))
 
@@ -320,12 +313,15 @@ class UpdateCycle:
         """What every failure jumps to (5.4.3.6): keep all evidence, and tell the Director if there is news."""
         tools = self.equipment
         try:
+            cleared = make_room(tools.config)
             self._keep_evidence()
             self._store_outcome()
             if not self.problems:
                 tools.staging.tidy()
             news = bool(self.installed) or tools.evidence.has_news
-            if news and self._step is not Step.MANIFEST:  # a Director that could not be reached is not asked twice
+            if news and (
+                cleared or self._step is not Step.MANIFEST
+            ):  # a Director that cannot be reached is not asked twice
                 await self._send_manifest(Step.REPORT)
         except TwinlockError as failed:
             self.reported = False
@@ -357,10 +353,17 @@ class UpdateCycle:
         outcome = installation_report(decision.correlation_id, approved, installed, self.problems)
         self.equipment.state.store_unreported(outcome)
 
-    def _installed_images(self) -> dict[EcuId, InstalledImage]:
+    def _vehicle(self) -> Vehicle:
+        tools, config = self.equipment, self.equipment.config
+        own = config.ecu.ecu
+        ecus = {own: config.ecu, **{ecu: item.settings.ecu for ecu, item in tools.secondaries.members.items()}}
+        installed = {**tools.secondaries.installed(), own: running_image(own, tools.installer, tools.state)}
+        return Vehicle(vehicle=config.vehicle, ecus=ecus, installed=installed, complete=True)
+
+    def _stored_orders(self) -> Mapping[EcuId, ImageEntry]:
         tools = self.equipment
-        own = tools.config.ecu.ecu
-        return {**tools.secondaries.installed(), own: running_image(own, tools.installer, tools.state)}
+        ceiling = tools.clock.ceiling(tools.clock.now())
+        return stored_orders(tools.config, tools.state, self._vehicle(), tools.map, ceiling=ceiling)
 
     def _result(self) -> CycleResult:
         decision = self.decision
@@ -375,14 +378,6 @@ class UpdateCycle:
             correlation_id=decision.correlation_id if decision else None,
             weaker=decision.weaker if decision else (),
         )
-
-
-def _accept_under_newest(clock: Clock, attestation: bytes, root: Root) -> None:
-    """Accept the time under the newest Root. A key that not even this Root names is not a matter of rotation any more."""
-    try:
-        clock.accept(attestation, root)
-    except AttestationKeyError as error:
-        raise AttestationError(reason=error.reason) from error
 
 
 def _refused_time(problem: Problem) -> bool:

@@ -94,7 +94,7 @@ def verify_reports(
         events=(
             *checked.events,
             *membership_events(reports, missing, record),
-            *(event for report in timed for event in time_events(report, now, policy)),
+            *(event for report in timed for event in time_events(report, record.reports.get(report.ecu), now, policy)),
         ),
         resets={ecu: item.reset for ecu, item in checked.sound.items() if item.reset is not None},
         counters={ecu: item.sent for ecu, item in checked.sound.items() if item.sent is not None},
@@ -204,8 +204,11 @@ def _check_offered(
 
 
 def _check_time(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> None:
+    """Refuse a time that cannot be right. With a counter, which alone shows that it is new, it may be before the last one."""
     latest = now + policy.future
-    earliest = report.time if last is None else max(now - policy.past, min(last.time, latest))
+    earliest = report.time if last is None else now - policy.past
+    if last is not None and report.counter is None:
+        earliest = max(earliest, min(last.time, latest))
     if not earliest <= report.time <= latest:
         raise ReportTimeError(
             ecu=report.ecu, reported=_text(report.time), earliest=_text(earliest), latest=_text(latest)

@@ -87,6 +87,7 @@ def test_what_can_be_read_is_kept_and_nothing_older_gets_in(world: World, config
     settings = load_secondary(config)
     check_damaged(settings)
     found = recover_state(settings, {}, None, world.now)
+    assert found.damaged is not None
     assert found.damaged.exists()
     assert found.release_counter == 2
     assert found.versions[DIRECTOR]["targets"] == world.director.bodies["targets"]["version"]
@@ -132,3 +133,47 @@ def test_the_command_leaves_a_state_that_is_not_damaged_alone(world: World, conf
     assert json.loads(done.stdout)["releaseCounter"] == 1
     with Secondary.open(config, wall=world.time) as secondary:
         assert secondary.installed().path == BRAKE.path(1)
+
+
+def lose(config: Path) -> None:
+    for path in config.parent.glob("state.db*"):
+        path.unlink()
+
+
+def test_a_lost_state_file_names_the_way_out_and_it_leads_out(world: World, config: Path, tmp_path: Path) -> None:
+    updated(world, config)
+    lose(config)
+    with pytest.raises(StorageError) as caught:
+        Secondary.open(config, wall=world.time)
+    assert "secondary recover" in caught.value.reason
+    runner, directory = CliRunner(), str(config.parent)
+    refused = runner.invoke(main, ["secondary", "recover", directory])
+    assert refused.exit_code == 2
+    assert "--director-root" in refused.output
+    options = []
+    for name in (DIRECTOR, IMAGE):
+        path = tmp_path / f"{name}.json"
+        path.write_bytes(world.repositories[name].files["1.root.json"])
+        options += [f"--{name}-root", str(path)]
+    done = runner.invoke(main, ["secondary", "recover", directory, *options, "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["damaged"] is None
+    assert json.loads(done.stdout)["releaseCounter"] == 1  # of the slot's record
+    world.pass_time(hours=1)
+    world.release()
+    updated(world, config)
+
+
+def test_the_roots_of_an_anchor_need_not_be_given(world: World, config: Path) -> None:
+    anchor = config.parent / "anchor"
+    anchor.mkdir()
+    for name in (DIRECTOR, IMAGE):
+        (anchor / f"{name}.root.json").write_bytes(world.repositories[name].files["1.root.json"])
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"anchor": str(anchor)}))
+    updated(world, config)
+    lose(config)
+    done = CliRunner().invoke(main, ["secondary", "recover", str(config.parent)])
+    assert done.exit_code == 0, done.output
+    world.pass_time(hours=1)
+    world.release()
+    updated(world, config)

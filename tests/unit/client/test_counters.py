@@ -34,8 +34,8 @@ def state(tmp_path: Path) -> Iterator[TrustedState]:
         yield state
 
 
-def report(counter: int | None) -> EcuReport:
-    return EcuReport(ECU, InstalledImage(TargetPath("a"), 0, {"sha256": "a" * 64}), START, counter)
+def report(counter: int | None, nonce: str | None = None) -> EcuReport:
+    return EcuReport(ECU, InstalledImage(TargetPath("a"), 0, {"sha256": "a" * 64}), START, counter, nonce)
 
 
 def targets(version: int, nonce: str | None = None) -> Targets:
@@ -80,3 +80,35 @@ def test_a_reset_of_another_ecu_is_none(state: TrustedState) -> None:
     resets = CounterResets(state)
     resets.arm(EcuId("ecu-gw"), targets(5, NONCE))
     assert resets.next_counter(START) == (1, None)
+
+
+def test_a_primary_honours_the_reset_that_signed_targets_name_once(state: TrustedState) -> None:
+    """A Secondary that stated an absurd counter once was refused for good, though its Director had let it count again."""
+    absurd = 2**53 + 5
+
+    def refused(offered: EcuReport, named: str | None = NONCE) -> None:
+        with pytest.raises(ReportReplayError):
+            check_counter(state, OLD, offered, lambda: named)
+
+    check_counter(state, OLD, report(7))
+    check_counter(state, OLD, report(absurd))
+    refused(report(100))
+    refused(report(100, "cd" * 16))
+    refused(report(100, NONCE), named=None)
+    check_counter(state, OLD, report(100, NONCE), lambda: NONCE)
+    refused(report(100, NONCE))  # the same again
+    refused(report(99, NONCE))  # the nonce is used up
+    refused(report(absurd, NONCE))
+    refused(report(absurd))
+    check_counter(state, OLD, report(101))
+    refused(report(101))
+    assert state.counter_of(ECU, OLD) == absurd  # it never falls
+    check_counter(state, OLD, report(absurd + 1))
+
+
+def test_after_a_reset_no_counter_goes_on_from_one_that_damage_made(state: TrustedState) -> None:
+    state.reserve_counter(at_least=2**63 - 1)
+    resets = CounterResets(state)
+    resets.arm(ECU, targets(5, NONCE))
+    assert resets.next_counter(START) == (int(START.timestamp()), NONCE)
+    assert resets.next_counter(START) == (int(START.timestamp()) + 1, None)

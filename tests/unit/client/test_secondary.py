@@ -13,7 +13,7 @@ import pytest
 from tests.simulator.world import ADAS, BRAKE, VIN, Part, World
 from tests.unit.client.vehicle import roots
 from twinlock.client.bundle import Bundle
-from twinlock.client.errors import PreconditionError
+from twinlock.client.errors import NeverServedError, PreconditionError
 from twinlock.client.provision import EcuPlan, provision_secondary
 from twinlock.client.secondary import Secondary
 from twinlock.trust.attestation import sign_attestation
@@ -42,6 +42,7 @@ from twinlock.trust.errors.reports import AttestationError, AttestationKeyError,
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE
 from twinlock.trust.reports import EcuReport, decode_report, verify_report
+from twinlock.trust.state import InstalledImage
 
 Make = Callable[..., Secondary]
 
@@ -92,7 +93,7 @@ def reported(secondary: Secondary) -> EcuReport:
 
 
 def refused(secondary: Secondary, error: type[TwinlockError], data: bytes) -> TwinlockError:
-    """The bundle is refused, wanted no longer, and the report carries the evidence; the ECU runs what it ran."""
+    """The bundle is refused, and the report carries the evidence; the ECU runs what it ran."""
     before = secondary.installed()
     with pytest.raises(TwinlockError) as caught:
         secondary.accept_metadata(data)
@@ -251,7 +252,7 @@ def test_nonsense_is_refused(make: Make, data: bytes) -> None:
     secondary = make()
     with pytest.raises(TwinlockError) as caught:
         secondary.accept_metadata(data)
-    assert isinstance(caught.value, (MalformedError, MissingMetadataError))
+    assert isinstance(caught.value, (MalformedError, NeverServedError))
 
 
 # Images
@@ -296,37 +297,72 @@ def test_only_the_wanted_image_is_taken(make: Make, world: World) -> None:
         take(secondary, entry.path, BRAKE.image(1))
 
 
-def test_nothing_is_taken_before_metadata_or_after_refused_metadata(make: Make, world: World) -> None:
+def test_nothing_is_taken_before_metadata_or_after_a_newer_root_in_refused_metadata(make: Make, world: World) -> None:
     secondary = make()
     with pytest.raises(UsageError):
         take(secondary, BRAKE.path(1), BRAKE.image(1))
     secondary.accept_metadata(bundle(world))
-    with pytest.raises(MalformedError):
-        secondary.accept_metadata(b"")
-    with pytest.raises(UsageError):
+    withheld = dict(world.director.files)
+    world.director.rotate("timestamp")
+    withheld["2.root.json"] = world.director.files["2.root.json"]
+    with pytest.raises(TwinlockError):
+        secondary.accept_metadata(Bundle({DIRECTOR: withheld, IMAGE: world.image.files}).encode())
+    with pytest.raises(UsageError):  # the approval may rest on a key that the newer Root revoked
         take(secondary, BRAKE.path(1), BRAKE.image(1))
     assert secondary.installed().path == "factory"
+    secondary.accept_metadata(bundle(world))
+    take(secondary, BRAKE.path(1), BRAKE.image(1))
 
 
-def test_metadata_waits_while_an_image_arrives(make: Make, world: World) -> None:
+def test_a_refused_bundle_which_takes_no_key_to_send_withdraws_no_approval(make: Make, world: World) -> None:
+    secondary, entry = wanting(make, world)
+    for bad in (b"", b"{}", b'{"director":{}}', b"\xff"):
+        with pytest.raises(TwinlockError):
+            secondary.accept_metadata(bad)
+    take(secondary, entry.path, BRAKE.image(1))
+    assert secondary.installed().path == entry.path
+
+
+def test_an_order_that_changes_while_its_image_arrives_is_not_carried_out(make: Make, world: World) -> None:
+    secondary, entry = wanting(make, world)
+
+    async def arriving(meanwhile: Callable[[], object]) -> InstalledImage:
+        async def slow() -> AsyncIterator[bytes]:
+            yield BRAKE.image(1)[:5]
+            meanwhile()
+            yield BRAKE.image(1)[5:]
+
+        return await secondary.accept_image(entry.path, slow())
+
+    world.release()
+    with pytest.raises(UsageError):
+        asyncio.run(arriving(lambda: secondary.accept_metadata(bundle(world))))
+    assert secondary.installed().path == "factory"
+    assert secondary._evidence.events() == ()
+    take(secondary, BRAKE.path(2), BRAKE.image(2))
+
+
+def test_the_same_metadata_while_an_image_arrives_changes_nothing(make: Make, world: World) -> None:
+    secondary, entry = wanting(make, world)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield BRAKE.image(1)[:5]
+        secondary.accept_metadata(bundle(world))
+        yield BRAKE.image(1)[5:]
+
+    assert asyncio.run(secondary.accept_image(entry.path, pieces())).path == entry.path
+
+
+def test_metadata_waits_while_an_image_is_installed(make: Make, world: World) -> None:
     secondary, entry = wanting(make, world)
 
     async def scenario() -> None:
-        more = asyncio.Event()
-
-        async def slow() -> AsyncIterator[bytes]:
-            yield BRAKE.image(1)[:5]
-            await more.wait()
-            yield BRAKE.image(1)[5:]
-
-        arriving = asyncio.create_task(secondary.accept_image(entry.path, slow()))
-        await asyncio.sleep(0.01)
-        with pytest.raises(UsageError):
-            secondary.accept_metadata(bundle(world))
-        more.set()
-        assert (await arriving).path == entry.path
+        async with secondary._installing:
+            with pytest.raises(UsageError):
+                secondary.accept_metadata(bundle(world))
 
     asyncio.run(scenario())
+    take(secondary, entry.path, BRAKE.image(1))
 
 
 def test_a_precondition_leaves_everything_as_it_is(make: Make, world: World) -> None:

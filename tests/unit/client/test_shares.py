@@ -24,6 +24,7 @@ from tests.unit.client.vehicle import Car, roots
 from twinlock.client import secondary_server
 from twinlock.client.errors import SecondaryTimeoutError
 from twinlock.client.http_link import HttpLink
+from twinlock.client.net import arrivals
 from twinlock.client.provision import EcuPlan, provision_secondary
 from twinlock.client.secondaries import manifest_share, nesting, oversize_reports
 from twinlock.client.secondary import Secondary
@@ -106,9 +107,10 @@ async def served(tmp_path: Path, world: World) -> Secondary:
     return Secondary.open(tmp_path / "b" / "secondary.json", wall=world.time)
 
 
-def test_only_one_bundle_is_held_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Senders that never end hold the places that there are; the others are told, and the server goes on."""
-    monkeypatch.setattr(secondary_server, "_PATIENCE_S", 0.1)
+def test_few_bundles_are_held_at_a_time_and_slow_ones_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Senders that never end hold few places, and no longer than it takes for another one to come; the others are told."""
+    monkeypatch.setattr(secondary_server, "_BODIES", 2)
+    monkeypatch.setattr(arrivals, "GRACE_S", 0.5)
 
     async def scenario() -> None:
         world = World()
@@ -121,18 +123,18 @@ def test_only_one_bundle_is_held_at_a_time(tmp_path: Path, monkeypatch: pytest.M
                     writer.write(b"PUT /v1/metadata HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n{")
                     await writer.drain()
                     writers.append((_reader, writer))
-                answers = [await asyncio.wait_for(reader.readline(), 5) for reader, _ in writers[1:]]
-                assert answers == [b"HTTP/1.1 503 Service Unavailable\r\n"] * 5
+                answers = [await asyncio.wait_for(reader.readline(), 5) for reader, _ in writers[2:]]
+                assert answers == [b"HTTP/1.1 503 Service Unavailable\r\n"] * 4
                 async with aiohttp.ClientSession() as session, session.get(f"{url}/v1/identity") as response:
                     assert response.status == 200
-                for _, writer in writers:
-                    writer.close()
                 async with aiohttp.ClientSession() as session:
                     status = 503
                     while status == 503:
                         async with session.put(f"{url}/v1/metadata", data=bundle(world)) as response:
                             status = response.status
                     assert status == 200
+                for _, writer in writers:
+                    writer.close()
 
     asyncio.run(scenario())
 

@@ -172,7 +172,7 @@ def test_a_reader_may_look_while_another_works(tmp_path: Path, world: World) -> 
 def test_missing_state_is_not_made_by_opening(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as refused:
         TrustedState.open(tmp_path / "state.db", limits=DEFAULT_LIMITS)
-    assert "init" in refused.value.reason
+    assert "recover" in refused.value.reason
     assert not list(tmp_path.iterdir())
 
 

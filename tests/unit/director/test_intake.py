@@ -15,7 +15,7 @@ from tests.unit.director.world import NOW, EcuSigner, TestVehicle, at, installed
 from twinlock.director.description import read_description
 from twinlock.director.errors import ManifestVehicleError
 from twinlock.director.manifests.judgement import Findings, Knowledge, ManifestPolicy
-from twinlock.director.records import ATTACK, FAILURE, REFUSAL, Event, LastReport, VehicleRecord
+from twinlock.director.records import ATTACK, FAILURE, NOTICE, REFUSAL, Event, LastReport, VehicleRecord
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError
@@ -191,11 +191,21 @@ def test_a_time_ahead_of_ours_or_long_past_is_refused(car: TestVehicle, time: An
     assert caught.value.reported == time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_a_time_before_the_last_report_is_refused(car: TestVehicle) -> None:
+def test_a_time_before_the_last_report_is_a_notice_where_the_counter_rose(car: TestVehicle) -> None:
+    """An ECU that lost its attested time in a reset is honest. Its counter alone shows that the report is new."""
+    findings = judge(car.manifest(now=at(days=-29), counter=6), record_of(car, time=NOW))
+    assert set(findings.reports) == {GW, BRAKE}
+    assert [(event.kind, event.ecu) for event in findings.events if event.code == "earlier-time"] == [
+        (NOTICE, GW),
+        (NOTICE, BRAKE),
+    ]
+    with pytest.raises(ReportReplayError):
+        judge(car.manifest(now=at(seconds=-1), counter=5), record_of(car, time=NOW))
     with pytest.raises(ReportTimeError) as caught:
-        judge(car.manifest(now=at(seconds=-1), counter=6), record_of(car, time=NOW))
-    assert caught.value.earliest == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
-    judge(car.manifest(now=NOW, counter=7), record_of(car, time=NOW))
+        judge(car.manifest(now=at(days=-30, seconds=-1), counter=6), record_of(car, time=NOW))
+    assert caught.value.earliest == at(days=-30).strftime("%Y-%m-%dT%H:%M:%SZ")
+    later = judge(car.manifest(now=NOW, counter=7), record_of(car, time=NOW))
+    assert not [event for event in later.events if event.code == "earlier-time"]
 
 
 def test_the_first_report_of_a_new_ecu_may_be_old_and_says_so(car: TestVehicle) -> None:

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from twinlock.client.clock import Clock
-from twinlock.client.errors import ApprovalExpiredError
-from twinlock.client.state import Begun, TrustedState
+from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
+from twinlock.client.state import TrustedState
+from twinlock.client.storage.records import Begun
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import ApprovedImage
+from twinlock.trust.state import ApprovedImage, InstalledImage
 
 COMPLETION = timedelta(hours=1)
 """How long a bundle may take from its first write: longer than any flashing, shorter than metadata live."""
@@ -42,11 +44,37 @@ class Approvals:
             self._state.store_begun(Begun(entries, now + COMPLETION))
 
     def unfinished(self, ecu: EcuId) -> ImageEntry | None:
-        """The image of ``ecu`` in a bundle that was begun, not finished, and may still be completed. Raises: TimeError."""
+        """The image of ``ecu`` in a bundle that was recorded as begun, not finished, and whose deadline has not passed.
+
+        The record alone allows nothing: whoever can write to the state can make one. Raises: TimeError.
+        """
         begun = self._state.begun
-        if begun is None or ecu not in begun.images or self._now() >= begun.deadline:
+        if begun is None or ecu not in begun.images:
             return None
-        return begun.images[ecu]
+        now = self._now()
+        return begun.images[ecu] if now < begun.deadline <= now + COMPLETION else None
+
+    def completable(
+        self, ecu: EcuId, installed: InstalledImage, stored: Callable[[], Mapping[EcuId, ImageEntry]]
+    ) -> ImageEntry | None:
+        """The unfinished image of ``ecu``, which the metadata of ``stored`` have to list; None if there is nothing to complete.
+
+        Raises: BegunUnlistedError, after which the record has ended; TimeError, StorageError.
+        """
+        entry = self.unfinished(ecu)
+        if entry is None:
+            return None
+        if _is(installed, entry):  # only the end of the record was cut off
+            self.end()
+            return None
+        try:
+            listed, reason = stored().get(ecu), "they list another image, or none"
+        except RefusalError as error:
+            listed, reason = None, str(error)
+        if listed is None or _bare(listed) != entry:
+            self.end()
+            raise BegunUnlistedError(ecu=ecu, target=entry.path, reason=reason)
+        return entry
 
     def replace(self, images: Collection[ApprovedImage]) -> None:
         """A verification approved ``images``: a bundle that was begun and holds anything else ends. Raises: StorageError."""
@@ -70,3 +98,7 @@ class Approvals:
 def _bare(entry: ImageEntry) -> ImageEntry:
     """The part of an entry that the record keeps: what the bytes are, and the counter that they raise."""
     return ImageEntry(entry.path, entry.length, dict(entry.hashes), entry.release_counter)
+
+
+def _is(installed: InstalledImage, entry: ImageEntry) -> bool:
+    return (installed.path, installed.length, dict(installed.hashes)) == (entry.path, entry.length, dict(entry.hashes))

@@ -6,14 +6,19 @@ the old part, put back, goes on where it was. Source: Uptane 2.1.0 5.4.2.1.2 and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from twinlock.client.state import TrustedState
+from twinlock.client.storage.records import CounterAfterReset
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.targets import Targets
-from twinlock.trust.names import EcuId
+from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.reports import EcuReport
+
+MAX_COUNTER = 2**53 - 1
+"""The highest counter to count on from after a reset. Only damage leads above it, and other readers of JSON cannot read more."""
 
 
 class CounterResets:
@@ -35,26 +40,49 @@ class CounterResets:
             self._state.store_counter_reset(None, version)
 
     def next_counter(self, now: datetime) -> tuple[int, str | None]:
-        """The counter of the next report, and the nonce that it carries, if one is asked for. Raises: StorageError.
+        """The counter of the next report, which states the time ``now``, and the nonce that it carries, if one is asked for.
 
         With a nonce, the counter is at least the seconds since 1970 at ``now``: above every counter that this key has used,
-        whatever backup this ECU was restored from, so no counter that anybody stored has to be lowered.
+        whatever backup this ECU was restored from, so no counter that anybody stored has to be lowered. Raises: StorageError.
         """
         nonce, version = self._state.counter_reset
         if nonce is None:
-            return self._state.reserve_counter(), None
+            return self._state.reserve_counter(stated=now), None
         self._state.store_counter_reset(None, version)
-        return self._state.reserve_counter(at_least=int(now.timestamp())), nonce
+        return self._state.reserve_counter(at_least=int(now.timestamp()), stated=now, most=MAX_COUNTER), nonce
 
 
-def check_counter(state: TrustedState, key: PublicKey, report: EcuReport) -> None:
+def check_counter(
+    state: TrustedState, key: PublicKey, report: EcuReport, named: Callable[[], str | None] = lambda: None
+) -> None:
     """Refuse a report whose counter ``key`` has signed before, and keep the counter of one that is new.
 
-    A report without a counter is refused where the key has signed one with a counter before.
+    A report without a counter is refused where the key has signed one with a counter before. ``named`` is the nonce by which
+    verified Director Targets let this ECU count from lower on: a report that carries it counts once, and from then on those
+    between it and the highest before, which stays stored. The Director, which keeps the reports of before, refuses those again.
     Raises: ReportReplayError, StorageError.
     """
-    last = state.counter_of(report.ecu, key)
-    if last is not None and (report.counter is None or report.counter <= last):
-        raise ReportReplayError(ecu=report.ecu, field="counter", offered=str(report.counter), last=str(last))
-    if report.counter is not None:
+    highest, reset = state.counter_of(report.ecu, key), state.counter_after_reset(report.ecu, key)
+    if report.counter is None:
+        if highest is not None:
+            raise _replay(report, highest)
+        return
+    if highest is None or report.counter > highest:
         state.store_counter_of(report.ecu, key, report.counter)
+        return
+    if reset is None or not reset.last < report.counter < highest:
+        used = None if reset is None else reset.nonce
+        if report.nonce in (None, used) or report.counter == highest or report.nonce != named():
+            raise _replay(report, highest if reset is None else reset.last)
+        reset = CounterAfterReset(report.nonce, report.counter)
+    state.store_counter_after_reset(report.ecu, key, CounterAfterReset(reset.nonce, report.counter))
+
+
+def named_reset(state: TrustedState, ecu: EcuId) -> str | None:
+    """The nonce by which the stored Director Targets let ``ecu`` count from lower on. Raises: StorageError."""
+    targets = state.repository(DIRECTOR).targets
+    return None if targets is None else targets.signed.resets.get(ecu)
+
+
+def _replay(report: EcuReport, last: int) -> ReportReplayError:
+    return ReportReplayError(ecu=report.ecu, field="counter", offered=str(report.counter), last=str(last))

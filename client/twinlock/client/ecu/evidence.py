@@ -1,22 +1,27 @@
 """The evidence of one ECU: what it refused or saw fail, kept until its Director has acknowledged it.
 
-Each kind has room for the first event, the latest ones and a count, and what a Secondary told its Primary has room of its own, so
-that noise of one sort displaces nothing of another. ``docs/lifetimes.md`` has the rules.
+Each kind has room for the first event, the latest ones and a count. What a Secondary told its Primary has room of its own, and so
+has what takes no key to bring about, so that noise of one sort displaces nothing of another. ``docs/lifetimes.md`` has the rules.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from twinlock.client.results import is_told
+from twinlock.client.results import is_told, is_unproven
 from twinlock.client.state import TrustedState
 from twinlock.client.storage.events import StoredEvent
 from twinlock.trust.errors.base import Attack, Kind, TwinlockError
 from twinlock.trust.model.evidence import Evidence
 
-OWN, TOLD = 3, 2  # events of each kind: met by this ECU, told by another party; three kinds fill fifteen of sixteen
+ATTACKS, OTHERS, UNPROVEN = 4, 2, 2
+"""Events kept: attacks that this ECU met; refusals, failures and each kind of what it was told; what takes no key to bring about.
+
+Together they are the sixteen that a report may carry.
+"""
 REPORTS = 16
 """How many reports with evidence an ECU remembers: each later one carries all that an earlier one did."""
 UNCONFIRMED = timedelta(days=30)
@@ -45,7 +50,9 @@ class EvidenceBook:
             first=now,
             last=now,
         )
-        self._state.store_events(_with(self._state.events(), StoredEvent(found, is_told(error))))
+        self._state.store_events(
+            _with(self._state.events(), StoredEvent(found, is_told(error), unproven=is_unproven(error)))
+        )
 
     def events(self) -> tuple[Evidence, ...]:
         """All events, the gravest first: attacks, then refusals, then failures; what this ECU met itself before what it was told."""
@@ -109,19 +116,32 @@ def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:
         if _sort(event) == _sort(new):
             known, again = event.evidence, new.evidence
             count, latest = known.occurrences + 1, "" if again.detail == known.detail else again.detail
-            kept[number] = StoredEvent(known._replace(last=again.last, latest=latest, occurrences=count), event.told)
+            merged = known._replace(last=again.last, latest=latest, occurrences=count)
+            kept[number] = StoredEvent(merged, event.told, unproven=event.unproven)
             return kept
     alike = [event for event in kept if _shelf(event) == _shelf(new)]
-    if len(alike) == (TOLD if new.told else OWN):
-        out = alike[1]  # the first one stays: it is how something began
+    if len(alike) >= _room(new):
+        out = _least(alike[1:], new)  # the first one stays: it is how something began
         kept.remove(out)
         count = out.evidence.occurrences + 1
         new = new._replace(evidence=new.evidence._replace(first=out.evidence.first, occurrences=count))
     return [*kept, new]
 
 
-def _shelf(event: StoredEvent) -> tuple[Kind, bool]:
-    return event.evidence.kind, event.told
+def _least(alike: list[StoredEvent], new: StoredEvent) -> StoredEvent:
+    """Which of ``alike`` makes room for ``new``: one of a code of which another stays, otherwise the oldest."""
+    seen = Counter(event.evidence.code for event in (*alike, new))
+    return next((event for event in alike if seen[event.evidence.code] > 1), alike[0])
+
+
+def _room(event: StoredEvent) -> int:
+    if event.unproven:
+        return UNPROVEN
+    return ATTACKS if event.evidence.kind is Kind.ATTACK and not event.told else OTHERS
+
+
+def _shelf(event: StoredEvent) -> tuple[Kind, bool] | None:
+    return None if event.unproven else (event.evidence.kind, event.told)
 
 
 def _sort(event: StoredEvent) -> tuple[object, ...]:

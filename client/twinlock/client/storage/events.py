@@ -10,7 +10,7 @@ from twinlock.trust.model.evidence import Evidence
 
 
 class StoredEvent(NamedTuple):
-    """An event and how far it got. ``told`` marks one that another party stated.
+    """An event and how far it got. ``told`` marks one that another party stated, ``unproven`` one that takes no key to bring about.
 
     ``carried`` is the counter of the first report that carries it as it is now, ``accepted`` the version of the Director's
     Timestamp when a Director without acknowledgements accepted that report; None before.
@@ -20,11 +20,18 @@ class StoredEvent(NamedTuple):
     told: bool
     carried: int | None = None
     accepted: int | None = None
+    unproven: bool = False
 
 
 def encode_event(event: StoredEvent) -> dict[str, Any]:
     """``event`` as the state keeps it."""
-    return {**event_as_json(event.evidence), "told": event.told, "carried": event.carried, "accepted": event.accepted}
+    return {
+        **event_as_json(event.evidence),
+        "told": event.told,
+        "carried": event.carried,
+        "accepted": event.accepted,
+        "unproven": event.unproven,
+    }
 
 
 def decode_event(found: dict[str, Any]) -> StoredEvent:
@@ -37,7 +44,7 @@ def decode_event(found: dict[str, Any]) -> StoredEvent:
         **{name: found[name] for name in ("id", "code", "attack", "clause", "detail", "step")},
         latest=found.get("latest", ""),
     )
-    return StoredEvent(evidence, found["told"], found["carried"], found["accepted"])
+    return StoredEvent(evidence, found["told"], found["carried"], found["accepted"], found.get("unproven", False))
 
 
 def event_as_json(event: Evidence) -> dict[str, Any]:

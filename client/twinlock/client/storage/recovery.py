@@ -1,6 +1,6 @@
-"""A damaged state file made good again on the ECU itself: from the rows that can still be read, as far as they are proven.
+"""A damaged or lost state file made good again on the ECU itself: from the rows that can still be read, as far as they are proven.
 
-Metadata count if they verify, floors as they were, and no counter begins at zero. Nobody can do this from afar.
+Without any, it begins at the read-only Roots of the anchor or those of the factory. Metadata count if they verify, floors as they were, and no counter begins at zero. Nobody can do this from afar.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from twinlock.client.durable import flush_directory, storage_errors
 from twinlock.client.ecu.running import counter_floor
 from twinlock.client.slots import SlotInstaller
 from twinlock.client.state import TrustedState
+from twinlock.client.storage.anchor import load_anchor
 from twinlock.io.operator_files import read_operator_file
 from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
@@ -38,18 +39,23 @@ _TABLES = {
 
 
 class Recovered(NamedTuple):
-    """What a recovery kept: the versions in force by repository and role, both counters, and where the damaged file is now."""
+    """What a recovery kept: the versions in force by repository and role, both counters, and where the damaged file is now.
+
+    ``damaged`` is None where the file was lost.
+    """
 
     versions: Mapping[RepositoryName, Mapping[str, int]]
     release_counter: int
     report_counter: int
-    damaged: Path
+    damaged: Path | None
 
 
 def recover_state(
     settings: EcuSettings, roots: Mapping[RepositoryName, bytes], release_counter: int | None, now: datetime
 ) -> Recovered:
-    """Replace a damaged state file by one of what it still holds. ``roots`` are the factory's, where its own are lost.
+    """Replace a damaged or lost state file by one of what it still holds. ``roots`` are the factory's, where its own are lost.
+
+    The Roots in the anchor, if this ECU has one, need not be given.
 
     ``release_counter`` is for an ECU whose counter can be read nowhere; a proven one that is higher holds. The report counter
     goes on at the seconds since 1970 at ``now``: above every one that was used.
@@ -68,7 +74,8 @@ def recover_state(
             versions = {name: _keep_repository(settings, state, name, rows) for name in _repositories(settings)}
             counter = _release_counter(settings, state, release_counter)
             state.store_release_counter(counter)
-            reports = state.reserve_counter(at_least=int(now.timestamp()))
+            stated = max(state.stated_time or now, now)  # what was stated before may be lost: no report states less
+            reports = state.reserve_counter(at_least=int(now.timestamp()), stated=stated)
         return Recovered(versions, counter, reports, _swap(path, draft))
     finally:
         os.close(lock)
@@ -110,11 +117,12 @@ def _salvaged(path: Path, table: str, columns: tuple[str, ...]) -> list[tuple[An
 def _anchors(
     settings: EcuSettings, roots: Mapping[RepositoryName, bytes], metadata: list[tuple[Any, ...]]
 ) -> dict[RepositoryName, bytes]:
-    found = dict(roots)
+    found = {**(load_anchor(settings.anchor, settings.limits) if settings.anchor is not None else {}), **roots}
     for name in _repositories(settings):
         stored = [(version, data) for repository, role, version, data in metadata if (repository, role) == (name, ROOT)]
         if name not in found and not stored:
-            raise UsageError(reason=f"no Root of {name} can be read from {settings.state}; give the factory's")
+            reason = f"no Root of {name} can be read from {settings.state}; give the factory's with --{name}-root"
+            raise UsageError(reason=reason)
         found.setdefault(name, min(stored, default=(0, b""))[1])
     return {name: found[name] for name in _repositories(settings)}
 
@@ -182,8 +190,8 @@ def _release_counter(settings: EcuSettings, state: TrustedState, given: int | No
     return max(known)
 
 
-def _swap(path: Path, draft: Path) -> Path:
-    """Put the new file in place and keep the damaged one. A crash between leaves one of the two under its name."""
+def _swap(path: Path, draft: Path) -> Path | None:
+    """Put the new file in place and keep the damaged one, if there is one. A crash leaves one of the two under its name."""
     number = 1
     while (damaged := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
@@ -192,11 +200,13 @@ def _swap(path: Path, draft: Path) -> Path:
             beside = path.with_name(path.name + suffix)
             if beside.exists():
                 beside.replace(damaged.with_name(damaged.name + suffix))
-        path.replace(damaged)
+        kept = path.exists()
+        if kept:
+            path.replace(damaged)
         draft.replace(path)
         flush_directory(path.parent)
         _remove(draft)
-    return damaged
+    return damaged if kept else None
 
 
 def _remove(draft: Path) -> None:

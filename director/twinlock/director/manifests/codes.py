@@ -12,6 +12,7 @@ from twinlock.trust.errors.base import Attack, TwinlockError
 EVENT_CODES: Mapping[str, tuple[str, str]] = {
     "attacks-detected": (ATTACK, "an ECU with aktualizr reports an attack in words of its own"),
     "detail": (NOTICE, "an ECU adds a sentence to its report"),
+    "earlier-time": (NOTICE, "an ECU states an earlier time than in its last report, under a counter that rose"),
     "ecu-returned": (NOTICE, "an ECU that was missing or out of order reports again"),
     "install-failed": (FAILURE, "a Primary reports that an installation failed"),
     "missing-ecu": (FAILURE, "a manifest has no valid report of this ECU; orders that involve it are held"),

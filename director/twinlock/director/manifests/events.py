@@ -7,7 +7,7 @@ from datetime import datetime
 
 from twinlock.director.manifests.codes import kind_of
 from twinlock.director.manifests.judgement import Knowledge, ManifestPolicy
-from twinlock.director.records import FAILURE, NOTICE, EcuRecord, Event, VehicleRecord
+from twinlock.director.records import FAILURE, NOTICE, EcuRecord, Event, LastReport, VehicleRecord
 from twinlock.director.software import is_image, same_image
 from twinlock.trust.errors.reports import MissingEcuError
 from twinlock.trust.model.evidence import Evidence
@@ -17,13 +17,16 @@ from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr.reports import is_nothing
 
 
-def time_events(report: EcuReport, now: datetime, policy: ManifestPolicy) -> list[Event]:
-    """An ECU that knows no time but one long past, as one fresh from the factory may."""
-    if report.time >= now - policy.past:
+def time_events(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> list[Event]:
+    """An ECU that knows no time but one long past, as one fresh from the factory may, or an earlier one than it knew."""
+    if report.time < now - policy.past:
+        code, detail = "old-time", f"it knows no later time than {_text(report.time)}"
+    elif last is not None and report.time < last.time:
+        code = "earlier-time"
+        detail = f"its report states {_text(report.time)}, and the one before it stated {_text(last.time)}"
+    else:
         return []
-    return [
-        Event(kind=NOTICE, code="old-time", ecu=report.ecu, detail=f"it knows no later time than {_text(report.time)}")
-    ]
+    return [Event(kind=NOTICE, code=code, ecu=report.ecu, detail=detail)]
 
 
 def report_events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Event]:

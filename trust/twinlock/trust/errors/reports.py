@@ -12,7 +12,10 @@ class ReportSignatureError(RefusalError):
     attack = Attack.SPOOFED_REPORT
     clause = "Uptane 2.1.0 5.3.2.1"
     template = "the {what} of {ecu} is not signed by that ECU's key: {reason}"
-    hint = "if the ECU was replaced or has a new key, name it with `twinlock director replace-ecu` or `rekey`"
+    hint = (
+        "if the ECU was replaced or has a new key, name it with `twinlock director replace-ecu` or `rekey`, and a Secondary "
+        "also to its Primary with `twinlock primary set-secondary`"
+    )
     what: str
     ecu: str
     reason: str

@@ -1,0 +1,21 @@
+"""What is missing at the first contact: a failure, and no attack, until a repository has served this ECU anything."""
+
+from __future__ import annotations
+
+from twinlock.client.errors import NeverServedError
+from twinlock.client.state import TrustedState
+from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.metadata import MissingMetadataError
+from twinlock.trust.names import ROOT, RepositoryName
+
+
+def as_met(error: TwinlockError, state: TrustedState) -> TwinlockError:
+    """``error`` as this ECU met it: NeverServedError for a missing file where nothing but Roots was ever accepted.
+
+    Then nobody withholds what this ECU had: the vehicle is not registered yet, or the URL is wrong. Raises: StorageError.
+    """
+    if not isinstance(error, MissingMetadataError):
+        return error
+    if state.floors(RepositoryName(error.repository)).keys() - {ROOT}:
+        return error
+    return NeverServedError(repository=error.repository, name=error.name)

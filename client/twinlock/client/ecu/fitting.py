@@ -1,0 +1,96 @@
+"""The Secondaries that a Primary has: a part fitted, replaced, given another key or address, or taken out in the workshop.
+
+The Director learns of it from its own operator; see *A vehicle that is stuck at the Director* in ``docs/operations.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twinlock.client.config import load_primary
+from twinlock.client.database import take_lock
+from twinlock.client.durable import storage_errors, write_atomically
+from twinlock.client.reporting import check_reporting_key
+from twinlock.io.operator_files import read_json_object
+from twinlock.trust.errors.base import UsageError
+
+T = TypeVar("T")
+
+
+def fit_secondary(
+    config: Path, description: Mapping[str, Any], *, replaces: str | None = None, new: bool = False
+) -> str | None:
+    """Put the Secondary of ``description`` into ``config``, a ``primary.json``; returns the ECU whose place it takes, if any.
+
+    One of the same id is replaced. One of another id takes the place of ``replaces``, or is added where it is ``new``.
+    Raises: UsageError for a description that is not sound or a place that does not exist; ProfileError for a key whose
+    reports the Director cannot read; ConflictError while the Primary runs; StorageError. The file is then as it was.
+    """
+    ecu = description.get("ecu")
+    if new and replaces is not None:
+        raise UsageError(reason="a part either takes the place of another or is new; give one of the two")
+
+    def change(listed: list[dict[str, Any]]) -> str | None:
+        place = ecu if replaces is None else replaces
+        number = _number(listed, place)
+        if new == (number is not None):
+            reason = "it is there already" if new else "name the one whose place it takes, or say that it is new"
+            raise UsageError(reason=f"this vehicle has {'a' if new else 'no'} Secondary {place}: {reason}")
+        if number is None:
+            listed.append(dict(description))
+            return None
+        listed[number] = {**_kept(listed[number]), **description}
+        return str(place)
+
+    return _changed(config, change)
+
+
+def remove_secondary(config: Path, ecu: str) -> None:
+    """Take ``ecu`` out of ``config``, a ``primary.json``. Raises: UsageError, ConflictError, StorageError."""
+
+    def change(listed: list[dict[str, Any]]) -> None:
+        number = _number(listed, ecu)
+        if number is None:
+            raise UsageError(reason=f"this vehicle has no Secondary {ecu}")
+        del listed[number]
+
+    _changed(config, change)
+
+
+def _kept(old: Mapping[str, Any]) -> dict[str, Any]:
+    """What an operator configured of the place and no description states."""
+    return {"accepts": old["accepts"]} if "accepts" in old else {}
+
+
+def _number(listed: list[dict[str, Any]], ecu: object) -> int | None:
+    return next((number for number, item in enumerate(listed) if item.get("ecu") == ecu), None)
+
+
+def _changed(config: Path, change: Callable[[list[dict[str, Any]]], T]) -> T:
+    lock = take_lock(load_primary(config).state)
+    try:
+        values = read_json_object(config, "the configuration")
+        found = change(values.setdefault("secondaries", []))
+        data = json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n"
+        _check(config, data)
+        write_atomically(config, data)
+        return found
+    finally:
+        os.close(lock)
+
+
+def _check(config: Path, data: bytes) -> None:
+    """Read the new file as the Primary will, before it is one. Raises: UsageError, ProfileError, StorageError."""
+    draft = config.with_name(f".{config.name}.draft")
+    with storage_errors(draft, "write"):
+        draft.write_bytes(data)
+    try:
+        loaded = load_primary(draft)
+        for item in loaded.secondaries:
+            check_reporting_key(loaded.wires, item.key)
+    finally:
+        draft.unlink(missing_ok=True)

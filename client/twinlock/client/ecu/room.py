@@ -1,0 +1,37 @@
+"""Room on the disk of an ECU: kept for its state, and made from what the next attempt makes again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from twinlock.client.config import EcuSettings
+from twinlock.client.durable import storage_errors
+from twinlock.client.slots import drop_half_written
+from twinlock.client.staging import RESERVE_BYTES, drop_staged
+from twinlock.client.state import TrustedState
+
+
+def make_room(settings: EcuSettings) -> bool:
+    """Drop staged images and a half-written slot where the disk is too full for the state; whether it was.
+
+    An ECU that cannot store a counter cannot report, and so its Director could not even withdraw the order that filled the disk.
+    Raises: StorageError.
+    """
+    if free_bytes(settings.state.parent) >= RESERVE_BYTES:
+        return False
+    drop_staged(settings.staging)
+    drop_half_written(settings.slots, settings.ecu.ecu)
+    return True
+
+
+def open_state(settings: EcuSettings) -> TrustedState:
+    """The state of an ECU that is to run, with room for it. Raises: see ``TrustedState.open``."""
+    make_room(settings)
+    return TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
+
+
+def free_bytes(directory: Path) -> int:
+    """How much may be written where ``directory`` is. Raises: StorageError."""
+    with storage_errors(directory, "measure"):
+        return shutil.disk_usage(directory).free

@@ -1,0 +1,116 @@
+"""Bodies on their way to an ECU: how many and how much of them at once, and which gives way to a newcomer.
+
+Anybody on a vehicle's network can open a connection and send its body as slowly as the floor allows. So no body takes a turn
+before it has arrived, and where places are short, the slowest body of the address that has the most of them goes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from twinlock.client.errors import SecondaryBusyError
+from twinlock.trust.names import EcuId
+
+GRACE_S = 2.0
+"""How long a body may be on its way before it gives way to another one of its own address, or to one of equal right."""
+
+
+@dataclass(eq=False, slots=True)
+class Arrival:
+    """One body. ``complete`` is set when all of it is here: it waits for its turn then, and gives way to no other."""
+
+    address: str
+    begun: float
+    scope: asyncio.Timeout
+    received: int = 0
+    complete: bool = False
+
+    def rate(self, now: float) -> float:
+        """Bytes per second since it began."""
+        return self.received / max(now - self.begun, GRACE_S)
+
+
+class Arrivals:
+    """The bodies of one sort. Use it from one event loop."""
+
+    def __init__(
+        self, ecu: EcuId, places: int, max_bytes: int | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """At most ``places`` bodies at once, and ``max_bytes`` of all of them together where they are held in memory."""
+        self._ecu = ecu
+        self._places = places
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._open: list[Arrival] = []
+
+    @asynccontextmanager
+    async def place(self, address: str) -> AsyncIterator[Arrival]:
+        """A place for one body from ``address``. Raises: SecondaryBusyError, at once or when the body has to give way."""
+        if len(self._open) >= self._places:
+            self._dismiss(address)
+        scope = asyncio.timeout(None)
+        arrival = Arrival(address, self._clock(), scope)
+        self._open.append(arrival)
+        try:
+            async with scope:
+                yield arrival
+        except TimeoutError:
+            if arrival in self._open:
+                raise  # of something inside
+            raise SecondaryBusyError(ecu=self._ecu) from None
+        finally:
+            if arrival in self._open:
+                self._open.remove(arrival)
+
+    def count(self, arrival: Arrival, received: int) -> None:
+        """Count a piece of a body. Raises: SecondaryBusyError if it does not fit beside the others."""
+        arrival.received += received
+        while self._max_bytes is not None and sum(item.received for item in self._open) > self._max_bytes:
+            waiting = self._waiting()
+            greediest = _greediest({item: item.received for item in waiting})
+            slowest = self._slowest([item for item in waiting if item.address in greediest])
+            if slowest is None or slowest is arrival:
+                raise SecondaryBusyError(ecu=self._ecu)
+            self._end(slowest)
+
+    def _dismiss(self, address: str) -> None:
+        """End the body that has to give way to a new one from ``address``. Raises: SecondaryBusyError if none has to."""
+        waiting, now = self._waiting(), self._clock()
+        held = Counter(item.address for item in waiting)
+        greediest = _greediest(dict.fromkeys(waiting, 1))
+        slowest = self._slowest(
+            [
+                item
+                for item in waiting
+                if item.address in greediest
+                and (now - item.begun >= GRACE_S or (item.address != address and held[item.address] > 1))
+            ]
+        )
+        if slowest is None:
+            raise SecondaryBusyError(ecu=self._ecu)
+        self._end(slowest)
+
+    def _waiting(self) -> list[Arrival]:
+        return [item for item in self._open if not item.complete]
+
+    def _slowest(self, among: list[Arrival]) -> Arrival | None:
+        now = self._clock()
+        return min(among, key=lambda item: item.rate(now), default=None)
+
+    def _end(self, arrival: Arrival) -> None:
+        self._open.remove(arrival)
+        arrival.scope.reschedule(asyncio.get_running_loop().time())
+
+
+def _greediest(weights: Mapping[Arrival, int]) -> set[str]:
+    """The addresses whose bodies weigh most together."""
+    held: Counter[str] = Counter()
+    for arrival, weight in weights.items():
+        held[arrival.address] += weight
+    most = max(held.values(), default=0)
+    return {address for address, weight in held.items() if weight == most}

@@ -1,0 +1,129 @@
+"""A node on the vehicle's network without any key: it may waste its own time, and stops nobody's update.
+
+Legitimate: the Primary passes metadata and the image on. Attack: a refused bundle between the two, or bodies that trickle until
+every place is taken. The update goes through each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.simulator.world import BRAKE, World
+from tests.unit.client.test_secondary_server import offered, serve
+from tests.unit.client.test_staging import entry_of
+from twinlock.client.errors import SecondaryBusyError
+from twinlock.client.http_link import HttpLink
+from twinlock.client.net import arrivals as places
+from twinlock.client.net.arrivals import Arrivals
+from twinlock.trust.names import EcuId
+from twinlock.trust.reports import decode_report
+
+Attack = Callable[[str], Awaitable[None]]
+
+
+async def trickle(address: str, head: str) -> None:
+    """Send one body byte after byte, and again when it is cut off."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    while True:
+        with contextlib.suppress(OSError):
+            _reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"{head} HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n".encode())
+            try:
+                while True:
+                    writer.write(b" " * 50)
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+            finally:
+                writer.close()
+
+
+async def updated(world: World, link: HttpLink, directory: Path, between: Attack, address: str) -> None:
+    """The honest update, with ``between`` after the metadata."""
+    assert await link.send_metadata(offered(world))
+    await between(address)
+    source = directory / "image"
+    source.write_bytes(BRAKE.image(1))
+    await link.send_image(entry_of(BRAKE.image(1), BRAKE.path(1)), source)
+    assert decode_report(await link.report()).report.installed.path == BRAKE.path(1)
+
+
+async def nothing(_address: str) -> None: ...
+
+
+async def garbage(address: str) -> None:
+    async with aiohttp.ClientSession() as session:
+        for body in (b"{}", b"", b"x" * 1000):
+            async with session.put(f"{address}/v1/metadata", data=body) as response:
+                assert response.status == 422
+
+
+def test_a_refused_bundle_withdraws_no_approval(tmp_path: Path) -> None:
+    async def scenario(world: World, link: HttpLink, address: str) -> None:
+        await updated(world, link, tmp_path, garbage, address)
+
+    serve(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("head", ["PUT /v1/metadata", "POST /v1/time", f"PUT /v1/image/{BRAKE.path(1)}"])
+def test_bodies_that_trickle_keep_nobody_waiting(tmp_path: Path, head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "GRACE_S", 0.2)
+
+    async def scenario(world: World, link: HttpLink, address: str) -> None:
+        assert await link.send_metadata(offered(world))
+        nodes = [asyncio.create_task(trickle(address, head)) for _ in range(10)]
+        await asyncio.sleep(0.6)
+        try:
+            async with asyncio.timeout(8):
+                while True:  # a Primary that finds no place comes again with its next cycle
+                    try:
+                        await updated(world, link, tmp_path, nothing, address)
+                        break
+                    except Exception as error:  # noqa: BLE001
+                        assert getattr(error, "problem", "") == "busy", error
+        finally:
+            for node in nodes:
+                node.cancel()
+            await asyncio.gather(*nodes, return_exceptions=True)
+
+    serve(tmp_path, scenario)
+
+
+def test_the_slowest_body_of_the_greediest_address_gives_way() -> None:
+    now = [0.0]
+
+    async def scenario() -> None:
+        bodies = Arrivals(EcuId("brake"), 3, 100, clock=lambda: now[0])
+        ended: list[str] = []
+
+        async def body(name: str, address: str, received: int) -> None:
+            try:
+                async with bodies.place(address) as arrival:
+                    bodies.count(arrival, received)
+                    await asyncio.sleep(60)
+            except SecondaryBusyError:
+                ended.append(name)
+
+        async def begin(name: str, address: str, received: int) -> asyncio.Task[None]:
+            task = asyncio.create_task(body(name, address, received))
+            await asyncio.sleep(0.01)
+            return task
+
+        tasks = [await begin("slow", "node", 1), await begin("fast", "node", 9), await begin("first", "primary", 0)]
+        tasks.append(await begin("own", "node", 5))  # within the grace its own address cannot displace its bodies
+        assert ended == ["own"]
+        tasks.append(await begin("second", "primary", 50))  # and another address need not wait for it
+        assert ended == ["own", "slow"]
+        now[0] = 10.0
+        tasks.append(await begin("large", "node", 60))  # too much beside the others, and most of it the node's
+        assert sorted(ended[2:]) == ["fast", "first", "large"]  # and the Primary's second body stays
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(scenario())
