@@ -34,9 +34,11 @@ CODES: Final = {
     "root-version": TUF,
     "threshold": TUF,
     "unknown-ecu": UPTANE,
+    "target-format": OURS,  # the form of OSTree commits is aktualizr's
     "unlisted-role": TUF,
     "unsafe-path": OURS,
     "unsupported-spec": TUF,
+    "unsupported-target-format": OURS,
     "wrong-hardware": UPTANE,
     # of manifests
     "duplicate-report": UPTANE,

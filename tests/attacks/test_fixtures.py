@@ -47,7 +47,7 @@ EXPECT = {
 }
 # Refusals that only the Director's files cause, and those of a name or an entry: the engine's own do not repeat where.
 OF_DIRECTOR = {"other-vehicle", "unknown-ecu", "duplicate-ecu", "director-delegates"}
-OF_ENTRY = {"unsafe-path", "wrong-hardware", "release-counter"}
+OF_ENTRY = {"unsafe-path", "wrong-hardware", "release-counter", "target-format", "unsupported-target-format"}
 FILE = re.compile(r"(?:.*/)?(?:(\d+)\.)?([^/]+)\.json")
 
 
@@ -241,7 +241,7 @@ def test_a_refusal_states_its_repository_wherever_there_is_one() -> None:
         for name, case in DOCUMENTS.items()
         if name in CASES and case["expect"]["verdict"] == "refused" and "repository" not in case["expect"]["fields"]
     }
-    assert without == {"wrong-hardware", "release-counter"}
+    assert without == {"wrong-hardware", "release-counter", "target-format", "unsupported-target-format"}
 
 
 def test_what_every_client_may_be_held_to() -> None:

@@ -23,7 +23,9 @@ from twinlock.trust.errors.images import (
     DuplicateEcuError,
     HardwareError,
     ReleaseCounterError,
+    TargetFormatError,
     UnknownEcuError,
+    UnsupportedFormatError,
     VehicleMismatchError,
 )
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError, UnsupportedSpecError
@@ -128,7 +130,8 @@ class Scenario:
 _ORDER = ("timestamp", "snapshot", "targets")
 _OF_ORDERS = (DirectorDelegationError, DuplicateEcuError, UnknownEcuError, VehicleMismatchError)
 _OF_FILES = (LimitError, MalformedError, UnsafePathError, UnsupportedSpecError)
-_OF_ENTRIES = (HardwareError, ReleaseCounterError)  # an entry of both, or, where one alone was read, of the Director
+# Entries of both, or, where one alone was read, of the Director.
+_OF_ENTRIES = (HardwareError, ReleaseCounterError, TargetFormatError, UnsupportedFormatError)
 CATALOGUE: dict[str, Scenario] = {}
 _UNSAFE = re.compile("[^a-z0-9-]")  # a detail is the name of a directory
 

@@ -152,9 +152,9 @@ def test_commands_of_both_repositories(place: Path) -> None:
             party, "rotate", party, "targets", "--keys", "2/2:ed25519+ml-dsa-44", "--demand-post-quantum", "--yes"
         )
         assert "by targets and accept files without" in said
-        prepared = run(party, "rotate", party, "root", "--prepare", "next.json")
+        prepared = run(party, "rotate", party, "root", "--prepare", f"{party}.json")
         assert "2 of 3, one ml-dsa" in prepared
-        run(party, "root", "publish", party, "next.json")
+        run(party, "root", "publish", party, f"{party}.json")
         run(party, "rotate", party, "targets", "--keys", "1/1", "--no-demand-post-quantum", "--yes")
     roles = json.loads(run("director", "root", "roles", "director", "--json"))["roles"]
     assert {role["name"]: role["postQuantum"] for role in roles} == {
@@ -205,8 +205,10 @@ def test_a_lost_key_is_replaced_where_the_others_are(place: Path) -> None:
         both = ("root", "--replace", lost, "--keys", "1/1")
         assert "leave --keys away" in run(party, "rotate", party, *both, "--yes", status=2)
         assert "one role at a time" in run(party, "rotate", party, "root", "targets", "--replace", lost, status=2)
-        view = json.loads(run(party, "rotate", party, "root", "--replace", lost, "--prepare", "next.json", "--json"))
+        view = json.loads(
+            run(party, "rotate", party, "root", "--replace", lost, "--prepare", f"{party}.json", "--json")
+        )
         assert (view["missing"], view["postQuantum"], len(view["keys"]["root"])) == (0, ["root"], 3)
         assert classical[1] in view["keys"]["root"]
         assert classical[0] not in view["keys"]["root"]
-        run(party, "root", "publish", party, "next.json")
+        run(party, "root", "publish", party, f"{party}.json")
