@@ -58,7 +58,7 @@ def cpu_ms(work: Callable[[], object]) -> float:
 
 def follow(roots: list[bytes]) -> None:
     """What a process does at its start."""
-    from twinlock.trust.anchor import follow_stored_roots
+    from twinlock.trust.engine.anchor import follow_stored_roots
     from twinlock.trust.limits import DEFAULT_LIMITS
     from twinlock.trust.names import IMAGE
 
@@ -68,7 +68,7 @@ def follow(roots: list[bytes]) -> None:
 
 def chain(links: int) -> tuple[list[bytes], Callable[[], None]]:
     """The files of that many Roots, and the verification of all signatures on them."""
-    from twinlock.trust.canonical import encode_canonical
+    from twinlock.trust.wire.json.olpc import encode_canonical
 
     private = [_private(f"root {number}") for number in range(_SIGNERS)]
     public = [key.public_key() for key in private]

@@ -25,7 +25,7 @@ ED25519 = "from cryptography.hazmat.primitives.asymmetric import ed25519"
 IMPORTS = {
     BARE: "pass",
     FLOOR: ED25519,
-    OURS: f"{ED25519}; import twinlock.trust.verification",
+    OURS: f"{ED25519}; import twinlock.trust.engine.verification",
     "python-tuf": f"{ED25519}; import tuf.ngclient",
 }
 PROCESSES = {OURS: "twinlock", "python-tuf": "tuf"}

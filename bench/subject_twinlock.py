@@ -11,14 +11,14 @@ from typing import Protocol
 
 from bench.layout import ECU, FRESH_TIMESTAMP, VEHICLE, WANTED, WANTED_HARDWARE, Repository
 from bench.task import Task
-from twinlock.trust.commands import ABSENT, Absent, Answer, Command, Fetch, Persist, drive
-from twinlock.trust.delegation import find_image
+from twinlock.trust.engine.commands import ABSENT, Absent, Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.delegation import find_image
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
+from twinlock.trust.engine.verification import full_verification
 from twinlock.trust.mapping import plain_map
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId, RepositoryName, RoleName, TargetPath, VehicleId
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.state import Ecu, TrustedRepository, TrustedVehicle, Vehicle
-from twinlock.trust.verification import full_verification
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MAP = plain_map("http://director.test", "http://image.test")

@@ -27,7 +27,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Tar
 from tuf.api.serialization.json import JSONSerializer
 
 from demo.attacker import HostileProxy
-from twinlock.repository.keyring import Keyring
+from twinlock.repository.keys.keyring import Keyring
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 _COMPACT = JSONSerializer(compact=True)

@@ -21,9 +21,9 @@ Answer = Callable[[str], Any]
 
 @asynccontextmanager
 async def _image(place: Path, _clock: StageClock) -> AsyncIterator[Mapping[str, Any]]:
-    from twinlock.repository.http import serving
-    from twinlock.repository.image import ImageRepository
-    from twinlock.repository.serve import image_application
+    from twinlock.repository.image_repository import ImageRepository
+    from twinlock.repository.serving.app import image_application
+    from twinlock.repository.serving.http import serving
 
     async with serving(image_application(ImageRepository.open(place).store)) as server:
         yield {"url": server.url}
@@ -31,9 +31,9 @@ async def _image(place: Path, _clock: StageClock) -> AsyncIterator[Mapping[str, 
 
 @asynccontextmanager
 async def _director(place: Path, clock: StageClock) -> AsyncIterator[Mapping[str, Any]]:
+    from twinlock.director.api.device_api import director_application
     from twinlock.director.director import Director
-    from twinlock.director.serve import director_application
-    from twinlock.repository.http import serving
+    from twinlock.repository.serving.http import serving
 
     with Director.open(place, clock=clock) as director:
         async with serving(director_application(director)) as server:
@@ -42,8 +42,8 @@ async def _director(place: Path, clock: StageClock) -> AsyncIterator[Mapping[str
 
 @asynccontextmanager
 async def _secondary(place: Path, clock: StageClock) -> AsyncIterator[Mapping[str, Any]]:
-    from twinlock.client.secondary import Secondary
-    from twinlock.client.secondary_server import start_secondary
+    from twinlock.client.secondary.secondary import Secondary
+    from twinlock.client.secondary.server import start_secondary
 
     with Secondary.open(place, wall=clock) as secondary:
         runner, address = await start_secondary(secondary)
@@ -55,8 +55,8 @@ async def _secondary(place: Path, clock: StageClock) -> AsyncIterator[Mapping[st
 
 @asynccontextmanager
 async def _primary(place: Path, clock: StageClock) -> AsyncIterator[Mapping[str, Any]]:
-    from twinlock.client.primary import Primary
-    from twinlock.client.results import image_as_json
+    from twinlock.client.model.results import image_as_json
+    from twinlock.client.primary.primary import Primary
 
     async with Primary.open(place, wall=clock) as primary:
 

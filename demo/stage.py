@@ -22,11 +22,11 @@ from demo.clock import StageClock
 from demo.firmware import Firmware
 from demo.process import Part
 from demo.vehicle import ECUS, LIDAR, VEHICLE, Vehicle, build, build_other
-from twinlock.client.provision import Repositories
+from twinlock.client.ecu.provision import Repositories
 from twinlock.director.director import Director
-from twinlock.repository.entries import Component
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.authoring.entries import Component
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.suppliers.workspace import SupplierPlace
 
 OTHER_VEHICLE = "DEMO-0002"
 SUPPLIER = "acme"

@@ -19,10 +19,10 @@ import aiohttp
 from demo.clock import StageClock
 from demo.process import Part
 from twinlock.client.config import load_primary
-from twinlock.client.primary import describe_vehicle
-from twinlock.client.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.primary.primary import describe_vehicle
 from twinlock.trust.keys import PublicKey
-from twinlock.trust.reports import decode_report, verify_report
+from twinlock.trust.wire.tuf.reports import decode_report, verify_report
 
 VEHICLE = "DEMO-0001"
 

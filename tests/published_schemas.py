@@ -15,8 +15,8 @@ from typing import Any
 import click
 from jsonschema import Draft202012Validator, ValidationError
 
-from twinlock.cli.json_form import json_value
-from twinlock.cli.output import Output
+from twinlock.cli.shared.json_form import json_value
+from twinlock.cli.shared.output import Output
 
 PLACE = Path(__file__).parents[1] / "docs" / "schemas"
 

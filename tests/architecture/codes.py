@@ -12,7 +12,7 @@ import pkgutil
 from typing import TYPE_CHECKING
 
 from tests.architecture.source import PARTS, ROOT
-from twinlock.director.manifests.codes import EVENT_CODES
+from twinlock.director.model.event_codes import EVENT_CODES
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 
 if TYPE_CHECKING:

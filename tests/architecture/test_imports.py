@@ -51,15 +51,23 @@ def test_the_command_imports_the_parts_lazily() -> None:
 @pytest.mark.parametrize(
     ("part", "line", "wrong"),
     [
-        ("trust", "import twinlock.client.state", "twinlock.client.state"),
+        ("trust", "import twinlock.client.storage.state", "twinlock.client.storage.state"),
         ("trust", "from twinlock import repository", "twinlock.repository"),
-        ("client", "def f():\n    from twinlock.repository.http import Problem", "twinlock.repository.http.Problem"),
+        (
+            "client",
+            "def f():\n    from twinlock.repository.serving.http import Problem",
+            "twinlock.repository.serving.http.Problem",
+        ),
         ("client", "import twinlock.director", "twinlock.director"),
-        ("io", "from twinlock.repository.http import problem_of", "twinlock.repository.http.problem_of"),
+        (
+            "io",
+            "from twinlock.repository.serving.http import problem_of",
+            "twinlock.repository.serving.http.problem_of",
+        ),
         ("trust", "import twinlock.io.http.server", "twinlock.io.http.server"),
-        ("repository", "from twinlock.director import serve", "twinlock.director.serve"),
-        ("director", "from twinlock.client.primary import Primary", "twinlock.client.primary.Primary"),
-        ("director", "from twinlock.cli.output import Output", "twinlock.cli.output.Output"),
+        ("repository", "from twinlock.director import serve", "twinlock.director.api.device_api"),
+        ("director", "from twinlock.client.primary.primary import Primary", "twinlock.client.primary.primary.Primary"),
+        ("director", "from twinlock.cli.shared.output import Output", "twinlock.cli.shared.output.Output"),
         ("cli", "import demo.vehicle", "demo.vehicle"),
         ("client", "from tests.simulator import vehicle", "tests.simulator.vehicle"),
         ("trust", "import trust.names", "trust.names"),
@@ -75,8 +83,8 @@ def test_a_wrong_direction_is_seen(part: str, line: str, wrong: str) -> None:
     [
         ("trust", "from twinlock.trust.names import RoleName"),
         ("client", "from twinlock.trust import names"),
-        ("director", "from twinlock.repository.http import Problem"),
-        ("cli", "def f():\n    import twinlock.client.primary"),
+        ("director", "from twinlock.repository.serving.http import Problem"),
+        ("cli", "def f():\n    import twinlock.client.primary.primary"),
         ("client", "import directory, clientele"),
         ("client", "from twinlock.io.http.server import HttpServer\nimport io"),
     ],
@@ -86,11 +94,13 @@ def test_a_right_direction_passes(part: str, line: str) -> None:
 
 
 def test_an_eager_import_is_seen() -> None:
-    lazy = "def f():\n    from twinlock.client.primary import Primary\n"
+    lazy = "def f():\n    from twinlock.client.primary.primary import Primary\n"
     typing_only = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from twinlock.trust.keys import PublicKey\n"
     assert eager_imports(snippet(lazy + typing_only)) == []
     assert eager_imports(snippet("from twinlock.trust.keys import PublicKey")) == ["twinlock.trust.keys.PublicKey"]
-    assert eager_imports(snippet("class A:\n    import twinlock.client.state")) == ["twinlock.client.state"]
+    assert eager_imports(snippet("class A:\n    import twinlock.client.storage.state")) == [
+        "twinlock.client.storage.state"
+    ]
     assert eager_imports(snippet("try:\n    import twinlock.director\nexcept ImportError: ...")) == [
         "twinlock.director"
     ]

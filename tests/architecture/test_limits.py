@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULTS_ALLOWED = {
     "twinlock.client.config",  # where the provisioned ones are read
-    "twinlock.client.provision",  # an ECU that is being made has none yet
+    "twinlock.client.ecu.provision",  # an ECU that is being made has none yet
 }
 
 

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from tests.architecture.schemas import commands, files, members
 from tests.architecture.shapes import SHAPES, TEXT, TIME, maybe, record
 from tests.published_schemas import PLACE, UnpublishedOutputError, check_output
-from twinlock.cli.output import Output, output_options
+from twinlock.cli.shared.output import Output, output_options
 
 _CAMEL = re.compile(r"[a-z][a-zA-Z0-9]*")
 _OF_TIME = re.compile(r".*(At|Since|Seen|Time|expires|issued|After)|(time|first|last|now|at|highest)")

@@ -12,14 +12,14 @@ import pytest
 
 from tests.simulator.repository import seal
 from tests.simulator.world import World
-from twinlock.client.state import TrustedState
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust import signatures
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
-from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.state import TrustedRepository
 
 NAMES = (DIRECTOR, IMAGE)

@@ -9,7 +9,6 @@ import pytest
 
 from tests.simulator.keys import Key, canonical
 from tests.simulator.world import World
-from twinlock.trust.attestation import MAX_NONCES, check_attestation, check_attested_floor, sign_attestation
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import AttestationError
@@ -17,6 +16,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import KeyId
 from twinlock.trust.signatures import RoleKeys
+from twinlock.trust.wire.tuf.attestation import MAX_NONCES, check_attestation, check_attested_floor, sign_attestation
 
 WORLD = World()
 SOURCE = WORLD.director.time_key()

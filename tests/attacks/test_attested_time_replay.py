@@ -14,15 +14,15 @@ from aiohttp import web
 
 from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import Car, only_the_gateway, roots, running_car
-from twinlock.client.bundle import Bundle
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.results import Outcome, Step
-from twinlock.client.secondary import Secondary
-from twinlock.trust.attestation import sign_attestation
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
+from twinlock.client.model.results import Outcome, Step
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.bundle import Bundle
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.errors.reports import AttestationError, UnsolicitedTimeError
 from twinlock.trust.names import DIRECTOR, IMAGE
+from twinlock.trust.wire.tuf.attestation import sign_attestation
 
 ATTESTED: dict[str, Any] = {"source": "attested"}
 

@@ -15,16 +15,16 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timest
 
 from tests.unit.director.world import FACTORY, NOW, TestVehicle, at, content
 from twinlock.director.director import Director
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
-from twinlock.repository.layout import METADATA
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.store.object_names import METADATA
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.engine.restore import bootstrap_repository
+from twinlock.trust.engine.verification import full_verification
 from twinlock.trust.errors.metadata import PostQuantumError
 from twinlock.trust.mapping import plain_map
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId, VehicleId
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import Ecu, TrustedRepository, TrustedVehicle, Vehicle
-from twinlock.trust.verification import full_verification
 
 VIN, ECU = "VIN1", "ecu-gw"
 RELEASES = ("gw/1.3.bin", "gw/1.4.bin", "gw/1.5.bin")

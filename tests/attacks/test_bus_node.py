@@ -18,11 +18,11 @@ from tests.simulator.world import BRAKE, World
 from tests.unit.client.test_secondary_server import offered, serve
 from tests.unit.client.test_staging import entry_of
 from twinlock.client.errors import SecondaryBusyError
-from twinlock.client.http_link import HttpLink
+from twinlock.client.link.http import HttpLink
 from twinlock.client.net import arrivals as places
 from twinlock.client.net.arrivals import Arrivals
 from twinlock.trust.names import EcuId
-from twinlock.trust.reports import decode_report
+from twinlock.trust.wire.tuf.reports import decode_report
 
 Attack = Callable[[str], Awaitable[None]]
 

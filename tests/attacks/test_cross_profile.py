@@ -33,19 +33,19 @@ from tests.unit.repository.foreign_repository import Foreign
 from tests.unit.repository.legacy_chain import begin_with_shared_keys
 from twinlock.director.config import Settings
 from twinlock.director.director import Director
-from twinlock.repository.aktualizr.takeover import Takeover
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.importing.run import Takeover
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.metadata import OtherChainError, ThresholdError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, TIMESTAMP
 from twinlock.trust.policy import LAX
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.signatures import verify_signatures
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 PARSERS = {"root": parse_root, "timestamp": parse_timestamp, "snapshot": parse_snapshot, "targets": parse_targets}
 

@@ -12,6 +12,7 @@ import pytest
 from tests.simulator.repository import wire_time
 from tests.simulator.vehicle import changed
 from tests.simulator.world import OTHER_VIN, PARTS, VIN, World
+from twinlock.trust.engine.guarantees import NO_DIRECTOR_INDEX
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import DirectorDelegationError, VehicleMismatchError
 from twinlock.trust.errors.metadata import (
@@ -22,7 +23,6 @@ from twinlock.trust.errors.metadata import (
     RollbackError,
     ThresholdError,
 )
-from twinlock.trust.guarantees import NO_DIRECTOR_INDEX
 from twinlock.trust.policy import LAX, STRICT
 
 INDEX = ("timestamp", "snapshot")

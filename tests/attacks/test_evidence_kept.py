@@ -12,19 +12,19 @@ from aiohttp import web
 
 from tests.simulator.world import BRAKE, GATEWAY, VIN, World
 from tests.unit.client.vehicle import Car, roots, running_car
-from twinlock.client.bundle import Bundle
 from twinlock.client.ecu.evidence import ATTACKS
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.errors import PreconditionError, SecondaryRefusedError
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.results import Outcome, Step
-from twinlock.client.secondary import Secondary
+from twinlock.client.model.results import Outcome, Step
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.bundle import Bundle
 from twinlock.trust.errors.base import Kind, TwinlockError
 from twinlock.trust.errors.images import DigestError, LengthError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import EquivocationError, MalformedError, RollbackError
 from twinlock.trust.model.evidence import MAX_EVENTS, Evidence
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
-from twinlock.trust.reports import EcuReport, decode_report, report_digest
+from twinlock.trust.wire.tuf.reports import EcuReport, decode_report, report_digest
 
 
 def bundle(world: World) -> bytes:

@@ -20,17 +20,17 @@ from urllib.parse import unquote
 
 import pytest
 
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Notice, Persist, drive
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Notice, Persist, drive
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import restore_repository
+from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.floors import Floor
 from twinlock.trust.mapping import decode_map
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, VehicleId, target_path
 from twinlock.trust.policy import LAX
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import Decision, Ecu, InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
-from twinlock.trust.verification import full_verification, partial_verification
 from twinlock.trust.wire.profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parents[2] / "metadata-fixtures"

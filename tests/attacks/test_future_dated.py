@@ -12,15 +12,15 @@ import pytest
 
 from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import roots, running_car
-from twinlock.client.bundle import Bundle
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.secondary import Secondary
-from twinlock.trust.attestation import sign_attestation
-from twinlock.trust.clock import time_floor
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.bundle import Bundle
+from twinlock.trust.engine.time_floor import time_floor
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.metadata import ExpiredError, MissingMetadataError, TimeError
 from twinlock.trust.names import DIRECTOR, IMAGE
-from twinlock.trust.reports import decode_report
+from twinlock.trust.wire.tuf.attestation import sign_attestation
+from twinlock.trust.wire.tuf.reports import decode_report
 
 
 def bundle(world: World) -> bytes:

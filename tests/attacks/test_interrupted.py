@@ -10,7 +10,7 @@ import pytest
 from tests.simulator.scenario import next_releases, seasoned
 from tests.simulator.vehicle import changed
 from tests.simulator.world import PARTS, World
-from twinlock.trust.commands import Answer, Command, Fetch, Persist
+from twinlock.trust.engine.commands import Answer, Command, Fetch, Persist
 from twinlock.trust.errors.local import FetchError, StorageError, TransportError
 
 ALL = {part.path(3) for part in PARTS}

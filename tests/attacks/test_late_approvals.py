@@ -16,19 +16,19 @@ from aiohttp import web
 
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from tests.unit.client.vehicle import Car, only_the_gateway, roots, running_car
-from twinlock.client.bundle import Bundle
 from twinlock.client.ecu.approvals import COMPLETION
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.errors import ApprovalExpiredError, PreconditionError
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.results import Outcome, Step
-from twinlock.client.secondary import Secondary
-from twinlock.trust.attestation import sign_attestation
+from twinlock.client.model.results import Outcome, Step
+from twinlock.client.primary.primary import Primary
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.bundle import Bundle
 from twinlock.trust.errors.base import Kind, UsageError
 from twinlock.trust.errors.metadata import ExpiredError, RollbackError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf.attestation import sign_attestation
 
 
 def bundle(world: World) -> bytes:

@@ -10,14 +10,14 @@ import pytest
 
 from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import roots
-from twinlock.client.bundle import Bundle
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.secondary import Secondary
-from twinlock.client.slots import UNKNOWN
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
+from twinlock.client.install.ab_slots import UNKNOWN
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.bundle import Bundle
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.images import ReleaseCounterError
 from twinlock.trust.names import DIRECTOR, IMAGE
-from twinlock.trust.reports import decode_report
+from twinlock.trust.wire.tuf.reports import decode_report
 
 
 def bundle(world: World) -> bytes:

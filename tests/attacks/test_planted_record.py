@@ -19,10 +19,10 @@ from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from tests.unit.client.vehicle import running_car
 from twinlock.client.ecu.approvals import COMPLETION
 from twinlock.client.errors import BegunUnlistedError
-from twinlock.client.primary import Primary
-from twinlock.client.secondary import Secondary
-from twinlock.client.state import TrustedState
+from twinlock.client.primary.primary import Primary
+from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.records import Begun
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import Kind, UsageError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, TargetPath

@@ -10,12 +10,12 @@ import pytest
 
 from tests.simulator.scenario import Scenario, family, play
 from tests.simulator.world import BRAKE, World
-from twinlock.trust.commands import Answer, Command, Fetch, drive
-from twinlock.trust.delegation import Found, find_image
+from twinlock.trust.engine.commands import Answer, Command, Fetch, drive
+from twinlock.trust.engine.delegation import Found, find_image
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.metadata import PostQuantumError
 from twinlock.trust.names import IMAGE, HardwareId, TargetPath
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import TrustedRepository
 
 

@@ -14,15 +14,15 @@ from tests.simulator.repository import seal
 from tests.simulator.scenario import current
 from tests.simulator.vehicle import changed
 from tests.simulator.world import BRAKE, World
-from twinlock.trust.canonical import encode_canonical
-from twinlock.trust.commands import drive
-from twinlock.trust.delegation import Found, find_image
+from twinlock.trust.engine.commands import drive
+from twinlock.trust.engine.delegation import Found, find_image
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.metadata import ExpiredError, ThresholdError
 from twinlock.trust.names import IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
 from twinlock.trust.proofs import authority_digest, make_proof
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.json.olpc import encode_canonical
 
 ACME = RoleName("acme")
 REPOSITORIES = ("director", "image")

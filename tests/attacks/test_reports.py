@@ -14,7 +14,8 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePat
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.reports import (
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf.reports import (
     EcuReport,
     decode_manifest,
     decode_report,
@@ -23,7 +24,6 @@ from twinlock.trust.reports import (
     verify_manifest,
     verify_report,
 )
-from twinlock.trust.state import InstalledImage
 
 KEYS = KeyPool()
 GATEWAY, BRAKE, MALLORY = KEYS("ecu-gw"), KEYS("ecu-brake"), KEYS("mallory")

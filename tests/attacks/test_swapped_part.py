@@ -10,11 +10,11 @@ from tests.simulator.world import BRAKE, VIN
 from tests.unit.client.servers import serving
 from tests.unit.client.vehicle import roots, running_car
 from twinlock.client.config import load_secondary
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, describe_secondary, provision_secondary
-from twinlock.client.results import CycleResult, Outcome
-from twinlock.client.secondary import Secondary
-from twinlock.client.secondary_server import secondary_application
+from twinlock.client.ecu.provision import EcuPlan, describe_secondary, provision_secondary
+from twinlock.client.model.results import CycleResult, Outcome
+from twinlock.client.primary.primary import Primary
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.secondary.server import secondary_application
 from twinlock.trust.names import EcuId
 
 

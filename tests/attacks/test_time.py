@@ -10,7 +10,7 @@ from tests.simulator.repository import wire_time
 from tests.simulator.scenario import current, seasoned
 from tests.simulator.vehicle import changed
 from tests.simulator.world import PARTS, World
-from twinlock.trust.clock import not_before, time_floor
+from twinlock.trust.engine.time_floor import not_before, time_floor
 from twinlock.trust.errors.metadata import ExpiredError
 
 DAYS = timedelta(days=1)

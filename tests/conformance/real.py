@@ -17,8 +17,8 @@ from typing import Any
 from tests.simulator.keys import canonical
 from tests.unit.director.world import FACTORY, NOW, TestVehicle, content
 from twinlock.director.director import Director
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.suppliers.workspace import SupplierPlace
 
 IMAGES = [
     (FACTORY, ["gw-1", "hw-7"], 0),

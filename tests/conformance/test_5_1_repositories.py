@@ -21,12 +21,12 @@ from tests.conformance.real import IMAGES, VIN, Site, keyid_of, make_site, tree
 from tests.unit.director.world import NOW, TestVehicle, content
 from tests.unit.repository.reading import Reader
 from twinlock.director.director import Director
-from twinlock.director.issuing import Order, sign_set
-from twinlock.repository.delegating import Delegation
-from twinlock.repository.http import serving
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.serve import image_application
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.director.signing.sign import Order, sign_set
+from twinlock.repository.authoring.delegations import Delegation
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.serving.app import image_application
+from twinlock.repository.serving.http import serving
+from twinlock.repository.suppliers.workspace import SupplierPlace
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
 

@@ -19,7 +19,7 @@ from twinlock.trust.errors.metadata import MalformedError, ThresholdError, Unsaf
 from twinlock.trust.keys import load_key
 from twinlock.trust.names import target_path
 from twinlock.trust.signatures import RoleKeys, Signature, count_signers
-from twinlock.trust.wire.strict import parse_json
+from twinlock.trust.wire.json.parser import parse_json
 
 everywhere = pytest.mark.parametrize("place", EVERYWHERE, ids="-".join)
 BODY = {"root": ("keys", "roles"), "timestamp": ("meta",), "snapshot": ("meta",), "targets": ("targets",)}

@@ -16,7 +16,7 @@ from twinlock.trust.errors.metadata import MalformedError, UnsafePathError
 from twinlock.trust.mapping import RepositoryMap, decode_map, plain_map
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import RoleName, TargetPath, identifier, role_file, target_path
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 DIRECTOR, IMAGE, FLEET = "director", "image", "fleet"
 

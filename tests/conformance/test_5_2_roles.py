@@ -24,7 +24,7 @@ from twinlock.trust.errors.metadata import (
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import TOP_LEVEL, TargetPath
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 both = pytest.mark.parametrize("name", REPOSITORIES)
 HASHES: list[tuple[str, Any]] = [

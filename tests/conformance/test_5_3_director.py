@@ -15,12 +15,14 @@ import pytest
 
 from tests.conformance.real import VIN, Site, keyid_of, make_site
 from tests.unit.director.world import NOW, TestVehicle, at
-from twinlock.director import intake, ordering, reception
+from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
 from twinlock.director.errors import RegistrationError, UnknownVehicleError
-from twinlock.director.inventory import load_vehicle
-from twinlock.director.serve import director_application
-from twinlock.repository.http import serving
+from twinlock.director.inventory.vehicles import load_vehicle
+from twinlock.director.manifests import intake as reception
+from twinlock.director.manifests import judge as intake
+from twinlock.director.signing import issue as ordering
+from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import HardwareError
 from twinlock.trust.errors.metadata import MalformedError, UnusableKeyError

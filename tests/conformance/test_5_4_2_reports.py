@@ -16,7 +16,8 @@ from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.reports import (
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf.reports import (
     EcuReport,
     decode_manifest,
     decode_report,
@@ -25,7 +26,6 @@ from twinlock.trust.reports import (
     verify_manifest,
     verify_report,
 )
-from twinlock.trust.state import InstalledImage
 
 JSON = dict[str, Any]
 IMAGE = InstalledImage(

@@ -12,8 +12,8 @@ from tests.simulator.hands import delegation
 from tests.simulator.scenarios.delegations import drop_delegations, nest
 from tests.simulator.scenarios.multirole import agree
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, World
-from twinlock.trust.commands import drive
-from twinlock.trust.delegation import Found, find_image
+from twinlock.trust.engine.commands import drive
+from twinlock.trust.engine.delegation import Found, find_image
 from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.names import HardwareId, TargetPath

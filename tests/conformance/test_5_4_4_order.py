@@ -13,7 +13,7 @@ from tests.simulator.hands import replace
 from tests.simulator.repository import file_name, seal, wire_time
 from tests.simulator.scenario import EVERYWHERE, ONLINE, REPOSITORIES, current
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
-from twinlock.trust.commands import Fetch, Persist
+from twinlock.trust.engine.commands import Fetch, Persist
 from twinlock.trust.errors.images import EndlessDataError, RepositoryMismatchError
 from twinlock.trust.errors.metadata import (
     ExpiredError,

@@ -14,14 +14,14 @@ from aiohttp import web
 from tests.simulator.scenarios.delegations import nest
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
 from tests.unit.client.vehicle import Car, roots, running_car
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, provision_primary, provision_secondary
-from twinlock.client.results import Outcome
-from twinlock.client.secondary import Secondary
+from twinlock.client.ecu.provision import EcuPlan, provision_primary, provision_secondary
+from twinlock.client.model.results import Outcome
+from twinlock.client.primary.primary import Primary
+from twinlock.client.secondary.secondary import Secondary
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.reports import decode_report, verify_report
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf.reports import decode_report, verify_report
 
 Scenario = Callable[[Car], Awaitable[None]]
 

@@ -67,7 +67,7 @@ def test_every_attack_on_given_firmware_ends_as_it_has_to(firmware: dict[str, Pa
 
 # Each switches one check off in every process of the play.
 WITHOUT_MATCH = """
-import twinlock.trust.verification as verification
+import twinlock.trust.engine.verification as verification
 verification.check_match = lambda *arguments, **named: None
 """
 WITHOUT_DIGESTS = """

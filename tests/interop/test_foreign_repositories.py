@@ -19,9 +19,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.interop.foreign_publisher import Gateway, PublisherKey, Repository, canonical, entry
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, Repositories, provision_primary
-from twinlock.client.results import CycleResult, Outcome
+from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary
+from twinlock.client.model.results import CycleResult, Outcome
+from twinlock.client.primary.primary import Primary
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.images import HardwareError, RepositoryMismatchError
 from twinlock.trust.errors.metadata import (

@@ -13,12 +13,12 @@ import pytest
 from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.ngclient import Updater, UpdaterConfig
 
-from twinlock.repository.http import RunningServer, serving
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyKind, KeyPlan
-from twinlock.repository.object_store import ObjectStore
-from twinlock.repository.serve import image_application
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan
+from twinlock.repository.serving.app import image_application
+from twinlock.repository.serving.http import RunningServer, serving
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.suppliers.workspace import SupplierPlace
 
 
 @contextmanager

@@ -21,14 +21,14 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
-from twinlock.trust.delegation import Found, find_image
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.engine.delegation import Found, find_image
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import ExpiredError, MixAndMatchError, RollbackError, ThresholdError
 from twinlock.trust.names import IMAGE, TargetPath
 from twinlock.trust.policy import LAX
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import TrustedRepository
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.suppliers.workspace import SupplierPlace
 
 CRATE = Path(__file__).parent / "tough"
 BUILT = Path(__file__).parents[2] / ".venv" / "tough"

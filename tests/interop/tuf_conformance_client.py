@@ -16,18 +16,18 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from twinlock.trust.checks.image import ImageVerifier
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
-from twinlock.trust.delegation import find_image
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.delegation import find_image
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.images import EndlessDataError, ImageNotFoundError
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, RoleName, target_path
 from twinlock.trust.policy import LAX
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import TrustedRepository
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 _CHUNK = 65_536
 _TIMEOUT_S = 30

@@ -18,16 +18,16 @@ from tests.unit.client.liars import lying
 from tests.unit.client.servers import serving
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.config import FetchSettings
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.errors import InstallerError, LinkError
-from twinlock.client.fetch import MetadataFetcher
-from twinlock.client.http_link import HttpLink
-from twinlock.client.parties import party_faults
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.results import CycleResult, Outcome
-from twinlock.client.secondary import Secondary
-from twinlock.client.secondary_server import secondary_application
-from twinlock.client.transport import Transport
-from twinlock.trust.commands import ABSENT, Fetch
+from twinlock.client.link.http import HttpLink
+from twinlock.client.link.parties import party_faults
+from twinlock.client.model.results import CycleResult, Outcome
+from twinlock.client.net.metadata import MetadataFetcher
+from twinlock.client.net.transport import Transport
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.secondary.server import secondary_application
+from twinlock.trust.engine.commands import ABSENT, Fetch
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.limits import DEFAULT_LIMITS

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from tests.simulator.scenario import seasoned
 from tests.simulator.vehicle import changed
 from tests.simulator.world import World
-from twinlock.trust.attestation import check_attestation, sign_attestation
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.mapping import decode_map
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.reports import EcuReport, decode_manifest, decode_report, sign_manifest, sign_report
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.attestation import check_attestation, sign_attestation
+from twinlock.trust.wire.tuf.metadata import TUF
+from twinlock.trust.wire.tuf.reports import EcuReport, decode_manifest, decode_report, sign_manifest, sign_report
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinlock.trust.wire.compact import locate_plain
-from twinlock.trust.wire.strict import LocatedMembers, parse_envelope
+from twinlock.trust.wire.json.parser import LocatedMembers, parse_envelope
+from twinlock.trust.wire.json.scan import locate_plain
 
 CHARS = st.characters(codec="utf-8", exclude_categories=["Cs"])
 LEAVES = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(CHARS, max_size=4)

@@ -23,11 +23,11 @@ from tuf.ngclient import FetcherInterface, Updater
 from tests.simulator.keys import KeyPool
 from tests.simulator.repository import RepositorySimulator, wire_time
 from tests.simulator.vehicle import Store
-from twinlock.trust.commands import Answer, Command, Fetch, Notice, Persist, drive
+from twinlock.trust.engine.commands import Answer, Command, Fetch, Notice, Persist, drive
+from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import EquivocationError, MalformedError, MissingMetadataError
 from twinlock.trust.policy import LAX
-from twinlock.trust.refresh import refresh_repository
 
 ROLES = ("root", "timestamp", "snapshot", "targets")
 BELOW_ROOT = ROLES[1:]

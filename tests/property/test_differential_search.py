@@ -17,8 +17,8 @@ from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.ngclient import Updater
 
 from tests.property.test_differential import Case, Net
-from twinlock.trust.commands import drive
-from twinlock.trust.delegation import find_image
+from twinlock.trust.engine.commands import drive
+from twinlock.trust.engine.delegation import find_image
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.names import target_path
 

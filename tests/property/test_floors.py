@@ -17,17 +17,17 @@ from tests.simulator.repository import RepositorySimulator
 from tests.simulator.vehicle import Store
 from tests.simulator.world import START
 from twinlock.trust.checks.context import Context
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, Steps, drive
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, Steps, drive
+from twinlock.trust.engine.refresh import refresh_repository, walk_roots
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.floors import Floor
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, ROOT, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.refresh import refresh_repository, walk_roots
 from twinlock.trust.state import TrustedRepository
-from twinlock.trust.wire.floor import decode_floor
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.stored_floor import decode_floor
+from twinlock.trust.wire.tuf.metadata import TUF
 
 KEYS = KeyPool()
 ROLES = ("timestamp", "snapshot", "targets")

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.simulator.repository import RepositorySimulator
 from tests.simulator.world import PARTS, World
-from twinlock.trust.commands import Answer, Command, Fetch, Persist
+from twinlock.trust.engine.commands import Answer, Command, Fetch, Persist
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import TransportError
 

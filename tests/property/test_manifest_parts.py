@@ -12,7 +12,7 @@ from tests.unit.director.aktualizr_vehicle import AktualizrVehicle
 from tests.unit.director.judging import judge_manifest
 from tests.unit.director.test_intake import judge, record_of
 from tests.unit.director.world import NOW, TestVehicle
-from twinlock.director.records import AKTUALIZR_WIRE, VehicleRecord
+from twinlock.director.model.records import AKTUALIZR_WIRE, VehicleRecord
 from twinlock.trust.names import EcuId, VehicleId
 from twinlock.trust.wire.aktualizr.reports import decode_manifest
 

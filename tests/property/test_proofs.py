@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.simulator.repository import seal
 from tests.simulator.scenario import current
 from tests.simulator.world import World
+from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
-from twinlock.trust.restore import restore_repository
 from twinlock.trust.signatures import Verified
 
 ROLES = (TIMESTAMP, SNAPSHOT, TARGETS)

@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.simulator.keys import JSON, Key, KeyPool
 from tests.simulator.wires import TUF_WIRE, Wire
-from twinlock.trust.commands import ABSENT, Absent, Fetch
+from twinlock.trust.engine.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.images import EndlessDataError
 
 TOP_LEVEL = ("root", "timestamp", "snapshot", "targets")

@@ -17,6 +17,7 @@ from typing import Any
 from tests.simulator.repository import wire_time
 from tests.simulator.vehicle import changed
 from tests.simulator.world import PARTS, Part, World
+from twinlock.trust.engine.guarantees import NO_IMAGE_REPOSITORY
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.images import (
     DirectorDelegationError,
@@ -29,7 +30,6 @@ from twinlock.trust.errors.images import (
     VehicleMismatchError,
 )
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError, UnsupportedSpecError
-from twinlock.trust.guarantees import NO_IMAGE_REPOSITORY
 from twinlock.trust.policy import STRICT
 from twinlock.trust.state import Decision
 

@@ -13,19 +13,19 @@ from datetime import datetime
 from typing import TypeVar
 
 from tests.simulator.repository import RepositorySimulator
-from twinlock.trust.commands import Absent, Answer, Command, Fetch, Notice, Persist, Steps, drive
+from twinlock.trust.engine.commands import Absent, Answer, Command, Fetch, Notice, Persist, Steps, drive
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
+from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.mapping import RepositoryMap, plain_map
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, VehicleId
 from twinlock.trust.policy import LAX, STRICT, Policy
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.state import Decision, Ecu, InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
-from twinlock.trust.verification import full_verification, partial_verification
-from twinlock.trust.wire.floor import decode_floor, encode_floor
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
+from twinlock.trust.wire.tuf.metadata import TUF
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from tests.simulator.keys import JSON, Key, canonical
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 
 class Wire:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from twinlock.cli.output import Output, output_options
+from twinlock.cli.shared.output import Output, output_options
 
 SHELLS = ("bash", "zsh", "fish")
 

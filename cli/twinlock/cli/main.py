@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
-from twinlock.cli.exit_status import EXIT_INTERRUPTED, EXIT_READER_GONE, exit_status
-from twinlock.cli.output import Output, as_twinlock_error, leave_reader
+from twinlock.cli.shared.exit_status import EXIT_INTERRUPTED, EXIT_READER_GONE, exit_status
+from twinlock.cli.shared.output import Output, as_twinlock_error, leave_reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,13 +27,15 @@ class Lazy(NamedTuple):
 
 COMMANDS: dict[str, Lazy] = {
     "up": Lazy("twinlock.cli.up:up", "Run both repositories here, with embedded defaults."),
-    "image": Lazy("twinlock.cli.image:image", "The Image repository: which images are genuine."),
-    "supplier": Lazy("twinlock.cli.supplier:supplier", "A supplier's own place: sign images delegated to you."),
-    "director": Lazy("twinlock.cli.director:director", "The Director: which vehicle installs what, now."),
-    "audit": Lazy("twinlock.cli.director_status:audit", "Who did what at a Director."),
-    "primary": Lazy("twinlock.cli.primary:primary", "A vehicle's Primary: fetch, verify, distribute, report."),
-    "secondary": Lazy("twinlock.cli.secondary:secondary", "A Secondary ECU: verify and install its own images."),
-    "trusted": Lazy("twinlock.cli.trusted:trusted", "What a client trusts, and why."),
+    "image": Lazy("twinlock.cli.image.group:image", "The Image repository: which images are genuine."),
+    "supplier": Lazy(
+        "twinlock.cli.supplier.supplier:supplier", "A supplier's own place: sign images delegated to you."
+    ),
+    "director": Lazy("twinlock.cli.director.group:director", "The Director: which vehicle installs what, now."),
+    "audit": Lazy("twinlock.cli.director.status:audit", "Who did what at a Director."),
+    "primary": Lazy("twinlock.cli.ecu.primary:primary", "A vehicle's Primary: fetch, verify, distribute, report."),
+    "secondary": Lazy("twinlock.cli.ecu.secondary:secondary", "A Secondary ECU: verify and install its own images."),
+    "trusted": Lazy("twinlock.cli.ecu.trusted:trusted", "What a client trusts, and why."),
     "completion": Lazy("twinlock.cli.completion:completion", "Print the completion script of a shell."),
 }
 
@@ -101,7 +103,7 @@ class LazyGroup(click.Group):
 
 
 def _usage_error(error: click.ClickException) -> Exception:
-    from twinlock.cli.errors import CommandLineError
+    from twinlock.cli.shared.errors import CommandLineError
 
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context else "twinlock"

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli.output import Output, output_options
-from twinlock.cli.passphrase import new_passphrase, passphrase_for, passphrase_option, plain_keys_option
-from twinlock.cli.serving_options import check_plain, warn_of_plain_api
+from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.passphrase import new_passphrase, passphrase_for, passphrase_option, plain_keys_option
+from twinlock.cli.shared.serving_options import check_plain, warn_of_plain_api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twinlock.director.director import Director
-    from twinlock.repository.image import ImageRepository
-    from twinlock.repository.private_keys import Passphrase
+    from twinlock.repository.image_repository import ImageRepository
+    from twinlock.repository.keys.private_keys import Passphrase
 
 _PORT = click.IntRange(0, 65535)
 
@@ -95,7 +95,7 @@ def _has_director(place: Path) -> bool:
 
 
 def _open_image(out: Output, place: Path, passphrase: Passphrase) -> ImageRepository:
-    from twinlock.repository.image import ImageRepository
+    from twinlock.repository.image_repository import ImageRepository
 
     if _has_image(place):
         return ImageRepository.open(place, passphrase=passphrase)
@@ -117,10 +117,10 @@ def _open_director(out: Output, place: Path, image: ImageRepository, passphrase:
 
 
 async def _serve(out: Output, image: ImageRepository, director: Director, *, host: str, ports: tuple[int, int]) -> None:
-    from twinlock.director.serve import director_application
+    from twinlock.director.api.device_api import director_application
     from twinlock.repository.elsewhere.treehub import read_treehub
-    from twinlock.repository.http import serve_until_stopped, serving
-    from twinlock.repository.renewal import keep_fresh, whole_application
+    from twinlock.repository.serving.http import serve_until_stopped, serving
+    from twinlock.repository.serving.renewal import keep_fresh, whole_application
 
     stop = asyncio.Event()
     app = whole_application(image.store, renewing=image.workspace, treehub=lambda: read_treehub(image.path))

@@ -12,10 +12,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from twinlock.director.manifests.judgement import ManifestPolicy
-from twinlock.director.records import AKTUALIZR_WIRE, TUF_WIRE
-from twinlock.repository.atomic import create_file, read_file, replace_file
-from twinlock.repository.periods import Periods
+from twinlock.director.model.judgement import ManifestPolicy
+from twinlock.director.model.records import AKTUALIZR_WIRE, TUF_WIRE
+from twinlock.repository.store.atomic import create_file, read_file, replace_file
+from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 

@@ -21,24 +21,17 @@ from typing import Any, Self
 
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.director.api.history_view import HistoryView
-from twinlock.director.api.readiness import Readiness
-from twinlock.director.assigning import Assigning
-from twinlock.director.assignments import load_assignments
-from twinlock.director.batches.service import Batches
-from twinlock.director.catalogue import CatalogueKeeper
+from twinlock.director.catalogue.catalogue import CatalogueKeeper
+from twinlock.director.catalogue.source import open_source
 from twinlock.director.config import Settings, read_config
-from twinlock.director.database import Database
-from twinlock.director.description import read_description
-from twinlock.director.devices.desk import DeviceDesk
 from twinlock.director.devices.refusals import note_refused_registration
-from twinlock.director.enrolment import create_token, enrol_vehicle, register_vehicle
-from twinlock.director.inherited_roots import read_inheritance
-from twinlock.director.inventory import list_vehicles, load_vehicle
-from twinlock.director.manifests.retention import prune_history
-from twinlock.director.ordering import Ordering
-from twinlock.director.reception import Reception
-from twinlock.director.records import (
+from twinlock.director.devices.service import DeviceDesk
+from twinlock.director.inventory.assignments import load_assignments
+from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.retention import prune_history
+from twinlock.director.inventory.vehicles import list_vehicles, load_vehicle
+from twinlock.director.manifests.intake import Reception
+from twinlock.director.model.records import (
     TUF_WIRE,
     Acceptance,
     Assignment,
@@ -48,25 +41,32 @@ from twinlock.director.records import (
     VehicleRecord,
     VehicleSummary,
 )
-from twinlock.director.root_keeper import RootKeeper
-from twinlock.director.roots import check_signing, read_root, time_keyids
-from twinlock.director.serving import Serving
+from twinlock.director.model.vehicle_description import read_description
+from twinlock.director.operator.assigning import Assigning
+from twinlock.director.operator.batches import Batches
+from twinlock.director.registration.enrolment import create_token, enrol_vehicle, register_vehicle
 from twinlock.director.setup import create_director, open_keyring
+from twinlock.director.signing.aktualizr_roots import read_wire_root
 from twinlock.director.signing.clock import SigningClock
+from twinlock.director.signing.imported_roots import read_inheritance
+from twinlock.director.signing.issue import Ordering
+from twinlock.director.signing.metadata_files import Serving
+from twinlock.director.signing.publish_root import RootKeeper
 from twinlock.director.signing.recovery import ClockRecovery, recover_clock
-from twinlock.director.source import open_source
+from twinlock.director.signing.roots import check_signing, read_root, time_keyids
 from twinlock.director.status.fleet import FleetStatus, read_status
+from twinlock.director.status.history_view import HistoryView
+from twinlock.director.status.readiness import Readiness
 from twinlock.director.ways_out.service import WaysOut
-from twinlock.director.wire_roots import read_wire_root
-from twinlock.repository.keyring import KeyPlan, Passphrase
-from twinlock.repository.keys.named_keys import NamedKey
+from twinlock.repository.keys.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
-from twinlock.repository.periods import Clock, utc_now
-from twinlock.repository.root_cancelling import Cancelled
-from twinlock.repository.views import RootView
-from twinlock.trust.attestation import sign_attestation
+from twinlock.repository.model.views import RootView
+from twinlock.repository.publishing.root_cancelling import Cancelled
+from twinlock.repository.signing.named_keys import NamedKey
+from twinlock.repository.workspace.validity import Clock, utc_now
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.names import VehicleId
+from twinlock.trust.wire.tuf.attestation import sign_attestation
 
 
 class Director(HistoryView):

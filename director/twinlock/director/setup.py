@@ -11,20 +11,20 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from twinlock.director.catalogue.image_site import check_location
+from twinlock.director.catalogue.trusted_files import store_files
 from twinlock.director.config import CONFIG, Settings, write_config
-from twinlock.director.database import Database
-from twinlock.director.history import record_audit
-from twinlock.director.image_site import check_location
-from twinlock.director.records import AKTUALIZR_WIRE
-from twinlock.director.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
-from twinlock.director.signing.marks import note_signature
-from twinlock.director.trusted_files import store_files
-from twinlock.director.wire_roots import check_plans, first_wire_root, insert_wire_root
+from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.signing_marks import note_signature
+from twinlock.director.model.records import AKTUALIZR_WIRE
+from twinlock.director.signing.aktualizr_roots import check_plans, first_wire_root, insert_wire_root
+from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
 from twinlock.io.new_directory import new_directory
-from twinlock.repository.keyring import KeyPlan, Keyring, Passphrase
-from twinlock.trust.commands import Persist
+from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
+from twinlock.trust.engine.commands import Persist
+from twinlock.trust.engine.first_contact import check_given_root
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.first_contact import check_given_root
 from twinlock.trust.names import IMAGE, ROOT
 
 _LEFT_BEHIND = ("inventory.sqlite", "keys", ".tmp-")

@@ -16,9 +16,9 @@ import aiohttp  # noqa: F401 - once here, not in every child
 
 from tests.faults.client.dying import every_death
 from twinlock.client.config import load_primary
-from twinlock.client.primary import Primary
-from twinlock.client.slots import SlotInstaller
-from twinlock.client.state import TrustedState
+from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.primary.primary import Primary
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.simulator.world import GATEWAY
 from tests.unit.client.vehicle import running_car
-from twinlock.client.slots import SlotInstaller
+from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.trust.names import EcuId
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.faults.client.dying import every_death, in_child
 from tests.unit.client.test_slots import NEW, OLD, image
-from twinlock.client.slots import SlotInstaller
-from twinlock.client.staging import Staging
+from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.storage.staging import Staging
 from twinlock.trust.names import EcuId
 
 ECU = EcuId("ecu-1")

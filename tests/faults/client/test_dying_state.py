@@ -14,8 +14,8 @@ import pytest
 from tests.faults.client.dying import every_death, in_child
 from tests.simulator.world import World
 from tests.unit.client.test_state import create, persist_all
-from twinlock.client.state import TrustedState
-from twinlock.trust.commands import Persist
+from twinlock.client.storage.state import TrustedState
+from twinlock.trust.engine.commands import Persist
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP
 
@@ -88,9 +88,9 @@ def test_dying_while_a_counter_is_reserved(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from twinlock.client.state import TrustedState
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.commands import Persist
+from twinlock.trust.engine.commands import Persist
 from twinlock.trust.names import IMAGE, SNAPSHOT, TARGETS
 with TrustedState.open(Path(sys.argv[1]), limits=DEFAULT_LIMITS) as state:
     for number in range(1, 100_000):

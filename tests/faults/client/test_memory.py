@@ -19,7 +19,7 @@ CYCLE = """
 import asyncio, json, sys
 from datetime import datetime
 from pathlib import Path
-from twinlock.client.primary import Primary
+from twinlock.client.primary.primary import Primary
 
 async def main():
     async with Primary.open(Path(sys.argv[1]), wall=lambda: datetime.fromisoformat(sys.argv[2])) as primary:

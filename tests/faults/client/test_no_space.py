@@ -25,13 +25,13 @@ from tests.unit.client.test_secondary import bundle, pieces
 from tests.unit.client.test_slots import NEW, OLD, image
 from tests.unit.client.test_state import create, persist_all
 from tests.unit.client.vehicle import roots
-from twinlock.client.identity import create_identity
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.secondary import Secondary
-from twinlock.client.slots import SlotInstaller
-from twinlock.client.staging import Staging
-from twinlock.client.state import TrustedState
-from twinlock.trust.commands import Persist
+from twinlock.client.ecu.identity import create_identity
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
+from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.staging import Staging
+from twinlock.client.storage.state import TrustedState
+from twinlock.trust.engine.commands import Persist
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, TARGETS, EcuId

@@ -16,16 +16,16 @@ from click.testing import CliRunner
 from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import roots
 from twinlock.cli.main import main
-from twinlock.client.bundle import Bundle
 from twinlock.client.config import load_secondary
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.secondary import Secondary
-from twinlock.client.storage.recovery import check_damaged, recover_state
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
+from twinlock.client.ecu.recovery import check_damaged, recover_state
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.bundle import Bundle
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import RollbackError
 from twinlock.trust.names import DIRECTOR, IMAGE
-from twinlock.trust.reports import decode_report
+from twinlock.trust.wire.tuf.reports import decode_report
 
 
 def bundle(world: World) -> bytes:

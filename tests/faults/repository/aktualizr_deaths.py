@@ -17,14 +17,14 @@ from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.foreign_repository import Foreign
 from tests.unit.repository.reading import AktualizrReader, Reader
 from twinlock.repository.aktualizr.resolving import Resolver
-from twinlock.repository.aktualizr.takeover import Takeover
-from twinlock.repository.directory_store import DirectoryStore
-from twinlock.repository.image import ImageRepository
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.importing.run import Takeover
+from twinlock.repository.store.directory import DirectoryStore
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import IMAGE
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 

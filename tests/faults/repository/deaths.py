@@ -25,8 +25,8 @@ from typing import Any
 
 from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.repository.directory_store import DirectoryStore
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.store.directory import DirectoryStore
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.state import TrustedRepository
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
 from twinlock.trust.errors.local import StorageError
 
 DISK_KB = 1024

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
 
 PUBLISHERS = 4
 
@@ -17,7 +17,7 @@ PUBLISHER = """
 import sys, time
 from pathlib import Path
 from tests.unit.repository.conftest import HandClock
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
 from twinlock.trust.errors.local import ConflictError
 path, number = Path(sys.argv[1]), sys.argv[2]
 repository = ImageRepository.open(path / "image", clock=HandClock())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
 
 TWINLOCK = f"{sys.executable} -m twinlock.cli"
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
 from twinlock.director.director import Director
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyPlan
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyPlan
 
 
 class Shell:

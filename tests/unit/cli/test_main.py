@@ -116,7 +116,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 def test_a_long_output_ends_quietly_with_its_reader() -> None:
     code = (
-        "import click\nfrom twinlock.cli.main import LazyGroup\nfrom twinlock.cli.output import output_options\n"
+        "import click\nfrom twinlock.cli.main import LazyGroup\nfrom twinlock.cli.shared.output import output_options\n"
         "group = LazyGroup('g', lazy={})\n"
         "@group.command()\n@output_options\ndef much(out):\n"
         "    out.result({}, (str(number) for number in range(1_000_000)))\n"

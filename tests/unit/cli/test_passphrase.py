@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from twinlock.cli.errors import NoPassphraseError
-from twinlock.cli.passphrase import ENVIRONMENT, MAX_PASSPHRASE_BYTES, key_passphrase, read_passphrase
+from twinlock.cli.shared.errors import NoPassphraseError
+from twinlock.cli.shared.passphrase import ENVIRONMENT, MAX_PASSPHRASE_BYTES, key_passphrase, read_passphrase
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import OperatorFileError
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyKind, Keyring
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyKind, Keyring
+from twinlock.repository.suppliers.workspace import SupplierPlace
 
 
 @pytest.fixture
@@ -182,10 +182,10 @@ def test_a_later_failure_removes_what_the_creation_wrote(place: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("twinlock.repository.publishing.verify_candidate", refuse)
+        patched.setattr("twinlock.repository.publishing.publish.verify_candidate", refuse)
         with pytest.raises(OSError, match="No space"):
             ImageRepository.create(place / "a" / "b" / "image")
-        patched.setattr("twinlock.repository.supplier.SupplierPlace.write_public_keys", refuse)
+        patched.setattr("twinlock.repository.suppliers.workspace.SupplierPlace.write_public_keys", refuse)
         with pytest.raises(OSError, match="No space"):
             SupplierPlace.create(place / "acme", role="acme")
     assert not (place / "a").exists()

@@ -16,11 +16,11 @@ from aiohttp import web
 from tests.simulator.repository import RepositorySimulator
 from tests.simulator.wires import AKTUALIZR_WIRE
 from tests.simulator.world import PARTS, VIN, World
-from twinlock.trust.attestation import sign_attestation
-from twinlock.trust.commands import Fetch
+from twinlock.trust.engine.commands import Fetch
 from twinlock.trust.names import RepositoryName, RoleName
-from twinlock.trust.reports import SignedManifest, decode_manifest
 from twinlock.trust.wire.aktualizr import reports as aktualizr
+from twinlock.trust.wire.tuf.attestation import sign_attestation
+from twinlock.trust.wire.tuf.reports import SignedManifest, decode_manifest
 
 Lie = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

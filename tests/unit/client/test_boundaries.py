@@ -18,20 +18,20 @@ from tests.unit.client.liars import lying, says
 from tests.unit.client.servers import serving
 from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.vehicle import Car, only_the_gateway, running_car
+from twinlock.client.ecu.identity import load_identity
 from twinlock.client.errors import InstallerError, LinkError, SoftwareFaultError
-from twinlock.client.http_link import HttpLink
-from twinlock.client.identity import load_identity
-from twinlock.client.install import Installer
-from twinlock.client.parties import GuardedInstaller, guarded_precondition, party_faults
-from twinlock.client.primary import Primary
-from twinlock.client.results import CycleResult, Outcome, Problem, Step
-from twinlock.client.slots import SlotInstaller
-from twinlock.trust.canonical import encode_canonical
+from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.install.installer import Installer
+from twinlock.client.link.http import HttpLink
+from twinlock.client.link.parties import GuardedInstaller, guarded_precondition, party_faults
+from twinlock.client.model.results import CycleResult, Outcome, Problem, Step
+from twinlock.client.primary.primary import Primary
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId
+from twinlock.trust.wire.json.olpc import encode_canonical
 
 OPEN = {"holdIncompleteBundles": False}
 LOCATIONS = [
@@ -575,8 +575,8 @@ def test_a_running_primary_outlives_every_remote_party(tmp_path: Path) -> None:
                     raise KeyboardInterrupt
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("twinlock.cli.output.Output.event", note)
-            patch.setattr("twinlock.cli.primary._open", lambda _path: Primary.open(car.config, wall=car.world.time))
+            patch.setattr("twinlock.cli.shared.output.Output.event", note)
+            patch.setattr("twinlock.cli.ecu.primary._open", lambda _path: Primary.open(car.config, wall=car.world.time))
             await asyncio.to_thread(CliRunner().invoke, main, run)
         assert outcomes == ["failed", "failed", "updated"]
 

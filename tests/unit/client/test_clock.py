@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.simulator.world import START, World
-from twinlock.client.clock import BUILT, OPEN_QUESTIONS, Clock, boot_clock, system_clock
 from twinlock.client.config import TimeSettings
-from twinlock.client.state import TrustedState
-from twinlock.client.storage.times import format_time
-from twinlock.trust.attestation import Attestation, key_material, sign_attestation
+from twinlock.client.ecu.clock import BUILT, OPEN_QUESTIONS, Clock, boot_clock, system_clock
+from twinlock.client.model.times import format_time
+from twinlock.client.storage.state import TrustedState
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.errors.reports import AttestationError, UnsolicitedTimeError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR
-from twinlock.trust.restore import bootstrap_repository
+from twinlock.trust.wire.tuf.attestation import Attestation, key_material, sign_attestation
 
 ATTESTED = TimeSettings(source="attested")
 

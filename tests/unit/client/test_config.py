@@ -11,8 +11,8 @@ import pytest
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from tests.unit.client.vehicle import roots
 from twinlock.client.config import load_primary, load_secondary
-from twinlock.client.provision import EcuPlan, Repositories, provision_primary, provision_secondary
-from twinlock.client.secondaries import manifest_share
+from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.primary.secondaries import manifest_share
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -179,7 +179,7 @@ def test_full_verification_needs_both_roots(tmp_path: Path) -> None:
 
 
 def test_the_factory_image_is_what_runs_first(tmp_path: Path) -> None:
-    from twinlock.client.slots import SlotInstaller
+    from twinlock.client.install.ab_slots import SlotInstaller
     from twinlock.trust.names import EcuId
 
     (tmp_path / "firmware").write_bytes(b"factory" * 100_000)

@@ -11,14 +11,14 @@ import pytest
 from tests.simulator.keys import make_key
 from tests.simulator.world import START, World
 from twinlock.client.ecu.counters import CounterResets, check_counter
-from twinlock.client.state import TrustedState
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, EcuId, TargetPath
-from twinlock.trust.reports import EcuReport
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf.reports import EcuReport
 
 ECU = EcuId("ecu-brake")
 OLD, NEW = make_key("old part").public_key, make_key("new part").public_key

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from tests.aktualizr.authority import Authority
 from twinlock.client.config import FetchSettings, TlsSettings
-from twinlock.client.transport import Transport
-from twinlock.repository.http import serving
-from twinlock.repository.tls import server_context
+from twinlock.client.net.transport import Transport
+from twinlock.repository.serving.http import serving
+from twinlock.repository.serving.tls import server_context
 
 
 @pytest.mark.parametrize("own", ["this host", "another port", "another name", "no URL at all", "all hosts"])

@@ -8,8 +8,8 @@ from collections.abc import Generator
 
 import pytest
 
-from twinlock.client.cycle import run_verification
-from twinlock.trust.commands import Answer, Command, Fetch
+from twinlock.client.primary.driver import run_verification
+from twinlock.trust.engine.commands import Answer, Command, Fetch
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.names import IMAGE, TARGETS
 

@@ -13,13 +13,13 @@ import pytest
 
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from tests.unit.client.vehicle import Car, roots, running_car
-from twinlock.client.bundle import Bundle
 from twinlock.client.config import load_primary, load_secondary
-from twinlock.client.explain import what_is_trusted, why_trusted
-from twinlock.client.inspection import inspect_primary, inspect_secondary
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.secondary import Secondary
-from twinlock.client.state import TrustedState
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
+from twinlock.client.inspect.status import inspect_primary, inspect_secondary
+from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.bundle import Bundle
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.metadata import ConsistentSnapshotError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, target_path

@@ -168,7 +168,7 @@ def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     async def scenario() -> None:
         async with repositories(tmp_path) as (_world, _servers, options):
             with monkeypatch.context() as patched:
-                patched.setattr(f"twinlock.client.provision.{broken.partition('.')[2]}", refuse)
+                patched.setattr(f"twinlock.client.ecu.provision.{broken.partition('.')[2]}", refuse)
                 failed = await run("primary", "init", tmp_path / "new" / "gw", *options)
             assert failed.exit_code == 5, failed.output
             assert not (tmp_path / "new").exists()

@@ -14,10 +14,10 @@ from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.cli.main import main
 from twinlock.client.config import load_primary
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.secondary import Secondary
-from twinlock.client.secondary_server import start_secondary
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
+from twinlock.client.primary.primary import Primary
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.secondary.server import start_secondary
 
 
 def described(directory: Path, world: World, serial: str, **fields: Any) -> Path:
@@ -69,7 +69,7 @@ def test_a_wiped_secondary_is_named_to_its_primary_and_updates_again(tmp_path: P
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Path:
-    from twinlock.client.provision import Repositories, provision_primary
+    from twinlock.client.ecu.provision import Repositories, provision_primary
 
     given = roots(World())
     urls = Repositories(

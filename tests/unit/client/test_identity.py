@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import SSlibKey
 
-from twinlock.client.identity import KEY_TYPES, create_identity, load_identity
+from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identity
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 

@@ -14,7 +14,7 @@ from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS
 from tests.unit.client.servers import Servers
 from tests.unit.client.vehicle import Car, running_car
 from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
-from twinlock.client.results import CycleResult, Outcome, Step
+from twinlock.client.model.results import CycleResult, Outcome, Step
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.images import DigestError, EndlessDataError, ImageNotFoundError, LengthError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
@@ -28,7 +28,7 @@ from twinlock.trust.errors.metadata import (
 )
 from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.names import EcuId
-from twinlock.trust.reports import verify_manifest, verify_report
+from twinlock.trust.wire.tuf.reports import verify_manifest, verify_report
 
 Scenario = Callable[[Car], Awaitable[None]]
 RELEASE = {number: {part.ecu: part.path(number) for part in PARTS} for number in (1, 2, 3)}
@@ -298,7 +298,7 @@ def test_without_attested_time_there_is_no_update(tmp_path: Path) -> None:
 
 def test_a_forged_time_is_refused(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
-        from twinlock.trust.attestation import sign_attestation
+        from twinlock.trust.wire.tuf.attestation import sign_attestation
 
         async def forge(request: web.Request) -> web.Response:
             nonce = (await request.json())["nonce"]
@@ -419,7 +419,7 @@ def test_a_secondary_that_refuses_is_named_with_its_reason(tmp_path: Path) -> No
 
 def test_a_secondary_that_another_key_speaks_for_is_not_believed(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
-        from twinlock.client.identity import create_identity
+        from twinlock.client.ecu.identity import create_identity
 
         car.secondaries[ADAS.ecu]._identity = create_identity(tmp_path / "impostor.pem")
         result = await car.primary.update_cycle()

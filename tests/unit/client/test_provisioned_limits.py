@@ -10,15 +10,15 @@ import pytest
 
 from tests.simulator.world import BRAKE, GATEWAY, World
 from tests.unit.client.vehicle import roots
-from twinlock.client.bundle import Bundle
 from twinlock.client.config import FetchSettings
+from twinlock.client.ecu.provision import EcuPlan, provision_primary, provision_secondary
 from twinlock.client.errors import SecondaryRefusedError
-from twinlock.client.http_link import HttpLink
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, provision_primary, provision_secondary
-from twinlock.client.results import Problem, Step
-from twinlock.client.secondary import Secondary
-from twinlock.client.secondary_server import start_secondary
+from twinlock.client.link.http import HttpLink
+from twinlock.client.model.results import Problem, Step
+from twinlock.client.primary.primary import Primary
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.secondary.server import start_secondary
+from twinlock.client.storage.bundle import Bundle
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -80,6 +80,6 @@ def test_a_primary_reads_a_report_within_its_own_limits(tmp_path: Path, small: b
 
 def provision_description(tmp_path: Path, address: str) -> dict[str, object]:
     from twinlock.client.config import load_secondary
-    from twinlock.client.provision import describe_secondary
+    from twinlock.client.ecu.provision import describe_secondary
 
     return describe_secondary(load_secondary(tmp_path / "brake" / "secondary.json")) | {"address": address}

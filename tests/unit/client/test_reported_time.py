@@ -10,10 +10,10 @@ import pytest
 from tests.simulator.keys import make_key
 from tests.simulator.world import START, World
 from tests.unit.client.test_clock import Ticks, attest
-from twinlock.client.clock import Clock
 from twinlock.client.config import TimeSettings
-from twinlock.client.reporting import TufReports, make_report
-from twinlock.client.state import TrustedState
+from twinlock.client.ecu.clock import Clock
+from twinlock.client.ecu.reports import TufReports, make_report
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, EcuId, TargetPath
 from twinlock.trust.state import InstalledImage

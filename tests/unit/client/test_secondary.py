@@ -12,11 +12,10 @@ import pytest
 
 from tests.simulator.world import ADAS, BRAKE, VIN, Part, World
 from tests.unit.client.vehicle import roots
-from twinlock.client.bundle import Bundle
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.errors import NeverServedError, PreconditionError
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.secondary import Secondary
-from twinlock.trust.attestation import sign_attestation
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.bundle import Bundle
 from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import (
     DigestError,
@@ -41,8 +40,9 @@ from twinlock.trust.errors.metadata import (
 from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE
-from twinlock.trust.reports import EcuReport, decode_report, verify_report
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf.attestation import sign_attestation
+from twinlock.trust.wire.tuf.reports import EcuReport, decode_report, verify_report
 
 Make = Callable[..., Secondary]
 

@@ -16,17 +16,17 @@ from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.test_fetch import SETTINGS
 from tests.unit.client.test_secondary import bundle
 from tests.unit.client.vehicle import roots
-from twinlock.client.bundle import Bundle, decode_bundle, max_bundle_bytes
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.errors import SecondaryRefusedError
-from twinlock.client.http_link import HttpLink
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.secondary import Secondary
-from twinlock.client.secondary_server import start_secondary
+from twinlock.client.link.http import HttpLink
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.secondary.server import start_secondary
+from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, Verification
-from twinlock.trust.reports import decode_report
+from twinlock.trust.wire.tuf.reports import decode_report
 
 BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
 
@@ -246,7 +246,7 @@ def test_a_bundle_is_read_apart_from_the_event_loop(tmp_path: Path, monkeypatch:
         reading.append(threading.get_ident())
         return decode_bundle(data, verification, limits)
 
-    monkeypatch.setattr("twinlock.client.secondary.decode_bundle", decode)
+    monkeypatch.setattr("twinlock.client.secondary.secondary.decode_bundle", decode)
 
     async def scenario(_world: World, _link: HttpLink, address: str) -> None:
         members = ",".join(f'"{number}":""' for number in range(100_000))

@@ -21,14 +21,14 @@ from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.test_secondary import bundle
 from tests.unit.client.test_staging import entry_of
 from tests.unit.client.vehicle import Car, roots
-from twinlock.client import secondary_server
+from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.errors import SecondaryTimeoutError
-from twinlock.client.http_link import HttpLink
+from twinlock.client.link.http import HttpLink
 from twinlock.client.net import arrivals
-from twinlock.client.provision import EcuPlan, provision_secondary
-from twinlock.client.secondaries import manifest_share, nesting, oversize_reports
-from twinlock.client.secondary import Secondary
-from twinlock.client.secondary_server import secondary_application
+from twinlock.client.primary.secondaries import manifest_share, nesting, oversize_reports
+from twinlock.client.secondary import server as secondary_server
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.secondary.server import secondary_application
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId
 

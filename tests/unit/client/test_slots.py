@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.client.test_staging import entry_of
 from twinlock.client.errors import PreconditionError
-from twinlock.client.slots import UNKNOWN, SlotInstaller, as_installed
+from twinlock.client.install.ab_slots import UNKNOWN, SlotInstaller, as_installed
 from twinlock.trust.errors.images import DigestError, ReleaseCounterError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.model.targets import ImageEntry

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twinlock.client.staging import Staging, verify_file
+from twinlock.client.storage.staging import Staging, verify_file
 from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
 from twinlock.trust.errors.local import StorageError, TransportError
 from twinlock.trust.model.targets import ImageEntry

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.simulator.world import World
-from twinlock.client.database import SCHEMA_VERSION
-from twinlock.client.state import LastRefusal, TrustedState
-from twinlock.trust.attestation import Attestation
-from twinlock.trust.commands import Persist
+from twinlock.client.storage.database import SCHEMA_VERSION
+from twinlock.client.storage.state import LastRefusal, TrustedState
+from twinlock.trust.engine.commands import Persist
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 from twinlock.trust.errors.metadata import RollbackError, ThresholdError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RoleName
+from twinlock.trust.wire.tuf.attestation import Attestation
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.simulator.world import World
-from twinlock.client.database import SCHEMA_VERSION
-from twinlock.client.state import TrustedState
-from twinlock.trust.commands import Answer, Command, Fetch, Persist, drive
+from twinlock.client.storage.database import SCHEMA_VERSION
+from twinlock.client.storage.state import TrustedState
+from twinlock.trust.engine.commands import Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import RollbackError
 from twinlock.trust.floors import Floor
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.wire.floor import encode_floor
+from twinlock.trust.wire.stored_floor import encode_floor
 
 ALL = {ROOT, TIMESTAMP, SNAPSHOT, TARGETS}
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.simulator.world import World
-from twinlock.client.state import TrustedState
-from twinlock.trust.commands import Answer, Command, Fetch, Persist, drive
+from twinlock.client.storage.state import TrustedState
+from twinlock.trust.engine.commands import Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
-from twinlock.trust.refresh import refresh_repository
 
 ALL = {TIMESTAMP, SNAPSHOT, TARGETS}
 

@@ -16,22 +16,22 @@ from tests.simulator.keys import KeyPool
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
 from tests.unit.client.servers import serving
 from tests.unit.client.vehicle import FAST_FETCH, Car, only_the_gateway, roots, running_car
+from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.ecu.reports import report_form
 from twinlock.client.errors import EnrolmentRefusedError, ManifestRefusedError
-from twinlock.client.explain import what_is_trusted, why_trusted
-from twinlock.client.inspection import inspect_primary
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, Repositories, provision_primary, provision_secondary
-from twinlock.client.reporting import report_form
-from twinlock.client.results import Outcome, Step
-from twinlock.client.state import TrustedState
+from twinlock.client.inspect.status import inspect_primary
+from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
+from twinlock.client.model.results import Outcome, Step
+from twinlock.client.primary.primary import Primary
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import DigestError
 from twinlock.trust.errors.local import FetchError, ProfileError, TransportError
 from twinlock.trust.errors.metadata import RollbackError, ThresholdError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId, target_path
-from twinlock.trust.reports import verify_manifest, verify_report
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.tuf.reports import verify_manifest, verify_report
 
 FOREIGN = report_form(AKTUALIZR)
 Story = Callable[[Car], Awaitable[None]]

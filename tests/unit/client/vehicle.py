@@ -15,10 +15,10 @@ from typing import Any
 from tests.simulator.wires import TUF_WIRE
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
 from tests.unit.client.servers import Servers, serving, serving_world
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, Repositories, provision_primary, provision_secondary
-from twinlock.client.secondary import Secondary
-from twinlock.client.secondary_server import secondary_application
+from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.primary.primary import Primary
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.secondary.server import secondary_application
 from twinlock.trust.names import EcuId
 from twinlock.trust.state import InstalledImage
 

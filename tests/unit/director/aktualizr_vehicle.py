@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.unit.director.world import measured
 from twinlock.director.devices.identity import Speaker
 from twinlock.director.director import Director
-from twinlock.director.records import BY_CERTIFICATE, EcuRecord
+from twinlock.director.model.records import BY_CERTIFICATE, EcuRecord
 from twinlock.trust.keys import load_key
 from twinlock.trust.names import EcuId, HardwareId, VehicleId
 

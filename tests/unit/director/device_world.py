@@ -18,15 +18,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from twinlock.director.aktualizr import aktualizr_application
+from twinlock.director.api.aktualizr_api import aktualizr_application
 from twinlock.director.devices.credentials import Credential, write_files
 from twinlock.director.devices.identity import Speaker
 from twinlock.director.director import Director
-from twinlock.director.records import BY_CERTIFICATE
+from twinlock.director.model.records import BY_CERTIFICATE
 from twinlock.director.ways_out.key_changes import NewKey
-from twinlock.repository.http import RunningServer, serving
-from twinlock.repository.periods import utc_now
-from twinlock.repository.tls import server_context
+from twinlock.repository.serving.http import RunningServer, serving
+from twinlock.repository.serving.tls import server_context
+from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.names import EcuId, VehicleId
 
 HOST = "127.0.0.1"

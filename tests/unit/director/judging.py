@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from twinlock.director.intake import conclude, verify_reports
-from twinlock.director.manifests.judgement import NOTHING_KNOWN, USUAL_POLICY, Findings, Knowledge, ManifestPolicy
-from twinlock.director.records import VehicleRecord
-from twinlock.trust.reports import SignedManifest
+from twinlock.director.manifests.judge import conclude, verify_reports
+from twinlock.director.model.judgement import NOTHING_KNOWN, USUAL_POLICY, Findings, Knowledge, ManifestPolicy
+from twinlock.director.model.records import VehicleRecord
+from twinlock.trust.wire.tuf.reports import SignedManifest
 
 
 def judge_manifest(

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, WireKey
 from tests.unit.director.world import EcuSigner, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.inventory import key_identity
-from twinlock.director.records import Acceptance, EcuRecord
+from twinlock.director.inventory.vehicles import key_identity
+from twinlock.director.model.records import Acceptance, EcuRecord
 from twinlock.trust.names import EcuId
 
 

@@ -29,14 +29,14 @@ from tests.unit.director.device_world import (
     wire_key,
 )
 from tests.unit.director.world import ImageSite, TestVehicle
-from twinlock.director.aktualizr import aktualizr_application
+from twinlock.director.api.aktualizr_api import aktualizr_application
 from twinlock.director.devices import events
 from twinlock.director.devices.ca import CLIENT_AUTH, DeviceCa, Subject
 from twinlock.director.devices.credentials import Credential, make_credential, write_files
 from twinlock.director.director import Director
-from twinlock.repository.http import serving
-from twinlock.repository.periods import utc_now
-from twinlock.repository.tls import server_context
+from twinlock.repository.serving.http import serving
+from twinlock.repository.serving.tls import server_context
+from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 
@@ -341,7 +341,7 @@ def test_a_line_is_logged_for_each_request_and_no_secret_is_in_it(
             assert response.status == 200
 
     run(director, tmp_path, scenario)
-    lines = [json.loads(record.message) for record in caplog.records if record.name == "twinlock.director.requests"]
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "twinlock.director.api.requests"]
     assert [(line["route"], line["vehicle"], line["status"]) for line in lines] == [
         ("/director/ecus", "VIN7", 201),
         ("/system_info/config", "VIN7", 204),

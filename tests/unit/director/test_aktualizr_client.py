@@ -24,11 +24,11 @@ from tests.aktualizr.server import Served
 from tests.aktualizr.server import serving as serving_images
 from tests.unit.director.device_world import confirm_pending
 from tests.unit.director.world import ImageSite, content
-from twinlock.director.aktualizr import aktualizr_application
+from twinlock.director.api.aktualizr_api import aktualizr_application
 from twinlock.director.config import Settings
 from twinlock.director.director import Director
-from twinlock.repository.http import serving
-from twinlock.repository.periods import utc_now
+from twinlock.repository.serving.http import serving
+from twinlock.repository.workspace.validity import utc_now
 
 SERIAL = "gw-7"
 GATEWAY, BRAKE = "gw-1", "hw-7"

@@ -13,7 +13,7 @@ from tests.unit.director.judging import judge_manifest
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.director.director import Director
 from twinlock.director.errors import EcuKeyChangedError, ManifestVehicleError
-from twinlock.director.records import AKTUALIZR_WIRE, VehicleRecord
+from twinlock.director.model.records import AKTUALIZR_WIRE, VehicleRecord
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.metadata import MalformedError
@@ -24,8 +24,8 @@ from twinlock.trust.errors.reports import (
     ReportTimeError,
 )
 from twinlock.trust.names import EcuId, VehicleId
-from twinlock.trust.reports import NO_TIME
 from twinlock.trust.wire.aktualizr.reports import decode_manifest
+from twinlock.trust.wire.tuf.reports import NO_TIME
 
 VIN, GW, BRAKE = "VIN7", EcuId("gw-7"), EcuId("brake-7")
 

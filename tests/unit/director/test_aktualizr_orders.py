@@ -11,18 +11,18 @@ from sqlalchemy import update
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical, image, outcome
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at, entry, listed, measured
-from twinlock.director import schema
-from twinlock.director.client_rules import FIRST_ORDER, INSTALLED_INSTEAD, UNREACHABLE
-from twinlock.director.database import Database
 from twinlock.director.director import Director
 from twinlock.director.errors import NoImageSetError
-from twinlock.director.records import HELD, IMPOSSIBLE, NOTHING, ORDERED
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.database import Database
+from twinlock.director.model.records import HELD, IMPOSSIBLE, NOTHING, ORDERED
+from twinlock.director.planning.aktualizr_rules import FIRST_ORDER, INSTALLED_INSTEAD, UNREACHABLE
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.engine.restore import bootstrap_repository
+from twinlock.trust.engine.verification import full_verification
 from twinlock.trust.mapping import plain_map
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId, VehicleId
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import Ecu, TrustedVehicle, Vehicle
-from twinlock.trust.verification import full_verification
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 VIN = "VIN7"

@@ -13,7 +13,7 @@ from tests.unit.director.device_world import Device
 from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.cli.main import main
 from twinlock.director.director import Director
-from twinlock.repository.periods import utc_now
+from twinlock.repository.workspace.validity import utc_now
 
 
 class Shell:

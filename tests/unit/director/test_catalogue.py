@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.unit.director.world import NOW, ImageSite, at, entry
-from twinlock.director.catalogue import CatalogueKeeper
-from twinlock.director.database import Database
+from twinlock.director.catalogue.catalogue import CatalogueKeeper
+from twinlock.director.catalogue.source import open_source
+from twinlock.director.catalogue.trusted_files import load_files
 from twinlock.director.director import Director
-from twinlock.director.source import open_source
-from twinlock.director.trusted_files import load_files
+from twinlock.director.inventory.database import Database
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import StorageError

@@ -12,7 +12,7 @@ from tests.plain_keys import plain_keys
 from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.cli.main import main
 from twinlock.director.director import Director
-from twinlock.repository.periods import utc_now
+from twinlock.repository.workspace.validity import utc_now
 
 CAR = TestVehicle("VIN1", {"ecu-gw": "gw-1", "ecu-brake": "hw-7"})
 

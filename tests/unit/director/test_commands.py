@@ -14,7 +14,7 @@ from tests.plain_keys import plain_keys
 from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.cli.main import main
 from twinlock.director.director import Director
-from twinlock.repository.periods import utc_now
+from twinlock.repository.workspace.validity import utc_now
 
 BRAKE, GW = "brake/2.0.bin", "gw/1.4.bin"
 

@@ -23,7 +23,7 @@ from tests.unit.director.test_aktualizr_client import (  # noqa: F401 - a fixtur
     world,
 )
 from twinlock.director.director import Director
-from twinlock.director.records import Served
+from twinlock.director.model.records import Served
 
 
 @contextmanager

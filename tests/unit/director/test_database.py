@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from twinlock.director import schema
-from twinlock.director.database import Database
 from twinlock.director.director import Director
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.database import Database
 from twinlock.trust.errors.local import StorageError
 
 

@@ -16,12 +16,12 @@ from twinlock.cli.main import main
 from twinlock.director.config import Settings
 from twinlock.director.director import Director
 from twinlock.repository.errors import MissingPostQuantumKeyError
-from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
-from twinlock.repository.root_ceremony import sign_root
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.publishing.root_ceremony import sign_root
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import DIRECTOR
-from twinlock.trust.restore import bootstrap_repository
 
 VIN, GW = "VIN1", "gw/1.4.bin"
 MIXED = KeyPlan(count=3, threshold=2, also=(KeyKind.ML_DSA_44,), post_quantum=True)

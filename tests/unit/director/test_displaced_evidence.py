@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.director.world import TestVehicle, at
-from twinlock.director import history
 from twinlock.director.director import Director
 from twinlock.director.errors import UnknownVehicleError
+from twinlock.director.inventory import history
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.errors.reports import MissingEcuError, ReportReplayError, ReportTimeError

@@ -9,10 +9,10 @@ import pytest
 
 from tests.unit.director.world import FACTORY, EcuSigner, TestVehicle, at, measured
 from twinlock.director.director import Director
-from twinlock.director.records import ATTACK, FAILURE, REFUSAL
+from twinlock.director.model.records import ATTACK, FAILURE, REFUSAL
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.model.evidence import Evidence
-from twinlock.trust.reports import decode_report, report_digest
+from twinlock.trust.wire.tuf.reports import decode_report, report_digest
 
 VIN = "VIN1"
 

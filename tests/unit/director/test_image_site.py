@@ -14,7 +14,7 @@ from tests.plain_keys import plain_keys
 from tests.unit.director.world import ImageSite
 from twinlock.cli.main import main
 from twinlock.director.director import Director
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, image
 from tests.unit.director.world import ImageSite, TestVehicle, at
 from twinlock.director.director import Director
 from twinlock.director.errors import HostedImageError
-from twinlock.director.records import NOTHING, ORDERED
+from twinlock.director.model.records import NOTHING, ORDERED
 from twinlock.trust.errors.images import TargetFormatError, UnsupportedFormatError
 
 VIN, VAN = "VIN1", "VIN7"

@@ -12,10 +12,10 @@ import pytest
 
 from tests.unit.director.judging import judge_manifest
 from tests.unit.director.world import NOW, EcuSigner, TestVehicle, at, installed_image
-from twinlock.director.description import read_description
 from twinlock.director.errors import ManifestVehicleError
-from twinlock.director.manifests.judgement import Findings, Knowledge, ManifestPolicy
-from twinlock.director.records import ATTACK, FAILURE, NOTICE, REFUSAL, Event, LastReport, VehicleRecord
+from twinlock.director.model.judgement import Findings, Knowledge, ManifestPolicy
+from twinlock.director.model.records import ATTACK, FAILURE, NOTICE, REFUSAL, Event, LastReport, VehicleRecord
+from twinlock.director.model.vehicle_description import read_description
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError
@@ -29,7 +29,7 @@ from twinlock.trust.errors.reports import (
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
-from twinlock.trust.reports import decode_manifest
+from twinlock.trust.wire.tuf.reports import decode_manifest
 
 GW, BRAKE = EcuId("ecu-gw"), EcuId("ecu-brake")
 

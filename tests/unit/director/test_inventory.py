@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from tests.unit.director.world import NOW, TestVehicle
-from twinlock.director import schema
-from twinlock.director.database import Database
 from twinlock.director.director import Director
-from twinlock.director.records import VehicleSummary
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.database import Database
+from twinlock.director.model.records import VehicleSummary
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 from twinlock.trust.names import EcuId, VehicleId

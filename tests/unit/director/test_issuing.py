@@ -14,22 +14,22 @@ import pytest
 from tuf.api.metadata import Root
 
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
-from twinlock.director import issuing
 from twinlock.director.config import Settings
 from twinlock.director.director import Director
+from twinlock.director.signing import sign as issuing
 from twinlock.repository.errors import MissingKeysError
-from twinlock.repository.keyring import KeyPlan
-from twinlock.trust.attestation import check_attestation
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.repository.keys.keyring import KeyPlan
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.engine.restore import bootstrap_repository
+from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import VehicleMismatchError
 from twinlock.trust.errors.metadata import ExpiredError, ThresholdError
 from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.mapping import plain_map
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId, VehicleId
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import Decision, Ecu, TrustedRepository, TrustedVehicle, Vehicle
-from twinlock.trust.verification import full_verification, partial_verification
+from twinlock.trust.wire.tuf.attestation import check_attestation
 
 VIN = "VIN1"
 GW, BRAKE = "gw/1.4.bin", "brake/2.0.bin"
@@ -284,7 +284,7 @@ def test_an_order_that_the_engine_refuses_at_the_last_moment_is_not_stored(
         real(order, *arguments, **options)
 
     fleet.assign(VIN, {"ecu-gw": GW})
-    monkeypatch.setattr("twinlock.director.ordering.verify_set", refuse)
+    monkeypatch.setattr("twinlock.director.signing.issue.verify_set", refuse)
     assert client.installs() == {}
     newest = fleet.decisions(VIN)[0].plan
     assert newest.outcome == "impossible"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.director.world import TestVehicle
-from twinlock.director import migrations, schema
-from twinlock.director.database import Database
 from twinlock.director.director import Director
+from twinlock.director.inventory import migrations, schema
+from twinlock.director.inventory.database import Database
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.reports import ReportReplayError
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.director.world import ImageSite, TestVehicle, at, listed
 from twinlock.director.director import Director
-from twinlock.director.records import ATTACK, FAILURE, HELD, NOTHING, NOTICE, ORDERED
+from twinlock.director.model.records import ATTACK, FAILURE, HELD, NOTHING, NOTICE, ORDERED
 from twinlock.trust.errors.reports import MissingEcuError, ReportSignatureError
 from twinlock.trust.names import EcuId
 

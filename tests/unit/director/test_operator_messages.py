@@ -12,15 +12,15 @@ from click.testing import CliRunner
 from tuf.api.metadata import Metadata, Root
 
 from tests.unit.director.world import ImageSite, TestVehicle
-from twinlock.cli.image_publish import _status_lines
+from twinlock.cli.image.publish import _status_lines
 from twinlock.cli.main import main
-from twinlock.director.description import read_description
 from twinlock.director.director import Director
 from twinlock.director.errors import RegistrationError
+from twinlock.director.model.vehicle_description import read_description
 from twinlock.repository.errors import NotReadyError
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.periods import utc_now
-from twinlock.repository.views import DueView, StatusView
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.model.views import DueView, StatusView
+from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.names import RoleName
 

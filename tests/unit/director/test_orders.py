@@ -10,7 +10,7 @@ import pytest
 from tests.unit.director.world import FACTORY, NOW, ImageSite, TestVehicle, at, listed, measured
 from twinlock.director.director import Director
 from twinlock.director.errors import NoImageSetError, UnknownImageError, UnknownVehicleError
-from twinlock.director.records import HELD, IMPOSSIBLE, NOTHING, ORDERED, WAITING
+from twinlock.director.model.records import HELD, IMPOSSIBLE, NOTHING, ORDERED, WAITING
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.images import HardwareError, ReleaseCounterError, UnknownEcuError
 from twinlock.trust.errors.metadata import UnsafePathError

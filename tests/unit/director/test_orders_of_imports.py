@@ -9,7 +9,7 @@ import pytest
 from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.director.director import Director
 from twinlock.director.errors import NoImageSetError
-from twinlock.director.records import ORDERED
+from twinlock.director.model.records import ORDERED
 
 
 @pytest.mark.parametrize(

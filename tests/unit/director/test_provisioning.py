@@ -18,11 +18,11 @@ from tests.aktualizr.real import BINARY, RealAktualizr
 from tests.aktualizr.result import Run
 from tests.unit.director.device_world import DEVICE_FILES, TlsSite, audited, confirm_pending, tls_site
 from tests.unit.director.world import ImageSite
-from twinlock.director.aktualizr import aktualizr_application
+from twinlock.director.api.aktualizr_api import aktualizr_application
 from twinlock.director.devices.credentials import provisioning_archive, write_files
 from twinlock.director.director import Director
-from twinlock.repository.http import serving
-from twinlock.repository.periods import utc_now
+from twinlock.repository.serving.http import serving
+from twinlock.repository.workspace.validity import utc_now
 
 BRAKE = Secondary(serial="brake-7", hardware_id="brake")
 KINDS = {"virtual", "real"} if BINARY else {"virtual"}

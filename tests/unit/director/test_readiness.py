@@ -16,13 +16,13 @@ import pytest
 
 from tests.conformance.real import Site, make_site
 from tests.unit.director.world import NOW, ImageSite, at
+from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
-from twinlock.director.serve import director_application
 from twinlock.repository.errors import NotReadyError
-from twinlock.repository.http import serving
-from twinlock.repository.renewal import whole_application
-from twinlock.repository.serve import image_application
+from twinlock.repository.serving.app import image_application
+from twinlock.repository.serving.http import serving
 from twinlock.repository.serving.readiness import is_about_to_expire
+from twinlock.repository.serving.renewal import whole_application
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.director.world import NOW, EcuSigner, TestVehicle, at
-from twinlock.director import history
 from twinlock.director.director import Director
 from twinlock.director.errors import ManifestVehicleError, UnknownVehicleError
-from twinlock.director.records import Acceptance
+from twinlock.director.inventory import history
+from twinlock.director.model.records import Acceptance
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.errors.reports import MissingEcuError, ReportReplayError, ReportSignatureError

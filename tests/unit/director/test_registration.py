@@ -12,9 +12,7 @@ from sqlalchemy import insert, select
 
 from tests.unit.director.device_world import Device, audited, confirm_pending, ed25519_public, rsa_public, wire_key
 from tests.unit.director.world import NOW, TestVehicle, at
-from twinlock.director import schema
-from twinlock.director.database import Database
-from twinlock.director.devices import membership
+from twinlock.director.devices import ecu_changes as membership
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.director import Director
 from twinlock.director.errors import (
@@ -24,9 +22,11 @@ from twinlock.director.errors import (
     RegistrationError,
     UnknownVehicleError,
 )
-from twinlock.director.inventory import key_identity
-from twinlock.director.manifests.counters import raise_counter
-from twinlock.director.records import BY_CERTIFICATE, VehicleRecord
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.counters import raise_counter
+from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.vehicles import key_identity
+from twinlock.director.model.records import BY_CERTIFICATE, VehicleRecord
 from twinlock.director.ways_out.key_changes import NewKey
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, WeakKeyError

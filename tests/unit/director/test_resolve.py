@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from twinlock.director.choices import EcuChoices, Problem
 from twinlock.director.errors import NoImageSetError
-from twinlock.director.resolve import resolve
-from twinlock.director.software import Software
-from twinlock.repository.versions import VersionRange, read_range, read_version
+from twinlock.director.model.software import Software
+from twinlock.director.planning.problem import EcuChoices, Problem
+from twinlock.director.planning.resolver import resolve
+from twinlock.repository.model.versions import VersionRange, read_range, read_version
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
 

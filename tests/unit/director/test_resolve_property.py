@@ -8,11 +8,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinlock.director.choices import EcuChoices, Problem, relevant_components
 from twinlock.director.errors import NoImageSetError
-from twinlock.director.resolve import resolve
-from twinlock.director.software import Software, Terms, mentioned
-from twinlock.repository.versions import VersionRange, read_range, read_version
+from twinlock.director.model.software import Software, Terms, mentioned
+from twinlock.director.planning.problem import EcuChoices, Problem, relevant_components
+from twinlock.director.planning.resolver import resolve
+from twinlock.repository.model.versions import VersionRange, read_range, read_version
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
 
 COMPONENTS = ("alpha", "beta", "gamma")

@@ -12,15 +12,15 @@ from click.testing import CliRunner
 
 from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.periods import utc_now
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE
 from twinlock.trust.policy import STRICT
-from twinlock.trust.restore import bootstrap_repository
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 
 def run(*words: str, status: int = 0) -> Any:

@@ -11,12 +11,12 @@ import pytest
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle
 from tests.unit.director.legacy_chain import begin_with_shared_keys
 from tests.unit.director.world import NOW, at
-from twinlock.director import root_keeper
 from twinlock.director.config import read_config
 from twinlock.director.director import Director
-from twinlock.director.roots import next_root, verify_successor
+from twinlock.director.signing import publish_root as root_keeper
+from twinlock.director.signing.roots import next_root, verify_successor
 from twinlock.repository.errors import MissingKeysError
-from twinlock.repository.keyring import KeyKind, KeyPlan
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, ProfileError
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR

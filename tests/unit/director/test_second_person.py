@@ -13,7 +13,7 @@ from tests.unit.director.world import NOW, ImageSite
 from twinlock.director.config import Settings
 from twinlock.director.director import Director
 from twinlock.director.errors import EcuKeyChangedError, SecondPersonError
-from twinlock.director.records import BY_CERTIFICATE
+from twinlock.director.model.records import BY_CERTIFICATE
 from twinlock.director.ways_out.key_changes import NewKey
 from twinlock.trust.errors.base import Attack, UsageError
 from twinlock.trust.names import EcuId

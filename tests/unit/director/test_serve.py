@@ -14,14 +14,14 @@ import aiohttp
 import pytest
 
 from tests.unit.director.world import TestVehicle, listed
-from twinlock.director import requests
+from twinlock.director.api import requests
+from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
-from twinlock.director.serve import director_application
-from twinlock.repository.http import serving
-from twinlock.trust.attestation import check_attestation
+from twinlock.repository.serving.http import serving
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR
-from twinlock.trust.restore import bootstrap_repository
+from twinlock.trust.wire.tuf.attestation import check_attestation
 
 VIN = "VIN1"
 Scenario = Callable[[aiohttp.ClientSession], Awaitable[None]]
@@ -210,7 +210,7 @@ def test_each_request_leaves_a_structured_line_without_secrets(
     director: Director, car: TestVehicle, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = director.enrolment_token(VIN)
-    caplog.set_level(logging.INFO, logger="twinlock.director.requests")
+    caplog.set_level(logging.INFO, logger="twinlock.director.api.requests")
 
     async def scenario(session: aiohttp.ClientSession) -> None:
         headers = {"Authorization": f"Bearer {token}"}
@@ -224,7 +224,7 @@ def test_each_request_leaves_a_structured_line_without_secrets(
             assert response.headers["X-Request-Id"]
 
     run(director, scenario)
-    lines = [json.loads(record.message) for record in caplog.records if record.name == "twinlock.director.requests"]
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "twinlock.director.api.requests"]
     assert [(line["method"], line["status"], line.get("vehicle")) for line in lines] == [
         ("POST", 201, VIN),
         ("PUT", 400, VIN),

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from tests.unit.director.world import ImageSite
 from twinlock.cli.main import main
 from twinlock.director.director import Director
-from twinlock.repository.periods import utc_now
+from twinlock.repository.workspace.validity import utc_now
 
 
 def _director(place: Path) -> Path:

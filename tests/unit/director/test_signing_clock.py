@@ -20,15 +20,15 @@ import pytest
 from tuf.api.metadata import Metadata, Root
 
 from tests.unit.director.world import NOW, ImageSite, at
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, Repositories, provision_primary
-from twinlock.client.results import Outcome
+from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary
+from twinlock.client.model.results import Outcome
+from twinlock.client.primary.primary import Primary
+from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
-from twinlock.director.serve import director_application
 from twinlock.repository.errors import ClockBehindError, ClockContradictedError
-from twinlock.repository.http import serving
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.serve import image_application
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.serving.app import image_application
+from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import TransportError
 
@@ -245,7 +245,7 @@ def test_an_image_repository_that_cannot_be_reached_stops_nothing_and_shows(
     async def scenario(fleet: Fleet) -> None:
         (fleet.image.path / "public/metadata").rename(tmp_path / "gone")
         fleet.clocks["director"].turn(hours=20)
-        with caplog.at_level(logging.WARNING, logger="twinlock.director.catalogue"):
+        with caplog.at_level(logging.WARNING, logger="twinlock.director.catalogue.catalogue"):
             await asyncio.to_thread(fleet.director.issue, VIN)
         assert "only this clock vouches" in caplog.text
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.director.world import EcuSigner, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.trust.commands import Absent
+from twinlock.trust.engine.commands import Absent
 from twinlock.trust.errors.reports import ReportSignatureError
 
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from tests.unit.director.device_world import Device
 from tests.unit.director.world import ImageSite, TestVehicle, at
-from twinlock.cli.foreign import foreign
 from twinlock.cli.main import main
+from twinlock.cli.shared.foreign import foreign
 from twinlock.director.director import Director
 from twinlock.trust.errors.base import RefusalError
 

@@ -8,16 +8,16 @@ import pytest
 from tuf.api.metadata import Metadata, Root
 
 from tests.unit.director.world import NOW, ImageSite, entry, test_key
-from twinlock.director.catalogue import CatalogueKeeper
+from twinlock.director.catalogue.catalogue import CatalogueKeeper
+from twinlock.director.catalogue.source import open_source
+from twinlock.director.catalogue.trusted_files import load_files, load_floors, store_files
 from twinlock.director.director import Director
-from twinlock.director.source import open_source
-from twinlock.director.trusted_files import load_files, load_floors, store_files
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.metadata import RollbackError
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
 from twinlock.trust.policy import LAX
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import TrustedRepository
 
 Files = Mapping[str, bytes]

@@ -14,11 +14,11 @@ from tests.unit.director.test_serve import run
 from tests.unit.director.world import EcuSigner, TestVehicle, at, listed
 from twinlock.director.director import Director
 from twinlock.director.manifests.offered import find_candidates
-from twinlock.director.records import ATTACK, FAILURE, HELD, NOTICE, REFUSAL, Event
+from twinlock.director.model.records import ATTACK, FAILURE, HELD, NOTICE, REFUSAL, Event
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.reports import DuplicateReportError, ReportSignatureError
 from twinlock.trust.names import EcuId
-from twinlock.trust.reports import decode_manifest
+from twinlock.trust.wire.tuf.reports import decode_manifest
 
 VIN, GW, BRAKE = "VIN1", EcuId("ecu-gw"), EcuId("ecu-brake")
 VAN, VAN_GW, VAN_BRAKE = "VIN7", EcuId("gw-7"), EcuId("brake-7")

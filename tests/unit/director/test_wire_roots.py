@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical
 from tests.unit.director.world import NOW, ImageSite, at
-from twinlock.director import root_keeper
 from twinlock.director.config import CONFIG, Settings, read_config
 from twinlock.director.director import Director
 from twinlock.director.errors import WireDisabledError
-from twinlock.director.roots import next_root
+from twinlock.director.signing import publish_root as root_keeper
+from twinlock.director.signing.roots import next_root
 from twinlock.repository.errors import MissingKeysError
-from twinlock.repository.keyring import KeyKind, KeyPlan
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, ProfileError, StorageError
 

@@ -9,15 +9,15 @@ import aiohttp
 import pytest
 
 from tests.unit.director.world import TestVehicle, at
-from twinlock.director import database
+from twinlock.director.api.device_api import director_application
 from twinlock.director.devices.credentials import Credential
 from twinlock.director.director import Director
-from twinlock.director.serve import director_application
+from twinlock.director.inventory import database
 from twinlock.director.ways_out import counter_resets
-from twinlock.repository.http import serving
+from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.reports import ReportReplayError
-from twinlock.trust.reports import SignedManifest, decode_manifest
+from twinlock.trust.wire.tuf.reports import SignedManifest, decode_manifest
 
 VIN = "VIN1"
 

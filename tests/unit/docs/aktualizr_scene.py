@@ -16,9 +16,9 @@ from tests.simulator.keys import JSON, Key, KeyPool
 from tests.simulator.repository import RepositorySimulator
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.names import EcuId, TargetPath
-from twinlock.trust.reports import EcuReport, InstallationReport, InstallResult
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import encode, form, reports
+from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport, InstallResult
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 VEHICLE, ECU, HARDWARE, PATH = "VIN0001", "gw-0001", "gw-7", "gateway/fw-2.bin"

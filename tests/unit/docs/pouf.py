@@ -22,14 +22,14 @@ from tuf.api.metadata import Delegations, Key, SuccinctRoles, Targets
 from tests.architecture.source import ROOT
 from tests.simulator.keys import make_key
 from tests.unit.docs.scene import NOW, VIN, Play, play, public_half
-from twinlock.client.provision import Repositories, _map
-from twinlock.repository.delegating import Delegation, Member, write_delegations
-from twinlock.repository.public_keys import checked_key
+from twinlock.client.ecu.provision import Repositories, _map
+from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
+from twinlock.repository.keys.public_keys import checked_key
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId, TargetPath
-from twinlock.trust.reports import EcuReport, sign_report
 from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf.reports import EcuReport, sign_report
 
 PAGE = ROOT / "docs" / "POUF.md"
 WIDTH = 112

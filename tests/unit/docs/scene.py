@@ -29,23 +29,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import SSlibKey
 
-from twinlock.client.bundle import make_bundle
-from twinlock.client.clock import Clock
 from twinlock.client.config import FetchSettings
-from twinlock.client.primary import Primary
-from twinlock.client.provision import EcuPlan, Repositories, provision_primary, provision_secondary
-from twinlock.client.results import Outcome
-from twinlock.client.secondary import Secondary
-from twinlock.client.secondary_server import secondary_application
-from twinlock.client.state import TrustedState
-from twinlock.client.transport import Reply, Transport
+from twinlock.client.ecu.clock import Clock
+from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.model.results import Outcome
+from twinlock.client.net.transport import Reply, Transport
+from twinlock.client.primary.primary import Primary
+from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.secondary.server import secondary_application
+from twinlock.client.storage.bundle import make_bundle
+from twinlock.client.storage.state import TrustedState
+from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
-from twinlock.director.serve import director_application
-from twinlock.repository.entries import Component
-from twinlock.repository.http import serving
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.serve import image_application
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.authoring.entries import Component
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.serving.app import image_application
+from twinlock.repository.serving.http import serving
+from twinlock.repository.suppliers.workspace import SupplierPlace
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import Verification
 
@@ -120,7 +120,7 @@ def _test_world() -> Iterator[_Owners]:
     with (
         patch.object(Ed25519PrivateKey, "generate", generate),
         patch.object(secrets, "token_hex", lambda size: next(nonces)[: 2 * size]),
-        patch("twinlock.director.ordering.uuid", SimpleNamespace(uuid4=lambda: next(orders))),
+        patch("twinlock.director.signing.issue.uuid", SimpleNamespace(uuid4=lambda: next(orders))),
         patch.dict(Clock.__init__.__kwdefaults__, {"monotonic": lambda: 0.0}),
         patch("os.fsync", lambda _descriptor: None),
     ):

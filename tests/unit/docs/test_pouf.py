@@ -18,25 +18,25 @@ from tests.architecture.source import ROOT
 from tests.unit.docs.members import TYPES, Found, everything
 from tests.unit.docs.pouf import PAGE, examples, filled, hash_bins, layout, pretty, sent, several_roles, tables
 from tests.unit.docs.scene import NOW, VIN, Play, play
-from twinlock.client.bundle import max_bundle_bytes
 from twinlock.client.config import FetchSettings, TimeSettings
-from twinlock.client.secondary_server import _status, secondary_application
+from twinlock.client.secondary.server import _status, secondary_application
+from twinlock.client.storage.bundle import max_bundle_bytes
+from twinlock.director.api.device_api import director_application
 from twinlock.director.config import Settings
-from twinlock.director.serve import director_application
-from twinlock.repository.http import problem_of
-from twinlock.repository.periods import Periods
-from twinlock.repository.serve import image_application
-from twinlock.trust.attestation import check_attestation
-from twinlock.trust.canonical import encode_canonical
+from twinlock.repository.serving.app import image_application
+from twinlock.repository.serving.http import problem_of
+from twinlock.repository.workspace.validity import Periods
+from twinlock.trust.engine.guarantees import GUARANTEES
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import RefusalError, TwinlockError
-from twinlock.trust.guarantees import GUARANTEES
 from twinlock.trust.keys import SUPPORTED_SCHEMES
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.mapping import decode_map
 from twinlock.trust.names import DIRECTOR, Verification
-from twinlock.trust.reports import decode_manifest
-from twinlock.trust.restore import bootstrap_repository
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.json.olpc import encode_canonical
+from twinlock.trust.wire.tuf.attestation import check_attestation
+from twinlock.trust.wire.tuf.metadata import TUF
+from twinlock.trust.wire.tuf.reports import decode_manifest
 
 BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
 

@@ -12,18 +12,18 @@ import pytest
 from tests.simulator.keys import JSON, KeyPool
 from tests.unit.docs.aktualizr_scene import ECU, files, shown
 from tests.unit.docs.pouf import PAGE
-from twinlock.client.outcomes import installation_report
-from twinlock.client.results import Problem, Step
+from twinlock.client.model.results import Problem, Step
+from twinlock.client.primary.installation_report import installation_report
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import IMAGE, EcuId, RoleName
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.wire.aktualizr import form, reports
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.aktualizr.members import decode_public_key
-from twinlock.trust.wire.node import Node
+from twinlock.trust.wire.json.cursor import Node
 
 TEXT = PAGE.with_name("POUF-aktualizr.md").read_text(encoding="utf-8")
 FILES = files()

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from twinlock.io.http.bounds import Bounds
 from twinlock.io.http.server import HttpServer, bind_tcp
-from twinlock.repository.http import problems
+from twinlock.repository.serving.http import problems
 
 HOST = "127.0.0.1"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.suppliers.workspace import SupplierPlace
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 FIRMWARE = b"brake firmware 1.0\n" * 1000

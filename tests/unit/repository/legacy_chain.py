@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twinlock.repository.aktualizr.root_chain import RootChain
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
 
 
 def begin_with_shared_keys(repository: ImageRepository, patch: pytest.MonkeyPatch) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from twinlock.repository.aktualizr.resolving import Resolver
-from twinlock.repository.layout import METADATA, served_name
-from twinlock.repository.object_store import ObjectStore
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
-from twinlock.trust.delegation import Found, find_image
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.object_names import METADATA, served_name
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.engine.delegation import Found, find_image
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.names import IMAGE, HardwareId, TargetPath
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 
 class Reader:

@@ -12,8 +12,8 @@ from tuf.api.metadata import Delegations, Metadata, TargetFile, Targets
 
 from tests.unit.repository.conftest import Acme, HandClock
 from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.suppliers.workspace import SupplierPlace
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import (
@@ -79,7 +79,7 @@ def test_bytes_changed_after_signing(expecting: ImageRepository, acme: Acme) -> 
 
 
 def test_too_few_keys_signed(filled: ImageRepository, tmp_path: Path, clock: HandClock) -> None:
-    from twinlock.repository.keyring import KeyPlan
+    from twinlock.repository.keys.keyring import KeyPlan
 
     place = SupplierPlace.create(tmp_path / "acme", role="acme", plan=KeyPlan(count=2, threshold=1), clock=clock)
     source = tmp_path / "x"

@@ -11,9 +11,9 @@ import pytest
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
-from twinlock.repository.root_ceremony import RootChanges, sign_root
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import ThresholdError

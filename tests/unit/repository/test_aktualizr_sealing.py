@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.errors import MissingKeysError
-from twinlock.repository.keyring import KeyKind, Keyring
-from twinlock.repository.signing import Authority
+from twinlock.repository.keys.keyring import KeyKind, Keyring
+from twinlock.repository.signing.sign import Authority
 from twinlock.trust.errors.local import ProfileError
 
 SIGNED = {"_type": "Targets", "version": 1, "expires": "2030-01-01T00:00:00Z", "targets": {"ü\n": {}}}

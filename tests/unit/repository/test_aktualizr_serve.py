@@ -14,16 +14,16 @@ from yarl import URL
 
 from tests.unit.repository.conftest import FIRMWARE, START, Acme, HandClock
 from tests.unit.repository.test_serve import Answer
-from twinlock.repository.aktualizr.serving import aktualizr_image_application
-from twinlock.repository.http import RunningServer, serving
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.object_store import ObjectStore
-from twinlock.repository.renewal import serve_repository
-from twinlock.trust.commands import ABSENT, Command, Fetch
-from twinlock.trust.commands import Answer as EngineAnswer
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.serving.aktualizr_app import aktualizr_image_application
+from twinlock.repository.serving.http import RunningServer, serving
+from twinlock.repository.serving.renewal import serve_repository
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.trust.engine.commands import ABSENT, Command, Fetch
+from twinlock.trust.engine.commands import Answer as EngineAnswer
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.names import IMAGE
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 Ask = Callable[..., Awaitable[Answer]]

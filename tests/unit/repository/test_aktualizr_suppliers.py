@@ -11,11 +11,11 @@ import pytest
 from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
-from twinlock.repository.delegating import Delegation, Member
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyKind, KeyPlan
-from twinlock.repository.public_keys import read_key_files
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.authoring.delegations import Delegation, Member
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan
+from twinlock.repository.keys.public_keys import read_key_files
+from twinlock.repository.suppliers.workspace import SupplierPlace
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import ThresholdError
 

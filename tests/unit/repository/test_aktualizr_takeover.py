@@ -14,7 +14,10 @@ from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.foreign_repository import Foreign, ForeignKey
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
-from twinlock.repository.aktualizr.import_findings import (
+from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.importing.run import Takeover, foresee
+from twinlock.repository.model.import_findings import (
     NO_BYTES,
     NO_COUNTER,
     NO_TERMS,
@@ -24,18 +27,15 @@ from twinlock.repository.aktualizr.import_findings import (
     OTHER_BYTES,
     ImportFindings,
 )
-from twinlock.repository.aktualizr.takeover import Takeover, foresee
-from twinlock.repository.errors import MissingKeysError
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.views import TakeoverView
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
-from twinlock.trust.delegation import find_image
+from twinlock.repository.model.views import TakeoverView
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.engine.delegation import find_image
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import ProfileError, StorageError
 from twinlock.trust.errors.metadata import MissingMetadataError, MixAndMatchError, ThresholdError
 from twinlock.trust.names import IMAGE, TargetPath
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 

@@ -10,10 +10,10 @@ from tuf.api.metadata import DelegatedRole, Delegations, Metadata, TargetFile, T
 
 from tests.unit.repository.conftest import START, Acme
 from tests.unit.repository.test_accept import refused, resign
-from twinlock.repository import image_files
-from twinlock.repository.accepting import MAX_VERSION_JUMP, MAX_WAYS
 from twinlock.repository.errors import VersionJumpError
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.store import image_files
+from twinlock.repository.suppliers.review import MAX_VERSION_JUMP, MAX_WAYS
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import LimitError
 

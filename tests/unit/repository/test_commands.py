@@ -18,11 +18,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests.plain_keys import plain_keys
-from twinlock.cli.image import image
+from twinlock.cli.image.group import image
 from twinlock.cli.main import main
-from twinlock.cli.supplier import supplier
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.cli.supplier.supplier import supplier
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.suppliers.workspace import SupplierPlace
 
 
 class Shell:

@@ -10,10 +10,11 @@ import pytest
 
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.repository import published, publishing
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.precheck import verify_candidate
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.publishing import publish as publishing
+from twinlock.repository.publishing.preflight import verify_candidate
+from twinlock.repository.workspace import current as published
 from twinlock.trust.errors.local import ConflictError
 
 

@@ -11,11 +11,11 @@ import pytest
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import Reader
 from twinlock.repository.errors import MissingKeysError, MissingPostQuantumKeyError
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
-from twinlock.repository.layout import aktualizr_object
-from twinlock.repository.private_keys import kind_of
-from twinlock.repository.root_ceremony import RootChanges, sign_root
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.keys.private_keys import kind_of
+from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
+from twinlock.repository.store.object_names import aktualizr_object
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import PostQuantumError

@@ -9,9 +9,9 @@ import pytest
 
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.periods import Periods
-from twinlock.repository.renewal import keep_fresh
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.serving.renewal import keep_fresh
+from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.metadata import ExpiredError
 

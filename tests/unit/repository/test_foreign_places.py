@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.repository.conftest import Acme
-from twinlock.repository.directory_store import DirectoryStore
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.store.directory import DirectoryStore
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
 

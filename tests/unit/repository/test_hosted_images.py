@@ -30,9 +30,9 @@ from twinlock.repository.elsewhere.hosted import (
     measure_uri,
 )
 from twinlock.repository.errors import ImageUriError
-from twinlock.repository.http import serving
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.tls import server_context
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.serving.http import serving
+from twinlock.repository.serving.tls import server_context
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, TransportError

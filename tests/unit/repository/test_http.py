@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from twinlock.repository.http import add_health, problems, serve_until_stopped, serving
+from twinlock.repository.serving.http import add_health, problems, serve_until_stopped, serving
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import ConflictError, FetchError, PassphraseError, StorageError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring, Passphrase
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring, Passphrase
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import UnsafePathError

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from tests.plain_keys import plain_keys
 from tests.unit.repository.conftest import HandClock
 from twinlock.cli.main import main
-from twinlock.repository.authoring.image_requests import ImageRequest, read_manifest
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.published import Published
-from twinlock.repository.workspace import Workspace
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.staging.image_requests import ImageRequest, read_manifest
+from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 
 ROWS = [

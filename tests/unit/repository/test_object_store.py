@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from twinlock.repository.atomic import TEMPORARY, clean_stale, temporary_file
-from twinlock.repository.directory_store import DirectoryStore
-from twinlock.repository.object_store import object_name
+from twinlock.repository.store.atomic import TEMPORARY, clean_stale, temporary_file
+from twinlock.repository.store.directory import DirectoryStore
+from twinlock.repository.store.interface import object_name
 from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
 

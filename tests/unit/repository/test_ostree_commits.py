@@ -15,12 +15,12 @@ from tests.unit.repository.ostree_repository import COMMIT, CONFIG, FILE, OBJECT
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_aktualizr_serve import Ask, asking
 from tests.unit.repository.test_publish import tree
+from twinlock.repository.authoring.entries import Component
 from twinlock.repository.elsewhere.treehub import read_treehub
-from twinlock.repository.entries import Component
 from twinlock.repository.errors import OstreeCommitError, UnacceptableEntryError
-from twinlock.repository.http import serving
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.renewal import whole_application
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.serving.http import serving
+from twinlock.repository.serving.renewal import whole_application
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import ProfileError
 

@@ -6,13 +6,13 @@ import pytest
 
 from tests.unit.repository.conftest import Acme
 from tests.unit.repository.test_publish import tree
-from twinlock.repository.candidate import Candidate
-from twinlock.repository.delegating import Delegation, Member, write_delegations
+from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
+from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.public_keys import read_key_files
-from twinlock.repository.publishing import commit
-from twinlock.repository.signing import seal
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.public_keys import read_key_files
+from twinlock.repository.publishing.publish import commit
+from twinlock.repository.signing.sign import seal
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.errors.metadata import MalformedError, RoleRemovedError, ThresholdError, UnlistedRoleError
@@ -77,7 +77,7 @@ def test_signatures_that_are_not_those_of_the_role(
     ) -> bytes:
         return seal(role, signed, [], *rest, **options)  # type: ignore[type-var, arg-type]
 
-    monkeypatch.setattr("twinlock.repository.candidate.seal", seal_without_signatures)
+    monkeypatch.setattr("twinlock.repository.authoring.next_publication.seal", seal_without_signatures)
     candidate.renew("targets")
     refused(filled, candidate, ThresholdError)
 
@@ -85,7 +85,7 @@ def test_signatures_that_are_not_those_of_the_role(
 def test_a_file_larger_than_vehicles_read(
     filled: ImageRepository, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("twinlock.repository.signing", fromlist=["_"])._MAX_BYTES, "targets", 500)
+    monkeypatch.setitem(__import__("twinlock.repository.signing.sign", fromlist=["_"])._MAX_BYTES, "targets", 500)
     candidate.renew("targets")
     refused(filled, candidate, UsageError)
 

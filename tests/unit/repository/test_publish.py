@@ -12,14 +12,14 @@ import pytest
 
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.repository.entries import Component
+from twinlock.repository.authoring.entries import Component
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.image_files import Measured, store_image
-from twinlock.repository.keyring import KeyKind, KeyPlan
-from twinlock.repository.object_store import ObjectStore
-from twinlock.repository.periods import Periods
-from twinlock.repository.publication import Record, publish_record
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan
+from twinlock.repository.store.image_files import Measured, store_image
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.publication_log import Record, publish_record
+from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 from twinlock.trust.errors.metadata import ExpiredError, UnsafePathError
@@ -229,7 +229,7 @@ def test_a_file_that_changes_while_it_is_added_is_refused(
         image_file.write_bytes(b"something else")
         store_image(store, source, path, measured)
 
-    monkeypatch.setattr("twinlock.repository.authoring.image_sources.store_image", change_first)
+    monkeypatch.setattr("twinlock.repository.staging.image_sources.store_image", change_first)
     with pytest.raises(UsageError, match="changed while"):
         repository.add_image(image_file, "a.bin", hardware_ids=["hw-7"], release_counter=1)
     assert not list(repository.store.names("targets"))
@@ -284,7 +284,7 @@ def test_of_two_publishers_one_is_told_and_repeats(
         other.rotate("timestamp")
         publish_record(store, record)
 
-    monkeypatch.setattr("twinlock.repository.publishing.publish_record", after_another)
+    monkeypatch.setattr("twinlock.repository.publishing.publish.publish_record", after_another)
     with pytest.raises(ConflictError) as caught:
         filled.publish()
     assert caught.value.what == "the repository"
@@ -305,7 +305,7 @@ def test_an_edit_made_while_publishing_stays_staged(
         filled.add_image(image_file, "second.bin", hardware_ids=["hw-7"], release_counter=1)
         filled.add_image(image_file, "first.bin", hardware_ids=["hw-7"], release_counter=2, replace=True)
 
-    monkeypatch.setattr("twinlock.repository.publishing.publish_record", edit_meanwhile)
+    monkeypatch.setattr("twinlock.repository.publishing.publish.publish_record", edit_meanwhile)
     filled.publish()
     assert sorted(filled.status().staged_images) == ["first.bin", "second.bin"]
     filled.publish()

@@ -16,9 +16,9 @@ from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
 from twinlock.repository.aktualizr import second as second_form
 from twinlock.repository.errors import MissingKeysError
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
-from twinlock.repository.root_ceremony import RootChanges, sign_root
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError, StorageError
 
@@ -129,7 +129,7 @@ def test_without_the_profile_there_is_nothing_to_hand_over(filled: ImageReposito
 def test_a_death_before_the_publication_leaves_the_old_chain_and_repeating_finishes(
     apart: ImageRepository, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from twinlock.repository import publishing
+    from twinlock.repository.publishing import publish as publishing
 
     def dies(*_: object) -> None:
         raise StorageError(path="publications", operation="write", reason="no space")

@@ -10,14 +10,14 @@ import pytest
 
 from tests.unit.repository.conftest import START, Acme
 from tests.unit.repository.reading import Reader
-from twinlock.repository.directory_store import DirectoryStore
 from twinlock.repository.errors import MissingKeysError
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.availability import Availability
-from twinlock.repository.public_keys import read_key_files
-from twinlock.repository.publication import Record, publish_record
-from twinlock.repository.root_ceremony import RootChanges, sign_root
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
+from twinlock.repository.keys.public_keys import read_key_files
+from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
+from twinlock.repository.store.directory import DirectoryStore
+from twinlock.repository.store.publication_log import Record, publish_record
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, OperatorFileError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import MalformedError, RootVersionError, ThresholdError
@@ -162,7 +162,7 @@ def test_new_keys_go_if_nothing_that_names_them_left(
         raise ConflictError(what="the repository", reason="somebody else was first")
 
     name = "verify_candidate" if fails == "verify" else "publish_record"
-    monkeypatch.setattr(f"twinlock.repository.publishing.{name}", refuse)
+    monkeypatch.setattr(f"twinlock.repository.publishing.publish.{name}", refuse)
     with pytest.raises(ConflictError):
         filled.rotate(*ROLES)
     assert tree(filled.path) == before
@@ -175,7 +175,7 @@ def test_new_keys_stay_if_something_may_have_left(filled: ImageRepository, monke
         publish_record(store, record)
         raise StorageError(path="x", operation="write", reason="the disk died after the decision")
 
-    monkeypatch.setattr("twinlock.repository.publishing.publish_record", die)
+    monkeypatch.setattr("twinlock.repository.publishing.publish.publish_record", die)
     with pytest.raises(StorageError):
         filled.rotate("timestamp")
     monkeypatch.undo()

@@ -16,10 +16,10 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from tests.unit.repository.conftest import FIRMWARE
-from twinlock.repository.directory_store import DirectoryStore
-from twinlock.repository.http import serving
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.serve import IMMUTABLE, image_application
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.serving.app import IMMUTABLE, image_application
+from twinlock.repository.serving.http import serving
+from twinlock.repository.store.directory import DirectoryStore
 
 IMAGE = f"/targets/brake/{hashlib.sha256(FIRMWARE).hexdigest()}.brake.bin"
 

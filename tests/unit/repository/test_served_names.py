@@ -15,12 +15,12 @@ from tuf.ngclient import Updater
 
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.director.source import open_source
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.layout import METADATA, metadata_object, served_name
-from twinlock.repository.periods import utc_now
-from twinlock.repository.supplier import SupplierPlace
-from twinlock.trust.commands import ABSENT
+from twinlock.director.catalogue.source import open_source
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.store.object_names import METADATA, metadata_object, served_name
+from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.workspace.validity import utc_now
+from twinlock.trust.engine.commands import ABSENT
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.names import role_file

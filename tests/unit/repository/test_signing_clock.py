@@ -17,15 +17,15 @@ from tests.unit.director.world import ImageSite
 from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import Reader
 from twinlock.cli.main import main
+from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
-from twinlock.director.serve import director_application
-from twinlock.repository.atomic import read_file
-from twinlock.repository.authoring.signing_clock import ClockMarks, SecondTime, check_signing_clock
 from twinlock.repository.errors import ClockBehindError, ClockContradictedError, FutureSignatureError
-from twinlock.repository.http import serving
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.root_ceremony import RootChanges
-from twinlock.trust.clock import time_floor
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.publishing.root_ceremony import RootChanges
+from twinlock.repository.serving.http import serving
+from twinlock.repository.signing.clock import ClockMarks, SecondTime, check_signing_clock
+from twinlock.repository.store.atomic import read_file
+from twinlock.trust.engine.time_floor import time_floor
 from twinlock.trust.errors.base import UsageError
 
 MONTH = timedelta(days=30)

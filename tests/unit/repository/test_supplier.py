@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.repository.conftest import START, Acme, HandClock
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.keyring import KeyKind, KeyPlan
-from twinlock.repository.supplier import SupplierPlace
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan
+from twinlock.repository.suppliers.workspace import SupplierPlace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import ThresholdError, UnsafePathError

@@ -15,7 +15,11 @@ from tests.unit.repository.ostree_repository import COMMIT, make_repository
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_commands import Shell, shell  # noqa: F401 - the fixture
 from tests.unit.repository.test_hosted_images import IMAGE, Host, host, says  # noqa: F401 - the fixture
-from twinlock.repository.aktualizr.import_findings import (
+from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts
+from twinlock.repository.elsewhere.treehub import read_treehub
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.importing.run import Takeover, foresee
+from twinlock.repository.model.import_findings import (
     HOSTED,
     NO_ADDRESS,
     NO_COMMIT,
@@ -23,11 +27,7 @@ from twinlock.repository.aktualizr.import_findings import (
     OTHER_BYTES,
     EntryFinding,
 )
-from twinlock.repository.aktualizr.takeover import Takeover, foresee
-from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts
-from twinlock.repository.elsewhere.treehub import read_treehub
-from twinlock.repository.image import ImageRepository
-from twinlock.repository.views import TakeoverView
+from twinlock.repository.model.views import TakeoverView
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.model.targets import ImageEntry
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.image import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
 
 
 def metadata(repository: ImageRepository, name: str) -> Path:

@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinlock.repository.component import read_component
-from twinlock.repository.versions import LOWEST, MAX_CLAUSES, SoftwareVersion, VersionRange, read_range, read_version
+from twinlock.repository.model.component import read_component
+from twinlock.repository.model.versions import (
+    LOWEST,
+    MAX_CLAUSES,
+    SoftwareVersion,
+    VersionRange,
+    read_range,
+    read_version,
+)
 from twinlock.trust.errors.base import UsageError
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=12)

@@ -11,11 +11,11 @@ import pytest
 
 from tests.simulator.keys import JSON, KeyPool
 from tests.simulator.world import ADAS, World
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.metadata import LimitError, MalformedError, ThresholdError, UnsafePathError, WeakKeyError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import RepositoryName, TargetPath
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 WORLD = World(director="aktualizr", image="aktualizr")

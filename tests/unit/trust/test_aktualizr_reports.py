@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.simulator.keys import KeyPool
 from tests.unit.director.aktualizr_vehicle import NOTHING, AktualizrVehicle, WireKey, canonical, image, outcome
-from twinlock.trust import reports
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError
@@ -21,14 +20,6 @@ from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.reports import (
-    NO_TIME,
-    EcuReport,
-    InstallationReport,
-    InstallResult,
-    verify_manifest,
-    verify_report,
-)
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr.reports import (
     decode_manifest,
@@ -38,6 +29,15 @@ from twinlock.trust.wire.aktualizr.reports import (
     native_key_id,
     sign_manifest,
     sign_report,
+)
+from twinlock.trust.wire.tuf import reports
+from twinlock.trust.wire.tuf.reports import (
+    NO_TIME,
+    EcuReport,
+    InstallationReport,
+    InstallResult,
+    verify_manifest,
+    verify_report,
 )
 
 KEYS = KeyPool()

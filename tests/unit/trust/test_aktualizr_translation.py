@@ -13,15 +13,15 @@ import pytest
 from tests.simulator.keys import JSON, Key, KeyPool
 from tests.simulator.wires import AKTUALIZR_WIRE
 from tests.simulator.world import ADAS, PARTS, World
+from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
-from twinlock.trust.restore import restore_repository
 from twinlock.trust.wire.aktualizr import encode, form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 KEYS = KeyPool()
 

@@ -8,11 +8,11 @@ import pytest
 
 from tests.simulator.keys import canonical
 from tests.simulator.world import World
-from twinlock.trust.attestation import check_attestation, sign_attestation
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
+from twinlock.trust.wire.tuf.attestation import check_attestation, sign_attestation
 
 WORLD = World()
 SOURCE = WORLD.director.time_key()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from securesystemslib.formats import encode_canonical as other
 
-from twinlock.trust.canonical import encode_canonical
+from twinlock.trust.wire.json.olpc import encode_canonical
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text(
     '\\"/bfnrtu0123456789abcdef\x00\x01\x1f\x7f\n\t\r\b\f', max_size=12

@@ -12,9 +12,11 @@ from tests.simulator.repository import RepositorySimulator
 from tests.simulator.vehicle import Store
 from tests.simulator.world import START
 from twinlock.trust.checks.context import Context
-from twinlock.trust.clock import not_before, time_floor
-from twinlock.trust.commands import ABSENT, Absent, Answer, Command, Fetch, Notice, Persist, Steps, drive
-from twinlock.trust.delegation import Found, find_image
+from twinlock.trust.engine.commands import ABSENT, Absent, Answer, Command, Fetch, Notice, Persist, Steps, drive
+from twinlock.trust.engine.delegation import Found, find_image
+from twinlock.trust.engine.fetching import fetch, fetch_required
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.time_floor import not_before, time_floor
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import (
     EquivocationError,
@@ -23,13 +25,11 @@ from twinlock.trust.errors.metadata import (
     MissingMetadataError,
     UnlistedRoleError,
 )
-from twinlock.trust.fetching import fetch, fetch_required
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, TargetPath
 from twinlock.trust.policy import LAX
-from twinlock.trust.refresh import refresh_repository
 from twinlock.trust.state import TrustedRepository
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 T = TypeVar("T")
 KEYS = KeyPool()

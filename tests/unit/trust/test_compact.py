@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from twinlock.trust.errors.metadata import MalformedError
-from twinlock.trust.wire.compact import WORTH_IT, _member, locate_plain
-from twinlock.trust.wire.strict import LocatedMembers, parse_envelope
+from twinlock.trust.wire.json.parser import LocatedMembers, parse_envelope
+from twinlock.trust.wire.json.scan import WORTH_IT, _member, locate_plain
 
 DEEPEST: Any = {"custom": {"ecuIdentifiers": {"ecu-1": {"hardwareId": "hw"}}, "ids": [1, "b", None]}}
 USUAL: tuple[dict[str, Any], ...] = (

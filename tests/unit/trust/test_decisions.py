@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
+from twinlock.trust.engine.guarantees import GUARANTEES
 from twinlock.trust.errors.images import (
     CustomFieldError,
     HardwareError,
@@ -15,7 +16,6 @@ from twinlock.trust.errors.images import (
     ReleaseCounterError,
 )
 from twinlock.trust.errors.metadata import LimitError
-from twinlock.trust.guarantees import GUARANTEES
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
 from twinlock.trust.policy import LAX, Policy

@@ -22,7 +22,7 @@ from twinlock.trust.errors.metadata import (
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import TargetPath
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 WORLD = World()
 BODIES: dict[str, JSON] = {

@@ -15,9 +15,16 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError, RollbackE
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.evidence import MAX_EVENT_DETAIL_BYTES, MAX_EVENTS, Evidence
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.reports import EcuReport, decode_manifest, decode_report, sign_manifest, sign_report, verify_report
 from twinlock.trust.state import InstalledImage
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
+from twinlock.trust.wire.tuf.reports import (
+    EcuReport,
+    decode_manifest,
+    decode_report,
+    sign_manifest,
+    sign_report,
+    verify_report,
+)
 
 KEY = make_key("ecu-brake")
 ECU = EcuId("ecu-brake")

@@ -11,6 +11,7 @@ import pytest
 from tests.simulator.keys import KeyPool
 from tests.simulator.repository import RepositorySimulator
 from tests.simulator.world import START
+from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.floors import (
     Floor,
@@ -23,9 +24,8 @@ from twinlock.trust.floors import (
     root_signers,
 )
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
-from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.signatures import RoleKeys, SignatureTally, Verified
-from twinlock.trust.wire.floor import decode_floor, encode_floor
+from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
 
 KEYS = KeyPool()
 ACME = RoleName("acme")

@@ -16,11 +16,12 @@ from tests.simulator.keys import KeyPool
 from tests.simulator.repository import RepositorySimulator
 from tests.simulator.world import START
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import check_expiry, check_listed_bytes, check_listed_version, is_listed
+from twinlock.trust.checks.index import check_expiry, check_listed_bytes, check_listed_version, is_listed
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import check_targets, read_targets
 from twinlock.trust.checks.timestamp import check_timestamp
+from twinlock.trust.engine.restore import bootstrap_repository, top_level_authority
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import VehicleMismatchError
 from twinlock.trust.errors.metadata import (
@@ -41,10 +42,9 @@ from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName, VehicleId
 from twinlock.trust.policy import LAX, STRICT
-from twinlock.trust.restore import bootstrap_repository, top_level_authority
 from twinlock.trust.signatures import RoleKeys, Verified
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 KEYS = KeyPool()
 CONTEXT = Context(repository=IMAGE, now=START, limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.simulator.keys import KeyPool
-from twinlock.trust.canonical import encode_canonical
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, Steps, drive
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Steps, drive
 from twinlock.trust.model.delegations import DelegatedRole, Delegation
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import IMAGE, ROOT, HardwareId, KeyId, RoleName, TargetPath
 from twinlock.trust.signatures import RoleKeys
+from twinlock.trust.wire.json.olpc import encode_canonical
 
 KEYS = KeyPool()
 PATH = TargetPath("brake/1.bin")

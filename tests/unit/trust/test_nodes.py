@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from twinlock.trust.errors.metadata import LimitError, MalformedError
-from twinlock.trust.wire.node import MAX_INTEGER, Node, check_text
+from twinlock.trust.wire.json.cursor import MAX_INTEGER, Node, check_text
 
 LONGEST = 65_536
 

@@ -15,7 +15,8 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.reports import (
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf.reports import (
     MAX_ATTACK_BYTES,
     MAX_DETAIL_BYTES,
     EcuReport,
@@ -25,7 +26,6 @@ from twinlock.trust.reports import (
     sign_report,
     verify_report,
 )
-from twinlock.trust.state import InstalledImage
 
 KEYS = KeyPool()
 KEY, OTHER = KEYS("ecu-brake"), KEYS("mallory")

@@ -7,15 +7,15 @@ import pytest
 from tests.simulator.repository import seal
 from tests.simulator.scenario import current
 from tests.simulator.world import BRAKE, World
-from twinlock.trust.commands import drive
-from twinlock.trust.delegation import find_image
+from twinlock.trust.engine.commands import drive
+from twinlock.trust.engine.delegation import find_image
+from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, ThresholdError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
 from twinlock.trust.proofs import authority_digest, make_proof
-from twinlock.trust.restore import bootstrap_repository, restore_repository
-from twinlock.trust.wire.tuf import TufProfile
+from twinlock.trust.wire.tuf.metadata import TufProfile
 
 
 @pytest.fixture

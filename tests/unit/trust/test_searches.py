@@ -10,11 +10,11 @@ from tests.simulator.keys import KeyPool
 from tests.simulator.repository import RepositorySimulator
 from tests.simulator.vehicle import Store
 from tests.simulator.world import START
-from twinlock.trust.commands import Answer, Command, Fetch, FetchElsewhere, Persist, drive
-from twinlock.trust.delegation import Found, find_image
+from twinlock.trust.engine.commands import Answer, Command, Fetch, FetchElsewhere, Persist, drive
+from twinlock.trust.engine.delegation import Found, find_image
+from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.names import HardwareId, TargetPath
-from twinlock.trust.refresh import refresh_repository
 
 KEYS = KeyPool()
 PATH = TargetPath("brake/brake-1.bin")

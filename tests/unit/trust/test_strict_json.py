@@ -7,7 +7,7 @@ import json
 import pytest
 
 from twinlock.trust.errors.metadata import LimitError, MalformedError
-from twinlock.trust.wire.strict import parse_envelope, parse_json
+from twinlock.trust.wire.json.parser import parse_envelope, parse_json
 
 ENVELOPE = b'{"signatures":[],"signed":{"a":1}}'
 

@@ -10,8 +10,8 @@ from twinlock.trust.errors.metadata import LimitError, UnsafePathError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import path_matches
 from twinlock.trust.names import DIRECTOR, IMAGE, RepositoryName, TargetPath, identifier
-from twinlock.trust.wire.node import Node
-from twinlock.trust.wire.strict import parse_json
+from twinlock.trust.wire.json.cursor import Node
+from twinlock.trust.wire.json.parser import parse_json
 
 _EVERYTHING = "*"
 

@@ -16,7 +16,7 @@ from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, TargetPath, VehicleId
 from twinlock.trust.signatures import Verified
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf.metadata import TUF
 
 
 class TrustedRepository(NamedTuple):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
-from twinlock.client.clock import Clock
+from twinlock.client.ecu.clock import Clock
 from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
-from twinlock.client.state import TrustedState
 from twinlock.client.storage.records import Begun
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from twinlock.client.state import TrustedState
 from twinlock.client.storage.records import CounterAfterReset
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, EcuId
-from twinlock.trust.reports import EcuReport
+from twinlock.trust.wire.tuf.reports import EcuReport
 
 MAX_COUNTER = 2**53 - 1
 """The highest counter to count on from after a reset. Only damage leads above it, and other readers of JSON cannot read more."""

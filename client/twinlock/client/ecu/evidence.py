@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from twinlock.client.results import is_told, is_unproven
-from twinlock.client.state import TrustedState
-from twinlock.client.storage.events import StoredEvent
+from twinlock.client.model.events import StoredEvent
+from twinlock.client.model.results import is_told, is_unproven
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import Attack, Kind, TwinlockError
 from twinlock.trust.model.evidence import Evidence
 

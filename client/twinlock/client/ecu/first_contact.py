@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twinlock.client.errors import NeverServedError
-from twinlock.client.state import TrustedState
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.metadata import MissingMetadataError
 from twinlock.trust.names import ROOT, RepositoryName

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from twinlock.client.config import load_primary
-from twinlock.client.database import take_lock
-from twinlock.client.durable import storage_errors, write_atomically
-from twinlock.client.reporting import check_reporting_key
+from twinlock.client.ecu.reports import check_reporting_key
+from twinlock.client.storage.database import take_lock
+from twinlock.client.storage.durable import storage_errors, write_atomically
 from twinlock.io.operator_files import read_json_object
 from twinlock.trust.errors.base import UsageError
 

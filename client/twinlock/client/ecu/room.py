@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 from twinlock.client.config import EcuSettings
-from twinlock.client.durable import storage_errors
-from twinlock.client.slots import drop_half_written
-from twinlock.client.staging import RESERVE_BYTES, drop_staged
-from twinlock.client.state import TrustedState
+from twinlock.client.install.ab_slots import drop_half_written
+from twinlock.client.storage.durable import storage_errors
+from twinlock.client.storage.staging import RESERVE_BYTES, drop_staged
+from twinlock.client.storage.state import TrustedState
 
 
 def make_room(settings: EcuSettings) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from twinlock.client.install import Installer
-from twinlock.client.state import TrustedState
+from twinlock.client.install.installer import Installer
+from twinlock.client.storage.state import TrustedState
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import InstalledImage

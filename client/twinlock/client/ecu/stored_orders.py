@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from datetime import datetime
 
-from twinlock.client.bundle import make_bundle
-from twinlock.client.clock import BUILT
 from twinlock.client.config import EcuSettings
-from twinlock.client.state import TrustedState
-from twinlock.trust.commands import Answer, Command, Fetch, drive
+from twinlock.client.ecu.clock import BUILT
+from twinlock.client.storage.bundle import make_bundle
+from twinlock.client.storage.state import TrustedState
+from twinlock.trust.engine.commands import Answer, Command, Fetch, drive
+from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName, Verification
 from twinlock.trust.state import Decision, TrustedRepository, TrustedVehicle, Vehicle
-from twinlock.trust.verification import full_verification, partial_verification
 
 
 def stored_orders(

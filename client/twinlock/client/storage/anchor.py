@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twinlock.client.durable import storage_errors
+from twinlock.client.storage.durable import storage_errors
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import RepositoryName

@@ -7,20 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from twinlock.client.database import SCHEMA_VERSION, Database
-from twinlock.trust.anchor import follow_stored_roots, prove_top_level
-from twinlock.trust.commands import Persist
+from twinlock.client.storage.database import SCHEMA_VERSION, Database
+from twinlock.trust.engine.anchor import follow_stored_roots, prove_top_level
+from twinlock.trust.engine.commands import Persist
+from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.floors import Floor
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import ROOT, RepositoryName, RoleName
-from twinlock.trust.restore import restore_repository
 from twinlock.trust.state import TrustedRepository
-from twinlock.trust.wire.floor import decode_floor, encode_floor
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
+from twinlock.trust.wire.tuf.metadata import TUF
 
 Wires: TypeAlias = Mapping[RepositoryName, WireProfile]
 """The profiles of repositories; whichever is not named is in ``tuf``."""

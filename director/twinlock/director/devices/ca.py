@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from twinlock.io.new_directory import make_directory
-from twinlock.repository.atomic import create_file, read_file, storage
-from twinlock.repository.private_keys import Secret, read_private_key, write_private_key
+from twinlock.repository.keys.private_keys import Secret, read_private_key, write_private_key
+from twinlock.repository.store.atomic import create_file, read_file, storage
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
-from twinlock.director import schema
 from twinlock.director.devices.credentials import Credential
 from twinlock.director.devices.permissions import use_for_certificate
 from twinlock.director.errors import DeviceTakenError
-from twinlock.director.history import record_audit
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.history import record_audit
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import VehicleId
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from twinlock.director.devices.ca import DeviceCa, Subject
 from twinlock.io.new_directory import make_directory
-from twinlock.repository.atomic import create_file, storage
+from twinlock.repository.store.atomic import create_file, storage
 from twinlock.trust.errors.base import UsageError
 
 # The names that the client looks for inside the archive of shared credentials.

@@ -17,14 +17,14 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from twinlock.director import schema
 from twinlock.director.devices.unsigned import parse_unsigned
 from twinlock.director.errors import DailyLimitError
-from twinlock.director.inventory import lock_vehicle
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.vehicles import lock_vehicle
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.names import VehicleId
-from twinlock.trust.wire.node import Node
+from twinlock.trust.wire.json.cursor import Node
 
 log = logging.getLogger("twinlock.director.events")
 

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection, select, update
 
-from twinlock.director import schema
 from twinlock.director.devices.certificates import SHARED, SINGLE, is_revoked, kind_of, list_certificates
 from twinlock.director.errors import DeviceIdentityError
-from twinlock.director.history import record_audit
-from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.history import record_audit
+from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.names import VehicleId, identifier
 

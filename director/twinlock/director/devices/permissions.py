@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Column, Connection, insert, select, update
 
-from twinlock.director import schema
-from twinlock.director.history import record_audit
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.history import record_audit
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import VehicleId
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from twinlock.director.errors import EcuKeyChangedError
-from twinlock.director.history import record_refusal
-from twinlock.director.records import EcuRecord
+from twinlock.director.inventory.history import record_refusal
+from twinlock.director.model.records import EcuRecord
 from twinlock.director.ways_out.key_changes import note_pending
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import EcuId, VehicleId

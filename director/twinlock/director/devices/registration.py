@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twinlock.director.errors import DescriptionError
-from twinlock.director.records import EcuRecord
+from twinlock.director.model.records import EcuRecord
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import EcuId, HardwareId, VehicleId, identifier
 from twinlock.trust.wire.aktualizr.form import key_id
 from twinlock.trust.wire.aktualizr.members import decode_public_key
-from twinlock.trust.wire.node import Node
-from twinlock.trust.wire.strict import parse_json
+from twinlock.trust.wire.json.cursor import Node
+from twinlock.trust.wire.json.parser import parse_json
 
 _WHAT = "registration of ECUs"
 

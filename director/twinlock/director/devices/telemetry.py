@@ -15,13 +15,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from twinlock.director import schema
 from twinlock.director.devices.unsigned import parse_unsigned
-from twinlock.director.inventory import lock_vehicle
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.vehicles import lock_vehicle
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.names import VehicleId
-from twinlock.trust.wire.node import Node
+from twinlock.trust.wire.json.cursor import Node
 
 SYSTEM_INFO, NETWORK = "system-info", "network"
 CONFIGURATION, PACKAGES = "configuration", "installed-packages"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from twinlock.director.records import TUF_WIRE, VehicleRecord
+from twinlock.director.model.records import TUF_WIRE, VehicleRecord
 
 ACKNOWLEDGED, REPORTS, RESETS = "acknowledged", "acknowledgedReports", "resets"
 

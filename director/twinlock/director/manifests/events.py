@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from twinlock.director.manifests.codes import kind_of
-from twinlock.director.manifests.judgement import Knowledge, ManifestPolicy
-from twinlock.director.records import FAILURE, NOTICE, EcuRecord, Event, LastReport, VehicleRecord
-from twinlock.director.software import is_image, same_image
+from twinlock.director.model.event_codes import kind_of
+from twinlock.director.model.judgement import Knowledge, ManifestPolicy
+from twinlock.director.model.records import FAILURE, NOTICE, EcuRecord, Event, LastReport, VehicleRecord
+from twinlock.director.model.software import is_image, same_image
 from twinlock.trust.errors.reports import MissingEcuError
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId
-from twinlock.trust.reports import EcuReport, InstallationReport
 from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr.reports import is_nothing
+from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport
 
 
 def time_events(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> list[Event]:

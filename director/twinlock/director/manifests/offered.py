@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from twinlock.director.records import ATTACK, EcuRecord, Event, VehicleRecord
+from twinlock.director.model.records import ATTACK, EcuRecord, Event, VehicleRecord
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.reports import DuplicateReportError, ReportSignatureError
 from twinlock.trust.names import EcuId
-from twinlock.trust.reports import SignedManifest, SignedReport, UnreadablePart, verify_report
+from twinlock.trust.wire.tuf.reports import SignedManifest, SignedReport, UnreadablePart, verify_report
 
 
 def reports_by_ecu(manifest: SignedManifest) -> dict[EcuId, list[SignedReport]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from twinlock.director.records import VehicleRecord
+from twinlock.director.model.records import VehicleRecord
 from twinlock.trust.errors.reports import ReportSignatureError
-from twinlock.trust.reports import SignedManifest, verify_manifest
+from twinlock.trust.wire.tuf.reports import SignedManifest, verify_manifest
 
 
 def content_digest(manifest: SignedManifest) -> str:

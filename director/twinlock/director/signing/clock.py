@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from twinlock.director.catalogue import CatalogueKeeper
-from twinlock.director.database import Database
-from twinlock.director.signing.marks import is_news, note_signature, read_marks
-from twinlock.repository.authoring.signing_clock import ClockMarks, check_signing_clock
+from twinlock.director.catalogue.catalogue import CatalogueKeeper
+from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.signing_marks import is_news, note_signature, read_marks
+from twinlock.repository.signing.clock import ClockMarks, check_signing_clock
 
 
 class SigningClock:

@@ -9,13 +9,13 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.director import schema
-from twinlock.director.catalogue import CatalogueKeeper
-from twinlock.director.database import Database
-from twinlock.director.history import record_audit
-from twinlock.director.roots import read_root
-from twinlock.director.signing.marks import marks_of_issues, read_marks, write_marks
-from twinlock.repository.authoring.signing_clock import BEHIND, ClockMarks, check_signing_clock, highest, issued_of
+from twinlock.director.catalogue.catalogue import CatalogueKeeper
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.signing_marks import marks_of_issues, read_marks, write_marks
+from twinlock.director.signing.roots import read_root
+from twinlock.repository.signing.clock import BEHIND, ClockMarks, check_signing_clock, highest, issued_of
 from twinlock.trust.errors.base import UsageError
 
 _I = schema.issues.c

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from twinlock.director import schema
-from twinlock.director.database import Database
-from twinlock.director.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, ORDERED, WAITING
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.database import Database
+from twinlock.director.model.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, ORDERED, WAITING
 from twinlock.trust.errors.base import TwinlockError
 
 OK, WAITING_STATE, SILENT, FAILING, ATTACKED, RETIRED = "ok", "waiting", "silent", "failing", "attacked", "retired"

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from twinlock.director.errors import EcuTakenError, RegistrationError
-from twinlock.director.history import record_audit
-from twinlock.director.inventory import (
+from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.vehicles import (
     claim_ecus,
     find_ecu_owners,
     find_held_identities,
@@ -17,7 +17,7 @@ from twinlock.director.inventory import (
     lock_vehicle,
     touch_vehicle,
 )
-from twinlock.director.records import EcuRecord
+from twinlock.director.model.records import EcuRecord
 from twinlock.director.ways_out.known_serials import claim_keys
 from twinlock.trust.names import VehicleId
 

@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, or_, select, update
 
-from twinlock.director import schema
-from twinlock.director.database import Database
-from twinlock.director.history import record_audit
-from twinlock.director.inventory import key_identity, load_active_vehicle, lock_vehicle, touch_vehicle
-from twinlock.director.records import AKTUALIZR_WIRE, BY_CERTIFICATE, TUF_WIRE, CounterReset
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.vehicles import key_identity, load_active_vehicle, lock_vehicle, touch_vehicle
+from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, TUF_WIRE, CounterReset
 from twinlock.director.ways_out.key_changes import MAX_VALID_S
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import EcuId, VehicleId
-from twinlock.trust.reports import decode_manifest, report_digest
+from twinlock.trust.wire.tuf.reports import decode_manifest, report_digest
 
 _NONCE_BYTES = 16
 PAGE = 200  # manifests that are decoded in one reading transaction

@@ -12,15 +12,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from twinlock.director import schema
-from twinlock.director.history import record_audit
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.history import record_audit
 from twinlock.director.ways_out.retirement import declare_owner
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import EcuId, TargetPath, VehicleId, identifier, target_path
 from twinlock.trust.state import InstalledImage
-from twinlock.trust.wire.node import Node
-from twinlock.trust.wire.strict import parse_json
+from twinlock.trust.wire.json.cursor import Node
+from twinlock.trust.wire.json.parser import parse_json
 
 MAX_BYTES = 64_000_000  # a hundred thousand vehicles
 MAX_VEHICLES = 1_000_000

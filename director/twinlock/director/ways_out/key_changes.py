@@ -13,11 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from twinlock.director import schema
-from twinlock.director.description import read_ecu
 from twinlock.director.errors import RegistrationError
-from twinlock.director.history import record_audit
-from twinlock.director.inventory import (
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.vehicles import (
     claim_ecus,
     find_ecu_owners,
     find_held_identities,
@@ -27,7 +26,8 @@ from twinlock.director.inventory import (
     lock_vehicle,
     touch_vehicle,
 )
-from twinlock.director.records import EcuRecord
+from twinlock.director.model.records import EcuRecord
+from twinlock.director.model.vehicle_description import read_ecu
 from twinlock.director.ways_out.retirement import ecu_rows, end_orders, retire_row
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import UnknownEcuError

@@ -11,11 +11,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from twinlock.director import schema
 from twinlock.director.errors import EcuKeyChangedError, SecondPersonError
-from twinlock.director.history import record_audit
-from twinlock.director.inventory import key_identity
-from twinlock.director.records import EcuRecord
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.vehicles import key_identity
+from twinlock.director.model.records import EcuRecord
 from twinlock.director.ways_out.key_changes import use_changes
 from twinlock.trust.names import EcuId, VehicleId
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from twinlock.director import schema
-from twinlock.director.assignments import drop_assignments, load_assignments
 from twinlock.director.errors import RegistrationError, UnknownVehicleError
-from twinlock.director.history import record_audit
-from twinlock.director.inventory import find_held_identities, load_vehicle, lock_vehicle, touch_vehicle
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.assignments import drop_assignments, load_assignments
+from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.vehicles import find_held_identities, load_vehicle, lock_vehicle, touch_vehicle
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import EcuId, VehicleId

@@ -16,16 +16,16 @@ from datetime import datetime
 from typing import Any
 
 from twinlock.director.config import Settings
-from twinlock.director.database import Database
-from twinlock.director.description import read_ecu
-from twinlock.director.inventory import load_vehicle
-from twinlock.director.records import CounterReset
+from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.vehicles import load_vehicle
+from twinlock.director.model.records import CounterReset
+from twinlock.director.model.vehicle_description import read_ecu
 from twinlock.director.ways_out import key_changes, retirement
 from twinlock.director.ways_out.addition import add_ecu
 from twinlock.director.ways_out.counter_resets import arm_reset, read_all_sent
 from twinlock.director.ways_out.delivery import declare_delivery, read_delivery
 from twinlock.director.ways_out.key_changes import KeyChange, NewKey
-from twinlock.repository.periods import Clock
+from twinlock.repository.workspace.validity import Clock
 from twinlock.trust.names import EcuId, VehicleId, identifier
 
 DAY_S = 86_400

@@ -27,7 +27,7 @@ from twinlock.repository.aktualizr.root_chain import (
     root_role,
 )
 from twinlock.repository.aktualizr.sealing import add_signatures
-from twinlock.repository.signing import Authority
+from twinlock.repository.signing.sign import Authority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.limits import DEFAULT_LIMITS

@@ -19,14 +19,14 @@ from tuf.api.metadata import Root, Signed, Snapshot, Targets
 from twinlock.repository.aktualizr.names import NamedBytes, check_names_agree, new_names
 from twinlock.repository.aktualizr.root_chain import RootChain, RootLink, filler_name
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
-from twinlock.repository.delegating import read_delegations
+from twinlock.repository.authoring.delegations import read_delegations
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
-from twinlock.repository.keyring import Keyring
-from twinlock.repository.layout import NEWCOMER_ROOT, aktualizr_object
-from twinlock.repository.object_store import ObjectStore
-from twinlock.repository.plan import Plan, Planned, SecondFiles
-from twinlock.repository.published import Published
-from twinlock.repository.signing import Authority
+from twinlock.repository.keys.keyring import Keyring
+from twinlock.repository.signing.plan import Plan, Planned, SecondFiles
+from twinlock.repository.signing.sign import Authority
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
+from twinlock.repository.workspace.current import Published
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from twinlock.trust.state import TrustedRepository

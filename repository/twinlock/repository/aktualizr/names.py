@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.layout import image_objects, name_object
-from twinlock.repository.object_store import ObjectStore
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.object_names import image_objects, name_object
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.wire.aktualizr import form
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from tuf.api.metadata import Metadata, Targets
 
 from twinlock.repository.aktualizr.copies import check_says_the_same
+from twinlock.repository.authoring.apply_draft import verify_delegated
+from twinlock.repository.authoring.delegations import Member
 from twinlock.repository.authoring.written_form import check_written
-from twinlock.repository.delegating import Member
-from twinlock.repository.staging import verify_delegated
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import TARGETS
 from twinlock.trust.wire.aktualizr import form

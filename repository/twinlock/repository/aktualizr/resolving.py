@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from twinlock.repository.aktualizr.names import bytes_object, read_name
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.layout import NEWCOMER_ROOT, TIMESTAMP_OBJECT, aktualizr_object
-from twinlock.repository.object_store import ObjectStore
-from twinlock.repository.publication import timestamp_version
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.object_names import NEWCOMER_ROOT, TIMESTAMP_OBJECT, aktualizr_object
+from twinlock.repository.store.publication_log import timestamp_version
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, target_path
 from twinlock.trust.wire.aktualizr import form

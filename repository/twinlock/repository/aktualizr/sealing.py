@@ -13,8 +13,8 @@ from typing import Any
 from securesystemslib.signer import Key, Signer
 
 from twinlock.repository.errors import MissingKeysError
-from twinlock.repository.keyring import Keyring
-from twinlock.repository.signing import Authority
+from twinlock.repository.keys.keyring import Keyring
+from twinlock.repository.signing.sign import Authority
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import checked_size, translate_key

@@ -15,15 +15,15 @@ from twinlock.repository.aktualizr.copies import Copies
 from twinlock.repository.aktualizr.root_chain import RootChain
 from twinlock.repository.aktualizr.standing import is_standing, read_standing
 from twinlock.repository.aktualizr.verdict import verify_copies
-from twinlock.repository.atomic import read_file, replace_file, storage
-from twinlock.repository.candidate import Candidate
-from twinlock.repository.draft import read_draft
+from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.layout import NEWCOMER_ROOT, aktualizr_object
-from twinlock.repository.publication import Record
-from twinlock.repository.published import Published
-from twinlock.repository.wires import Wires
-from twinlock.repository.workspace import Workspace
+from twinlock.repository.store.atomic import read_file, replace_file, storage
+from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
+from twinlock.repository.store.publication_log import Record
+from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.draft import read_draft
+from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import ROOT

@@ -8,8 +8,8 @@ from __future__ import annotations
 from tuf.api.metadata import TargetFile, Targets
 
 from twinlock.repository.aktualizr.names import NamedBytes, check_name
-from twinlock.repository.delegating import Delegation, write_delegations
-from twinlock.repository.workspace import Workspace
+from twinlock.repository.authoring.delegations import Delegation, write_delegations
+from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.names import TARGETS
 from twinlock.trust.wire.aktualizr.encode import translate_targets
 from twinlock.trust.wire.aktualizr.patterns import check_alike

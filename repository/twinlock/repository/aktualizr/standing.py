@@ -11,18 +11,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.layout import aktualizr_object
-from twinlock.repository.object_store import ObjectReader
-from twinlock.repository.published import Published
-from twinlock.repository.wires import Wires
+from twinlock.repository.store.interface import ObjectReader
+from twinlock.repository.store.object_names import aktualizr_object
+from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.profiles import Wires
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import check_listed_bytes, check_listed_version
+from twinlock.trust.checks.index import check_listed_bytes, check_listed_version
 from twinlock.trust.checks.root import check_next_root
+from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.restore import bootstrap_repository, restore_repository
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from twinlock.repository.layout import aktualizr_object
-from twinlock.repository.object_store import ObjectStore
-from twinlock.repository.publication import Record
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.object_names import aktualizr_object
+from twinlock.repository.store.publication_log import Record
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import check_listed_version
+from twinlock.trust.checks.index import check_listed_version
 from twinlock.trust.checks.targets import Authority, read_targets
-from twinlock.trust.commands import ABSENT, Answer, Command, Fetch, drive
-from twinlock.trust.delegation import find_image
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.engine.delegation import find_image
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.images import EndlessDataError, ImageNotFoundError
 from twinlock.trust.errors.metadata import MissingMetadataError, UnlistedRoleError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -24,8 +26,6 @@ from twinlock.trust.model.delegations import Delegations
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import IMAGE, TARGETS, TargetPath
 from twinlock.trust.policy import LAX
-from twinlock.trust.refresh import refresh_repository
-from twinlock.trust.restore import bootstrap_repository
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
 from twinlock.trust.wire.aktualizr import form

@@ -6,8 +6,8 @@ decodes. Role names are percent-encoded by clients, and the server has to decode
 
 from __future__ import annotations
 
-from twinlock.repository.layout import METADATA, served_name
-from twinlock.repository.object_store import object_name
+from twinlock.repository.store.interface import object_name
+from twinlock.repository.store.object_names import METADATA, served_name
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.names import role_file

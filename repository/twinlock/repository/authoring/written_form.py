@@ -12,12 +12,12 @@ from typing import Any
 
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.wire import tuf_members
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr import members as aktualizr_members
-from twinlock.trust.wire.node import DIGEST_DIGITS
+from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import TUF
+from twinlock.trust.wire.tuf import members as tuf_members
+from twinlock.trust.wire.tuf.metadata import TUF
 
 _Found = Iterator[tuple[str, str]]  # where, and what is odd there
 

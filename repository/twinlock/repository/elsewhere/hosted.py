@@ -19,7 +19,7 @@ from typing import BinaryIO, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from twinlock.repository.errors import ImageUriError
-from twinlock.repository.image_files import Measured, Progress, measure
+from twinlock.repository.store.image_files import Measured, Progress, measure
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, TransportError
 

@@ -15,8 +15,8 @@ import subprocess
 from pathlib import Path
 from stat import S_ISREG
 
-from twinlock.repository.atomic import read_file, storage
 from twinlock.repository.errors import OstreeCommitError
+from twinlock.repository.store.atomic import read_file, storage
 from twinlock.trust.errors.base import UsageError
 
 PROGRAM = "ostree"

@@ -21,8 +21,8 @@ from twinlock.trust.errors.local import ConflictError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-    from twinlock.repository.keyring import KeyRecord, Keyring
-    from twinlock.repository.private_keys import KeyKind
+    from twinlock.repository.keys.keyring import KeyRecord, Keyring
+    from twinlock.repository.keys.private_keys import KeyKind
 
     Make = Callable[[str, KeyKind], tuple[KeyRecord, PrivateKeyTypes]]
     Write = Callable[[KeyRecord, PrivateKeyTypes], None]

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.repository.atomic import read_file
-from twinlock.repository.private_keys import (
+from twinlock.repository.keys.private_keys import (
     MAX_KEY_FILE_BYTES,
     Passphrase,
     Secret,
@@ -16,6 +15,7 @@ from twinlock.repository.private_keys import (
     read_private_key,
     replace_private_key,
 )
+from twinlock.repository.store.atomic import read_file
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError
 

@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from twinlock.repository.authoring.clock_record import signing_marks
-from twinlock.repository.candidate import root_authority
+from twinlock.repository.authoring.next_publication import root_authority
 from twinlock.repository.errors import NotReadyError
-from twinlock.repository.layout import TIMESTAMP_OBJECT, metadata_object, root_object
-from twinlock.repository.object_store import ObjectStore
-from twinlock.repository.signing import keyids_of
-from twinlock.repository.workspace import ONLINE_ROLES, Workspace
+from twinlock.repository.signing.clock_record import signing_marks
+from twinlock.repository.signing.sign import keyids_of
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
+from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, RoleName

@@ -20,7 +20,7 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR
 from twinlock.trust.policy import STRICT, Policy
 from twinlock.trust.state import Ecu, InstalledImage
-from twinlock.trust.wire.node import DIGEST_DIGITS
+from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 
 
 def check_entry(entry: ImageEntry, ecu: Ecu, installed: InstalledImage | None, *, policy: Policy = STRICT) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from twinlock.trust.canonical import encode_canonical
 from twinlock.trust.checks.formats import target_format
 from twinlock.trust.errors.images import CustomFieldError, RepositoryMismatchError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, RepositoryName
 from twinlock.trust.policy import Policy
-from twinlock.trust.wire.node import DIGEST_DIGITS
+from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
+from twinlock.trust.wire.json.olpc import encode_canonical
 
 
 def check_match(director: ImageEntry, image: ImageEntry, *, repository: RepositoryName, policy: Policy) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import as_stored, check_floor
+from twinlock.trust.checks.index import as_stored, check_floor
 from twinlock.trust.errors.metadata import OtherChainError, RootVersionError
 from twinlock.trust.floors import Floor
 from twinlock.trust.model.root import Root

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.director import check_vehicle
-from twinlock.trust.checks.listing import (
+from twinlock.trust.checks.index import (
     as_stored,
     check_expiry,
     check_floor,

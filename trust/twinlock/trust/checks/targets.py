@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.listing import (
+from twinlock.trust.checks.index import (
     as_stored,
     check_expiry,
     check_floor,

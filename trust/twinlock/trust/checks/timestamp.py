@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.director import check_vehicle
-from twinlock.trust.checks.listing import as_stored, check_expiry, check_floor, check_not_older
+from twinlock.trust.checks.index import as_stored, check_expiry, check_floor, check_not_older
 from twinlock.trust.errors.metadata import EquivocationError, MalformedError
 from twinlock.trust.floors import Floor
 from twinlock.trust.model.root import Root

@@ -29,11 +29,11 @@ from twinlock.trust.wire.aktualizr.members import (
     read_signature,
 )
 from twinlock.trust.wire.aktualizr.targets import decode_targets
-from twinlock.trust.wire.bare import compose_bare
-from twinlock.trust.wire.delegation_members import post_quantum_roles
-from twinlock.trust.wire.node import Node, check_text
-from twinlock.trust.wire.strict import parse_envelope, parse_json
-from twinlock.trust.wire.tuf_members import common_fields, decode_vehicle
+from twinlock.trust.wire.json.bare import compose_bare
+from twinlock.trust.wire.json.cursor import Node, check_text
+from twinlock.trust.wire.json.parser import parse_envelope, parse_json
+from twinlock.trust.wire.tuf.delegation_members import post_quantum_roles
+from twinlock.trust.wire.tuf.members import common_fields, decode_vehicle
 
 T = TypeVar("T")
 

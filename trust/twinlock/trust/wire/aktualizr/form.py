@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from twinlock.trust.canonical import refuse_floats
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.names import ROOT, TOP_LEVEL, RoleName, role_file, target_path
+from twinlock.trust.wire.json.olpc import refuse_floats
 
 NAME = "aktualizr"
 SUFFIX = ".json"

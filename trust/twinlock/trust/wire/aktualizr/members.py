@@ -8,10 +8,10 @@ from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import KeyId
 from twinlock.trust.signatures import RoleKeys, Signature
-from twinlock.trust.wire import tuf_members
 from twinlock.trust.wire.aktualizr.form import MAX_THRESHOLD, METHODS, decode_base64
-from twinlock.trust.wire.node import DIGEST_DIGITS, Node, check_text
-from twinlock.trust.wire.tuf_members import KeyTable, collect_signatures, decode_role_keys
+from twinlock.trust.wire.json.cursor import DIGEST_DIGITS, Node, check_text
+from twinlock.trust.wire.tuf import members as tuf_members
+from twinlock.trust.wire.tuf.members import KeyTable, collect_signatures, decode_role_keys
 
 # By the type as it is written, in lower case: ours, and the only scheme there is for it.
 _KEY_TYPES = {"ed25519": ("ed25519", "ed25519"), "rsa": ("rsa", "rsassa-pss-sha256")}

@@ -1,8 +1,8 @@
-"""Reports and manifests in the ``aktualizr`` profile, both ways: the same values as ``twinlock.trust.reports`` has.
+"""Reports and manifests in the ``aktualizr`` profile, both ways: the same values as ``twinlock.trust.wire.tuf.reports`` has.
 
 Signatures are over the canonical form of ``signed`` itself. A manifest names no vehicle; times are those of an epoch that
 means no time at all; only the Primary counts. It may also tell how the last order ended. Belongs here: that form. Does not
-belong here: whether a key signed it (``twinlock.trust.reports``), and what a Director makes of it.
+belong here: whether a key signed it (``twinlock.trust.wire.tuf.reports``), and what a Director makes of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.keys import PublicKey, Signer
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import EcuId, KeyId, TargetPath, identifier, target_path
-from twinlock.trust.reports import (
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr import form
+from twinlock.trust.wire.aktualizr.members import decode_hashes
+from twinlock.trust.wire.json.cursor import Node
+from twinlock.trust.wire.json.parser import parse_json
+from twinlock.trust.wire.tuf.reports import (
     NO_TIME,
     EcuReport,
     InstallationReport,
@@ -30,11 +35,6 @@ from twinlock.trust.reports import (
     clip,
     named_ecu,
 )
-from twinlock.trust.state import InstalledImage
-from twinlock.trust.wire.aktualizr import form
-from twinlock.trust.wire.aktualizr.members import decode_hashes
-from twinlock.trust.wire.node import Node
-from twinlock.trust.wire.strict import parse_json
 
 ATTACK = "attacks-detected"  # our code for what an ECU tells in free words
 _CONTENT_TYPE = "application/vnd.com.here.otac.installationReport.v1"

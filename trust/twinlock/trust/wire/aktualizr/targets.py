@@ -8,11 +8,11 @@ from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import HardwareId, target_path
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes, decode_keys, decode_signers
-from twinlock.trust.wire.custom import LazyImages, custom_of, decode_hardware_ids, ecus
-from twinlock.trust.wire.delegation_members import complete_delegations
-from twinlock.trust.wire.node import Node
-from twinlock.trust.wire.tuf_members import common_fields, decode_correlation, decode_vehicle
-from twinlock.trust.wire.tuf_targets import decode_role_name
+from twinlock.trust.wire.json.cursor import Node
+from twinlock.trust.wire.tuf.delegation_members import complete_delegations
+from twinlock.trust.wire.tuf.members import common_fields, decode_correlation, decode_vehicle
+from twinlock.trust.wire.tuf.targets import decode_role_name
+from twinlock.trust.wire.tuf.uptane_fields import LazyImages, custom_of, decode_hardware_ids, ecus
 
 _NO_URL = "https://example.com/"  # what generators of this profile write where there is no address
 

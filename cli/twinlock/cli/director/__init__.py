@@ -1,0 +1,1 @@
+"""``twinlock director``: the commands of the Director."""

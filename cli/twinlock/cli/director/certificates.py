@@ -1,0 +1,244 @@
+"""``twinlock director create-device-ca`` and its kin: the certificates by which vehicles with aktualizr are known.
+
+Belongs here: the commands of the device CA. Does not belong here: what such vehicles do (``director_devices.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.director.orders import open_director, when
+from twinlock.cli.shared.batches import LIST, read_lines, show_batch, skip_refused_option
+from twinlock.cli.shared.options import DIRECTORY, FILE, read_duration
+from twinlock.cli.shared.output import Output, output_options, table, yes_option
+from twinlock.cli.shared.passphrase import passphrase_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+
+    from twinlock.director.devices.credentials import Credential
+    from twinlock.director.director import Director
+    from twinlock.director.operator.batch import BatchResult
+
+DEVICE_FILES = ("ca.pem", "client.pem", "pkey.pem")  # as the client's own documentation calls them
+SERVER_FILES = ("ca.pem", "server.pem", "server.key.pem")
+_VALID = "3650d"
+
+
+@click.command("create-device-ca")
+@click.argument("directory", type=DIRECTORY)
+@click.option("--valid", default="9125d", show_default=True, help="How long; no certificate outlives it.")
+@passphrase_option
+@output_options
+def create_device_ca(out: Output, directory: Path, *, valid: str, passphrase_file: Path | None) -> None:
+    """Make the CA whose certificates say which vehicle speaks. It has no say in what vehicles install.
+
+    \b
+    Example:
+      twinlock director create-device-ca ./director
+    """
+    with open_director(directory, passphrase_file) as director:
+        pem = director.devices.create_ca(valid=read_duration(valid))
+        place = director.devices.ca_file
+    out.result({"ca": pem.decode(), "file": str(place)}, f"made a device CA; its certificate is {place}")
+
+
+@click.command("issue-device")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicles", nargs=-1, metavar="VEHICLE...")
+@click.option("--list", "listed", type=LIST, help="A list of vehicles, one a line (- is standard input).")
+@click.option("--output", type=DIRECTORY, required=True, help="The folder for ca.pem, client.pem and pkey.pem.")
+@click.option("--valid", default=_VALID, show_default=True, help="How long; the client cannot renew it.")
+@skip_refused_option
+@passphrase_option
+@output_options
+def issue_device(
+    out: Output,
+    directory: Path,
+    vehicles: tuple[str, ...],
+    *,
+    listed: Path | None,
+    output: Path,
+    valid: str,
+    skip_refused: bool,
+    passphrase_file: Path | None,
+) -> None:
+    """Make a credential for each VEHICLE, to be imported there. Its private key is kept nowhere else.
+
+    For several vehicles, or with --list, each gets a folder of its own name below --output.
+
+    \b
+    Example:
+      twinlock director issue-device ./director VIN7 --output ./VIN7/import
+      twinlock director issue-device ./director --list vehicles.txt --output ./credentials
+    """
+    from twinlock.director.devices.credentials import check_vacant, write_files
+
+    if bool(vehicles) == (listed is not None):
+        raise click.UsageError("name the VEHICLEs, or give --list")
+    lifetime = read_duration(valid)
+    if listed is not None or len(vehicles) > 1:
+        named = read_lines(listed) if listed is not None else ((f"argument {n}", v) for n, v in enumerate(vehicles, 1))
+        with open_director(directory, passphrase_file) as director:
+            result = _issue_many(out, director, list(named), output, valid=lifetime, skip_refused=skip_refused)
+        show_batch(out, result, f"credentials in {output}")
+        return
+    check_vacant(output, DEVICE_FILES)
+    with open_director(directory, passphrase_file) as director:
+        credential = director.devices.issue_device(vehicles[0], valid=lifetime)
+    write_files(credential, output, names=DEVICE_FILES)
+    shown = {"vehicle": vehicles[0], "output": str(output), "fingerprint": credential.fingerprint}
+    out.result(shown, f"wrote {', '.join(DEVICE_FILES)} to {output}; move them to the vehicle")
+
+
+def _issue_many(
+    out: Output,
+    director: Director,
+    named: list[tuple[str, str]],
+    output: Path,
+    *,
+    valid: timedelta,
+    skip_refused: bool,
+) -> BatchResult:
+    """Credentials in ``output``/VEHICLE; a batch that is not stored leaves none behind."""
+    from twinlock.director.devices.credentials import check_vacant, write_files
+
+    written: dict[str, Path] = {}
+
+    def deliver(vehicle: str, credential: Credential) -> None:
+        folder = output / vehicle
+        check_vacant(folder, DEVICE_FILES)
+        written[vehicle] = folder  # before the first file, so that a full disk leaves no part of a credential
+        write_files(credential, folder, names=DEVICE_FILES)
+
+    recorded: set[str] = set()
+    try:
+        with out.progress(len(named), "issuing") as advance:
+            issue = director.batches.issue_devices
+            result = issue(named, deliver, valid=valid, skip_refused=skip_refused, advance=advance)
+        if result.stored:
+            recorded = written.keys() - {item.vehicle for item in result.refused}
+    finally:
+        _discard(folder for vehicle, folder in written.items() if vehicle not in recorded)
+    return result
+
+
+def _discard(folders: Iterable[Path]) -> None:
+    """Remove credentials that the Director did not record; nothing else is in these folders unless others put it there."""
+    for folder in folders:
+        for name in DEVICE_FILES:
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+@click.command("issue-server")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.option("--output", type=DIRECTORY, required=True, help="The folder for ca.pem, server.pem and server.key.pem.")
+@click.option("--valid", default="825d", show_default=True, help="How long.")
+@passphrase_option
+@output_options
+def issue_server(
+    out: Output, directory: Path, hosts: tuple[str, ...], *, output: Path, valid: str, passphrase_file: Path | None
+) -> None:
+    """Make a TLS certificate for a server that these vehicles call by HOST names or addresses.
+
+    \b
+    Example:
+      twinlock director issue-server ./director fleet.example 10.0.0.5 --output ./tls
+    """
+    from twinlock.director.devices.credentials import check_vacant, write_files
+
+    check_vacant(output, SERVER_FILES)
+    with open_director(directory, passphrase_file) as director:
+        credential = director.devices.issue_server(hosts, valid=read_duration(valid))
+    write_files(credential, output, names=SERVER_FILES)
+    shown = {"hosts": list(hosts), "output": str(output), "fingerprint": credential.fingerprint}
+    out.result(shown, f"wrote {', '.join(SERVER_FILES)} to {output}")
+
+
+@click.command("issue-provisioning")
+@click.argument("directory", type=DIRECTORY)
+@click.option("--url", required=True, help="Where devices reach this Director, such as https://fleet.example:8443.")
+@click.option("--output", type=FILE, required=True, help="The archive to write (provision.provision_path).")
+@click.option("--valid", default=_VALID, show_default=True, help="How long it may be used.")
+@passphrase_option
+@output_options
+def issue_provisioning(
+    out: Output, directory: Path, *, url: str, output: Path, valid: str, passphrase_file: Path | None
+) -> None:
+    """Make an archive of shared credentials: with it a device gets a certificate of its own from the server.
+
+    Whoever has it can ask for a certificate of any vehicle that has none yet. Take it back with `revoke-certificate`
+    when the last device is built.
+
+    \b
+    Example:
+      twinlock director issue-provisioning ./director --url https://fleet.example:8443 --output credentials.zip
+    """
+    from twinlock.director.devices.credentials import check_url, check_vacant, provisioning_archive
+    from twinlock.repository.store.atomic import create_file
+
+    check_url(url)
+    check_vacant(output.parent, (output.name,))
+    with open_director(directory, passphrase_file) as director:
+        credential = director.devices.issue_shared(valid=read_duration(valid))
+    create_file(output, provisioning_archive(credential, url), mode=0o600)
+    shown = {"url": url, "output": str(output), "fingerprint": credential.fingerprint}
+    out.result(shown, f"wrote {output}; its certificate is {credential.fingerprint}")
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("name", required=False)
+@output_options
+def certificates(out: Output, directory: Path, *, name: str | None) -> None:
+    """List the certificates that the device CA issued, newest first; with NAME, those of that vehicle or host.
+
+    \b
+    Example:
+      twinlock director certificates ./director VIN7
+    """
+    with open_director(directory) as director:
+        found = director.devices.certificates(name)
+    rows = [
+        (
+            item.kind,
+            item.name,
+            when(item.not_after),
+            "-" if item.revoked_at is None else when(item.revoked_at),
+            item.fingerprint,
+        )
+        for item in found
+    ]
+    header = ("KIND", "NAME", "VALID UNTIL", "TAKEN BACK", "FINGERPRINT")
+    shown = {"certificates": [item.as_json() for item in found]}
+    out.result(shown, table(header, rows) if rows else "no certificates")
+
+
+@click.command("revoke-certificate")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("name", metavar="VEHICLE|FINGERPRINT")
+@click.option("--actor", default="operator", show_default=True, help="Who wants it, for the audit.")
+@yes_option
+@output_options
+def revoke_certificate(out: Output, directory: Path, name: str, *, actor: str, yes: bool) -> None:
+    """Take back the certificates of a VEHICLE, or the one with that FINGERPRINT. The server refuses them from now on.
+
+    \b
+    Example:
+      twinlock director revoke-certificate ./director VIN7
+    """
+    out.confirm(f"take back the certificates of {name}", yes=yes)
+    with open_director(directory) as director:
+        found = director.devices.revoke(name, actor=actor)
+    out.result({"revoked": list(found)}, [f"took back {fingerprint}" for fingerprint in found])
+
+
+COMMANDS = (create_device_ca, issue_device, issue_server, issue_provisioning, certificates, revoke_certificate)

@@ -1,0 +1,38 @@
+"""``twinlock director recover-clock``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twinlock.cli.director.orders import open_director
+from twinlock.cli.signing.clock_recovery import highest_line, recover_clock_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.director.signing.recovery import ClockRecovery
+
+
+def _recover(directory: Path, passphrase_file: Path | None, actor: str) -> tuple[ClockRecovery, Iterator[str]]:
+    with open_director(directory, passphrase_file) as director:
+        found = director.recover_clock(actor=actor)
+    return found, _lines(found)
+
+
+def _lines(found: ClockRecovery) -> Iterator[str]:
+    yield f"signed again for {len(found.vehicles)} vehicle(s)"
+    yield highest_line(found.highest)
+    if found.root_needed:
+        yield "left: Root states a time of the future or expires before that one; run `director refresh --root`"
+
+
+COMMANDS = (
+    recover_clock_command(
+        "director",
+        "Every vehicle whose files state a time of the future gets new ones with the true time and the next versions. They "
+        "stay valid for longer than the false time, so that a vehicle that took the false ones takes these. No key of Root "
+        "is needed unless Root itself was signed then, or expires before that time.",
+        _recover,
+    ),
+)

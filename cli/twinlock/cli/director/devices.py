@@ -1,0 +1,279 @@
+"""``twinlock director serve-aktualizr`` and its kin: vehicles that run aktualizr, beside what they are told to install.
+
+Belongs here: their server, and what they tell of themselves. Does not belong here: certificates
+(``director_certificates.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.director.orders import open_director, when
+from twinlock.cli.shared.batches import LIST, read_input, read_lines, show_batch, skip_refused_option
+from twinlock.cli.shared.foreign import foreign
+from twinlock.cli.shared.options import DIRECTORY, FILE, read_duration
+from twinlock.cli.shared.output import Output, output_options, table
+from twinlock.cli.shared.own_input import own_input
+from twinlock.cli.shared.passphrase import passphrase_option
+from twinlock.cli.shared.serving_options import serving_options
+
+if TYPE_CHECKING:
+    import ssl
+
+    from twinlock.director.director import Director
+    from twinlock.io.http.bounds import Bounds
+
+KINDS = ("system-info", "network", "configuration", "installed-packages")
+
+
+@click.command("allow-certificate")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.option("--valid", default="1d", show_default=True, help="How long it holds, if it is not used before.")
+@click.option("--actor", default="operator", show_default=True, help="Who orders it, for the audit.")
+@output_options
+def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str, actor: str) -> None:
+    """Let VEHICLE ask once for another certificate of its own with the shared one.
+
+    For a vehicle with aktualizr that was wiped. If it comes with other keys too, `rekey` confirms each of them.
+
+    \b
+    Example:
+      twinlock director allow-certificate ./director VIN7 --valid 2h
+    """
+    with open_director(directory) as director:
+        valid_s = int(read_duration(valid).total_seconds())
+        expires = director.devices.allow_certificate(vehicle, valid_s=valid_s, actor=actor)
+    out.result({"vehicle": vehicle, "expires": expires}, f"{vehicle} may ask for a certificate until {when(expires)}")
+
+
+@click.command("enter-aktualizr")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle", required=False)
+@click.argument("registration", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), required=False)
+@click.option(
+    "--list",
+    "listed",
+    type=LIST,
+    help='Many at once, JSON lines: {"vehicle": ..., "registration": {...}} (- is stdin).',
+)
+@click.option(
+    "--by-serial", is_flag=True, help="It has no certificate: its serial is taken for it (no authentication)."
+)
+@skip_refused_option
+@click.option("--actor", default="operator", show_default=True, help="Who says so, for the audit.")
+@output_options
+def enter_aktualizr(
+    out: Output,
+    directory: Path,
+    vehicle: str | None,
+    registration: Path | None,
+    *,
+    listed: Path | None,
+    by_serial: bool,
+    skip_refused: bool,
+    actor: str,
+) -> None:
+    """Take VEHICLE into the inventory by the REGISTRATION of its ECUs that its client sent to another Director.
+
+    aktualizr registers once. A vehicle that comes from another Director has done so there, and does not do it again; this
+    takes the JSON body that it sent (POST /director/ecus), such as that Director's records give it. - reads standard input.
+    With --list all vehicles are entered or none; with --skip-refused those that are not refused.
+
+    \b
+    Example:
+      twinlock director enter-aktualizr ./director VIN7 vin7-ecus.json
+      twinlock director enter-aktualizr ./director --list fleet.jsonl --json
+    """
+    from twinlock.director.model.records import BY_CERTIFICATE, BY_SERIAL
+
+    known_by = BY_SERIAL if by_serial else BY_CERTIFICATE
+    if listed is not None and vehicle is None:
+        items = [(source, *_registered(source, line)) for source, line in read_lines(listed)]
+        with open_director(directory) as director, out.progress(len(items), "entering") as advance:
+            enter = director.batches.enter
+            result = enter(items, identified_by=known_by, actor=actor, skip_refused=skip_refused, advance=advance)
+        show_batch(out, result, "entered vehicles")
+        return
+    if vehicle is None or registration is None or listed is not None:
+        raise click.UsageError("name one VEHICLE and its REGISTRATION, or give --list")
+    data = read_input(registration)
+    with open_director(directory) as director, own_input():
+        change = director.devices.enter(vehicle, data, identified_by=known_by, actor=actor)
+    text = f"entered {vehicle}" if change.new else f"{vehicle} is registered already, unchanged"
+    if not (change.new or change.nothing):
+        text = f"changed the ECUs of {vehicle}"
+    out.result({"vehicle": vehicle, "new": change.new, "change": change.as_json()}, text)
+
+
+def _registered(source: str, line: str) -> tuple[str, bytes]:
+    """The vehicle and the body of one line of a list. Raises: UsageError."""
+    from twinlock.trust.errors.base import UsageError
+
+    try:
+        row = json.loads(line)
+        return str(row["vehicle"]), json.dumps(row["registration"]).encode()
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        reason = f'{source} is not a line of {{"vehicle": ..., "registration": {{...}}}}: {error}'
+        raise UsageError(reason=reason) from error
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.option("--kind", type=click.Choice(KINDS), help="Show this one as it was sent.")
+@output_options
+def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -> None:
+    """Show what a VEHICLE with aktualizr last told of itself. None of it is signed.
+
+    \b
+    Example:
+      twinlock director telemetry ./director VIN7
+      twinlock director telemetry ./director VIN7 --kind network
+    """
+    with open_director(directory) as director:
+        found = [item for item in director.devices.telemetry(vehicle) if kind in (None, item.kind)]
+    if kind is None:
+        rows = [(item.kind, when(item.received_at)) for item in found]
+        lines = table(("KIND", "RECEIVED"), rows) if rows else ["nothing was told yet"]
+    else:
+        lines = [
+            item.value if isinstance(item.value, str) else json.dumps(item.value, indent=2, ensure_ascii=False)
+            for item in found
+        ]
+    out.result({"vehicle": vehicle, "telemetry": [item.as_json() for item in found]}, lines)
+
+
+@click.command("device-events")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
+@output_options
+def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
+    """List what a VEHICLE with aktualizr told of the progress of its updates, newest first. None of it is signed.
+
+    \b
+    Example:
+      twinlock director device-events ./director VIN7 --json
+    """
+    with open_director(directory) as director:
+        found = director.devices.events(vehicle, limit=limit)
+    rows = [
+        (
+            when(item.device_time),
+            item.kind,
+            _shown(item.detail.get("ecu")),
+            _shown(item.detail.get("success")),
+            _shown(item.detail.get("correlationId")),
+        )
+        for item in found
+    ]
+    lines = table(("DEVICE TIME", "EVENT", "ECU", "SUCCESS", "CORRELATION"), rows) if rows else ["no events yet"]
+    out.result({"vehicle": vehicle, "events": [item.as_json() for item in found]}, lines)
+
+
+@click.command("serve-aktualizr")
+@click.argument("directory", type=DIRECTORY)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="0 takes a free port.")
+@click.option("--tls-cert", type=FILE, help="The server's certificate (PEM), such as issue-server makes.")
+@click.option("--tls-key", type=FILE, help="Its private key (PEM, not encrypted).")
+@click.option("--client-ca", type=FILE, help="The CA of the vehicles' certificates (default: the device CA made here).")
+@click.option(
+    "--allow-serial",
+    is_flag=True,
+    help="Take a serial in the path (/serial/SERIAL/...) for a vehicle. This is NO authentication.",
+)
+@click.option("--device-valid", default="3650d", show_default=True, help="The longest that a certificate is given for.")
+@serving_options
+@passphrase_option
+@output_options
+def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
+    out: Output,
+    directory: Path,
+    *,
+    host: str,
+    port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    client_ca: Path | None,
+    allow_serial: bool,
+    device_valid: str,
+    bounds: Bounds,
+    passphrase_file: Path | None,
+) -> None:
+    """Serve the device API of aktualizr until interrupted, apart from that of `serve`.
+
+    A vehicle is the one that its verified client certificate names. With --allow-serial it may also name the serial of
+    its Primary in the path and prove nothing: anybody who can reach the port can then pose as such a vehicle, register
+    other ECUs for it, and read what it is told. Manifests are signed all the same, and a vehicle that has ever shown a
+    certificate is never taken at its word.
+
+    \b
+    Example:
+      twinlock director issue-server ./director fleet.example --output ./tls
+      twinlock director serve-aktualizr ./director --host 0.0.0.0 --tls-cert tls/server.pem --tls-key tls/server.key.pem
+    """
+    import asyncio
+
+    from twinlock.director.api.aktualizr_api import aktualizr_application
+    from twinlock.repository.serving.http import serve_until_stopped
+
+    with open_director(directory, passphrase_file) as director:
+        context = _context(director, (tls_cert, tls_key, client_ca), allow_serial=allow_serial)
+        director.check()
+        if allow_serial:
+            out.note("with --allow-serial whoever reaches this port can pose as a vehicle that has no certificate")
+        if director.devices.has_ca:
+            director.devices.ca_pem()  # asks for a passphrase now, not when the first device comes
+        application = aktualizr_application(director, allow_serial=allow_serial, max_valid=read_duration(device_valid))
+        asyncio.run(
+            serve_until_stopped(
+                application,
+                host=host,
+                port=port,
+                tls=context,
+                bounds=bounds,
+                started=lambda server: out.event(
+                    {"event": "listening", "url": server.url}, f"serving {directory} to aktualizr at {server.url}"
+                ),
+            )
+        )
+
+
+def _shown(value: object) -> str:
+    """A member of an event, which may be of any shape: nothing of it is signed."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return foreign(value)
+
+
+def _context(
+    director: Director, files: tuple[Path | None, Path | None, Path | None], *, allow_serial: bool
+) -> ssl.SSLContext | None:
+    """TLS as the options say; None for plain HTTP. Raises: UsageError where nobody could prove who they are."""
+    from twinlock.repository.serving.tls import server_context
+    from twinlock.trust.errors.base import UsageError
+
+    certificate, key, client_ca = files
+    if client_ca is None and director.devices.has_ca:
+        client_ca = director.devices.ca_file
+    if (certificate is None) != (key is None):
+        raise UsageError(reason="--tls-cert and --tls-key belong together")
+    if certificate is None or key is None:
+        if not allow_serial:
+            reason = "without TLS nobody proves who they are; give --tls-cert and --tls-key, or --allow-serial"
+            raise UsageError(reason=reason)
+        return None
+    if client_ca is None and not allow_serial:
+        raise UsageError(reason="there is no device CA here; make one with create-device-ca, or give --client-ca")
+    return server_context(certificate, key, client_ca=client_ca, required=not allow_serial)
+
+
+COMMANDS = (serve_aktualizr, enter_aktualizr, allow_certificate, telemetry, device_events)

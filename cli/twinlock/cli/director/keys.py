@@ -1,0 +1,169 @@
+"""``twinlock director rekey`` and its kin: ECUs with another key, and counters that start again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.director.ecus import ACTOR
+from twinlock.cli.director.orders import open_director, when
+from twinlock.cli.shared.options import DIRECTORY, read_duration
+from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.own_input import own_input, read_own_file
+
+if TYPE_CHECKING:
+    from twinlock.director.director import Director
+    from twinlock.director.ways_out.key_changes import KeyChange, NewKey
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
+VALID = click.option("--valid", default="1d", show_default=True, help="How long it holds, if it is not used before.")
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.argument("ecu")
+@click.argument("key")
+@VALID
+@ACTOR
+@output_options
+def rekey(out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, valid: str, actor: str) -> None:
+    """Let ECU of VEHICLE have the new KEY once: an ECU that was wiped and made itself another key.
+
+    KEY is its fingerprint (SHA-256 of the key material, of a pending one the first 16 digits do), or a file with the ECU's
+    description. `director show` lists the keys that a vehicle came with. Compare the fingerprint with the part itself.
+
+    \b
+    Example:
+      twinlock director rekey ./director VIN7 gw-7 1f0c9a7b55e4d210
+      twinlock director rekey ./director VIN1 ecu-brake brake.json
+    """
+    _change(out, directory, vehicle, ecu, key, new_ecu=None, valid=valid, actor=actor)
+
+
+@click.command("replace-ecu")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.argument("ecu")
+@click.argument("key")
+@click.option("--serial", help="The serial of the new part, if it has another (a description says it by itself).")
+@VALID
+@ACTOR
+@output_options
+def replace_ecu(
+    out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, serial: str | None, valid: str, actor: str
+) -> None:
+    """Put a new part in the place of ECU of VEHICLE. KEY is as for `rekey`.
+
+    The new part may have another serial and other hardware. What it runs is unknown until it reports.
+
+    \b
+    Example:
+      twinlock secondary describe ./brake-2 --json > brake-2.json
+      twinlock director replace-ecu ./director VIN1 ecu-brake brake-2.json
+    """
+    _change(out, directory, vehicle, ecu, key, new_ecu=serial, valid=valid, actor=actor)
+
+
+@click.command("confirm-key")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("number", type=click.IntRange(1))
+@click.option("--actor", required=True, help="Who confirms it, for the audit: not the one who asked for it.")
+@output_options
+def confirm_key(out: Output, directory: Path, number: int, *, actor: str) -> None:
+    """Confirm, as the second person, the change of a key that `rekey` or `replace-ecu` numbered NUMBER.
+
+    \b
+    Example:
+      twinlock director confirm-key ./director 4 --actor anna
+    """
+    with open_director(directory) as director, own_input():
+        change = director.ways_out.confirm(number, actor=actor)
+    out.result(change.as_json(), _told(change))
+
+
+@click.command("reset-counter")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicle")
+@click.argument("ecus", nargs=-1, metavar="[ECU]...")
+@VALID
+@ACTOR
+@output_options
+def reset_counter(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, valid: str, actor: str) -> None:
+    """Let ECUs of VEHICLE (none named: all) count their reports from the start once, such as after a restored backup.
+
+    No stored counter falls: the Director signs a nonce into the vehicle's metadata, the next report carries it, and counting
+    goes on from there. A client of aktualizr cannot carry it; there the next report counts, known by the vehicle's
+    certificate.
+
+    \b
+    Example:
+      twinlock director reset-counter ./director VIN1 ecu-gw
+    """
+    with open_director(directory) as director, own_input():
+        valid_s = int(read_duration(valid).total_seconds())
+        armed = director.ways_out.reset_counter(vehicle, ecus, valid_s=valid_s, actor=actor)
+    lines = [f"{ecu} may count from the start once, until {when(reset.expires)}" for ecu, reset in armed.items()]
+    shown = [{"ecu": ecu, "expires": reset.expires} for ecu, reset in armed.items()]
+    out.result({"vehicle": vehicle, "resets": shown}, lines)
+
+
+def _change(
+    out: Output,
+    directory: Path,
+    vehicle: str,
+    ecu: str,
+    key: str,
+    *,
+    new_ecu: str | None,
+    valid: str,
+    actor: str,
+) -> None:
+    with open_director(directory) as director, own_input():
+        wanted = _new_key(director, vehicle, ecu, key, new_ecu)
+        valid_s = int(read_duration(valid).total_seconds())
+        change = director.ways_out.change_key(vehicle, wanted, valid_s=valid_s, actor=actor)
+    out.result(change.as_json(), _told(change))
+
+
+def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str | None) -> NewKey:
+    """The key that an argument names. Raises: UsageError."""
+    from twinlock.director.model.vehicle_description import read_ecu
+    from twinlock.director.ways_out.key_changes import NewKey
+    from twinlock.trust.errors.base import UsageError
+    from twinlock.trust.names import EcuId
+
+    named = EcuId(new_ecu) if new_ecu is not None else None
+    if Path(key).exists():
+        described = read_ecu(read_own_file(Path(key), "the ECU's description"))
+        return NewKey(ecu=EcuId(ecu), described=described, new_ecu=named)
+    if not _FINGERPRINT.fullmatch(key.lower()):
+        raise UsageError(reason=f"{key!r} is neither a file nor a fingerprint of 16 to 64 hexadecimal digits")
+    if ecu not in director.vehicle(vehicle).ecus:
+        raise UsageError(reason=f"{vehicle} has no ECU {ecu}; see `twinlock director show`")
+    pending = {item["fingerprint"] for item in director.ways_out.pending_keys(vehicle)}
+    found = [fingerprint for fingerprint in pending if fingerprint.startswith(key.lower())]
+    if len(found) != 1 and len(key) != 64:
+        raise UsageError(reason=f"{len(found)} pending keys of {vehicle} begin with {key}; give all 64 digits")
+    fingerprint = found[0] if len(found) == 1 else key.lower()
+    return NewKey(ecu=EcuId(ecu), fingerprint=fingerprint, new_ecu=named)
+
+
+def _told(change: KeyChange) -> str:
+    what = f"{change.ecu} of {change.vehicle}"
+    if change.applied:
+        return f"{what} has the key {change.fingerprint[:16]} now" + (
+            f", as {change.new_ecu}" if change.new_ecu != change.ecu else ""
+        )
+    if change.confirmed_by is None:
+        return (
+            f"change {change.number} waits for a second person until {when(change.expires)}: "
+            f"twinlock director confirm-key DIRECTORY {change.number} --actor NAME"
+        )
+    return f"{what} may come once with the key {change.fingerprint[:16]} until {when(change.expires)}"
+
+
+COMMANDS = (rekey, replace_ecu, confirm_key, reset_counter)

@@ -1,0 +1,192 @@
+"""``twinlock director rotate`` and ``root``: new keys by a new Root, with the Root keys in one place or in several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.director.orders import open_director
+from twinlock.cli.shared.options import (
+    DEMAND_OF_ROTATION,
+    DIRECTORY,
+    FILE,
+    KEY_KINDS,
+    REPLACED_KEYS,
+    read_replacement,
+    read_rotation,
+)
+from twinlock.cli.shared.output import Output, output_options, table, yes_option
+from twinlock.cli.shared.own_input import own_input
+from twinlock.cli.shared.passphrase import passphrase_option
+from twinlock.cli.signing.client_support import note_kinds
+from twinlock.cli.signing.root_signing import (
+    cancel_root_command,
+    publish_hints,
+    publish_root_command,
+    quorum,
+    root_lines,
+    sign_root_command,
+)
+
+if TYPE_CHECKING:
+    from twinlock.repository.publishing.root_cancelling import Cancelled
+
+ROLES = ("root", "targets", "snapshot", "timestamp", "time")
+PROFILES = ("tuf", "aktualizr")
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("roles", nargs=-1, type=click.Choice(ROLES))
+@click.option(
+    "--keys", metavar="T/N[:KIND[+KIND]]", help="How many new keys, and how many of them must sign; else as it is now."
+)
+@click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
+@DEMAND_OF_ROTATION
+@REPLACED_KEYS
+@click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next Root to FILE, for others to sign.")
+@yes_option
+@passphrase_option
+@output_options
+def rotate(  # noqa: PLR0913 - one parameter for each option
+    out: Output,
+    directory: Path,
+    roles: tuple[str, ...],
+    *,
+    keys: str | None,
+    kind: str | None,
+    demand: bool | None,
+    replaced: tuple[str, ...],
+    prepare: Path | None,
+    yes: bool,
+    passphrase_file: Path | None,
+) -> None:
+    """Give each of ROLES new keys, by a new Root. Vehicles get metadata signed with them when they next ask.
+
+    After a theft of the online keys rotate targets, snapshot, timestamp and time together. Where the Root keys are in
+    several places, prepare the Root here, and see `twinlock director root`. With --prepare and no ROLES the next Root has
+    the same keys and a later expiry: a renewal.
+
+    Without --keys each role gets as many keys of the same kinds. T/N takes the kinds of its last keys too, as in
+    2/3:ed25519+ml-dsa-65: two of the first kind, one of the other.
+
+    \b
+    Example:
+      twinlock director rotate ./director targets snapshot timestamp time
+      twinlock director rotate ./director root --keys 2/3 --prepare next-root.json
+      twinlock director rotate ./director root --keys 2/3:ed25519+ml-dsa-65 --demand-post-quantum
+      twinlock director rotate ./director root --replace 6c2d68e6171e22bf --prepare next-root.json
+      twinlock director rotate ./director --prepare next-root.json
+    """
+    from twinlock.trust.errors.base import UsageError
+
+    if not roles and (prepare is None or keys):
+        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews Root as it is")
+    plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
+    if replaced:
+        with open_director(directory, passphrase_file) as opened:
+            known = {role.name: role.keyids for role in opened.roots.roles()}
+            plan = read_replacement(roles, replaced, plan=plan, now=opened.roots.plan_of, known=known)
+    note_kinds(out, dict.fromkeys(roles, plan) if plan else {})
+    if prepare is not None:
+        with open_director(directory, passphrase_file) as opened:
+            view = opened.prepare_root(prepare, dict.fromkeys(roles, plan))
+        out.result(view, root_lines(view, prepare, "director"))
+        return
+    out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
+    with open_director(directory, passphrase_file) as opened:
+        version = opened.rotate(*roles, plan=plan)
+    out.result({"root": version, "rotated": list(roles)}, f"rotated {', '.join(roles)} by Root {version}")
+
+
+class _ShownByDefault(click.Group):
+    """``director root DIRECTORY`` is short for ``director root show DIRECTORY``."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take a first word that names no subcommand for the directory."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
+
+
+@click.group(name="root", cls=_ShownByDefault)
+def root_group() -> None:
+    """Root: show it, and sign and publish one whose keys are in several places.
+
+    \b
+    Example:
+      twinlock director rotate ./director root --keys 2/3 --prepare next-root.json
+      twinlock director root sign next-root.json --keys /media/key-2
+      twinlock director root publish ./director next-root.json
+    """
+
+
+def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | None) -> None:
+    with open_director(directory, passphrase_file) as opened, own_input(hints=publish_hints("director", file)):
+        version = opened.publish_root(file)
+    out.result({"root": version}, f"published Root {version}")
+
+
+root_group.add_command(sign_root_command("director"))
+root_group.add_command(
+    publish_root_command("director", "Vehicles get metadata signed by its keys when they next ask.", _publish)
+)
+
+
+@root_group.command(name="roles")
+@click.argument("directory", type=DIRECTORY)
+@output_options
+def show_roles_command(out: Output, directory: Path) -> None:
+    """List who signs by the newest Root: how many keys of each role must, of what schemes, and how many are here.
+
+    \b
+    Example:
+      twinlock director root roles ./director
+    """
+    with open_director(directory) as opened:
+        roles = opened.roots.roles()
+    rows = [
+        (
+            role.name,
+            quorum(role.threshold, len(role.keyids), post_quantum=role.post_quantum),
+            ", ".join(role.schemes),
+            role.held,
+        )
+        for role in roles
+    ]
+    out.result({"roles": roles}, table(("ROLE", "MUST SIGN", "SCHEMES", "KEYS HERE"), rows))
+
+
+def _cancel(directory: Path, file: Path) -> Cancelled:
+    with open_director(directory) as opened:
+        return opened.cancel_root(file)
+
+
+root_group.add_command(cancel_root_command("director", _cancel))
+
+
+@root_group.command(name="show")
+@click.argument("directory", type=DIRECTORY)
+@click.option("--version", type=click.IntRange(1), help="An earlier Root than the newest.")
+@click.option("--wire", type=click.Choice(PROFILES), default="tuf", show_default=True, help="The wire profile.")
+@click.option("--output", type=FILE, help="Write the file here instead of to standard output.")
+@output_options
+def show_root_command(out: Output, directory: Path, *, version: int | None, wire: str, output: Path | None) -> None:
+    """Give out the Root that a vehicle is built with.
+
+    \b
+    Example:
+      twinlock director root show ./director --output director-root.json
+      twinlock director root show ./director --wire aktualizr --output import/director/root.json
+    """
+    with open_director(directory) as opened:
+        data = opened.root_bytes(version, wire=wire)
+    if output is not None:
+        output.write_bytes(data)
+    text = data.decode() if output is None else f"wrote {output}"
+    out.result({"root": data.decode(), "output": str(output) if output else None}, text)
+
+
+COMMANDS = (rotate, root_group)

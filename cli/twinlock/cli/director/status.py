@@ -1,0 +1,156 @@
+"""``twinlock director status``, ``vehicles``, ``prune`` and ``twinlock audit show``: what is wrong, and who did what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from twinlock.cli.director.orders import open_director, when
+from twinlock.cli.shared.exit_status import EXIT_DUE, EXIT_REFUSED
+from twinlock.cli.shared.foreign import foreign
+from twinlock.cli.shared.json_form import camel
+from twinlock.cli.shared.options import DIRECTORY, read_duration
+from twinlock.cli.shared.output import Output, output_options, table, yes_option
+from twinlock.cli.shared.passphrase import passphrase_option
+
+_JUNK_SHOWN = 20
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--metrics", is_flag=True, help="Write the counts in the text format of Prometheus.")
+@passphrase_option
+@output_options
+def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path | None) -> None:
+    """Say what the Director cannot do and which vehicles need somebody: failing, silent, waiting, under attack.
+
+    Exit status 1: something is wrong now. 6: something is due, such as a Root that expires soon. 0: neither.
+
+    \b
+    Example:
+      twinlock director status ./director
+      twinlock director status ./director --metrics > /var/lib/node-exporter/twinlock.prom
+    """
+    with open_director(directory, passphrase_file) as director:
+        found, junk = director.status(look=True), director.junk(None, limit=_JUNK_SHOWN)
+    notable = {name: item for name, item in found.vehicles.items() if item.state not in ("ok", "retired")}
+    lines = [*(f"problem: {foreign(text)}" for text in found.problems), *(f"due: {text}" for text in found.due)]
+    lines += [f"{count} {state}" for state, count in found.counts.items() if count]
+    rows = [(name, item.state, "; ".join(item.reasons)) for name, item in notable.items()]
+    lines += table(("VEHICLE", "STATE", "REASON"), rows) if rows else []
+    cells = [
+        (item["vehicle"] or "(unknown)", item["day"], item["code"], item["count"], foreign(item["lastSample"], 60))
+        for item in junk
+    ]
+    lines += table(("UNPROVEN SENDERS TO", "DAY", "CODE", "COUNT", "LAST SAMPLE"), cells) if cells else []
+    shown = {
+        "problems": list(found.problems),
+        "due": list(found.due),
+        "counts": dict(found.counts),
+        "vehicles": [{"vehicle": name, **item.as_json()} for name, item in found.vehicles.items()],
+        "junk": junk,
+    }
+    out.result(shown, found.metrics().rstrip() if metrics else lines or "no vehicles")
+    if found.problems or found.counts["failing"] or found.counts["attacked"]:
+        raise SystemExit(EXIT_REFUSED)
+    if found.due:
+        raise SystemExit(EXIT_DUE)
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@output_options
+def vehicles(out: Output, directory: Path) -> None:
+    """List the registered vehicles, and which of them are under attack, failing, silent or waiting.
+
+    \b
+    Example:
+      twinlock director vehicles ./director
+    """
+    with open_director(directory) as opened:
+        found, states = opened.vehicles(), opened.status()
+    rows, shown = [], []
+    for item in found:
+        state = states.vehicles[item.vehicle]
+        last = when(item.last_manifest_at)
+        rows.append((item.vehicle, item.primary or "-", item.ecus, item.assignments, last, item.wire, state.state))
+        shown.append(
+            {
+                "vehicle": item.vehicle,
+                "primary": item.primary,
+                "ecus": item.ecus,
+                "assignments": item.assignments,
+                "registeredAt": item.registered_at,
+                "lastManifestAt": item.last_manifest_at,
+                "wire": item.wire,
+                **state.as_json(),
+            }
+        )
+    header = ("VEHICLE", "PRIMARY", "ECUS", "ASSIGNED", "LAST MANIFEST", "WIRE", "STATE")
+    out.result({"vehicles": shown}, table(header, rows) if rows else "no vehicles")
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--older-than", "age", help="Such as 90d (default: history_days of the Director's config.json).")
+@yes_option
+@output_options
+def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
+    """Delete manifests, reports and events that are older. What is in force, counters and the audit are kept.
+
+    \b
+    Example:
+      twinlock director prune ./director --older-than 90d --yes
+    """
+    from datetime import timedelta
+
+    from twinlock.trust.errors.base import UsageError
+
+    with open_director(directory) as director:
+        kept = timedelta(days=director.settings.history_days) if age is None else read_duration(age)
+        if kept <= timedelta(0):
+            raise UsageError(reason="say how old; history_days in config.json is 0, which keeps everything")
+        out.confirm(f"delete history that is older than {kept.days} days", yes=yes)
+        deleted = director.prune(kept)
+    lines = [f"deleted {count} {name}" for name, count in deleted.items()]
+    out.result({"deleted": deleted}, lines)
+
+
+@click.group()
+def audit() -> None:
+    """Read who did what.
+
+    \b
+    Example:
+      twinlock audit show ./director
+    """
+
+
+@audit.command("show")
+@click.argument("directory", type=DIRECTORY)
+@click.option("--vehicle", help="Only what concerns this vehicle.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many, newest first.")
+@output_options
+def show(out: Output, directory: Path, *, vehicle: str | None, limit: int) -> None:
+    """List what was done at the Director in DIRECTORY, by whom (`--actor`), newest first.
+
+    \b
+    Example:
+      twinlock audit show ./director --vehicle VIN1 --limit 20
+    """
+    with open_director(directory) as director:
+        rows = director.audit(vehicle, limit=limit)
+        if vehicle is not None and not rows:
+            director.vehicle(vehicle)  # a mistyped name is not a vehicle with which nothing was done
+    rows = [{**row, "detail": {camel(name): item for name, item in row["detail"].items()}} for row in rows]
+    shown = [{name: row[name] for name in ("number", "at", "actor", "action", "vehicle", "detail")} for row in rows]
+    cells = [
+        (when(row["at"]), foreign(row["actor"]), row["action"], row["vehicle"] or "-", foreign(row["detail"], 120))
+        for row in rows
+    ]
+    header = ("TIME", "ACTOR", "ACTION", "VEHICLE", "DETAIL")
+    out.result({"audit": shown}, table(header, cells) if cells else "nothing was done yet")
+
+
+COMMANDS = (vehicles, status, prune)

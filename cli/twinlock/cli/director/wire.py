@@ -1,0 +1,82 @@
+"""The command ``twinlock director wire``: Roots for clients of another wire profile, and the hand-over of their chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.director.orders import open_director
+from twinlock.cli.shared.options import DIRECTORY
+from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.own_input import own_input
+from twinlock.cli.shared.passphrase import passphrase_option
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+WIRES = ("aktualizr",)  # beside tuf, which is always there
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("profile", type=click.Choice(WIRES))
+@click.option(
+    "--go-on-from", "old", type=DIRECTORY, help="Another Director's files, whose Roots deployed vehicles trust."
+)
+@click.option("--keys", type=DIRECTORY, help="Its private Root keys: root/private.key, or PEM files in one directory.")
+@click.option(
+    "--hand-over", is_flag=True, help="Give a Root chain that shares its keys with the tuf chain Root keys of its own."
+)
+@click.option(
+    "--until",
+    type=click.DateTime(("%Y-%m-%d",)),
+    help="With --hand-over: the last day on which the old Root keys sign for stranded vehicles (default: two years).",
+)
+@passphrase_option
+@output_options
+def wire(
+    out: Output,
+    directory: Path,
+    profile: str,
+    *,
+    old: Path | None,
+    keys: Path | None,
+    hand_over: bool,
+    until: datetime | None,
+    passphrase_file: Path | None,
+) -> None:
+    """Publish Roots in another wire PROFILE too, from version 1 on, so that its clients can be served.
+
+    The Root keys have to be here; the profile gets as many of its own. Every key of Root but its own, and that of the time
+    source, has to be of a kind that these clients read. With --go-on-from the Root chain of another Director is taken over:
+    its Roots stay as they are, and the next one, signed by its keys and the profile's own, leads vehicles that trust it to
+    this Director.
+
+    A Director that began the profile with an earlier version shares its Root keys with the tuf chain. --hand-over gives it
+    its own; until then keys cannot be rotated. docs/cross-profile-roots.md says why.
+
+    \b
+    Example:
+      twinlock director wire ./director aktualizr
+      twinlock director wire ./director aktualizr --go-on-from ./old/repo/director --keys ./old/keys/director
+      twinlock director wire ./director aktualizr --hand-over --until 2028-12-31
+    """
+    from twinlock.trust.errors.base import UsageError
+
+    if (old is None) != (keys is None):
+        raise UsageError(reason="--go-on-from and --keys belong together")
+    if hand_over and old is not None:
+        raise UsageError(reason="--hand-over is for a chain that this Director publishes already; omit --go-on-from")
+    if until is not None and not hand_over:
+        raise UsageError(reason="--until needs --hand-over")
+    with open_director(directory, passphrase_file) as opened:
+        if hand_over:
+            version = opened.hand_over(until.date() if until else None)
+            text = f"the Root chain for {profile} has keys of its own; the newest is {version}"
+            out.result({"wire": profile, "root": version}, text)
+            return
+        with own_input():
+            version = opened.add_wire(profile, go_on_from=(old, keys) if old and keys else None)
+    out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")

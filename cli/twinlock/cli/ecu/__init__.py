@@ -1,0 +1,1 @@
+"""``twinlock primary``, ``secondary`` and ``trusted``: the commands of ECUs."""

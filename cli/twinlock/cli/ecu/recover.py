@@ -1,0 +1,90 @@
+"""``twinlock primary recover`` and ``twinlock secondary recover``: a damaged state file made good again, on the ECU itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twinlock.cli.ecu.running import config_file
+from twinlock.cli.shared.output import Output, output_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.client.config import EcuSettings
+    from twinlock.client.ecu.recovery import Recovered
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def recover_command(role: str) -> click.Command:
+    """The command ``recover`` of ``primary`` or ``secondary``."""
+
+    @click.command(
+        "recover",
+        help=f"""Make a damaged or lost state file good again from what can still be read of it.
+
+        Metadata count if they verify, floors as they were. Stop the ECU first; the damaged file is kept. Of a lost one nothing
+        can be read: then give the factory's Roots, unless the ECU has an anchor.
+
+        \b
+        Example:
+          twinlock {role} recover ./ecu
+          twinlock {role} recover ./ecu --director-root director-root.json --image-root image-root.json
+        """,
+    )
+    @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+    @click.option(
+        "--director-root", type=_FILE, help="The factory's Root of the Director, if no stored one can be read."
+    )
+    @click.option("--image-root", type=_FILE, help="The same of the Image repository.")
+    @click.option(
+        "--release-counter", type=click.IntRange(min=0), help="The counter of the image that runs, if it is lost."
+    )
+    @output_options
+    def recover(
+        out: Output,
+        directory: Path,
+        director_root: Path | None,
+        image_root: Path | None,
+        release_counter: int | None,
+    ) -> None:
+        from twinlock.client.ecu.clock import system_clock
+        from twinlock.client.ecu.recovery import check_damaged, recover_state
+        from twinlock.io.operator_files import read_operator_file
+        from twinlock.trust.names import DIRECTOR, IMAGE
+
+        settings = _settings(directory, role)
+        check_damaged(settings)
+        given = {DIRECTOR: director_root, IMAGE: image_root}
+        roots = {name: read_operator_file(path, "the Root") for name, path in given.items() if path is not None}
+        found = recover_state(settings, roots, release_counter, system_clock())
+        out.result(_as_json(found), _lines(found, settings.state))
+
+    return recover
+
+
+def _as_json(found: Recovered) -> dict[str, Any]:
+    return {
+        "versions": {name: dict(versions) for name, versions in found.versions.items()},
+        "releaseCounter": found.release_counter,
+        "reportCounter": found.report_counter,
+        "damaged": None if found.damaged is None else str(found.damaged),
+    }
+
+
+def _lines(found: Recovered, state: Path) -> Iterator[str]:
+    damaged = "no file was left of it" if found.damaged is None else f"the damaged file is {found.damaged}"
+    yield f"recovered {state}; {damaged}"
+    for name, versions in found.versions.items():
+        yield f"{name}: " + ", ".join(f"{role} {version}" for role, version in versions.items())
+    yield f"release counter {found.release_counter}, report counter {found.report_counter}"
+
+
+def _settings(directory: Path, role: str) -> EcuSettings:
+    from twinlock.client.config import load_primary, load_secondary
+
+    path = config_file(directory, f"{role}.json")
+    return load_primary(path) if role == "primary" else load_secondary(path)

@@ -1,0 +1,60 @@
+"""``twinlock primary set-secondary`` and ``remove-secondary``: the parts of a vehicle that change in the workshop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from twinlock.cli.ecu.running import config_file, read_object
+from twinlock.cli.shared.output import Output, output_options
+
+_DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command("set-secondary")
+@_DIRECTORY
+@click.argument("description", type=_FILE)
+@click.option("--replaces", metavar="ECU", help="The ECU whose place a part with another identifier takes.")
+@click.option("--new", is_flag=True, help="The part is one more, in nobody's place.")
+@output_options
+def set_secondary(out: Output, directory: Path, description: Path, *, replaces: str | None, new: bool) -> None:
+    """Give the Primary in DIRECTORY a Secondary's new key or address, or another part in its place.
+
+    DESCRIPTION is what `secondary describe` printed. Stop the Primary first. The Director has to know as well: see
+    `director rekey`, `replace-ecu` and `add-ecu`.
+
+    \b
+    Example:
+      twinlock secondary describe ./brake > brake.json
+      twinlock primary set-secondary ./gateway brake.json
+      twinlock primary set-secondary ./gateway new-brake.json --replaces ecu-brake
+    """
+    from twinlock.client.ecu.fitting import fit_secondary
+
+    found = read_object(description)
+    replaced = fit_secondary(config_file(directory, "primary.json"), found, replaces=replaces, new=new)
+    place = "is one more Secondary" if replaced is None else f"has the place of {replaced}"
+    out.result(
+        {"ecu": found["ecu"], "address": found["address"], "keyid": found["keyid"], "replaced": replaced},
+        f"{found['ecu']} at {found['address']} {place}",
+    )
+
+
+@click.command("remove-secondary")
+@_DIRECTORY
+@click.argument("ecu")
+@output_options
+def remove_secondary(out: Output, directory: Path, ecu: str) -> None:
+    """Take a Secondary out of the Primary in DIRECTORY, which asks it no longer. Stop the Primary first.
+
+    \b
+    Example:
+      twinlock primary remove-secondary ./gateway ecu-lamp
+      twinlock director retire ./director VIN1 ecu-lamp
+    """
+    from twinlock.client.ecu.fitting import remove_secondary as remove
+
+    remove(config_file(directory, "primary.json"), ecu)
+    out.result({"removed": ecu}, f"{ecu} is no longer a Secondary of this Primary")

@@ -1,0 +1,179 @@
+"""``twinlock secondary``: one Secondary ECU, from the shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twinlock.cli.ecu.recover import recover_command
+from twinlock.cli.ecu.running import (
+    chosen_wires,
+    config_file,
+    factory_image,
+    own_map,
+    refusal_lines,
+    until_stopped,
+    wire_options,
+)
+from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.own_input import own_input
+
+_DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group()
+def secondary() -> None:
+    """A Secondary ECU: verify what the Primary hands over, install, report.
+
+    \b
+    Example:
+      twinlock secondary describe ./lamp --json
+      twinlock secondary run ./lamp
+    """
+
+
+secondary.add_command(recover_command("secondary"))
+
+
+@secondary.command()
+@_DIRECTORY
+@click.option("--vehicle", required=True, help="The vehicle's identifier, for example its VIN.")
+@click.option("--ecu", required=True, help="This ECU's identifier.")
+@click.option("--hardware-id", required=True, help="What kind of hardware this ECU is.")
+@click.option("--listen", required=True, help="Where the Primary reaches it: http://HOST:PORT or unix:PATH.")
+@click.option("--verification", default="full", show_default=True, type=click.Choice(["full", "partial"]))
+@click.option("--director-root", required=True, type=_FILE, help="The Director's Root file that the factory trusts.")
+@click.option("--image-root", type=_FILE, help="The Image repository's Root file; full verification needs it.")
+@click.option("--factory-image", type=_FILE, help="What the ECU runs now.  [default: nothing]")
+@click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
+@click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa", "rsa"]))
+@click.option("--attested-time", is_flag=True, help="It has no clock; the Primary passes on signed time attestations.")
+@click.option(
+    "--anchor",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A read-only directory with director.root.json and image.root.json: no stored Root counts by itself then.",
+)
+@click.option("--director-url", default="", help="Ask there whether the Director's Root fits. It is not stored.")
+@click.option("--image-url", default="", help="Ask there whether the Image repository's Root fits. It is not stored.")
+@wire_options
+@output_options
+def init(out: Output, directory: Path, *, listen: str, verification: str, **options: Any) -> None:
+    """Make a Secondary in a new DIRECTORY: its key, trusted state, slots and configuration.
+
+    A Secondary meets the repositories through its Primary only, so it is asked whether they fit the Roots given only where
+    their URLs are named. The key is not encrypted: an ECU starts with nobody to type a passphrase.
+
+    \b
+    Example:
+      twinlock secondary init ./brake --vehicle VIN1 --ecu ecu-brake --hardware-id brake-7 \\
+        --listen http://127.0.0.1:9101 --director-root director-root.json --image-root image-root.json
+    """
+    from twinlock.client.ecu.clock import system_clock
+    from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_secondary
+    from twinlock.client.primary.first_contact import ask_repositories
+    from twinlock.io.operator_files import read_operator_file
+
+    plan = EcuPlan(
+        vehicle=options["vehicle"],
+        ecu=options["ecu"],
+        hardware_id=options["hardware_id"],
+        key_type=options["key_type"],
+        time={"source": "attested"} if options["attested_time"] else {},
+        factory_image=factory_image(options),
+        policy=options["policy"],
+    )
+    image_root = options["image_root"]
+    repositories = Repositories(
+        director_root=read_operator_file(options["director_root"], "the Root"),
+        image_root=read_operator_file(image_root, "the Root") if image_root else None,
+        wires=chosen_wires(options),
+        anchor=options["anchor"],
+    )
+    with own_input():
+        urls = {"director_url": options["director_url"], "image_url": options["image_url"]}
+        for warning in asyncio.run(ask_repositories(replace(repositories, **urls), system_clock(), policy=plan.policy)):
+            out.note(f"warning: {warning}")
+        description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)
+    out.result(
+        description,
+        [
+            f"made {plan.ecu}, a Secondary of {plan.vehicle} with {verification} verification, in {directory}",
+            f"next: twinlock secondary describe {directory} > {plan.ecu}.json, for `twinlock primary init --secondary`",
+        ],
+    )
+
+
+@secondary.command()
+@_DIRECTORY
+@output_options
+def describe(out: Output, directory: Path) -> None:
+    """Print the description that `twinlock primary init --secondary` reads.
+
+    \b
+    Example:
+      twinlock secondary describe ./brake > brake.json
+    """
+    from twinlock.client.config import load_secondary
+    from twinlock.client.ecu.provision import describe_secondary
+
+    description = describe_secondary(load_secondary(config_file(directory, "secondary.json")))
+    out.result(description, json.dumps(description, indent=2, ensure_ascii=False))
+
+
+@secondary.command()
+@_DIRECTORY
+@output_options
+def run(out: Output, directory: Path) -> None:
+    """Serve the Primary until interrupted.
+
+    \b
+    Example:
+      twinlock secondary run ./brake
+    """
+    from twinlock.client.secondary.secondary import Secondary
+    from twinlock.client.secondary.server import start_secondary
+
+    async def forever() -> None:
+        configuration = config_file(directory, "secondary.json")
+        with own_map(configuration):
+            secondary = Secondary.open(configuration)
+        with secondary as opened:
+            runner, address = await start_secondary(opened)
+            try:
+                ecu = opened.config.ecu.ecu
+                out.event({"event": "listening", "ecu": ecu, "url": address}, f"{ecu} listens on {address}")
+                await asyncio.Event().wait()
+            finally:
+                await runner.cleanup()
+
+    asyncio.run(until_stopped(forever()))
+
+
+@secondary.command()
+@_DIRECTORY
+@output_options
+def show(out: Output, directory: Path) -> None:
+    """Show the ECU: what it is, what it runs, and how its last verification went.
+
+    \b
+    Example:
+      twinlock secondary show ./brake
+    """
+    from twinlock.client.config import load_secondary
+    from twinlock.client.inspect.status import inspect_secondary
+
+    found = inspect_secondary(load_secondary(config_file(directory, "secondary.json")))
+    out.result(
+        found,
+        [
+            f"{found['ecu']} ({found['hardwareId']}) of {found['vehicle']}: {found['verification']} verification",
+            f"runs {found['installed']['path']}, listens on {found['listen']}",
+            *refusal_lines(found),
+        ],
+    )

@@ -1,0 +1,134 @@
+"""``twinlock trusted``: what a client trusts, and why. Reads the client's state; never changes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twinlock.cli.ecu.running import refusal_lines
+from twinlock.cli.shared.exit_status import EXIT_REFUSED
+from twinlock.cli.shared.output import Output, output_options, table
+from twinlock.cli.shared.own_input import own_input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.client.config import EcuSettings
+    from twinlock.client.storage.state import TrustedState
+
+_DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+_KEYID_DIGITS = 12  # enough to tell keys apart by eye
+
+
+@click.group()
+def trusted() -> None:
+    """What a client trusts, and why.
+
+    \b
+    Example:
+      twinlock trusted show ./gateway
+      twinlock trusted why firmware/brake.bin ./gateway
+    """
+
+
+@trusted.command()
+@_DIRECTORY
+@output_options
+def show(out: Output, directory: Path) -> None:
+    """Show every trusted role: version, expiry, and the keys that signed it. DIRECTORY is a Primary's or Secondary's.
+
+    \b
+    Example:
+      twinlock trusted show ./gateway
+    """
+    from twinlock.client.ecu.clock import system_clock
+    from twinlock.client.inspect.why_trusted import what_is_trusted
+
+    settings = _settings(directory)
+    with _open(settings) as state:
+        found = what_is_trusted(settings, state, system_clock())
+    out.result(found, list(_show_lines(found)))
+
+
+@trusted.command()
+@click.argument("target")
+@_DIRECTORY
+@output_options
+def why(out: Output, target: str, directory: Path) -> None:
+    """Show the chain of roles and keys that makes image TARGET trusted, or the check that refuses it.
+
+    The exit status is 1 if it is not trusted.
+
+    \b
+    Example:
+      twinlock trusted why firmware/brake.bin ./gateway
+    """
+    from twinlock.client.ecu.clock import system_clock
+    from twinlock.client.inspect.why_trusted import why_trusted
+    from twinlock.trust.names import target_path
+
+    settings = _settings(directory)
+    with own_input():
+        path = target_path(target)
+    with _open(settings) as state:
+        found = why_trusted(settings, state, path, system_clock())
+    out.result(found, list(_why_lines(found)))
+    if not found["trusted"]:
+        raise SystemExit(EXIT_REFUSED)
+
+
+def _open(settings: EcuSettings) -> TrustedState:
+    from twinlock.client.storage.state import TrustedState
+
+    return TrustedState.open(
+        settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits, read_only=True
+    )
+
+
+def _settings(directory: Path) -> EcuSettings:
+    from twinlock.client.config import load_primary, load_secondary
+    from twinlock.trust.errors.base import UsageError
+
+    if (directory / "primary.json").is_file():
+        return load_primary(directory / "primary.json")
+    if (directory / "secondary.json").is_file():
+        return load_secondary(directory / "secondary.json")
+    raise UsageError(reason=f"{directory} holds neither a primary.json nor a secondary.json")
+
+
+def _show_lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['ecu']} of {found['vehicle']}"
+    for repository in found["repositories"]:
+        yield ""
+        yield f"{repository['name']}:"
+        rows = [_row(role) for role in repository["roles"]]
+        rows += [(role["role"], role["version"], "", "verified again at each use") for role in repository["delegated"]]
+        yield from table(("ROLE", "VERSION", "EXPIRES", "SIGNED BY"), rows)
+    yield ""
+    yield from refusal_lines(found)
+
+
+def _why_lines(found: dict[str, Any]) -> Iterator[str]:
+    verdict = "trusted" if found["trusted"] else "not trusted"
+    yield f"{found['target']} is {verdict}" + (f" for {', '.join(found['ecus'])}" if found["ecus"] else "")
+    if found["entry"] is not None:
+        hashes = ", ".join(f"{name} {digest[:_KEYID_DIGITS]}..." for name, digest in found["entry"]["hashes"].items())
+        yield f"{found['entry']['length']} bytes, {hashes}, release counter {found['entry']['releaseCounter']}"
+    rows = [
+        (link["repository"], *_row(link), {True: "yes", False: "no"}.get(link.get("lists"), ""))
+        for link in found["chain"]
+    ]
+    yield from table(("REPOSITORY", "ROLE", "VERSION", "EXPIRES", "SIGNED BY", "LISTS IT"), rows)
+    refusal = found["refusal"]
+    if refusal is not None:
+        yield f"error[{refusal['code']}]: {refusal['message']}"
+        if refusal["attack"] != "none":
+            yield f"attack: {refusal['attack']} (refused by {refusal['clause']})"
+
+
+def _row(role: dict[str, Any]) -> tuple[Any, ...]:
+    expires = role["expires"] + (" (expired)" if role["expired"] else "")
+    keys = ", ".join(keyid[:_KEYID_DIGITS] for keyid in role["signedBy"])
+    return role["role"], role["version"], expires, f"{keys} ({len(role['signedBy'])} of {role['required']} needed)"

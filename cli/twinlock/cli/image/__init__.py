@@ -1,0 +1,1 @@
+"""``twinlock image``: the commands of the Image repository."""

@@ -1,0 +1,1 @@
+"""Input, output, options and exit statuses that commands share."""

@@ -1,0 +1,291 @@
+"""What a command shows: results, events, progress and errors, for people or with ``--json`` for programs.
+
+Every byte that a command writes to stdout or stderr passes through here. Every command module looks like this one;
+nothing else needs to be known to write one::
+
+    \"\"\"``twinlock image``: the Image repository, from the shell.\"\"\"
+
+    import click
+    from twinlock.cli.shared.output import Output, output_options, yes_option     # only click and twinlock.cli up here
+
+    @click.group()
+    def image() -> None:
+        \"\"\"Create, fill, publish and serve an Image repository.\"\"\"
+
+    @image.command()
+    @click.argument("directory", type=click.Path(path_type=Path))
+    @click.argument("name")
+    @yes_option                     # only if the command destroys something: adds --yes
+    @output_options                 # on EVERY command, nearest to the function: adds --json and --debug, passes ``out``
+    def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
+        \"\"\"Remove an image from the next publication.
+
+        \\b
+        Example:
+          twinlock image remove ./image firmware/brake.bin
+        \"\"\"
+        from twinlock.repository.authoring import open_repository          # parts of ours: inside the function only
+
+        out.confirm(f"remove {name} from {directory}", yes=yes)            # asks, unless --yes
+        with out.progress(total_bytes, "hashing") as advance:              # silent off a terminal and with --json
+            advance(65536)
+        out.note("this goes to stderr, and only for people")
+        out.result({"removed": name}, f"removed {name}; run `twinlock image publish`")   # exactly once, at the end
+
+Commands that keep running (``serve``, ``run``) call ``out.event({"event": "listening", "url": url}, text)`` for each
+thing that happens: one line of text, or one JSON object on one line, flushed at once.
+
+Errors are raised, never printed: any ``TwinlockError`` becomes ``error[code]: sentence`` and ``hint: ...`` on stderr, or
+``{"error": ...}`` on stdout, and an exit status (``twinlock.cli.shared.exit_status``). The form of JSON is that of
+``twinlock.cli.shared.json_form``; ``docs/schemas`` holds a schema for each command. Passphrases come through
+``twinlock.cli.shared.passphrase``, never through arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from twinlock.cli.shared.exit_status import EXIT_READER_GONE, exit_status
+from twinlock.cli.shared.foreign import foreign
+from twinlock.cli.shared.json_form import json_value
+from twinlock.cli.shared.own_input import OwnInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from twinlock.trust.errors.base import TwinlockError
+
+# Top-level modules that only `twinlock[server]` installs.
+SERVER_MODULES = frozenset({"tuf", "sqlalchemy", "resolvelib", "packaging"})
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where one command writes. ``json`` is the user's choice of form; commands never look at it themselves."""
+
+    json: bool = False
+    debug: bool = False
+
+    def result(self, value: object, text: str | Iterable[str] = "") -> None:
+        """Show what the command found or did: ``value`` as one JSON document, or ``text`` (a string or lines).
+
+        ``value`` is a mapping or a dataclass (``twinlock.cli.shared.json_form``).
+        """
+        lines = (text,) if isinstance(text, str) else text
+        _write((_document(value),) if self.json else lines)
+
+    def event(self, value: Mapping[str, Any], text: str) -> None:
+        """Show one thing that happened in a command that keeps running: one JSON line, or one line of text."""
+        _write((_document(value, indent=None) if self.json else text,))
+
+    def note(self, text: str) -> None:
+        """Tell a person something on the side. Programs (``--json``) do not see it."""
+        if not self.json:
+            click.echo(text, err=True)
+
+    def confirm(self, what: str, *, yes: bool, undo: str = "It cannot be undone.") -> None:
+        """Ask before something that destroys, unless ``yes``; ``undo`` is a sentence on how to undo it.
+
+        Raises: ConfirmationError when there is nobody to ask, DeclinedError when the answer is no.
+        """
+        confirm_destructive(what, yes=yes, interactive=not self.json, undo=undo)
+
+    @contextlib.contextmanager
+    def progress(self, total: int | None, label: str) -> Iterator[Callable[[int], None]]:
+        """A progress bar of ``total`` steps on stderr, or where that is None the bytes so far; yields what advances it.
+
+        It shows nothing when stderr is no terminal or with ``--json``.
+        """
+        if self.json or not sys.stderr.isatty():
+            yield lambda _steps: None
+            return
+        if total is None:
+            yield from _counting(label)
+            return
+        with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
+            yield bar.update
+
+    def error(self, error: TwinlockError) -> None:
+        """Show ``error``: its JSON on stdout, or ``error[code]: sentence`` and what helps on stderr."""
+        from twinlock.cli.shared.errors import BrokenOutputError
+
+        if self.json and not isinstance(error, BrokenOutputError):
+            _write((_document({"error": error}),))
+            return
+        for line in error_lines(error):
+            click.echo(line, err=True)
+
+    def refused_input(self, refused: OwnInputError) -> None:
+        """Show what was wrong with the user's own input, which is never called an attack."""
+        if self.json:
+            _write((_document({"error": refused.as_json()}),))
+            return
+        click.echo(f"error[{refused.refusal.code}]: {refused.refusal}", err=True)
+        if refused.hint:
+            click.echo(f"hint: {refused.hint}", err=True)
+
+
+def _counting(label: str) -> Iterator[Callable[[int], None]]:
+    """A line that shows how many bytes there are so far, written again at most four times a second."""
+    total, shown = 0, 0.0
+
+    def advance(count: int) -> None:
+        nonlocal total, shown
+        total += count
+        if (now := monotonic()) - shown >= 0.25:
+            shown = now
+            click.echo(f"\r{label}: {total / 1_000_000:.1f} MB", nl=False, err=True)
+
+    try:
+        yield advance
+    finally:
+        if shown:
+            click.echo(f"\r{label}: {total / 1_000_000:.1f} MB", err=True)
+
+
+def error_lines(error: TwinlockError) -> Iterator[str]:
+    """``error`` as a person reads it: code and sentence, then the attack and clause if it names one, then the hint."""
+    yield f"error[{error.code}]: {error}"
+    described = error.as_json()
+    attack, clause = described.get("attack", "none"), described.get("clause")
+    if attack != "none":
+        yield f"attack: {attack}" + (f" (refused by {clause})" if clause else "")
+    if error.hint:
+        yield f"hint: {error.hint}"
+
+
+def _document(value: object, *, indent: int | None = 2) -> str:
+    return json.dumps(json_value(value), indent=indent, ensure_ascii=False)
+
+
+def _write(lines: Iterable[str]) -> None:
+    """Write lines to stdout at once.
+
+    Raises: SystemExit, quietly, if the reader (such as ``head``) has gone; BrokenOutputError if it takes nothing more.
+    """
+    from twinlock.cli.shared.errors import BrokenOutputError
+
+    if sys.stdout is None:  # it was closed before the command began
+        raise BrokenOutputError(reason="it is closed")
+    try:
+        for line in lines:
+            click.echo(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        leave_reader()
+    except OSError as error:
+        discard_output()
+        raise BrokenOutputError(reason=error.strerror or str(error)) from None
+
+
+def leave_reader() -> NoReturn:
+    """End because nobody reads stdout any more; what is still buffered goes nowhere. Raises: SystemExit."""
+    discard_output()
+    raise SystemExit(EXIT_READER_GONE)
+
+
+def discard_output() -> None:
+    """Let what is still buffered for stdout go nowhere, so that the end of the process does not fail on it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of a plain table with aligned columns, for ``Output.result``."""
+    cells = [[foreign(str(cell)) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+@contextlib.contextmanager
+def command_errors(out: Output) -> Iterator[None]:
+    """Turn whatever is raised inside into an error message and an exit status.
+
+    Click's own exceptions pass: the command group renders those. Raises: SystemExit.
+    """
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except OwnInputError as refused:
+        if out.debug:
+            traceback.print_exc()
+        out.refused_input(refused)
+        raise SystemExit(refused.exit_status) from None
+    except Exception as raised:  # noqa: BLE001 - whatever it is, a person gets one sentence
+        if out.debug:
+            traceback.print_exc()
+        error = as_twinlock_error(raised)
+        out.error(error)
+        raise SystemExit(exit_status(error)) from None
+
+
+def as_twinlock_error(raised: Exception) -> TwinlockError:
+    """``raised`` as an error of ours: itself, a missing extra, what the system refused, or a fault in Twinlock."""
+    from twinlock.cli.shared.errors import InternalError, MissingExtraError, SystemFaultError
+    from twinlock.trust.errors.base import TwinlockError
+    from twinlock.trust.errors.local import StorageError
+
+    if isinstance(raised, TwinlockError):
+        return raised
+    if isinstance(raised, ModuleNotFoundError) and (raised.name or "").partition(".")[0] in SERVER_MODULES:
+        return MissingExtraError(reason=f"this command needs {raised.name}, which only servers install")
+    if isinstance(raised, OSError):
+        reason = raised.strerror or str(raised)
+        if raised.filename is None:
+            return SystemFaultError(reason=reason)
+        return StorageError(path=str(raised.filename), operation="use", reason=reason)
+    return InternalError(exception=type(raised).__name__, reason=str(raised))
+
+
+def output_options(function: Callable[..., _R]) -> Callable[..., _R]:
+    """Add ``--json`` and ``--debug`` to a command, hand it an ``Output`` first, and render what it raises."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Write one JSON document to stdout instead of text.")
+    @click.option("--debug", is_flag=True, envvar="TWINLOCK_DEBUG", help="Show the traceback of an error.")
+    @functools.wraps(function)
+    def run(*args: Any, as_json: bool, debug: bool, **options: Any) -> _R:
+        out = Output(json=as_json, debug=debug)
+        with command_errors(out):
+            return function(out, *args, **options)
+        raise AssertionError("command_errors re-raises")  # for the type checker; never reached
+
+    return run
+
+
+def yes_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Add ``--yes``, which ``Output.confirm`` takes as the answer."""
+    return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(function)
+
+
+def confirm_destructive(what: str, *, yes: bool, interactive: bool = True, undo: str = "It cannot be undone.") -> None:
+    """Ask whether to do ``what``, unless ``yes``.
+
+    Raises: ConfirmationError when there is nobody to ask, DeclinedError when the answer is no.
+    """
+    from twinlock.cli.shared.errors import ConfirmationError, DeclinedError
+
+    if yes:
+        return
+    if not interactive:
+        raise ConfirmationError(reason=f"cannot ask whether to {what}. {undo}")
+    try:
+        agreed = click.confirm(f"This will {what}. {undo} Continue?", err=True)
+    except click.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        raise ConfirmationError(reason=f"no answer to whether to {what}. {undo}") from None
+    if not agreed:
+        raise DeclinedError(what=what)

@@ -1,0 +1,92 @@
+"""What operators type, or write into their own files: refused as their input, never as somebody's attack.
+
+The checks are the trust engine's, whose refusals name the attack that the same input would be if it came from outside.
+A command that judges input of its own user says so::
+
+    with own_input():
+        path = target_path(name)                       # UnsafePathError: exit status 2, without an attack
+    with own_input(HardwareError, UnknownEcuError):    # only these; metadata from elsewhere is judged in here too
+        plan = director.assign(vehicle, images)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twinlock.cli.shared.exit_status import EXIT_REFUSED, EXIT_USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from twinlock.trust.errors.base import RefusalError
+
+STANDARD_INPUT = "-"
+
+# Sound input that a rule does not admit; any other refused input is a mistake of form, or names something unknown.
+_RULES = frozenset(
+    {
+        *("registration", "wrong-hardware", "release-counter", "no-image-set", "ecu-already-registered"),
+        *(
+            "threshold",
+            "rollback",
+            "root-version",
+            "expired",
+            "equivocation",
+        ),  # of a Root or of a supplier's file that is well formed
+    }
+)
+
+
+class OwnInputError(Exception):
+    """A refusal of what the command's own user gave it."""
+
+    def __init__(self, refusal: RefusalError, hint: str = "") -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+        self.hint = hint or refusal.hint
+
+    @property
+    def exit_status(self) -> int:
+        """1 where a rule said no, 2 for a mistake."""
+        return EXIT_REFUSED if self.refusal.code in _RULES else EXIT_USAGE
+
+    def as_json(self) -> dict[str, Any]:
+        """The refusal for programs, without an attack."""
+        found = {**self.refusal.as_json(), "kind": "refusal", "attack": "none"}
+        return {**found, "hint": self.hint} if self.hint else found
+
+
+def read_own_file(path: Path, what: str, *, max_bytes: int = 8_000_000) -> bytes:
+    """The bytes of a file that the user named, or of standard input for ``-``, without a byte order mark.
+
+    ``what`` is what it should hold, such as ``the map``. A pipe is read if a process writes to it. Raises: OperatorFileError.
+    """
+    from twinlock.io.operator_files import BYTE_ORDER_MARK, read_operator_file
+    from twinlock.trust.errors.local import OperatorFileError
+
+    if str(path) != STANDARD_INPUT:
+        return read_operator_file(path, what, max_bytes, pipe=True)
+    data = sys.stdin.buffer.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        reason = f"it has more than {max_bytes} bytes, so it is something else"
+        raise OperatorFileError(path="standard input", operation=f"read {what} from", reason=reason)
+    return data.removeprefix(BYTE_ORDER_MARK)
+
+
+@contextlib.contextmanager
+def own_input(*kinds: type[RefusalError], hints: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Judge input of the command's own user inside the block; ``kinds`` (none: all) are what it can cause.
+
+    ``hints`` are ways out by the refusal's code, where this command knows a better one.
+    Raises: OwnInputError.
+    """
+    from twinlock.trust.errors.base import RefusalError
+
+    judged = kinds or (RefusalError,)
+    try:
+        yield
+    except judged as refusal:
+        raise OwnInputError(refusal, (hints or {}).get(refusal.code, "")) from refusal

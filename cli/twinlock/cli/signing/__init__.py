@@ -1,0 +1,1 @@
+"""Commands of every party that signs: its keys, Root in several places, a clock that was wrong."""

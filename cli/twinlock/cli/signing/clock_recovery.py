@@ -1,0 +1,48 @@
+"""``recover-clock`` of either repository: the way out after something was signed by a clock that was ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twinlock.cli.shared.options import DIRECTORY
+from twinlock.cli.shared.output import Output, output_options, yes_option
+from twinlock.cli.shared.passphrase import passphrase_option
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Recover = Callable[[Path, "Path | None", str], tuple[Any, Iterable[str]]]
+
+
+def recover_clock_command(party: str, effect: str, recover: Recover) -> click.Command:
+    """``twinlock PARTY recover-clock``. ``recover(directory, passphrase_file, actor)`` gives its value and lines.
+
+    ``effect`` is the paragraph of the help on what is signed again.
+    """
+
+    @click.command(
+        "recover-clock",
+        help="Correct what was signed while the clock was ahead. The clock has to be right now.\n\n"
+        f"{effect}\n\n\b\nExample:\n"
+        "  date --utc                    # compare it with another clock first\n"
+        f"  twinlock {party} recover-clock ./{party}",
+    )
+    @click.argument("directory", type=DIRECTORY)
+    @click.option("--actor", default="operator", show_default=True, help="Who confirms it, for the record.")
+    @yes_option
+    @passphrase_option
+    @output_options
+    def command(out: Output, directory: Path, *, actor: str, yes: bool, passphrase_file: Path | None) -> None:
+        out.confirm(f"confirm that this machine's clock is right now, and sign again in {directory}", yes=yes)
+        out.result(*recover(directory, passphrase_file, actor))
+
+    return command
+
+
+def highest_line(highest: datetime) -> str:
+    """The line on the highest false time that was signed."""
+    return f"the highest false time was {highest:%Y-%m-%dT%H:%M:%SZ}; the new files stay valid beyond it"

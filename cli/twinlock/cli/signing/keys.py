@@ -1,0 +1,154 @@
+"""The commands ``keys list``, ``keys mark`` and ``keys passphrase``, alike for every party that holds private keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.shared.options import DIRECTORY
+from twinlock.cli.shared.output import Output, output_options, table, yes_option
+from twinlock.cli.shared.passphrase import change_options, new_secret, opened_secrets, passphrase_option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twinlock.repository.keys.keyring import KeyRecord, Keyring
+    from twinlock.repository.signing.named_keys import NamedKey
+
+OpenKeyring = Callable[[Path], "Keyring"]
+FindNamed = Callable[[Path], "Mapping[str, NamedKey]"]
+
+
+def keys_group(
+    party: str, example: str, open_keyring: OpenKeyring, named: FindNamed, *, extra: tuple[str, ...] = ()
+) -> click.Group:
+    """The group ``keys`` of ``twinlock PARTY``. ``extra`` are directories below its own that hold online keys too.
+
+    ``named`` are the keys that its published metadata name.
+    """
+
+    @click.group(name="keys", help=f"Where the private keys are, and their passphrase.\n\n{_example(party, example)}")
+    def group() -> None:
+        pass
+
+    _add_list(group, f"{party} keys list {example}", open_keyring, named)
+    _add_mark(group, f"{party} keys mark {example} 6c2d68e6171e22bf lost", open_keyring, named)
+    _add_passphrase(group, f"{party} keys passphrase {example} --only online", open_keyring, extra)
+    return group
+
+
+def _example(party: str, example: str) -> str:
+    return f"\b\nExample:\n  twinlock {party} keys list {example}"
+
+
+def _add_list(group: click.Group, example: str, open_keyring: OpenKeyring, named: FindNamed) -> None:
+    @group.command(
+        name="list",
+        help="List the keys that are known here, and those that published metadata name.\n\n"
+        "A key that is not in use was prepared for a Root that is not published, or replaced.\n\n"
+        f"\b\nExample:\n  twinlock {example}",
+    )
+    @click.argument("directory", type=DIRECTORY)
+    @output_options
+    def list_command(out: Output, directory: Path) -> None:
+        used = named(directory)
+        records = _known_and_named(open_keyring(directory), used)
+        shown = [
+            {
+                "keyid": record.keyid,
+                "role": record.role,
+                "keytype": record.keytype,
+                "scheme": record.scheme,
+                "availability": record.availability,
+                "inUse": record.keyid in used,
+            }
+            for record in records
+        ]
+        rows = [
+            (
+                record.role,
+                record.keyid[:16],
+                record.scheme,
+                record.availability.value,
+                "in use" if record.keyid in used else "not in use",
+            )
+            for record in records
+        ]
+        header = ("ROLE", "KEY", "SCHEME", "PRIVATE HALF", "PUBLISHED")
+        out.result({"keys": shown}, table(header, rows) if rows else "no keys")
+
+
+def _known_and_named(ring: Keyring, used: Mapping[str, NamedKey]) -> tuple[KeyRecord, ...]:
+    """The keys on record here, then those that are only named by published metadata: their private halves are elsewhere."""
+    records = ring.records()
+    known = {record.keyid for record in records}
+    return (*records, *(ring.describe(each.role, each.key) for keyid, each in used.items() if keyid not in known))
+
+
+def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring, named: FindNamed) -> None:
+    @group.command(
+        name="mark",
+        help="Keep on record that the private half of a key is lost, or that it was found. KEYID may be shortened.\n\n"
+        "A lost key signs nothing and counts as absent; thresholds stay as they are. A file that is merely not here needs "
+        f"no mark.\n\n\b\nExample:\n  twinlock {example}",
+    )
+    @click.argument("directory", type=DIRECTORY)
+    @click.argument("keyid")
+    @click.argument("state", type=click.Choice(("lost", "found")))
+    @output_options
+    def mark_command(out: Output, directory: Path, keyid: str, state: str) -> None:
+        from twinlock.trust.errors.base import UsageError
+
+        ring = open_keyring(directory)
+        used = named(directory)
+        matching = [record.keyid for record in _known_and_named(ring, used) if record.keyid.startswith(keyid)]
+        if len(matching) != 1:
+            raise UsageError(reason=f"{keyid} names {len(matching)} keys here; see `keys list`")
+        if not ring.known(matching):
+            ring.note(used[matching[0]].role, used[matching[0]].key)
+        record = ring.mark(matching[0], lost=state == "lost")
+        text = f"{record.keyid[:16]} ({record.role}): {record.availability.value}"
+        out.result({"keyid": record.keyid, "role": record.role, "availability": record.availability}, text)
+
+
+def _add_passphrase(group: click.Group, example: str, open_keyring: OpenKeyring, extra: tuple[str, ...]) -> None:
+    @group.command(
+        name="passphrase",
+        help="Encrypt the private keys under another passphrase. Repeating it finishes a change that was cut off.\n\n"
+        "Offline and online keys can have one each: TWINLOCK_ONLINE_PASSPHRASE (or _FILE) is used for online keys where it "
+        f"is set.\n\n\b\nExample:\n  twinlock {example}",
+    )
+    @click.argument("directory", type=DIRECTORY)
+    @click.option("--only", type=click.Choice(("offline", "online")), help="Change only these keys.")
+    @change_options
+    @passphrase_option
+    @yes_option
+    @output_options
+    def passphrase_command(
+        out: Output,
+        directory: Path,
+        *,
+        only: str | None,
+        new_file: Path | None,
+        without: bool,
+        passphrase_file: Path | None,
+        yes: bool,
+    ) -> None:
+        from twinlock.repository.keys.passphrases import change_passphrase
+
+        ring = open_keyring(directory)
+        places = {"offline": [ring.offline], "online": [ring.online, *(directory / name for name in extra)]}
+        old = opened_secrets(passphrase_file)
+        if without:
+            out.confirm(f"write the private keys in {directory} without encryption", yes=yes)
+        new = None if without else new_secret(new_file)
+        changed: list[Path] = []
+        for kind in (only,) if only else places:
+            if kind == "offline" or ring.online != ring.offline or only:
+                changed += change_passphrase(places[kind], old[kind], new)
+        out.result(
+            {"changed": changed}, f"{len(changed)} private keys {'have no' if without else 'have a new'} passphrase"
+        )

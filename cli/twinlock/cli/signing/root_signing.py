@@ -1,0 +1,128 @@
+"""Root with keys in several places: signing a prepared one, and publishing one that is complete, at either repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twinlock.cli.shared.options import DIRECTORY, FILE
+from twinlock.cli.shared.output import Output, output_options, table
+from twinlock.cli.shared.own_input import own_input, read_own_file
+from twinlock.cli.shared.passphrase import passphrase_for, passphrase_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from twinlock.repository.model.views import RootView
+    from twinlock.repository.publishing.root_cancelling import Cancelled
+
+
+def sign_root_command(party: str) -> click.Command:
+    """``twinlock PARTY root sign``."""
+
+    @click.command(
+        name="sign",
+        help="Add the signatures of the root keys in a directory to a prepared root. Nothing else is needed.\n\n"
+        "It shows every role, its keys and its threshold, those of the time source included: compare them first.\n\n"
+        f"\b\nExample:\n  twinlock {party} root sign next-root.json --keys /media/key-2",
+    )
+    @click.argument("file", type=FILE)
+    @click.option("--keys", type=DIRECTORY, required=True, help="The directory of the root keys that are here.")
+    @click.option("--previous", type=FILE, help="The root it follows (default: the one that FILE carries).")
+    @passphrase_option
+    @output_options
+    def sign(out: Output, file: Path, *, keys: Path, previous: Path | None, passphrase_file: Path | None) -> None:
+        from twinlock.repository.keys.keyring import Keyring
+        from twinlock.repository.publishing.root_ceremony import sign_root
+
+        ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
+        with own_input():
+            view = sign_root(file, ring, previous=read_own_file(previous, "the Root before it") if previous else None)
+        out.result(view, root_lines(view, file, party))
+
+    return sign
+
+
+def publish_root_command(
+    party: str, effect: str, publish: Callable[..., None], *options: Callable[[click.Command], click.Command]
+) -> click.Command:
+    """``twinlock PARTY root publish``, which calls ``publish(out, directory, file, passphrase_file, **options)``.
+
+    ``effect`` is the sentence of the help on what else it does.
+    """
+
+    @click.command(
+        name="publish",
+        help=f"Publish a root that has all its signatures. {effect}\n\n"
+        f"\b\nExample:\n  twinlock {party} root publish ./{party} next-root.json",
+    )
+    @click.argument("directory", type=DIRECTORY)
+    @click.argument("file", type=FILE)
+    @passphrase_option
+    @output_options
+    def command(out: Output, directory: Path, file: Path, *, passphrase_file: Path | None, **more: Any) -> None:
+        publish(out, directory, file, passphrase_file, **more)
+
+    for option in options:
+        option(command)
+    return command
+
+
+def quorum(threshold: int, count: int, *, post_quantum: bool) -> str:
+    """How many of a role's keys must sign, for people."""
+    return f"{threshold} of {count}" + (", one ml-dsa" if post_quantum else "")
+
+
+def publish_hints(party: str, file: Path) -> dict[str, str]:
+    """Ways out where a prepared root may not be published, by the code of the refusal."""
+    return {
+        "threshold": f"other holders of root keys sign it first: `twinlock {party} root sign {file} --keys DIRECTORY`",
+        "rollback": f"a root of that number is published already; prepare the next one: `twinlock {party} rotate --prepare`",
+        "root-version": f"it does not follow the root that is published; prepare it again: `twinlock {party} rotate --prepare`",
+        "expired": f"prepare it again: `twinlock {party} rotate --prepare`",
+    }
+
+
+def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str]:
+    """A root on its way, for people."""
+    issued = f"issued {view.issued:%Y-%m-%dT%H:%M:%SZ}, " if view.issued else ""
+    yield f"root {view.version}, {issued}valid until {view.expires:%Y-%m-%d}, in {file}"
+    rows = [
+        (
+            role,
+            quorum(view.thresholds[role], len(view.keys[role]), post_quantum=role in view.post_quantum),
+            ", ".join(key[:12] for key in view.keys[role]),
+        )
+        for role in view.keys
+    ]
+    yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
+    yield f"signed by {', '.join(key[:12] for key in view.signed) or 'nobody yet'}"
+    yield (
+        f"still lacks {view.missing} signature(s)"
+        + (", one of them by an ml-dsa key" if view.lacks_post_quantum else "")
+        if view.missing
+        else f"complete; publish it with twinlock {party} root publish"
+    )
+
+
+def cancel_root_command(party: str, cancel: Callable[[Path, Path], Cancelled]) -> click.Command:
+    """``twinlock PARTY root cancel``. ``cancel`` gets the directory and the file."""
+
+    @click.command(
+        name="cancel",
+        help="End the signing of a prepared root that lacks signatures. FILE is the one that collected them.\n\n"
+        "The keys that were made for it are destroyed. One that has all its signatures cannot be cancelled: publish it.\n\n"
+        f"\b\nExample:\n  twinlock {party} root cancel ./{party} next-root.json",
+    )
+    @click.argument("directory", type=DIRECTORY)
+    @click.argument("file", type=FILE)
+    @output_options
+    def cancel_root(out: Output, directory: Path, file: Path) -> None:
+        cancelled = cancel(directory, file)
+        lines = [f"Root {cancelled.root} is not prepared any more; have every copy of its file destroyed"]
+        lines += [f"destroyed the key {keyid}" for keyid in cancelled.destroyed]
+        out.result({"root": cancelled.root, "destroyed": list(cancelled.destroyed)}, lines)
+
+    return cancel_root

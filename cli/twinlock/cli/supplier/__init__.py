@@ -1,0 +1,1 @@
+"""``twinlock supplier``: the commands of a supplier."""

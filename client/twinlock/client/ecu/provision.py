@@ -1,0 +1,289 @@
+"""Making an ECU: its directory, key, trusted Roots, first image and configuration file.
+
+Belongs here: everything that happens once, at the factory or in the workshop. Does not belong here: registering the
+vehicle with a Director. Source: Uptane 2.1.0 5.4.1 (what has to be on an ECU when it is made or fitted).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twinlock.client.config import FORMAT, SecondaryConfig, load_primary, load_secondary
+from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identity
+from twinlock.client.ecu.reports import check_key_type
+from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.storage.anchor import load_anchor
+from twinlock.client.storage.durable import create_once, storage_errors
+from twinlock.client.storage.state import TrustedState
+from twinlock.io.new_directory import new_directory
+from twinlock.trust.engine.first_contact import check_given_root, check_given_roots, is_base_url
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import StorageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.mapping import decode_map
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, RepositoryName, Verification, identifier, target_path
+from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.profiles import PROFILES
+from twinlock.trust.wire.tuf.metadata import TUF
+
+PRIMARY_FILE = "primary.json"
+SECONDARY_FILE = "secondary.json"
+_CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EcuPlan:
+    """The ECU to make. ``factory_image`` is (path, file) of what it runs at first; by default an empty image.
+
+    ``time`` and ``policy`` are the fields of the same name of the configuration.
+    """
+
+    vehicle: str
+    ecu: str
+    hardware_id: str
+    key_type: str = "ed25519"
+    accepts: tuple[str, ...] = ()
+    time: Mapping[str, Any] = field(default_factory=dict)
+    policy: str = "strict"
+    factory_image: tuple[str, Path] | None = None
+    factory_release_counter: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repositories:
+    """The two repositories: where they are, and the Root files that the factory trusts.
+
+    ``director_url`` is this vehicle's own, ``<D>/vehicles/<vehicle>``. A partial Secondary needs only
+    ``director_root``; no Secondary needs the URLs. ``wires`` are the profiles of those that are not in ``tuf``, by name.
+    ``anchor`` is a read-only directory that holds the same Root files as ``<repository>.root.json``.
+    """
+
+    director_root: bytes
+    image_root: bytes | None = None
+    director_url: str = ""
+    image_url: str = ""
+    wires: Mapping[str, str] = field(default_factory=dict)
+    anchor: Path | None = None
+
+
+def provision_primary(
+    directory: Path,
+    plan: EcuPlan,
+    repositories: Repositories,
+    *,
+    secondaries: Sequence[Mapping[str, Any]] = (),
+    fetch: Mapping[str, Any] | None = None,
+) -> Path:
+    """Make a Primary in ``directory``, which must not exist or be empty; returns ``directory/primary.json``.
+
+    ``secondaries`` are descriptions as ``provision_secondary`` returns them. ``fetch`` is that part of the
+    configuration. Raises: UsageError, StorageError, or the refusal of a Root file that is not sound.
+    """
+    if repositories.image_root is None or not repositories.director_url or not repositories.image_url:
+        raise UsageError(reason="a Primary needs the URL and the Root file of both repositories")
+    given_anchors(repositories)
+    described = [_checked_description(item) for item in secondaries]
+    _check_key_types(plan, repositories, described)
+    _check_anchor(repositories, full=True)
+    config = directory / PRIMARY_FILE
+    settings = _settings("primary", plan, repositories) | {
+        "map": "map.json",
+        "fetch": dict(fetch or {}),
+        "secondaries": described,
+    }
+    with _new_ecu(directory):
+        _make(directory, plan, repositories, full=True)
+        _write_json(config, settings)
+        load_primary(config)
+    return config
+
+
+def provision_secondary(
+    directory: Path,
+    plan: EcuPlan,
+    repositories: Repositories,
+    *,
+    verification: str,
+    listen: str,
+) -> dict[str, Any]:
+    """Make a Secondary in ``directory`` (``directory/secondary.json``); returns its description for the Primary.
+
+    ``listen`` is ``http://HOST:PORT`` or ``unix:PATH``, the path absolute or relative to ``directory``. The
+    description holds ``ecu``, ``hardwareId``, ``verification``, ``address``, ``keyid`` and ``key``.
+    Raises: UsageError, StorageError, or the refusal of a Root file that is not sound.
+    """
+    full = verification == Verification.FULL.value
+    if full and repositories.image_root is None:
+        raise UsageError(reason="full verification needs the Root file of the Image repository")
+    given_anchors(repositories)
+    _check_key_types(plan, repositories)
+    _check_anchor(repositories, full=full)
+    config = directory / SECONDARY_FILE
+    settings = _settings("secondary", plan, repositories) | {"verification": verification, "listen": listen}
+    if full:
+        settings["map"] = "map.json"
+    with _new_ecu(directory):
+        _make(directory, plan, repositories, full=full)
+        _write_json(config, settings)
+        return describe_secondary(load_secondary(config))
+
+
+def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
+    """A Secondary for its Primary's configuration; see ``provision_secondary``. Raises: StorageError."""
+    key = load_identity(config.key).public_key
+    return {
+        "ecu": config.ecu.ecu,
+        "hardwareId": config.ecu.hardware_id,
+        "verification": config.verification.value,
+        "address": config.listen,
+        "keyid": key.keyid,
+        "key": key.as_json(),
+    }
+
+
+def given_anchors(repositories: Repositories) -> dict[RepositoryName, TrustedRepository]:
+    """The trust that the Root files given lead to, by repository; nobody is asked.
+
+    Raises: UsageError for swapped or equal files, a URL of another form, or a profile that does not exist; the refusal of a
+    file that is not a Root.
+    """
+    for url in (repositories.director_url, repositories.image_url):
+        if url and not is_base_url(url):
+            raise UsageError(reason=f"{url!r} is not the URL of a server; write http://HOST/PATH or https://HOST/PATH")
+    wires = _profiles(repositories.wires)
+    found = {DIRECTOR: check_given_root(DIRECTOR, repositories.director_root, wire=wires.get(DIRECTOR, TUF))}
+    if repositories.image_root is not None:
+        found[IMAGE] = check_given_root(IMAGE, repositories.image_root, wire=wires.get(IMAGE, TUF))
+    check_given_roots(found[DIRECTOR], found.get(IMAGE))
+    return found
+
+
+@contextmanager
+def _new_ecu(directory: Path) -> Iterator[None]:
+    """Make an ECU in ``directory`` inside the block; what it wrote is removed if it fails. Raises: StorageError."""
+    if directory.is_dir() and any(directory.iterdir()):
+        raise StorageError(
+            path=str(directory),
+            operation="provision an ECU in",
+            reason="it is not empty; choose a new one, or remove what an interrupted init left",
+        )
+    with new_directory(directory):
+        yield
+
+
+def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: bool) -> None:
+    """Everything but the configuration file, which comes last: what has none was not finished."""
+    roots: dict[RepositoryName, bytes] = {DIRECTOR: repositories.director_root}
+    if full:
+        assert repositories.image_root is not None
+        roots[IMAGE] = repositories.image_root
+        _write_json(directory / "map.json", _map(repositories))
+        decode_map((directory / "map.json").read_bytes(), DEFAULT_LIMITS)
+    identifier(plan.ecu)
+    wires = _profiles(repositories.wires)
+    with TrustedState.create(directory / "state.db", roots, wires=wires, limits=DEFAULT_LIMITS) as state:
+        if plan.factory_release_counter is not None:
+            state.store_release_counter(plan.factory_release_counter)
+    path, source = plan.factory_image or ("factory", None)
+    SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
+    create_identity(directory / "identity.pem", plan.key_type)
+
+
+def _settings(role: str, plan: EcuPlan, repositories: Repositories) -> dict[str, Any]:
+    wires = {"wires": dict(repositories.wires)} if repositories.wires else {}
+    anchor = {"anchor": str(repositories.anchor.absolute())} if repositories.anchor is not None else {}
+    return (
+        wires
+        | anchor
+        | {
+            "format": FORMAT,
+            "role": role,
+            "vehicle": plan.vehicle,
+            "ecu": plan.ecu,
+            "hardwareId": plan.hardware_id,
+            "accepts": list(plan.accepts),
+            "policy": plan.policy,
+            "time": dict(plan.time),
+            "key": "identity.pem",
+            "state": "state.db",
+            "staging": "staging",
+            "slots": "slots",
+        }
+    )
+
+
+def _check_key_types(plan: EcuPlan, repositories: Repositories, described: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Before anything is made: no ECU of this vehicle may have a key whose reports its Director cannot read."""
+    wires = _profiles(repositories.wires)
+    if plan.key_type in KEY_TYPES:  # another one is refused where the key is made
+        check_key_type(wires, plan.ecu, plan.key_type)
+    for item in described:
+        keytype = item["key"].get("keytype") if isinstance(item["key"], Mapping) else None
+        if keytype in KEY_TYPES:
+            check_key_type(wires, item["ecu"], str(keytype))
+
+
+def _check_anchor(repositories: Repositories, *, full: bool) -> None:
+    """Before anything is made: the anchor holds the Roots that this ECU starts from. Raises: UsageError, StorageError."""
+    if repositories.anchor is None:
+        return
+    held = load_anchor(repositories.anchor, DEFAULT_LIMITS)
+    wanted = {DIRECTOR: repositories.director_root} | ({IMAGE: repositories.image_root} if full else {})
+    for name, root in wanted.items():
+        if held.get(name) != root:
+            raise UsageError(
+                reason=f"{repositories.anchor}/{name}.root.json is not the Root of the repository {name} that was given; "
+                "put that file there"
+            )
+
+
+def _profiles(wires: Mapping[str, str]) -> dict[RepositoryName, WireProfile]:
+    unknown = set(wires.values()) - set(PROFILES)
+    if unknown:
+        raise UsageError(reason=f"no wire profile is called {', '.join(sorted(unknown))}; {', '.join(PROFILES)} are")
+    return {RepositoryName(name): PROFILES[wire] for name, wire in wires.items()}
+
+
+def _map(repositories: Repositories) -> dict[str, Any]:
+    # A Secondary fetches nothing, so it may not know the URLs; the format wants one all the same.
+    return {
+        "repositories": {
+            DIRECTOR: [repositories.director_url or "primary:"],
+            IMAGE: [repositories.image_url or "primary:"],
+        },
+        "mapping": [{"paths": ["*"], "repositories": [DIRECTOR, IMAGE], "threshold": 2, "terminating": True}],
+    }
+
+
+def _factory_entry(path: str, source: Path | None, plan: EcuPlan) -> ImageEntry:
+    sha256, sha512, length = hashlib.sha256(), hashlib.sha512(), 0
+    if source is not None:
+        with storage_errors(source, "read"), source.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                sha256.update(chunk)
+                sha512.update(chunk)
+                length += len(chunk)
+    hashes = {"sha256": sha256.hexdigest(), "sha512": sha512.hexdigest()}
+    return ImageEntry(target_path(path), length, hashes, release_counter=plan.factory_release_counter)
+
+
+_DESCRIPTION = ("ecu", "hardwareId", "verification", "address", "keyid", "key")
+
+
+def _checked_description(item: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [name for name in _DESCRIPTION if name not in item]
+    if missing:
+        raise UsageError(reason=f"the description of a Secondary lacks {', '.join(missing)}")
+    return {name: item[name] for name in _DESCRIPTION}
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    create_once(path, json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")

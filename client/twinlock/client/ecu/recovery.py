@@ -1,0 +1,214 @@
+"""A damaged or lost state file made good again on the ECU itself: from the rows that can still be read, as far as they are proven.
+
+Without any, it begins at the read-only Roots of the anchor or those of the factory. Metadata count if they verify, floors as they were, and no counter begins at zero. Nobody can do this from afar.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twinlock.client.config import EcuSettings
+from twinlock.client.ecu.clock import follow_roots
+from twinlock.client.ecu.running import counter_floor
+from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.storage.anchor import load_anchor
+from twinlock.client.storage.database import take_lock
+from twinlock.client.storage.durable import flush_directory, storage_errors
+from twinlock.client.storage.state import TrustedState
+from twinlock.io.operator_files import read_operator_file
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.restore import restore_repository
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.mapping import decode_map
+from twinlock.trust.names import DIRECTOR, ROOT, TOP_LEVEL, RepositoryName, RoleName
+from twinlock.trust.wire.stored_floor import decode_floor
+from twinlock.trust.wire.tuf.metadata import TUF
+
+_TABLES = {
+    "metadata": ("repository", "role", "version", "data"),
+    "floors": ("repository", "role", "floor"),
+    "facts": ("name", "value"),
+    "reports": ("ecu", "data"),
+}
+
+
+class Recovered(NamedTuple):
+    """What a recovery kept: the versions in force by repository and role, both counters, and where the damaged file is now.
+
+    ``damaged`` is None where the file was lost.
+    """
+
+    versions: Mapping[RepositoryName, Mapping[str, int]]
+    release_counter: int
+    report_counter: int
+    damaged: Path | None
+
+
+def recover_state(
+    settings: EcuSettings, roots: Mapping[RepositoryName, bytes], release_counter: int | None, now: datetime
+) -> Recovered:
+    """Replace a damaged or lost state file by one of what it still holds. ``roots`` are the factory's, where its own are lost.
+
+    The Roots in the anchor, if this ECU has one, need not be given.
+
+    ``release_counter`` is for an ECU whose counter can be read nowhere; a proven one that is higher holds. The report counter
+    goes on at the seconds since 1970 at ``now``: above every one that was used.
+    Raises: UsageError if the file is not damaged, or a Root or the counter can be read nowhere; ConflictError if the ECU runs;
+    StorageError; any refusal of a Root. The damaged file is untouched then, and kept beside the new one otherwise.
+    """
+    path = settings.state
+    lock = take_lock(path)
+    try:
+        rows = {table: _salvaged(path, table, columns) for table, columns in _TABLES.items()}
+        draft = path.with_name(f"{path.name}.recovered")
+        _remove(draft)
+        anchors = _anchors(settings, roots, rows["metadata"])
+        with TrustedState.create(draft, anchors, wires=settings.wires, limits=settings.limits) as state:
+            _keep_facts(state, rows)
+            versions = {name: _keep_repository(settings, state, name, rows) for name in _repositories(settings)}
+            counter = _release_counter(settings, state, release_counter)
+            state.store_release_counter(counter)
+            stated = max(state.stated_time or now, now)  # what was stated before may be lost: no report states less
+            reports = state.reserve_counter(at_least=int(now.timestamp()), stated=stated)
+        return Recovered(versions, counter, reports, _swap(path, draft))
+    finally:
+        os.close(lock)
+
+
+def check_damaged(settings: EcuSettings) -> None:
+    """Return if the state cannot be used. Raises: UsageError if it can: recovering it would only lose something."""
+    try:
+        with TrustedState.open(settings.state, wires=settings.wires, limits=settings.limits, read_only=True) as state:
+            state.repositories(_repositories(settings))
+            state.reports()
+            _ = (state.events(), state.decision, state.begun)
+    except (TwinlockError, ValueError):
+        return
+    raise UsageError(reason=f"{settings.state} is not damaged; nothing was changed")
+
+
+def _repositories(settings: EcuSettings) -> list[RepositoryName]:
+    if settings.map is None:
+        return [DIRECTOR]
+    return list(decode_map(read_operator_file(settings.map, "the map"), settings.limits).repositories)
+
+
+def _salvaged(path: Path, table: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """The rows of ``table`` up to the first that cannot be read."""
+    rows: list[tuple[Any, ...]] = []
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table}"):  # noqa: S608 - our own names
+                rows.append(row)
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        pass  # what was read so far is what there is
+    return rows
+
+
+def _anchors(
+    settings: EcuSettings, roots: Mapping[RepositoryName, bytes], metadata: list[tuple[Any, ...]]
+) -> dict[RepositoryName, bytes]:
+    found = {**(load_anchor(settings.anchor, settings.limits) if settings.anchor is not None else {}), **roots}
+    for name in _repositories(settings):
+        stored = [(version, data) for repository, role, version, data in metadata if (repository, role) == (name, ROOT)]
+        if name not in found and not stored:
+            reason = f"no Root of {name} can be read from {settings.state}; give the factory's with --{name}-root"
+            raise UsageError(reason=reason)
+        found.setdefault(name, min(stored, default=(0, b""))[1])
+    return {name: found[name] for name in _repositories(settings)}
+
+
+def _keep_facts(state: TrustedState, rows: Mapping[str, list[tuple[Any, ...]]]) -> None:
+    for name, value in rows["facts"]:
+        try:
+            state._store_fact(name, json.loads(value))  # noqa: SLF001 - the same half of the state, written whole
+        except ValueError:
+            continue
+    for ecu, data in rows["reports"]:
+        state.store_report(ecu, data)
+
+
+def _keep_repository(
+    settings: EcuSettings, state: TrustedState, name: RepositoryName, rows: Mapping[str, list[tuple[Any, ...]]]
+) -> dict[str, int]:
+    """Store what verifies of ``name`` under the newest Root that a chain leads to; returns the versions in force by role."""
+    stored = [(role, version, data) for repository, role, version, data in rows["metadata"] if repository == name]
+    chain: dict[int, bytes] = {version: data for role, version, data in stored if role == ROOT}
+
+    def answer(command: Command) -> Answer:
+        if isinstance(command, Fetch):
+            return chain.get(command.version or 0, ABSENT)
+        if isinstance(command, Persist):
+            state.persist(command)
+        return None
+
+    drive(follow_roots(state.repository(name), settings.limits), answer)
+    root = state.repository(name).root
+    files = {RoleName(role): data for role, _version, data in stored if role != ROOT}
+    wire, limits = settings.wires.get(name, TUF), settings.limits
+    trusted = restore_repository(name, {ROOT: root.data, **files}, wire=wire, limits=limits)
+    kept = {"root": root.signed.version}
+    for role, version, data in stored:
+        verified = {"timestamp": trusted.timestamp, "snapshot": trusted.snapshot, "targets": trusted.targets}.get(role)
+        if role not in TOP_LEVEL or verified is not None:
+            floors = {RoleName(role): trusted.floors[RoleName(role)]} if role in trusted.floors else {}
+            state.persist(Persist(name, ((RoleName(role), version, data),), floors=floors))
+            kept |= {role: version} if verified is not None else {}
+    _keep_floors(state, name, rows["floors"])
+    return kept
+
+
+def _keep_floors(state: TrustedState, name: RepositoryName, rows: list[tuple[Any, ...]]) -> None:
+    """A floor outlives its file: one that can be read and is not below the file's own holds."""
+    held = state.repository(name).floors
+    for repository, role, data in rows:
+        try:
+            floor = decode_floor(data, f"floor of {repository}/{role}")
+        except RefusalError:
+            continue
+        if repository == name and (role not in held or held[role].version <= floor.version):
+            state.persist(Persist(name, (), floors={role: floor}))
+
+
+def _release_counter(settings: EcuSettings, state: TrustedState, given: int | None) -> int:
+    ecu = settings.ecu.ecu
+    proven = [counter_floor(ecu, state), given, SlotInstaller(settings.slots, ecu).installed().release_counter]
+    known = [counter for counter in proven if counter is not None]
+    if not known:
+        raise UsageError(
+            reason=f"no release counter of {ecu} can be read anywhere; give the one of the image that it runs"
+        )
+    return max(known)
+
+
+def _swap(path: Path, draft: Path) -> Path | None:
+    """Put the new file in place and keep the damaged one, if there is one. A crash leaves one of the two under its name."""
+    number = 1
+    while (damaged := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    with storage_errors(path, "replace"):
+        for suffix in ("-wal", "-shm"):
+            beside = path.with_name(path.name + suffix)
+            if beside.exists():
+                beside.replace(damaged.with_name(damaged.name + suffix))
+        kept = path.exists()
+        if kept:
+            path.replace(damaged)
+        draft.replace(path)
+        flush_directory(path.parent)
+        _remove(draft)
+    return damaged if kept else None
+
+
+def _remove(draft: Path) -> None:
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        draft.with_name(draft.name + suffix).unlink(missing_ok=True)

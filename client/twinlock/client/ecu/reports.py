@@ -1,0 +1,178 @@
+"""Making and reading ECU version reports and manifests, each Director in the form of its own wire profile.
+
+Belongs here: which form that is, and an ECU's own report (Uptane 2.1.0 5.4.2.1.2 and 5.4.3.6). Does not belong here: the
+forms themselves, which the engine knows, and sending anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from twinlock.client.ecu.clock import Clock
+from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.identity import KEY_TYPES
+from twinlock.client.storage.metadata import Wires
+from twinlock.client.storage.state import TrustedState
+from twinlock.trust.errors.base import Kind
+from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.keys import PublicKey, Signer, load_key
+from twinlock.trust.limits import Limits
+from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr import reports as aktualizr
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf import reports
+from twinlock.trust.wire.tuf.metadata import TUF
+from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport, SignedReport, report_digest
+
+
+class ReportForm(Protocol):
+    """The reports of one wire profile. What is signed here is what the Director of that profile reads.
+
+    ``key_types`` are those of ``identity.py`` whose signatures it can carry; ``tells_outcomes`` says whether a manifest has
+    a place for how an order ended; ``acknowledges`` whether its Director acknowledges evidence in signed metadata.
+    """
+
+    key_types: tuple[str, ...]
+    tells_outcomes: bool
+    acknowledges: bool
+
+    def reporting_key(self, key: PublicKey) -> PublicKey:
+        """``key`` under the id that its reports name. Raises: ProfileError for one that cannot sign reports of this form."""
+
+    def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
+        """One ECU's report, signed by it. Raises: ProfileError."""
+
+    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+        """A report that nobody has verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
+
+    def sign_manifest(
+        self,
+        vehicle: VehicleId,
+        primary: EcuId,
+        signed: Iterable[bytes],
+        signer: Signer,
+        installation: InstallationReport | None,
+    ) -> bytes:
+        """All reports, signed by the Primary, and ``installation`` if the form tells outcomes."""
+
+
+class TufReports:
+    """See ``ReportForm``: the form of ``docs/POUF.md``. How an order ended is in the reports themselves."""
+
+    key_types: tuple[str, ...] = KEY_TYPES
+    tells_outcomes = False
+    acknowledges = True
+
+    def reporting_key(self, key: PublicKey) -> PublicKey:
+        return key
+
+    def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
+        return reports.sign_report(report, signer)
+
+    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+        return reports.decode_report(data, limits)
+
+    def sign_manifest(
+        self,
+        vehicle: VehicleId,
+        primary: EcuId,
+        signed: Iterable[bytes],
+        signer: Signer,
+        installation: InstallationReport | None,
+    ) -> bytes:
+        del installation
+        return reports.sign_manifest(vehicle, primary, signed, signer)
+
+
+class AktualizrReports:
+    """See ``ReportForm``: the form of ``docs/POUF-aktualizr.md``. It names no vehicle."""
+
+    tells_outcomes = True
+    acknowledges = False
+    key_types: tuple[str, ...] = tuple(keytype for keytype in KEY_TYPES if keytype != "ecdsa")
+
+    def reporting_key(self, key: PublicKey) -> PublicKey:
+        aktualizr.encode_public_key(key)
+        return load_key(aktualizr.native_key_id(key), keytype=key.keytype, scheme=key.scheme, public=key.public)
+
+    def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
+        return aktualizr.sign_report(report._replace(detail=_all_attacks(report)), signer)
+
+    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+        return aktualizr.decode_report(data, limits)
+
+    def sign_manifest(
+        self,
+        vehicle: VehicleId,
+        primary: EcuId,
+        signed: Iterable[bytes],
+        signer: Signer,
+        installation: InstallationReport | None,
+    ) -> bytes:
+        del vehicle
+        return aktualizr.sign_manifest(primary, signed, signer, installation=installation)
+
+
+def _all_attacks(report: EcuReport) -> str:
+    """The sentence of the gravest attack, and the codes of the others with how often each was met."""
+    others = [event for event in report.evidence if event.kind is Kind.ATTACK][1:]
+    codes = ", ".join(f"{event.code} ({event.occurrences})" for event in others)
+    return f"{report.detail}; also {codes}" if codes else report.detail
+
+
+def report_form(director: WireProfile) -> ReportForm:
+    """The form of the reports that go to a Director of that profile."""
+    return AktualizrReports() if director is AKTUALIZR else TufReports()
+
+
+def check_reporting_key(wires: Wires, key: PublicKey) -> None:
+    """Refuse, before anything runs, an ECU key whose reports the Director's profile cannot carry. Raises: ProfileError."""
+    report_form(wires.get(DIRECTOR, TUF)).reporting_key(key)
+
+
+def check_key_type(wires: Wires, ecu: str, key_type: str) -> None:
+    """The same before there is a key. Raises: ProfileError."""
+    director = wires.get(DIRECTOR, TUF)
+    known = report_form(director).key_types
+    if key_type not in known:
+        reason = f"its reports would be signed by a key of type {key_type}, and its Director reads {' and '.join(known)} only"
+        raise ProfileError(profile=director.name, what=f"what {ecu} reports", reason=reason)
+
+
+def make_report(
+    ecu: EcuId,
+    installed: InstalledImage,
+    *,
+    state: TrustedState,
+    clock: Clock,
+    signer: Signer,
+    form: ReportForm,
+    limits: Limits,
+) -> bytes:
+    """A signed report of what ``ecu`` runs, with a counter that was never used before and all unacknowledged evidence.
+
+    The counter and the time that it states are on the disk before the report exists, so no crash can make two reports share one.
+    Raises: StorageError, ProfileError.
+    """
+    now = clock.reported()
+    counter, nonce = CounterResets(state).next_counter(now)
+    events = EvidenceBook(state).carry(counter)
+    gravest = next(iter(events), None)
+    report = EcuReport(
+        ecu=ecu,
+        installed=installed,
+        time=now,
+        counter=counter,
+        nonce=nonce,
+        attack=gravest.code if gravest is not None and gravest.kind is Kind.ATTACK else "",
+        detail="" if gravest is None else gravest.detail,
+        evidence=events,
+    )
+    data = form.sign_report(report, signer)
+    if form.acknowledges:
+        EvidenceBook(state).note_report(counter, report_digest(form.decode_report(data, limits).message))
+    return data

@@ -1,0 +1,1 @@
+"""Read-only views of an ECU for people: its status, and why it trusts what it trusts."""

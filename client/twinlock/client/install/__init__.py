@@ -1,0 +1,1 @@
+"""Installers: the interface, and the built-in A/B slots."""

@@ -1,0 +1,1 @@
+"""The link between a Primary and its Secondaries, whatever the bus."""

@@ -1,0 +1,122 @@
+"""The boundary to parts that a product brings: installers, preconditions and links. Whatever they raise becomes theirs.
+
+Source: Uptane 2.1.0 5.4.3.6 (every failure ends in a report).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from twinlock.client.errors import InstallerError, LinkError, PartyError, SoftwareFaultError, quoted
+from twinlock.client.install.installer import Installer, Precondition
+from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import EcuId
+from twinlock.trust.state import InstalledImage
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_REASON_CHARACTERS = 500
+
+
+@contextmanager
+def party_faults(error: type[PartyError], party: str, name: str, step: str) -> Iterator[None]:
+    """Turn whatever ``party`` raises inside into ``error``.
+
+    Errors of ours pass, and so does the cancellation of the task that runs this. A CancelledError, a SystemExit or another
+    BaseException that the party raised by itself is a failure of that party: none of them may end the cycle.
+    """
+    try:
+        yield
+    except (TwinlockError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as raised:
+        if isinstance(raised, asyncio.CancelledError) and _is_cancelled():
+            raise
+        raise _failure(error, (party, name, step), raised) from raised
+
+
+def link_faults(ecu: EcuId, step: str) -> AbstractContextManager[None]:
+    """The boundary to the link of ``ecu`` while it does ``step``."""
+    return party_faults(LinkError, "link", ecu, step)
+
+
+class GuardedInstaller:
+    """An ``Installer`` of a product, behind the boundary: it raises errors of ours and nothing else."""
+
+    def __init__(self, installer: Installer, ecu: EcuId) -> None:
+        self._installer = installer
+        self._ecu = ecu
+
+    def installed(self) -> InstalledImage:
+        """See ``Installer.installed``. Raises: InstallerError."""
+        return self._call("tell what is installed", self._installer.installed)
+
+    def install(self, entry: ImageEntry, source: Path) -> InstalledImage:
+        """See ``Installer.install``. Raises: InstallerError."""
+        return self._call(f"install {entry.path}", lambda: self._installer.install(entry, source))
+
+    def rollback(self) -> InstalledImage:
+        """See ``Installer.rollback``. Raises: InstallerError."""
+        return self._call("roll back", self._installer.rollback)
+
+    def _call(self, step: str, method: Callable[[], InstalledImage]) -> InstalledImage:
+        with party_faults(InstallerError, "installer", self._ecu, step):
+            found = method()
+            if not isinstance(found, InstalledImage):
+                raise TypeError(f"it returned {type(found).__name__} in place of what is installed")
+            return found
+
+
+def guarded_precondition(precondition: Precondition | None, ecu: EcuId) -> Precondition | None:
+    """``precondition`` behind the boundary. One that raises has not agreed: nothing is installed."""
+    if precondition is None:
+        return None
+
+    def ask(entry: ImageEntry) -> str | None:
+        with party_faults(InstallerError, "precondition", ecu, f"judge {entry.path}"):
+            return precondition(entry)
+
+    return ask
+
+
+def software_fault(raised: Exception, step: str) -> SoftwareFaultError:
+    """A programming error of ours as an error that a report can carry; the traceback goes to the log."""
+    _LOG.error("unexpected %s at %s", type(raised).__name__, step, exc_info=raised)
+    return SoftwareFaultError(
+        step=step, exception=type(raised).__name__, reason=quoted(raised, _REASON_CHARACTERS) or "no reason given"
+    )
+
+
+def _failure(error: type[PartyError], where: tuple[str, str, str], raised: BaseException) -> PartyError:
+    party, name, step = where
+    _LOG.warning("the %s of %s raised %s", party, name, type(raised).__name__)
+    _LOG.debug("where it was raised", exc_info=raised)
+    return error(
+        party=party,
+        name=name,
+        step=step,
+        exception=type(raised).__name__,
+        reason=quoted(_text(raised), _REASON_CHARACTERS) or "no reason given",
+    )
+
+
+def _text(raised: BaseException) -> str:
+    try:
+        return str(raised)
+    except Exception:  # noqa: BLE001 - the class is not ours either, and may fail to describe itself
+        return "it cannot describe itself"
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody asked this task to end. In a worker thread nobody can."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,1 @@
+"""Values of an update cycle: results, events, times."""

@@ -1,0 +1,65 @@
+"""An event of the evidence as the state keeps it and as ``--json`` shows it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from twinlock.client.model.times import format_time, parse_time
+from twinlock.trust.errors.base import Kind
+from twinlock.trust.model.evidence import Evidence
+
+
+class StoredEvent(NamedTuple):
+    """An event and how far it got. ``told`` marks one that another party stated, ``unproven`` one that takes no key to bring about.
+
+    ``carried`` is the counter of the first report that carries it as it is now, ``accepted`` the version of the Director's
+    Timestamp when a Director without acknowledgements accepted that report; None before.
+    """
+
+    evidence: Evidence
+    told: bool
+    carried: int | None = None
+    accepted: int | None = None
+    unproven: bool = False
+
+
+def encode_event(event: StoredEvent) -> dict[str, Any]:
+    """``event`` as the state keeps it."""
+    return {
+        **event_as_json(event.evidence),
+        "told": event.told,
+        "carried": event.carried,
+        "accepted": event.accepted,
+        "unproven": event.unproven,
+    }
+
+
+def decode_event(found: dict[str, Any]) -> StoredEvent:
+    """The inverse of ``encode_event``."""
+    evidence = Evidence(
+        kind=Kind(found["kind"]),
+        first=parse_time(found["first"]),
+        last=parse_time(found["last"]),
+        occurrences=found["count"],
+        **{name: found[name] for name in ("id", "code", "attack", "clause", "detail", "step")},
+        latest=found.get("latest", ""),
+    )
+    return StoredEvent(evidence, found["told"], found["carried"], found["accepted"], found.get("unproven", False))
+
+
+def event_as_json(event: Evidence) -> dict[str, Any]:
+    """An event as ``--json`` shows it: ``id``, ``kind``, ``code``, ``attack``, ``clause``, ``detail``, ``latest``, ``step``, ``first``,
+    ``last``, ``count``."""
+    return {
+        "id": event.id,
+        "kind": event.kind.value,
+        "code": event.code,
+        "attack": event.attack,
+        "clause": event.clause,
+        "detail": event.detail,
+        "latest": event.latest,
+        "step": event.step,
+        "first": format_time(event.first),
+        "last": format_time(event.last),
+        "count": event.occurrences,
+    }

@@ -1,0 +1,170 @@
+"""What an update cycle did, as values: which ECU installed what, and what was refused, where and why."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from twinlock.client.errors import ManifestRefusedError, SecondaryRefusedError
+from twinlock.client.model.times import format_time
+from twinlock.trust.errors.base import Kind, TwinlockError
+from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
+from twinlock.trust.errors.local import SlowRetrievalError
+from twinlock.trust.errors.metadata import (
+    LimitError,
+    MalformedError,
+    MissingMetadataError,
+    MixAndMatchError,
+    ThresholdError,
+    UnsafePathError,
+)
+from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.names import EcuId
+from twinlock.trust.state import InstalledImage
+
+
+class Outcome(enum.Enum):
+    """How a cycle ended."""
+
+    UP_TO_DATE = "up-to-date"  # nothing to install, nothing refused
+    UPDATED = "updated"  # everything that was approved is installed
+    INCOMPLETE = "incomplete"  # the metadata passed and something went wrong, but not everything
+    FAILED = "failed"  # the metadata was refused or could not be had, or nothing of what was approved got installed
+
+
+class Step(enum.Enum):
+    """The steps of Uptane 2.1.0 5.4.2, and the report that every failure jumps to (5.4.3.6)."""
+
+    MANIFEST = "manifest"
+    TIME = "time"
+    METADATA = "metadata"
+    IMAGES = "images"
+    SECONDARY_TIME = "secondary-time"
+    SECONDARY_METADATA = "secondary-metadata"
+    SECONDARY_IMAGES = "secondary-images"
+    LAST_LOOK = "last-look"
+    INSTALL = "install"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One thing that went wrong: at which step, for which ECU if it was one ECU's affair, and the error itself."""
+
+    step: Step
+    error: TwinlockError
+    ecu: EcuId | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines: ``step``, ``ecu`` and ``error`` (see ``TwinlockError.as_json``)."""
+        return {"step": self.step.value, "ecu": self.ecu, "error": self.error.as_json()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installation:
+    """One ECU runs a new image."""
+
+    ecu: EcuId
+    image: InstalledImage
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines: ``ecu``, ``path``, ``length``, ``hashes`` and ``releaseCounter``."""
+        return {"ecu": self.ecu, **image_as_json(self.image)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CycleResult:
+    """One update cycle. ``reported`` says whether the Director took the final manifest.
+
+    ``verified`` says whether the metadata passed, so that ``approved`` is the verdict and not just empty. ``problems``
+    and ``notices`` are in order of occurrence; a notice deserves a report but stopped nothing. ``weaker`` names the
+    guarantees that a lax policy left out. ``now`` is the time the cycle relied on, None if there was none.
+    """
+
+    now: datetime | None
+    verified: bool
+    approved: tuple[Installation, ...]
+    installed: tuple[Installation, ...]
+    problems: tuple[Problem, ...]
+    notices: tuple[TwinlockError, ...]
+    reported: bool
+    correlation_id: str | None = None
+    weaker: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """The one-word answer."""
+        if not self.problems:
+            return Outcome.UPDATED if self.installed else Outcome.UP_TO_DATE
+        if not self.verified or (self.approved and not self.installed):
+            return Outcome.FAILED
+        return Outcome.INCOMPLETE
+
+    @property
+    def error(self) -> TwinlockError | None:
+        """What went wrong, None if nothing did. See ``gravest``."""
+        found = gravest(self.problems)
+        return found.error if found else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole result as plain JSON values."""
+        return {
+            "outcome": self.outcome.value,
+            "now": format_time(self.now) if self.now else None,
+            "approved": [image.as_json() for image in self.approved],
+            "installed": [image.as_json() for image in self.installed],
+            "verified": self.verified,
+            "problems": [problem.as_json() for problem in self.problems],
+            "notices": [notice.as_json() for notice in self.notices],
+            "reported": self.reported,
+            "correlationId": self.correlation_id,
+            "weaker": list(self.weaker),
+        }
+
+
+def gravest(problems: Sequence[Problem]) -> Problem | None:
+    """The first attack, else the first refusal, else the first failure; of one kind, what this ECU met itself goes first.
+
+    A Secondary that refuses or is dead must not hide what its Primary saw.
+    """
+    order = list(Kind)
+    ranked = sorted(problems, key=lambda problem: (order.index(problem.error.kind), is_told(problem.error)))
+    return next(iter(ranked), None)
+
+
+def is_told(error: TwinlockError) -> bool:
+    """Whether the error states what another party said it refused."""
+    return isinstance(error, (SecondaryRefusedError, ManifestRefusedError))
+
+
+def is_unproven(error: TwinlockError) -> bool:
+    """Whether anybody on the way can bring the error about, without a key and without a file that a key once signed."""
+    return isinstance(error, _UNPROVEN)
+
+
+_UNPROVEN = (
+    AttestationError,
+    DigestError,
+    EndlessDataError,
+    LengthError,
+    LimitError,
+    MalformedError,
+    MissingMetadataError,
+    MixAndMatchError,
+    SlowRetrievalError,
+    ThresholdError,
+    UnsafePathError,
+)
+
+
+def image_as_json(image: InstalledImage) -> dict[str, Any]:
+    """An image as the link, the slots and ``--json`` write it."""
+    return {
+        "path": image.path,
+        "length": image.length,
+        "hashes": dict(image.hashes),
+        "releaseCounter": image.release_counter,
+    }

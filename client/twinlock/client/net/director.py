@@ -1,0 +1,161 @@
+"""A Primary's side of the Director's device API: handing in the manifest, and asking for the time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from twinlock.client.errors import EnrolmentRefusedError, ManifestRefusedError, quoted
+from twinlock.client.net.transport import Transport, with_retries
+from twinlock.trust.errors.local import FetchError, TransportError
+from twinlock.trust.errors.metadata import TimeError
+from twinlock.trust.limits import Limits
+
+_PROBLEM_BYTES = 65_536
+_REPLAYED = "report-replay"
+
+
+class DirectorLink:
+    """``urls`` are this vehicle's at the Director, the preferred one first; ``time_url`` is the time service's.
+
+    ``foreign`` tells that its refusals need not have the form of ours: whatever it says with such a status is one.
+    """
+
+    def __init__(
+        self, transport: Transport, urls: Sequence[str], time_url: str | None, *, limits: Limits, foreign: bool = False
+    ) -> None:
+        self._transport = transport
+        self._urls = urls
+        self._time_url = time_url
+        self._limits = limits
+        self._foreign = foreign
+
+    async def put_manifest(self, manifest: bytes) -> None:
+        """Hand in a signed vehicle version manifest: Uptane 2.1.0 5.4.2.1.
+
+        Raises: ManifestRefusedError when the Director says no, TransportError when it says nothing.
+        """
+        broken = False  # a way that broke off may have delivered the manifest all the same
+
+        async def attempt() -> None:
+            nonlocal broken
+            try:
+                await self._put(url, manifest)
+            except ManifestRefusedError as error:
+                if not (broken and error.problem == _REPLAYED):
+                    raise
+            except TransportError:
+                broken = True
+                raise
+
+        fault: TransportError | None = None
+        for base in self._urls:
+            url = f"{base.rstrip('/')}/manifest"
+            try:
+                return await with_retries(self._transport.settings, attempt)
+            except TransportError as error:
+                fault = error
+        raise fault or TransportError(url="director", reason="the map gives no URL for it")
+
+    async def attest_time(self, ask: Callable[[], str]) -> bytes:
+        """A signed time attestation that answers the nonce of ``ask``, which is asked for at each attempt; unverified.
+
+        Raises: TimeError when none can be had.
+        """
+        if self._time_url is None:
+            raise TimeError(reason="time has to be attested, but no time service is configured (time.url)")
+        url = self._time_url
+
+        async def attempt() -> bytes:
+            body = json.dumps({"nonce": ask()}).encode()
+            headers = {"Content-Type": "application/json"}
+            deadline = self._transport.settings.deadline_s
+            async with self._transport.request("POST", url, headers=headers, body=body, deadline_s=deadline) as reply:
+                answer = await reply.read("time attestation", self._limits.attestation_bytes)
+                if reply.status != 200:
+                    raise FetchError(url=url, status=reply.status, reason="a time attestation was expected")
+                return answer
+
+        try:
+            return await with_retries(self._transport.settings, attempt)
+        except TransportError as error:
+            raise TimeError(reason=f"the time service gave no answer: {error}") from error
+
+    async def enrol(self, description: bytes, token: str) -> bool:
+        """Register this vehicle with a one-time ``token``; whether it was new to the Director.
+
+        Raises: EnrolmentRefusedError when the Director says no, TransportError when it says nothing.
+        """
+        url = f"{self._urls[0].rstrip('/')}/enrolment"
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+
+        async def attempt() -> bool:
+            deadline = self._transport.settings.deadline_s
+            async with self._transport.request(
+                "POST", url, headers=headers, body=description, deadline_s=deadline
+            ) as reply:
+                answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
+                if reply.status in (200, 201):
+                    return reply.status == 201
+                status, problem, detail = _problem(url, reply.status, answer)
+                raise EnrolmentRefusedError(status=status, problem=problem, detail=detail)
+
+        return await with_retries(self._transport.settings, attempt)
+
+    async def register(self, ecus: bytes) -> None:
+        """Tell a Director of the aktualizr profile which ECUs there are, as often as they change.
+
+        Raises: EnrolmentRefusedError when the Director says no, TransportError when it says nothing.
+        """
+        url = f"{self._urls[0].rstrip('/')}/ecus"
+        headers = {"Content-Type": "application/json"}
+
+        async def attempt() -> None:
+            deadline = self._transport.settings.deadline_s
+            async with self._transport.request("POST", url, headers=headers, body=ecus, deadline_s=deadline) as reply:
+                answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
+                if not 200 <= reply.status < 300:
+                    status, problem, detail = self._problem(url, reply.status, answer)
+                    raise EnrolmentRefusedError(status=status, problem=problem, detail=detail)
+
+        await with_retries(self._transport.settings, attempt)
+
+    def _problem(self, url: str, status: int, answer: bytes) -> tuple[int, str, str]:
+        try:
+            return _problem(url, status, answer)
+        except FetchError:
+            if not self._foreign or status >= 500 or status == 429:
+                raise
+        return status, *_foreign_problem(answer)
+
+    async def _put(self, url: str, manifest: bytes) -> None:
+        headers = {"Content-Type": "application/json"}
+        deadline = self._transport.settings.deadline_s
+        async with self._transport.request("PUT", url, headers=headers, body=manifest, deadline_s=deadline) as reply:
+            if reply.status in (200, 201, 202, 204):
+                return
+            answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
+            status, problem, detail = self._problem(url, reply.status, answer)
+            raise ManifestRefusedError(status=status, problem=problem, detail=detail)
+
+
+def _problem(url: str, status: int, answer: bytes) -> tuple[int, str, str]:
+    """Status, code and detail of a refusal. Raises: FetchError when the answer is no verdict of a Director."""
+    if status >= 500 or status == 429:  # a server in trouble; what it says about that is no verdict
+        raise FetchError(url=url, status=status, reason="the Director cannot take this now")
+    try:
+        problem = json.loads(answer)
+        return status, quoted(problem["code"], 64), quoted(problem["detail"], 500)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise FetchError(url=url, status=status, reason="the Director refused, and did not say why") from None
+
+
+def _foreign_problem(answer: bytes) -> tuple[str, str]:
+    """Code and detail of a refusal in whatever form: other Directors write ``code`` and ``description``, or nothing."""
+    try:
+        said = json.loads(answer)
+    except (ValueError, RecursionError):
+        said = None
+    found = said if isinstance(said, dict) else {}
+    detail = found.get("description") or found.get("detail") or answer.decode("utf-8", "replace")
+    return quoted(found.get("code") or "refused", 64), quoted(detail, 500) or "it did not say why"

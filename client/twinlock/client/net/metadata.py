@@ -1,0 +1,145 @@
+"""The answer to the engine's ``Fetch``: metadata from the places that the map gives for a repository.
+
+A place is one base URL. One that was silent, failed or served what was refused is a reason to ask the next one, and one
+deadline covers all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from twinlock.client.errors import quoted
+from twinlock.client.net.transport import Transport, with_retries
+from twinlock.client.storage.metadata import Wires
+from twinlock.trust.engine.commands import ABSENT, Absent, Fetch, FetchElsewhere
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
+from twinlock.trust.model.base import NOTHING
+from twinlock.trust.names import RepositoryName
+from twinlock.trust.wire.tuf.metadata import TUF
+
+_LOG = logging.getLogger(__name__)
+_ABSENT_STATUS = (404, 403)  # object stores say 403 for what is not there when listing is not allowed
+_SHOWN_CHARACTERS = 200
+
+
+@dataclass(slots=True)
+class _Search:
+    """One file wherever it may be: the places not asked yet, and what those before them said."""
+
+    command: Fetch
+    places: list[str]
+    ends: float  # of the event loop's clock
+    place: str = ""
+    failures: list[TransportError] = field(default_factory=list)
+    refusals: list[RefusalError] = field(default_factory=list)
+
+    def time_left(self, now: float) -> float:
+        """What the next place may take: an equal share, so that a slow first one leaves time for the others."""
+        return max((self.ends - now) / len(self.places), 0.0)
+
+    def answer(self) -> Absent:
+        """The end of a search that found nothing. Raises: a refusal before slowness, and that before other faults."""
+        if self.refusals:
+            raise self.refusals[0]
+        slow = [fault for fault in self.failures if isinstance(fault, SlowRetrievalError)]
+        for fault in slow or self.failures:
+            raise fault
+        return ABSENT
+
+
+class MetadataFetcher:
+    """Fetches metadata files. ``urls`` are the base URLs of each repository, the preferred one first.
+
+    ``wires`` are the profiles of the repositories that are not in ``tuf``: where files are is for the profile to say.
+    """
+
+    def __init__(
+        self, transport: Transport, urls: Mapping[RepositoryName, tuple[str, ...]], wires: Wires = NOTHING
+    ) -> None:
+        self._transport = transport
+        self._urls = urls
+        self._wires = wires
+        self._last: dict[RepositoryName, str] = {}  # a place whose copy was refused is asked last from then on
+        self._search: _Search | None = None
+        self._refused: list[RefusalError] = []
+
+    async def fetch(self, command: Fetch) -> bytes | Absent:
+        """The file from the first place that has it; ABSENT if every place says plainly that it does not exist.
+
+        Raises: EndlessDataError beyond ``command.max_bytes``; TransportError, FetchError or SlowRetrievalError if no place
+        gave it and one gave no answer. Such a fault never counts as an absence: Uptane 2.1.0 5.4.4.3 step 2.2.
+        """
+        deadline = asyncio.get_running_loop().time() + self._transport.settings.deadline_s
+        places = sorted(self._urls[command.repository], key=lambda url: url == self._last.get(command.repository))
+        search = self._search = _Search(command, places, deadline)
+        found = await self._continue(search)
+        if found is None:
+            return search.answer()
+        self._refused += search.refusals
+        return found
+
+    async def elsewhere(self, command: FetchElsewhere) -> bytes | None:
+        """The same file from the next place that has it; None where none is left. Raises nothing: the refusal stands."""
+        search = self._search
+        if search is None or search.command != command.fetch:
+            return None
+        if command.error is not None:
+            self._demote(search, command.error)
+        found = await self._continue(search)
+        if found is None:
+            self._refused += [refusal for refusal in search.refusals if refusal is not command.error]
+        return found
+
+    def take_refused(self) -> list[RefusalError]:
+        """Refusals of copies that ended here since the last call, although another place may have served the file."""
+        taken, self._refused = self._refused, []
+        return taken
+
+    async def _continue(self, search: _Search) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        command = search.command
+        folder = self._wires.get(command.repository, TUF).folder
+        while search.places:
+            ends = loop.time() + search.time_left(loop.time())
+            search.place = search.places.pop(0)
+            url = f"{search.place.rstrip('/')}/{folder}{command.name}"
+            try:
+                found = await with_retries(
+                    self._transport.settings,
+                    lambda url=url, ends=ends: self._ask(url, command, ends),  # type: ignore[misc]
+                )
+            except TransportError as fault:
+                _LOG.info("%s", fault)
+                search.failures.append(fault)
+            except RefusalError as refusal:
+                self._demote(search, refusal)
+                search.refusals.append(refusal)
+            else:
+                if found is not ABSENT:
+                    return found
+        return None
+
+    def _demote(self, search: _Search, refusal: RefusalError) -> None:
+        self._last[search.command.repository] = search.place
+        place = quoted(search.place, _SHOWN_CHARACTERS)
+        _LOG.warning("%s served what was refused: error[%s]: %s", place, refusal.code, refusal)
+
+    async def _ask(self, url: str, command: Fetch, ends: float) -> bytes | Absent:
+        seconds = max(ends - asyncio.get_running_loop().time(), 0.0)
+        async with self._transport.request("GET", url, deadline_s=seconds) as reply:
+            if reply.status == 200:
+                coding = reply.headers.get("Content-Encoding", "identity")
+                if coding.lower() != "identity":
+                    shown = quoted(coding, _SHOWN_CHARACTERS)
+                    reason = (
+                        f"it sent Content-Encoding {shown} although only identity is accepted; switch compression off"
+                    )
+                    raise FetchError(url=url, status=200, reason=reason)
+                return await reply.read(f"{command.repository}/{command.role}", command.max_bytes)
+            if reply.status in _ABSENT_STATUS:
+                return ABSENT
+            raise FetchError(url=url, status=reply.status, reason="a metadata file or 404 was expected")

@@ -1,0 +1,44 @@
+"""Step 2 of a Primary's cycle (Uptane 2.1.0 5.4.2.2): the time, which is fixed here for the whole cycle."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from twinlock.client.ecu.clock import Clock, follow_roots
+from twinlock.client.primary.driver import run_verification
+from twinlock.client.primary.services import PrimaryServices
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
+from twinlock.trust.model.root import Root
+from twinlock.trust.names import DIRECTOR
+
+
+async def take_time(tools: PrimaryServices, notices: list[RefusalError]) -> datetime:
+    """The time now (UTC), from a signed answer where it is attested. Raises: TimeError, AttestationError, TransportError."""
+    if tools.config.time.attested:
+        attestation = await tools.director.attest_time(tools.clock.ask)
+        director = tools.state.repository(DIRECTOR)
+        try:
+            tools.clock.accept(attestation, director.root.signed)
+        except UnsolicitedTimeError as error:
+            # It came as the answer to our question, so it is a replay and no stray message.
+            raise AttestationError(reason=error.reason) from error
+        except AttestationKeyError:
+            # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
+            director = await run_verification(
+                follow_roots(director, tools.config.limits),
+                fetch=tools.fetcher.fetch,
+                elsewhere=tools.fetcher.elsewhere,
+                persist=tools.state.persist,
+                notices=notices,
+            )
+            _accept_under_newest(tools.clock, attestation, director.root.signed)
+    return tools.clock.now()
+
+
+def _accept_under_newest(clock: Clock, attestation: bytes, root: Root) -> None:
+    """Accept the time under the newest Root. A key that not even this Root names is not a matter of rotation any more."""
+    try:
+        clock.accept(attestation, root)
+    except AttestationKeyError as error:
+        raise AttestationError(reason=error.reason) from error

@@ -1,0 +1,60 @@
+"""What is asked while an ECU is made: whether both repositories are where the operator says, under the Roots given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from twinlock.client.config import FetchSettings
+from twinlock.client.ecu.provision import Repositories, given_anchors
+from twinlock.client.net.metadata import MetadataFetcher
+from twinlock.client.net.transport import Transport
+from twinlock.client.primary.driver import run_verification
+from twinlock.trust.engine.commands import Persist, Steps
+from twinlock.trust.engine.first_contact import meet_director, meet_image_repository
+from twinlock.trust.names import DIRECTOR, IMAGE, RepositoryName
+from twinlock.trust.policy import LAX, STRICT
+from twinlock.trust.state import TrustedRepository
+
+_SETTINGS = FetchSettings(attempts=1, deadline_s=60.0)  # an operator waits
+
+
+async def ask_repositories(repositories: Repositories, now: datetime, *, policy: str = "strict") -> tuple[str, ...]:
+    """Read each repository that has a URL in ``repositories`` as an ECU would; returns warnings. Stores nothing.
+
+    ``now`` is UTC. Raises: UsageError where one does not fit the Root given, TransportError where one does not answer, and
+    as ``given_anchors``.
+    """
+    anchors = given_anchors(repositories)
+    urls = {DIRECTOR: repositories.director_url, IMAGE: repositories.image_url}
+    steps: dict[RepositoryName, Steps[tuple[str, ...]]] = {}
+    if urls[DIRECTOR]:
+        steps[DIRECTOR] = meet_director(anchors[DIRECTOR], now, location=urls[DIRECTOR])
+    if urls[IMAGE] and IMAGE in anchors:
+        chosen = LAX if policy == "lax" else STRICT
+        steps[IMAGE] = meet_image_repository(anchors[IMAGE], now, location=urls[IMAGE], policy=chosen)
+    return await _run(steps, anchors, urls)
+
+
+async def _run(
+    steps: Mapping[RepositoryName, Steps[tuple[str, ...]]],
+    anchors: Mapping[RepositoryName, TrustedRepository],
+    urls: Mapping[RepositoryName, str],
+) -> tuple[str, ...]:
+    transport = Transport(_SETTINGS)
+    fetcher = MetadataFetcher(
+        transport,
+        {name: (url,) for name, url in urls.items()},
+        {name: anchor.wire for name, anchor in anchors.items()},
+    )
+    warnings: list[str] = []
+    try:
+        for asked in steps.values():
+            warnings += await run_verification(asked, fetch=fetcher.fetch, persist=_forget, notices=[])
+    finally:
+        await transport.close()
+    return tuple(warnings)
+
+
+def _forget(_command: Persist) -> None:
+    """Nothing is trusted, and so nothing is stored, before the ECU exists."""

@@ -1,0 +1,51 @@
+"""How an order ended, in the words of the aktualizr profile: the installation report of a manifest.
+
+Belongs here: which of that client's codes stands for which of our steps. Does not belong here: the report's form (the
+engine knows it), and keeping it until the Director has heard it (``state.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twinlock.client.errors import quoted
+from twinlock.client.model.results import Problem, Step, gravest
+from twinlock.trust.names import EcuId
+from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult, clip
+
+_DONE = InstallResult(success=True, code="OK", description="installed")
+_CODES = {
+    Step.IMAGES: "DOWNLOAD_FAILED",
+    Step.SECONDARY_TIME: "VERIFICATION_FAILED",
+    Step.SECONDARY_METADATA: "VERIFICATION_FAILED",
+    Step.SECONDARY_IMAGES: "INSTALL_FAILED",
+    Step.INSTALL: "INSTALL_FAILED",
+}
+_OTHER = "GENERAL_ERROR"
+_MAX_CORRELATION = 256  # characters; it is a URN of some sort, and has to have a form in what we sign
+
+
+def installation_report(
+    correlation_id: str, approved: Sequence[EcuId], installed: Sequence[EcuId], problems: Sequence[Problem]
+) -> InstallationReport:
+    """What to say of the order ``correlation_id``, which approved images for these ECUs.
+
+    It succeeded if every one of them installed. ``description`` starts with our code of what went wrong, as the profile has
+    no other place for it. An ECU whose turn did not come has no result of its own.
+    """
+    correlation_id = quoted(correlation_id, _MAX_CORRELATION)
+    ecus = dict.fromkeys(installed, _DONE)
+    for problem in problems:
+        if problem.ecu is not None and problem.ecu in approved and problem.ecu not in ecus:
+            ecus[problem.ecu] = _failed(problem)
+    if set(installed) >= set(approved):
+        return InstallationReport(correlation_id, _DONE, ecus)
+    relevant = [problem for problem in problems if problem.step in _CODES] or list(problems)
+    worst = gravest(relevant)
+    result = InstallResult(False, _OTHER, "nothing was installed") if worst is None else _failed(worst)  # noqa: FBT003
+    return InstallationReport(correlation_id, result, ecus)
+
+
+def _failed(problem: Problem) -> InstallResult:
+    code = _CODES.get(problem.step, _OTHER)
+    return InstallResult(success=False, code=code, description=clip(f"{problem.error.code}: {problem.error}"))

@@ -1,0 +1,223 @@
+"""A Primary, from the outside: open it from its configuration, run cycles, look at it, close it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from twinlock.client.config import PrimaryConfig, load_primary
+from twinlock.client.ecu.approvals import Approvals
+from twinlock.client.ecu.clock import Clock, Wall, system_clock
+from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.identity import load_identity
+from twinlock.client.ecu.reports import check_reporting_key, report_form
+from twinlock.client.ecu.room import open_state
+from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.install.installer import Installer, Precondition
+from twinlock.client.link.http import HttpLink
+from twinlock.client.link.parties import GuardedInstaller, guarded_precondition
+from twinlock.client.link.protocol import SecondaryLink
+from twinlock.client.model.results import CycleResult
+from twinlock.client.net.director import DirectorLink
+from twinlock.client.net.images import Progress
+from twinlock.client.net.metadata import MetadataFetcher
+from twinlock.client.net.transport import Transport
+from twinlock.client.primary.cycle import UpdateCycle
+from twinlock.client.primary.secondaries import Member, Secondaries
+from twinlock.client.primary.services import PrimaryServices
+from twinlock.client.storage.staging import Staging
+from twinlock.io.operator_files import read_operator_file
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.mapping import RepositoryMap, decode_map
+from twinlock.trust.names import DIRECTOR, EcuId, Verification
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.aktualizr.form import encode_canonical
+from twinlock.trust.wire.aktualizr.reports import encode_public_key
+from twinlock.trust.wire.tuf.metadata import TUF
+
+
+class Primary:
+    """A vehicle's Primary. One event loop, one cycle at a time; it holds the state of this ECU until it is closed."""
+
+    def __init__(self, equipment: PrimaryServices) -> None:
+        self._equipment = equipment
+        self._cycle = asyncio.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        config: Path,
+        *,
+        links: Mapping[EcuId, SecondaryLink] | None = None,
+        wall: Wall = system_clock,
+        precondition: Precondition | None = None,
+        installer: Installer | None = None,
+    ) -> Primary:
+        """Open the Primary configured in ``config``, a ``primary.json``.
+
+        ``links`` replaces the way to some Secondaries, ``wall`` the system clock, ``installer`` the built-in one;
+        ``precondition`` says why nothing can be installed now.
+        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it runs already.
+        """
+        settings = load_primary(config)
+        identity = load_identity(settings.key)
+        assert settings.map is not None
+        found_map = decode_map(read_operator_file(settings.map, "the map"), settings.limits)
+        unknown = settings.wires.keys() - found_map.repositories.keys()
+        if unknown:
+            raise UsageError(reason=f"{config}: wires.{min(unknown)} names no repository of {settings.map}")
+        for key in (identity.public_key, *(item.key for item in settings.secondaries)):
+            check_reporting_key(settings.wires, key)
+        state = open_state(settings)
+        try:
+            transport = Transport(settings.fetch, settings.tls, own=_own_servers(settings, found_map))
+            clock = Clock(settings.time, state, limits=settings.limits, wall=wall)
+            return cls(
+                PrimaryServices(
+                    config=settings,
+                    map=found_map,
+                    state=state,
+                    signer=identity,
+                    installer=_installer(settings, installer, precondition),
+                    staging=Staging(settings.staging),
+                    clock=clock,
+                    approvals=Approvals(state, clock),
+                    evidence=EvidenceBook(state),
+                    transport=transport,
+                    fetcher=MetadataFetcher(transport, found_map.repositories, settings.wires),
+                    director=_director(settings, found_map, transport),
+                    secondaries=Secondaries(
+                        _members(settings, links or {}),
+                        state,
+                        settings.wires,
+                        limits=settings.limits,
+                        policy=settings.policy,
+                        fetch=settings.fetch,
+                    ),
+                    reports=report_form(settings.wires.get(DIRECTOR, TUF)),
+                )
+            )
+        except BaseException:
+            state.close()
+            raise
+
+    @property
+    def config(self) -> PrimaryConfig:
+        """What it was configured with."""
+        return self._equipment.config
+
+    async def update_cycle(self, *, progress: Progress | None = None) -> CycleResult:
+        """Run the seven steps of Uptane 2.1.0 5.4.2 once. Refusals and faults are in the result, not raised."""
+        if self._cycle.locked():
+            raise UsageError(reason="an update cycle is running already")
+        async with self._cycle:
+            return await UpdateCycle(self._equipment, progress).run()
+
+    def describe(self) -> dict[str, Any]:
+        """The vehicle description that a Director registers: vehicle, Primary, and every ECU with its public key."""
+        return describe_vehicle(self._equipment.config)
+
+    async def enrol(self, token: str) -> bool:
+        """Register this vehicle with its Director by a one-time ``token``; whether it was new there.
+
+        Raises: EnrolmentRefusedError, TransportError; UsageError for a Director of the aktualizr profile.
+        """
+        if _is_foreign(self.config):
+            raise UsageError(
+                reason="a Director of the aktualizr profile has no enrolment; use `twinlock primary register`"
+            )
+        return await self._equipment.director.enrol(json.dumps(self.describe()).encode(), token)
+
+    async def register(self) -> None:
+        """Tell a Director of the aktualizr profile which ECUs this vehicle has; again whenever they change.
+
+        Raises: EnrolmentRefusedError, TransportError; UsageError for a Director of another profile.
+        """
+        if not _is_foreign(self.config):
+            raise UsageError(reason="only a Director of the aktualizr profile is told so; use `twinlock primary enrol`")
+        await self._equipment.director.register(describe_ecus(self.config))
+
+    def installed(self) -> dict[EcuId, InstalledImage]:
+        """What every ECU runs: this one in truth, the others by their last report."""
+        tools = self._equipment
+        return {tools.config.ecu.ecu: tools.installer.installed(), **tools.secondaries.installed()}
+
+    async def close(self) -> None:
+        """Release the state and all connections."""
+        await self._equipment.secondaries.close()
+        await self._equipment.transport.close()
+        self._equipment.state.close()
+
+    async def __aenter__(self) -> Primary:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.close()
+
+
+def describe_vehicle(config: PrimaryConfig) -> dict[str, Any]:
+    """See ``Primary.describe``; needs no state, so it works while the Primary runs. Raises: StorageError."""
+    key = load_identity(config.key).public_key
+    own = {
+        "ecu": config.ecu.ecu,
+        "hardwareId": config.ecu.hardware_id,
+        "keyid": key.keyid,
+        "key": key.as_json(),
+        "verification": Verification.FULL.value,
+    }
+    others = [
+        {
+            "ecu": item.ecu.ecu,
+            "hardwareId": item.ecu.hardware_id,
+            "keyid": item.key.keyid,
+            "key": item.key.as_json(),
+            "verification": item.verification.value,
+        }
+        for item in config.secondaries
+    ]
+    return {"vehicle": config.vehicle, "primary": config.ecu.ecu, "ecus": [own, *others]}
+
+
+def describe_ecus(config: PrimaryConfig) -> bytes:
+    """The ECUs as a Director of the aktualizr profile is told of them, this Primary first. Raises: StorageError, ProfileError."""
+    own = (config.ecu, load_identity(config.key).public_key)
+    listed = [
+        {"clientKey": encode_public_key(key), "ecu_serial": ecu.ecu, "hardware_identifier": ecu.hardware_id}
+        for ecu, key in (own, *((item.ecu, item.key) for item in config.secondaries))
+    ]
+    return encode_canonical({"ecus": listed, "primary_ecu_serial": config.ecu.ecu})
+
+
+def _is_foreign(config: PrimaryConfig) -> bool:
+    return config.wires.get(DIRECTOR, TUF) is AKTUALIZR
+
+
+def _installer(config: PrimaryConfig, own: Installer | None, precondition: Precondition | None) -> Installer:
+    ecu = config.ecu.ecu
+    if own is not None:
+        return GuardedInstaller(own, ecu)
+    return SlotInstaller(config.slots, ecu, guarded_precondition(precondition, ecu))
+
+
+def _own_servers(config: PrimaryConfig, found_map: RepositoryMap) -> Iterator[str]:
+    """The addresses that this vehicle was configured with; those in metadata are not among them."""
+    for urls in found_map.repositories.values():
+        yield from urls
+    if config.time.url is not None:
+        yield config.time.url
+
+
+def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transport) -> DirectorLink:
+    urls = found_map.repositories[DIRECTOR]
+    return DirectorLink(transport, urls, config.time.url, limits=config.limits, foreign=_is_foreign(config))
+
+
+def _members(config: PrimaryConfig, links: Mapping[EcuId, SecondaryLink]) -> list[Member]:
+    return [
+        Member(item, links.get(item.ecu.ecu) or HttpLink(item.ecu.ecu, item.address, config.fetch, config.limits))
+        for item in config.secondaries
+    ]

@@ -1,0 +1,279 @@
+"""A Primary's Secondaries together: one step with all of them at once, so that an ECU that fails stops no other one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Collection, Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twinlock.client.config import FetchSettings, SecondarySettings
+from twinlock.client.ecu.counters import check_counter, named_reset
+from twinlock.client.ecu.reports import report_form
+from twinlock.client.errors import SecondaryTimeoutError
+from twinlock.client.link.parties import link_faults
+from twinlock.client.link.protocol import SecondaryLink
+from twinlock.client.model.results import Problem, Step
+from twinlock.client.net.director import DirectorLink
+from twinlock.client.net.metadata import MetadataFetcher
+from twinlock.client.primary.secondary_bundles import SecondaryBundles
+from twinlock.client.storage.metadata import Wires
+from twinlock.client.storage.state import TrustedState
+from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.errors.reports import ReportSignatureError
+from twinlock.trust.keys import PublicKey
+from twinlock.trust.limits import Limits
+from twinlock.trust.mapping import RepositoryMap
+from twinlock.trust.model.base import NOTHING
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
+from twinlock.trust.policy import Policy
+from twinlock.trust.state import Decision, InstalledImage
+from twinlock.trust.wire.tuf.metadata import TUF
+from twinlock.trust.wire.tuf.reports import verify_report
+
+_LOG = logging.getLogger(__name__)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+_REPORT_DEPTH = 32  # levels of JSON; a report of ours has 7
+_MESSAGES = 3  # at most, to one Secondary in one step
+_DEFAULT_FETCH = FetchSettings()
+_MANIFEST_RESERVE = 8  # this part of a manifest is for the Primary's own report, the signatures and how an order ended
+
+
+def manifest_share(reports: int, manifest_bytes: int) -> int:
+    """The bytes of a manifest that one of ``reports`` ECUs may always use."""
+    return (manifest_bytes - manifest_bytes // _MANIFEST_RESERVE) // max(reports, 1)
+
+
+def oversize_reports(reports: Mapping[EcuId, bytes], manifest_bytes: int) -> list[EcuId]:
+    """Whose reports have to stay out so that the others reach a Director that reads ``manifest_bytes`` at most.
+
+    The largest first, and never one within its share: an ECU that pads its report silences nobody else.
+    """
+    share = manifest_share(len(reports), manifest_bytes)
+    total, room = sum(map(len, reports.values())), share * len(reports)
+    left_out = []
+    for ecu, data in sorted(reports.items(), key=lambda item: len(item[1]), reverse=True):
+        if total <= room or len(data) <= share:
+            break
+        left_out.append(ecu)
+        total -= len(data)
+    return left_out
+
+
+def nesting(data: bytes) -> int:
+    """How many levels of lists and objects the JSON text ``data`` has, counted without recursion."""
+    deepest = depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+        depth += 1 if bracket[0] in (b"[", b"{") else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One Secondary: what is configured of it, and the way to it."""
+
+    settings: SecondarySettings
+    link: SecondaryLink
+
+    @property
+    def ecu(self) -> EcuId:
+        """Its identifier."""
+        return self.settings.ecu.ecu
+
+
+class Secondaries:
+    """All Secondaries of one Primary. Methods append to ``problems`` what goes wrong, and raise nothing of it."""
+
+    def __init__(
+        self,
+        members: Collection[Member],
+        state: TrustedState,
+        wires: Wires = NOTHING,
+        *,
+        limits: Limits,
+        policy: Policy,
+        fetch: FetchSettings = _DEFAULT_FETCH,
+    ) -> None:
+        """``fetch`` says how long each of them may take: ``deadline_s`` for a message, ``image_deadline_s`` for an image."""
+        self._fetch = fetch
+        self._limits = limits
+        self._policy = policy
+        self._stated: dict[EcuId, Mapping[str, Any]] = {}
+        self._links: dict[tuple[RepositoryName, int], bytes] = {}
+        self.members = {member.ecu: member for member in members}
+        self._state = state
+        self._wires = wires
+        self._form = report_form(wires.get(DIRECTOR, TUF))
+
+    async def collect_reports(self, step: Step, problems: list[Problem]) -> dict[EcuId, bytes]:
+        """A fresh report of every Secondary that answers with one it signed; each is stored with its sender.
+
+        Source: Uptane 2.1.0 5.4.2.1 (a Primary may poll) and 5.4.3.6.
+        """
+        reports: dict[EcuId, bytes] = {}
+
+        async def ask(member: Member) -> None:
+            data = await member.link.report()
+            self._check_report(member, data)
+            self._state.store_report(member.ecu, data)
+            reports[member.ecu] = data
+
+        await self._each(self.members, ask, step, problems)
+        for ecu in oversize_reports(reports, self._limits.report_bytes):
+            share = manifest_share(len(reports), self._limits.report_bytes)
+            error = LimitError(what=f"report of {ecu} in bytes", value=len(reports.pop(ecu)), limit=share)
+            problems.append(Problem(step=step, ecu=ecu, error=error))
+        return reports
+
+    def installed(self) -> dict[EcuId, InstalledImage]:
+        """What each Secondary runs by the last report of it that is stored and verifies."""
+        stored = self._state.reports()
+        found = {}
+        for ecu, member in self.members.items():
+            if ecu in stored:
+                try:
+                    key = self._form.reporting_key(member.settings.key)
+                    found[ecu] = verify_report(self._form.decode_report(stored[ecu], self._limits), key).installed
+                except TwinlockError:
+                    continue  # its key was replaced in the workshop; the next report is under the new one
+        return found
+
+    async def pass_time(self, director: DirectorLink, problems: list[Problem], ecus: Container[EcuId | None]) -> None:
+        """Give each of ``ecus`` that asks for it an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""
+
+        async def give(member: Member) -> None:
+            self._stated[member.ecu] = stated = await member.link.identity()
+            nonce = stated.get("timeNonce")
+            if isinstance(nonce, str):
+                await member.link.send_time(await director.attest_time(lambda: nonce))
+
+        await self._each(self._among(ecus), give, Step.SECONDARY_TIME, problems)
+
+    async def pass_metadata(
+        self,
+        decision: Decision,
+        repositories: RepositoryMap,
+        fetcher: MetadataFetcher,
+        problems: list[Problem],
+        *,
+        ecus: Container[EcuId | None],
+    ) -> dict[EcuId, bool]:
+        """Offer each of ``ecus`` the metadata it needs (5.4.2.6): whether it now wants an image. One that failed is left out.
+
+        What an ECU said it has only saves bytes: on any failure with the bundle made for it, it is offered everything.
+        """
+        wants: dict[EcuId, bool] = {}
+        bundles = SecondaryBundles(
+            decision,
+            repositories,
+            state=self._state,
+            wires=self._wires,
+            limits=self._limits,
+            policy=self._policy,
+            fetcher=fetcher,
+            links=self._links,
+        )
+
+        async def offer(member: Member) -> None:
+            stated = self._stated.get(member.ecu, NOTHING)
+            trimmed = await bundles.trimmed(member.settings, stated)
+            try:
+                with link_faults(member.ecu, "take metadata"):
+                    wants[member.ecu] = await member.link.send_metadata(trimmed)
+            except TwinlockError as failure:
+                try:
+                    whole = await bundles.whole(member.settings, stated)
+                except LimitError:
+                    raise failure from None
+                if whole == trimmed:
+                    raise
+                wants[member.ecu] = await member.link.send_metadata(whole)
+
+        await self._each(self._among(ecus), offer, Step.SECONDARY_METADATA, problems)
+        return wants
+
+    async def send_images(
+        self, images: Mapping[EcuId, tuple[ImageEntry, Path]], problems: list[Problem]
+    ) -> frozenset[EcuId]:
+        """Stream each ECU its verified image, all at once (5.4.2.7); which of them installed it."""
+        done: set[EcuId] = set()
+
+        async def send(member: Member) -> None:
+            await member.link.send_image(*images[member.ecu])
+            done.add(member.ecu)
+
+        chosen = {ecu: member for ecu, member in self.members.items() if ecu in images}
+        await self._each(chosen, send, Step.SECONDARY_IMAGES, problems)
+        return frozenset(done)
+
+    async def close(self) -> None:
+        """Give up all connections. A link that cannot even be closed keeps no other one open."""
+        for member in self.members.values():
+            try:
+                with link_faults(member.ecu, "close"):
+                    await member.link.close()
+            except TwinlockError as error:
+                _LOG.warning("%s", error)
+
+    def _among(self, ecus: Container[EcuId | None]) -> dict[EcuId, Member]:
+        return {ecu: member for ecu, member in self.members.items() if ecu in ecus}
+
+    def _check_report(self, member: Member, data: bytes) -> None:
+        """Refuse a report that is not this ECU's, or not new. The Director checks again; this finds it where it is."""
+        if nesting(data) > _REPORT_DEPTH:
+            # What one ECU nests deeper fits its own report and no longer the manifest around it.
+            reason = f"it is nested deeper than {_REPORT_DEPTH} levels"
+            raise MalformedError(what=f"report of {member.ecu}", json_path="$", reason=reason)
+        signed = self._form.decode_report(data, self._limits)
+        if signed.report.ecu != member.ecu:
+            raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"it is {signed.report.ecu}'s")
+        key = self._form.reporting_key(member.settings.key)
+        report = verify_report(signed, key)
+        self._adopt_counter(member.ecu, key)
+        check_counter(self._state, key, report, lambda: named_reset(self._state, member.ecu))
+
+    def _adopt_counter(self, ecu: EcuId, key: PublicKey) -> None:
+        """The counter of the stored report, where an earlier version of this software kept none by key."""
+        stored = self._state.reports().get(ecu)
+        if stored is None or self._state.counter_of(ecu, key) is not None:
+            return
+        try:
+            report = verify_report(self._form.decode_report(stored, self._limits), key)
+        except TwinlockError:
+            return  # another key signed it, so it says nothing about the counter of this one
+        if report.counter is not None:
+            self._state.store_counter_of(ecu, key, report.counter)
+
+    async def _each(
+        self,
+        members: Mapping[EcuId, Member],
+        action: Callable[[Member], Awaitable[None]],
+        step: Step,
+        problems: list[Problem],
+    ) -> None:
+        """Do ``action`` with all at once, each behind the boundary to its own link and within its own time."""
+        images = step is Step.SECONDARY_IMAGES
+        seconds = _MESSAGES * self._fetch.deadline_s + (self._fetch.image_deadline_s if images else 0)
+
+        async def guarded(member: Member) -> None:
+            try:
+                async with asyncio.timeout(seconds):
+                    with link_faults(member.ecu, f"do the step {step.value}"):
+                        await action(member)
+            except TimeoutError:
+                problems.append(Problem(step=step, ecu=member.ecu, error=self._too_slow(member, seconds)))
+            except TwinlockError as error:
+                problems.append(Problem(step=step, ecu=member.ecu, error=error))
+
+        await asyncio.gather(*(guarded(member) for member in members.values()))
+
+    def _too_slow(self, member: Member, seconds: float) -> SecondaryTimeoutError:
+        reason = f"not done within {seconds:.4g} s"
+        return SecondaryTimeoutError(url=member.settings.address, reason=reason, ecu=member.ecu)

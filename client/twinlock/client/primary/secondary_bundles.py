@@ -1,0 +1,121 @@
+"""The bundle for each Secondary: made from what it says it has and what its own walk visits, or whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from twinlock.client.config import SecondarySettings
+from twinlock.client.net.metadata import MetadataFetcher
+from twinlock.client.storage.bundle import Bundle, Needs, make_bundle
+from twinlock.client.storage.metadata import StoredFile, Wires
+from twinlock.client.storage.needed_files import fetch_links, visited_roles
+from twinlock.client.storage.state import TrustedState
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.local import TransportError
+from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.limits import Limits
+from twinlock.trust.mapping import RepositoryMap
+from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName, Verification
+from twinlock.trust.policy import Policy
+from twinlock.trust.state import Decision
+from twinlock.trust.wire.tuf.metadata import TUF
+
+_OLD_BUNDLE_BYTES = 16_000_000  # what a Secondary takes that does not state it
+_Links = dict[tuple[RepositoryName, int], bytes]
+
+
+class SecondaryBundles:
+    """Bundles after one ``decision``. Stored files are read once for all Secondaries; ``links`` outlive a cycle."""
+
+    def __init__(
+        self,
+        decision: Decision,
+        repositories: RepositoryMap,
+        *,
+        state: TrustedState,
+        wires: Wires,
+        limits: Limits,
+        policy: Policy,
+        fetcher: MetadataFetcher,
+        links: _Links,
+    ) -> None:
+        self._decision = decision
+        self._map = repositories
+        self._state = state
+        self._wires = wires
+        self._limits = limits
+        self._policy = policy
+        self._fetcher = fetcher
+        self._links = links
+        self._stored: dict[RepositoryName, list[StoredFile]] = {}
+        self._fetching = asyncio.Lock()  # a fetcher looks for one file at a time
+
+    async def trimmed(self, secondary: SecondarySettings, stated: Mapping[str, Any]) -> Bundle:
+        """What ``secondary`` needs beside what it ``stated`` that it has. Raises: LimitError, StorageError."""
+        has = _stated_roots(stated)
+        full = secondary.verification is Verification.FULL
+        names = tuple(self._map.repositories) if full else (DIRECTOR,)
+        links = {name: await self._links_to(name, has[name]) for name in names if name in has}
+        visited = (
+            visited_roles(self._decision, self._map, secondary.ecu, limits=self._limits, policy=self._policy)
+            if full
+            else None
+        )
+        return self._bundle(secondary, stated, Needs(roots=has, visited=visited, links=links))
+
+    async def whole(self, secondary: SecondarySettings, stated: Mapping[str, Any]) -> Bundle:
+        """Everything that is stored, whatever it said. Raises: LimitError, StorageError."""
+        has = _stated_roots(stated)
+        links = {name: await self._links_to(name, has[name]) for name in self._map.repositories if name in has}
+        return self._bundle(secondary, stated, Needs(links=links))
+
+    def _bundle(self, secondary: SecondarySettings, stated: Mapping[str, Any], needs: Needs) -> Bundle:
+        bundle = make_bundle(secondary.verification, self._map.repositories, self._files, self._wires, needs=needs)
+        limit = stated.get("bundleBytes")
+        limit = limit if isinstance(limit, int) and limit > 0 else _OLD_BUNDLE_BYTES
+        size = sum(len(data) for files in bundle.files.values() for data in files.values())
+        if size > limit:
+            raise LimitError(what=f"the metadata for {secondary.ecu.ecu} in bytes", value=size, limit=limit)
+        return bundle
+
+    def _files(self, name: RepositoryName) -> list[StoredFile]:
+        if name not in self._stored:
+            self._stored[name] = self._state.files(name)
+        return self._stored[name]
+
+    async def _links_to(self, name: RepositoryName, newest: int) -> dict[int, bytes]:
+        """The Roots between the one that a Secondary has and the oldest that is stored here."""
+        oldest = min((file for file in self._files(name) if file.role == ROOT), key=lambda file: file.version)
+        missing = range(oldest.version - 1, newest, -1)
+        if not missing or len(missing) > self._limits.root_rotations:
+            return {}
+        if any((name, version) not in self._links for version in missing):
+            wire, fetch, elsewhere = self._wires.get(name, TUF), self._fetcher.fetch, self._fetcher.elsewhere
+            try:
+                async with self._fetching:
+                    found = await fetch_links(
+                        name,
+                        missing,
+                        oldest.data,
+                        wire=wire,
+                        limits=self._limits,
+                        fetch=fetch,
+                        elsewhere=elsewhere,
+                    )
+            except (TransportError, RefusalError):
+                return {}
+            self._links |= {(name, version): data for version, data in found.items()}
+        return {version: self._links[name, version] for version in missing if (name, version) in self._links}
+
+
+def _stated_roots(stated: Mapping[str, Any]) -> dict[RepositoryName, int]:
+    roots = stated.get("roots")
+    if not isinstance(roots, Mapping):
+        return {}
+    return {
+        RepositoryName(str(name)): version
+        for name, version in roots.items()
+        if isinstance(version, int) and not isinstance(version, bool) and version > 0
+    }

@@ -1,0 +1,340 @@
+"""A Secondary: what its Primary may hand it, each checked here again before it counts.
+
+Belongs here: the Secondary's own order of steps (Uptane 2.1.0 5.4.3). Does not belong here: HTTP
+(``secondary_server.py``). A Secondary believes its Primary nothing but that bytes were delivered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Generator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from twinlock.client.config import SecondaryConfig, load_secondary
+from twinlock.client.ecu.approvals import Approvals
+from twinlock.client.ecu.clock import Clock, Wall, follow_roots, system_clock
+from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.first_contact import as_met
+from twinlock.client.ecu.identity import Identity, load_identity
+from twinlock.client.ecu.reports import check_reporting_key, make_report, report_form
+from twinlock.client.ecu.room import open_state
+from twinlock.client.ecu.running import running_image
+from twinlock.client.ecu.stored_orders import stored_orders
+from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
+from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.install.installer import Installer, Precondition
+from twinlock.client.link.parties import guarded_precondition
+from twinlock.client.model.results import Step
+from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
+from twinlock.client.storage.needed_files import unneeded_files
+from twinlock.client.storage.staging import Staging
+from twinlock.client.storage.state import LastRefusal, TrustedState
+from twinlock.io.operator_files import read_operator_file
+from twinlock.trust.engine.commands import Answer, Command, Fetch, Notice, Persist, drive
+from twinlock.trust.engine.verification import full_verification, partial_verification
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.metadata import TimeError
+from twinlock.trust.mapping import RepositoryMap, decode_map
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import DIRECTOR, ROOT, EcuId, Verification
+from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
+from twinlock.trust.wire.tuf.metadata import TUF
+
+
+class Secondary:
+    """One Secondary ECU. Use it from one event loop; its methods that change anything exclude each other."""
+
+    def __init__(
+        self,
+        config: SecondaryConfig,
+        *,
+        state: TrustedState,
+        identity: Identity,
+        installer: Installer,
+        wall: Wall = system_clock,
+    ) -> None:
+        self.config = config
+        self._state = state
+        self._identity = identity
+        self._installer = installer
+        self._clock = Clock(config.time, state, limits=config.limits, wall=wall)
+        self._staging = Staging(config.staging)
+        self._map = _load_map(config)
+        self._form = report_form(config.wires.get(DIRECTOR, TUF))
+        self._approvals = Approvals(state, self._clock)
+        self._evidence = EvidenceBook(state)
+        self._wanted: ApprovedImage | None = None
+        self._installing = asyncio.Lock()
+
+    @classmethod
+    def open(cls, config: Path, *, wall: Wall = system_clock, precondition: Precondition | None = None) -> Secondary:
+        """Open the Secondary configured in ``config``, a ``secondary.json``. ``wall`` replaces the system clock.
+
+        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it runs already.
+        """
+        settings = load_secondary(config)
+        identity = load_identity(settings.key)
+        check_reporting_key(settings.wires, identity.public_key)
+        state = open_state(settings)
+        try:
+            ecu = settings.ecu.ecu
+            installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))
+            return cls(settings, state=state, identity=identity, installer=installer, wall=wall)
+        except BaseException:
+            state.close()
+            raise
+
+    def close(self) -> None:
+        """Release the state."""
+        self._state.close()
+
+    def __enter__(self) -> Secondary:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def identity(self) -> dict[str, Any]:
+        """Who this is, and what it has. ``timeNonce`` is an open question to the time source, None with an own clock."""
+        return {
+            "ecu": self.config.ecu.ecu,
+            "hardwareId": self.config.ecu.hardware_id,
+            "verification": self.config.verification.value,
+            "keyid": self._identity.public_key.keyid,
+            "key": self._identity.public_key.as_json(),
+            "timeNonce": self._clock.question() if self.config.time.attested else None,
+            "bundleBytes": self.bundle_bytes,
+            "roots": self._newest_roots(),
+        }
+
+    @property
+    def bundle_bytes(self) -> int:
+        """The longest bundle that this ECU reads."""
+        return max_bundle_bytes(self.config.verification, self.config.limits)
+
+    def _newest_roots(self) -> dict[str, int]:
+        """The newest Root of each repository. A Primary need not send those up to it."""
+        names = (DIRECTOR,) if self._map is None else tuple(self._map.repositories)
+        return {name: max(file.version for file in self._state.files(name) if file.role == ROOT) for name in names}
+
+    def installed(self) -> InstalledImage:
+        """What this ECU runs. Raises: StorageError."""
+        return self._installer.installed()
+
+    def accept_time(self, attestation: bytes) -> datetime:
+        """Step 1 (5.4.3.1): take the time from a signed attestation that answers this ECU's open question.
+
+        A refused answer to a question leaves evidence once; an unsolicited one leaves nothing, so that no sender of such
+        wears out the storage. Raises: AttestationError, UnsolicitedTimeError; AttestationKeyError, after which
+        the Primary should hand over metadata with the newer Root and then ask for a new question; MalformedError,
+        LimitError, StorageError.
+        """
+        root = self._state.repository(DIRECTOR).root.signed
+        return self._clock.accept(attestation, root, dispute=lambda error: self._note(error, Step.TIME, None))
+
+    def accept_metadata(self, bundle: bytes | Bundle | TwinlockError) -> ImageEntry | None:
+        """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
+
+        Whatever is wrong with it is evidence for the Director. The image that was approved before stays approved until its own
+        expiry: nobody needs a key to send a bundle that is refused. Only a newer Root, which may revoke keys, ends that.
+        Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
+        """
+        return self._accept_bundle(self._read_bundle(bundle) if isinstance(bundle, bytes) else bundle)
+
+    async def receive_metadata(self, bundle: bytes) -> ImageEntry | None:
+        """``accept_metadata`` for a server: a bundle has no signature of its own, so it is read apart from the event loop."""
+        self._check_idle()
+        return self.accept_metadata(await asyncio.to_thread(self._read_bundle, bundle))
+
+    def _read_bundle(self, bundle: bytes) -> Bundle | TwinlockError:
+        try:
+            return decode_bundle(bundle, self.config.verification, self.config.limits)
+        except RefusalError as error:
+            return error
+
+    def _check_idle(self) -> None:
+        if self._installing.locked():
+            raise UsageError(reason=f"{self.config.ecu.ecu} is installing an image; send metadata when it is done")
+
+    def _accept_bundle(self, offered: Bundle | TwinlockError) -> ImageEntry | None:
+        self._check_idle()
+        roots = self._newest_roots()
+        notices: list[RefusalError] = []
+        now: datetime | None = None
+        try:
+            if isinstance(offered, TwinlockError):
+                raise offered
+            now = self._time(offered, notices)
+            decision = self._verify(offered, now, notices)
+            self._clock.check_lag(decision.now)
+        except TwinlockError as raised:
+            error = as_met(raised, self._state)
+            for notice in notices:  # what they are of is stored already, so no later bundle shows it again
+                self._note(notice, Step.METADATA, now)
+            self._note(error, Step.METADATA, now)
+            if self._newest_roots() != roots:
+                self._wanted = None
+            raise error from raised
+        self._state.store_verified_time(decision.now)
+        self._state.store_decision(decision)
+        for deletion in unneeded_files(decision):
+            self._state.persist(deletion)
+        self._state.store_refusal(None)
+        for notice in (*notices, *self._state.take_refused()):
+            self._note(notice, Step.METADATA, now)
+        self._hear(decision)
+        self._wanted = decision.approved[0] if decision.approved else None
+        self._approvals.replace(decision.approved)
+        return None if self._wanted is None else self._wanted.entry
+
+    async def accept_image(self, path: str, chunks: AsyncIterable[bytes]) -> InstalledImage:
+        """Steps 3 to 5 (5.4.3.3 to 5.4.3.5): receive the wanted image, verify it, install it.
+
+        The approval is judged again before the first write; after that a crash leaves a record, by which the same image
+        may be sent and installed once more.
+        Raises: UsageError if ``path`` is not what this ECU wants now; EndlessDataError, LengthError, DigestError,
+        ReleaseCounterError; ApprovalExpiredError, TimeError; PreconditionError; StorageError. The ECU then runs what it ran
+        before.
+        """
+        entry = self._expected(path)
+        if not self._staging.arriving:
+            self._staging.tidy()  # the link sends whole images: what a crash left is of no use
+        try:
+            with self._staging.arrival(entry, apart=True) as arrival:
+                async for chunk in chunks:
+                    arrival.write(chunk)
+                source = await asyncio.to_thread(arrival.finish)
+            async with self._installing:
+                if self._expected(path) != entry:
+                    raise UsageError(reason=f"{self.config.ecu.ecu} wants another {path} by now; send metadata again")
+                return await self._install(entry, source)
+        except UsageError:
+            raise  # the sender came too late, which is evidence of nothing
+        except TwinlockError as error:
+            if isinstance(error, ApprovalExpiredError):
+                self._wanted = None
+            self._note(error, Step.INSTALL, self._state.verified_time)
+            raise
+
+    def _expected(self, path: str) -> ImageEntry:
+        """The image that this ECU takes now under ``path``. Raises: UsageError if it takes none or another one."""
+        wanted = self._wanted
+        entry = self._unfinished(path) if wanted is None else wanted.entry
+        if entry is None or entry.path != path:
+            name = "no image" if entry is None else entry.path
+            raise UsageError(reason=f"{self.config.ecu.ecu} wants {name} now, not {path}; send metadata first")
+        return entry
+
+    def report(self) -> bytes:
+        """Step 6 (5.4.3.6): a fresh signed report. Raises: StorageError."""
+        return make_report(
+            self.config.ecu.ecu,
+            self.installed(),
+            state=self._state,
+            clock=self._clock,
+            signer=self._identity,
+            form=self._form,
+            limits=self.config.limits,
+        )
+
+    def _note(self, error: TwinlockError, step: Step, now: datetime | None) -> None:
+        """Keep what went wrong: for whoever looks here, and for the Director until it acknowledges it."""
+        self._state.store_refusal(LastRefusal.of(error, step=step.value, now=now))
+        self._evidence.note(error, step=step.value, now=now or self._clock.best_known())
+
+    def _hear(self, decision: Decision) -> None:
+        """What verified Director Targets say of this ECU's reports: which evidence they have, and whether to count afresh."""
+        director = decision.repositories[DIRECTOR].targets
+        assert director is not None
+        ecu, targets = self.config.ecu.ecu, director.signed
+        if ecu in targets.acknowledged:
+            self._evidence.acknowledge(targets.acknowledged[ecu], targets.acknowledged_reports.get(ecu))
+        if not self._form.acknowledges:
+            self._evidence.expire(decision.now)
+        CounterResets(self._state).arm(ecu, targets)
+
+    def _unfinished(self, path: str) -> ImageEntry | None:
+        """The image that this ECU began to install before it was interrupted, if the stored metadata order it as ``path``."""
+        ecu = self.config.ecu.ecu
+        try:
+            entry = self._approvals.unfinished(ecu)
+            if entry is None or entry.path != path:
+                return entry
+            installed = running_image(ecu, self._installer, self._state)
+            return self._approvals.completable(ecu, installed, self._stored_orders)
+        except TimeError:
+            return None  # without time nothing can be completed; the next bundle decides
+        except BegunUnlistedError as error:
+            self._note(error, Step.INSTALL, self._state.verified_time)
+            return None
+
+    def _stored_orders(self) -> Mapping[EcuId, ImageEntry]:
+        ceiling = self._clock.ceiling(self._clock.now())
+        return stored_orders(self.config, self._state, self._vehicle(), self._map, ceiling=ceiling)
+
+    def _vehicle(self) -> Vehicle:
+        ecu = self.config.ecu
+        installed = {ecu.ecu: running_image(ecu.ecu, self._installer, self._state)}
+        return Vehicle(vehicle=self.config.vehicle, ecus={ecu.ecu: ecu}, installed=installed, complete=False)
+
+    async def _install(self, entry: ImageEntry, source: Path) -> InstalledImage:
+        if self._wanted is not None:
+            self._approvals.begin([self._wanted])
+        try:
+            installed = await asyncio.to_thread(self._installer.install, entry, source)
+        except TwinlockError:
+            self._staging.tidy()
+            self._approvals.end()  # it was refused or it failed; only a crash leaves the record
+            raise
+        self._wanted = None
+        self._approvals.end()
+        self._staging.tidy()
+        return installed
+
+    def _verify(self, offered: Bundle, now: datetime, notices: list[RefusalError]) -> Decision:
+        vehicle = self._vehicle()
+        ceiling = self._clock.ceiling(now)
+        steps: Generator[Command, Answer, Decision]
+        if self._map is None:
+            director = self._state.repository(DIRECTOR)
+            steps = partial_verification(
+                director, vehicle, now, policy=self.config.policy, limits=self.config.limits, ceiling=ceiling
+            )
+        else:
+            trusted = self._state.repositories(self._map.repositories)
+            known = TrustedVehicle(map=self._map, repositories=trusted)
+            steps = full_verification(
+                known, vehicle, now, policy=self.config.policy, limits=self.config.limits, ceiling=ceiling
+            )
+        return drive(steps, lambda command: self._answer(command, offered, notices))
+
+    def _time(self, offered: Bundle, notices: list[RefusalError]) -> datetime:
+        """The time now. Without one, the Root chain is still followed: it names the keys of the time source.
+
+        Raises: TimeError, and what a bad Root raises.
+        """
+        try:
+            return self._clock.now()
+        except TimeError:
+            director = self._state.repository(DIRECTOR)
+            drive(follow_roots(director, self.config.limits), lambda command: self._answer(command, offered, notices))
+            raise
+
+    def _answer(self, command: Command, offered: Bundle, notices: list[RefusalError]) -> Answer:
+        if isinstance(command, Fetch):
+            return offered.fetch(command)
+        if isinstance(command, Persist):
+            self._state.persist(command)
+        elif isinstance(command, Notice):
+            notices.append(command.error)
+        return None
+
+
+def _load_map(config: SecondaryConfig) -> RepositoryMap | None:
+    if config.verification is Verification.PARTIAL:
+        return None
+    assert config.map is not None
+    return decode_map(read_operator_file(config.map, "the map"), config.limits)

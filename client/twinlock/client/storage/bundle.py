@@ -1,0 +1,216 @@
+"""What a Primary hands to a Secondary to verify: metadata files by name, byte for byte as the repositories served them.
+
+A Secondary trusts its Primary only to deliver bytes: its own engine verifies them. Source: Uptane 2.1.0 5.4.2.6.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from twinlock.client.storage.metadata import StoredFile, Wires
+from twinlock.trust.engine.commands import ABSENT, Absent, Fetch
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.limits import Limits
+from twinlock.trust.model.base import NOTHING
+from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, TIMESTAMP, TOP_LEVEL, RepositoryName, RoleName, Verification
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf.metadata import TUF
+
+N = TypeVar("N", bound=str)
+_WHAT = "metadata bundle"
+_REPOSITORIES = 64
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+
+
+def max_bundle_bytes(verification: Verification, limits: Limits) -> int:
+    """The longest bundle that an ECU with these ``limits`` takes, in bytes.
+
+    Full: as much as one Targets file of the largest size, escaped in JSON. Partial: a Director's Targets and its Root chain.
+    """
+    largest = limits.targets_bytes
+    if verification is Verification.PARTIAL:
+        largest = min(largest, limits.director_bytes + limits.unlisted_bytes)
+    return 2 * largest
+
+
+def max_bundle_files(limits: Limits) -> int:
+    """The most files of all repositories together: Root chains, and all delegated roles of two repositories."""
+    return 2 * (limits.root_rotations + limits.delegations_per_role)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Files by repository and file name."""
+
+    files: Mapping[RepositoryName, Mapping[str, bytes]]
+
+    def fetch(self, command: Fetch) -> bytes | Absent:
+        """The answer to the engine's ``Fetch``. Raises: EndlessDataError for a file over its bound."""
+        data = self.files.get(command.repository, {}).get(command.name)
+        if data is None:
+            return ABSENT
+        if len(data) > command.max_bytes:
+            raise EndlessDataError(what=f"{command.repository}/{command.role}", limit_bytes=command.max_bytes)
+        return data
+
+    def encode(self) -> bytes:
+        """The bundle as the link carries it."""
+        texts = {
+            repository: {name: data.decode() for name, data in files.items()}
+            for repository, files in self.files.items()
+        }
+        return json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one Secondary needs. ``roots`` are the newest Roots that it says it has, which only saves bytes.
+
+    ``visited`` are the delegated roles that its walk opens; None where all have to be sent. ``links`` are Roots between
+    its newest and the oldest one stored here, by version.
+    """
+
+    roots: Mapping[RepositoryName, int] = field(default_factory=dict)
+    visited: Mapping[RepositoryName, Collection[RoleName]] | None = None
+    links: Mapping[RepositoryName, Mapping[int, bytes]] = field(default_factory=dict)
+
+    def include(self, name: RepositoryName, file: StoredFile) -> bool:
+        """Whether it needs ``file`` of the repository ``name``."""
+        if file.role == ROOT:
+            return file.version > self.roots.get(name, 0)
+        return file.role in TOP_LEVEL or self.visited is None or file.role in self.visited.get(name, ())
+
+
+def decode_bundle(data: bytes, verification: Verification, limits: Limits) -> Bundle:
+    """Unpack a bundle for an ECU that verifies by ``verification``; nothing in it is verified.
+
+    It is read in the one shape that it may have, and counted meanwhile, so that a sender without a key cannot make this ECU build
+    millions of members. Raises: MalformedError, EndlessDataError, LimitError.
+    """
+    most = max_bundle_bytes(verification, limits)
+    if len(data) > most:
+        raise EndlessDataError(what=_WHAT, limit_bytes=most)
+    try:
+        reader = _Reader(data.decode())
+    except UnicodeDecodeError as error:
+        raise _malformed(f"it is not UTF-8: {error.reason}") from None
+    files: dict[RepositoryName, dict[str, bytes]] = {}
+    count = 0
+    for repository in reader.members():
+        _check_count("repositories", len(files) + 1, _REPOSITORIES)
+        named = files[_new(RepositoryName(repository), files)] = {}
+        for name in reader.members():
+            count += 1
+            _check_count("files", count, max_bundle_files(limits))
+            named[_new(name, named)] = _encoded(reader.string())
+    reader.end()
+    return Bundle(files)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """JSON text of objects and strings, read from its start to its end."""
+
+    text: str
+    position: int = 0
+
+    def members(self) -> Iterator[str]:
+        """The names of an object. The value of each has to be read before the next is asked for."""
+        self._expect("{")
+        if self._next() == "}":
+            self.position += 1
+            return
+        while True:
+            name = self.string()
+            self._expect(":")
+            yield name
+            if self._next() != ",":
+                break
+            self.position += 1
+        self._expect("}")
+
+    def string(self) -> str:
+        if self._next() != '"':
+            raise self._wrong("a string")
+        try:
+            value, self.position = _DECODER.raw_decode(self.text, self.position)
+        except ValueError as error:
+            raise _malformed(f"it is not JSON: {error}") from None
+        return str(value)
+
+    def end(self) -> None:
+        if self._next():
+            raise self._wrong("the end")
+
+    def _next(self) -> str:
+        space = _SPACE.match(self.text, self.position)
+        self.position = self.position if space is None else space.end()
+        return self.text[self.position : self.position + 1]
+
+    def _expect(self, character: str) -> None:
+        if self._next() != character:
+            raise self._wrong(repr(character))
+        self.position += 1
+
+    def _wrong(self, expected: str) -> MalformedError:
+        return _malformed(f"{expected} is required at character {self.position}")
+
+
+def _check_count(what: str, count: int, limit: int) -> None:
+    if count > limit:
+        raise LimitError(what=f"{_WHAT}: {what}", value=count, limit=limit)
+
+
+def _new(name: N, known: Mapping[N, object]) -> N:
+    if name in known:
+        raise _malformed("a name occurs twice")
+    return name
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise _malformed("a file is not valid Unicode") from None
+
+
+def make_bundle(
+    verification: Verification,
+    repositories: Iterable[RepositoryName],
+    stored: Callable[[RepositoryName], list[StoredFile]],
+    wires: Wires = NOTHING,
+    *,
+    needs: Needs | None = None,
+) -> Bundle:
+    """What a Secondary that verifies by ``verification`` needs of what this Primary has stored and verified.
+
+    Partial: the Director's Root chain and its Targets under the bare name. Full: the files of every repository, each
+    under its name in that repository's profile. ``needs`` leaves out what this one Secondary can do without.
+    """
+    needs = needs or Needs()
+    if verification is Verification.PARTIAL:
+        needed = [file for file in stored(DIRECTOR) if file.role in (ROOT, TARGETS)]
+        return Bundle({DIRECTOR: _named(DIRECTOR, needed, wires, needs, bare=TARGETS)})
+    return Bundle({name: _named(name, stored(name), wires, needs, bare=TIMESTAMP) for name in repositories})
+
+
+def _named(
+    name: RepositoryName, files: Iterable[StoredFile], wires: Wires, needs: Needs, *, bare: str
+) -> dict[str, bytes]:
+    wire = wires.get(name, TUF)
+    named = {wire.file_name(ROOT, version): data for version, data in needs.links.get(name, NOTHING).items()}
+    return named | {_name(file, wire, bare=bare): file.data for file in files if needs.include(name, file)}
+
+
+def _name(file: StoredFile, wire: WireProfile, *, bare: str) -> str:
+    return wire.file_name(file.role, None if file.role == bare else file.version)
+
+
+def _malformed(reason: str) -> MalformedError:
+    return MalformedError(what=_WHAT, json_path="$", reason=reason)

@@ -1,0 +1,235 @@
+"""The SQLite file that holds trusted state: its schema and migration, its lock, transactions, and what each failure means.
+
+What the rows mean is the business of ``storage/metadata.py`` and ``state.py``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from twinlock.client.storage.durable import flush_directory, storage_errors
+from twinlock.trust.errors.local import NewerStateError, StateInUseError, StorageError
+
+APPLICATION_ID = 0x54574C4B  # "TWLK"; tells our file from any other SQLite file
+SCHEMA_VERSION = 2
+_SCHEMA = """
+CREATE TABLE metadata (
+  repository TEXT NOT NULL, role TEXT NOT NULL, version INTEGER NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (repository, role, version)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE reports (ecu TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;
+"""
+# Version 2. Proofs came late in version 1, in a form that is not read any more.
+_FLOORS = """
+DROP TABLE IF EXISTS proofs;
+CREATE TABLE proofs (
+  repository TEXT NOT NULL, role TEXT NOT NULL, proof BLOB NOT NULL, PRIMARY KEY (repository, role)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE floors (
+  repository TEXT NOT NULL, role TEXT NOT NULL, floor BLOB NOT NULL, PRIMARY KEY (repository, role)
+) STRICT, WITHOUT ROWID;
+"""
+_BUSY_SECONDS = 5.0  # how long a reader such as `twinlock trusted show` waits for a writer
+_CACHE_KIB = 512  # SQLite's default of 2 MiB buys nothing here, and a gateway has little memory
+
+
+class Database:
+    """One open state file. Use it from one thread at a time; closing it releases the lock."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int | None) -> None:
+        self.path = path
+        self._connection = connection
+        try:
+            self.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        except BaseException:
+            connection.close()
+            raise
+        self._lock = lock
+
+    @classmethod
+    def create(cls, path: Path, metadata: Iterable[tuple[str, str, int, bytes]]) -> Database:
+        """Make a new state file, which must not exist, with these rows of ``metadata`` in it from the first moment on.
+
+        Raises: StorageError if it exists or cannot be written, ConflictError if another process is making it.
+        """
+        lock = take_lock(path)
+        try:
+            if path.exists():
+                raise StorageError(path=str(path), operation="create", reason="it exists already")
+            with _sqlite_errors(path, "create"):
+                return cls(path, _create(path, metadata), lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Database:
+        """Open an existing state file; unless ``read_only``, for this process alone.
+
+        Raises: NewerStateError if a newer version wrote it (nothing is changed), ConflictError if another process has
+        it open, StorageError if it is missing, damaged or not a state file.
+        """
+        _check_format(path)
+        lock = None if read_only else take_lock(path)
+        try:
+            with _sqlite_errors(path, "open"):
+                return cls(path, _connect(path, "ro" if read_only else "rw"), lock)
+        except BaseException:
+            if lock is not None:
+                os.close(lock)
+            raise
+
+    @contextmanager
+    def transaction(self, operation: str) -> Iterator[sqlite3.Connection]:
+        """Everything inside is stored, and on the disk, when this returns; or nothing is.
+
+        Raises: StorageError; what was stored before is unchanged.
+        """
+        with _sqlite_errors(self.path, operation):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """The rows that ``query`` finds. Raises: StorageError."""
+        with _sqlite_errors(self.path, "read"):
+            return self._connection.execute(query, values).fetchall()
+
+    def migrate(self, fill: Callable[[sqlite3.Connection], None]) -> None:
+        """Bring a file of an older version to this one, in one transaction; ``fill`` writes the rows of the new tables.
+
+        Raises: StorageError, and what ``fill`` raises; the file is then as it was.
+        """
+        if self.version == SCHEMA_VERSION:
+            return
+        with self.transaction("bring to its new format") as connection:
+            for statement in _FLOORS.split(";"):
+                connection.execute(statement)
+            fill(connection)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self.version = SCHEMA_VERSION
+
+    def close(self) -> None:
+        """Close the file and let another process have it."""
+        self._connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _create(path: Path, metadata: Iterable[tuple[str, str, int, bytes]]) -> sqlite3.Connection:
+    # Built beside the final name, so that a crash here leaves no half-made state that would look damaged later.
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    connection = sqlite3.connect(draft, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(_SCHEMA + _FLOORS)
+        connection.executemany("INSERT INTO metadata VALUES (?, ?, ?, ?)", metadata)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    finally:
+        connection.close()
+    draft.chmod(0o600)
+    draft.replace(path)
+    flush_directory(path.parent)
+    return _connect(path, "rw")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=_BUSY_SECONDS,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        if mode == "rw":
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != ("ok",):
+                raise _damaged(path, "open", str(found[0]))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_format(path: Path) -> None:
+    """Refuse what is not ours or is newer, through a read-only connection, so that nothing is changed by looking."""
+    if not path.exists():
+        raise StorageError(
+            path=str(path),
+            operation="open",
+            reason="it does not exist; if the ECU has run before, restore it with `twinlock primary recover` or "
+            "`twinlock secondary recover`",
+        )
+    with _sqlite_errors(path, "open"):
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        try:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        finally:
+            connection.close()
+    if application != APPLICATION_ID:
+        raise StorageError(path=str(path), operation="open", reason="it is not a Twinlock state file")
+    if version > SCHEMA_VERSION:
+        raise NewerStateError(
+            path=str(path), operation="open", found=version, supported=SCHEMA_VERSION, reason="a newer version wrote it"
+        )
+
+
+def take_lock(path: Path) -> int:
+    """Hold the state file for this process alone; closing the descriptor lets it go. Raises: StateInUseError, StorageError."""
+    name = f"{path}.lock"
+    with storage_errors(Path(name), "open"):
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise StateInUseError(what=str(path), reason="another process is using this state") from None
+    return lock
+
+
+@contextmanager
+def _sqlite_errors(path: Path, operation: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _as_storage_error(path, operation, error) from error
+
+
+def _as_storage_error(path: Path, operation: str, error: sqlite3.Error) -> StorageError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return _damaged(path, operation, str(error))
+    reasons = {
+        sqlite3.SQLITE_FULL: "the disk is full; free some space and try again",
+        sqlite3.SQLITE_READONLY: "it is read-only; make it and its directory writable and try again",
+        sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that it and its directory may be read and written",
+        sqlite3.SQLITE_BUSY: "another process is writing to it; try again",
+        sqlite3.SQLITE_IOERR: f"the disk failed or is full ({error}); check it and try again",
+    }
+    return StorageError(path=str(path), operation=operation, reason=reasons.get(code, str(error)))
+
+
+def _damaged(path: Path, operation: str, detail: str) -> StorageError:
+    reason = (
+        f"it is damaged ({detail}); stop the ECU and run `twinlock primary recover` or `twinlock secondary recover`"
+    )
+    return StorageError(path=str(path), operation=operation, reason=reason)

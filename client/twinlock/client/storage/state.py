@@ -1,0 +1,394 @@
+"""The trusted state of one ECU: verified metadata (``storage/metadata.py``), and the few facts that it must not forget."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from twinlock.client.model.events import StoredEvent, decode_event, encode_event
+from twinlock.client.model.times import format_time, parse_time
+from twinlock.client.storage.anchor import load_anchor
+from twinlock.client.storage.database import Database
+from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
+from twinlock.client.storage.records import Begun, CounterAfterReset
+from twinlock.trust.engine.commands import Persist
+from twinlock.trust.engine.restore import bootstrap_repository
+from twinlock.trust.engine.time_floor import time_floor
+from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError
+from twinlock.trust.floors import Floor
+from twinlock.trust.keys import PublicKey
+from twinlock.trust.limits import Limits
+from twinlock.trust.model.base import NOTHING
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName, RoleName
+from twinlock.trust.state import Decision, TrustedRepository
+from twinlock.trust.wire.tuf.attestation import Attestation, key_material
+from twinlock.trust.wire.tuf.metadata import TUF
+from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastRefusal:
+    """Why the last cycle did not end well: the error's kind, code, attack, clause and sentence, and where it happened.
+
+    For people who look at this ECU. What the Director has to hear is in ``events``.
+    """
+
+    kind: str
+    code: str
+    attack: str
+    clause: str
+    detail: str
+    step: str
+    time: str
+
+    @classmethod
+    def of(cls, error: TwinlockError, *, step: str, now: datetime | None) -> LastRefusal:
+        """Describe ``error``. ``now`` is the verified time of the cycle, None where there was none."""
+        described = error.as_json()
+        return cls(
+            kind=error.kind.value,
+            code=error.code,
+            attack=described.get("attack", "none"),
+            clause=described.get("clause", ""),
+            detail=str(error),
+            step=step,
+            time=format_time(now) if now else "",
+        )
+
+    def as_json(self) -> dict[str, str | None]:
+        """The fields for people; ``time`` is None where the cycle had none."""
+        fields: dict[str, str | None] = {name: getattr(self, name) for name in LastRefusal.__slots__}
+        return {**fields, "time": self.time or None}
+
+
+class TrustedState:
+    """The state of one ECU. Each writing method is one transaction. Close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        database: Database,
+        wires: Wires = NOTHING,
+        *,
+        limits: Limits,
+        proven: bool = True,
+        anchor: Mapping[RepositoryName, bytes] | None = None,
+    ) -> None:
+        """See ``MetadataStore`` for ``limits``, ``proven`` and ``anchor``."""
+        self._database = database
+        self._metadata = MetadataStore(database, wires, limits=limits, proven=proven, anchor=anchor)
+
+    @classmethod
+    def create(
+        cls, path: Path, roots: Mapping[RepositoryName, bytes], *, limits: Limits, wires: Wires = NOTHING
+    ) -> TrustedState:
+        """Make the state of a new ECU from the Root files that its factory trusts, one for each repository.
+
+        ``wires`` are the profiles of the repositories that are not in ``tuf``.
+        The time at which the Roots were signed is the first time that this ECU knows.
+        Raises: StorageError, or what ``bootstrap_repository`` raises for a Root that is not sound; then no file is
+        made. Source: Uptane 2.1.0 5.4.1.
+        """
+        anchors = {
+            name: bootstrap_repository(name, data, wire=wires.get(name, TUF), limits=limits)
+            for name, data in roots.items()
+        }
+        rows = [(name, ROOT, trusted.root.signed.version, trusted.root.data) for name, trusted in anchors.items()]
+        state = cls(Database.create(path, rows), wires, limits=limits)
+        try:
+            provisioned = time_floor(anchors.values())
+            if provisioned is not None:
+                state.store_verified_time(provisioned)
+        except BaseException:
+            state.close()
+            raise
+        return state
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        limits: Limits,
+        wires: Wires = NOTHING,
+        anchor: Path | None = None,
+        read_only: bool = False,
+    ) -> TrustedState:
+        """Open existing state, with the ``wires`` of ``create``; see ``Database.open`` for what it raises.
+
+        ``limits`` are those provisioned. State of an older version is migrated. For a reader every signature is counted again. ``anchor`` is a directory
+        of read-only Root files (``storage/anchor.py``): then no stored Root or proof counts by itself.
+        Raises: also StorageError for an anchor that cannot be read.
+        """
+        roots = None if anchor is None else load_anchor(anchor, limits)
+        state = cls(Database.open(path, read_only=read_only), wires, limits=limits, proven=not read_only, anchor=roots)
+        try:
+            if not read_only:
+                state._metadata.migrate()
+        except BaseException:
+            state.close()
+            raise
+        return state
+
+    def __enter__(self) -> TrustedState:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._database.close()
+
+    # Metadata
+
+    def persist(self, command: Persist) -> None:
+        """See ``MetadataStore.persist``."""
+        self._metadata.persist(command)
+
+    def files(self, repository: RepositoryName) -> list[StoredFile]:
+        """See ``MetadataStore.files``."""
+        return self._metadata.files(repository)
+
+    def repository(self, name: RepositoryName) -> TrustedRepository:
+        """See ``MetadataStore.repository``."""
+        return self._metadata.repository(name)
+
+    def floors(self, name: RepositoryName) -> Mapping[RoleName, Floor]:
+        """See ``MetadataStore.floors``."""
+        return self._metadata.floors(name)
+
+    def take_refused(self) -> list[RefusalError]:
+        """See ``MetadataStore.take_refused``."""
+        return self._metadata.take_refused()
+
+    def repositories(self, names: Iterable[RepositoryName]) -> dict[RepositoryName, TrustedRepository]:
+        """See ``MetadataStore.repositories``."""
+        return self._metadata.repositories(names)
+
+    # Facts
+
+    def reserve_counter(self, at_least: int = 1, *, stated: datetime | None = None, most: int | None = None) -> int:
+        """A report counter that no earlier report has used, even if this process dies now. Starts at 1, or ``at_least``.
+
+        ``stated`` is the time that the report will state, kept with its counter. A stored counter of ``most`` or more is not
+        counted on: ``at_least`` holds.
+
+        Source: Uptane 2.1.0 5.4.2.1.2 (a new value in every cycle).
+        """
+        with self._database.transaction("reserve a report counter in") as connection:
+            row = connection.execute("SELECT value FROM facts WHERE name = 'counter'").fetchone()
+            last = int(row[0]) if row else 0
+            counter = at_least if most is not None and last >= most else max(last + 1, at_least)
+            connection.execute("INSERT OR REPLACE INTO facts VALUES ('counter', ?)", (str(counter),))
+            if stated is not None:
+                value = json.dumps(format_time(stated))
+                connection.execute("INSERT OR REPLACE INTO facts VALUES ('stated-time', ?)", (value,))
+        return counter
+
+    @property
+    def stated_time(self) -> datetime | None:
+        """The time that the last report stated; None before the first."""
+        found = self._fact("stated-time")
+        return parse_time(found) if found else None
+
+    @property
+    def attested(self) -> Attestation | None:
+        """The last attested time, and the key material that attested it."""
+        found = self._fact("attested-time")
+        if found:
+            return Attestation(parse_time(found["time"]), frozenset(found["material"]))
+        return self._attested_by_key_ids()
+
+    def _attested_by_key_ids(self) -> Attestation | None:
+        """An attested time that an earlier version of this software stored with key ids in place of key material."""
+        found = self._fact("attested")
+        if not found:
+            return None
+        keys = self.repository(DIRECTOR).root.signed.keys
+        if not all(keyid in keys for keyid in found["signers"]):
+            return None
+        return Attestation(
+            parse_time(found["time"]), frozenset(key_material(keys[keyid]) for keyid in found["signers"])
+        )
+
+    def store_attested(self, time: datetime, material: Iterable[str]) -> None:
+        """Remember a verified attestation: the value that it states, never an estimate of the time now."""
+        self._store_fact("attested-time", {"time": format_time(time), "material": sorted(material)})
+
+    @property
+    def verified_time(self) -> datetime | None:
+        """The time of the last cycle that had one."""
+        found = self._fact("verified-time")
+        return parse_time(found) if found else None
+
+    def store_verified_time(self, time: datetime) -> None:
+        """Remember the time of a cycle."""
+        self._store_fact("verified-time", format_time(time))
+
+    @property
+    def refusal(self) -> LastRefusal | None:
+        """Why the last cycle failed; None if it ended well."""
+        found = self._fact("refusal")
+        return LastRefusal(**{"kind": Kind.REFUSAL.value, **found}) if found else None
+
+    def store_refusal(self, refusal: LastRefusal | None) -> None:
+        """Remember how a cycle ended, for this ECU's reports."""
+        fields = None if refusal is None else {name: getattr(refusal, name) for name in LastRefusal.__slots__}
+        self._store_fact("refusal", fields)
+
+    def store_decision(self, decision: Decision) -> None:
+        """Remember what may be installed now, for whoever asks later. Installing always decides afresh."""
+        images = [
+            {
+                "ecu": image.ecu,
+                "path": image.entry.path,
+                "length": image.entry.length,
+                "hashes": dict(image.entry.hashes),
+                "repositories": list(image.repositories),
+                "validUntil": format_time(image.valid_until),
+            }
+            for image in decision.approved
+        ]
+        self._store_fact(
+            "decision",
+            {
+                "approved": images,
+                "correlationId": decision.correlation_id,
+                "time": format_time(decision.now),
+                "weaker": list(decision.weaker),
+            },
+        )
+
+    @property
+    def decision(self) -> Mapping[str, Any] | None:
+        """The last decision as plain JSON: ``approved``, ``correlationId``, ``time``, ``weaker``."""
+        found = self._fact("decision")
+        return found if isinstance(found, dict) else None
+
+    @property
+    def release_counter(self) -> int | None:
+        """The release counter of the image that this ECU installed last; None if none is known."""
+        found: int | None = self._fact("release-counter")
+        return found
+
+    def store_release_counter(self, counter: int) -> None:
+        """Keep it apart from the slots, so that losing their record lowers nothing."""
+        self._store_fact("release-counter", counter)
+
+    @property
+    def begun(self) -> Begun | None:
+        """The bundle that was begun and has not ended."""
+        found = self._fact("begun")
+        if not found:
+            return None
+        images = {EcuId(ecu): ImageEntry(*image) for ecu, image in found["images"].items()}
+        return Begun(images, parse_time(found["deadline"]))
+
+    def store_begun(self, begun: Begun | None) -> None:
+        """Record, before the first write, that a bundle is begun; None when it has ended."""
+        images = {} if begun is None else {ecu: list(entry[:4]) for ecu, entry in begun.images.items()}
+        self._store_fact("begun", begun and {"images": images, "deadline": format_time(begun.deadline)})
+
+    # What the Director has to hear
+
+    def events(self) -> list[StoredEvent]:
+        """The evidence that no Director has acknowledged, in the order in which it was met."""
+        return [decode_event(found) for found in self._fact("evidence") or ()]
+
+    def store_events(self, events: Iterable[StoredEvent]) -> None:
+        """Replace all evidence by ``events``."""
+        self._store_fact("evidence", [encode_event(event) for event in events])
+
+    @property
+    def reported(self) -> list[tuple[int, str]]:
+        """The newest reports that carried evidence: the counter of each, and the SHA-256 of what was signed."""
+        return [(counter, digest) for counter, digest in self._fact("reported") or ()]
+
+    def store_reported(self, reports: Iterable[tuple[int, str]]) -> None:
+        """Replace them all."""
+        self._store_fact("reported", [list(report) for report in reports])
+
+    @property
+    def unreported(self) -> InstallationReport | None:
+        """How the last order ended, until a Director that wants to know has heard of it."""
+        found = self._fact("unreported")
+        if not found:
+            return None
+        ecus = {EcuId(ecu): InstallResult(*result) for ecu, result in found["ecus"].items()}
+        return InstallationReport(found["correlationId"], InstallResult(*found["result"]), ecus)
+
+    def store_unreported(self, report: InstallationReport | None) -> None:
+        """Keep how an order ended over crashes and broken lines; None when it has been heard."""
+        if report is None:
+            self._store_fact("unreported", None)
+            return
+        ecus = {ecu: list(result) for ecu, result in report.ecus.items()}
+        fact = {"correlationId": report.correlation_id, "result": list(report.result), "ecus": ecus}
+        self._store_fact("unreported", fact)
+
+    @property
+    def counter_reset(self) -> tuple[str | None, int]:
+        """The nonce that the next report has to carry, if any; and the version of the Director's Targets that last named one."""
+        found = self._fact("counter-reset")
+        return (found["nonce"], found["version"]) if found else (None, 0)
+
+    def store_counter_reset(self, nonce: str | None, version: int) -> None:
+        """Keep which nonce is to be sent, until it is in a report."""
+        self._store_fact("counter-reset", {"nonce": nonce, "version": version})
+
+    # Reports of other ECUs
+
+    def counter_of(self, ecu: EcuId, key: PublicKey) -> int | None:
+        """The highest report counter of ``ecu`` under ``key``; None if there was none."""
+        found: int | None = self._fact(_counter_name(ecu, key))
+        return found
+
+    def store_counter_of(self, ecu: EcuId, key: PublicKey, counter: int) -> None:
+        """Keep it, also while another key reports for ``ecu``."""
+        self._store_fact(_counter_name(ecu, key), counter)
+
+    def counter_after_reset(self, ecu: EcuId, key: PublicKey) -> CounterAfterReset | None:
+        """Where ``ecu`` counts below ``counter_of`` since its Director let it."""
+        found = self._fact(f"reset-{_counter_name(ecu, key)}")
+        return CounterAfterReset(*found) if found else None
+
+    def store_counter_after_reset(self, ecu: EcuId, key: PublicKey, counter: CounterAfterReset) -> None:
+        """Keep it; ``counter_of`` stays what it is."""
+        self._store_fact(f"reset-{_counter_name(ecu, key)}", list(counter))
+
+    def store_report(self, ecu: EcuId, data: bytes) -> None:
+        """Keep the last report of a Secondary, tied to its sender (Uptane 2.1.0 5.4.3.6)."""
+        with self._database.transaction("store a report in") as connection:
+            connection.execute("INSERT OR REPLACE INTO reports VALUES (?, ?)", (ecu, data))
+
+    def reports(self) -> dict[EcuId, bytes]:
+        """The last report received from each Secondary."""
+        rows = self._database.rows("SELECT ecu, data FROM reports")
+        return {EcuId(_text(ecu)): _bytes(data) for ecu, data in rows}
+
+    def _fact(self, name: str) -> Any:
+        rows = self._database.rows("SELECT value FROM facts WHERE name = ?", (name,))
+        return json.loads(_text(rows[0][0])) if rows else None
+
+    def _store_fact(self, name: str, value: Any) -> None:
+        with self._database.transaction(f"store {name} in") as connection:
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+
+
+def _counter_name(ecu: EcuId, key: PublicKey) -> str:
+    return f"counter-of {ecu} {key_material(key)}"
+
+
+def _text(value: object) -> str:
+    assert isinstance(value, str)  # STRICT tables hold no other type
+    return value
+
+
+def _bytes(value: object) -> bytes:
+    assert isinstance(value, bytes)
+    return value

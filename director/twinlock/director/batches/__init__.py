@@ -1,1 +1,0 @@
-"""The same work on many vehicles at once: one transaction, one result per item."""

@@ -1,0 +1,1 @@
+"""The Director's verified view of the Image repository."""

@@ -1,0 +1,106 @@
+"""Where the Director reads the Image repository's metadata from: a base URL, or a directory.
+
+Belongs here: getting one named file, bounded in size and time. Does not belong here: what to get, or whether to believe
+it; the trust engine does both.
+"""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from twinlock.repository.store.object_names import served_name
+from twinlock.trust.engine.commands import ABSENT, Absent
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.images import EndlessDataError
+from twinlock.trust.errors.local import FetchError, SlowRetrievalError, StorageError, TransportError
+
+_TIMEOUT_S = 10.0  # without a byte
+_TOTAL_S = 120.0  # for one file
+_FLOOR_BYTES_PER_S = 1_000  # below that for the whole of _GRACE_S, the other end is stalling
+_GRACE_S = 15.0
+_CHUNK = 65_536
+
+FetchFile = Callable[[str, int], bytes | Absent]
+
+
+def open_source(location: str) -> FetchFile:
+    """A function that gets a metadata file by name, of at most so many bytes, from a URL or a directory.
+
+    Raises (the function): TransportError, EndlessDataError, StorageError. (This one): UsageError.
+    """
+    scheme = urlsplit(location).scheme
+    if scheme in ("http", "https"):
+        base = location.rstrip("/")
+        return lambda name, limit: _fetch_url(f"{base}/metadata/{name}", limit)
+    if scheme == "file":
+        location = urllib.request.url2pathname(urlsplit(location).path)
+    elif "://" in location:
+        raise UsageError(reason=f"{location} is neither an http(s) address nor a directory")
+    return lambda name, limit: _read_metadata(_metadata_directory(Path(location)), name, limit)
+
+
+def _metadata_directory(base: Path) -> Path:
+    """The directory itself, or its ``public`` part where an Image repository's own directory is given."""
+    inner = base / "public" / "metadata"
+    return inner if inner.is_dir() else base / "metadata"
+
+
+def _read_metadata(directory: Path, name: str, limit: int) -> bytes | Absent:
+    """A file by the name that its URL decodes to, or by the encoded one that an earlier version wrote."""
+    found = _read_file(directory / served_name(name), limit, top=directory)
+    return _read_file(directory / name, limit, top=directory) if found is ABSENT else found
+
+
+def _read_file(path: Path, limit: int, *, top: Path) -> bytes | Absent:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except FileNotFoundError:
+        if not top.is_dir():
+            raise StorageError(path=str(top), operation="read", reason="there is no such directory") from None
+        return ABSENT
+    except OSError as error:
+        raise StorageError(path=str(path), operation="read", reason=error.strerror or str(error)) from None
+    if len(data) > limit:
+        raise EndlessDataError(what=str(path), limit_bytes=limit)
+    return data
+
+
+def _fetch_url(url: str, limit: int) -> bytes | Absent:
+    request = urllib.request.Request(url, headers={"User-Agent": "twinlock-director"})  # noqa: S310 - checked above
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - checked above
+            return _read_response(response, url, limit)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code in (403, 404):
+                return ABSENT
+            raise FetchError(url=url, reason=error.reason or "no reason given", status=error.code) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise TransportError(url=url, reason=str(reason)) from None
+
+
+def _read_response(response: Any, url: str, limit: int) -> bytes:
+    started, chunks, received = time.monotonic(), [], 0
+    while chunk := response.read1(_CHUNK):
+        chunks.append(chunk)
+        received += len(chunk)
+        if received > limit:
+            raise EndlessDataError(what=url, limit_bytes=limit)
+        elapsed = time.monotonic() - started
+        rate = received / elapsed if elapsed else float("inf")
+        if elapsed > _TOTAL_S or (elapsed > _GRACE_S and rate < _FLOOR_BYTES_PER_S):
+            raise SlowRetrievalError(
+                url=url,
+                reason=f"{received} bytes in {elapsed:.0f} s",
+                bytes_per_s=int(rate),
+                floor_bytes_per_s=_FLOOR_BYTES_PER_S,
+            )
+    return b"".join(chunks)

@@ -1,0 +1,321 @@
+"""Everything that one can do about vehicles with aktualizr beside manifests and metadata, as one object.
+
+    desk = director.devices
+    desk.create_ca(valid=timedelta(days=7300))                 # once
+    desk.issue_server("server", ["fleet.example"])             # a credential to run TLS with
+    desk.issue_device("VIN1")                                  # a credential to import into one vehicle
+    desk.register("VIN1", body, identified_by=BY_CERTIFICATE)  # what the vehicle itself does over HTTP
+    desk.telemetry("VIN1"), desk.events("VIN1"), desk.certificates()
+
+Belongs here: transactions around what the other modules of this folder decide. Does not belong here: HTTP.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from twinlock.director.devices.ca import CLIENT_AUTH, SERVER_AUTH, DeviceCa, Subject
+from twinlock.director.devices.certificates import (
+    SERVER,
+    SHARED,
+    SINGLE,
+    Certificate,
+    check_free,
+    list_certificates,
+    note_issued,
+    revoke,
+)
+from twinlock.director.devices.credentials import Credential, make_credential
+from twinlock.director.devices.ecu_changes import Change, take_in
+from twinlock.director.devices.events import DeviceEvent, list_device_events, read_events, store_events
+from twinlock.director.devices.identity import Peer, Speaker, find_speaker, keep_to_certificate, read_peer
+from twinlock.director.devices.permissions import allow_certificate
+from twinlock.director.devices.refusals import note_refused_registration
+from twinlock.director.devices.registration import read_registration
+from twinlock.director.devices.telemetry import Telemetry, check_telemetry, list_telemetry, store_telemetry
+from twinlock.director.errors import (
+    DailyLimitError,
+    DeviceIdentityError,
+    RegistrationError,
+    RetiredVehicleError,
+    UnknownVehicleError,
+)
+from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.vehicles import load_vehicle
+from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
+from twinlock.repository.keys.passphrases import secret_for_new
+from twinlock.repository.keys.private_keys import Secret
+from twinlock.repository.workspace.validity import Clock
+from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.names import VehicleId, identifier
+
+CA_PLACE = "device-ca"
+DEVICE_VALID = timedelta(
+    days=3_650
+)  # the client cannot renew a certificate; it lasts as long as the vehicle, or nearly
+CA_VALID = timedelta(days=9_125)
+SERVER_VALID = timedelta(days=825)  # the longest that every TLS client accepts
+
+
+class DeviceDesk:
+    """Devices of one Director. Every method may raise StorageError; those that sign PassphraseError, UsageError."""
+
+    def __init__(
+        self,
+        path: Path,
+        database: Database,
+        passphrase: Secret,
+        *,
+        online_keys: Path,
+        second_person: bool,
+        clock: Clock,
+    ) -> None:
+        """``path`` is the Director's directory, ``online_keys`` where the keys are that sign for it by themselves.
+
+        ``second_person``: see ``Settings``.
+        """
+        self.second_person = second_person
+        self._path = path
+        self._online_keys = online_keys
+        self._database = database
+        self._passphrase = passphrase
+        self._clock = clock
+        self._ca: DeviceCa | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def has_ca(self) -> bool:
+        """Whether this Director has a device CA."""
+        return self.ca_file.exists()
+
+    @property
+    def ca_file(self) -> Path:
+        """Where the CA's certificate is, if there is a CA."""
+        return self._path / CA_PLACE / "ca.pem"
+
+    def create_ca(self, *, valid: timedelta = CA_VALID, now: datetime | None = None) -> bytes:
+        """Make the device CA; returns its certificate as PEM. Raises: UsageError if there is one."""
+        passphrase = self._passphrase_for_new()
+        ca = DeviceCa.create(self._path / CA_PLACE, passphrase=passphrase, valid=valid, now=now or self._clock())
+        return ca.pem
+
+    def ca_pem(self) -> bytes:
+        """The CA's certificate. Raises: UsageError if there is no CA."""
+        return self._opened().pem
+
+    def forget(self) -> None:
+        """Drop the CA's key from memory."""
+        self._ca = None
+
+    def issue_device(
+        self, vehicle: str, *, valid: timedelta = DEVICE_VALID, actor: str = "operator", now: datetime | None = None
+    ) -> Credential:
+        """A credential for one vehicle, at an operator's word: it may have others already, which stay good."""
+        subject = Subject(name=identifier(vehicle), usage=CLIENT_AUTH)
+        return self._issue(subject, SINGLE, valid, actor=actor, now=now or self._clock())
+
+    def make_device(self, vehicle: str, *, valid: timedelta = DEVICE_VALID, now: datetime) -> Credential:
+        """A credential for one vehicle that is recorded nowhere yet: the caller does that before it is given away."""
+        return make_credential(
+            self._opened(), Subject(name=identifier(vehicle), usage=CLIENT_AUTH), not_after=now + valid, now=now
+        )
+
+    def issue_shared(
+        self, *, name: str = "provisioning", valid: timedelta = DEVICE_VALID, now: datetime | None = None
+    ) -> Credential:
+        """A credential with which any number of devices may ask for one of their own, and do nothing else."""
+        subject = Subject(name=identifier(name), usage=CLIENT_AUTH)
+        return self._issue(subject, SHARED, valid, actor="operator", now=now or self._clock())
+
+    def issue_server(
+        self, hosts: Sequence[str], *, valid: timedelta = SERVER_VALID, now: datetime | None = None
+    ) -> Credential:
+        """A credential for a server that devices of this CA talk to, by names or addresses."""
+        if not hosts:
+            raise UsageError(reason="name at least one host or address")
+        subject = Subject(name=hosts[0], usage=SERVER_AUTH, hosts=tuple(hosts))
+        return self._issue(subject, SERVER, valid, actor="operator", now=now or self._clock())
+
+    def provision(self, peer: Peer | None, device: str, *, valid: timedelta, now: datetime | None = None) -> Credential:
+        """A device's first credential, asked for with a shared one.
+
+        Raises: DeviceIdentityError, DeviceTakenError, UnsafePathError.
+        """
+        if peer is None or not peer.shared:
+            raise DeviceIdentityError(reason="only the shared certificate may ask for a certificate")
+        moment = now or self._clock()
+        subject = Subject(name=identifier(device), usage=CLIENT_AUTH)
+
+        def may_have_one(connection: Connection) -> None:
+            check_free(connection, VehicleId(device), moment)
+
+        actor = f"certificate {peer.fingerprint}"
+        return self._issue(subject, SINGLE, valid, actor=actor, now=moment, check=may_have_one)
+
+    def certificates(self, name: str | None = None) -> tuple[Certificate, ...]:
+        """What was issued (to ``name``), newest first."""
+        with self._database.reading() as connection:
+            return list_certificates(connection, name=name)
+
+    def revoke(self, name: str, *, actor: str = "operator", now: datetime | None = None) -> tuple[str, ...]:
+        """Take back a vehicle's certificates, or the one with that fingerprint. Raises: UsageError if there is none."""
+        with self._database.writing("take a certificate back") as connection:
+            return revoke(connection, name, actor=actor, now=now or self._clock())
+
+    def allow_certificate(
+        self, vehicle: str, *, valid_s: int = 86_400, actor: str = "operator", now: datetime | None = None
+    ) -> datetime:
+        """Let ``vehicle`` ask once for another certificate with the shared one; returns until when.
+
+        Raises: UnknownVehicleError where there is neither such a vehicle nor a certificate of it, UsageError where it
+        does not run aktualizr.
+        """
+        with self._database.writing("store a permission") as connection:
+            try:
+                record = load_vehicle(connection, vehicle)
+            except UnknownVehicleError:
+                if not list_certificates(connection, name=vehicle, kind=SINGLE):
+                    raise
+            else:
+                if record.wire != AKTUALIZR_WIRE:
+                    raise UsageError(reason=f"{vehicle} does not run aktualizr, so it needs no certificate")
+            moment = now or self._clock()
+            return allow_certificate(connection, VehicleId(vehicle), valid_s=valid_s, actor=actor, now=moment)
+
+    def read_peer(self, certificate: bytes) -> Peer:
+        """Whose certificate (DER, verified by TLS) it is. Raises: DeviceIdentityError."""
+        with self._database.reading() as connection:
+            return read_peer(connection, certificate)
+
+    def identify(self, certificate: bytes | None, serial: str | None, *, now: datetime | None = None) -> Speaker:
+        """Which vehicle a request is from: by a verified certificate (DER), or by the serial in its path.
+
+        Raises: DeviceIdentityError, UnsafePathError.
+        """
+        with self._database.reading() as connection:
+            peer = None if certificate is None else read_peer(connection, certificate)
+            speaker = find_speaker(connection, peer, serial)
+        if speaker.before == BY_SERIAL and speaker.identified_by != BY_SERIAL:
+            with self._database.writing("note how a vehicle is known") as connection:
+                keep_to_certificate(connection, speaker, now or self._clock())
+        return speaker
+
+    def register(
+        self, speaker: Speaker, data: bytes, *, serial: str | None = None, now: datetime | None = None
+    ) -> Change:
+        """Take in the ECUs that a vehicle registers; ``serial`` is what its path called its Primary, if anything.
+
+        Raises: MalformedError, WeakKeyError, UnsafePathError, RegistrationError, EcuTakenError, EcuKeyChangedError.
+        """
+        moment, ecus = now or self._clock(), {}
+        try:
+            offered = read_registration(data, speaker.vehicle)
+            ecus = dict(offered.ecus)
+            if serial not in (None, offered.primary):
+                reason = f"the path names the Primary {serial}, the registration {offered.primary}"
+                raise RegistrationError(vehicle=speaker.vehicle, field="primary_ecu_serial", reason=reason)
+            with self._database.writing("register a vehicle") as connection:
+                return take_in(
+                    connection,
+                    speaker.vehicle,
+                    offered,
+                    identified_by=speaker.identified_by,
+                    second_person=self.second_person,
+                    now=moment,
+                )
+        except (RefusalError, RetiredVehicleError, DailyLimitError) as error:
+            with self._database.writing("note a refused registration") as connection:
+                note_refused_registration(
+                    connection,
+                    speaker.vehicle,
+                    ecus,
+                    error,
+                    authenticated=speaker.identified_by == BY_CERTIFICATE,
+                    now=moment,
+                )
+            raise
+
+    def enter(
+        self,
+        vehicle: str,
+        data: bytes,
+        *,
+        identified_by: str = BY_CERTIFICATE,
+        actor: str = "operator",
+        now: datetime | None = None,
+    ) -> Change:
+        """Take in a vehicle at an operator's word, by the body that its client once registered somewhere else.
+
+        A client registers once, so one that was registered by another Director does not come by itself.
+        Raises: as ``register``.
+        """
+        name = VehicleId(identifier(vehicle))
+        offered = read_registration(data, name)
+        with self._database.writing("enter a vehicle") as connection:
+            moment = now or self._clock()
+            return take_in(
+                connection,
+                name,
+                offered,
+                identified_by=identified_by,
+                second_person=self.second_person,
+                actor=actor,
+                now=moment,
+            )
+
+    def take_telemetry(self, vehicle: str, kind: str, data: bytes, *, now: datetime | None = None) -> None:
+        """Keep what a vehicle tells of itself. Raises: EndlessDataError, MalformedError, UnknownVehicleError."""
+        check_telemetry(kind, data)
+        with self._database.writing("store telemetry") as connection:
+            store_telemetry(connection, VehicleId(vehicle), kind, data, now or self._clock())
+
+    def take_events(self, vehicle: str, data: bytes, *, now: datetime | None = None) -> int:
+        """Keep a batch of events; returns how many were new. Raises: as ``take_telemetry``, and DailyLimitError."""
+        events = read_events(data)
+        with self._database.writing("store events") as connection:
+            return store_events(connection, VehicleId(vehicle), events, now or self._clock())
+
+    def telemetry(self, vehicle: str) -> tuple[Telemetry, ...]:
+        """The newest of each kind that the vehicle told. Raises: UnknownVehicleError."""
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_telemetry(connection, vehicle)
+
+    def events(self, vehicle: str, *, limit: int = 50) -> tuple[DeviceEvent, ...]:
+        """What the vehicle told of its updates, newest first. Raises: UnknownVehicleError."""
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_device_events(connection, vehicle, limit)
+
+    def _issue(
+        self,
+        subject: Subject,
+        kind: str,
+        valid: timedelta,
+        *,
+        actor: str,
+        now: datetime,
+        check: Callable[[Connection], None] | None = None,
+    ) -> Credential:
+        ca = self._opened()
+        with self._database.writing("issue a certificate") as connection:
+            if check is not None:
+                check(connection)
+            credential = make_credential(ca, subject, not_after=now + valid, now=now)
+            note_issued(connection, credential, kind=kind, name=subject.name, actor=actor, now=now)
+        return credential
+
+    def _opened(self) -> DeviceCa:
+        with self._opening:
+            if self._ca is None:
+                self._ca = DeviceCa.open(self._path / CA_PLACE, self._passphrase)
+            return self._ca
+
+    def _passphrase_for_new(self) -> Secret:
+        """As for the Director's other online keys."""
+        return secret_for_new(self._passphrase, self._online_keys, ())

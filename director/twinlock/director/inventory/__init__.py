@@ -1,0 +1,1 @@
+"""The inventory database: schema, migrations, and the rows of vehicles, history and signed files."""

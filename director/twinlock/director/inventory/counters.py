@@ -1,0 +1,59 @@
+"""How far each key of each ECU has counted its reports. Rows are kept for ever and no counter ever falls.
+
+All functions take a connection whose transaction the caller owns.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, or_, update
+
+from twinlock.director.inventory import schema
+from twinlock.director.model.judgement import VerifiedReports
+from twinlock.trust.names import EcuId
+
+_C = schema.report_counters.c
+
+
+def raise_counter(connection: Connection, ecu: EcuId, key_identity: str, counter: int) -> None:
+    """Note that ``counter``, as stored (with the base), was accepted under this key. A higher one stays."""
+    this = (_C.ecu == ecu, _C.key_identity == key_identity)
+    ensure_counter(connection, ecu, key_identity)
+    lower = or_(_C.highest.is_(None), _C.highest < counter)
+    connection.execute(update(schema.report_counters).where(*this, lower).values(highest=counter))
+
+
+def ensure_counter(connection: Connection, ecu: EcuId, key_identity: str) -> None:
+    """Make sure that there is a row for this key of this ECU."""
+    this = (_C.ecu == ecu, _C.key_identity == key_identity)
+    touched = connection.execute(update(schema.report_counters).where(*this).values(ecu=ecu))
+    if not touched.rowcount:
+        row = {"ecu": ecu, "key_identity": key_identity, "base": 0}
+        connection.execute(insert(schema.report_counters).values(**row))
+
+
+def count_on(connection: Connection, ecu: EcuId, key_identity: str) -> None:
+    """Have counters that start again count on from the highest that was accepted under this key."""
+    ensure_counter(connection, ecu, key_identity)
+    this = (_C.ecu == ecu, _C.key_identity == key_identity)
+    connection.execute(update(schema.report_counters).where(*this).values(base=func.coalesce(_C.highest, 0)))
+
+
+def note_evidence(connection: Connection, ecu: EcuId, key_identity: str, *, counter: int, digest: str) -> None:
+    """Keep the counter, as it was sent, and the digest of the newest report with evidence: Targets acknowledge it."""
+    this = (_C.ecu == ecu, _C.key_identity == key_identity)
+    connection.execute(update(schema.report_counters).where(*this).values(evidence_counter=counter))
+    table = schema.acknowledged_reports
+    same = (table.c.ecu == ecu, table.c.key_identity == key_identity)
+    if not connection.execute(update(table).where(*same).values(digest=digest)).rowcount:
+        connection.execute(insert(table).values(ecu=ecu, key_identity=key_identity, digest=digest))
+
+
+def note_resets(connection: Connection, verified: VerifiedReports, now: datetime) -> None:
+    """Use up the resets that reports answered, and keep the digests of reports that must never count again."""
+    resets, spent = schema.counter_resets.c, schema.spent_reports
+    used = list(verified.resets.values())
+    connection.execute(update(schema.counter_resets).where(resets.number.in_(used)).values(used_at=now))
+    for ecu, digest in verified.digests.items():
+        connection.execute(insert(spent).values(ecu=ecu, digest=digest))

@@ -1,0 +1,273 @@
+"""What happened, in rows that are only ever added: manifests, reports, events, decisions, audit.
+
+Belongs here: writing and reading those rows. Does not belong here: judging anything, or rows that change
+(``inventory.py``). All functions take a connection whose transaction the caller owns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, or_, select, update
+
+from twinlock.director.inventory import schema
+from twinlock.director.inventory.counters import count_on, note_evidence, note_resets, raise_counter
+from twinlock.director.model.judgement import Findings
+from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Order, Plan
+from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.names import EcuId, TargetPath, VehicleId
+from twinlock.trust.wire.tuf.reports import EcuReport
+
+_M = schema.manifests.c
+_R = schema.reports.c
+_D = schema.decisions.c
+_E = schema.ecus.c
+_V = schema.events.c
+
+STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "old-time", "detail"})
+
+# A vehicle that is at odds with the Director sends the same day after day. What is kept of it is bounded, per vehicle, day
+# and code, so that many refusals of one kind leave room for the first of another.
+MAX_REFUSED_PER_CODE = 32
+MAX_REFUSED_BYTES = 65_536
+
+
+def record_audit(
+    connection: Connection,
+    *,
+    actor: str,
+    action: str,
+    now: datetime,
+    vehicle: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Note who did what."""
+    row = {"at": now, "actor": actor, "action": action, "vehicle": vehicle, "detail": dict(detail or {})}
+    connection.execute(insert(schema.audit), row)
+
+
+def read_audit(connection: Connection, *, vehicle: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    """Who did what, newest first."""
+    query = select(schema.audit).order_by(schema.audit.c.number.desc()).limit(limit)
+    if vehicle is not None:
+        query = query.where(schema.audit.c.vehicle == vehicle)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def insert_refused(
+    connection: Connection, vehicle: str, data: bytes, refusal: Mapping[str, Any], now: datetime, *, digest: str
+) -> bool:
+    """Keep a refused manifest with its verdict; say whether it was kept.
+
+    ``digest`` is that of its content (see ``senders.content_digest``). Refused content is kept once, a long one
+    only in part, and of each code no more than a bounded number a day.
+    """
+    known = select(_M.number).where(_M.vehicle == vehicle, _M.digest == digest, _M.accepted.is_(False)).limit(1)
+    if connection.execute(known).first() or _refused_today(connection, vehicle, refusal["code"], now):
+        return False
+    row = {"vehicle": vehicle, "received_at": now, "digest": digest, "accepted": False, "refusal": dict(refusal)}
+    connection.execute(insert(schema.manifests).values(**row, data=data[:MAX_REFUSED_BYTES]))
+    return True
+
+
+def _refused_today(connection: Connection, vehicle: str, code: str, now: datetime) -> bool:
+    """Whether this code has filled its share of the day's refused manifests."""
+    today = (_M.vehicle == vehicle, _M.accepted.is_(False), _M.received_at > now - timedelta(days=1))
+    kept = [refusal["code"] for refusal in connection.execute(select(_M.refusal).where(*today)).scalars()]
+    return kept.count(code) >= MAX_REFUSED_PER_CODE
+
+
+def insert_accepted(
+    connection: Connection, vehicle: str, data: bytes, findings: Findings, now: datetime, *, digest: str
+) -> int:
+    """Keep an accepted manifest, its reports and events, and point the ECUs at them; returns its number.
+
+    ECUs that are missing from it are marked as such from ``now`` on, those that report are no longer.
+
+    Raises: IntegrityError if a counter or nonce was taken meanwhile.
+    """
+    row = {"vehicle": vehicle, "received_at": now, "digest": digest, "data": data, "accepted": True}
+    inserted = connection.execute(insert(schema.manifests).values(**row)).inserted_primary_key
+    assert inserted is not None
+    number = int(inserted[0])
+    for ecu, report in findings.reports.items():
+        _insert_report(connection, number, ecu, report, findings)
+    note_resets(connection, findings.verified, now)
+    gone = (_E.ecu.in_(findings.missing), _E.missing_since.is_(None))
+    connection.execute(update(schema.ecus).where(_E.vehicle == vehicle, *gone).values(missing_since=now))
+    record_events(connection, vehicle, findings.events, now, manifest=number)
+    connection.execute(
+        update(schema.vehicles)
+        .where(schema.vehicles.c.vehicle == vehicle)
+        .values(last_manifest=number, last_manifest_at=now, revision=schema.vehicles.c.revision + 1)
+    )
+    return number
+
+
+def find_seen_nonces(connection: Connection, reports: Iterable[EcuReport]) -> frozenset[tuple[EcuId, str]]:
+    """Which of the nonces in ``reports`` the same ECU used before."""
+    wanted = [(_R.ecu == report.ecu) & (_R.nonce == report.nonce) for report in reports if report.nonce is not None]
+    if not wanted:
+        return frozenset()
+    query = select(_R.ecu, _R.nonce).where(or_(*wanted))
+    return frozenset((EcuId(row.ecu), str(row.nonce)) for row in connection.execute(query))
+
+
+def list_manifests(connection: Connection, vehicle: str, limit: int) -> tuple[ManifestRecord, ...]:
+    """What a vehicle sent, newest first."""
+    query = select(schema.manifests).where(_M.vehicle == vehicle).order_by(_M.number.desc()).limit(limit)
+    return tuple(
+        ManifestRecord(number=row.number, received_at=row.received_at, data=row.data, refusal=row.refusal)
+        for row in connection.execute(query)
+    )
+
+
+def list_events(connection: Connection, vehicle: str, limit: int) -> tuple[tuple[datetime, Event], ...]:
+    """What accepted manifests showed that people should see, newest first, each with its time."""
+    table = schema.events
+    query = select(table).where(table.c.vehicle == vehicle).order_by(table.c.number.desc()).limit(limit)
+    return tuple((row.at, _event(row)) for row in connection.execute(query))
+
+
+def record_events(
+    connection: Connection,
+    vehicle: str,
+    events: Iterable[Event],
+    now: datetime,
+    *,
+    manifest: int | None = None,
+) -> None:
+    """Keep what people should see. What goes on from manifest to manifest is kept once a day, a piece of evidence as often as the ECU added to it."""
+    for event in events:
+        if not _is_known(connection, vehicle, event, now):
+            row = {"vehicle": vehicle, "manifest": manifest, "at": now, "evidence": event.evidence}
+            row |= {"kind": event.kind, "code": event.code, "ecu": event.ecu, "detail": event.detail}
+            connection.execute(insert(schema.events).values(**row, data=event.data))
+
+
+def record_refusal(connection: Connection, vehicle: str, error: TwinlockError, now: datetime) -> None:
+    """Keep what was refused from an authenticated vehicle outside its manifests: the same once a day, each code in bounds."""
+    event = Event(kind=error.kind.value, code=error.code, ecu=None, detail=str(error), data=error.as_json())
+    alike = [_V.vehicle == vehicle, _V.code == event.code, _V.at > now - timedelta(days=1)]
+    if connection.execute(select(_V.number).where(*alike, _V.detail == event.detail).limit(1)).first() is not None:
+        return
+    recent = select(func.count()).where(*alike, _V.manifest.is_(None))
+    if connection.execute(recent).scalar_one() < MAX_REFUSED_PER_CODE:
+        record_events(connection, vehicle, [event], now)
+
+
+def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime) -> bool:
+    same = [_V.vehicle == vehicle, _V.code == event.code, _V.ecu == event.ecu]
+    if event.evidence is not None:
+        same.append(_V.evidence == event.evidence)
+        newest = select(_V.detail, _V.data).where(*same).order_by(_V.number.desc()).limit(1)
+        known = connection.execute(newest).first()
+        # It is acknowledged as it is now, so what was added to it has to be kept.
+        return known is not None and (known.detail, known.data) == (event.detail, event.data)
+    if event.code in STANDING_CODES:
+        same += [_V.detail == event.detail, _V.at > now - timedelta(days=1)]
+    else:
+        return False
+    return connection.execute(select(_V.number).where(*same).limit(1)).first() is not None
+
+
+def _event(row: Any) -> Event:
+    return Event(
+        kind=row.kind,
+        code=row.code,
+        ecu=None if row.ecu is None else EcuId(row.ecu),
+        detail=row.detail,
+        evidence=row.evidence,
+        data=row.data,
+    )
+
+
+def insert_decision(
+    connection: Connection,
+    plan: Plan,
+    *,
+    entries: Mapping[str, Any],
+    correlation_id: str,
+    manifest: int | None,
+    versions: Mapping[str, int],
+    now: datetime,
+) -> int:
+    """Keep a plan with all that explains it; returns its number."""
+    shown = plan.as_json()
+    result = connection.execute(
+        insert(schema.decisions).values(
+            vehicle=plan.vehicle,
+            made_at=now,
+            outcome=plan.outcome,
+            orders=shown["orders"],
+            entries=dict(entries),
+            reasons=shown["reasons"],
+            correlation_id=correlation_id,
+            manifest=manifest,
+            versions=dict(versions),
+        )
+    )
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def list_decisions(connection: Connection, vehicle: str, limit: int) -> tuple[DecisionRecord, ...]:
+    """What was decided for a vehicle, newest first."""
+    query = select(schema.decisions).where(_D.vehicle == vehicle).order_by(_D.number.desc()).limit(limit)
+    return tuple(_decision(row) for row in connection.execute(query))
+
+
+def _decision(row: Any) -> DecisionRecord:
+    orders = tuple(
+        Order(
+            ecu=EcuId(order["ecu"]),
+            path=TargetPath(order["path"]),
+            label=order["label"],
+            release_counter=order["releaseCounter"],
+            moved=order["moved"],
+        )
+        for order in row.orders
+    )
+    return DecisionRecord(
+        number=row.number,
+        made_at=row.made_at,
+        plan=Plan(vehicle=VehicleId(row.vehicle), outcome=row.outcome, orders=orders, reasons=tuple(row.reasons)),
+        entries=row.entries,
+        correlation_id=row.correlation_id,
+        manifest=row.manifest,
+        versions=row.versions,
+    )
+
+
+def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: EcuReport, findings: Findings) -> None:
+    installed = findings.installed[ecu]
+    key = connection.execute(select(_E.key_identity).where(_E.ecu == ecu)).scalar_one()
+    result = connection.execute(
+        insert(schema.reports).values(
+            manifest=manifest,
+            ecu=ecu,
+            key_identity=key,
+            reported_time=report.time,
+            counter=report.counter,
+            nonce=report.nonce,
+            path=installed.path,
+            length=installed.length,
+            hashes=dict(installed.hashes),
+            release_counter=installed.release_counter,
+            attack=report.attack,
+            detail=report.detail,
+        )
+    )
+    assert result.inserted_primary_key is not None
+    newest = {"last_report": int(result.inserted_primary_key[0]), "missing_since": None, "out_of_order_at": None}
+    connection.execute(update(schema.ecus).where(_E.ecu == ecu).values(**newest))
+    verified = findings.verified
+    if report.counter is None:
+        return
+    if ecu in verified.resets:
+        count_on(connection, ecu, key)
+    raise_counter(connection, ecu, key, report.counter)
+    if report.evidence and ecu in verified.counters:
+        note_evidence(connection, ecu, key, counter=verified.counters[ecu], digest=verified.signed[ecu])

@@ -1,0 +1,294 @@
+"""Vehicles and ECUs in the database: Uptane 2.1.0 5.3.2.2.
+
+Belongs here: reading and writing what a vehicle *is* and what it last reported. Does not belong here: history
+(``history.py``), what is signed (``published.py``), or any decision.
+
+All functions take a connection whose transaction the caller owns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
+
+from twinlock.director.errors import RetiredVehicleError, UnknownVehicleError
+from twinlock.director.inventory import schema
+from twinlock.director.model.records import TUF_WIRE, CounterReset, EcuRecord, LastReport, VehicleRecord, VehicleSummary
+from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
+from twinlock.trust.state import InstalledImage
+from twinlock.trust.wire.tuf.attestation import key_material
+
+_E = schema.ecus.c
+_V = schema.vehicles.c
+_R = schema.reports.c
+
+
+def lock_vehicle(connection: Connection, vehicle: str) -> int:
+    """Hold the vehicle's row until the transaction ends, and return its revision. Raises: UnknownVehicleError.
+
+    With SQLite the whole write transaction is exclusive already; with PostgreSQL this row is what serialises.
+    """
+    query = select(_V.revision).where(_V.vehicle == vehicle).with_for_update()
+    revision = connection.execute(query).scalar_one_or_none()
+    if revision is None:
+        raise UnknownVehicleError(vehicle=vehicle)
+    return int(revision)
+
+
+def read_revision(connection: Connection, vehicle: str) -> int:
+    """The vehicle's revision as of this reading. Raises: UnknownVehicleError."""
+    revision = connection.execute(select(_V.revision).where(_V.vehicle == vehicle)).scalar_one_or_none()
+    if revision is None:
+        raise UnknownVehicleError(vehicle=vehicle)
+    return int(revision)
+
+
+def touch_vehicle(connection: Connection, vehicle: str) -> None:
+    """Note that something about the vehicle changed, so that its plan is made afresh."""
+    connection.execute(update(schema.vehicles).where(_V.vehicle == vehicle).values(revision=_V.revision + 1))
+
+
+def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
+    """One vehicle with all of its ECUs and no other's; those that are retired are only named. Raises: UnknownVehicleError.
+
+    Source: Uptane 2.1.0 5.3.2.1 step 2.
+    """
+    row = connection.execute(select(schema.vehicles).where(_V.vehicle == vehicle)).one_or_none()
+    if row is None:
+        raise UnknownVehicleError(vehicle=vehicle)
+    rows = connection.execute(select(schema.ecus).where(_E.vehicle == vehicle).order_by(_E.ecu)).all()
+    found = [item for item in rows if item.retired_at is None]
+    counted, resets = _counters(connection, found), _resets(connection, found)
+    taken = _acknowledged(connection, found)
+    records = {
+        EcuId(item.ecu): replace(
+            _ecu(item, counted.get(item.ecu), resets.get(item.ecu)), evidence_digest=taken.get(item.ecu)
+        )
+        for item in found
+    }
+    return VehicleRecord(
+        vehicle=VehicleId(row.vehicle),
+        primary=next((ecu for ecu, record in records.items() if record.primary), EcuId("")),
+        ecus=records,
+        reports=_reports(connection, found, records),
+        registered_at=row.registered_at,
+        last_manifest_at=row.last_manifest_at,
+        wire=row.wire,
+        identified_by=row.identified_by,
+        retired={EcuId(item.ecu): item.retired_at for item in rows if item.retired_at is not None},
+        retired_at=row.retired_at,
+    )
+
+
+def load_active_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
+    """As ``load_vehicle``. Raises: RetiredVehicleError, UnknownVehicleError."""
+    record = load_vehicle(connection, vehicle)
+    check_active(record)
+    return record
+
+
+def check_active(record: VehicleRecord) -> None:
+    """See that a vehicle is in service. Raises: RetiredVehicleError."""
+    if record.retired_at is not None:
+        raise RetiredVehicleError(vehicle=record.vehicle, since=f"{record.retired_at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def find_vehicle(connection: Connection, vehicle: str) -> VehicleRecord | None:
+    """The vehicle as it is registered; None also for a retired one whose ECUs were released: its id is free then."""
+    try:
+        registered = load_vehicle(connection, vehicle)
+    except UnknownVehicleError:
+        return None
+    return registered if registered.ecus else None
+
+
+def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
+    """All vehicles by id, one line each."""
+    counted = (
+        select(_E.vehicle, func.count().label("ecus"), func.min(_E.ecu).filter(_E.primary_ecu).label("primary_ecu"))
+        .where(_E.retired_at.is_(None))
+        .group_by(_E.vehicle)
+        .subquery()
+    )
+    wishes = (
+        select(schema.assignments.c.vehicle, func.count().label("assignments"))
+        .group_by(schema.assignments.c.vehicle)
+        .subquery()
+    )
+    query = (
+        select(schema.vehicles, counted.c.ecus, counted.c.primary_ecu, wishes.c.assignments)
+        .outerjoin(counted, counted.c.vehicle == _V.vehicle)
+        .outerjoin(wishes, wishes.c.vehicle == _V.vehicle)
+        .order_by(_V.vehicle)
+    )
+    return tuple(
+        VehicleSummary(
+            vehicle=VehicleId(row.vehicle),
+            primary=EcuId(row.primary_ecu or ""),
+            ecus=row.ecus or 0,
+            registered_at=row.registered_at,
+            last_manifest_at=row.last_manifest_at,
+            assignments=row.assignments or 0,
+            wire=row.wire,
+            retired_at=row.retired_at,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def find_ecu_owners(connection: Connection, ecus: Iterable[str]) -> dict[EcuId, VehicleId]:
+    """Which of ``ecus`` are or were some vehicle's, and whose: at the factory's word, or by registration.
+
+    A serial that an operator released is nobody's.
+    """
+    wanted = list(ecus)
+    query = select(_E.ecu, _E.vehicle).where(_E.ecu.in_(wanted), _E.released_at.is_(None))
+    declared = select(schema.serial_owners).where(schema.serial_owners.c.ecu.in_(wanted))
+    found = {EcuId(row.ecu): VehicleId(row.vehicle) for row in connection.execute(query)}
+    return {**{EcuId(row.ecu): VehicleId(row.vehicle) for row in connection.execute(declared)}, **found}
+
+
+def find_key_owners(connection: Connection, keys: Iterable[PublicKey]) -> dict[str, EcuId]:
+    """Which of ``keys`` are some ECU's already or were a retired one's, by key id as given."""
+    by_identity = {key_identity(key): key.keyid for key in keys}
+    held = find_held_identities(connection, by_identity, retired=True)
+    return {by_identity[identity]: ecu for identity, ecu in held.items()}
+
+
+def find_held_identities(
+    connection: Connection, identities: Iterable[str], *, retired: bool = False
+) -> dict[str, EcuId]:
+    """Which keys, by SHA-256 of their material, are some ECU's now, or with ``retired`` were one's that was not released."""
+    held = func.coalesce(_E.retired_key, _E.key_identity).label("held")
+    wanted = list(identities)
+    query = select(_E.ecu, held).where(or_(_E.key_identity.in_(wanted), _E.retired_key.in_(wanted)))
+    query = query.where(_E.released_at.is_(None) if retired else _E.retired_at.is_(None))
+    query = query.order_by(_E.retired_at.is_(None))  # of several, the one that has it now
+    return {row.held: EcuId(row.ecu) for row in connection.execute(query)}
+
+
+def insert_vehicle(
+    connection: Connection,
+    vehicle: VehicleId,
+    ecus: Iterable[EcuRecord],
+    now: datetime,
+    *,
+    wire: str = TUF_WIRE,
+    identified_by: str | None = None,
+) -> None:
+    """Add a vehicle with its ECUs. Raises: IntegrityError where an id or key is taken."""
+    row = {"vehicle": vehicle, "registered_at": now, "revision": 0, "wire": wire, "identified_by": identified_by}
+    revived = update(schema.vehicles).where(_V.vehicle == vehicle, _V.retired_at.is_not(None))
+    values = {"retired_at": None, "wire": wire, "identified_by": identified_by}
+    if not connection.execute(revived.values(**values)).rowcount:
+        connection.execute(insert(schema.vehicles), row)
+    claim_ecus(connection, vehicle, ecus)
+
+
+def claim_ecus(connection: Connection, vehicle: VehicleId, ecus: Iterable[EcuRecord]) -> None:
+    """Make ECUs part of a vehicle as they are described; what each runs is unknown until it reports.
+
+    The caller has made sure that none is another vehicle's. Raises: IntegrityError where a key is taken.
+    """
+    rows = {record.ecu: _ecu_row(vehicle, record) for record in ecus}
+    known = set(connection.execute(select(_E.ecu).where(_E.ecu.in_(list(rows)))).scalars())
+    for ecu in known:
+        names = ("last_report", "retired_at", "retired_key", "released_at", "missing_since", "out_of_order_at")
+        fresh = rows[ecu] | dict.fromkeys(names)
+        connection.execute(update(schema.ecus).where(_E.ecu == ecu).values(**fresh))
+    new = [row for ecu, row in rows.items() if ecu not in known]
+    if new:
+        connection.execute(insert(schema.ecus), new)
+
+
+def _ecu_row(vehicle: VehicleId, record: EcuRecord) -> dict[str, Any]:
+    return {
+        "ecu": record.ecu,
+        "vehicle": vehicle,
+        "hardware_id": record.hardware_id,
+        "primary_ecu": record.primary,
+        "verification": record.verification.value,
+        "keyid": record.key.keyid,
+        "keytype": record.key.keytype,
+        "scheme": record.key.scheme,
+        "public": record.key.public,
+        "key_identity": key_identity(record.key),
+    }
+
+
+def key_identity(key: PublicKey) -> str:
+    """SHA-256 of the key material, whatever key id it goes by: the fingerprint that operators compare."""
+    return key_material(key)
+
+
+def _counters(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, Row[Any]]:
+    """How far each ECU's present key has counted; an ECU whose key never counted is absent."""
+    keys = {row.ecu: row.key_identity for row in ecus}
+    table = schema.report_counters
+    rows = connection.execute(select(table).where(table.c.ecu.in_(list(keys))))
+    return {row.ecu: row for row in rows if keys[row.ecu] == row.key_identity}
+
+
+def _acknowledged(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, str]:
+    """The digest of the newest report with evidence of each ECU's present key."""
+    keys = {row.ecu: row.key_identity for row in ecus}
+    table = schema.acknowledged_reports
+    rows = connection.execute(select(table).where(table.c.ecu.in_(list(keys))))
+    return {row.ecu: row.digest for row in rows if keys[row.ecu] == row.key_identity}
+
+
+def _resets(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, CounterReset]:
+    """The newest unused reset of each ECU's present key, perhaps expired."""
+    keys = {row.ecu: row.key_identity for row in ecus}
+    table = schema.counter_resets
+    query = select(table).where(table.c.ecu.in_(list(keys)), table.c.used_at.is_(None)).order_by(table.c.number)
+    return {
+        row.ecu: CounterReset(number=int(row.number), nonce=row.nonce, expires=row.expires)
+        for row in connection.execute(query)
+        if keys[row.ecu] == row.key_identity
+    }
+
+
+def _ecu(row: Row[Any], counted: Row[Any] | None, reset: CounterReset | None) -> EcuRecord:
+    return EcuRecord(
+        ecu=EcuId(row.ecu),
+        hardware_id=HardwareId(row.hardware_id),
+        key=load_key(row.keyid, keytype=row.keytype, scheme=row.scheme, public=row.public),
+        primary=row.primary_ecu,
+        verification=Verification(row.verification),
+        counter_base=0 if counted is None else counted.base,
+        highest_counter=None if counted is None else counted.highest,
+        evidence_counter=None if counted is None else counted.evidence_counter,
+        reset=reset,
+        missing_since=row.missing_since,
+        out_of_order_since=row.out_of_order_at,
+    )
+
+
+def _reports(
+    connection: Connection, ecus: Iterable[Row[Any]], records: Mapping[EcuId, EcuRecord]
+) -> dict[EcuId, LastReport]:
+    newest = [row.last_report for row in ecus if row.last_report is not None]
+    query = select(schema.reports).where(_R.number.in_(newest))
+    return {EcuId(row.ecu): _report(row, records[EcuId(row.ecu)].highest_counter) for row in connection.execute(query)}
+
+
+def _report(row: Row[Any], counter: int | None) -> LastReport:
+    return LastReport(
+        installed=InstalledImage(
+            path=TargetPath(row.path),
+            length=row.length,
+            hashes=row.hashes,
+            release_counter=row.release_counter,
+        ),
+        time=row.reported_time,
+        counter=counter,
+        attack=row.attack,
+        detail=row.detail,
+        manifest=row.manifest,
+    )

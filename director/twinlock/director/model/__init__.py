@@ -1,0 +1,1 @@
+"""Values of the Director: vehicles, reports, plans, judgements, software, event codes."""

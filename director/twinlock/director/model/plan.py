@@ -1,0 +1,100 @@
+"""What a plan is made from, and what comes out: the values that planning and its rules hand to each other.
+
+Belongs here: shapes. Does not belong here: how they are read (``ordering.py``) or what follows from them (``planning.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twinlock.director.model.records import EcuRecord, Plan, VehicleRecord
+from twinlock.director.model.software import fingerprint
+from twinlock.trust.checks.formats import OSTREE, target_format
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import EcuId, TargetPath
+from twinlock.trust.state import InstalledImage
+
+Images = Mapping[EcuId, str]  # ECU to the fingerprint of an image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outstanding:
+    """An order that no manifest has confirmed yet. A withdrawn one may still be installing."""
+
+    ecu: EcuId
+    image: str
+    path: TargetPath
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything about one vehicle that a plan is made from. ``known`` are entries of installed images, by ECU, that
+    the Director remembers; ``ordered`` is what its newest signed Targets list.
+
+    ``listed`` are the images that its Targets ever listed, read only for clients that have to be told of these for ever.
+    ``unknown`` are the ECUs whose software is unknown.
+    """
+
+    record: VehicleRecord
+    assigned: Mapping[EcuId, TargetPath]
+    ordered: Images = field(default_factory=dict)
+    outstanding: tuple[Outstanding, ...] = ()
+    known: Mapping[EcuId, ImageEntry] = field(default_factory=dict)
+    manifest: int | None = None
+    listed: tuple[InstalledImage, ...] = ()
+    unknown: frozenset[EcuId] = frozenset()
+
+    def installed_on(self, ecu: EcuId) -> InstalledImage | None:
+        """What an ECU runs by its newest report, None if that is unknown."""
+        report = None if ecu in self.unknown else self.record.reports.get(ecu)
+        return None if report is None else report.installed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan with the entries that Director Targets list for it, and the ECUs that each entry is for."""
+
+    plan: Plan
+    entries: Mapping[TargetPath, ImageEntry] = field(default_factory=dict)
+
+    @property
+    def images(self) -> Images:
+        """The image ordered for each ECU, by fingerprint."""
+        found = {}
+        for order in self.plan.orders:
+            entry = self.entries[order.path]
+            found[order.ecu] = fingerprint(entry.path, entry.length, entry.hashes)
+        return found
+
+
+def entries_as_json(planned: Planned, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
+    """What Director Targets list for a plan, by target path: length, hashes and custom, as plain JSON.
+
+    The must-agree section is copied as it is; of the author's other members only those that say which software it is and
+    how it is to be taken. None that a client acts on (``uri``, ``downloadUrl``) comes from an Image repository. Source: Uptane 2.1.0 5.2.3.1 and 5.2.3.1.1.
+    """
+    found: dict[str, Any] = {}
+    for path, entry in sorted(planned.entries.items()):
+        ecus = sorted(order.ecu for order in planned.plan.orders if order.path == path)
+        shown = {name: entry.custom[name] for name in ("name", "version") if name in entry.custom}
+        found[path] = {
+            "length": entry.length,
+            "hashes": dict(entry.hashes),
+            "custom": {
+                **shown,
+                **_format(entry),
+                "mustAgree": entry.must_agree,
+                "ecuIdentifiers": {ecu: {"hardwareId": hardware[ecu].hardware_id} for ecu in ecus},
+            },
+        }
+    return found
+
+
+def _format(entry: ImageEntry) -> dict[str, str]:
+    """``targetFormat`` where the author states one, as one of the two values that every reader takes alike."""
+    if "targetFormat" not in entry.custom and entry.length:
+        return {}
+    return {"targetFormat": OSTREE if target_format(entry) == OSTREE else "BINARY"}

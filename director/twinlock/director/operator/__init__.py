@@ -1,0 +1,1 @@
+"""The operator's work on orders, for one vehicle or thousands."""

@@ -1,0 +1,1 @@
+"""Planning: which images a vehicle should run, and why a set fits or does not."""

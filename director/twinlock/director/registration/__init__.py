@@ -1,0 +1,1 @@
+"""Registration of vehicles, by an operator or with a one-time token."""

@@ -1,0 +1,217 @@
+"""Signing one vehicle's Targets, Snapshot and Timestamp, and having the trust engine accept them as that vehicle would.
+
+Belongs here: the three files. Does not belong here: what they order (``planning.py``), or storing them
+(``published.py``). Files are made with python-tuf and judged by our own engine; what they disagree on is never stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+
+from twinlock.director.catalogue.catalogue import Catalogue, stored_answer
+from twinlock.director.model.records import AKTUALIZR_WIRE, Issue, VehicleRecord
+from twinlock.director.model.software import is_image
+from twinlock.director.signing.roots import signers_of
+from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.authoring.next_publication import meta_file
+from twinlock.repository.keys.keyring import Keyring
+from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, seal
+from twinlock.repository.workspace.validity import Periods
+from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
+from twinlock.trust.engine.refresh import refresh_repository
+from twinlock.trust.engine.restore import restore_repository
+from twinlock.trust.engine.verification import full_verification
+from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.mapping import plain_map
+from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RepositoryName, RoleName
+from twinlock.trust.state import InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.wire.aktualizr import encode, form
+from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
+from twinlock.trust.wire.tuf.metadata import TUF
+
+S = TypeVar("S", Targets, Snapshot, Timestamp)
+
+_INDEX = {TARGETS: "targets.json", SNAPSHOT: "snapshot.json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to sign: whose it is, what Targets list (by path, plain JSON), and under which correlation id.
+
+    It is signed in the wire profile of ``record``. ``members`` go into ``custom`` of Targets.
+    """
+
+    record: VehicleRecord
+    entries: Mapping[str, Any]
+    correlation_id: str
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What is in force for the vehicle: the newest set of files, if any."""
+
+    issue: Issue | None = None
+    files: Mapping[RoleName, bytes] = field(default_factory=dict)
+
+
+def sign_set(
+    order: Order,
+    before: Before,
+    *,
+    root: bytes,
+    keyring: Keyring,
+    periods: Periods,
+    now: datetime,
+    lasting_from: datetime | None = None,
+) -> tuple[Issue, dict[RoleName, bytes]]:
+    """Make the next set of files of a vehicle. Every version is one above the last. ``root`` is the newest TUF Root.
+
+    Their life counts from ``lasting_from`` where that is later than ``now`` (``ClockMarks.lasting_from``).
+
+    Raises: MissingKeysError, PassphraseError, StorageError; ProfileError for what the vehicle's client could not read.
+    Source: Uptane 2.1.0 5.3.2.1 step 7.
+    """
+    authority = Metadata[Root].from_bytes(root).signed
+    last = before.issue
+    files: dict[RoleName, bytes] = {}
+
+    def sign(role: RoleName, signed: S) -> None:
+        signers = signers_of(authority, role)
+        if order.record.wire == AKTUALIZR_WIRE:
+            files[role] = _seal_aktualizr(role, signed, signers, keyring, files)
+        else:
+            files[role] = seal(role, signed, [signers], keyring)
+
+    targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(order.entries))
+    # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
+    whose = {"vehicleIdentifier": order.record.vehicle}
+    targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id, **order.members}
+    renew(targets, now, periods.targets, version=last.targets + 1 if last else 1, lasting_from=lasting_from)
+    sign(TARGETS, targets)
+    snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: meta_file(targets.version, files[TARGETS])})
+    snapshot.unrecognized_fields["custom"] = whose
+    renew(snapshot, now, periods.snapshot, version=last.snapshot + 1 if last else 1, lasting_from=lasting_from)
+    sign(SNAPSHOT, snapshot)
+    timestamp = Timestamp(spec_version=SPEC_VERSION, snapshot_meta=meta_file(snapshot.version, files[SNAPSHOT]))
+    timestamp.unrecognized_fields["custom"] = whose
+    renew(timestamp, now, periods.timestamp, version=last.timestamp + 1 if last else 1, lasting_from=lasting_from)
+    sign(TIMESTAMP, timestamp)
+    issue = Issue(
+        vehicle=order.record.vehicle,
+        root=authority.version,
+        targets=targets.version,
+        snapshot=snapshot.version,
+        timestamp=timestamp.version,
+        issued_at=now,
+        expires=min(signed.expires for signed in (targets, snapshot, timestamp)),
+        correlation_id=order.correlation_id,
+    )
+    return issue, files
+
+
+def _seal_aktualizr(
+    role: RoleName,
+    signed: Targets | Snapshot | Timestamp,
+    signers: Authority,
+    keyring: Keyring,
+    files: Mapping[RoleName, bytes],
+) -> bytes:
+    """The file in the other profile: the same content, translated. ``files`` are those of the set made so far."""
+    plain, limit = signed.to_dict(), form.MAX_BYTES[role]
+    if role == TARGETS:
+        translated, limit = encode.translate_director_targets(plain), form.MAX_DIRECTOR_TARGETS_BYTES
+    elif role == SNAPSHOT:
+        translated = encode.translate_snapshot(plain)
+    else:
+        translated = encode.translate_timestamp(plain, files[SNAPSHOT])
+    return seal_aktualizr(role, translated, [signers], keyring, max_bytes=limit)
+
+
+def is_in_wire(data: bytes, wire: str) -> bool:
+    """Whether a file of ours is in the profile ``wire``: they write the type of a file differently."""
+    kind = str(json.loads(data)["signed"]["_type"])
+    return (kind in form.TYPES.values()) is (wire == AKTUALIZR_WIRE)
+
+
+def keys_changed(old: bytes, new: bytes) -> bool:
+    """Whether files signed under the Root ``old`` have to be signed again under ``new``."""
+    before, after = (Metadata[Root].from_bytes(data).signed for data in (old, new))
+    return any(signers_of(before, role).rule != signers_of(after, role).rule for role in (TARGETS, SNAPSHOT, TIMESTAMP))
+
+
+def verify_set(
+    order: Order,
+    files: Mapping[RoleName, bytes],
+    *,
+    before: Before,
+    root: bytes,
+    catalogue: Catalogue | None,
+    now: datetime,
+) -> None:
+    """Have the trust engine judge the set as this vehicle would, coming from the set before it.
+
+    ``root`` is the newest Root in the vehicle's profile; the Image repository is read in the one that its catalogue is in.
+    With ``catalogue`` both locks are tried, and the engine has to approve exactly the images that are ordered and not
+    installed; without one (nothing is ordered) only the Director's files are.
+    Raises: RefusalError of every kind; ConflictError if the engine read another order than was meant.
+    """
+    wire = AKTUALIZR if order.record.wire == AKTUALIZR_WIRE else TUF
+    director = restore_repository(DIRECTOR, {RoleName("root"): root, **before.files}, wire=wire)
+    vehicle = _as_vehicle(order.record)
+    if catalogue is None:
+        drive(
+            refresh_repository(director, now, vehicle=vehicle.vehicle),
+            lambda command: _candidate_answer(files, command),
+        )
+        return
+
+    def answer(command: Command) -> Answer:
+        if isinstance(command, Fetch) and command.repository == IMAGE:
+            return stored_answer(catalogue.trusted, command)
+        return _candidate_answer(files, command)
+
+    repositories: dict[RepositoryName, TrustedRepository] = {DIRECTOR: director, IMAGE: catalogue.trusted}
+    state = TrustedVehicle(map=plain_map("director:", "image:"), repositories=repositories)
+    decision = drive(full_verification(state, vehicle, now), answer)
+    approved = {image.ecu: image.entry.path for image in decision.approved}
+    wanted = _wanted(order, vehicle.installed)
+    if approved != wanted:
+        reason = f"a vehicle would install {sorted(approved.items())}, and not {sorted(wanted.items())}"
+        raise ConflictError(what=f"the order for {order.record.vehicle}", reason=reason)
+
+
+def _wanted(order: Order, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, str]:
+    found = {}
+    for path, entry in order.entries.items():
+        for ecu in map(EcuId, entry["custom"]["ecuIdentifiers"]):
+            running = installed.get(ecu)
+            if running is None or not is_image(running, path, entry["length"], entry["hashes"]):
+                found[ecu] = path
+    return found
+
+
+def _as_vehicle(record: VehicleRecord) -> Vehicle:
+    return Vehicle(
+        vehicle=record.vehicle,
+        ecus={ecu: record.judged(ecu) for ecu in record.ecus},
+        installed={ecu: report.installed for ecu, report in record.reports.items()},
+    )
+
+
+def _candidate_answer(files: Mapping[RoleName, bytes], command: Command) -> Answer:
+    """The Director as it would be with these files. The Root that the engine starts from is the newest."""
+    return files.get(command.role, ABSENT) if isinstance(command, Fetch) else None
+
+
+def _target_files(entries: Mapping[str, Any]) -> dict[str, TargetFile]:
+    return {
+        path: TargetFile(entry["length"], dict(entry["hashes"]), path, {"custom": entry["custom"]})
+        for path, entry in entries.items()
+    }

@@ -1,0 +1,55 @@
+"""What a Director remembers, to be read: decisions, manifests, events, junk, and who did what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.history import list_decisions, list_events, list_manifests, read_audit
+from twinlock.director.inventory.junk import list_junk
+from twinlock.director.inventory.vehicles import load_vehicle
+from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord
+
+
+class HistoryView:
+    """The part of a Director that only reads its history."""
+
+    _database: Database
+
+    def decisions(self, vehicle: str, *, limit: int = 50) -> tuple[DecisionRecord, ...]:
+        """What was decided for the vehicle, newest first."""
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_decisions(connection, vehicle, limit)
+
+    def manifests(self, vehicle: str, *, limit: int = 50) -> tuple[ManifestRecord, ...]:
+        """What the vehicle sent, accepted or refused, newest first."""
+        with self._database.reading() as connection:
+            load_vehicle(connection, vehicle)
+            return list_manifests(connection, vehicle, limit)
+
+    def events(self, vehicle: str, *, limit: int = 50) -> tuple[tuple[datetime, Event], ...]:
+        """What accepted manifests showed that people should see, such as attack indicators; newest first.
+
+        Registrations that were refused are among them, so a vehicle that was never registered may have events.
+        Raises: UnknownVehicleError for one that is not registered and has none.
+        """
+        with self._database.reading() as connection:
+            found = list_events(connection, vehicle, limit)
+            if not found:
+                load_vehicle(connection, vehicle)
+            return found
+
+    def junk(self, vehicle: str | None = "", *, limit: int = 50) -> list[dict[str, Any]]:
+        """What senders that proved nothing sent to the vehicle's address, by kind and day.
+
+        "" is what came to no known vehicle's address, None is all.
+        """
+        with self._database.reading() as connection:
+            return list_junk(connection, vehicle, limit)
+
+    def audit(self, vehicle: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Who did what, newest first."""
+        with self._database.reading() as connection:
+            return read_audit(connection, vehicle=vehicle, limit=limit)

@@ -1,0 +1,398 @@
+"""The Image repository as one object: what the command, the demo and tests hold in their hands.
+
+    from twinlock.repository.image_repository import ImageRepository
+
+    repository = ImageRepository.create("image-repo")              # keys, first Root, Targets, Snapshot, Timestamp
+    repository.add_image(
+        "build/brake.bin", "brake/brake-2.0.bin",
+        hardware_ids=["hw-7"], release_counter=3,
+        component=Component(name="brake", version="2.0", dependencies={"gateway": ">=1.4"}),
+    )                                                              # staged; the bytes are already in the store
+    repository.publish()                                           # signed, verified by the trust engine, published
+    anchor = repository.root_bytes()                               # what a vehicle is built with
+    app = image_application(repository.store)                      # twinlock.repository.serving.app
+
+    repository = ImageRepository.open("image-repo")                # later; finishes a publication that a crash cut off
+    repository.delegate("acme", keys=["acme.pub.json"], paths=["acme/*"], hardware_ids=["hw-9"])
+    repository.accept("from-acme/outbox")                          # acme's signed file and images, fully checked
+    repository.publish()
+    repository.rotate("timestamp")
+    repository.refresh()
+
+Belongs here: the list of what one can do. Does not belong here: how it is done (the modules beside this one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from twinlock.io.new_directory import new_directory
+from twinlock.repository.authoring.delegations import Delegation, Member
+from twinlock.repository.authoring.entries import Component, describe
+from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts, check_uri
+from twinlock.repository.elsewhere.ostree_commits import commit_id
+from twinlock.repository.importing.run import Takeover, take_over
+from twinlock.repository.inspection import show_repository, show_status
+from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
+from twinlock.repository.keys.public_keys import read_key_files
+from twinlock.repository.model.import_findings import ImportFindings
+from twinlock.repository.model.views import ImageView, Publication, RepositoryView, RootView, StatusView, TakeoverView
+from twinlock.repository.publishing.aktualizr_hand_over import hand_over
+from twinlock.repository.publishing.clock_recovery import ClockRecovery, recover_clock
+from twinlock.repository.publishing.create import check_roles, create_first
+from twinlock.repository.publishing.enable_aktualizr import publish_for_aktualizr
+from twinlock.repository.publishing.publish import publish_draft
+from twinlock.repository.publishing.refresh import refresh_due
+from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root
+from twinlock.repository.publishing.root_ceremony import RootChanges, prepare_root, publish_root
+from twinlock.repository.publishing.rotation import named_keys, plan_of, rotate_roles
+from twinlock.repository.signing.clock_record import set_time_source
+from twinlock.repository.signing.named_keys import NamedKey
+from twinlock.repository.signing.time_source import checked_source
+from twinlock.repository.staging.image_requests import ImageRequest
+from twinlock.repository.staging.image_sources import CommitSource, FileSource, HostedSource
+from twinlock.repository.staging.stage import (
+    delegations_covering,
+    stage_delegation,
+    unstage_delegation,
+    unstage_image,
+)
+from twinlock.repository.staging.staged_images import ImageResult, own_images, stage_image, stage_images
+from twinlock.repository.store.image_files import Progress
+from twinlock.repository.store.object_names import root_object
+from twinlock.repository.suppliers.review import accept_outbox, delisted
+from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.validity import Clock, Periods, utc_now
+from twinlock.repository.workspace.workspace import Workspace, create_workspace, open_workspace
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.wire.aktualizr.patterns import expand
+
+if TYPE_CHECKING:
+    from twinlock.repository.store.interface import ObjectStore
+
+
+class ImageRepository:
+    """An Image repository in a directory, with the keys that are held there.
+
+    Methods that change something stage it; ``publish`` makes it so. ``rotate`` and ``refresh`` publish by themselves.
+    Every method may raise StorageError; those that sign PassphraseError, and UsageError when too few keys are held.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Used by ``create`` and ``open``."""
+        self.workspace = workspace
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        passphrase: Passphrase = None,
+        keys: Mapping[str, KeyPlan] | None = None,
+        periods: Periods | None = None,
+        wires: Iterable[str] = (),
+        clock: Clock = utc_now,
+    ) -> Self:
+        """Make a repository: keys for each role by plan (one ed25519 key where none is given), and publication 1.
+
+        ``wires`` are wire profiles to publish in beside ``tuf``: there is ``aktualizr``. A creation that was cut off is
+        finished; one that is refused leaves nothing.
+        Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
+        """
+        wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
+        wanted.check_plans(keys or {})
+        check_roles(keys or {})
+        path = Path(path)
+        with new_directory(path, begun=lambda: any(path.glob("public/publications/*"))):
+            workspace = create_workspace(
+                path, passphrase=passphrase, periods=periods or Periods(), clock=clock, wires=wanted
+            )
+            create_first(workspace, keys or {}, wanted)
+        return cls(workspace)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        passphrase: Passphrase = None,
+        clock: Clock = utc_now,
+        hosts: OutsideHosts = PUBLIC_HOSTS,
+    ) -> Self:
+        """Open a repository, finishing a publication that was cut off. ``hosts`` are where hosted images may be.
+
+        Raises: UsageError if there is none, NewerStateError.
+        """
+        workspace = open_workspace(Path(path), passphrase=passphrase, clock=clock, hosts=hosts)
+        workspace.published()
+        return cls(workspace)
+
+    @classmethod
+    def take_over(
+        cls,
+        path: str | Path,
+        wanted: Takeover,
+        *,
+        passphrase: Passphrase = None,
+        periods: Periods | None = None,
+        clock: Clock = utc_now,
+        progress: Progress = lambda _: None,
+        tell: Callable[[ImportFindings], None] = lambda _findings: None,
+    ) -> tuple[Self, TakeoverView]:
+        """Make a repository that goes on with one for aktualizr that another tool made; deployed devices follow.
+
+        Safe to repeat after a crash. ``progress`` is told of every byte twice: read, and stored; ``tell`` of what is left
+        out and what will not work later, before anything is written.
+        Raises: UsageError, MissingKeysError, ProfileError, RefusalError, StorageError; then nothing was published.
+        """
+        workspace, view = take_over(
+            Path(path),
+            wanted,
+            passphrase=passphrase,
+            periods=periods or Periods(),
+            clock=clock,
+            progress=progress,
+            tell=tell,
+        )
+        return cls(workspace), view
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self.workspace.path
+
+    @property
+    def store(self) -> ObjectStore:
+        """Where the published files are; what a server serves."""
+        return self.workspace.store
+
+    @property
+    def keyring(self) -> Keyring:
+        """The private keys that are held here."""
+        return self.workspace.keyring
+
+    def root_bytes(self, version: int | None = None) -> bytes:
+        """A published Root file: the newest, or that ``version``. What a vehicle is built with.
+
+        Raises: UsageError if there is no such version.
+        """
+        newest = self.workspace.published().trusted.root
+        if version is None or version == newest.signed.version:
+            return newest.data
+        stored = self.store.get(root_object(version), max_bytes=DEFAULT_LIMITS.root_bytes)
+        if stored is None:
+            raise UsageError(reason=f"there is no version {version} of root")
+        return stored.data
+
+    def add_image(
+        self,
+        source: str | Path,
+        path: str,
+        *,
+        hardware_ids: Iterable[str],
+        release_counter: int,
+        component: Component | None = None,
+        replace: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> ImageView:
+        """Hash and store the file ``source`` and stage an entry that lists it as ``path``.
+
+        Raises: UsageError (duplicate without ``replace``, a lower release counter, a version that is not PEP 440, a
+        bad specifier, no hardware id), UnsafePathError for names.
+        """
+        description = describe(path, hardware_ids, release_counter, component)
+        return stage_image(
+            own_images(self.workspace), FileSource(Path(source)), description, replace=replace, progress=progress
+        )
+
+    def add_commit(
+        self,
+        commit: str,
+        path: str,
+        *,
+        hardware_ids: Iterable[str],
+        release_counter: int,
+        repository: str | Path | None = None,
+        component: Component | None = None,
+        replace: bool = False,
+    ) -> ImageView:
+        """Stage an OSTree commit as ``path``, for vehicles whose client pulls it. Its objects stay where they are.
+
+        ``repository`` is the OSTree repository in archive mode, needed the first time; ``whole_application`` serves it.
+        Raises: UsageError and UnsafePathError as ``add_image``; OstreeCommitError where the commit is not in it.
+        """
+        description = describe(path, hardware_ids, release_counter, component, ostree=True)
+        source = CommitSource(
+            workspace=self.path,
+            commit=commit_id(commit),
+            repository=None if repository is None else Path(repository),
+        )
+        return stage_image(own_images(self.workspace), source, description, replace=replace)
+
+    def add_hosted(
+        self,
+        uri: str,
+        path: str,
+        *,
+        hardware_ids: Iterable[str],
+        release_counter: int,
+        component: Component | None = None,
+        replace: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> ImageView:
+        """Stage an image that another host serves at ``uri``, after reading it once. Its bytes are not kept.
+
+        Raises: UsageError and UnsafePathError as ``add_image``; ImageUriError; EndlessDataError, TransportError.
+        """
+        check_uri(uri, self.workspace.hosts)
+        description = describe(path, hardware_ids, release_counter, component, uri=uri)
+        source = HostedSource(uri=uri, hosts=self.workspace.hosts)
+        return stage_image(own_images(self.workspace), source, description, replace=replace, progress=progress)
+
+    def add_images(
+        self,
+        requests: Iterable[ImageRequest],
+        *,
+        replace: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> tuple[ImageResult, ...]:
+        """Stage many images in one step, all or none; the result of each. Raises: UsageError, StorageError."""
+        return stage_images(own_images(self.workspace), requests, replace=replace, progress=progress)
+
+    def remove_image(self, path: str) -> None:
+        """Stage the removal of an entry. The bytes stay for vehicles that still follow the old Targets."""
+        unstage_image(self.workspace, path)
+
+    def delegate(
+        self,
+        name: str,
+        *,
+        keys: Iterable[str | Path],
+        paths: Iterable[str],
+        threshold: int = 1,
+        hardware_ids: Iterable[str] | None = None,
+        terminating: bool = False,
+        post_quantum: bool = False,
+        before: str | None = None,
+    ) -> None:
+        """Stage a delegation to the role ``name``, signed with the public ``keys`` (files that a supplier gave).
+
+        ``before`` puts it ahead of another delegation in priority; else it is the last. It is published together with
+        the first file of that role (see ``accept``). Delegating again to a role replaces its keys and names. Of ``paths``
+        ``folder/**`` stands for everything below that folder, to eight segments. ``post_quantum`` demands an ML-DSA
+        signature among the ``threshold``, which is two or more then.
+        """
+        delegation = Delegation(
+            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
+            paths=tuple(each for path in paths for each in expand(path)),
+            hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
+            terminating=terminating,
+        )
+        stage_delegation(self.workspace, delegation, before=before)
+
+    def stage_delegation(self, delegation: Delegation, *, before: str | None = None) -> None:
+        """Stage a delegation of any form, such as one to several roles that have to agree (TAP 3)."""
+        stage_delegation(self.workspace, delegation, before=before)
+
+    def undelegate(self, name: str) -> None:
+        """Stage the end of a delegation. Snapshot lists the name until Snapshot and Timestamp keys are rotated."""
+        unstage_delegation(self.workspace, name)
+
+    def delegations_covering(self, path: str) -> tuple[str, ...]:
+        """The delegations that would be asked for ``path`` if we listed nothing under that name."""
+        return tuple(delegations_covering(self.workspace, path))
+
+    def accept(self, outbox: str | Path) -> tuple[str, ...]:
+        """Check what a supplier signed, store its images, and stage it; returns the names of the roles.
+
+        Raises: RefusalError of every kind, as a vehicle would; UsageError if nobody delegates to a role in it.
+        """
+        return accept_outbox(self.workspace, Path(outbox))
+
+    def delisted(self) -> dict[str, tuple[str, ...]]:
+        """Images that publishing an accepted file would remove from a supplier's list, by role."""
+        return delisted(self.workspace)
+
+    def publish_for_aktualizr(self) -> Publication:
+        """Publish everything, and what is staged, for aktualizr too, from now on. Raises: ProfileError, as ``publish``."""
+        return publish_for_aktualizr(self.workspace)
+
+    def hand_over(self, until: date | None = None) -> Publication:
+        """Give the aktualizr Root chain, begun with our Root keys, keys of its own (``aktualizr.hand_over``)."""
+        return hand_over(self.workspace, until)
+
+    def publish(self) -> Publication:
+        """Sign what is staged and publish it as one step, after the trust engine accepted it as a vehicle would.
+
+        Raises: ConflictError if somebody else published meanwhile (nothing is mixed, what was staged stays staged),
+        RefusalError if the trust engine refuses, MissingKeysError if keys are missing.
+        """
+        return publish_draft(self.workspace)
+
+    def refresh(self, within: timedelta | None = None) -> Publication:
+        """Sign again what expires within that time (default: each role's margin), as far as keys are held here.
+
+        The names of roles that are due and whose keys are not here are in ``overdue``.
+        """
+        return refresh_due(self.workspace, within)
+
+    def rotate(self, *roles: str, plan: KeyPlan | None = None) -> Publication:
+        """Give each role new keys by ``plan`` (default: number, threshold and kind as now), and publish that."""
+        return rotate_roles(self.workspace, roles, plan)
+
+    def plan_of(self, role: str) -> KeyPlan:
+        """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
+        return plan_of(self.workspace, role)
+
+    def prepare_root(self, target: str | Path, changes: RootChanges, *, for_aktualizr: bool = False) -> RootView:
+        """Write the next Root to a file for others to sign (``root_ceremony.sign_root``).
+
+        ``for_aktualizr``: publishing it begins to publish for aktualizr, or hands that Root chain over to its own keys.
+        """
+        return prepare_root(self.workspace, changes, Path(target), for_aktualizr=for_aktualizr)
+
+    def publish_root(self, path: str | Path, *, until: date | None = None) -> Publication:
+        """Publish a Root that others signed, with what has to be signed again because of it.
+
+        ``until`` is for one that hands the aktualizr chain over (``hand_over``).
+        """
+        return publish_root(self.workspace, Path(path), until=until)
+
+    def cancel_root(self, path: str | Path) -> Cancelled:
+        """End the ceremony of a prepared Root that lacks signatures. Raises: as ``root_cancelling.cancel_prepared``."""
+        return cancel_root(self.workspace, Path(path))
+
+    def named_keys(self) -> dict[str, NamedKey]:
+        """The keys of all published roles, by id, those of the aktualizr Root chain included."""
+        return named_keys(self.workspace)
+
+    def recover_clock(self, *, actor: str = "operator") -> ClockRecovery:
+        """Correct signatures that state a time of the future (``authoring.clock_recovery``); the clock is right now."""
+        return recover_clock(self.workspace, actor=actor)
+
+    def set_time_source(self, url: str | None, director_root: bytes = b"", *, ask: bool = False) -> None:
+        """Compare the clock, before anything is signed, with what a Director attests at ``url``; None compares no more.
+
+        ``ask``: it has to answer now, as that Root allows.
+        Raises: UsageError for an address that is not http(s), or a Root that names no time source; RefusalError for a file
+        that is not a Root; with ``ask`` TransportError, AttestationError.
+        """
+        if url is None:
+            set_time_source(self.workspace, None)
+            return
+        source = checked_source(url, director_root)
+        if ask:
+            source.ask()
+        set_time_source(self.workspace, source)
+
+    def status(self, within: timedelta | None = None) -> StatusView:
+        """What is staged, what waits for a supplier, and what expires soon."""
+        return show_status(self.workspace, within)
+
+    def show(self) -> RepositoryView:
+        """What is published now."""
+        return show_repository(self.workspace)

@@ -1,0 +1,1 @@
+"""Taking over a repository for aktualizr that another tool made."""

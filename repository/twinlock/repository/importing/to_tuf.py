@@ -1,0 +1,118 @@
+"""What a repository for aktualizr says, as the ``tuf`` form of the same: the way back, once, when one is taken over.
+
+Root keeps the key ids that it has, since those roles go on with them in both chains. Keys of delegated roles get the ids that they have
+here. Images get what their ``custom`` lacks: the section on which both repositories have to agree.
+
+Belongs here: those values. Does not belong here: signing and storing them (``takeover``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tuf.api.metadata import Key, Role, Root, TargetFile, Targets
+
+from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
+from twinlock.repository.authoring.entries import HOSTED_AT
+from twinlock.repository.importing.images import FoundImage
+from twinlock.repository.keys.public_keys import checked_key
+from twinlock.repository.signing.sign import SPEC_VERSION
+from twinlock.trust.checks.formats import OSTREE, target_format
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.keys import PublicKey
+from twinlock.trust.model.delegations import Delegation as TrustedDelegation
+from twinlock.trust.model.root import Root as TrustedRoot
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.model.targets import Targets as TrustedTargets
+from twinlock.trust.names import TOP_LEVEL, KeyId, TargetPath
+from twinlock.trust.wire.aktualizr.patterns import spread
+
+# Members of ``custom`` that this form writes elsewhere, or whose place means something else here.
+_REPLACED = ("hardwareIds", "targetFormat", "uri", "releaseCounter", "mustAgree")
+
+
+def root_of(foreign: TrustedRoot) -> Root:
+    """The same keys, key ids and thresholds. The Root keys are replaced before anything is signed by it."""
+    keys = {str(keyid): Key.from_dict(keyid, key.as_json()) for keyid, key in foreign.keys.items()}
+    roles = {str(role): Role(list(foreign.roles[role].keyids), foreign.roles[role].threshold) for role in TOP_LEVEL}
+    return Root(version=foreign.version, spec_version=SPEC_VERSION, keys=keys, roles=roles)
+
+
+def targets_of(
+    foreign: TrustedTargets,
+    *,
+    found: Mapping[TargetPath, FoundImage],
+    customs: Mapping[str, Mapping[str, Any]],
+    release_counter: int,
+    without: frozenset[str],
+) -> Targets:
+    """The same images and delegations, those to the roles in ``without`` excepted.
+
+    Raises: UsageError for a delegation that this form cannot say.
+    """
+    targets = Targets(version=foreign.version, spec_version=SPEC_VERSION)
+    for path, entry in foreign.images.items():
+        if path in found:  # the others cannot be taken over
+            targets.targets[path] = target_of(path, entry, found[path], customs[path], release_counter)
+    if foreign.delegations is not None:
+        write_delegations(targets, _delegations(foreign.delegations.entries, foreign.delegations.keys, without))
+    return targets
+
+
+def target_of(
+    path: TargetPath, entry: ImageEntry, found: FoundImage, custom: Mapping[str, Any], release_counter: int
+) -> TargetFile:
+    """One image as we list it."""
+    own = _custom(entry, found, custom, release_counter)
+    return TargetFile(entry.length, dict(found.measured.hashes), path, {"custom": own})
+
+
+def own_keyid(key: PublicKey) -> KeyId:
+    """The id that a delegated key has here."""
+    return KeyId(checked_key(key.as_json())[0])
+
+
+def _custom(entry: ImageEntry, found: FoundImage, custom: Mapping[str, Any], release_counter: int) -> dict[str, Any]:
+    kept = {name: value for name, value in custom.items() if name not in _REPLACED}
+    if target_format(entry) == OSTREE:
+        kept["targetFormat"] = OSTREE
+    if found.uri is not None:
+        kept["downloadUrl" if found.here else HOSTED_AT] = found.uri
+    agreed = {
+        "hardwareIds": sorted(entry.hardware_ids or ()),
+        "releaseCounter": release_counter if entry.release_counter is None else entry.release_counter,
+    }
+    return {**kept, "mustAgree": {**(entry.must_agree or {}), **agreed}}
+
+
+def _delegations(
+    entries: Iterable[TrustedDelegation], keys: Mapping[KeyId, PublicKey], without: frozenset[str]
+) -> Iterable[Delegation]:
+    for entry in entries:
+        role = entry.roles[0]
+        if role.name in without:
+            continue
+        known = dict(checked_key(keys[keyid].as_json()) for keyid in role.signers.keyids if keyid in keys)
+        yield Delegation(
+            members=(Member(name=role.name, keys=known, threshold=role.signers.threshold),),
+            paths=tuple(_paths(role.name, entry.paths or ())),
+            hardware_ids=None if entry.hardware_ids is None else tuple(sorted(entry.hardware_ids)),
+            terminating=entry.terminating,
+        )
+
+
+def _paths(role: str, patterns: Iterable[str]) -> Iterable[str]:
+    """What the patterns fit under the old repository's rule, in which ``*`` fits a slash too, as patterns of ours."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        wider = spread(pattern)
+        if wider is None:
+            reason = (
+                f"the delegation to {role} has the pattern {pattern!r}, which fits names under the old repository's rule "
+                "(fnmatch: * and ? fit a slash, and ? one byte) that patterns of TUF's rule cannot list; delegate by a folder there, or go on "
+                f"without that role: --drop-delegation {role}"
+            )
+            raise UsageError(reason=reason)
+        found |= dict.fromkeys(wider)
+    return found

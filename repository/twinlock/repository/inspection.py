@@ -1,0 +1,131 @@
+"""The published state and the draft as views for people and programs. Belongs here: reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from twinlock.repository.authoring.apply_draft import apply_draft
+from twinlock.repository.authoring.delegations import Delegation, read_delegations
+from twinlock.repository.authoring.entries import entry_view
+from twinlock.repository.authoring.next_publication import Candidate, root_authority
+from twinlock.repository.keys.keyring import Keyring
+from twinlock.repository.model.views import DelegationView, DueView, ImageView, RepositoryView, RoleView, StatusView
+from twinlock.repository.signing.clock import BEHIND
+from twinlock.repository.signing.sign import Authority
+from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.draft import read_draft
+from twinlock.repository.workspace.validity import Periods
+from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
+from twinlock.trust.model.base import Signed
+from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, HardwareId, KeyId, RoleName
+
+
+def show_repository(workspace: Workspace) -> RepositoryView:
+    """Everything that is published now."""
+    published = workspace.published()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    images: list[ImageView] = []
+    delegations: list[DelegationView] = []
+    for role, _ in published.walk():
+        targets = published.targets(role).signed
+        images += [entry_view(role, entry) for entry in targets.targets.values()]
+        for entry in read_delegations(targets):
+            delegations += delegation_views(role, entry)
+    return RepositoryView(
+        publication=published.version,
+        roles=tuple(role_views(published, candidate, workspace.keyring)),
+        images=tuple(images),
+        delegations=tuple(delegations),
+        wires=workspace.wires.names,
+    )
+
+
+def delegation_views(delegator: RoleName, entry: Delegation) -> Iterator[DelegationView]:
+    """A delegation for people: one view for each role that it names."""
+    for member in entry.members:
+        yield DelegationView(
+            name=RoleName(member.name),
+            delegator=delegator,
+            paths=entry.paths or tuple(f"sha256:{prefix}*" for prefix in entry.path_hash_prefixes),
+            threshold=member.threshold,
+            keyids=tuple(map(KeyId, member.keys)),
+            terminating=entry.terminating,
+            hardware_ids=None if entry.hardware_ids is None else tuple(map(HardwareId, entry.hardware_ids)),
+        )
+
+
+def role_views(published: Published, candidate: Candidate, keyring: Keyring) -> Iterator[RoleView]:
+    """Every role with its published file: Root, Timestamp, Snapshot, then the Targets roles."""
+    root, trusted = published.root.signed, published.trusted
+    assert trusted.timestamp is not None
+    assert trusted.snapshot is not None
+    yield _role(ROOT, trusted.root.signed, root_authority(root, ROOT), keyring)
+    yield _role(TIMESTAMP, trusted.timestamp.signed, root_authority(root, TIMESTAMP), keyring)
+    yield _role(SNAPSHOT, trusted.snapshot.signed, root_authority(root, SNAPSHOT), keyring)
+    authorities = dict(candidate.roles())
+    for role, targets in published.walk():
+        yield _role(role, targets.signed, authorities[role], keyring)
+
+
+def _role(name: RoleName, signed: Signed, authority: Authority, keyring: Keyring) -> RoleView:
+    held = [record.keyid for record in keyring.held(authority.keyids)]
+    return RoleView(
+        name=name,
+        version=signed.version,
+        expires=signed.expires,
+        issued=signed.issued,
+        threshold=authority.threshold,
+        keyids=tuple(map(KeyId, authority.keyids)),
+        held=len(held),
+        post_quantum=authority.post_quantum,
+        lacks_post_quantum=authority.lacks_post_quantum(held),
+    )
+
+
+def show_status(workspace: Workspace, within: timedelta | None) -> StatusView:
+    """What is staged, what waits for a supplier, and what expires within that time (None: its own margin)."""
+    published = workspace.published()
+    draft = read_draft(workspace.draft_path)
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    waiting = apply_draft(candidate, draft)
+    images = {path: edit for edits in draft.roles.values() for path, edit in edits.images.items()}
+    delegations = {name: edit for edits in draft.roles.values() for name, edit in edits.delegations.items()}
+    return StatusView(
+        staged_images=tuple(path for path, edit in images.items() if edit is not None),
+        staged_removals=tuple(path for path, edit in images.items() if edit is None),
+        staged_delegations=tuple(name for name, edit in delegations.items() if edit is not None),
+        staged_undelegations=tuple(name for name, edit in delegations.items() if edit is None),
+        accepted=tuple(map(RoleName, draft.accepted)),
+        waiting=waiting,
+        due=due_roles(workspace, published, within),
+    )
+
+
+def renewed_until(role: RoleView, periods: Periods, now: datetime) -> datetime:
+    """Until when a file need not be signed again: its expiry, and for online roles no longer than their usual life.
+
+    After a signature of the future a file outlasts that one; it is renewed all the same, or a vehicle could be kept on
+    it for that long. A file that states a time of the future is due at once.
+    """
+    if role.issued is None or role.name not in ONLINE_ROLES:
+        return role.expires
+    if role.issued > now + BEHIND:
+        return min(role.expires, now)
+    return min(role.expires, role.issued + periods.of(role.name))
+
+
+def due_roles(workspace: Workspace, published: Published, within: timedelta | None) -> tuple[DueView, ...]:
+    """Roles that expire within that time from now, or have expired; None means each role's own margin.
+
+    The first to expire comes first.
+    """
+    now = workspace.now()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, now)
+    due = [
+        DueView(role=role.name, expires=role.expires, can_sign=role.can_sign)
+        for role in role_views(published, candidate, workspace.keyring)
+        if renewed_until(role, workspace.periods, now) - now
+        <= (workspace.periods.margin(role.name) if within is None else within)
+    ]
+    return tuple(sorted(due, key=lambda view: view.expires))

@@ -1,0 +1,1 @@
+"""Values of the Image repository: views, versions, components, findings of an import."""

@@ -1,0 +1,1 @@
+"""Publications: staging, previews, publishing, rotation, Root ceremonies, renewal."""

@@ -1,0 +1,66 @@
+"""The hand-over of a Root chain that shares its keys with the ``tuf`` chain to Root keys of its own, in one publication.
+
+    fillers     its Roots up to the number of ours, each naming today's keys: no place is left for an old Root of ours
+    hand-over   the next one, with the number that our next Root has, signed by the old keys and by its own
+    newcomers   1.root.json is the hand-over from then on, so that a new device never trusts a Root from before
+
+The old Root keys sign each later Root too until a given day: that leads vehicles back which an attacker stranded at a Root
+of our chain, or which were out of reach. A vehicle that meets the attacker first, while it trusts a Root from before, is
+beyond any publisher's help (docs/cross-profile-roots.md).
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from twinlock.repository.aktualizr.root_chain import authority_of
+from twinlock.repository.aktualizr.second import Second, open_second
+from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.enable_aktualizr import check_root_keys_held
+from twinlock.repository.publishing.publish import commit
+from twinlock.repository.store.atomic import locked
+from twinlock.repository.workspace.workspace import Workspace
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.names import ROOT
+
+STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehicles unless an operator chooses
+
+
+def hand_over(workspace: Workspace, until: date | None = None) -> Publication:
+    """Give the aktualizr Root chain keys of its own, and publish that; one that has them is left alone. Safe to repeat.
+
+    ``until`` is the last day on which the old Root keys sign for stranded vehicles (default: ``STRANDED`` from now).
+    Raises: UsageError if the profile is off or the day has passed; MissingKeysError; as ``commit``.
+    """
+    with locked(workspace.path / ".init.lock"):
+        published = workspace.published()
+        second = open_second(workspace, published)
+        if second is None:
+            raise UsageError(reason=f"{workspace.path} does not publish for aktualizr, so it has no chain to hand over")
+        if second.chain.has_own_keys:
+            return Publication(version=published.version, files=(), changed=False)
+        check_root_keys_held(workspace, published)
+        second = handing_over(second, last_day(workspace, until))
+        candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+        candidate.renew(ROOT)
+        return commit(workspace, candidate, second=second)
+
+
+def handing_over(second: Second, until: date) -> Second:
+    """``second`` as a publication that hands its Root chain over."""
+    assert second.standing is not None
+    assert second.published is not None
+    old = authority_of(second.standing.root.signed)
+    wires = second.wires.with_hand_over(
+        version=second.published.root.signed.version + 1, stranded=old.keyids, until=until
+    )
+    return Second(second.workspace, wires, second.published, second.standing, whole=False, handing_over=True)
+
+
+def last_day(workspace: Workspace, until: date | None) -> date:
+    """The day on which the old Root keys sign for the last time. Raises: UsageError for one that has passed."""
+    today = workspace.now().date()
+    if until is not None and until < today:
+        raise UsageError(reason=f"the old Root keys cannot sign until {until}: that day has passed")
+    return until or today + STRANDED

@@ -1,0 +1,67 @@
+"""The first publication of a repository: keys for every role, Root 1, empty Targets, Snapshot, Timestamp.
+
+Creating is safe to repeat: what a crash left is used, never made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.keys.demands import set_demand
+from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
+from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.keys.private_keys import kind_of
+from twinlock.repository.publishing.publish import commit
+from twinlock.repository.store.atomic import locked
+from twinlock.repository.store.publication_log import timestamp_version
+from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.workspace import Workspace
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.names import TARGETS, TOP_LEVEL
+
+
+def check_roles(plans: Mapping[str, KeyPlan]) -> None:
+    """Refuse plans for roles that do not exist. Raises: UsageError."""
+    unknown = set(plans) - set(TOP_LEVEL)
+    if unknown:
+        raise UsageError(reason=f"there is no top-level role {', '.join(sorted(unknown))}")
+
+
+def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
+    """Make the first publication. Raises: UsageError if there is one."""
+    with locked(workspace.path / ".init.lock"):
+        _create(workspace, plans, wires)
+
+
+def ensure_keys(keyring: Keyring, new: NewKeys | Keyring, role: str, plan: KeyPlan) -> tuple[KeyRecord, ...]:
+    """The keys made for ``role`` earlier, and ``new`` ones of the kinds that the plan has beside them."""
+    present = list(keyring.records(role))
+    found = []
+    for kind in plan.kinds:
+        fitting = next((record for record in present if kind_of(record.keytype, record.scheme) is kind), None)
+        if fitting is not None:
+            present.remove(fitting)
+        found.append(fitting or new.generate(role, kind=kind)[0])
+    return tuple(found)
+
+
+def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
+    begun = timestamp_version(workspace.store) == 0
+    if workspace.find_published() is not None:
+        if begun:  # an earlier attempt was cut off after its decision, and has just been finished
+            return
+        raise UsageError(reason=f"{workspace.path} is an Image repository already")
+    if workspace.wires != wires:  # an earlier attempt, of which nothing was published, wanted it otherwise
+        workspace.set_wires(wires)
+    candidate = Candidate(None, workspace.keyring, workspace.periods, workspace.now())
+    root = candidate.edit_root()
+    with workspace.keyring.new_keys() as new:
+        for role in TOP_LEVEL:
+            plan = plans.get(role, KeyPlan()).for_role(role, demanded=False)
+            for record in ensure_keys(workspace.keyring, new, role, plan):
+                root.add_key(record.authoring_key, role)
+            root.roles[role].threshold = plan.threshold
+            set_demand(root, role, demanded=bool(plan.post_quantum))
+        candidate.edit_targets(TARGETS)
+        commit(workspace, candidate, keys=new)

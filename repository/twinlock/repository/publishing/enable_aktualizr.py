@@ -1,0 +1,46 @@
+"""Beginning to publish for aktualizr in a repository that exists: everything once more, in the other form.
+
+The Root chain of the profile begins with version 1, whatever the version of ours is: a new vehicle asks for that one. It
+has Root keys of its own, as many as ours, so that no Root of ours fits into it.
+"""
+
+from __future__ import annotations
+
+from twinlock.repository.aktualizr.second import Second
+from twinlock.repository.aktualizr.standing import is_standing
+from twinlock.repository.authoring.apply_draft import listed_images
+from twinlock.repository.authoring.next_publication import Candidate, root_authority
+from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.publish import commit, discharge, plan_draft
+from twinlock.repository.store.atomic import locked
+from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.draft import read_draft
+from twinlock.repository.workspace.workspace import Workspace
+from twinlock.trust.names import ROOT, TIMESTAMP
+
+
+def publish_for_aktualizr(workspace: Workspace) -> Publication:
+    """Publish everything, and what is staged, in the ``aktualizr`` profile too, from now on. Safe to repeat.
+
+    Raises: ProfileError, with what this client could not read; MissingKeysError (Root and Targets sign); as ``commit``.
+    """
+    with locked(workspace.path / ".init.lock"):
+        published = workspace.published()
+        if workspace.wires.aktualizr and is_standing(workspace.store, published.version):
+            return Publication(version=published.version, files=(), changed=False)
+        check_root_keys_held(workspace, published)
+        draft = read_draft(workspace.draft_path)
+        candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+        waiting = plan_draft(candidate, draft)
+        candidate.renew(TIMESTAMP)
+        wires = workspace.wires.with_aktualizr(root_offset=published.root.signed.version - 1)
+        second = Second(workspace, wires, published, None, whole=True)
+        publication = commit(workspace, candidate, images=listed_images(draft), waiting=waiting, second=second)
+        discharge(workspace, draft, waiting)
+        return publication
+
+
+def check_root_keys_held(workspace: Workspace, published: Published) -> None:
+    """Whoever begins or hands over a Root chain holds our Root keys, though they need not sign. Raises: MissingKeysError."""
+    authority = root_authority(published.root.signed, ROOT)
+    authority.check_held(ROOT, (record.keyid for record in workspace.keyring.held(authority.keyids)))

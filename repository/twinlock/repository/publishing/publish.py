@@ -1,0 +1,111 @@
+"""From staged edits to a publication: apply, sign, have it verified, publish, and forget the edits.
+
+Belongs here: the order of those steps. Does not belong here: the steps themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+
+from twinlock.repository.aktualizr.second import Second, open_second
+from twinlock.repository.authoring.apply_draft import apply_draft, listed_images
+from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.preflight import verify_candidate
+from twinlock.repository.publishing.preflight_elsewhere import check_elsewhere
+from twinlock.repository.signing.clock import ClockMarks
+from twinlock.repository.signing.clock_record import keep_marks, signing_marks
+from twinlock.repository.store.object_names import AKTUALIZR_NAMES, METADATA, root_object
+from twinlock.repository.store.publication_log import competing, publish_record
+from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft, read_draft
+from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.workspace import Workspace
+from twinlock.trust.names import RoleName
+
+
+def publish_draft(workspace: Workspace) -> Publication:
+    """Publish what is staged. Raises: ConflictError, RefusalError, MissingKeysError; what is staged stays staged."""
+    published = workspace.published()
+    draft = read_draft(workspace.draft_path)
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    waiting = plan_draft(candidate, draft)
+    if candidate.changed:
+        publication = commit(workspace, candidate, images=listed_images(draft), waiting=waiting)
+    else:
+        publication = Publication(version=published.version, files=(), changed=False, waiting=waiting)
+    discharge(workspace, draft, waiting)
+    return publication
+
+
+def plan_draft(candidate: Candidate, draft: Draft) -> tuple[RoleName, ...]:
+    """Bring the staged edits into ``candidate``, those in the second form too; returns the delegations held back."""
+    for role, text in draft.others.items():
+        candidate.accept_other(role, text.encode())
+    return apply_draft(candidate, draft)
+
+
+def discharge(workspace: Workspace, draft: Draft, waiting: tuple[RoleName, ...]) -> None:
+    """Forget the edits of ``draft``, which are published now, except those that wait."""
+    done = Draft(
+        {
+            role: RoleEdits(edits.images, {n: edit for n, edit in edits.delegations.items() if n not in waiting})
+            for role, edits in draft.roles.items()
+        },
+        draft.accepted,
+        draft.others,
+    )
+    with editing_draft(workspace.draft_path) as current:
+        current.discharge(done)
+
+
+def commit(
+    workspace: Workspace,
+    candidate: Candidate,
+    *,
+    images: Iterable[str] = (),
+    waiting: tuple[RoleName, ...] = (),
+    second: Second | None = None,
+    keys: NewKeys | None = None,
+    marks: ClockMarks | None = None,
+) -> Publication:
+    """Sign a candidate in every form that is published, have the trust engine accept it, and publish it.
+
+    ``second`` is how the second form is published, where that is not for the configuration to say. ``keys`` are new ones
+    that the publication names: they are written when everything else is settled. ``marks`` is the past of the signing clock
+    where an operator has corrected it.
+    Raises: RootPreparedError while another next Root is being signed elsewhere; ClockBehindError, ClockContradictedError;
+    ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError, and what ``check_elsewhere`` raises; then nothing
+    was published.
+    """
+    if candidate.published is not None and candidate.changes_root:
+        PreparedRoot(workspace.path).check(candidate.published.root.signed.version, candidate.given_root)
+    marks = marks or signing_marks(workspace, candidate.published, candidate.now)
+    candidate.lasting_from = marks.lasting_from(candidate.now)
+    second = second or open_second(workspace, candidate.published)
+    record = candidate.seal(second.copies if second else None)
+    first_root = record.files[root_object(1)] if candidate.published is None else workspace.first_root()
+    with competing(workspace.store, record.version):
+        entries = verify_candidate(
+            workspace.store,
+            record,
+            published=candidate.published,
+            first_root=first_root,
+            images=images,
+            now=candidate.now,
+        )
+        if second is not None:
+            second.verify(record, images=images, now=candidate.now)
+    unchecked = check_elsewhere(workspace.path, entries, workspace.hosts)
+    if candidate.published is None:
+        workspace.set_anchor(first_root)
+    if second is not None:
+        second.prepare(record)
+    keep_marks(workspace, marks.signed(candidate.now))
+    with keys.leaving() if keys else nullcontext():
+        publish_record(workspace.store, record)
+    workspace.published()  # remembers what was seen, so that a store that goes back in time is noticed
+    named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
+    files = tuple(sorted(name.removeprefix(METADATA) for name in named))
+    return Publication(version=record.version, files=files, waiting=waiting, unchecked=unchecked)

@@ -1,0 +1,67 @@
+"""What expires soon, and signing it again. Online roles are renewed unattended; for others people are told in time.
+
+Belongs here: expiry and renewal. Does not belong here: any other reason to sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from datetime import datetime, timedelta
+
+from twinlock.repository.aktualizr.root_chain import authority_of
+from twinlock.repository.aktualizr.second import open_second
+from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.inspection import due_roles, renewed_until, role_views
+from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.publish import commit
+from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
+from twinlock.trust.names import ROOT
+
+
+def refresh_due(
+    workspace: Workspace, within: timedelta | None = None, *, only: Container[str] | None = None
+) -> Publication:
+    """Sign again every due role whose keys are held, and publish; ``only`` restricts that to some roles.
+
+    Raises: as ``commit``.
+    """
+    published = workspace.published()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    overdue = []
+    for view in due_roles(workspace, published, within):
+        if not view.can_sign or (view.role == ROOT and not _may_renew_root(workspace, published)):
+            overdue.append(view.role)
+        elif only is None or view.role in only:
+            candidate.renew(view.role)
+    if not candidate.changed:
+        return Publication(version=published.version, files=(), changed=False, overdue=tuple(overdue))
+    publication = commit(workspace, candidate)
+    return Publication(version=publication.version, files=publication.files, overdue=tuple(overdue))
+
+
+def _may_renew_root(workspace: Workspace, published: Published) -> bool:
+    """Whether a next Root can be made now: no other is being signed elsewhere, and every chain's keys are here."""
+    waiting = PreparedRoot(workspace.path).find(published.root.signed.version)
+    return waiting is None and can_follow(workspace, published)
+
+
+def can_follow(workspace: Workspace, published: Published) -> bool:
+    """Whether the Root keys of the aktualizr chain are held, which signs each Root of ours in its own way."""
+    second = open_second(workspace, published)
+    if second is None or second.chain.newest is None:
+        return True
+    authority = authority_of(second.chain.newest)
+    return authority.is_met_by(record.keyid for record in workspace.keyring.held(authority.keyids))
+
+
+def next_renewal(workspace: Workspace) -> datetime:
+    """When the first of the online roles will be due."""
+    published = workspace.published()
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    return min(
+        renewed_until(role, workspace.periods, candidate.now) - workspace.periods.margin(role.name)
+        for role in role_views(published, candidate, workspace.keyring)
+        if role.name in ONLINE_ROLES
+    )

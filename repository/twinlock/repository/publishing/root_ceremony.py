@@ -1,0 +1,391 @@
+"""Root with keys in different places: prepare the next Root here, have it signed elsewhere, publish it when it is whole.
+
+    1. prepare   where the repository is: the next Root with the wanted changes, signed by the keys that are here
+    2. sign      wherever other root keys are, as often as needed; the file travels, keys do not
+    3. publish   where the repository and the online keys are
+
+Where the repository publishes for aktualizr too, the file carries both forms and every signer signs both. It also carries
+the Root that it follows, so that old keys sign where only the file is, and "complete" counts both thresholds.
+
+A signer never signs bytes that it cannot read as Root: both python-tuf and the trust engine have to read them.
+
+Belongs here: those three steps. Does not belong here: rotation with all keys in one place (``rotation``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from tuf.api.metadata import Metadata, Root
+
+from twinlock.io.operator_files import read_operator_file
+from twinlock.repository.aktualizr.ceremony import (
+    attach,
+    attached_keyids,
+    attached_tallies,
+    detach,
+    is_hand_over,
+    own_root_role,
+    sign_attached,
+)
+from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
+from twinlock.repository.aktualizr.second import Second, begin_with_root, open_second
+from twinlock.repository.authoring.next_publication import Candidate, root_authority
+from twinlock.repository.keys.demands import check_demands, set_demand
+from twinlock.repository.keys.keyring import KeyPlan, Keyring
+from twinlock.repository.keys.new_keys import NewKeys, make_keys
+from twinlock.repository.keys.public_keys import Json, authoring_keys
+from twinlock.repository.model.views import Publication, RootView
+from twinlock.repository.publishing.aktualizr_hand_over import handing_over, last_day
+from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.rotation import (
+    check_chain,
+    forget_unreachable,
+    renew_changed,
+    replace_top_level,
+    retire_revoked,
+)
+from twinlock.repository.signing.clock_record import signing_marks
+from twinlock.repository.signing.named_keys import TIME
+from twinlock.repository.signing.sign import ISSUED, Authority, renew
+from twinlock.repository.store.atomic import replace_file
+from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.workspace import Workspace
+from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.root import check_next_root
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
+from twinlock.trust.policy import LAX
+from twinlock.trust.wire.tuf.metadata import TUF
+
+T = TypeVar("T")
+
+_PREVIOUS = "previous"  # the envelope's member that travels with a prepared Root and is never published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootChanges:
+    """What the next Root shall say differently. Keys to add are public, by id, as TUF 1.0.34 4.2 writes them.
+
+    ``demands`` say of which roles a post-quantum signature is demanded from then on, and of which not.
+    Beside the top-level roles there is ``aktualizr-root``: the Root keys of the aktualizr chain, where it has its own.
+    """
+
+    rotate: Mapping[str, KeyPlan] = field(default_factory=dict)
+    add: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    remove: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    thresholds: Mapping[str, int] = field(default_factory=dict)
+    demands: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles of which anything changes."""
+        return frozenset(self.rotate).union(self.add, self.remove, self.thresholds, self.demands)
+
+
+def prepare_root(
+    workspace: Workspace,
+    changes: RootChanges,
+    target: Path,
+    *,
+    for_aktualizr: bool = False,
+    until: date | None = None,
+) -> RootView:
+    """Write the next Root to ``target``, signed by those root keys that are held here, and say what it lacks.
+
+    ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
+    published already and shares its Root keys with ours, it is handed over to keys of its own (``until``: see
+    ``aktualizr.hand_over``), and nothing else may change.
+
+    Until it is published or cancelled no other Root of its number is.
+    Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read; RootPreparedError.
+    """
+    published, prepared = workspace.published(), PreparedRoot(workspace.path)
+    prepared.check(published.root.signed.version)
+    second = _second(workspace, published, for_aktualizr=for_aktualizr, until=until)
+    if second is not None and second.handing_over:
+        if changes.roles - {OWN_ROOT}:
+            raise UsageError(reason="a Root that hands the aktualizr chain over changes no other keys; do it by itself")
+    else:
+        check_chain(workspace, second, {**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    check_new_file(target)
+    with workspace.keyring.new_keys() as new:
+        for role, plan in _without_own(changes.rotate).items():
+            _known(role)
+            replaced = root_authority(published.root.signed, role)
+            wanted = plan.for_role(role, demanded=replaced.post_quantum)
+            replace_top_level(candidate, role, make_keys(new, role, wanted.new_kinds(replaced.keys)), wanted)
+        root = candidate.edit_root()
+        _change_keys(root, changes)
+        now = workspace.now()
+        lasting_from = signing_marks(workspace, published, now).lasting_from(now)
+        version = published.root.signed.version + 1
+        renew(root, now, workspace.periods.root, version=version, lasting_from=lasting_from)
+        metadata = Metadata(root)
+        carry_previous(metadata, published.root)
+        if second is not None:
+            change = _change_own_keys(second.chain, changes, new, root)
+            attach(metadata, second.chain.links(root, workspace.keyring, change=change))
+        with new.leaving():
+            before = published.root.signed
+            return hand_out(prepared, target, metadata, before, new=new, keyring=workspace.keyring)
+
+
+def hand_out(
+    prepared: PreparedRoot, target: Path, metadata: Metadata[Root], before: Root, *, new: NewKeys, keyring: Keyring
+) -> RootView:
+    """Sign the next Root with the keys that are here, record that it is prepared, and write it to ``target``."""
+    prepared.note_keys(new.keyids)
+    view = sign_into(prepared.path, metadata, before, keyring)
+    replace_file(target, metadata.to_bytes())
+    return view
+
+
+def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) -> RootView:
+    """Add the signatures of every Root key held in ``keyring`` to the Root file at ``path``.
+
+    ``previous`` is the Root it follows, for a file that does not carry it.
+    Raises: UsageError if the file is not a Root, does not follow ``previous``, or no key of either is here; ProfileError if
+    it has two forms that do not say the same; PassphraseError.
+    """
+    metadata = read_root_file(path)
+    before = _previous(metadata, path, previous)
+    wanted = {*root_authority(metadata.signed, ROOT).keyids, *root_authority(before, ROOT).keyids}
+    if not keyring.held(sorted(wanted | attached_keyids(metadata))):
+        reason = (
+            f"{keyring.offline} holds no key of Root {metadata.signed.version} in {path}, nor of the Root before it"
+        )
+        raise UsageError(reason=f"{reason}; nothing was signed")
+    return sign_into(path, metadata, before, keyring)
+
+
+def _previous(metadata: Metadata[Root], path: Path, given: bytes | None) -> Root:
+    """The Root that a prepared one follows: the one given, else the one in the file. Raises: UsageError, MalformedError."""
+    carried = metadata.unrecognized_fields.get(_PREVIOUS)
+    data = json.dumps(carried).encode() if given is None and carried is not None else given
+    if data is None:
+        raise UsageError(reason=f"{path} does not carry the Root before it; name that with --previous")
+    TUF.decode_root(data, _PREVIOUS, DEFAULT_LIMITS)
+    before = Metadata[Root].from_bytes(data).signed
+    if before.version != metadata.signed.version - 1:
+        raise UsageError(
+            reason=f"{path} holds Root {metadata.signed.version}, which does not follow Root {before.version}"
+        )
+    return before
+
+
+def publish_root(workspace: Workspace, path: Path, *, until: date | None = None) -> Publication:
+    """Publish a Root that has all its signatures, and whatever has to be signed again because of it.
+
+    One that was prepared as the first Root for aktualizr begins the publishing for aktualizr; one that was prepared as a
+    hand-over of that chain is one (``until``: see ``aktualizr.hand_over``).
+
+    Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
+    """
+    published = workspace.published()
+    metadata = read_root_file(path)
+    hands_over = is_hand_over(metadata)
+    data, other = take_apart(metadata, path)
+    context = Context(repository=IMAGE, now=workspace.now(), limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
+    check_next_root(data, trusted=published.trusted.root, context=context)
+    new = metadata.signed
+    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    candidate.put_root(data)
+    second = None
+    if other is not None:
+        for name, file in other.items():
+            candidate.accept_other(name, file)
+        second = begin_with_root(workspace, candidate, new.version)
+        standing = open_second(workspace, published) if hands_over else None
+        if standing is not None and not standing.chain.has_own_keys:
+            second = handing_over(standing, last_day(workspace, until))
+    old = published.root.signed
+    renew_changed(candidate, old, new)
+    if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
+        forget_unreachable(candidate)
+    publication = commit(workspace, candidate, second=second)
+    PreparedRoot(workspace.path).end()
+    retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
+    return publication
+
+
+def _second(workspace: Workspace, published: Published, *, for_aktualizr: bool, until: date | None) -> Second | None:
+    """The aktualizr form of the next Root; None where there is none."""
+    second = open_second(workspace, published)
+    if second is not None:
+        hands_over = for_aktualizr and not second.chain.has_own_keys
+        return handing_over(second, last_day(workspace, until)) if hands_over else second
+    if not for_aktualizr:
+        return None
+    wires = workspace.wires.with_aktualizr(root_offset=published.root.signed.version)
+    return Second(workspace, wires, published, None, whole=True)
+
+
+def _change_keys(root: Root, changes: RootChanges) -> None:
+    for role in changes.roles:
+        _known(role)
+    for role, keys in _without_own(changes.add).items():
+        for key in authoring_keys({keyid: dict(key) for keyid, key in keys.items()}).values():
+            root.add_key(key, role)
+    for role, keyids in _without_own(changes.remove).items():
+        for keyid in keyids:
+            if keyid not in root.roles[role].keyids:
+                raise UsageError(reason=f"{keyid} is not a key of {role}")
+            root.revoke_key(keyid, role)
+    for role, threshold in _without_own(changes.thresholds).items():
+        root.roles[role].threshold = threshold
+    for role in TOP_LEVEL:
+        count = len(root.roles[role].keyids)
+        if not 1 <= root.roles[role].threshold <= count:
+            raise UsageError(reason=f"{role} would need {root.roles[role].threshold} of {count} keys")
+    _change_demands(root, changes.demands)
+
+
+def _change_demands(root: Root, demands: Mapping[str, bool]) -> None:
+    for role, demanded in demands.items():
+        if role == OWN_ROOT:
+            raise UsageError(reason="clients of aktualizr know no demand for a post-quantum signature")
+        set_demand(root, role, demanded=demanded)
+    check_demands(root)
+
+
+def _without_own(changes: Mapping[str, T]) -> dict[str, T]:
+    """Changes of the roles that our Root names."""
+    return {role: change for role, change in changes.items() if role != OWN_ROOT}
+
+
+def _change_own_keys(
+    chain: RootChain, changes: RootChanges, keyring: Keyring | NewKeys, root: Root
+) -> Authority | None:
+    """The next Root keys of the aktualizr chain, where ``changes`` say anything of them. Raises: UsageError.
+
+    Rotating Root rotates them too, unless they are named by themselves.
+    """
+    named = OWN_ROOT in changes.roles
+    all_go = ROOT in changes.rotate and not changes.rotate[ROOT].replacing
+    if not named and (not all_go or chain.newest is None):
+        return None
+    if not chain.has_own_keys and not chain.handing_over:
+        if named:
+            raise UsageError(reason="the aktualizr chain has no Root keys of its own yet; hand it over first")
+        return None
+    plan = changes.rotate.get(OWN_ROOT) or (None if named else changes.rotate[ROOT])
+    if plan is not None:
+        before = new_own_keys(keyring, plan)
+    elif chain.newest is not None and chain.has_own_keys:
+        before = authority_of(chain.newest)
+    else:
+        before = Authority({}, root.roles[ROOT].threshold)
+    removed = frozenset(changes.remove.get(OWN_ROOT, ()))
+    if removed - before.keys.keys():
+        raise UsageError(reason=f"{sorted(removed - before.keys.keys())[0]} is not a key of {OWN_ROOT}")
+    added = authoring_keys({keyid: dict(key) for keyid, key in changes.add.get(OWN_ROOT, {}).items()})
+    keys = {keyid: key for keyid, key in {**before.keys, **added}.items() if keyid not in removed}
+    threshold = changes.thresholds.get(OWN_ROOT, before.threshold)
+    if not 1 <= threshold <= len(keys):
+        raise UsageError(reason=f"{OWN_ROOT} would need {threshold} of {len(keys)} keys")
+    return Authority(keys, threshold)
+
+
+def _known(role: str) -> None:
+    if role not in (*TOP_LEVEL, OWN_ROOT):
+        raise UsageError(reason=f"{role} is no top-level role")
+
+
+def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyring) -> RootView:
+    """Add the signatures of the Root keys held in ``keyring``, old and new, and write the file. Raises: as ``sign_root``."""
+    authorities = (root_authority(metadata.signed, ROOT), root_authority(before, ROOT))
+    named = dict.fromkeys(keyid for authority in authorities for keyid in authority.keyids)
+    signers = keyring.signers(named | dict.fromkeys(sorted(attached_keyids(metadata) - named.keys())))
+    sign_attached(metadata, signers)
+    for signer in signers:
+        if signer.public_key.keyid in named and signer.public_key.keyid not in metadata.signatures:
+            metadata.sign(signer, append=True)
+    replace_file(path, metadata.to_bytes())
+    return _root_view(metadata, authorities)
+
+
+def count_signatures(metadata: Metadata[Root], before: Root) -> RootView:
+    """What a prepared Root that follows ``before`` says, and which signatures it lacks."""
+    return _root_view(metadata, (root_authority(metadata.signed, ROOT), root_authority(before, ROOT)))
+
+
+def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> RootView:
+    ours = frozenset(metadata.signatures)
+    tallies = [(frozenset(each.keyids), each.threshold, ours & set(each.keyids)) for each in authorities]
+    tallies += attached_tallies(metadata)
+    lacks_post_quantum = any(each.lacks_post_quantum(ours) for each in authorities)
+    missing = max(int(lacks_post_quantum), *(threshold - len(signed) for _, threshold, signed in tallies))
+    wanting = frozenset[str]().union(*(keyids - signed for keyids, _, signed in tallies))
+    made = frozenset[str]().union(*(signed for _, _, signed in tallies))
+    root = metadata.signed
+    roles = {str(role): root_authority(root, role) for role in TOP_LEVEL}
+    own = own_root_role(metadata)
+    if own is not None:
+        roles[OWN_ROOT] = own
+    roles |= time_source(root)
+    return RootView(
+        version=root.version,
+        issued=_issued(root),
+        expires=root.expires,
+        keys={role: authority.keyids for role, authority in roles.items()},
+        thresholds={role: authority.threshold for role, authority in roles.items()},
+        signed=tuple(sorted(made - wanting)),
+        missing=missing,
+        post_quantum=tuple(role for role, authority in roles.items() if authority.post_quantum),
+        lacks_post_quantum=lacks_post_quantum,
+    )
+
+
+def time_source(root: Root) -> dict[str, Authority]:
+    """The keys that attest time by a Director's Root, under the name ``time``; empty where it names none."""
+    source = root.unrecognized_fields.get("custom", {}).get("timeSource")
+    if source is None:
+        return {}
+    return {TIME: Authority({keyid: root.keys[keyid] for keyid in source["keyids"]}, source["threshold"])}
+
+
+def _issued(root: Root) -> datetime | None:
+    text = root.unrecognized_fields.get(ISSUED)
+    return None if text is None else datetime.fromisoformat(str(text))
+
+
+def carry_previous(metadata: Metadata[Root], before: Metadata[Root]) -> None:
+    """Let a prepared Root carry the one that it follows, for signers who have nothing else."""
+    metadata.unrecognized_fields[_PREVIOUS] = before.to_dict()
+
+
+def take_apart(metadata: Metadata[Root], path: Path) -> tuple[bytes, dict[str, bytes] | None]:
+    """What to publish of a prepared Root: its file, and those of its other form by name. Raises: as ``detach``."""
+    other = detach(metadata)
+    carried = metadata.unrecognized_fields.pop(_PREVIOUS, None)
+    return (read_whole(path) if other is None and carried is None else metadata.to_bytes()), other
+
+
+def check_new_file(target: Path) -> None:
+    """A Root is prepared in a file of its own: another one at its place may hold signatures. Raises: UsageError."""
+    if not target.parent.is_dir():
+        raise UsageError(reason=f"there is no directory {target.parent} to write the Root to")
+    if target.exists() or target.is_symlink():
+        reason = f"{target} exists already, and signatures in it would be lost; choose another name, or remove it"
+        raise UsageError(reason=reason)
+
+
+def read_root_file(path: Path) -> Metadata[Root]:
+    """A prepared Root. Raises: OperatorFileError, MalformedError."""
+    data = read_whole(path)
+    TUF.decode_root(data, str(path), DEFAULT_LIMITS)
+    return Metadata[Root].from_bytes(data)
+
+
+def read_whole(path: Path) -> bytes:
+    """The bytes of a Root file. Raises: OperatorFileError."""
+    return read_operator_file(path, "the prepared Root", 2 * DEFAULT_LIMITS.root_bytes)

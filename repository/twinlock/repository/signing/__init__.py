@@ -1,0 +1,1 @@
+"""Signing metadata: the plan, the signatures, and the clock that permits them."""

@@ -1,0 +1,161 @@
+"""The signing clock of an Image repository: its marks on disk, the check before it signs, and the way out.
+
+trusted/clock.json         the time of the last signature, the highest time ever stated, and who confirmed what
+trusted/time-source.json   the second source of time, where one is set: a Director's address and its Root
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from twinlock.io.new_directory import make_directory
+from twinlock.repository.signing.clock import (
+    BEHIND,
+    ClockMarks,
+    SecondTime,
+    check_signing_clock,
+    highest,
+    issued_of,
+)
+from twinlock.repository.signing.time_source import TimeSource
+from twinlock.repository.store.atomic import read_file, replace_file, storage
+from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.workspace import Workspace
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.local import StorageError, TransportError
+
+log = logging.getLogger("twinlock.repository.clock")
+
+_MARKS, _SOURCE = "clock.json", "time-source.json"
+_MAX_BYTES = 2_000_000
+
+
+def signing_marks(workspace: Workspace, published: Published | None, now: datetime) -> ClockMarks:
+    """The past of this signer, after its clock was found to agree with that and with the second source.
+
+    A second source that does not answer is logged and stops nothing.
+    Raises: ClockBehindError, ClockContradictedError, StorageError.
+    """
+    marks = read_marks(workspace, published)
+    check_signing_clock(now, marks, _second_time(workspace))
+    return marks
+
+
+def read_marks(workspace: Workspace, published: Published | None) -> ClockMarks:
+    """The past of this signer by its record and by what is published. Raises: StorageError."""
+    stored = _read(workspace)
+    issued = highest(issued_of(data) for _, data in _files(published))
+    recorded = _time(stored.get("last"))
+    return ClockMarks(last=recorded or issued, highest=highest((issued, _time(stored.get("highest")))))
+
+
+def keep_marks(workspace: Workspace, marks: ClockMarks) -> None:
+    """Record the marks. Raises: StorageError."""
+    _write(workspace, {**_read(workspace), "last": _text(marks.last), "highest": _text(marks.highest)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FutureSignatures:
+    """What a repository signed in the future: the ``highest`` time that it stated, and the ``roles`` that state one."""
+
+    highest: datetime
+    roles: tuple[str, ...]
+
+
+def find_future_signatures(workspace: Workspace, published: Published, now: datetime) -> FutureSignatures:
+    """What is published, or was, with a time of the future. Raises: UsageError if nothing is, ClockContradictedError."""
+    marks = read_marks(workspace, published)
+    check_signing_clock(now, ClockMarks(), _second_time(workspace))
+    roles = tuple(role for role, data in _files(published) if (issued_of(data) or now) > now + BEHIND)
+    if not roles and (marks.last is None or marks.last <= now + BEHIND):
+        raise UsageError(
+            reason="no signature of this repository states a time of the future; nothing has to be corrected"
+        )
+    return FutureSignatures(highest=marks.highest or now, roles=roles)
+
+
+def record_recovery(workspace: Workspace, found: FutureSignatures, *, actor: str, now: datetime) -> None:
+    """Record who confirmed that the clock is right now and was ahead before. Raises: StorageError."""
+    stored = _read(workspace)
+    entry = {"at": _text(now), "actor": actor, "highest": _text(found.highest), "roles": list(found.roles)}
+    _write(workspace, {**stored, "recoveries": [*stored.get("recoveries", []), entry]})
+
+
+def set_time_source(workspace: Workspace, source: TimeSource | None) -> None:
+    """Set the second source of time, or none. Raises: StorageError."""
+    if source is None:
+        with storage("remove", _place(workspace, _SOURCE)):
+            _place(workspace, _SOURCE).unlink(missing_ok=True)
+        return
+    body = {"url": source.url, "root": source.root.decode()}
+    replace_file(_place(workspace, _SOURCE), json.dumps(body, indent=2).encode() + b"\n")
+
+
+def _second_time(workspace: Workspace) -> SecondTime | None:
+    data = read_file(_place(workspace, _SOURCE), max_bytes=_MAX_BYTES)
+    if data is None:
+        return None
+    try:
+        body = json.loads(data)
+        source = TimeSource(url=body["url"], root=body["root"].encode())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        path = str(_place(workspace, _SOURCE))
+        raise StorageError(path=path, operation="read", reason="it is not the description of a time source") from None
+    try:
+        return source.ask()
+    except (TransportError, RefusalError) as error:
+        _show_silence(source, error)
+        return None
+
+
+def _show_silence(source: TimeSource, error: TwinlockError) -> None:
+    log.warning("the second source of time %s gave no usable answer, so only this clock vouches: %s", source.url, error)
+
+
+def _files(published: Published | None) -> Iterator[tuple[str, bytes]]:
+    """The published files that this repository signs itself, or lists, by role."""
+    if published is None:
+        return
+    trusted = published.trusted
+    for role in ("root", "timestamp", "snapshot"):
+        yield role, getattr(trusted, role).data
+    for name, targets in published.walk():
+        yield name, targets.data
+
+
+def _read(workspace: Workspace) -> dict[str, Any]:
+    path = _place(workspace, _MARKS)
+    data = read_file(path, max_bytes=_MAX_BYTES)
+    try:
+        body: dict[str, Any] = {} if data is None else dict(json.loads(data))
+        for name in ("last", "highest"):
+            _time(body.get(name))
+    except (ValueError, TypeError):
+        reason = "it is not the record of a signing clock"
+        raise StorageError(path=str(path), operation="read", reason=reason) from None
+    return body
+
+
+def _write(workspace: Workspace, body: dict[str, Any]) -> None:
+    path = _place(workspace, _MARKS)
+    with storage("write", path):
+        make_directory(path.parent)
+    replace_file(path, json.dumps(body, indent=2).encode() + b"\n")
+
+
+def _place(workspace: Workspace, name: str) -> Path:
+    return workspace.path / "trusted" / name
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

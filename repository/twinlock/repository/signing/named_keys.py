@@ -1,0 +1,39 @@
+"""The public keys that published metadata name, by role: what a list of private keys is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from twinlock.trust.names import TOP_LEVEL
+
+if TYPE_CHECKING:
+    from tuf.api.metadata import Key, Root
+
+    from twinlock.repository.signing.sign import Authority
+
+TIME = "time"  # in place of a role: the keys of the time source
+
+
+class NamedKey(NamedTuple):
+    """A public key, and the first role that it signs for."""
+
+    role: str
+    key: Key
+
+
+def keys_of_root(root: Root) -> dict[str, NamedKey]:
+    """The keys of the top-level roles and of the time source, by id."""
+    found: dict[str, NamedKey] = {}
+    for role in TOP_LEVEL:
+        for keyid in root.roles[role].keyids:
+            found.setdefault(keyid, NamedKey(role, root.keys[keyid]))
+    source = root.unrecognized_fields.get("custom", {}).get("timeSource") or {}
+    for keyid in source.get("keyids", ()):
+        found.setdefault(keyid, NamedKey(TIME, root.keys[keyid]))
+    return found
+
+
+def keys_of_roles(roles: Iterable[tuple[str, Authority]]) -> dict[str, NamedKey]:
+    """The keys of other roles, by id."""
+    return {keyid: NamedKey(role, key) for role, authority in roles for keyid, key in authority.keys.items()}

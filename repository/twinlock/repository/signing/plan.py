@@ -1,0 +1,66 @@
+"""What one publication is going to sign, before anybody signs it: the files, and whose signatures each of them needs.
+
+The same plan is carried out in the ``tuf`` form, and for a repository that publishes two forms in the other one too.
+
+Belongs here: those values. Does not belong here: making a plan (``candidate``), and signing (``signing``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from tuf.api.metadata import Root, Signed, Snapshot, Targets, Timestamp
+
+from twinlock.repository.signing.sign import Authority
+
+S_co = TypeVar("S_co", bound=Signed, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Generic[S_co]):
+    """One file: what it will say, and who signs. ``file`` is its bytes where others signed it.
+
+    Each authority's threshold has to sign; ``also`` signs as far as its keys are held.
+    """
+
+    role: str
+    signed: S_co
+    authorities: tuple[Authority, ...] = ()
+    also: Authority | None = None
+    file: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One publication. A role that is None, or is not among ``targets``, keeps the file that it has.
+
+    ``unchanged`` are those files, for a form in which they are not published yet. ``others`` are files in the second form
+    that others signed, by role. ``second_root`` are new Root keys for that form, where they change.
+    """
+
+    root: Planned[Root] | None
+    targets: tuple[Planned[Targets], ...]
+    snapshot: Planned[Snapshot] | None
+    timestamp: Planned[Timestamp]
+    unchanged: tuple[Planned[Root | Snapshot | Targets], ...] = ()
+    others: Mapping[str, bytes] = field(default_factory=dict)
+    second_root: Authority | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFiles:
+    """A plan carried out in a second form, by object name. Roots are apart, since they are put in place apart."""
+
+    roots: Mapping[str, bytes]
+    files: Mapping[str, bytes]
+
+
+class SecondForm(Protocol):
+    """Another form in which the same publication is made. ``whole``: nothing is published in it yet."""
+
+    whole: bool
+
+    def seal(self, plan: Plan) -> SecondFiles:
+        """Sign the plan in this form. What this form cannot say is refused before anything is signed."""

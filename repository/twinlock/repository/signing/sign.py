@@ -1,0 +1,126 @@
+"""Signing one metadata file: the object in, the file's bytes out, with as many signatures as its role needs.
+
+Belongs here: the common fields and the signatures. Does not belong here: what the body of a file says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from securesystemslib.signer import Signer
+from tuf.api.metadata import Key, Metadata, Root, Signed, Snapshot, Targets, Timestamp
+
+from twinlock.repository.errors import MissingKeysError, MissingPostQuantumKeyError
+from twinlock.repository.keys.keyring import Keyring
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.keys import is_post_quantum
+from twinlock.trust.limits import DEFAULT_LIMITS
+
+SPEC_VERSION = "1.0.34"
+ISSUED = "issued"
+
+S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
+
+_MAX_BYTES = {
+    Root.type: DEFAULT_LIMITS.root_bytes,
+    Timestamp.type: DEFAULT_LIMITS.timestamp_bytes,
+    Snapshot.type: DEFAULT_LIMITS.snapshot_bytes,
+    Targets.type: DEFAULT_LIMITS.targets_bytes,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who signs for a role: its keys by id, and how many of them have to; with ``post_quantum`` one by an ML-DSA key."""
+
+    keys: dict[str, Key]
+    threshold: int
+    post_quantum: bool = False
+
+    @property
+    def keyids(self) -> tuple[str, ...]:
+        """The ids of the keys, in their order."""
+        return tuple(self.keys)
+
+    @property
+    def rule(self) -> tuple[frozenset[str], int, bool]:
+        """Equal where the same files pass: key ids, threshold and demand."""
+        return frozenset(self.keys), self.threshold, self.post_quantum
+
+    def lacks_post_quantum(self, keyids: Iterable[str]) -> bool:
+        """Whether a post-quantum signature is demanded and none of ``keyids`` makes one."""
+        signing = set(keyids)
+        return self.post_quantum and not any(
+            is_post_quantum(key.keytype) for keyid, key in self.keys.items() if keyid in signing
+        )
+
+    def is_met_by(self, keyids: Iterable[str]) -> bool:
+        """Whether signatures by these keys of the role are enough."""
+        signing = self.keys.keys() & set(keyids)
+        return len(signing) >= self.threshold and not self.lacks_post_quantum(signing)
+
+    def check_held(self, role: str, held: Iterable[str]) -> None:
+        """Refuse to sign for ``role`` with the keys ``held`` if that is not enough.
+
+        Raises: MissingKeysError, MissingPostQuantumKeyError.
+        """
+        signing = self.keys.keys() & set(held)
+        if self.is_met_by(signing):
+            return
+        few = len(signing) < self.threshold
+        error = MissingKeysError if few else MissingPostQuantumKeyError
+        raise error(role=role, required=self.threshold, held=len(signing), keyids=self.keyids)
+
+
+def renew(
+    signed: Signed, now: datetime, valid_for: timedelta, *, version: int, lasting_from: datetime | None = None
+) -> None:
+    """Set the fields that every new signature brings: version, expiry, and the signed time of issue.
+
+    The life ``valid_for`` counts from ``lasting_from`` where that is given and later than ``now``
+    (``ClockMarks.lasting_from``).
+    """
+    signed.version = version
+    signed.expires = (max(now, lasting_from or now) + valid_for).replace(microsecond=0)
+    signed.unrecognized_fields[ISSUED] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seal(
+    role: str, signed: S, authorities: Iterable[Authority], keyring: Keyring, *, also: Authority | None = None
+) -> bytes:
+    """Sign ``signed`` with every key of ``authorities`` that is held, and return the file.
+
+    Each authority's threshold has to be reached (Root has two: the old and the new). Keys of ``also`` sign if they are
+    held; nothing depends on it here.
+    Raises: MissingKeysError; PassphraseError; UsageError above the size that vehicles accept.
+    """
+    metadata = Metadata(signed)
+    for authority in authorities:
+        signers = keyring.signers(authority.keyids)
+        authority.check_held(role, keyids_of(signers))
+        _sign(metadata, signers)
+    if also is not None:
+        _sign(metadata, keyring.signers(also.keyids))
+    return checked_size(role, signed.type, metadata.to_bytes())
+
+
+def keyids_of(signers: Iterable[Signer]) -> tuple[str, ...]:
+    """The ids of the keys that sign."""
+    return tuple(signer.public_key.keyid for signer in signers)
+
+
+def _sign(metadata: Metadata[S], signers: Iterable[Signer]) -> None:
+    for signer in signers:
+        if signer.public_key.keyid not in metadata.signatures:
+            metadata.sign(signer, append=True)
+
+
+def checked_size(role: str, role_type: str, data: bytes) -> bytes:
+    """``data`` if vehicles read a file of that size. Raises: UsageError."""
+    if len(data) > _MAX_BYTES[role_type]:
+        reason = f"{role} would take {len(data)} bytes; vehicles read at most {_MAX_BYTES[role_type]} (use hash bins)"
+        raise UsageError(reason=reason)
+    return data

@@ -1,0 +1,1 @@
+"""Edits on their way into the next publication: images, removals, delegations."""

@@ -1,0 +1,152 @@
+"""Requests to list images, as authors write them: a file, files under a folder, or the rows of a manifest.
+
+A manifest is JSON lines or CSV with a header. Members: ``path`` (the file, relative to the manifest), ``name``,
+``hardwareIds``, ``releaseCounter``, and for the component ``component``, ``version``, ``needs``, ``conflicts``. Lists are
+JSON lists, or in CSV texts separated by ``;``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twinlock.repository.authoring.entries import Component, Description, describe
+from twinlock.trust.errors.base import UsageError
+
+_REQUIRED = frozenset({"path", "name", "hardwareIds", "releaseCounter"})
+_LISTS = frozenset({"hardwareIds", "needs", "conflicts"})
+_MEMBERS = _REQUIRED | _LISTS | {"component", "version"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """One image to list: the file ``source``, its ``name`` and what its author states. Nothing is checked yet.
+
+    ``needs`` and ``conflicts`` are texts such as ``gateway>=1.4``. ``line`` is that of the manifest, from 1.
+    """
+
+    source: Path
+    name: str
+    hardware_ids: tuple[str, ...]
+    release_counter: int
+    component: str | None = None
+    version: str | None = None
+    needs: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    line: int | None = None
+
+    def description(self) -> Description:
+        """The statements as a checked value. Raises: UsageError, UnsafePathError."""
+        return describe(self.name, self.hardware_ids, self.release_counter, self._component())
+
+    def _component(self) -> Component | None:
+        if self.component is None:
+            if self.version or self.needs or self.conflicts:
+                raise UsageError(reason=f"{self.name} states a version, needs or conflicts and names no component")
+            return None
+        if self.version is None:
+            raise UsageError(reason=f"the component {self.component} of {self.name} needs a version")
+        return Component(
+            name=self.component,
+            version=self.version,
+            dependencies=dict(map(relation, self.needs)),
+            conflicts=dict(map(relation, self.conflicts)),
+        )
+
+
+def relation(text: str) -> tuple[str, str]:
+    """``gateway>=1.4`` as its name and its specifier; a bare name means any version. Raises: UsageError."""
+    cut = next((index for index, char in enumerate(text) if char in "<>=!~ "), len(text))
+    return text[:cut], text[cut:].strip()
+
+
+def named_files(sources: Iterable[Path], folder: str) -> Iterator[tuple[Path, str]]:
+    """Each file with its name below ``folder`` (``.``: none): a directory gives all files in it, by their path there.
+
+    Hidden files are left out. Raises: UsageError for a directory without files.
+    """
+    prefix = "" if folder in ("", ".") else folder.rstrip("/") + "/"
+    for source in sources:
+        if not source.is_dir():
+            yield source, prefix + source.name
+            continue
+        files = sorted(path for path in source.rglob("*") if path.is_file())
+        inner = [(path, path.relative_to(source)) for path in files]
+        shown = [(path, name) for path, name in inner if not any(part.startswith(".") for part in name.parts)]
+        if not shown:
+            raise UsageError(reason=f"the directory {source} holds no files")
+        yield from ((path, prefix + name.as_posix()) for path, name in shown)
+
+
+def read_manifest(text: str, base: Path) -> list[ImageRequest]:
+    """The rows of a manifest, whose files are relative to ``base``. Raises: UsageError, naming the line."""
+    text = text.removeprefix("\ufeff")
+    rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
+    requests = [_request(line, row, base) for line, row in rows]
+    if not requests:
+        raise UsageError(reason="the manifest lists no image")
+    return requests
+
+
+def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for line, row in enumerate(text.split("\n"), start=1):
+        if row.strip():
+            try:
+                yield line, json.loads(row)
+            except (ValueError, RecursionError) as error:
+                raise UsageError(reason=f"line {line} of the manifest is not a JSON object ({error})") from None
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                raise UsageError(reason=f"line {reader.line_num} of the manifest has not as many cells as its header")
+            yield reader.line_num, {name: _cell(name, value) for name, value in row.items() if value.strip()}
+    except csv.Error as error:
+        raise UsageError(reason=f"line {reader.line_num} of the manifest is not CSV ({error})") from None
+
+
+def _cell(name: str, value: str) -> str | int | list[str]:
+    if name in _LISTS:
+        return [part.strip() for part in value.split(";") if part.strip()]
+    if name == "releaseCounter" and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    return value
+
+
+def _request(line: int, row: object, base: Path) -> ImageRequest:
+    if not isinstance(row, Mapping):
+        raise UsageError(reason=f"line {line} of the manifest is not a JSON object")
+    if unknown := sorted(set(row) - _MEMBERS):
+        raise UsageError(reason=f"line {line} of the manifest has an unknown member {unknown[0]!r}")
+    if missing := sorted(_REQUIRED - set(row)):
+        raise UsageError(reason=f"line {line} of the manifest lacks {missing[0]}")
+    for member, value in row.items():
+        if not _is_of_form(member, value):
+            raise UsageError(reason=f"line {line} of the manifest: {member} has the wrong type")
+    return ImageRequest(
+        source=base / row["path"],
+        name=row["name"],
+        hardware_ids=tuple(row["hardwareIds"]),
+        release_counter=row["releaseCounter"],
+        component=row.get("component"),
+        version=row.get("version"),
+        needs=tuple(row.get("needs", ())),
+        conflicts=tuple(row.get("conflicts", ())),
+        line=line,
+    )
+
+
+def _is_of_form(member: str, value: object) -> bool:
+    if member in _LISTS:
+        return isinstance(value, list) and all(isinstance(part, str) for part in value)
+    if member == "releaseCounter":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str)

@@ -1,0 +1,1 @@
+"""Stores of published files: the interface, a directory, object names, the publication log."""

@@ -1,0 +1,135 @@
+"""Image bytes on their way into the store: digests while streaming, never a whole image in memory.
+
+Belongs here: from a file to objects named by digest. Does not belong here: entries and names that people choose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from twinlock.repository.store.atomic import storage
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.object_names import image_objects
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import StorageError
+
+ALGORITHMS = ("sha256", "sha512")
+_CHUNK_BYTES = 1 << 20
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The length in bytes and the digests (lower-case hex by algorithm) of some bytes."""
+
+    length: int
+    hashes: dict[str, str]
+
+
+def measure(stream: BinaryIO, progress: Progress = lambda _: None) -> Measured:
+    """Read ``stream`` to its end and measure it; ``progress`` is told the size of each piece. Raises: OSError."""
+    digests = [hashlib.new(algorithm) for algorithm in ALGORITHMS]
+    length = 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        length += len(chunk)
+        for digest in digests:
+            digest.update(chunk)
+        progress(len(chunk))
+    return Measured(length, {digest.name: digest.hexdigest() for digest in digests})
+
+
+def measure_file(source: Path, progress: Progress = lambda _: None) -> Measured:
+    """Measure a file. Raises: UsageError if it is missing or empty, StorageError."""
+    if not source.is_file():
+        raise UsageError(reason=f"{source} is not a regular file")
+    with storage("read", source), source.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        measured = measure(stream, progress) if size else Measured(0, {})
+    if not size:  # such as the files of /proc, which hold something all the same
+        raise UsageError(reason=f"{source} is empty, or is not a file on a disk")
+    if measured.length != size:
+        raise UsageError(
+            reason=f"{source} has {measured.length} bytes and states {size}; it changes, or is not on a disk"
+        )
+    return measured
+
+
+def store_image(store: ObjectStore, source: Path, path: str, measured: Measured) -> None:
+    """Put the bytes of ``source`` into the store under every name that an image ``path`` has.
+
+    Repeating it changes nothing; an object that was damaged since is replaced. Raises: UsageError if the file is not what was
+    measured, StorageError.
+    """
+    first, *others = image_objects(path, measured.length, measured.hashes)
+    if not source.is_file():  # a pipe would be waited for
+        raise UsageError(reason=f"{source} is not a regular file")
+    with storage("read", source), source.open("rb") as stream:
+        created = store.put_new_from(first, _Watched(stream, source, measured))
+    if not created and not _is_sound(store, first, measured):
+        store.delete(first)
+        with storage("read", source), source.open("rb") as stream:
+            store.put_new_from(first, _Watched(stream, source, measured))
+    for name in others:
+        if not store.copy_new(first, name) and not _is_sound(store, name, measured):
+            store.delete(name)
+            store.copy_new(first, name)
+
+
+def _is_sound(store: ObjectStore, name: str, measured: Measured) -> bool:
+    try:
+        check_stored(store, name, measured)
+    except StorageError:
+        return False
+    return True
+
+
+def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
+    """An object has the bytes that its name promises. Raises: StorageError."""
+    stream = store.open(name)
+    if stream is None:
+        raise StorageError(path=name, operation="read", reason="it is missing")
+    with stream, storage("read", name):
+        length = os.fstat(stream.fileno()).st_size
+        if length != measured.length:  # first: nobody reads gigabytes where a few bytes were signed
+            reason = (
+                f"it has {length} bytes, and {measured.length} are listed; add the right file again, which mends it"
+            )
+            raise StorageError(path=name, operation="use", reason=reason)
+        if _only(measure(stream), measured) != measured:
+            reason = "its bytes are not those of its name; add or replace the image with the right file, which mends it"
+            raise StorageError(path=name, operation="use", reason=reason)
+
+
+def _only(found: Measured, wanted: Measured) -> Measured:
+    return Measured(found.length, {algorithm: found.hashes.get(algorithm, "") for algorithm in wanted.hashes})
+
+
+class _Watched:
+    """A file that refuses to end if what was read is not what was measured before: it changed in between."""
+
+    def __init__(self, stream: BinaryIO, source: Path, measured: Measured) -> None:
+        self._stream = stream
+        self._source = source
+        self._measured = measured
+        self._digests = [hashlib.new(algorithm) for algorithm in measured.hashes]
+        self._length = 0
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._stream.read(size)
+        self._length += len(chunk)
+        for digest in self._digests:
+            digest.update(chunk)
+        if not chunk:
+            self._check()
+        return chunk
+
+    def _check(self) -> None:
+        found = Measured(self._length, {digest.name: digest.hexdigest() for digest in self._digests})
+        if found != self._measured:
+            raise UsageError(reason=f"{self._source} changed while it was read")

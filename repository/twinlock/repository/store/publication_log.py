@@ -1,0 +1,184 @@
+"""The publication log: what makes many files change as one.
+
+A publication is a record ``publications/N.json`` that holds every metadata file of the step to Timestamp version N.
+Creating the record is the decision, and only one publisher can create it. Putting the files in their places follows,
+in the order of the record; a crash in between is finished by whoever looks next, with the same result however often it
+is done. Timestamp is the last, or only Root comes after it (see ``candidate``), so vehicles see old or new, never both.
+
+    1. images are in the store already, under names that contain their digests
+    2. create publications/N.json       exists: ConflictError, nothing was done
+    3. create every versioned file      exists with the same bytes: fine
+       replace timestamp.json           only if it is still the one that the record says it replaces
+
+Belongs here: that protocol. Does not belong here: what is in the files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.object_names import AKTUALIZR, METADATA, TIMESTAMP_OBJECT, publication_object
+from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.local import ConflictError, NewerStateError
+from twinlock.trust.limits import DEFAULT_LIMITS
+
+_FORMAT = 1
+_MAX_RECORD_BYTES = 1 << 30
+_KEPT = 64  # records behind the newest that stay, so that a stalled publisher still finds its number taken
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One publication: ``files`` maps object name to bytes; ``replaces`` is the etag of the Timestamp before it."""
+
+    version: int
+    replaces: str | None
+    files: Mapping[str, bytes]
+
+
+def publish_record(store: ObjectStore, record: Record) -> None:
+    """Publish, as one step. Raises: ConflictError if another publisher was first; then nothing of this is visible."""
+    _check_base(store, record)
+    for name, data in record.files.items():
+        if name != TIMESTAMP_OBJECT:
+            _check_free(store, name, data)
+    if not store.put_new(publication_object(record.version), _encode(record)):
+        raise _conflict(record.version)
+    _apply(store, record)
+    _prune(store, record.version)
+
+
+def roll_forward(store: ObjectStore, *, first: int = 1) -> None:
+    """Finish publications that were decided but not completed: the next one, and what may lack of the last one.
+
+    ``first`` is the number of the first publication, where a repository goes on with the numbers of another one.
+    """
+    while True:
+        version = timestamp_version(store)
+        if version:
+            _complete(store, version)
+        record = _read(store, version + 1 if version else first)
+        if record is None:
+            return
+        _apply(store, record)
+
+
+def is_decided(store: ObjectStore, version: int) -> bool:
+    """Whether some publisher has decided publication ``version``, completed or not."""
+    return store.stat(publication_object(version)) is not None
+
+
+@contextmanager
+def competing(store: ObjectStore, version: int) -> Iterator[None]:
+    """Judging what is to be publication ``version`` while others publish.
+
+    Where another publisher has decided it meanwhile, files of both were judged together: that is a conflict, and neither
+    an attack nor a store that was tampered with. Raises: ConflictError then; otherwise what was raised.
+    """
+    try:
+        yield
+    except (RefusalError, StoreTamperedError) as error:
+        if is_decided(store, version):
+            raise _conflict(version) from error
+        raise
+
+
+def timestamp_version(store: ObjectStore) -> int:
+    """The version of the Timestamp that is published now; 0 if there is none."""
+    current = store.get(TIMESTAMP_OBJECT, max_bytes=DEFAULT_LIMITS.timestamp_bytes)
+    if current is None:
+        return 0
+    try:
+        version = json.loads(current.data)["signed"]["version"]
+    except (ValueError, KeyError, TypeError):
+        raise StoreTamperedError(reason="timestamp.json is not readable") from None
+    if not isinstance(version, int) or version < 1:
+        raise StoreTamperedError(reason="timestamp.json has no version")
+    return version
+
+
+def _check_base(store: ObjectStore, record: Record) -> None:
+    current = store.stat(TIMESTAMP_OBJECT)
+    if (current.etag if current else None) != record.replaces:
+        raise _conflict(record.version)
+
+
+def _apply(store: ObjectStore, record: Record) -> None:
+    for name, data in record.files.items():
+        if name == TIMESTAMP_OBJECT:
+            _replace_timestamp(store, record)
+        else:
+            _put(store, name, data)
+
+
+def _replace_timestamp(store: ObjectStore, record: Record) -> None:
+    try:
+        store.replace(TIMESTAMP_OBJECT, record.files[TIMESTAMP_OBJECT], expected=record.replaces)
+    except ConflictError:
+        if timestamp_version(store) < record.version:
+            raise StoreTamperedError(reason="timestamp.json was changed by somebody who keeps no log") from None
+
+
+def _complete(store: ObjectStore, version: int) -> None:
+    """Put the files of a publication whose Timestamp is in place already, as far as they are missing."""
+    record = _read(store, version)
+    for name, data in record.files.items() if record else ():
+        if name != TIMESTAMP_OBJECT and store.stat(name) is None:
+            _put(store, name, data)
+
+
+def _put(store: ObjectStore, name: str, data: bytes) -> None:
+    if not store.put_new(name, data):
+        _check_free(store, name, data)
+
+
+def _check_free(store: ObjectStore, name: str, data: bytes) -> None:
+    """Nothing else is in the place of a file. An attempt that lost against another publisher leaves nothing there."""
+    info = store.stat(name)
+    if info is None:
+        return
+    present = store.get(name, max_bytes=info.size)
+    if present is None or present.data != data:
+        raise StoreTamperedError(reason=f"{name} is there already, with other bytes")
+
+
+def _prune(store: ObjectStore, version: int) -> None:
+    if version > _KEPT:
+        store.delete(publication_object(version - _KEPT))
+
+
+def _conflict(version: int) -> ConflictError:
+    return ConflictError(what="the repository", reason=f"publication {version} was made by somebody else")
+
+
+def _encode(record: Record) -> bytes:
+    files = {name: data.decode() for name, data in record.files.items()}
+    body = {"format": _FORMAT, "version": record.version, "replaces": record.replaces, "files": files}
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def _read(store: ObjectStore, version: int) -> Record | None:
+    name = publication_object(version)
+    stored = store.get(name, max_bytes=_MAX_RECORD_BYTES)
+    if stored is None:
+        return None
+    try:
+        body: dict[str, Any] = json.loads(stored.data)
+        found = int(body["format"])
+        if found > _FORMAT:
+            reason = "it was written by a newer version"
+            raise NewerStateError(path=name, operation="read", reason=reason, found=found, supported=_FORMAT)
+        files = {str(file): str(text).encode() for file, text in body["files"].items()}
+        record = Record(int(body["version"]), body["replaces"], files)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StoreTamperedError(reason=f"{name} is not readable") from None
+    inside = all(file.startswith((METADATA, AKTUALIZR)) for file in files)
+    if record.version != version or TIMESTAMP_OBJECT not in files or not inside:
+        raise StoreTamperedError(reason=f"{name} is not the record of that publication")
+    return record

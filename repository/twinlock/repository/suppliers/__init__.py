@@ -1,0 +1,1 @@
+"""Suppliers: their workspace, their outbox, and the review of what they signed."""

@@ -1,0 +1,276 @@
+"""Taking over what a supplier signed: everything a vehicle would check, and what only we can, before it is staged.
+
+Order of checks for each role, from the delegator down: somebody delegates to it; a threshold of the delegated keys
+signed; the version rises; it has not expired; every entry lies within the delegations that lead to it, is complete,
+and may follow its predecessor; the bytes of every image are there and fit. Only then is anything kept.
+
+Belongs here: that judgement. Does not belong here: publishing, which has the trust engine judge once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tuf.api.metadata import Metadata, TargetFile, Targets
+
+from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
+from twinlock.repository.aktualizr.staged import check_entry
+from twinlock.repository.authoring.apply_draft import verify_delegated
+from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations
+from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
+from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.authoring.servable_names import check_image_name
+from twinlock.repository.authoring.written_form import check_written
+from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError, VersionJumpError
+from twinlock.repository.signing.clock import check_issued
+from twinlock.repository.staging.stage import preview_candidate
+from twinlock.repository.store.directory import DirectoryStore
+from twinlock.repository.store.image_files import Measured, check_stored
+from twinlock.repository.store.object_names import aktualizr_object, image_objects
+from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
+from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
+from twinlock.repository.workspace.workspace import Workspace
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.metadata import (
+    EquivocationError,
+    ExpiredError,
+    LimitError,
+    RollbackError,
+    UnlistedRoleError,
+)
+from twinlock.trust.names import IMAGE, TARGETS, RoleName
+
+MAX_WAYS = 4096  # steps of the search for the delegations that lead to one role; honest suppliers need a handful
+MAX_VERSION_JUMP = 1_000_000  # by how much one file may raise its version: more is a mistake, or meant to end the role
+
+
+def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
+    """Check an outbox, store its images and stage its files; returns the roles that brought something new.
+
+    Raises: UsageError if nobody delegates to a role in it; ThresholdError, RollbackError, EquivocationError,
+    ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError, StorageError;
+    MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
+    ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
+    """
+    outbox = open_outbox(path)
+    offered = read_roles(outbox)
+    with editing_draft(workspace.draft_path) as draft:
+        review = _Review(workspace, preview_candidate(workspace, draft), draft, outbox, offered)
+        news = review.judge()
+        for role in news:
+            review.keep_images(role)
+        draft.accepted.update({role: offered[role].decode() for role in news})
+        for role in news:
+            draft.others.pop(role, None)
+        draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
+    return tuple(RoleName(role) for role in news)
+
+
+def delisted(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    """What the published file of each role lists and its accepted, unpublished one does not, by role."""
+    published = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    found = {}
+    for role, file in read_draft(workspace.draft_path).accepted.items():
+        before = published.view_targets(role)
+        after = Metadata[Targets].from_bytes(file.encode()).signed.targets
+        gone = tuple(sorted(before.targets.keys() - after.keys())) if before else ()
+        if gone:
+            found[role] = gone
+    return found
+
+
+class _Review:
+    """One outbox under examination. Nothing is stored before all of it has been judged."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        candidate: Candidate,
+        draft: Draft,
+        outbox: DirectoryStore,
+        offered: Mapping[str, bytes],
+    ) -> None:
+        self.workspace = workspace
+        self.candidate = candidate
+        self.outbox = outbox
+        self.offered = offered
+        self.others = read_others(outbox, offered)
+        self.known_others = draft.others
+        self.delegations = _all_delegations(candidate, draft)
+        self.targets: dict[str, Targets] = {}
+        self.chains: dict[str, tuple[tuple[Delegation, ...], ...]] = {}
+        self.steps = 0
+
+    def judge(self) -> list[str]:
+        """Judge every file, delegators first; returns the roles that bring something new."""
+        left, news = dict(self.offered), []
+        while ready := [role for role in left if self._parents(role)]:
+            for role in ready:
+                if self._judge_role(role, left.pop(role)):
+                    news.append(role)
+        if left:
+            raise UsageError(reason=f"nobody delegates to {', '.join(left)}; delegate first, or correct the name")
+        return news
+
+    def keep_images(self, role: str) -> None:
+        """Put the images that a judged file lists into the store. Raises: StorageError."""
+        for path, entry in self.targets[role].targets.items():
+            for name in image_objects(path, entry.length, entry.hashes):
+                stream = self.outbox.open(name)
+                if stream is not None:
+                    with stream:
+                        self.workspace.store.put_new_from(name, stream)
+                check_stored(self.workspace.store, name, Measured(entry.length, dict(entry.hashes)))
+
+    def _judge_role(self, role: str, data: bytes) -> bool:
+        members = [member for parent in self._parents(role) for member in parent.members if member.name == role]
+        verified = [verify_delegated(data, member) for member in members]  # under every delegator, or searches break
+        trusted = verified[0]
+        check_written(f"the file of {role}", data)
+        if trusted.expires <= self.candidate.now:
+            raise ExpiredError(
+                repository=IMAGE,
+                role=role,
+                version=trusted.version,
+                expires=trusted.expires,
+                now=self.candidate.now,
+            )
+        check_issued({f"the file of {role}": data}, self.candidate.now)
+        if not self._is_newer(role, data, trusted.version) and not self._brings_a_form(role, trusted.version):
+            return False
+        self._judge_form(role, data, members)
+        targets = Metadata[Targets].from_bytes(data).signed
+        self._judge_entries(role, targets)
+        self.targets[role] = targets
+        self.delegations[role] = read_delegations(targets)
+        self._judge_children(role)
+        return True
+
+    def _is_newer(self, role: str, data: bytes, version: int) -> bool:
+        before = self.candidate.role_file(role)
+        if before is None:
+            self._check_jump(role, version, 0)
+            return True
+        known = Metadata[Targets].from_bytes(before).signed.version
+        self._check_jump(role, version, known)
+        if version < known:
+            raise RollbackError(repository=IMAGE, role=role, offered=version, trusted=known)
+        if version == known and data != before:
+            raise EquivocationError(repository=IMAGE, role=role, version=version)
+        return version > known
+
+    def _check_jump(self, role: str, version: int, known: int) -> None:
+        """A version from which no higher one is left would end the role. Raises: VersionJumpError."""
+        if version - known > MAX_VERSION_JUMP:
+            raise VersionJumpError(role=role, offered=version, known=known, limit=MAX_VERSION_JUMP)
+
+    def _brings_a_form(self, role: str, version: int) -> bool:
+        """Whether the file is known, and its form for aktualizr is not."""
+        known = self.known_others.get(role) or self.workspace.store.stat(aktualizr_object(role, version))
+        return role in self.others and known is None
+
+    def _judge_form(self, role: str, data: bytes, members: list[Member]) -> None:
+        other = self.others.get(role)
+        if other is not None:
+            check_other_form(role, data, other, members)
+        elif self.workspace.wires.aktualizr:
+            raise missing_form(role)
+
+    def _judge_entries(self, role: str, targets: Targets) -> None:
+        current = self.candidate.view_targets(role)
+        previous = current.targets if current else {}
+        for path, entry in targets.targets.items():
+            if previous.get(path) == entry:
+                continue
+            try:
+                if path not in previous:
+                    check_image_name(path)
+                check_entry_of_others(path, entry)
+                check_succession(path, entry, previous.get(path), replace=path in previous)
+            except UsageError as error:
+                raise UnacceptableEntryError(role=role, target=path, reason=error.reason) from None
+            self._judge_scope(role, path, entry)
+            check_entry(self.workspace, path, entry, previous.get(path))
+            self._judge_bytes(role, path, entry)
+
+    def _judge_scope(self, role: str, path: str, entry: TargetFile) -> None:
+        """Every delegation on at least one way down to ``role`` covers the name and all the hardware."""
+        chains = self._all_chains(role)
+        named = [chain for chain in chains if all(link.covers(path) for link in chain)]
+        if not named:
+            allowed = tuple(sorted({pattern for chain in chains for pattern in chain[-1].paths}))
+            raise NotDelegatedError(role=role, target=path, field="the name", value=path, allowed=allowed)
+        hardware = set(entry_view(role, entry).hardware_ids)
+        allowed_sets = [_hardware(chain) for chain in named]
+        if not any(allowed is None or hardware <= allowed for allowed in allowed_sets):
+            allowed = tuple(sorted(set().union(*(found for found in allowed_sets if found))))
+            beyond = ", ".join(sorted(hardware - set(allowed)))
+            raise NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
+
+    def _judge_bytes(self, role: str, path: str, entry: TargetFile) -> None:
+        measured = Measured(entry.length, dict(entry.hashes))
+        for name in image_objects(path, entry.length, entry.hashes):
+            for store in (self.outbox, self.workspace.store):
+                if store.stat(name) is not None:
+                    check_stored(store, name, measured)
+                    break
+            else:
+                reason = "its bytes are neither in the outbox nor here; hand over the whole outbox"
+                raise UsageError(reason=f"{role} lists {path}: {reason}")
+
+    def _judge_children(self, role: str) -> None:
+        for delegation in self.delegations[role]:
+            for member in delegation.members:
+                if member.name not in self.offered and self.candidate.role_file(member.name) is None:
+                    raise UnlistedRoleError(repository="the outbox", role=f"{member.name} (delegated by {role})")
+
+    def _parents(self, role: str) -> list[Delegation]:
+        return [
+            delegation
+            for entries in self.delegations.values()
+            for delegation in entries
+            if any(member.name == role for member in delegation.members)
+        ]
+
+    def _all_chains(self, role: str) -> tuple[tuple[Delegation, ...], ...]:
+        """Every way from our Targets down to ``role``, found once. Raises: LimitError for a maze of delegations."""
+        if role not in self.chains:
+            self.steps = 0
+            self.chains[role] = tuple(self._chains(role, frozenset()))
+        return self.chains[role]
+
+    def _chains(self, role: str, below: frozenset[str]) -> Iterator[tuple[Delegation, ...]]:
+        """Every way from our Targets down to ``role``, as the delegations on it; cycles are left out."""
+        self.steps += 1
+        if self.steps > MAX_WAYS:
+            raise LimitError(what=f"the ways by which delegations lead to {role}", value=self.steps, limit=MAX_WAYS)
+        if role == TARGETS:
+            yield ()
+            return
+        for delegator, entries in self.delegations.items():
+            if delegator in below:
+                continue
+            for delegation in entries:
+                if any(member.name == role for member in delegation.members):
+                    for chain in self._chains(delegator, below | {role}):
+                        yield (*chain, delegation)
+
+
+def _all_delegations(candidate: Candidate, draft: Draft) -> dict[str, tuple[Delegation, ...]]:
+    """Delegations by delegator, as the draft will have them, those included that wait for a first file."""
+    found: dict[str, tuple[Delegation, ...]] = {}
+    for role, _ in candidate.roles():
+        targets = candidate.view_targets(role)
+        found[role] = read_delegations(targets) if targets else ()
+    for role, edits in draft.roles.items():
+        staged = {name: Delegation.from_json(edit["delegation"]) for name, edit in edits.delegations.items() if edit}
+        kept = tuple(entry for entry in found.get(role, ()) if entry.name not in edits.delegations)
+        found[role] = (*kept, *staged.values())
+    return found
+
+
+def _hardware(chain: tuple[Delegation, ...]) -> set[str] | None:
+    """The hardware ids that all links allow; None for any."""
+    limits = [set(link.hardware_ids) for link in chain if link.hardware_ids is not None]
+    return set.intersection(*limits) if limits else None

@@ -1,0 +1,388 @@
+"""A supplier's own place: own keys, own images, and an outbox that the Image repository's owner accepts.
+
+    from twinlock.repository.suppliers.workspace import SupplierPlace
+
+    place = SupplierPlace.create("acme", role="acme")          # keys; acme/acme.pub.json is what the owner is given
+    place.add_image("build/lidar.bin", "acme/lidar-1.0.bin", hardware_ids=["hw-9"], release_counter=1)
+    place.sign()                                               # acme/outbox: the signed file and the images
+
+    repository.delegate("acme", keys=["acme/acme.pub.json"], paths=["acme/*"])     # the owner, elsewhere
+    repository.accept("acme/outbox")
+    repository.publish()
+
+The private keys never leave the place; every signature raises the version. What was signed last is on record in the place
+too (``signed/``), so that an outbox that was moved away is filled again and nothing is left out. A supplier may delegate further in the same
+way, and passes on what its own suppliers signed.
+
+Belongs here: what a supplier does. Does not belong here: what the owner checks (``accepting``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from tuf.api.metadata import Metadata, TargetFile, Targets
+
+from twinlock.io.new_directory import make_directory, new_directory
+from twinlock.repository.aktualizr.names import reused_name
+from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
+from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.authoring.apply_draft import apply_images, verify_delegated
+from twinlock.repository.authoring.delegations import (
+    Delegation,
+    Member,
+    apply_delegations,
+    read_delegations,
+    write_delegations,
+)
+from twinlock.repository.authoring.entries import Component, describe, entry_view
+from twinlock.repository.authoring.servable_names import check_role_name
+from twinlock.repository.inspection import delegation_views
+from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
+from twinlock.repository.keys.new_keys import NewKeys, make_keys
+from twinlock.repository.keys.private_keys import kind_of
+from twinlock.repository.keys.public_keys import authoring_keys, read_key_files
+from twinlock.repository.model.views import ImageView, SupplierView
+from twinlock.repository.publishing.create import ensure_keys
+from twinlock.repository.signing.named_keys import NamedKey
+from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, seal
+from twinlock.repository.staging.image_requests import ImageRequest
+from twinlock.repository.staging.image_sources import FileSource
+from twinlock.repository.staging.staged_images import ImageResult, StagingPlace, stage_image, stage_images
+from twinlock.repository.store.atomic import create_file, locked, read_file, replace_file, storage
+from twinlock.repository.store.directory import DirectoryStore
+from twinlock.repository.store.image_files import Measured, Progress, check_stored
+from twinlock.repository.store.object_names import image_objects
+from twinlock.repository.suppliers.config import FORMAT, KIND, read_config, wires_json
+from twinlock.repository.suppliers.outbox import open_outbox, other_object, read_others, read_roles, role_object
+from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
+from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.validity import Clock, utc_now
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import TARGETS, TOP_LEVEL, KeyId, RoleName, role_file, target_path
+from twinlock.trust.wire.aktualizr import form
+from twinlock.trust.wire.aktualizr.encode import translate_targets
+from twinlock.trust.wire.aktualizr.patterns import check_alike, expand
+
+
+class SupplierPlace:
+    """A supplier's directory. Methods stage; ``sign`` makes it so. Every method may raise StorageError."""
+
+    def __init__(self, path: Path, config: dict[str, Any], keyring: Keyring, clock: Clock) -> None:
+        self.path = path
+        self.role = RoleName(str(config["role"]))
+        self.threshold = int(config["threshold"])
+        self.valid_for = timedelta(seconds=int(config["validity"]))
+        self.wires = Wires.from_json(config)
+        self.keyring = keyring
+        self.clock = clock
+        self.outbox = DirectoryStore(path / "outbox")
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        role: str,
+        plan: KeyPlan | None = None,
+        passphrase: Passphrase = None,
+        valid_for: timedelta = timedelta(days=365),
+        wires: Iterable[str] = (),
+        clock: Clock = utc_now,
+    ) -> Self:
+        """Make a place with keys for ``role``. Repeating a creation that was cut off finishes it.
+
+        ``wires`` are wire profiles to sign in beside ``tuf``: there is ``aktualizr``.
+        Raises: UsageError if there is a place already, or for a role that cannot be delegated to; ProfileError for a
+        name or keys that clients of a profile could not use.
+        """
+        plan = plan or KeyPlan()
+        wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
+        _check_usable(wanted, role, plan)
+        path = Path(path)
+        if (path / f"{role_file(role)}.pub.json").exists():
+            raise UsageError(reason=f"{path} is the place of a supplier already")
+        body = {
+            "format": FORMAT,
+            "kind": KIND,
+            "role": role,
+            "threshold": plan.threshold,
+            "validity": int(valid_for.total_seconds()),
+            **wires_json(wanted),
+        }
+        with new_directory(path):
+            create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
+            place = cls.open(path, passphrase=passphrase, clock=clock)
+            if place.role != role:
+                raise UsageError(reason=f"{path} is the place of {place.role} already")
+            ensure_keys(place.keyring, place.keyring, role, plan)
+            place.write_public_keys()
+        return place
+
+    @classmethod
+    def open(cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now) -> Self:
+        """Open a place. Raises: UsageError if it is none, NewerStateError."""
+        path = Path(path)
+        return cls(
+            path, read_config(path / "config.json"), Keyring(offline=path / "keys", passphrase=passphrase), clock
+        )
+
+    def sign_for_aktualizr(self) -> None:
+        """Sign in the form for aktualizr too, from the next ``sign`` on. Raises: ProfileError, with what stands against it."""
+        wires = self.wires.with_aktualizr(root_offset=0)
+        for record in self.keyring.records(self.role):
+            _check_usable(wires, self.role, KeyPlan(kind=kind_of(record.keytype, record.scheme)))
+        translate_targets(self.role, self._preview(read_draft(self._draft_path)).to_dict())
+        body = {**read_config(self.path / "config.json"), **wires_json(wires)}
+        replace_file(self.path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
+        self.wires = wires
+
+    @property
+    def public_key_file(self) -> Path:
+        """The file with the public keys, to be given to whoever delegates."""
+        return self.path / f"{role_file(self.role)}.pub.json"
+
+    def write_public_keys(self) -> Path:
+        """Write the public keys that are held now, and return the file."""
+        keys = [record.public_json() for record in self.keyring.records(self.role)]
+        body = {"role": self.role, "threshold": self.threshold, "keys": keys}
+        replace_file(self.public_key_file, json.dumps(body, indent=2).encode() + b"\n")
+        return self.public_key_file
+
+    def named_keys(self) -> dict[str, NamedKey]:
+        """The public keys that were given away, by id."""
+        keys = authoring_keys(read_key_files([self.public_key_file]))
+        return {keyid: NamedKey(self.role, key) for keyid, key in keys.items()}
+
+    def add_image(
+        self,
+        source: str | Path,
+        path: str,
+        *,
+        hardware_ids: Iterable[str],
+        release_counter: int,
+        component: Component | None = None,
+        replace: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> ImageView:
+        """Put the bytes of ``source`` into the outbox and stage an entry. Raises: as ``ImageRepository.add_image``."""
+        description = describe(path, hardware_ids, release_counter, component)
+        return stage_image(self._images, FileSource(Path(source)), description, replace=replace, progress=progress)
+
+    def add_images(
+        self, requests: Iterable[ImageRequest], *, replace: bool = False, progress: Progress = lambda _: None
+    ) -> tuple[ImageResult, ...]:
+        """Stage many images in one step, all or none; the result of each. Raises: UsageError, StorageError."""
+        return stage_images(self._images, requests, replace=replace, progress=progress)
+
+    def delegations_covering(self, path: str) -> tuple[str, ...]:
+        """The delegations of this place that would be asked for ``path`` if it listed nothing under that name."""
+        delegations = self._preview(read_draft(self._draft_path)).delegations
+        return tuple(name for name, _ in delegations.get_roles_for_target(path)) if delegations else ()
+
+    def remove_image(self, path: str) -> None:
+        """Stage the removal of an entry. Raises: UsageError if there is none."""
+        target_path(path)
+        with editing_draft(self._draft_path) as draft:
+            if path not in self._preview(draft).targets:
+                raise UsageError(reason=f"{path} is not listed")
+            draft.of(self.role).images[path] = None
+
+    def delegate(
+        self,
+        name: str,
+        *,
+        keys: Iterable[str | Path],
+        paths: Iterable[str],
+        threshold: int = 1,
+        hardware_ids: Iterable[str] | None = None,
+        terminating: bool = False,
+        post_quantum: bool = False,
+        outbox: str | Path,
+    ) -> None:
+        """Stage a delegation to a supplier of one's own, and take what it signed (its ``outbox``) into this outbox.
+
+        Raises: UsageError, ThresholdError, UnsafePathError, WeakKeyError.
+        """
+        delegation = Delegation(
+            members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
+            paths=tuple(each for path in paths for each in expand(path)),
+            hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
+            terminating=terminating,
+        )
+        if self.wires.aktualizr:
+            targets = Targets()
+            write_delegations(targets, [delegation])
+            translate_targets(self.role, targets.to_dict())
+            check_alike(name, delegation.paths or ())
+        self._forward(delegation.members[0], Path(outbox))
+        with editing_draft(self._draft_path) as draft:
+            draft.of(self.role).delegations[name] = {"delegation": delegation.as_json(), "before": None}
+
+    def undelegate(self, name: str) -> None:
+        """Stage the end of a delegation. Raises: UsageError if there is none."""
+        with editing_draft(self._draft_path) as draft:
+            if name not in {entry.name for entry in read_delegations(self._preview(draft))}:
+                raise UsageError(reason=f"{self.role} does not delegate to {name}")
+            draft.of(self.role).delegations[name] = None
+
+    def sign(self, *, above: int = 0) -> int:
+        """Sign what is listed, staged edits included, under a new version, into the outbox; returns the version.
+
+        The version is above every one signed here, and above ``above`` (for a place that lost its memory).
+        Raises: MissingKeysError, PassphraseError, UsageError.
+        """
+        return self._sign(self.keyring.records(self.role), above=above)
+
+    def _sign(self, records: Iterable[KeyRecord], *, above: int, keys: NewKeys | None = None) -> int:
+        """Sign with the keys ``records``, which are written first where they are new (``keys``)."""
+        with locked(self.path / ".sign.lock"):
+            draft = read_draft(self._draft_path)
+            targets = self._preview(draft)
+            version = max(self._last_version(), above) + 1
+            now = self.clock().replace(microsecond=0)
+            renew(targets, now, self.valid_for, version=version)
+            authority = Authority({record.keyid: record.authoring_key for record in records}, self.threshold)
+            # First the form that refuses more; the other file is what counts as signed.
+            files = {other_object(self.role): self._other_form(targets, authority)} if self.wires.aktualizr else {}
+            files[role_object(self.role)] = seal(self.role, targets, [authority], self.keyring)
+            with keys.leaving() if keys else nullcontext():
+                for name, data in files.items():
+                    self._put(name, data)
+                self._keep_record(files[role_object(self.role)])
+            with editing_draft(self._draft_path) as current:
+                current.discharge(draft)
+        return version
+
+    def rotate(self) -> int:
+        """Replace all keys by as many new ones of the same kinds, and sign what is listed with them; the new version.
+
+        The old private keys are put aside. Until whoever delegates has delegated to the new keys and accepted the
+        outbox, vehicles go on with what the old keys signed. Safe to repeat if it was cut off.
+        Raises: MissingKeysError, PassphraseError, UsageError.
+        """
+        old = self.keyring.records(self.role)
+        self.keyring.signers(record.keyid for record in old)  # a wrong passphrase shows before anything is made
+        # The file of public keys says how many there are: a rotation that was cut off leaves two generations.
+        given = read_key_files([self.public_key_file]).values()
+        with self.keyring.new_keys() as new:
+            records = make_keys(new, self.role, [kind_of(key["keytype"], key["scheme"]) for key in given])
+            version = self._sign(records, above=0, keys=new)
+        self.keyring.retire(record.keyid for record in old)
+        self.write_public_keys()
+        return version
+
+    def show(self) -> SupplierView:
+        """What is listed, staged edits included, and what was signed last."""
+        draft = read_draft(self._draft_path)
+        targets = self._preview(draft)
+        signed = self._signed()
+        return SupplierView(
+            role=self.role,
+            version=signed.version if signed else 0,
+            expires=signed.expires if signed else None,
+            unsigned_changes=not draft.empty,
+            threshold=self.threshold,
+            keyids=tuple(KeyId(record.keyid) for record in self.keyring.records(self.role)),
+            images=tuple(entry_view(self.role, entry) for entry in targets.targets.values()),
+            delegations=tuple(
+                view for entry in read_delegations(targets) for view in delegation_views(self.role, entry)
+            ),
+        )
+
+    def _other_form(self, targets: Targets, authority: Authority) -> bytes:
+        signed = translate_targets(self.role, targets.to_dict())
+        return seal_aktualizr(self.role, signed, [authority], self.keyring, max_bytes=form.MAX_BYTES[TARGETS])
+
+    @property
+    def _images(self) -> StagingPlace:
+        return StagingPlace(
+            role=self.role,
+            store=self.outbox,
+            draft_path=self._draft_path,
+            listed=self._preview,
+            check=self._check_name,
+        )
+
+    def _check_name(self, path: str, entry: TargetFile, _listed: TargetFile | None) -> None:
+        """A name that was signed with other bytes does not come back. Raises: ProfileError."""
+        signed = self._signed()
+        before = signed.targets.get(path) if signed else None
+        if self.wires.aktualizr and before is not None and before.hashes != entry.hashes:
+            raise reused_name(path, before.hashes.get("sha256", ""))
+
+    def _put(self, name: str, data: bytes) -> None:
+        before = self.outbox.stat(name)
+        self.outbox.replace(name, data, expected=before.etag if before else None)
+
+    @property
+    def _draft_path(self) -> Path:
+        return self.path / "draft.json"
+
+    def _signed(self) -> Targets | None:
+        """What was signed last: the newer of the outbox's file and the record, either of which may be missing."""
+        stored = self.outbox.get(role_object(self.role), max_bytes=DEFAULT_LIMITS.targets_bytes)
+        record = read_file(self._record_path, max_bytes=DEFAULT_LIMITS.targets_bytes)
+        files = [data for data in (stored.data if stored else None, record) if data is not None]
+        found = [Metadata[Targets].from_bytes(data).signed for data in files]
+        return max(found, key=lambda targets: targets.version, default=None)
+
+    @property
+    def _record_path(self) -> Path:
+        return self.path / "signed" / f"{role_file(self.role)}.json"
+
+    def _keep_record(self, data: bytes) -> None:
+        with storage("create", self._record_path.parent):
+            make_directory(self._record_path.parent, 0o700)
+        replace_file(self._record_path, data)
+
+    def _last_version(self) -> int:
+        signed = self._signed()
+        return signed.version if signed else 0
+
+    def _preview(self, draft: Draft) -> Targets:
+        targets = self._signed() or Targets(spec_version=SPEC_VERSION)
+        edits = draft.of(self.role)
+        apply_images(targets, edits.images)
+        apply_delegations(targets, edits.delegations)
+        return targets
+
+    def _forward(self, member: Member, path: Path) -> None:
+        theirs = open_outbox(path)
+        roles = read_roles(theirs)
+        others = read_others(theirs, roles)
+        for role, data in roles.items():
+            if self.wires.aktualizr and role not in others:
+                raise missing_form(role)
+            if role == member.name:
+                verify_delegated(data, member)
+                if role in others:
+                    check_other_form(role, data, others[role], [member])
+            targets = Metadata[Targets].from_bytes(data).signed
+            for image, entry in targets.targets.items():
+                for name in image_objects(target_path(image), entry.length, entry.hashes):
+                    stream = theirs.open(name)
+                    if stream is not None:
+                        with stream:
+                            self.outbox.put_new_from(name, stream)
+                    check_stored(self.outbox, name, Measured(entry.length, dict(entry.hashes)))
+            if role in others:
+                self._put(other_object(role), others[role])
+            self._put(role_object(role), data)
+
+
+def _check_usable(wires: Wires, role: str, plan: KeyPlan) -> None:
+    """A role that clients could not ask for, or keys that they could not read, are refused early. Raises: ProfileError."""
+    if role_file(role) and role in TOP_LEVEL:
+        raise UsageError(reason=f"{role} is a top-level role; it cannot be delegated to a supplier")
+    check_role_name(role)
+    wires.check_plans({role: plan})
+    if wires.aktualizr and not form.is_fetchable(role):
+        raise ProfileError(profile=form.NAME, what=role, reason="this client could not ask for a role of that name")

@@ -1,0 +1,1 @@
+"""A repository's own directory: configuration, draft, profiles, what is published now."""

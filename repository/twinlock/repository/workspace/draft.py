@@ -1,0 +1,111 @@
+"""Edits that are staged and not published yet: a file that survives crashes and says what, not when.
+
+Every edit is of the form "this name shall have that value", so applying one twice changes nothing, and an edit whose
+publication succeeded just before a crash is recognised as done.
+
+Belongs here: keeping edits. Does not belong here: judging them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twinlock.repository.store.atomic import locked, read_file, replace_file
+from twinlock.trust.errors.local import NewerStateError, StorageError
+
+_FORMAT = 1
+_MAX_DRAFT_BYTES = 1 << 28
+
+Json = dict[str, Any]
+
+
+@dataclass
+class RoleEdits:
+    """Edits to one role's file: image path to entry, delegated role to delegation; None removes. Plain JSON."""
+
+    images: dict[str, Json | None] = field(default_factory=dict)
+    delegations: dict[str, Json | None] = field(default_factory=dict)
+
+
+@dataclass
+class Draft:
+    """All staged edits, by the role whose file they change, and files of delegated roles as their owners signed them.
+
+    ``others`` are the same files in the form of the aktualizr profile.
+    """
+
+    roles: dict[str, RoleEdits] = field(default_factory=dict)
+    accepted: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+
+    def of(self, role: str) -> RoleEdits:
+        """The edits to ``role``, ready to be added to."""
+        return self.roles.setdefault(role, RoleEdits())
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is staged."""
+        return not self.accepted and not any(edits.images or edits.delegations for edits in self.roles.values())
+
+    def discharge(self, done: Draft) -> None:
+        """Take out every edit of ``done``, unless it was changed meanwhile."""
+        for role, edits in done.roles.items():
+            here = self.of(role)
+            here.images = {name: edit for name, edit in here.images.items() if not _same(edits.images, name, edit)}
+            here.delegations = {
+                name: edit for name, edit in here.delegations.items() if not _same(edits.delegations, name, edit)
+            }
+        self.roles = {role: edits for role, edits in self.roles.items() if edits.images or edits.delegations}
+        self.accepted = {role: file for role, file in self.accepted.items() if done.accepted.get(role) != file}
+        self.others = {role: file for role, file in self.others.items() if done.others.get(role) != file}
+
+
+def read_draft(path: Path) -> Draft:
+    """The draft in the file ``path``; an empty one if there is no file. Raises: StorageError, NewerStateError."""
+    data = read_file(path, max_bytes=_MAX_DRAFT_BYTES)
+    if data is None:
+        return Draft()
+    try:
+        body = json.loads(data)
+        found = int(body["format"])
+        if found > _FORMAT:
+            reason = "it was written by a newer version"
+            raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=_FORMAT)
+        roles = {
+            str(role): RoleEdits(dict(edits["images"]), dict(edits["delegations"]))
+            for role, edits in body["roles"].items()
+        }
+        accepted, others = (
+            {str(role): str(file) for role, file in files.items()}
+            for files in (body["accepted"], body.get("others", {}))
+        )
+        return Draft(roles, accepted, others)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason = (
+            "it is damaged; remove it, or restore it from a backup, and stage again (nothing that is published is lost)"
+        )
+        raise StorageError(path=str(path), operation="read", reason=reason) from None
+
+
+@contextmanager
+def editing_draft(path: Path) -> Iterator[Draft]:
+    """The draft, to be changed inside the block; it is kept if the block succeeds. One editor at a time."""
+    with locked(path.with_suffix(".lock")):
+        draft = read_draft(path)
+        yield draft
+        roles = {
+            role: {"images": edits.images, "delegations": edits.delegations} for role, edits in draft.roles.items()
+        }
+        body = {"format": _FORMAT, "roles": roles, "accepted": draft.accepted}
+        if draft.others:
+            body["others"] = draft.others
+        replace_file(path, json.dumps(body, indent=1, ensure_ascii=False).encode())
+
+
+def _same(done: dict[str, Json | None], name: str, edit: Json | None) -> bool:
+    return name in done and done[name] == edit

@@ -1,0 +1,65 @@
+"""The Root that others are signing: kept where it was prepared, so that no other Root of its number is published.
+
+Root N names who signs Root N+1, so a vehicle at Root N takes every Root N+1 that they signed. While one travels from key to key
+it may come back whole, and a second one of its number would split the fleet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tuf.api.metadata import Metadata, Root
+
+from twinlock.io.new_directory import sync_directory
+from twinlock.repository.errors import RootPreparedError
+from twinlock.repository.store.atomic import read_file, replace_file, storage
+from twinlock.trust.errors.local import StorageError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.wire.tuf.metadata import TUF
+
+_FILE, _KEYS = "prepared-root.json", "prepared-root-keys.json"
+
+
+class PreparedRoot:
+    """What is prepared in one repository's ``directory``. ``newest`` is always the version of its newest published Root."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / _FILE
+        self._keys = directory / _KEYS
+
+    def find(self, newest: int) -> Root | None:
+        """The Root that others are signing; None if there is none, or it was published. Raises: StorageError, MalformedError."""
+        data = read_file(self.path, max_bytes=2 * DEFAULT_LIMITS.root_bytes)
+        if data is None:
+            return None
+        TUF.decode_root(data, str(self.path), DEFAULT_LIMITS)
+        root = Metadata[Root].from_bytes(data).signed
+        return root if root.version > newest else None
+
+    def check(self, newest: int, offered: Root | None = None) -> None:
+        """See that no other Root than ``offered`` is prepared under the next number. Raises: RootPreparedError, StorageError."""
+        prepared = self.find(newest)
+        if prepared is not None and (offered is None or offered.to_dict() != prepared.to_dict()):
+            raise RootPreparedError(version=prepared.version, path=str(self.path))
+
+    def note_keys(self, keyids: Iterable[str]) -> None:
+        """Keep which keys were made for the Root that is about to be written to ``path``."""
+        replace_file(self._keys, json.dumps(sorted(keyids)).encode())
+
+    def keyids(self) -> tuple[str, ...]:
+        """The ids of those keys. Raises: StorageError."""
+        data = read_file(self._keys, max_bytes=DEFAULT_LIMITS.root_bytes)
+        try:
+            return tuple(map(str, json.loads(data or b"[]")))
+        except (ValueError, TypeError):
+            raise StorageError(path=str(self._keys), operation="read", reason="it is not a list of key ids") from None
+
+    def end(self) -> None:
+        """Forget what is prepared, which was published or cancelled."""
+        for path in (self.path, self._keys):
+            with storage("delete", path):
+                path.unlink(missing_ok=True)
+        with storage("delete", self.path):
+            sync_directory(self.path.parent)

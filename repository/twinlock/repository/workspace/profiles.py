@@ -1,0 +1,121 @@
+"""In which wire profiles a repository publishes, and where its numbers begin: a part of its ``config.json``.
+
+Belongs here: those settings. Does not belong here: what a profile is (``twinlock.trust.wire``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from twinlock.repository.keys.keyring import KeyPlan
+from twinlock.repository.keys.private_keys import KeyKind
+from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.names import ROOT
+from twinlock.trust.wire.aktualizr.form import NAME as AKTUALIZR
+from twinlock.trust.wire.tuf.metadata import TUF
+
+WIRES = (TUF.name, AKTUALIZR)
+READABLE_KINDS = frozenset({KeyKind.ED25519, KeyKind.RSA_PSS})  # by clients of the aktualizr profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wires:
+    """``root_offset`` is by how much the Root chain of the aktualizr profile is behind ours, which began earlier.
+
+    ``handed_over`` is the Root of ours from which on both chains have equal numbers, because the other one was handed
+    over to Root keys of its own; 0 if it was not. ``stranded`` are the ids of the Root keys from before; until the day
+    ``stranded_until`` they sign its Roots too, for vehicles that follow nothing else.
+
+    ``first_root`` and ``first_timestamp`` are above 1 where a repository goes on with the numbers of another one, which
+    ``taken_over`` tells from any other.
+    """
+
+    names: tuple[str, ...] = (TUF.name,)
+    root_offset: int = 0
+    handed_over: int = 0
+    stranded: tuple[str, ...] = ()
+    stranded_until: date | None = None
+    first_root: int = 1
+    first_timestamp: int = 1
+    taken_over: str = ""
+
+    def __post_init__(self) -> None:
+        unknown = set(self.names) - set(WIRES)
+        if unknown or TUF.name not in self.names:
+            reason = f"the wire profiles of a repository are tuf and, beside it, aktualizr; not {', '.join(self.names)}"
+            raise UsageError(reason=reason)
+
+    @property
+    def aktualizr(self) -> bool:
+        """Whether the aktualizr profile is published too."""
+        return AKTUALIZR in self.names
+
+    def with_aktualizr(self, *, root_offset: int) -> Wires:
+        """The same with that profile, whose Root 1 says what Root ``root_offset + 1`` of ours says."""
+        return replace(self, names=WIRES, root_offset=root_offset)
+
+    def chain_version(self, version: int) -> int:
+        """The number that Root ``version`` of ours has in the aktualizr profile."""
+        return version if self.handed_over and version >= self.handed_over else version - self.root_offset
+
+    def with_hand_over(self, *, version: int, stranded: Iterable[str], until: date) -> Wires:
+        """The same with a hand-over at Root ``version`` of ours, from the Root keys ``stranded``."""
+        return replace(self, handed_over=version, stranded=tuple(stranded), stranded_until=until)
+
+    def stranded_keys(self, now: datetime) -> frozenset[str]:
+        """The ids of the Root keys that still sign for stranded vehicles."""
+        return frozenset(self.stranded if self.stranded_until and now.date() <= self.stranded_until else ())
+
+    def as_json(self) -> dict[str, Any]:
+        """Members of the configuration; none for a repository that is nothing but a plain one."""
+        if self == Wires():
+            return {}
+        return {
+            "wires": list(self.names),
+            "aktualizr": {"rootOffset": self.root_offset, **self._hand_over_json()},
+            "first": {"root": self.first_root, "timestamp": self.first_timestamp, "takenOver": self.taken_over},
+        }
+
+    def _hand_over_json(self) -> dict[str, Any]:
+        if not self.handed_over:
+            return {}
+        until = self.stranded_until.isoformat() if self.stranded_until else None
+        return {"handedOver": self.handed_over, "stranded": {"keys": list(self.stranded), "until": until}}
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Wires:
+        """The inverse of ``as_json``; what is missing has its default. Raises: UsageError."""
+        first, chain = body.get("first", {}), body.get("aktualizr", {})
+        stranded = chain.get("stranded", {})
+        until = stranded.get("until")
+        return cls(
+            names=tuple(map(str, body.get("wires", (TUF.name,)))),
+            root_offset=int(chain.get("rootOffset", 0)),
+            handed_over=int(chain.get("handedOver", 0)),
+            stranded=tuple(map(str, stranded.get("keys", ()))),
+            stranded_until=None if until is None else date.fromisoformat(until),
+            first_root=int(first.get("root", 1)),
+            first_timestamp=int(first.get("timestamp", 1)),
+            taken_over=str(first.get("takenOver", "")),
+        )
+
+    def check_plans(self, plans: Mapping[str, KeyPlan], *, shared_root: bool = False) -> None:
+        """Refuse kinds of keys that clients could not read, before such keys are made.
+
+        Root keys may be of any kind, since the aktualizr profile has its own, unless that chain shares them.
+        Raises: ProfileError.
+        """
+        for role, plan in plans.items():
+            if role == ROOT and not shared_root:
+                continue
+            unreadable = [kind.value for kind in plan.kinds if kind not in READABLE_KINDS]
+            if self.aktualizr and unreadable:
+                readable = " and ".join(sorted(kind.value for kind in READABLE_KINDS))
+                reason = (
+                    f"a key of kind {unreadable[0]} makes the whole file unreadable to them; {readable} can be read"
+                )
+                raise ProfileError(profile=AKTUALIZR, what=role, reason=reason)

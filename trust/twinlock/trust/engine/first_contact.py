@@ -1,0 +1,130 @@
+"""First contact with a repository: whether what it publishes follows from the Root that an operator was given for it.
+
+Whatever does not fit is the operator's own mistake (two files swapped, another server's address) and never an attack:
+nothing is trusted yet but what the operator brought.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from twinlock.trust.checks.context import Context
+from twinlock.trust.engine.commands import ABSENT, Steps
+from twinlock.trust.engine.fetching import bound, fetch
+from twinlock.trust.engine.refresh import refresh_repository, walk_roots
+from twinlock.trust.engine.restore import bootstrap_repository
+from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.metadata import ExpiredError, MissingMetadataError
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName
+from twinlock.trust.policy import STRICT, Policy
+from twinlock.trust.state import TrustedRepository
+from twinlock.trust.wire.profile import WireProfile
+from twinlock.trust.wire.tuf.metadata import TUF
+
+_TITLES = {DIRECTOR: "Director", IMAGE: "Image repository"}
+
+
+def is_base_url(location: str) -> bool:
+    """Whether ``location`` is an http(s) URL that the names of files can be appended to."""
+    try:
+        parts = urlsplit(location)
+        whole = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+    except ValueError:
+        return False
+    plain = location.isascii() and location.isprintable() and not set(location) & set(' "<>\\^`{|}')
+    return whole and plain and parts.scheme in ("http", "https")
+
+
+def check_given_root(name: RepositoryName, root: bytes, *, wire: WireProfile = TUF) -> TrustedRepository:
+    """The trust that a Root given for ``name`` gives.
+
+    Raises: RefusalError if it is not a Root; UsageError if an Image repository's Root is a Director's, or the other way
+    round: in the ``tuf`` profile only a Director names a source of time.
+    """
+    anchor = bootstrap_repository(name, root, wire=wire)
+    timed = anchor.root.signed.time_source is not None
+    if name == IMAGE and timed:
+        raise UsageError(reason="the Image Root given is a Director's: it names a source of time; swap the two files")
+    return anchor
+
+
+def check_given_roots(director: TrustedRepository, image: TrustedRepository | None) -> None:
+    """Refuse one file given for both repositories. Raises: UsageError."""
+    if image is not None and director.root.data == image.root.data:
+        raise UsageError(reason="one Root is given for both repositories; each has a Root of its own")
+
+
+def meet_image_repository(
+    anchor: TrustedRepository, now: datetime, *, location: str, policy: Policy = STRICT
+) -> Steps[tuple[str, ...]]:
+    """Read the Image repository at ``location`` under ``anchor`` as a vehicle would; returns warnings.
+
+    ``now`` is UTC. Raises: UsageError if that is not an Image repository, or one under another Root.
+    Source: Uptane 2.1.0 5.4.1 (what an ECU has to hold when it is made).
+    """
+    try:
+        if not (yield from _meet_root(anchor, now, location)):
+            version = anchor.root.signed.version
+            raise UsageError(
+                reason=f"{location} is not an Image repository of that Root: it does not serve Root {version}"
+            )
+        yield from refresh_repository(anchor, now, policy=policy)
+    except ExpiredError as error:
+        return (f"{location}: {error}; renew it before vehicles are told anything",)
+    except MissingMetadataError as error:
+        reason = f"{location} is not an Image repository, or has published nothing yet ({error})"
+        raise UsageError(reason=reason) from error
+    except RefusalError as error:
+        raise _unfit(anchor, location, str(error)) from error
+    return ()
+
+
+def meet_director(anchor: TrustedRepository, now: datetime, *, location: str) -> Steps[tuple[str, ...]]:
+    """Follow the Root chain of the Director at ``location`` from ``anchor``; returns warnings.
+
+    Its vehicle need not be registered there, so there may be nothing to read but Roots.
+    ``now`` is UTC. Raises: UsageError if that is not a Director, or one under another Root.
+    """
+    version = anchor.root.signed.version
+    try:
+        if not (yield from _meet_root(anchor, now, location)):
+            reason = f"{location} does not serve Root {version}, so it is not this vehicle's URL at a Director"
+            raise UsageError(reason=reason)
+        newest = yield from walk_roots(anchor, _context(anchor, now))
+    except RefusalError as error:
+        raise _unfit(anchor, location, str(error)) from error
+    if newest.root.signed.expires <= now:
+        return (f"{location}: its newest Root expired at {newest.root.signed.expires:%Y-%m-%dT%H:%M:%SZ}; renew it",)
+    return ()
+
+
+def _meet_root(anchor: TrustedRepository, now: datetime, location: str) -> Steps[bool]:
+    """Whether the Root given is served; only that tells a chain without a newer Root from a place without any.
+
+    Raises: UsageError if another Root is served under its number.
+    """
+    context, version = _context(anchor, now), anchor.root.signed.version
+    data = yield from fetch(context, ROOT, version, bound(context, ROOT))
+    if data is ABSENT:
+        return False
+    if _signed_part(data, context) != _signed_part(anchor.root.data, context):
+        raise _unfit(anchor, location, f"its Root {version} is another one")
+    return True
+
+
+def _context(anchor: TrustedRepository, now: datetime) -> Context:
+    return Context(repository=anchor.name, now=now, limits=DEFAULT_LIMITS, wire=anchor.wire, policy=STRICT)
+
+
+def _signed_part(data: bytes, context: Context) -> bytes:
+    envelope = context.wire.decode_root(data, context.what(ROOT), context.limits)
+    return envelope.payload if envelope.canonical is None else envelope.canonical()
+
+
+def _unfit(anchor: TrustedRepository, location: str, detail: str) -> UsageError:
+    title = _TITLES[anchor.name]
+    root = "Image" if anchor.name == IMAGE else "Director"
+    where = f"what {location} publishes is not signed under the {root} Root given"
+    return UsageError(reason=f"{where}; check the address of the {title} and the file ({detail})")

@@ -1,0 +1,1 @@
+"""The ``tuf`` profile: TUF 1.0 JSON, as python-tuf, go-tuf, tough and tuf-js read it."""
