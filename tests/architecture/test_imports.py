@@ -65,7 +65,7 @@ def test_the_command_imports_the_parts_lazily() -> None:
             "twinlock.repository.serving.http.problem_of",
         ),
         ("trust", "import twinlock.io.http.server", "twinlock.io.http.server"),
-        ("repository", "from twinlock.director import serve", "twinlock.director.api.device_api"),
+        ("repository", "from twinlock.director.api import device_api", "twinlock.director.api.device_api"),
         ("director", "from twinlock.client.primary.primary import Primary", "twinlock.client.primary.primary.Primary"),
         ("director", "from twinlock.cli.shared.output import Output", "twinlock.cli.shared.output.Output"),
         ("cli", "import demo.vehicle", "demo.vehicle"),
