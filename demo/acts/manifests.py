@@ -9,8 +9,8 @@ from demo.script import GATEWAY_ITSELF, NETWORK, Act, Attack, Play, Seen, seen_i
 from demo.stage import OTHER_VEHICLE, Stage
 from demo.vehicle import BRAKE, ECUS, GATEWAY, VEHICLE
 from twinlock.client.ecu.identity import Identity, create_identity, load_identity
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, VehicleId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.reports import EcuReport, sign_manifest, sign_report
 
 FAR_AHEAD = 1_000_000  # a counter that no honest report has used yet

@@ -18,10 +18,10 @@ from twinlock.trust.errors.images import (
     TargetNotAcceptedError,
     UnknownHashError,
 )
+from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
 from twinlock.trust.policy import LAX
-from twinlock.trust.state import Ecu, InstalledImage
 
 IMAGE = bytes(range(256)) * 40
 PATH = TargetPath("brake/brake-1.bin")

@@ -25,9 +25,9 @@ from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
 from twinlock.trust.errors.base import Kind, UsageError
 from twinlock.trust.errors.metadata import ExpiredError, RollbackError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.attestation import sign_attestation
 
 

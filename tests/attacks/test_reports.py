@@ -13,8 +13,8 @@ from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.reports import (
     EcuReport,
     decode_manifest,

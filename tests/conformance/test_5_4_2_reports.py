@@ -15,8 +15,8 @@ from tests.simulator.world import BRAKE, START, VIN
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.reports import (
     EcuReport,
     decode_manifest,

@@ -21,9 +21,9 @@ from twinlock.trust.errors.images import (
     TargetNotAcceptedError,
 )
 from twinlock.trust.keys import load_key
+from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
-from twinlock.trust.state import Ecu, InstalledImage
 
 # RFC 8032 7.1, TEST 2 and TEST 3: public key, message, signature.
 ED25519 = [

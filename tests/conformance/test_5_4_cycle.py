@@ -20,7 +20,7 @@ from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.state import InstalledImage
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.wire.tuf.reports import decode_report, verify_report
 
 Scenario = Callable[[Car], Awaitable[None]]

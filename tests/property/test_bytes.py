@@ -15,9 +15,9 @@ from tests.simulator.world import World
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.mapping import decode_map
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.profile import WireProfile

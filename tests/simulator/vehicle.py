@@ -20,9 +20,10 @@ from twinlock.trust.engine.verification import full_verification, partial_verifi
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.mapping import RepositoryMap, plain_map
+from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, VehicleId
 from twinlock.trust.policy import LAX, STRICT, Policy
-from twinlock.trust.state import Decision, Ecu, InstalledImage, TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state import Decision, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
 from twinlock.trust.wire.tuf.metadata import TUF

@@ -17,9 +17,9 @@ from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits, provision
+from twinlock.trust.model.ecu import Ecu
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, VehicleId, Verification, identifier
 from twinlock.trust.policy import LAX, STRICT, Policy
-from twinlock.trust.state import Ecu
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.profiles import PROFILES
 

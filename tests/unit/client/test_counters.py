@@ -15,9 +15,9 @@ from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, EcuId, TargetPath
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.reports import EcuReport
 
 ECU = EcuId("ecu-brake")

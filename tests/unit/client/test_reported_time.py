@@ -15,8 +15,8 @@ from twinlock.client.ecu.clock import Clock
 from twinlock.client.ecu.reports import TufReports, make_report
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, EcuId, TargetPath
-from twinlock.trust.state import InstalledImage
 
 FACTORY = InstalledImage(TargetPath("factory"), 0, {"sha256": "a" * 64})
 MINUTE = timedelta(minutes=1)

@@ -38,9 +38,9 @@ from twinlock.trust.errors.metadata import (
     TimeError,
 )
 from twinlock.trust.errors.reports import AttestationError, AttestationKeyError, UnsolicitedTimeError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.attestation import sign_attestation
 from twinlock.trust.wire.tuf.reports import EcuReport, decode_report, verify_report
 

@@ -15,9 +15,9 @@ from twinlock.client.errors import PreconditionError
 from twinlock.client.install.ab_slots import UNKNOWN, SlotInstaller, as_installed
 from twinlock.trust.errors.images import DigestError, ReleaseCounterError
 from twinlock.trust.errors.local import StorageError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import InstalledImage
 
 ECU = EcuId("ecu-1")
 OLD, NEW, NEWER = (name * 50_000 for name in (b"old ", b"new ", b"newer "))

@@ -19,8 +19,8 @@ from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_prima
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import secondary_application
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import InstalledImage
 
 # Small enough that a test of slowness takes a second or two, large enough for a busy machine.
 FAST_FETCH: dict[str, Any] = {

@@ -26,8 +26,8 @@ from tuf.api.metadata import (
 )
 
 from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.reports import EcuReport, sign_manifest, sign_report
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

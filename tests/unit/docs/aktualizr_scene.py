@@ -15,8 +15,8 @@ from tests.simulator.director import DirectorSimulator
 from tests.simulator.keys import JSON, Key, KeyPool
 from tests.simulator.repository import RepositorySimulator
 from twinlock.trust.keys import PublicKey
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import encode, form, reports
 from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport, InstallResult
 

@@ -26,9 +26,9 @@ from twinlock.client.ecu.provision import Repositories, _map
 from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
 from twinlock.repository.keys.public_keys import checked_key
 from twinlock.trust.errors.reports import ReportReplayError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId, TargetPath
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.reports import EcuReport, sign_report
 
 PAGE = ROOT / "docs" / "POUF.md"

@@ -19,8 +19,8 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePat
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr.reports import (
     decode_manifest,
     decode_report,

@@ -13,9 +13,9 @@ from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError
 from twinlock.trust.errors.local import SlowRetrievalError, StorageError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, RollbackError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import MAX_EVENT_DETAIL_BYTES, MAX_EVENTS, Evidence
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import (
     EcuReport,

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.unit.trust.test_image_checks import BRAKE, ENTRY, KIND, PATH, fields
-from twinlock.trust.checks.formats import FILE, OSTREE, check_format, check_supported, target_format
+from twinlock.trust.checks.formats import check_format, check_supported
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.errors.images import TargetFormatError, UnsupportedFormatError
+from twinlock.trust.model.ecu import Ecu
+from twinlock.trust.model.target_format import FILE, OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.state import Ecu
 from twinlock.trust.wire.aktualizr import encode
 
 COMMIT = ENTRY._replace(length=0, hashes={"sha256": "28" * 32}, custom={"targetFormat": "OSTREE"})

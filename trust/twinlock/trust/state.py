@@ -9,11 +9,12 @@ from typing import NamedTuple
 from twinlock.trust.floors import Floors
 from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
+from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
-from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, TargetPath, VehicleId
+from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, VehicleId
 from twinlock.trust.signatures import Verified
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -45,27 +46,6 @@ class TrustedRepository(NamedTuple):
         """The earliest expiry (UTC) of Root, Timestamp, Snapshot and top-level Targets, as far as there are any."""
         files = (self.root, self.timestamp, self.snapshot, self.targets)
         return min(file.signed.expires for file in files if file is not None)
-
-
-class InstalledImage(NamedTuple):
-    """What an ECU runs now. ``release_counter`` is None where its entry gave none."""
-
-    path: TargetPath
-    length: int
-    hashes: Mapping[str, str]
-    release_counter: int | None = None
-
-
-class Ecu(NamedTuple):
-    """One ECU of this vehicle. ``accepts`` are the patterns of image names it takes; empty means any.
-
-    ``formats`` are the kinds of images that it installs (``checks/formats.py``): files, unless something else is known.
-    """
-
-    ecu: EcuId
-    hardware_id: HardwareId
-    accepts: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ("file",)
 
 
 class Vehicle(NamedTuple):

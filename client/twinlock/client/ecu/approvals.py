@@ -13,9 +13,10 @@ from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
 from twinlock.client.storage.records import Begun
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import ApprovedImage, InstalledImage
+from twinlock.trust.state import ApprovedImage
 
 COMPLETION = timedelta(hours=1)
 """How long a bundle may take from its first write: longer than any flashing, shorter than metadata live."""

@@ -19,8 +19,8 @@ from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys import PublicKey, Signer, load_key
 from twinlock.trust.limits import Limits
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.profile import WireProfile

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twinlock.client.install.installer import Installer
 from twinlock.client.storage.state import TrustedState
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, EcuId
-from twinlock.trust.state import InstalledImage
 
 
 def running_image(ecu: EcuId, installer: Installer, state: TrustedState) -> InstalledImage:

@@ -31,6 +31,7 @@ from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.delegations import Delegations
+from twinlock.trust.model.ecu import Ecu
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import (
     DIRECTOR,
@@ -45,7 +46,7 @@ from twinlock.trust.names import (
     TargetPath,
 )
 from twinlock.trust.signatures import Verified
-from twinlock.trust.state import Ecu, TrustedRepository
+from twinlock.trust.state import TrustedRepository
 
 
 def what_is_trusted(settings: EcuSettings, state: TrustedState, now: datetime) -> dict[str, Any]:

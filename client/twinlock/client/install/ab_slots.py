@@ -26,9 +26,9 @@ from twinlock.trust.checks.image import ImageVerifier
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import ReleaseCounterError
 from twinlock.trust.errors.local import StorageError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, TargetPath, target_path
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 
 _FORMAT = 1

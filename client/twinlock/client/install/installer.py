@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.state import InstalledImage
 
 Precondition = Callable[[ImageEntry], "str | None"]
 """Why ``entry`` cannot be installed now (not parked, battery low), or None if it can. Uptane 2.1.0 5.4.3.5."""

@@ -15,9 +15,9 @@ from typing import TypeVar
 from twinlock.client.errors import InstallerError, LinkError, PartyError, SoftwareFaultError, quoted
 from twinlock.client.install.installer import Installer, Precondition
 from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import InstalledImage
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ from twinlock.trust.errors.metadata import (
     UnsafePathError,
 )
 from twinlock.trust.errors.reports import AttestationError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import InstalledImage
 
 
 class Outcome(enum.Enum):

@@ -53,9 +53,10 @@ from twinlock.trust.engine.last_look import is_superseded
 from twinlock.trust.engine.verification import full_verification
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError, TransportError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId
-from twinlock.trust.state import ApprovedImage, Decision, InstalledImage, TrustedVehicle, Vehicle
+from twinlock.trust.state import ApprovedImage, Decision, TrustedVehicle, Vehicle
 
 _LOOKS = 3  # a Director that signs afresh during each of three downloads is no reason to download for ever
 

@@ -19,9 +19,9 @@ from twinlock.director.model.judgement import Findings
 from twinlock.director.model.plan import Outstanding
 from twinlock.director.model.records import Issue
 from twinlock.director.model.software import fingerprint, is_image, same_image
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RoleName, TargetPath, VehicleId
-from twinlock.trust.state import InstalledImage
 
 _S = schema.signed_metadata.c
 _I = schema.issues.c

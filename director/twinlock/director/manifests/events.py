@@ -10,9 +10,9 @@ from twinlock.director.model.judgement import Knowledge, ManifestPolicy
 from twinlock.director.model.records import FAILURE, NOTICE, EcuRecord, Event, LastReport, VehicleRecord
 from twinlock.director.model.software import is_image, same_image
 from twinlock.trust.errors.reports import MissingEcuError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr.reports import is_nothing
 from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport
 

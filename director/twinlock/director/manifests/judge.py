@@ -45,9 +45,9 @@ from twinlock.trust.errors.reports import (
     ReportSignatureError,
     ReportTimeError,
 )
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.reports import (
     NO_TIME,
     EcuReport,

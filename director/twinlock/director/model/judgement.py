@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from twinlock.director.model.records import Event
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport
 
 _FUTURE = timedelta(minutes=5)  # clocks of vehicles and servers differ by seconds, not minutes

@@ -11,10 +11,10 @@ from typing import Any
 
 from twinlock.director.model.records import EcuRecord, Plan, VehicleRecord
 from twinlock.director.model.software import fingerprint
-from twinlock.trust.checks.formats import OSTREE, target_format
+from twinlock.trust.model.ecu import InstalledImage
+from twinlock.trust.model.target_format import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, TargetPath
-from twinlock.trust.state import InstalledImage
 
 Images = Mapping[EcuId, str]  # ECU to the fingerprint of an image
 

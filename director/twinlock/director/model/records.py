@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from twinlock.trust.checks.formats import FILE, OSTREE
 from twinlock.trust.keys import PublicKey
+from twinlock.trust.model.ecu import Ecu, InstalledImage
+from twinlock.trust.model.target_format import FILE, OSTREE
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
-from twinlock.trust.state import Ecu, InstalledImage
 
 NOTHING = "nothing"  # the vehicle has what it should have, or nothing is assigned
 ORDERED = "ordered"  # images are ordered

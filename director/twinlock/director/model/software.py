@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from twinlock.repository.model.component import read_component
 from twinlock.repository.model.versions import SoftwareVersion, VersionRange
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import TargetPath
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.json.olpc import encode_canonical
 
 Terms = tuple[tuple[str, VersionRange], ...]

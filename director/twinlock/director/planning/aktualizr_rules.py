@@ -20,9 +20,9 @@ from twinlock.director.model.records import AKTUALIZR_WIRE, EcuRecord, Order
 from twinlock.director.model.software import read_software, same_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, TargetPath
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import translate_director_targets
 from twinlock.trust.wire.aktualizr.reports import is_nothing

@@ -30,13 +30,13 @@ from twinlock.director.planning.holding import possible_components, why_held, wh
 from twinlock.director.planning.problem import EcuChoices, Problem, Selection, relevant_components, violations
 from twinlock.director.planning.resolver import resolve
 from twinlock.repository.authoring.entries import hosted_at
-from twinlock.trust.checks.formats import FILE, OSTREE, target_format
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import CustomFieldError, UnknownEcuError
+from twinlock.trust.model.ecu import InstalledImage
+from twinlock.trust.model.target_format import FILE, OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, EcuId, TargetPath
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr.reports import is_nothing
 
 

@@ -17,8 +17,8 @@ from twinlock.director.inventory.history import record_audit
 from twinlock.director.ways_out.retirement import declare_owner
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId, identifier, target_path
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.json.cursor import Node
 from twinlock.trust.wire.json.parser import parse_json
 

@@ -13,8 +13,8 @@ from tuf.api.metadata import TargetFile
 
 from twinlock.repository.model.versions import read_range, read_version
 from twinlock.repository.model.views import ImageView
-from twinlock.trust.checks.formats import OSTREE, stated_format
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.model.target_format import OSTREE, stated_format
 from twinlock.trust.names import HardwareId, RoleName, TargetPath, identifier, target_path
 
 HOSTED_AT = "uri"  # the member of ``custom``, under the name that aktualizr reads

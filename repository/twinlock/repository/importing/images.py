@@ -23,10 +23,12 @@ from twinlock.repository.model.import_findings import (
     LeftOutError,
 )
 from twinlock.repository.store.image_files import Measured, Progress, measure_file
-from twinlock.trust.checks import formats
+from twinlock.trust.checks.formats import check_format
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import TargetFormatError
 from twinlock.trust.errors.local import TransportError
+from twinlock.trust.model.target_format import OSTREE as COMMIT_FORMAT
+from twinlock.trust.model.target_format import target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import RoleName
 
@@ -58,12 +60,12 @@ class ImageFinder:
 
     def find(self, role: RoleName, entry: ImageEntry) -> FoundImage:
         """The image of an entry. Raises: LeftOutError; UsageError for an OSTree repository that is none; StorageError."""
-        found = formats.target_format(entry)
+        found = target_format(entry)
         try:
-            formats.check_format(entry)
+            check_format(entry)
         except TargetFormatError as error:
-            raise _left_out(role, entry, OSTREE if found == formats.OSTREE else NO_BYTES, error.reason) from None
-        if found == formats.OSTREE:
+            raise _left_out(role, entry, OSTREE if found == COMMIT_FORMAT else NO_BYTES, error.reason) from None
+        if found == COMMIT_FORMAT:
             return self._commit(role, entry)
         source = self.folder / entry.path
         if source.is_file():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from twinlock.repository.model.import_findings import EntryFinding
-from twinlock.trust.checks.formats import FILE
+from twinlock.trust.model.target_format import FILE
 from twinlock.trust.names import HardwareId, KeyId, RoleName, TargetPath
 
 

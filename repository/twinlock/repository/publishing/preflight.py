@@ -21,7 +21,7 @@ from twinlock.repository.store.interface import ObjectStore, StoredObject
 from twinlock.repository.store.object_names import METADATA, image_objects, served_name
 from twinlock.repository.store.publication_log import Record
 from twinlock.repository.workspace.current import Published, read_published
-from twinlock.trust.checks.formats import OSTREE, check_format, target_format
+from twinlock.trust.checks.formats import check_format
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.delegation import find_image
 from twinlock.trust.engine.refresh import refresh_repository
@@ -29,6 +29,7 @@ from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.images import EndlessDataError, ImageNotFoundError
 from twinlock.trust.errors.metadata import UnlistedRoleError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.target_format import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, TargetPath
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from twinlock.repository.authoring.entries import hosted_at
 from twinlock.repository.elsewhere.hosted import OutsideHosts, check_reachable
 from twinlock.repository.elsewhere.treehub import check_commits
-from twinlock.trust.checks.formats import OSTREE, target_format
+from twinlock.trust.model.target_format import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
 
 

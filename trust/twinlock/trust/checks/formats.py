@@ -1,32 +1,11 @@
-"""How an image is to be taken, as a file or as an OSTree commit, and what an entry of each kind has to state."""
+"""What an entry of each target format has to state, and which formats an ECU installs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from twinlock.trust.errors.images import TargetFormatError, UnsupportedFormatError
+from twinlock.trust.model.ecu import Ecu
+from twinlock.trust.model.target_format import FILE, target_format
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.state import Ecu
-
-FILE = "file"
-OSTREE = "OSTREE"
-
-
-def target_format(entry: ImageEntry) -> str:
-    """``FILE`` or ``OSTREE``, as aktualizr reads it: without the member, no length means an OSTree commit.
-
-    OSTREE is compared in any case; everything else is a file.
-    """
-    return stated_format(entry.length, entry.custom)
-
-
-def stated_format(length: int, custom: Mapping[str, Any]) -> str:
-    """``target_format`` of an entry of ``length`` bytes with this ``custom`` member, as plain JSON."""
-    stated = custom.get("targetFormat")
-    if stated is None:
-        return OSTREE if length == 0 else FILE
-    return OSTREE if isinstance(stated, str) and stated.upper() == OSTREE else FILE
 
 
 def check_format(entry: ImageEntry) -> None:

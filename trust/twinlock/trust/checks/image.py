@@ -16,10 +16,10 @@ from twinlock.trust.errors.images import (
     UnknownHashError,
 )
 from twinlock.trust.model.delegations import path_matches
+from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR
 from twinlock.trust.policy import STRICT, Policy
-from twinlock.trust.state import Ecu, InstalledImage
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 
 

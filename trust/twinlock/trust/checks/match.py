@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from twinlock.trust.checks.formats import target_format
 from twinlock.trust.errors.images import CustomFieldError, RepositoryMismatchError
+from twinlock.trust.model.target_format import target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, RepositoryName
 from twinlock.trust.policy import Policy

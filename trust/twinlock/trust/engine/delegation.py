@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from twinlock.trust.checks.context import Context
-from twinlock.trust.checks.formats import target_format
 from twinlock.trust.checks.index import check_expiry, is_listed
 from twinlock.trust.checks.naming import check_file_names
 from twinlock.trust.checks.targets import Authority, check_targets, read_targets
@@ -26,6 +25,7 @@ from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
 from twinlock.trust.floors import Floor, establish, is_established, lower_floors
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
+from twinlock.trust.model.target_format import target_format
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import TARGETS, HardwareId, RoleName, TargetPath
 from twinlock.trust.policy import STRICT, Policy

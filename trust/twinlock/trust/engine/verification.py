@@ -37,18 +37,11 @@ from twinlock.trust.engine.refresh import refresh_repository, refresh_targets_al
 from twinlock.trust.engine.time_floor import not_before
 from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName
 from twinlock.trust.policy import STRICT, Policy
-from twinlock.trust.state import (
-    ApprovedImage,
-    Decision,
-    Ecu,
-    InstalledImage,
-    TrustedRepository,
-    TrustedVehicle,
-    Vehicle,
-)
+from twinlock.trust.state import ApprovedImage, Decision, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 
 

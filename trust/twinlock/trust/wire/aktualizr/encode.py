@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NoReturn
 
-from twinlock.trust.checks.formats import FILE, OSTREE, stated_format
 from twinlock.trust.errors.local import ProfileError
+from twinlock.trust.model.target_format import FILE, OSTREE, stated_format
 from twinlock.trust.wire.aktualizr import form
 
 Json = dict[str, Any]

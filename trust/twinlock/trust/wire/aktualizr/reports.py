@@ -17,8 +17,8 @@ from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.keys import PublicKey, Signer
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, KeyId, TargetPath, identifier, target_path
-from twinlock.trust.state import InstalledImage
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes
 from twinlock.trust.wire.json.cursor import Node
