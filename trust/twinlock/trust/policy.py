@@ -1,6 +1,6 @@
 """Which optional guarantees are demanded. STRICT is the default; LAX exists for interop.
 
-What a verification under LAX went without is named by ``guarantees.py``.
+What a verification under LAX went without is named by ``engine/guarantees.py``.
 """
 
 from __future__ import annotations

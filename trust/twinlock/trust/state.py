@@ -82,7 +82,7 @@ class ApprovedImage(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The verdict of a verification. ``weaker`` names the guarantees that it went without (``guarantees.py``).
+    """The verdict of a verification. ``weaker`` names the guarantees that it went without (``engine/guarantees.py``).
 
     Each entry in ``approved`` is the Director's, completed by what only a repository that agrees states.
     """

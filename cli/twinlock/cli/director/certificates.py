@@ -1,6 +1,6 @@
 """``twinlock director create-device-ca`` and its kin: the certificates by which vehicles with aktualizr are known.
 
-Belongs here: the commands of the device CA. Does not belong here: what such vehicles do (``director_devices.py``).
+Belongs here: the commands of the device CA. Does not belong here: what such vehicles do (``devices.py``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``twinlock director serve-aktualizr`` and its kin: vehicles that run aktualizr, beside what they are told to install.
 
 Belongs here: their server, and what they tell of themselves. Does not belong here: certificates
-(``director_certificates.py``).
+(``certificates.py``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``twinlock director``: the Director, from the shell.
 
-Belongs here: creating it, its vehicles, keys and server. What vehicles are told is in ``director_orders.py``, and what
-only those with aktualizr need in ``director_devices.py`` and ``director_certificates.py``. Does not belong here: work;
+Belongs here: creating it, its vehicles, keys and server. What vehicles are told is in ``orders.py``, and what
+only those with aktualizr need in ``devices.py`` and ``certificates.py``. Does not belong here: work;
 every command calls ``twinlock.director``.
 """
 

@@ -1,6 +1,6 @@
 """The commands of ``twinlock image`` for vehicles that run aktualizr: publish for them too, and take over their repository.
 
-Belongs here: those two commands; ``image.py`` puts them into the group. Does not belong here: work.
+Belongs here: those two commands; ``group.py`` puts them into the group. Does not belong here: work.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The commands of ``twinlock image`` that sign: publish, delegate, accept, refresh, rotate, and root in several places.
 
-Belongs here: those commands; ``image.py`` puts them into the group. Does not belong here: work.
+Belongs here: those commands; ``group.py`` puts them into the group. Does not belong here: work.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Looking at an ECU that may be running: what it is, what it runs, how its last cycle went. Read-only.
 
 Belongs here: plain accounts of configuration, slots and stored reports. Does not belong here: what is trusted and why
-(``explain.py``).
+(``why_trusted.py``).
 """
 
 from __future__ import annotations

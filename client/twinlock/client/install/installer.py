@@ -1,4 +1,4 @@
-"""What an installer is. The built-in one is in ``slots.py``; a product brings its own for other hardware."""
+"""What an installer is. The built-in one is in ``ab_slots.py``; a product brings its own for other hardware."""
 
 from __future__ import annotations
 

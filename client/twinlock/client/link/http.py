@@ -1,6 +1,6 @@
 """The link over HTTP, on loopback TCP, a vehicle's Ethernet or a Unix socket: the Primary's side.
 
-The Secondary's side is ``secondary_server.py``; ``/v1`` is the version that both speak.
+The Secondary's side is ``secondary/server.py``; ``/v1`` is the version that both speak.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a Primary reaches a Secondary, whatever the bus. HTTP is one way (``http_link.py``); others can follow."""
+"""How a Primary reaches a Secondary, whatever the bus. HTTP is one way (``http.py``); others can follow."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A Secondary: what its Primary may hand it, each checked here again before it counts.
 
 Belongs here: the Secondary's own order of steps (Uptane 2.1.0 5.4.3). Does not belong here: HTTP
-(``secondary_server.py``). A Secondary believes its Primary nothing but that bytes were delivered.
+(``server.py``). A Secondary believes its Primary nothing but that bytes were delivered.
 """
 
 from __future__ import annotations

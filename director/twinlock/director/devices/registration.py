@@ -3,7 +3,7 @@
     {"primary_ecu_serial": "gw-1", "ecus": [{"ecu_serial": "gw-1", "hardware_identifier": "gateway",
      "clientKey": {"keytype": "RSA" or "ED25519", "keyval": {"public": ...}}}, ...]}
 
-Belongs here: what one body has to be. Does not belong here: whether it fits the inventory (``membership.py``).
+Belongs here: what one body has to be. Does not belong here: whether it fits the inventory (``ecu_changes.py``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The steps of accepting a manifest: read the inventory, judge, look images up, and store in one short transaction.
 
-The checks are in ``intake.py``, the rows in ``history.py``. Nothing is fetched before signatures verified, and nothing
+The checks are in ``intake.py``, the rows in ``inventory/history.py``. Nothing is fetched before signatures verified, and nothing
 while a transaction is open.
 """
 

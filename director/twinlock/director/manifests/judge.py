@@ -1,7 +1,7 @@
 """The checks of a vehicle version manifest against the inventory: Uptane 2.1.0 5.3.2.1 steps 1, 3 and 4.
 
-Pure: what was sent, what the inventory holds and the time go in; what it shows, or a refusal, comes out. ``reception.py``
-reads and writes the inventory; ``planning.py`` decides what to install.
+Pure: what was sent, what the inventory holds and the time go in; what it shows, or a refusal, comes out. ``intake.py``
+reads and writes the inventory; ``planning/plan.py`` decides what to install.
 """
 
 from __future__ import annotations

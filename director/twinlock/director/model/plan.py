@@ -1,6 +1,6 @@
 """What a plan is made from, and what comes out: the values that planning and its rules hand to each other.
 
-Belongs here: shapes. Does not belong here: how they are read (``ordering.py``) or what follows from them (``planning.py``).
+Belongs here: shapes. Does not belong here: how they are read (``signing/issue.py``) or what follows from them (``planning/plan.py``).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     {"vehicle": "VIN", "primary": "ecu-gw", "ecus": [{"ecu": "ecu-gw", "hardwareId": "gw-1", "keyid": "...",
      "key": {"keytype": ..., "scheme": ..., "keyval": {"public": ...}}, "verification": "full"}, ...]}
 
-Belongs here: what one description has to be. Does not belong here: whether it fits the inventory (``enrolment.py``).
+Belongs here: what one description has to be. Does not belong here: whether it fits the inventory (``registration/enrolment.py``).
 """
 
 from __future__ import annotations

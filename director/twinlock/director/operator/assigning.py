@@ -1,7 +1,7 @@
 """The operator's side: assigning images, withdrawing that, and asking what would come of it.
 
-Belongs here: checking a wish before it is stored. Does not belong here: planning itself (``planning.py``), or telling the
-vehicle (``ordering.py``).
+Belongs here: checking a wish before it is stored. Does not belong here: planning itself (``planning/plan.py``), or telling the
+vehicle (``signing/issue.py``).
 """
 
 from __future__ import annotations

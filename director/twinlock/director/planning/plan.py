@@ -1,6 +1,6 @@
 """What a vehicle should be told now: from its inventory, its assignments and the Image repository to a plan.
 
-The rules of 5.3.2.1 step 5 that are not about picking versions (``resolve.py`` does that): nothing before the first
+The rules of 5.3.2.1 step 5 that are not about picking versions (``resolver.py`` does that): nothing before the first
 manifest, every image checked, no further order while an earlier one may still be installing, and no order that involves an
 ECU whose software is unknown. No database; the only input from outside is the catalogue.
 """

@@ -5,7 +5,7 @@ dependency on a component is a requirement on every ECU that runs it or could, a
 package of its own whose versions are those ECUs. A conflict is the inverted requirement on every other ECU.
 
 Belongs here: the translation to resolvelib and back. Does not belong here: where images come from, or what to say when
-there is no set (``explain.py``). Pure and deterministic.
+there is no set (``conflicts.py``). Pure and deterministic.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Director's Roots in the ``aktualizr`` profile: translations of its Roots, but for Root keys of the profile's own.
 
 The chain of this profile starts at version 1 whatever the other one has reached, since its clients start there, and every
-Root that is published from then on has its translation. When one is published is for ``root_keeper.py`` to say.
+Root that is published from then on has its translation. When one is published is for ``publish_root.py`` to say.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which file a vehicle gets under which name, by the wire profile that it speaks.
 
-Belongs here: names. Does not belong here: making files (``ordering.py``), or HTTP (``serve.py``, ``aktualizr.py``).
+Belongs here: names. Does not belong here: making files (``issue.py``), or HTTP (``api/device_api.py``, ``api/aktualizr_api.py``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What every server of this project shares: problem answers, health, and a runner that binds loopback by default.
 
 Belongs here: HTTP manners that do not depend on what is served. Does not belong here: routes of one server
-(``serve.py`` for the Image repository; the Director has its own).
+(``app.py`` for the Image repository; the Director has its own).
 
     app = web.Application(middlewares=[problems])
     add_health(app, ready=check_database)

@@ -1,6 +1,6 @@
 """Bytes to plain JSON, strictly, keeping the exact bytes of the ``signed`` member.
 
-Belongs here: JSON as text. Does not belong here: what any member means (``node.py`` and the profiles know that).
+Belongs here: JSON as text. Does not belong here: what any member means (``cursor.py`` and the profiles know that).
 """
 
 from __future__ import annotations

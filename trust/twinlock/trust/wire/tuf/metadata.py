@@ -1,6 +1,6 @@
 """The ``tuf`` profile: TUF 1.0 JSON, readable by python-tuf, go-tuf, tough and tuf-js. ``docs/POUF.md`` describes it.
 
-This file decodes Root, Timestamp and Snapshot and knows the file names; ``tuf_targets.py`` decodes Targets.
+This file decodes Root, Timestamp and Snapshot and knows the file names; ``targets.py`` decodes Targets.
 """
 
 from __future__ import annotations
