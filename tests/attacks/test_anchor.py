@@ -163,7 +163,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         counted.append(role_name)
         return genuine(*arguments, role_name=role_name, **named)  # type: ignore[arg-type]
 
-    for module in ("restore", "checks.root", "checks.timestamp", "checks.snapshot", "checks.targets"):
+    for module in ("engine.restore", "checks.root", "checks.timestamp", "checks.snapshot", "checks.targets"):
         monkeypatch.setattr(f"twinlock.trust.{module}.verify_signatures", verify)
     return counted
 
