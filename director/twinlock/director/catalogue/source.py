@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from twinlock.io.http.outgoing import open_url
 from twinlock.repository.store.object_names import served_name
 from twinlock.trust.engine.commands import ABSENT, Absent
 from twinlock.trust.errors.base import UsageError
@@ -29,15 +30,16 @@ _CHUNK = 65_536
 FetchFile = Callable[[str, int], bytes | Absent]
 
 
-def open_source(location: str) -> FetchFile:
+def open_source(location: str, *, total_s: float = _TOTAL_S) -> FetchFile:
     """A function that gets a metadata file by name, of at most so many bytes, from a URL or a directory.
 
+    ``total_s`` is the time for one file, from the connection to its last byte.
     Raises (the function): TransportError, EndlessDataError, StorageError. (This one): UsageError.
     """
     scheme = urlsplit(location).scheme
     if scheme in ("http", "https"):
         base = location.rstrip("/")
-        return lambda name, limit: _fetch_url(f"{base}/metadata/{name}", limit)
+        return lambda name, limit: _fetch_url(f"{base}/metadata/{name}", limit, total_s)
     if scheme == "file":
         location = urllib.request.url2pathname(urlsplit(location).path)
     elif "://" in location:
@@ -72,10 +74,10 @@ def _read_file(path: Path, limit: int, *, top: Path) -> bytes | Absent:
     return data
 
 
-def _fetch_url(url: str, limit: int) -> bytes | Absent:
+def _fetch_url(url: str, limit: int, total_s: float) -> bytes | Absent:
     request = urllib.request.Request(url, headers={"User-Agent": "twinlock-director"})  # noqa: S310 - checked above
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - checked above
+        with open_url(request, timeout_s=_TIMEOUT_S, total_s=total_s) as response:
             return _read_response(response, url, limit)
     except urllib.error.HTTPError as error:
         with error:
@@ -96,7 +98,7 @@ def _read_response(response: Any, url: str, limit: int) -> bytes:
             raise EndlessDataError(what=url, limit_bytes=limit)
         elapsed = time.monotonic() - started
         rate = received / elapsed if elapsed else float("inf")
-        if elapsed > _TOTAL_S or (elapsed > _GRACE_S and rate < _FLOOR_BYTES_PER_S):
+        if elapsed > _GRACE_S and rate < _FLOOR_BYTES_PER_S:
             raise SlowRetrievalError(
                 url=url,
                 reason=f"{received} bytes in {elapsed:.0f} s",

@@ -1,0 +1,107 @@
+"""Requests that a server sends to another one: one deadline from the connection to the last byte.
+
+A time-out of the standard library counts from byte to byte, so an answer that drips ends never. Here the connection is cut
+when the time is over, wherever it is: in the TLS handshake, in the head or in the body.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+
+@contextmanager
+def open_url(request: urllib.request.Request, *, timeout_s: float, total_s: float) -> Iterator[Any]:
+    """The answer to ``request``, to be read inside the block, which ends within ``total_s`` seconds.
+
+    ``timeout_s`` is for the connection, and for the wait between two bytes.
+    Raises: urllib.error.HTTPError for a status of 400 and above; TimeoutError when the time is over; OSError for everything
+    else that the other end does; ValueError for an address that is not one.
+    """
+    with _Deadline(total_s) as deadline:
+        try:
+            with _opener(deadline).open(request, timeout=timeout_s) as response:
+                yield response
+        except urllib.error.HTTPError:
+            raise
+        except (OSError, http.client.HTTPException) as error:
+            deadline.check()
+            if isinstance(error, OSError):
+                raise
+            raise OSError(f"the answer is not HTTP ({type(error).__name__})") from None
+        deadline.check()  # a connection that was cut may look like the end of the body
+
+
+class _Deadline:
+    """Cuts every connection that it watches when the time is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._watched: list[socket.socket] = []
+        self._over = False
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for watched in self._watched:
+                watched.close()
+            self._watched.clear()
+
+    def connect(self, *arguments: Any, **options: Any) -> socket.socket:
+        """As ``socket.create_connection``. A copy of the descriptor is kept, since TLS takes the socket over."""
+        connection = socket.create_connection(*arguments, **options)
+        with self._lock:
+            self._watched.append(socket.socket(fileno=os.dup(connection.fileno())))
+            if self._over:
+                _cut(self._watched[-1])
+        return connection
+
+    def check(self) -> None:
+        """Raises: TimeoutError if the time is over."""
+        if self._over:
+            raise TimeoutError(f"no whole answer within {self._seconds:g} s")
+
+    def _end(self) -> None:
+        with self._lock:
+            self._over = True
+            for watched in self._watched:
+                _cut(watched)
+
+
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _opener(deadline: _Deadline) -> urllib.request.OpenerDirector:
+    def watched(connection: type[http.client.HTTPConnection]) -> Any:
+        def make(host: str, **options: Any) -> http.client.HTTPConnection:
+            made = connection(host, **options)
+            made._create_connection = deadline.connect  # type: ignore[attr-defined]  # noqa: SLF001 - the one place before TLS
+            return made
+
+        return make
+
+    class Plain(urllib.request.HTTPHandler):
+        def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(watched(http.client.HTTPConnection), req)
+
+    class Secure(urllib.request.HTTPSHandler):
+        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(watched(http.client.HTTPSConnection), req)
+
+    return urllib.request.build_opener(Plain, Secure)
