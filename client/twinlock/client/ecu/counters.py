@@ -15,10 +15,7 @@ from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, EcuId
-from twinlock.trust.wire.tuf.reports import EcuReport
-
-MAX_COUNTER = 2**53 - 1
-"""The highest counter to count on from after a reset. Only damage leads above it, and other readers of JSON cannot read more."""
+from twinlock.trust.wire.tuf.reports import MAX_COUNTER, EcuReport
 
 
 class CounterResets:

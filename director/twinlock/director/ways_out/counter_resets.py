@@ -24,7 +24,8 @@ from twinlock.director.ways_out.key_changes import MAX_VALID_S
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import EcuId, VehicleId
-from twinlock.trust.wire.tuf.reports import decode_manifest, report_digest
+from twinlock.trust.wire.json.cursor import MAX_INTEGER
+from twinlock.trust.wire.tuf.reports import MAX_COUNTER, decode_manifest, report_digest
 
 _NONCE_BYTES = 16
 PAGE = 200  # manifests that are decoded in one reading transaction
@@ -79,6 +80,12 @@ def arm_reset(
     if not named or not named <= counting:
         silent = ", ".join(sorted(named - counting)) or vehicle
         raise UsageError(reason=f"{silent} has sent no counter yet, so there is nothing to reset")
+    for ecu in sorted(named):
+        # Counting goes on from the highest counter, and has to stay within what the inventory can hold.
+        if (record.ecus[ecu].highest_counter or 0) > MAX_INTEGER - 2 * MAX_COUNTER:
+            raise UsageError(
+                reason=f"the counter of {ecu} is at its end, so none can follow; give it another key (`rekey`)"
+            )
     if record.wire == TUF_WIRE:
         _remember_reports(connection, vehicle, named, sent)
     found: dict[EcuId, CounterReset] = {}

@@ -24,6 +24,7 @@ from twinlock.trust.wire.aktualizr.members import decode_hashes
 from twinlock.trust.wire.json.cursor import Node
 from twinlock.trust.wire.json.parser import parse_json
 from twinlock.trust.wire.tuf.reports import (
+    MAX_COUNTER,
     NO_TIME,
     EcuReport,
     InstallationReport,
@@ -40,7 +41,6 @@ ATTACK = "attacks-detected"  # our code for what an ECU tells in free words
 _CONTENT_TYPE = "application/vnd.com.here.otac.installationReport.v1"
 _NOTHING = ("unknown", "noimage")  # what Primaries, IP Secondaries and virtual ones write before the first image
 _COUNTER = re.compile(r"0|[1-9][0-9]{0,15}")
-_MAX_COUNTER = 2**53 - 1  # one a second for 285 million years; sums of some stay within what databases hold
 _CODED = re.compile(r"([a-z][a-z0-9-]{0,63}): (.*)", re.DOTALL)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _SCHEMES = {method: scheme for scheme, methods in form.METHODS.items() for method in methods}
@@ -180,7 +180,7 @@ def _installed(image: Node, limits: Limits) -> InstalledImage:
 
 def _counter(node: Node) -> int:
     text = node.text()
-    if not _COUNTER.fullmatch(text) or int(text) > _MAX_COUNTER:
+    if not _COUNTER.fullmatch(text) or int(text) > MAX_COUNTER:
         node.fail("a whole number in decimal digits is required, as a string")
     return int(text)
 

@@ -112,12 +112,12 @@ class Node(NamedTuple):
             return tuple(value)
         return tuple(item.text() for item in self.items(limit))
 
-    def integer(self, least: int) -> int:
-        """This value as an integer from ``least`` to 2**63 - 1."""
+    def integer(self, least: int, most: int = MAX_INTEGER) -> int:
+        """This value as an integer from ``least`` to ``most``."""
         if not isinstance(self.value, int) or isinstance(self.value, bool):
             self.fail("an integer is required")
-        if not least <= self.value <= MAX_INTEGER:
-            self.fail(f"an integer from {least} to {MAX_INTEGER} is required")
+        if not least <= self.value <= most:
+            self.fail(f"an integer from {least} to {most} is required")
         return self.value
 
     def boolean(self) -> bool:

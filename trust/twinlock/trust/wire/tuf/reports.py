@@ -32,6 +32,7 @@ _MANIFEST = "vehicle-version-manifest"
 _HASH = "sha256"
 MAX_ATTACK_BYTES = 64
 MAX_DETAIL_BYTES = 1024
+MAX_COUNTER = 2**53 - 1  # one a second for 285 million years; sums of some stay within what databases hold
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # what an ECU of a profile without attested time reports
 
 
@@ -278,7 +279,7 @@ def _report(node: Node, limits: Limits) -> SignedReport:
             release_counter=image.get("releaseCounter").integer(0) if image.has("releaseCounter") else None,
         ),
         time=signed.get("time").time(),
-        counter=signed.get("counter").integer(0),
+        counter=signed.get("counter").integer(0, MAX_COUNTER),
         nonce=nonce,
         attack=attack,
         detail=detail,
