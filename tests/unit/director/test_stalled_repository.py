@@ -13,10 +13,10 @@ import pytest
 
 from tests.unit.director.test_slow_repository import SlowRepository
 from tests.unit.director.world import TestVehicle, at
-from twinlock.director.api import probe
 from twinlock.director.api.device_api import director_application
 from twinlock.director.catalogue import waiting
 from twinlock.director.director import Director
+from twinlock.repository.serving import probe
 from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.names import HardwareId, TargetPath

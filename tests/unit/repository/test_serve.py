@@ -266,6 +266,19 @@ def test_ready_means_that_something_is_published(store: DirectoryStore, tmp_path
     ask_all(DirectoryStore(tmp_path / "empty"), not_ready)
 
 
+def test_probes_ask_for_one_judgement_however_many_come(store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may ask, and a judgement reads every role's file."""
+    judged: list[object] = []
+    monkeypatch.setattr("twinlock.repository.serving.app.check_served", lambda *given: judged.append(given))
+
+    async def script(ask: Ask) -> None:
+        for _ in range(20):
+            assert (await ask("/readyz")).status == 200
+
+    ask_all(store, script)
+    assert len(judged) == 1
+
+
 def test_the_server_survives_garbage_and_clients_that_leave(store: DirectoryStore) -> None:
     body = os.urandom(1 << 22)
     store.put_new("targets/large.bin", body)

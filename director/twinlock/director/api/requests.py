@@ -15,12 +15,12 @@ from typing import TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from twinlock.director.api.probe import Probe
 from twinlock.director.director import Director
 from twinlock.director.errors import UnknownVehicleError
 from twinlock.io.http import bodies
 from twinlock.io.http.request_log import note, request_lines
 from twinlock.repository.serving.http import Handler, add_health, problem_of, problems
+from twinlock.repository.serving.probe import Probe
 
 __all__ = ["BODY_S", "DIRECTOR", "IMMUTABLE", "MAX_WAITING", "application", "note", "read_body", "run"]
 

@@ -23,6 +23,7 @@ from aiohttp import web
 
 from twinlock.io.http.request_log import request_lines
 from twinlock.repository.serving.http import add_health, problem, problems
+from twinlock.repository.serving.probe import Probe
 from twinlock.repository.serving.ranges import Slice, is_unchanged, wanted_slice
 from twinlock.repository.serving.readiness import check_served, refuse_unready
 from twinlock.repository.store.interface import ObjectInfo, ObjectSource, ObjectStore
@@ -48,7 +49,8 @@ def image_application(
 ) -> web.Application:
     """The application that serves ``store``, below the path ``prefix`` (such as ``/image``) if one is given.
 
-    ``ready`` is a further condition of readiness, run on a thread; it raises what is wrong.
+    ``ready`` is a further condition of readiness, run on a thread; it raises what is wrong. A verdict is held for a moment, since
+    anybody may ask for it.
     """
     app = web.Application(middlewares=[request_lines(log), problems])
     app[_STORE] = store
@@ -58,10 +60,13 @@ def image_application(
     def check() -> None:
         refuse_unready(lambda: check_served(store, clock()), ready or (lambda: None))
 
-    async def is_ready() -> None:
-        await asyncio.to_thread(check)
+    probe = Probe(check)
 
-    add_health(app, ready=is_ready)
+    async def close(_app: web.Application) -> None:
+        probe.close()
+
+    add_health(app, ready=probe.answer)
+    app.on_cleanup.append(close)
     return app
 
 
