@@ -16,6 +16,7 @@ from twinlock.director.inventory import database
 from twinlock.director.ways_out import counter_resets
 from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.wire.tuf.reports import SignedManifest, decode_manifest
 
@@ -64,16 +65,33 @@ def test_what_came_while_a_reset_was_prepared_is_remembered_too(
     assert caught.value.field == "report"
 
 
-def test_credentials_are_written_before_the_transaction(fleet: Director) -> None:
+def test_credentials_are_written_when_they_are_recorded_and_nobody_waits(fleet: Director) -> None:
+    """Cut off at any moment, no certificate is valid that the Director does not know."""
     fleet.devices.create_ca()
-    held: list[bool] = []
+    held: list[tuple[bool, bool]] = []
 
-    def deliver(_vehicle: str, _credential: Credential) -> None:
-        held.append(fleet._database._writer.locked())
+    def deliver(_vehicle: str, credential: Credential) -> None:
+        recorded = {item.fingerprint for item in fleet.devices.certificates()}
+        held.append((fleet._database._writer.locked(), credential.fingerprint in recorded))
 
     result = fleet.batches.issue_devices([("1", "VIN7"), ("2", "VIN8")], deliver)
     assert result.stored
-    assert held == [False, False]
+    assert held == [(False, True), (False, True)]
+
+
+def test_credentials_that_cannot_be_written_are_revoked(fleet: Director) -> None:
+    fleet.devices.create_ca()
+
+    def deliver(vehicle: str, _credential: Credential) -> None:
+        if vehicle == "VIN8":
+            raise StorageError(path="out", operation="write", reason="the disk is full")
+
+    with pytest.raises(StorageError):
+        fleet.batches.issue_devices([("1", "VIN7"), ("2", "VIN8"), ("3", "VIN9")], deliver)
+    revoked = {item.name: item.revoked_at is not None for item in fleet.devices.certificates()}
+    assert revoked == {"VIN7": False, "VIN8": True, "VIN9": True}
+    again = fleet.batches.issue_devices([("1", "VIN8"), ("2", "VIN9")], lambda _vehicle, _credential: None)
+    assert again.stored
 
 
 def test_a_vehicle_that_comes_during_a_long_transaction_is_told_to_come_again(

@@ -5,7 +5,6 @@ Belongs here: the commands of the device CA. Does not belong here: what such veh
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.passphrase import passphrase_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import timedelta
 
     from twinlock.director.devices.credentials import Credential
@@ -105,36 +103,19 @@ def _issue_many(
     valid: timedelta,
     skip_refused: bool,
 ) -> BatchResult:
-    """Credentials in ``output``/VEHICLE; a batch that is not stored leaves none behind."""
+    """Credentials in ``output``/VEHICLE, written when they are recorded."""
     from twinlock.director.devices.credentials import check_vacant, write_files
 
-    written: dict[str, Path] = {}
+    def check(vehicle: str) -> None:
+        check_vacant(output / vehicle, DEVICE_FILES)
 
     def deliver(vehicle: str, credential: Credential) -> None:
-        folder = output / vehicle
-        check_vacant(folder, DEVICE_FILES)
-        written[vehicle] = folder  # before the first file, so that a full disk leaves no part of a credential
-        write_files(credential, folder, names=DEVICE_FILES)
+        write_files(credential, output / vehicle, names=DEVICE_FILES)
 
-    recorded: set[str] = set()
-    try:
-        with out.progress(len(named), "issuing") as advance:
-            issue = director.batches.issue_devices
-            result = issue(named, deliver, valid=valid, skip_refused=skip_refused, advance=advance)
-        if result.stored:
-            recorded = written.keys() - {item.vehicle for item in result.refused}
-    finally:
-        _discard(folder for vehicle, folder in written.items() if vehicle not in recorded)
-    return result
-
-
-def _discard(folders: Iterable[Path]) -> None:
-    """Remove credentials that the Director did not record; nothing else is in these folders unless others put it there."""
-    for folder in folders:
-        for name in DEVICE_FILES:
-            (folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+    with out.progress(len(named), "issuing") as advance:
+        return director.batches.issue_devices(
+            named, deliver, check=check, valid=valid, skip_refused=skip_refused, advance=advance
+        )
 
 
 @click.command("issue-server")

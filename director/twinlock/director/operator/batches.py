@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from twinlock.director.devices.certificates import SINGLE, note_issued
+from twinlock.director.devices.certificates import SINGLE, note_issued, revoke
 from twinlock.director.devices.credentials import Credential
 from twinlock.director.devices.ecu_changes import take_in
 from twinlock.director.devices.registration import read_registration
@@ -113,6 +113,7 @@ class Batches:
         vehicles: Iterable[tuple[str, str]],
         deliver: Callable[[str, Credential], None],
         *,
+        check: Callable[[str], None] = lambda _vehicle: None,
         valid: timedelta = DEVICE_VALID,
         actor: str = "operator",
         skip_refused: bool = False,
@@ -121,15 +122,17 @@ class Batches:
     ) -> BatchResult:
         """Make credentials, each as ``DeviceDesk.issue_device``: (source, vehicle) pairs.
 
-        ``deliver`` writes each one before the transaction begins, which other writers wait for; if nothing was stored, or it was
-        not recorded for another reason, the caller removes what it wrote.
+        ``check`` refuses a vehicle for which ``deliver`` could not write. Certificates are recorded first, all in one transaction,
+        and then written by ``deliver``, so that none is valid that the Director does not know. Those that ``deliver`` fails to
+        write are revoked.
         """
         moment, seen = now or self._clock(), dict[str, str]()
+        made: dict[str, Credential] = {}
 
         def job(source: str, vehicle: str) -> Job:
             _check_once(vehicle, source, seen)
-            credential = self._devices.make_device(vehicle, valid=valid, now=moment)
-            deliver(vehicle, credential)
+            check(vehicle)
+            made[vehicle] = credential = self._devices.make_device(vehicle, valid=valid, now=moment)
 
             def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
                 note_issued(connection, credential, kind=SINGLE, name=vehicle, actor=actor, now=moment)
@@ -138,7 +141,18 @@ class Batches:
             return Job(source=source, vehicle=vehicle, apply=apply)
 
         jobs = [read_job(job, *item) for item in vehicles]
-        return run_batch(self._database, "issue", jobs, skip_refused=skip_refused, advance=advance)
+        result = run_batch(self._database, "issue", jobs, skip_refused=skip_refused, advance=advance)
+        waiting = [item.vehicle for item in result.items if result.stored and item.outcome == ISSUED]
+        try:
+            while waiting:
+                deliver(waiting[0], made[waiting[0]])
+                waiting.pop(0)
+        finally:
+            if waiting:
+                with self._database.writing("revoke") as connection:
+                    for vehicle in waiting:
+                        revoke(connection, made[vehicle].fingerprint, actor=actor, now=moment)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
