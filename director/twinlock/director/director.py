@@ -362,10 +362,7 @@ class Director(HistoryView):
         return version
 
     def hand_over(self, until: date | None = None, *, now: datetime | None = None) -> int:
-        """Give the aktualizr Root chain, begun with our Root keys, keys of its own; returns its newest version.
-
-        See ``RootKeeper.hand_over``, and docs/cross-profile-roots.md for why.
-        """
+        """See ``RootKeeper.hand_over``, and docs/cross-profile-roots.md for why."""
         version = self._roots.hand_over(self._moment(now), until)
         self.settings = self._roots.settings
         return version
@@ -381,6 +378,7 @@ class Director(HistoryView):
         moment = now or self._clock()
         attempts = {
             "the Director cannot sign": lambda: self.check(now=moment),
+            "the Director cannot sign by its clock": lambda: self._signing_clock.check(moment),
             "the Image repository cannot be used": lambda: self._catalogues.current(moment),
         }
         root = Metadata[Root].from_bytes(self.root_bytes()).signed

@@ -107,3 +107,23 @@ def test_a_vehicle_that_never_registered_shows_what_was_refused_from_it(wired: D
     assert caught.value.code in text
     nobody = CliRunner().invoke(main, ["director", "show", str(wired.path), "VIN-NOBODY", "--json"])
     assert (nobody.exit_code, json.loads(nobody.stdout)["error"]["code"]) == (2, "unknown-vehicle")
+
+
+def test_a_director_whose_clock_was_wrong_says_so(fleet: Director) -> None:
+    fleet.issue(VIN, now=at(days=20))
+    assert fleet.status(now=at(days=20), look=True).problems == ()
+    problems = fleet.status(now=at(days=1), look=True).problems
+    assert [text.partition(":")[0] for text in problems] == ["the Director cannot sign by its clock"]
+
+
+def test_a_vehicle_whose_manifests_are_refused_is_failing(fleet: Director, car: TestVehicle) -> None:
+    """Restored from a backup with its certificate, say: it is in order by its last accepted manifest, and nothing it sends counts."""
+    car.counter -= 1
+    with pytest.raises(RefusalError):
+        fleet.receive_manifest(car.manifest(), vehicle=VIN, now=at(minutes=5), authenticated=True)
+    state = fleet.status(now=at(minutes=6)).of(VIN)
+    assert state is not None
+    assert (state.state, "refused" in state.reasons[0]) == ("failing", True)
+    car.counter += 5
+    fleet.receive_manifest(car.manifest(now=at(minutes=7)), now=at(minutes=7))
+    assert fleet.status(now=at(minutes=8)).of(VIN).state == "ok"  # type: ignore[union-attr]

@@ -24,6 +24,7 @@ RECENT = timedelta(days=1)  # how long an attack or a failure shows
 SILENT_AFTER = timedelta(days=7)
 ROOT_DUE = timedelta(days=30)
 _V, _D, _E, _O = schema.vehicles.c, schema.decisions.c, schema.events.c, schema.outstanding.c
+_M = schema.manifests.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
         select(ecus.vehicle, ecus.ecu).where(ecus.missing_since.is_not(None), ecus.retired_at.is_(None))
     ):
         missing.setdefault(row.vehicle, []).append(row.ecu)
+    refused = _refused(connection, now)
     unconfirmed = {row.vehicle: row.path for row in connection.execute(select(_O.vehicle, _O.path))}
     found: dict[str, VehicleState] = {}
     for row in connection.execute(select(schema.vehicles).order_by(_V.vehicle)):
@@ -107,12 +109,26 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
         if attack is not None:
             reasons[ATTACKED] = (f"{attack.code} on {attack.ecu or row.vehicle}: {attack.detail}",)
         reasons[FAILING] = _failing(decided.get(row.vehicle), failure, missing.get(row.vehicle, []))
+        last = refused.get(row.vehicle)
+        if last is not None and (row.last_manifest_at is None or last.received_at > row.last_manifest_at):
+            reasons[FAILING] += (
+                f"its last manifest was refused: {(last.refusal or {}).get('message', 'no reason kept')}",
+            )
         seen = row.last_manifest_at or row.registered_at
         if now - seen > SILENT_AFTER:
             reasons[SILENT] = (f"no manifest since {seen:%Y-%m-%dT%H:%M:%SZ}",)
         reasons[WAITING_STATE] = _waiting(row, decided.get(row.vehicle), unconfirmed.get(row.vehicle))
         found[row.vehicle] = _gravest(row, reasons)
     return found
+
+
+def _refused(connection: Connection, now: datetime) -> dict[str, Any]:
+    """The newest manifest that was refused of each vehicle, as far as it is recent. Junk is not among these rows."""
+    newest = (
+        select(func.max(_M.number)).where(_M.accepted.is_(False), _M.received_at > now - RECENT).group_by(_M.vehicle)
+    )
+    rows = connection.execute(select(_M.vehicle, _M.received_at, _M.refusal).where(_M.number.in_(newest)))
+    return {row.vehicle: row for row in rows}
 
 
 def _failing(decision: Any, failure: Any, missing: list[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Database
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import key_identity, load_active_vehicle, lock_vehicle, touch_vehicle
-from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, TUF_WIRE, CounterReset
+from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, TUF_WIRE, CounterReset, VehicleRecord
 from twinlock.director.ways_out.key_changes import MAX_VALID_S
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.images import UnknownEcuError
@@ -80,12 +80,7 @@ def arm_reset(
     if not named or not named <= counting:
         silent = ", ".join(sorted(named - counting)) or vehicle
         raise UsageError(reason=f"{silent} has sent no counter yet, so there is nothing to reset")
-    for ecu in sorted(named):
-        # Counting goes on from the highest counter, and has to stay within what the inventory can hold.
-        if (record.ecus[ecu].highest_counter or 0) > MAX_INTEGER - 2 * MAX_COUNTER:
-            raise UsageError(
-                reason=f"the counter of {ecu} is at its end, so none can follow; give it another key (`rekey`)"
-            )
+    _check_countable(record, named)
     if record.wire == TUF_WIRE:
         _remember_reports(connection, vehicle, named, sent)
     found: dict[EcuId, CounterReset] = {}
@@ -110,6 +105,15 @@ def arm_reset(
     record_audit(connection, actor=actor, action="reset-counter", vehicle=vehicle, detail=detail, now=now)
     touch_vehicle(connection, vehicle)
     return found
+
+
+def _check_countable(record: VehicleRecord, ecus: Iterable[EcuId]) -> None:
+    """Counting goes on from the highest counter, and has to stay within what the inventory can hold. Raises: UsageError."""
+    for ecu in sorted(ecus):
+        if (record.ecus[ecu].highest_counter or 0) > MAX_INTEGER - 2 * MAX_COUNTER:
+            raise UsageError(
+                reason=f"the counter of {ecu} is at its end, so none can follow; give it another key (`rekey`)"
+            )
 
 
 def find_spent(connection: Connection, digests: Iterable[tuple[EcuId, str]]) -> frozenset[EcuId]:
