@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.director.world import TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.errors import UnknownVehicleError
+from twinlock.director.errors import DailyLimitError, UnknownVehicleError
 from twinlock.director.inventory import history
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import MalformedError
@@ -124,3 +124,23 @@ def test_what_comes_to_an_unknown_address_is_counted_together(director: Director
     with pytest.raises(UnknownVehicleError):
         director.receive_manifest(car.manifest(), vehicle=VIN)
     assert counted(director) == {"vehicle-retired": 1}
+
+
+def test_one_vehicle_cannot_fill_the_disk(
+    director: Director, car: TestVehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has its Primary's key signs as many manifests as they like. Nothing that was stored is lost, and others go on."""
+    director.register(car.description())
+    first = car.manifest()
+    director.receive_manifest(first, vehicle=VIN)
+    monkeypatch.setattr(history, "MAX_ACCEPTED_BYTES", 3 * len(first))
+    director.receive_manifest(car.manifest(now=at(minutes=1)), vehicle=VIN, now=at(minutes=1))
+    for minutes in (2, 3):
+        with pytest.raises(DailyLimitError):
+            director.receive_manifest(car.manifest(now=at(minutes=minutes)), vehicle=VIN, now=at(minutes=minutes))
+            director.receive_manifest(car.manifest(now=at(minutes=minutes)), vehicle=VIN, now=at(minutes=minutes))
+    kept = director.manifests(VIN)
+    assert sum(len(item.data) for item in kept) <= 3 * len(first)
+    tomorrow = at(days=1, minutes=2)
+    director.receive_manifest(car.manifest(now=tomorrow), vehicle=VIN, now=tomorrow)
+    assert len(director.manifests(VIN)) == len(kept) + 1

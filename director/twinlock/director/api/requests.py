@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from twinlock.director.director import Director
-from twinlock.director.errors import UnknownVehicleError
+from twinlock.director.errors import DailyLimitError, UnknownVehicleError
 from twinlock.io.http import bodies
 from twinlock.io.http.request_log import note, request_lines
 from twinlock.repository.serving.http import Handler, add_health, problem_of, problems
@@ -31,6 +31,7 @@ T = TypeVar("T")
 IMMUTABLE = "private, max-age=31536000, immutable"
 BODY_S = bodies.BODY_S
 MAX_WAITING = 256  # requests for the threads; beyond that a vehicle is told to come back
+_RETRY_AFTER_S = 3_600  # of a vehicle that sent more in a day than it has reason to
 _THREADS = 8
 
 DIRECTOR = web.AppKey("director", Director)
@@ -40,7 +41,7 @@ _WAITING = web.AppKey("waiting", set)
 
 def application(director: Director, own: Middleware) -> web.Application:
     """An application without routes but health, for ``director``; ``own`` turns errors of its own into problems."""
-    app = web.Application(middlewares=[request_lines(log), problems, own, _unknown_vehicles], client_max_size=0)
+    app = web.Application(middlewares=[request_lines(log), problems, own, _of_one_vehicle], client_max_size=0)
     app[DIRECTOR] = director
     app[_WAITING] = set()
 
@@ -81,8 +82,12 @@ async def _workers(app: web.Application) -> AsyncIterator[None]:
 
 
 @web.middleware
-async def _unknown_vehicles(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _of_one_vehicle(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except UnknownVehicleError as error:
         return problem_of(error, status=404)
+    except DailyLimitError as error:
+        response = problem_of(error, status=429)
+        response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+        return response

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
+from twinlock.director.errors import DailyLimitError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.counters import count_on, note_evidence, note_resets, raise_counter
 from twinlock.director.model.judgement import Findings
@@ -30,6 +31,9 @@ STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "
 
 # A vehicle that is at odds with the Director sends the same day after day. What is kept of it is bounded, per vehicle, day
 # and code, so that many refusals of one kind leave room for the first of another.
+MAX_ACCEPTED_BYTES = (
+    64 << 20
+)  # of one vehicle in a day: ten times what a large one sends that reports every ten minutes
 MAX_REFUSED_PER_CODE = 32
 MAX_REFUSED_BYTES = 65_536
 
@@ -77,6 +81,17 @@ def _refused_today(connection: Connection, vehicle: str, code: str, now: datetim
     today = (_M.vehicle == vehicle, _M.accepted.is_(False), _M.received_at > now - timedelta(days=1))
     kept = [refusal["code"] for refusal in connection.execute(select(_M.refusal).where(*today)).scalars()]
     return kept.count(code) >= MAX_REFUSED_PER_CODE
+
+
+def check_share(connection: Connection, vehicle: str, data: bytes, now: datetime) -> None:
+    """See that ``vehicle`` leaves room on the disk for others: whoever has one Primary's key can send without end.
+
+    Nothing is lost that way: an ECU repeats its evidence until it is acknowledged. Raises: DailyLimitError.
+    """
+    today = (_M.vehicle == vehicle, _M.accepted.is_(True), _M.received_at > now - timedelta(days=1))
+    kept = connection.execute(select(func.coalesce(func.sum(func.length(_M.data)), 0)).where(*today)).scalar_one()
+    if kept + len(data) > MAX_ACCEPTED_BYTES:
+        raise DailyLimitError(vehicle=vehicle, what="bytes of manifests", limit=MAX_ACCEPTED_BYTES)
 
 
 def insert_accepted(

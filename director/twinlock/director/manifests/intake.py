@@ -13,7 +13,7 @@ from datetime import datetime
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.errors import UnknownVehicleError
 from twinlock.director.inventory.database import Database
-from twinlock.director.inventory.history import find_seen_nonces, insert_accepted, insert_refused
+from twinlock.director.inventory.history import check_share, find_seen_nonces, insert_accepted, insert_refused
 from twinlock.director.inventory.junk import count_junk
 from twinlock.director.inventory.signed_files import recall_images, remember_images, settle_outstanding
 from twinlock.director.inventory.vehicles import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
@@ -167,6 +167,7 @@ class Reception:
             with self._database.writing("store a manifest") as connection:
                 if lock_vehicle(connection, vehicle) != reading.revision:
                     return None
+                check_share(connection, vehicle, data, now)
                 number = insert_accepted(connection, vehicle, data, findings, now, digest=digest)
                 settle_outstanding(connection, vehicle, findings)
                 remember_images(connection, _reported(findings, knowledge), now)
