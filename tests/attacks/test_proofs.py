@@ -219,8 +219,8 @@ def test_what_one_search_has_opened_is_not_opened_for_another_delegator(world: W
         for state in (found, alone):
             with pytest.raises(ThresholdError) as caught:
                 drive(find_image(state, TargetPath("right/x.bin"), None, world.now), world.vehicle.answer)
-        assert (caught.value.role, caught.value.valid) == ("shared", 0)
-        assert (caught.value.invalid if same_id else caught.value.missing) == (other.keyid,)
+            assert (caught.value.role, caught.value.valid) == ("shared", 0)
+            assert (caught.value.invalid if same_id else caught.value.missing) == (other.keyid,)
     assert changed(before, world.vehicle.snapshot_state()) == {"image/right"}
     image.signers["shared"] = [other]
     image.publish("shared")
