@@ -56,3 +56,11 @@ def test_whose_threshold_was_not_met() -> None:
         check_attestation(unsigned, _root(), nonce=None)
     assert "director" in caught.value.reason
     assert "timeSource" in caught.value.reason
+
+
+def test_it_answers_the_question_that_was_asked() -> None:
+    """The client looks for the question first; whoever else uses the engine has this check alone."""
+    assert check_attestation(DATA, _root(), nonce="ff").time == WORLD.now
+    with pytest.raises(AttestationError) as caught:
+        check_attestation(DATA, _root(), nonce="0b")
+    assert caught.value.reason == "it does not answer the nonce that was sent"
