@@ -80,3 +80,35 @@ def test_a_whole_answer_is_read() -> None:
         open_url(urllib.request.Request(f"http://{host}/x"), timeout_s=5, total_s=5) as response,
     ):
         assert response.read() == b"ok"
+
+
+def test_a_redirect_leads_to_http_only() -> None:
+    with dripping(b"", b"2") as elsewhere:
+        head = f"HTTP/1.1 302 Found\r\nLocation: ftp://{elsewhere}/x\r\nContent-Length: 0\r\n\r\n".encode()
+        started = time.monotonic()
+        with (
+            dripping(head, b"") as host,
+            pytest.raises(OSError, match="ftp"),
+            open_url(urllib.request.Request(f"http://{host}/x"), timeout_s=5, total_s=0.5),
+        ):
+            pass
+        assert time.monotonic() - started < 3
+        with socket.create_connection(("127.0.0.1", int(elsewhere.rpartition(":")[2]))):
+            pass  # the other server was not asked: this is its first connection
+
+
+def test_all_addresses_of_a_name_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *a, **k: resolve("127.0.0.1", *a, **k) * 5)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        waiting = [socket.socket() for _ in range(6)]
+        for connection in waiting:
+            connection.setblocking(False)
+            connection.connect_ex(full.getsockname())
+        started = time.monotonic()
+        url = f"http://many.test:{full.getsockname()[1]}/x"
+        with pytest.raises(OSError), open_url(urllib.request.Request(url), timeout_s=1, total_s=1):
+            pass
+        assert time.monotonic() - started < 3
+        for connection in waiting:
+            connection.close()

@@ -10,6 +10,7 @@ import http.client
 import os
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ class _Deadline:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._ends = time.monotonic() + seconds
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
         self._lock = threading.Lock()
@@ -61,14 +63,34 @@ class _Deadline:
                 watched.close()
             self._watched.clear()
 
-    def connect(self, *arguments: Any, **options: Any) -> socket.socket:
-        """As ``socket.create_connection``. A copy of the descriptor is kept, since TLS takes the socket over."""
-        connection = socket.create_connection(*arguments, **options)
+    def connect(
+        self, address: tuple[str, int], timeout: float, source_address: tuple[str, int] | None = None
+    ) -> socket.socket:
+        """As ``socket.create_connection``, whose time-out is for each address of a name; here all of them share the time."""
+        failure = OSError(f"{address[0]} has no address")
+        for family, kind, protocol, _, where in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+            self.check()
+            connection = socket.socket(family, kind, protocol)
+            try:
+                connection.settimeout(min(timeout, max(self._ends - time.monotonic(), 0.001)))
+                if source_address:
+                    connection.bind(source_address)
+                connection.connect(where)
+            except OSError as error:
+                connection.close()
+                failure = error
+                continue
+            connection.settimeout(timeout)
+            self._watch(connection)
+            return connection
+        raise failure
+
+    def _watch(self, connection: socket.socket) -> None:
+        """Keep a copy of the descriptor, since TLS takes the socket over."""
         with self._lock:
             self._watched.append(socket.socket(fileno=os.dup(connection.fileno())))
             if self._over:
                 _cut(self._watched[-1])
-        return connection
 
     def check(self) -> None:
         """Raises: TimeoutError if the time is over."""
@@ -104,4 +126,16 @@ def _opener(deadline: _Deadline) -> urllib.request.OpenerDirector:
         def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
             return self.do_open(watched(http.client.HTTPSConnection), req)
 
-    return urllib.request.build_opener(Plain, Secure)
+    # Not build_opener, which follows a redirect to ftp:// over a connection that no deadline watches.
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+        Plain,
+        Secure,
+    ):
+        opener.add_handler(handler())
+    return opener
