@@ -7,6 +7,7 @@ import hashlib
 import ipaddress
 import json
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,7 +36,7 @@ from twinlock.repository.serving.http import serving
 from twinlock.repository.serving.tls import server_context
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.errors.local import FetchError, TransportError
+from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
 
 IMAGE = b"TEST image of another host\n" * 10_000
 NAME = "maps/maps-7.bin"
@@ -201,6 +202,34 @@ async def never_ends(request: web.Request) -> web.StreamResponse:
         await response.write(IMAGE)
         await asyncio.sleep(0)  # writing to a client that has gone never waits, and nothing else would run
     return response
+
+
+async def drips_its_head(request: web.Request) -> web.StreamResponse:
+    while request.transport is not None and not request.transport.is_closing():
+        request.transport.write(b"H")
+        await asyncio.sleep(0.02)
+    return web.Response()
+
+
+async def drips_its_body(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while request.transport is not None and not request.transport.is_closing():
+        await response.write(b"x")
+        await asyncio.sleep(0.02)
+    return response
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [(drips_its_head, TransportError, "no whole answer"), (drips_its_body, SlowRetrievalError, "the floor is 1000")],
+)
+def test_a_host_that_drips_is_given_up_on(host: Host, answer: Handler, error: type[Exception], words: str) -> None:
+    host.answers["/x"] = answer
+    started = time.monotonic()
+    with pytest.raises(error, match=words):
+        measure_uri(f"{host.url}/x", replace(host.hosts, timeout_s=1.0, grace_s=0.5))
+    assert time.monotonic() - started < 5
 
 
 def test_what_a_host_may_do_instead_of_serving_the_image(host: Host) -> None:

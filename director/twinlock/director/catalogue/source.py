@@ -6,7 +6,6 @@ it; the trust engine does both.
 
 from __future__ import annotations
 
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -14,17 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from twinlock.io.http.outgoing import open_url
+from twinlock.io.http.outgoing import RateFloor, open_url
 from twinlock.repository.store.object_names import served_name
 from twinlock.trust.engine.commands import ABSENT, Absent
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.errors.local import FetchError, SlowRetrievalError, StorageError, TransportError
+from twinlock.trust.errors.local import FetchError, StorageError, TransportError
 
 _TIMEOUT_S = 10.0  # without a byte
 _TOTAL_S = 120.0  # for one file
-_FLOOR_BYTES_PER_S = 1_000  # below that for the whole of _GRACE_S, the other end is stalling
-_GRACE_S = 15.0
 _CHUNK = 65_536
 
 FetchFile = Callable[[str, int], bytes | Absent]
@@ -90,19 +87,11 @@ def _fetch_url(url: str, limit: int, total_s: float) -> bytes | Absent:
 
 
 def _read_response(response: Any, url: str, limit: int) -> bytes:
-    started, chunks, received = time.monotonic(), [], 0
+    floor, chunks, received = RateFloor(url), [], 0
     while chunk := response.read1(_CHUNK):
         chunks.append(chunk)
         received += len(chunk)
         if received > limit:
             raise EndlessDataError(what=url, limit_bytes=limit)
-        elapsed = time.monotonic() - started
-        rate = received / elapsed if elapsed else float("inf")
-        if elapsed > _GRACE_S and rate < _FLOOR_BYTES_PER_S:
-            raise SlowRetrievalError(
-                url=url,
-                reason=f"{received} bytes in {elapsed:.0f} s",
-                bytes_per_s=int(rate),
-                floor_bytes_per_s=_FLOOR_BYTES_PER_S,
-            )
+        floor.count(len(chunk))
     return b"".join(chunks)

@@ -1,7 +1,8 @@
 """Requests that a server sends to another one: one deadline from the connection to the last byte.
 
-A time-out of the standard library counts from byte to byte, so an answer that drips ends never. Here the connection is cut
-when the time is over, wherever it is: in the TLS handshake, in the head or in the body.
+A time-out of the standard library counts from byte to byte, so an answer that drips never ends. Here the connection is cut
+when the time is over, wherever it is: in the TLS handshake, in the head or in the body. A body that may take hours is held to
+a rate instead.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from twinlock.trust.errors.local import SlowRetrievalError
+
 
 @contextmanager
 def open_url(request: urllib.request.Request, *, timeout_s: float, total_s: float) -> Iterator[Any]:
@@ -26,22 +29,16 @@ def open_url(request: urllib.request.Request, *, timeout_s: float, total_s: floa
     Raises: urllib.error.HTTPError for a status of 400 and above; TimeoutError when the time is over; OSError for everything
     else that the other end does; ValueError for an address that is not one.
     """
-    with _Deadline(total_s) as deadline:
+    with Deadline(total_s) as deadline:
         try:
             with _opener(deadline).open(request, timeout=timeout_s) as response:
                 yield response
-        except urllib.error.HTTPError:
-            raise
-        except (OSError, http.client.HTTPException) as error:
-            deadline.check()
-            if isinstance(error, OSError):
-                raise
+        except http.client.HTTPException as error:
             raise OSError(f"the answer is not HTTP ({type(error).__name__})") from None
-        deadline.check()  # a connection that was cut may look like the end of the body
 
 
-class _Deadline:
-    """Cuts every connection that it watches when the time is over."""
+class Deadline:
+    """Cuts every connection that it watches when the time is over: the block then ends in TimeoutError, whatever that looked like."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -52,16 +49,18 @@ class _Deadline:
         self._watched: list[socket.socket] = []
         self._over = False
 
-    def __enter__(self) -> _Deadline:
+    def __enter__(self) -> Deadline:
         self._timer.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._timer.cancel()
         with self._lock:
             for watched in self._watched:
                 watched.close()
             self._watched.clear()
+        if error is None or isinstance(error, (OSError, http.client.HTTPException)):
+            self.check()  # a connection that was cut may look like the end of the body
 
     def connect(
         self, address: tuple[str, int], timeout: float, source_address: tuple[str, int] | None = None
@@ -81,12 +80,12 @@ class _Deadline:
                 failure = error
                 continue
             connection.settimeout(timeout)
-            self._watch(connection)
+            self.watch(connection)
             return connection
         raise failure
 
-    def _watch(self, connection: socket.socket) -> None:
-        """Keep a copy of the descriptor, since TLS takes the socket over."""
+    def watch(self, connection: socket.socket) -> None:
+        """Cut ``connection`` too. A copy of the descriptor is kept, since TLS takes the socket over."""
         with self._lock:
             self._watched.append(socket.socket(fileno=os.dup(connection.fileno())))
             if self._over:
@@ -104,12 +103,35 @@ class _Deadline:
                 _cut(watched)
 
 
+class RateFloor:
+    """The guard against slow retrieval (Uptane 2.1.0 5.4): the least rate of a body, once ``grace_s`` seconds have passed."""
+
+    def __init__(self, url: str, *, bytes_per_s: int = 1_000, grace_s: float = 15.0) -> None:
+        self._url = url
+        self._floor = bytes_per_s
+        self._grace_s = grace_s
+        self._started = time.monotonic()
+        self._received = 0
+
+    def count(self, received: int) -> None:
+        """Count a piece of ``received`` bytes. Raises: SlowRetrievalError."""
+        self._received += received
+        elapsed = time.monotonic() - self._started
+        if elapsed > self._grace_s and self._received < self._floor * elapsed:
+            raise SlowRetrievalError(
+                url=self._url,
+                reason=f"{self._received} bytes in {elapsed:.0f} s",
+                bytes_per_s=int(self._received / elapsed),
+                floor_bytes_per_s=self._floor,
+            )
+
+
 def _cut(connection: socket.socket) -> None:
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
 
-def _opener(deadline: _Deadline) -> urllib.request.OpenerDirector:
+def _opener(deadline: Deadline) -> urllib.request.OpenerDirector:
     def watched(connection: type[http.client.HTTPConnection]) -> Any:
         def make(host: str, **options: Any) -> http.client.HTTPConnection:
             made = connection(host, **options)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from twinlock.io.http.outgoing import Deadline, RateFloor
 from twinlock.repository.errors import ImageUriError
 from twinlock.repository.store.image_files import Measured, Progress, measure
 from twinlock.trust.errors.images import EndlessDataError
@@ -57,13 +58,14 @@ def _inside(address: Address) -> Address | None:
 class OutsideHosts:
     """The hosts that images may be listed at: ``permits`` judges every address that a name has.
 
-    ``tls`` (None: the system's authorities) is what their certificates are judged by; each silence of ``timeout_s`` seconds
-    ends a transfer.
+    ``tls`` (None: the system's authorities) is what their certificates are judged by. An answer has to begin within
+    ``timeout_s`` seconds, and each silence of that length ends it; after ``grace_s`` it may not be slower than the floor.
     """
 
     permits: Callable[[Address], bool] = is_public
     tls: ssl.SSLContext | None = field(default=None, compare=False)
     timeout_s: float = 30.0
+    grace_s: float = 15.0
 
 
 PUBLIC_HOSTS = OutsideHosts()
@@ -115,13 +117,16 @@ def measure_uri(
     A redirect is followed where it stays with the same host and port.
     Raises: ImageUriError; EndlessDataError above ``max_bytes``; TransportError, FetchError.
     """
-    place = uri
+    place, tls = uri, hosts.tls or ssl.create_default_context()
     for _ in range(_REDIRECTS + 1):
         parts = check_uri(place, hosts)
-        with _faults(uri), closing(_connect(place, parts, hosts)) as connection:
-            onward = _request(connection, uri, parts)
+        with _faults(uri), closing(_connection(parts, hosts, tls)) as connection:
+            with Deadline(hosts.timeout_s) as deadline:
+                connection.sock = _connect(place, parts, hosts, tls, deadline)
+                onward = _request(connection, uri, parts)
             if isinstance(onward, http.client.HTTPResponse):
-                return _measured(onward, uri, max_bytes, progress)
+                floor = RateFloor(uri, grace_s=hosts.grace_s)
+                return _measured(_Bounded(onward, uri, max_bytes, floor), progress)
             place = _same_host(uri, place, onward)
     raise FetchError(url=uri, status=310, reason=f"more than {_REDIRECTS} redirects")
 
@@ -153,51 +158,55 @@ def _same_host(uri: str, place: str, location: str) -> str:
     raise FetchError(url=uri, status=302, reason=f"it redirects to another host; list that address: {location[:200]}")
 
 
-def _measured(response: http.client.HTTPResponse, uri: str, max_bytes: int, progress: Progress) -> Measured:
-    claimed = response.length
-    if claimed is not None and claimed > max_bytes:
-        raise EndlessDataError(what=uri, limit_bytes=max_bytes)
-    measured = measure(cast("BinaryIO", _Bounded(response, uri, max_bytes)), progress)
+def _measured(body: _Bounded, progress: Progress) -> Measured:
+    claimed = body.response.length
+    if claimed is not None and claimed > body.max_bytes:
+        raise EndlessDataError(what=body.uri, limit_bytes=body.max_bytes)
+    measured = measure(cast("BinaryIO", body), progress)
     if claimed is not None and measured.length != claimed:
-        raise TransportError(url=uri, reason=f"it broke off after {measured.length} of {claimed} bytes")
+        raise TransportError(url=body.uri, reason=f"it broke off after {measured.length} of {claimed} bytes")
     return measured
 
 
 @dataclass(slots=True)
 class _Bounded:
-    """A body that ends in a refusal as soon as it is longer than ``max_bytes``."""
+    """A body that ends in a refusal as soon as it is longer than ``max_bytes``, or slower than ``floor``."""
 
     response: http.client.HTTPResponse
     uri: str
     max_bytes: int
+    floor: RateFloor
     received: int = 0
 
     def read(self, size: int, /) -> bytes:
-        chunk = self.response.read(size)
+        chunk = self.response.read1(size)
         self.received += len(chunk)
         if self.received > self.max_bytes:
             raise EndlessDataError(what=self.uri, limit_bytes=self.max_bytes)
+        self.floor.count(len(chunk))
         return chunk
 
 
-def _connect(uri: str, parts: SplitResult, hosts: OutsideHosts) -> http.client.HTTPSConnection:
-    """A connection to an address that was checked: the name is not resolved a second time."""
-    host = parts.hostname or ""
-    context = hosts.tls or ssl.create_default_context()
-    connection = http.client.HTTPSConnection(host, parts.port or _PORT, timeout=hosts.timeout_s, context=context)
+def _connection(parts: SplitResult, hosts: OutsideHosts, tls: ssl.SSLContext) -> http.client.HTTPSConnection:
+    return http.client.HTTPSConnection(parts.hostname or "", parts.port or _PORT, timeout=hosts.timeout_s, context=tls)
+
+
+def _connect(
+    uri: str, parts: SplitResult, hosts: OutsideHosts, tls: ssl.SSLContext, deadline: Deadline
+) -> ssl.SSLSocket:
+    """TLS to an address that was checked: the name is not resolved a second time."""
     failure: OSError | None = None
     for address in _addresses(uri, parts, hosts):
         try:
-            plain = socket.create_connection((str(address), parts.port or _PORT), timeout=hosts.timeout_s)
+            plain = deadline.connect((str(address), parts.port or _PORT), hosts.timeout_s)
         except OSError as error:
             failure = error
             continue
         try:
-            connection.sock = context.wrap_socket(plain, server_hostname=host)
+            return tls.wrap_socket(plain, server_hostname=parts.hostname)
         except OSError:
             plain.close()
             raise
-        return connection
     raise failure or TransportError(url=uri, reason="its host has no address")
 
 
