@@ -139,6 +139,7 @@ def test_one_vehicle_cannot_fill_the_disk(
         with pytest.raises(DailyLimitError):
             director.receive_manifest(car.manifest(now=at(minutes=minutes)), vehicle=VIN, now=at(minutes=minutes))
             director.receive_manifest(car.manifest(now=at(minutes=minutes)), vehicle=VIN, now=at(minutes=minutes))
+    assert [event.code for _, event in director.events(VIN)].count("daily-limit") == 1
     kept = director.manifests(VIN)
     assert sum(len(item.data) for item in kept) <= 3 * len(first)
     tomorrow = at(days=1, minutes=2)

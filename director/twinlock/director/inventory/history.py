@@ -31,6 +31,7 @@ STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "
 
 # A vehicle that is at odds with the Director sends the same day after day. What is kept of it is bounded, per vehicle, day
 # and code, so that many refusals of one kind leave room for the first of another.
+_DAY = timedelta(days=1)
 MAX_ACCEPTED_BYTES = (
     64 << 20
 )  # of one vehicle in a day: ten times what a large one sends that reports every ten minutes
@@ -78,17 +79,23 @@ def insert_refused(
 
 def _refused_today(connection: Connection, vehicle: str, code: str, now: datetime) -> bool:
     """Whether this code has filled its share of the day's refused manifests."""
-    today = (_M.vehicle == vehicle, _M.accepted.is_(False), _M.received_at > now - timedelta(days=1))
+    today = (_M.vehicle == vehicle, _M.accepted.is_(False), _M.received_at > now - _DAY)
     kept = [refusal["code"] for refusal in connection.execute(select(_M.refusal).where(*today)).scalars()]
     return kept.count(code) >= MAX_REFUSED_PER_CODE
 
 
 def check_share(connection: Connection, vehicle: str, data: bytes, now: datetime) -> None:
-    """See that ``vehicle`` leaves room on the disk for others: whoever has one Primary's key can send without end.
+    """See that ``vehicle`` leaves room on the disk for others: a Primary's key signs manifests without end.
 
-    Nothing is lost that way: an ECU repeats its evidence until it is acknowledged. Raises: DailyLimitError.
+    What is kept of a day is added up only for a manifest that comes so soon after the last one that a day of such would be too
+    much. Nothing is lost by a refusal: an ECU repeats its evidence until it is acknowledged. Raises: DailyLimitError.
     """
-    today = (_M.vehicle == vehicle, _M.accepted.is_(True), _M.received_at > now - timedelta(days=1))
+    vehicles = schema.vehicles.c
+    last = connection.execute(select(vehicles.last_manifest_at).where(vehicles.vehicle == vehicle)).scalar_one()
+    if last is None or len(data) * _DAY.total_seconds() <= MAX_ACCEPTED_BYTES * (now - last).total_seconds():
+        return
+    # By time first: SQLite would otherwise read the whole of each old manifest.
+    today = (_M.vehicle == vehicle, _M.received_at > now - _DAY, _M.accepted.is_(True))
     kept = connection.execute(select(func.coalesce(func.sum(func.length(_M.data)), 0)).where(*today)).scalar_one()
     if kept + len(data) > MAX_ACCEPTED_BYTES:
         raise DailyLimitError(vehicle=vehicle, what="bytes of manifests", limit=MAX_ACCEPTED_BYTES)
@@ -162,13 +169,20 @@ def record_events(
             connection.execute(insert(schema.events).values(**row, data=event.data))
 
 
+def is_refusal_recorded(connection: Connection, vehicle: str, error: TwinlockError, now: datetime) -> bool:
+    """Whether the same was kept by ``record_refusal`` less than a day ago."""
+    alike = (_V.vehicle == vehicle, _V.code == error.code, _V.at > now - _DAY, _V.detail == str(error))
+    return connection.execute(select(_V.number).where(*alike).limit(1)).first() is not None
+
+
 def record_refusal(connection: Connection, vehicle: str, error: TwinlockError, now: datetime) -> None:
     """Keep what was refused from an authenticated vehicle outside its manifests: the same once a day, each code in bounds."""
-    event = Event(kind=error.kind.value, code=error.code, ecu=None, detail=str(error), data=error.as_json())
-    alike = [_V.vehicle == vehicle, _V.code == event.code, _V.at > now - timedelta(days=1)]
-    if connection.execute(select(_V.number).where(*alike, _V.detail == event.detail).limit(1)).first() is not None:
+    if is_refusal_recorded(connection, vehicle, error, now):
         return
-    recent = select(func.count()).where(*alike, _V.manifest.is_(None))
+    event = Event(kind=error.kind.value, code=error.code, ecu=None, detail=str(error), data=error.as_json())
+    recent = select(func.count()).where(
+        _V.vehicle == vehicle, _V.code == event.code, _V.at > now - _DAY, _V.manifest.is_(None)
+    )
     if connection.execute(recent).scalar_one() < MAX_REFUSED_PER_CODE:
         record_events(connection, vehicle, [event], now)
 
@@ -182,7 +196,7 @@ def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime)
         # It is acknowledged as it is now, so what was added to it has to be kept.
         return known is not None and (known.detail, known.data) == (event.detail, event.data)
     if event.code in STANDING_CODES:
-        same += [_V.detail == event.detail, _V.at > now - timedelta(days=1)]
+        same += [_V.detail == event.detail, _V.at > now - _DAY]
     else:
         return False
     return connection.execute(select(_V.number).where(*same).limit(1)).first() is not None

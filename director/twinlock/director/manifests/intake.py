@@ -11,9 +11,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
-from twinlock.director.errors import UnknownVehicleError
+from twinlock.director.errors import DailyLimitError, UnknownVehicleError
 from twinlock.director.inventory.database import Database
-from twinlock.director.inventory.history import check_share, find_seen_nonces, insert_accepted, insert_refused
+from twinlock.director.inventory.history import (
+    check_share,
+    find_seen_nonces,
+    insert_accepted,
+    insert_refused,
+    is_refusal_recorded,
+    record_refusal,
+)
 from twinlock.director.inventory.junk import count_junk
 from twinlock.director.inventory.signed_files import recall_images, remember_images, settle_outstanding
 from twinlock.director.inventory.vehicles import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
@@ -59,7 +66,7 @@ class Reception:
         did the vehicle sign it after everything that it sent before.
 
         Of two that repeat a counter or nonce, however close together, at most one is accepted.
-        Raises: RefusalError of every kind, UnknownVehicleError, StorageError.
+        Raises: RefusalError of every kind, DailyLimitError, UnknownVehicleError, StorageError.
         Source: Uptane 2.1.0 5.3.2.1 steps 1 to 4.
         """
         vehicle, manifest = address, None
@@ -77,9 +84,20 @@ class Reception:
             ):
                 self._count_junk(vehicle or "", error, data, now)
             raise
+        except DailyLimitError as error:
+            self._note_limit(error, now)
+            raise
         except UnknownVehicleError as error:
             self._count_junk(vehicle or "", error, data, now)
             raise
+
+    def _note_limit(self, error: DailyLimitError, now: datetime) -> None:
+        """Put it into the vehicle's history, once a day: what comes without end must not cost a transaction each time."""
+        with self._database.reading() as connection:
+            known = is_refusal_recorded(connection, error.vehicle, error, now)
+        if not known:
+            with self._database.writing("note a limit") as connection:
+                record_refusal(connection, error.vehicle, error, now)
 
     def _is_news(self, manifest: SignedManifest, vehicle: str) -> bool:
         """Whether the vehicle signed it after everything that counted, whatever else is wrong with it."""
