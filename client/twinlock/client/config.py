@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from twinlock.io.operator_files import check_path, read_json_object
+from twinlock.io.files.operator_files import check_path, read_json_object
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import UnsafePathError

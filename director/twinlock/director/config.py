@@ -14,7 +14,7 @@ from typing import Any
 
 from twinlock.director.model.judgement import ManifestPolicy
 from twinlock.director.model.records import AKTUALIZR_WIRE, TUF_WIRE
-from twinlock.repository.store.atomic import create_file, read_file, replace_file
+from twinlock.io.files.durable import create_file, read_file, replace_file
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError

@@ -20,7 +20,7 @@ from twinlock.director.inventory.signing_marks import note_signature
 from twinlock.director.model.records import AKTUALIZR_WIRE
 from twinlock.director.signing.aktualizr_roots import check_plans, first_wire_root, insert_wire_root
 from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
-from twinlock.io.new_directory import new_directory
+from twinlock.io.files.new_directory import new_directory
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.engine.first_contact import check_given_root

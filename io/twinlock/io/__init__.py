@@ -1,1 +1,1 @@
-"""What every part that touches the world shares: HTTP of a server, files that an operator wrote, directories in the making."""
+"""What every part that touches the world shares: files and HTTP."""

@@ -29,7 +29,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from twinlock.io.new_directory import new_directory
+from twinlock.io.files.new_directory import new_directory
 from twinlock.repository.authoring.delegations import Delegation, Member
 from twinlock.repository.authoring.entries import Component, describe
 from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts, check_uri

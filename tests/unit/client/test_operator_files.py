@@ -18,7 +18,7 @@ from twinlock.cli.main import main
 from twinlock.client.config import load_primary
 from twinlock.client.ecu.identity import load_identity
 from twinlock.client.primary.primary import Primary
-from twinlock.io.operator_files import MAX_FILE_BYTES, read_json_object, read_operator_file
+from twinlock.io.files.operator_files import MAX_FILE_BYTES, read_json_object, read_operator_file
 from twinlock.trust.engine.first_contact import is_base_url
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError

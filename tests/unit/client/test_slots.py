@@ -13,6 +13,7 @@ import pytest
 from tests.unit.client.test_staging import entry_of
 from twinlock.client.errors import PreconditionError
 from twinlock.client.install.ab_slots import UNKNOWN, SlotInstaller, as_installed
+from twinlock.io.files.durable import TEMPORARY
 from twinlock.trust.errors.images import DigestError, ReleaseCounterError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.model.ecu import InstalledImage
@@ -195,17 +196,25 @@ def test_the_image_is_on_the_disk_before_the_switch(
 ) -> None:
     """A crash of the power comes after any step: what the switch names has to be flushed before it is named."""
     log: list[str] = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, rename = os.fsync, Path.rename
 
     def noted_fsync(descriptor: int) -> None:
-        log.append(f"flush {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        log.append("flush active.json" if name.startswith(TEMPORARY) else f"flush {name}")
         fsync(descriptor)
 
-    def noted_replace(self: Path, target: Path) -> Any:
+    def noted_rename(self: Path, target: Path) -> Any:
         log.append(f"switch {json.loads(self.read_text())['active']['slot']}")
-        return replace(self, target)
+        return rename(self, target)
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
-    monkeypatch.setattr(Path, "replace", noted_replace)
+    monkeypatch.setattr(Path, "rename", noted_rename)
     slots.install(*image(tmp_path, NEW, 2))
-    assert log == ["flush slot-b", "flush slots", "flush .active.json.new", "switch b", "flush slots"]
+    assert log == ["flush slot-b", "flush slots", "flush active.json", "switch b", "flush slots"]
+
+
+def test_what_a_power_cut_left_of_the_switch_is_removed(slots: SlotInstaller, tmp_path: Path) -> None:
+    left = slots.directory / f"{TEMPORARY}0011223344556677"
+    left.write_bytes(b"{")
+    slots.install(*image(tmp_path, NEW, 2))
+    assert not left.exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from twinlock.repository.store.atomic import TEMPORARY, clean_stale, temporary_file
+from twinlock.io.files.durable import TEMPORARY, clean_stale, temporary_file
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.interface import object_name
 from twinlock.trust.errors.local import ConflictError, StorageError

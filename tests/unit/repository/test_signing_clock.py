@@ -19,12 +19,12 @@ from tests.unit.repository.reading import Reader
 from twinlock.cli.main import main
 from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
+from twinlock.io.files.durable import read_file
 from twinlock.repository.errors import ClockBehindError, ClockContradictedError, FutureSignatureError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.publishing.root_ceremony import RootChanges
 from twinlock.repository.serving.http import serving
 from twinlock.repository.signing.clock import ClockMarks, SecondTime, check_signing_clock
-from twinlock.repository.store.atomic import read_file
 from twinlock.trust.engine.time_floor import time_floor
 from twinlock.trust.errors.base import UsageError
 

@@ -164,7 +164,7 @@ def issue_provisioning(
       twinlock director issue-provisioning ./director --url https://fleet.example:8443 --output credentials.zip
     """
     from twinlock.director.devices.credentials import check_url, check_vacant, provisioning_archive
-    from twinlock.repository.store.atomic import create_file
+    from twinlock.io.files.durable import create_file
 
     check_url(url)
     check_vacant(output.parent, (output.name,))

@@ -96,7 +96,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     from twinlock.client.ecu.clock import system_clock
     from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary
     from twinlock.client.primary.first_contact import ask_repositories
-    from twinlock.io.operator_files import read_operator_file
+    from twinlock.io.files.operator_files import read_operator_file
 
     plan = EcuPlan(
         vehicle=options["vehicle"],
@@ -282,7 +282,7 @@ def _token(file: Path | None) -> str:
     """The enrolment token: never an argument, because other users see those. Raises: UsageError."""
     import os
 
-    from twinlock.io.operator_files import read_operator_file
+    from twinlock.io.files.operator_files import read_operator_file
     from twinlock.trust.errors.base import UsageError
 
     token = (

@@ -53,7 +53,7 @@ def recover_command(role: str) -> click.Command:
     ) -> None:
         from twinlock.client.ecu.clock import system_clock
         from twinlock.client.ecu.recovery import check_damaged, recover_state
-        from twinlock.io.operator_files import read_operator_file
+        from twinlock.io.files.operator_files import read_operator_file
         from twinlock.trust.names import DIRECTOR, IMAGE
 
         settings = _settings(directory, role)

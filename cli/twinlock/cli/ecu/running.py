@@ -106,7 +106,7 @@ def own_map(configuration: Path) -> Iterator[None]:
 
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises: UsageError, StorageError."""
-    from twinlock.io.operator_files import read_json_object
+    from twinlock.io.files.operator_files import read_json_object
 
     return read_json_object(path, "the description")
 

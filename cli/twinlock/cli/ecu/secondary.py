@@ -77,7 +77,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     from twinlock.client.ecu.clock import system_clock
     from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_secondary
     from twinlock.client.primary.first_contact import ask_repositories
-    from twinlock.io.operator_files import read_operator_file
+    from twinlock.io.files.operator_files import read_operator_file
 
     plan = EcuPlan(
         vehicle=options["vehicle"],

@@ -64,7 +64,7 @@ def read_own_file(path: Path, what: str, *, max_bytes: int = 8_000_000) -> bytes
 
     ``what`` is what it should hold, such as ``the map``. A pipe is read if a process writes to it. Raises: OperatorFileError.
     """
-    from twinlock.io.operator_files import BYTE_ORDER_MARK, read_operator_file
+    from twinlock.io.files.operator_files import BYTE_ORDER_MARK, read_operator_file
     from twinlock.trust.errors.local import OperatorFileError
 
     if str(path) != STANDARD_INPUT:

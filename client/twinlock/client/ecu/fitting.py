@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from twinlock.client.config import load_primary
 from twinlock.client.ecu.reports import check_reporting_key
 from twinlock.client.storage.database import take_lock
-from twinlock.client.storage.durable import storage_errors, write_atomically
-from twinlock.io.operator_files import read_json_object
+from twinlock.io.files.durable import clean_stale, replace_file, storage_errors
+from twinlock.io.files.operator_files import read_json_object
 from twinlock.trust.errors.base import UsageError
 
 T = TypeVar("T")
@@ -77,7 +77,8 @@ def _changed(config: Path, change: Callable[[list[dict[str, Any]]], T]) -> T:
         found = change(values.setdefault("secondaries", []))
         data = json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n"
         _check(config, data)
-        write_atomically(config, data)
+        clean_stale(config.parent)
+        replace_file(config, data)
         return found
     finally:
         os.close(lock)
@@ -86,7 +87,7 @@ def _changed(config: Path, change: Callable[[list[dict[str, Any]]], T]) -> T:
 def _check(config: Path, data: bytes) -> None:
     """Read the new file as the Primary will, before it is one. Raises: UsageError, ProfileError, StorageError."""
     draft = config.with_name(f".{config.name}.draft")
-    with storage_errors(draft, "write"):
+    with storage_errors("write", draft):
         draft.write_bytes(data)
     try:
         loaded = load_primary(draft)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.client.storage.durable import PRIVATE, create_once, storage_errors
-from twinlock.io.operator_files import check_path, read_operator_file
+from twinlock.io.files.durable import PRIVATE, create_once, storage_errors
+from twinlock.io.files.operator_files import check_path, read_operator_file
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.keys import PublicKey, load_key
@@ -64,7 +64,7 @@ def load_identity(path: Path) -> Identity:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     check_path(path, "read the ECU key from")
-    with storage_errors(path, "read the ECU key"):
+    with storage_errors("read the ECU key", path):
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise _unusable(path, "other users may read it; chmod 600 it, or replace the key if they did")
     data = read_operator_file(path, "the ECU key", _KEY_BYTES)

@@ -19,9 +19,9 @@ from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identi
 from twinlock.client.ecu.reports import check_key_type
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.storage.anchor import load_anchor
-from twinlock.client.storage.durable import create_once, storage_errors
 from twinlock.client.storage.state import TrustedState
-from twinlock.io.new_directory import new_directory
+from twinlock.io.files.durable import create_once, storage_errors
+from twinlock.io.files.new_directory import new_directory
 from twinlock.trust.engine.first_contact import check_given_root, check_given_roots, is_base_url
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
@@ -266,7 +266,7 @@ def _map(repositories: Repositories) -> dict[str, Any]:
 def _factory_entry(path: str, source: Path | None, plan: EcuPlan) -> ImageEntry:
     sha256, sha512, length = hashlib.sha256(), hashlib.sha512(), 0
     if source is not None:
-        with storage_errors(source, "read"), source.open("rb") as file:
+        with storage_errors("read", source), source.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 sha256.update(chunk)
                 sha512.update(chunk)

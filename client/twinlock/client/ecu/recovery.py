@@ -19,9 +19,9 @@ from twinlock.client.ecu.running import counter_floor
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import take_lock
-from twinlock.client.storage.durable import flush_directory, storage_errors
 from twinlock.client.storage.state import TrustedState
-from twinlock.io.operator_files import read_operator_file
+from twinlock.io.files.durable import flush_directory, storage_errors
+from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
@@ -195,7 +195,7 @@ def _swap(path: Path, draft: Path) -> Path | None:
     number = 1
     while (damaged := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
-    with storage_errors(path, "replace"):
+    with storage_errors("replace", path):
         for suffix in ("-wal", "-shm"):
             beside = path.with_name(path.name + suffix)
             if beside.exists():

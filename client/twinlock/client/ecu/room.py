@@ -7,9 +7,9 @@ from pathlib import Path
 
 from twinlock.client.config import EcuSettings
 from twinlock.client.install.ab_slots import drop_half_written
-from twinlock.client.storage.durable import storage_errors
 from twinlock.client.storage.staging import RESERVE_BYTES, drop_staged
 from twinlock.client.storage.state import TrustedState
+from twinlock.io.files.durable import storage_errors
 
 
 def make_room(settings: EcuSettings) -> bool:
@@ -33,5 +33,5 @@ def open_state(settings: EcuSettings) -> TrustedState:
 
 def free_bytes(directory: Path) -> int:
     """How much may be written where ``directory`` is. Raises: StorageError."""
-    with storage_errors(directory, "measure"):
+    with storage_errors("measure", directory):
         return shutil.disk_usage(directory).free

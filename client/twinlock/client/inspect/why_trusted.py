@@ -18,7 +18,7 @@ from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.events import event_as_json
 from twinlock.client.model.times import format_time
 from twinlock.client.storage.state import TrustedState
-from twinlock.io.operator_files import read_operator_file
+from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.checks.index import check_expiry

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from twinlock.client.errors import PreconditionError
 from twinlock.client.install.installer import Precondition
 from twinlock.client.model.results import image_as_json
-from twinlock.client.storage.durable import flush_directory, storage_errors, write_atomically
 from twinlock.client.storage.staging import CHUNK_BYTES, RESERVE_BYTES, verify_file
+from twinlock.io.files.durable import clean_stale, flush_directory, replace_file, storage_errors
 from twinlock.trust.checks.image import ImageVerifier
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import ReleaseCounterError
@@ -64,7 +64,7 @@ class SlotInstaller:
     @classmethod
     def provision(cls, directory: Path, ecu: EcuId, entry: ImageEntry, source: Path | None) -> SlotInstaller:
         """Make the slots of a new ECU that runs ``entry``; ``source`` None is an empty image. Raises: StorageError."""
-        with storage_errors(directory, "create"):
+        with storage_errors("create", directory):
             directory.mkdir(parents=True)
         installer = cls(directory, ecu)
         installer._write_slot("a", entry, source)
@@ -134,7 +134,7 @@ class SlotInstaller:
     def _check_room(self, name: str, entry: ImageEntry) -> None:
         """Refuse what would fill the disk, before the old image in the slot is lost. Raises: StorageError."""
         path = self._file(name)
-        with storage_errors(path, "measure"):
+        with storage_errors("measure", path):
             reusable = path.stat().st_size if path.exists() else 0
             free = shutil.disk_usage(self.directory).free + reusable
         needed = entry.length + RESERVE_BYTES
@@ -160,7 +160,7 @@ class SlotInstaller:
     def _write_slot(self, name: str, entry: ImageEntry, source: Path | None) -> None:
         path = self._file(name)
         verifier = ImageVerifier(entry)
-        with storage_errors(path, "write"), path.open("wb") as slot:
+        with storage_errors("write", path), path.open("wb") as slot:
             if source is not None:
                 with source.open("rb") as image:
                     while chunk := image.read(CHUNK_BYTES):
@@ -169,7 +169,7 @@ class SlotInstaller:
             verifier.finish()
             slot.flush()
             os.fsync(slot.fileno())
-        with storage_errors(path, "write"):
+        with storage_errors("write", path):
             flush_directory(self.directory)
 
     def _switch(self, active: _Slot, previous: _Slot | None) -> None:
@@ -178,12 +178,13 @@ class SlotInstaller:
             "active": _slot_as_json(active),
             "previous": None if previous is None else _slot_as_json(previous),
         }
-        write_atomically(self.directory / _ACTIVE, json.dumps(state, indent=2).encode())
+        clean_stale(self.directory)
+        replace_file(self.directory / _ACTIVE, json.dumps(state, indent=2).encode())
 
     def _active(self) -> tuple[_Slot, _Slot | None]:
         path = self.directory / _ACTIVE
         try:
-            with storage_errors(path, "read"):
+            with storage_errors("read", path):
                 data = path.read_bytes()
             state = json.loads(data)
             found = state["format"]
@@ -201,7 +202,7 @@ class SlotInstaller:
 
     def _newest(self) -> _Slot:
         """The slot that was written last, where no record says which one runs. Raises: StorageError if there is none."""
-        with storage_errors(self.directory, "read what is installed from"):
+        with storage_errors("read what is installed from", self.directory):
             slots = {name: self._file(name).stat().st_mtime_ns for name in _SLOTS if self._file(name).exists()}
         if not slots:
             raise self._unusable(
@@ -212,7 +213,7 @@ class SlotInstaller:
     def _contents(self, slot: _Slot) -> _Contents:
         path = self._file(slot.name)
         wanted = _known(slot.image.hashes).keys() or {"sha256", "sha512"}
-        with storage_errors(path, "read"), path.open("rb") as file:
+        with storage_errors("read", path), path.open("rb") as file:
             status = os.fstat(file.fileno())
             identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             known = self._read.get(slot.name)

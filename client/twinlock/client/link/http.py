@@ -16,7 +16,7 @@ from twinlock.client.config import FetchSettings
 from twinlock.client.errors import SecondaryRefusedError, SecondaryTimeoutError, quoted
 from twinlock.client.net.transport import CHUNK_BYTES, Transport
 from twinlock.client.storage.bundle import Bundle
-from twinlock.client.storage.durable import storage_errors
+from twinlock.io.files.durable import storage_errors
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.targets import ImageEntry
@@ -128,6 +128,6 @@ class HttpLink:
 
 async def _file_chunks(path: Path) -> AsyncIterator[bytes]:
     """The file piece by piece. Reading blocks for one piece at a time, which is as long as a page cache miss."""
-    with storage_errors(path, "read"), path.open("rb") as file:
+    with storage_errors("read", path), path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

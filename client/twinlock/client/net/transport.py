@@ -17,7 +17,7 @@ from twinlock.client.config import FetchSettings, TlsSettings
 from twinlock.client.errors import quoted
 from twinlock.client.net.server_faults import server_faults
 from twinlock.client.net.slow_retrieval import SpeedWatch
-from twinlock.io.operator_files import read_operator_file
+from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, StorageError, TransportError
 

@@ -29,7 +29,7 @@ from twinlock.client.primary.cycle import UpdateCycle
 from twinlock.client.primary.secondaries import Member, Secondaries
 from twinlock.client.primary.services import PrimaryServices
 from twinlock.client.storage.staging import Staging
-from twinlock.io.operator_files import read_operator_file
+from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.ecu import InstalledImage

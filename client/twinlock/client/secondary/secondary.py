@@ -32,7 +32,7 @@ from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_byt
 from twinlock.client.storage.needed_files import unneeded_files
 from twinlock.client.storage.staging import Staging
 from twinlock.client.storage.state import LastRefusal, TrustedState
-from twinlock.io.operator_files import read_operator_file
+from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import Answer, Command, Fetch, Notice, Persist, drive
 from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError

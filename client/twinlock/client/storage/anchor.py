@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twinlock.client.storage.durable import storage_errors
+from twinlock.io.files.durable import storage_errors
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import RepositoryName
@@ -17,7 +17,7 @@ _SUFFIX = ".root.json"
 
 def load_anchor(directory: Path, limits: Limits) -> dict[RepositoryName, bytes]:
     """The Root files in ``directory`` by repository. Raises: StorageError if there is none or one cannot be read."""
-    with storage_errors(directory, "read the trust anchor in"):
+    with storage_errors("read the trust anchor in", directory):
         found = {
             RepositoryName(path.name.removesuffix(_SUFFIX)): _read(path, limits)
             for path in sorted(directory.iterdir())

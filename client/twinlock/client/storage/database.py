@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twinlock.client.storage.durable import flush_directory, storage_errors
+from twinlock.io.files.durable import flush_directory, storage_errors
 from twinlock.trust.errors.local import NewerStateError, StateInUseError, StorageError
 
 APPLICATION_ID = 0x54574C4B  # "TWLK"; tells our file from any other SQLite file
@@ -196,7 +196,7 @@ def _check_format(path: Path) -> None:
 def take_lock(path: Path) -> int:
     """Hold the state file for this process alone; closing the descriptor lets it go. Raises: StateInUseError, StorageError."""
     name = f"{path}.lock"
-    with storage_errors(Path(name), "open"):
+    with storage_errors("open", Path(name)):
         lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

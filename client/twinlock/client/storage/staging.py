@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from twinlock.client.storage.durable import flush_directory, storage_errors
+from twinlock.io.files.durable import flush_directory, storage_errors
 from twinlock.trust.checks.image import ImageVerifier
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError
@@ -34,7 +34,7 @@ class Staging:
         self.directory = directory
         self._arriving: set[Path] = set()
         self._numbers = itertools.count(1)
-        with storage_errors(directory, "create"):
+        with storage_errors("create", directory):
             directory.mkdir(parents=True, exist_ok=True)
 
     def find(self, entry: ImageEntry) -> Path | None:
@@ -45,7 +45,7 @@ class Staging:
         try:
             verify_file(path, entry)
         except RefusalError:
-            with storage_errors(path, "remove"):
+            with storage_errors("remove", path):
                 path.unlink()
             return None
         return path
@@ -62,9 +62,9 @@ class Staging:
         """
         part = self._path(entry, f"{next(self._numbers)}.part" if apart else "part")
         if apart:
-            with storage_errors(part, "remove"):
+            with storage_errors("remove", part):
                 part.unlink(missing_ok=True)  # a crash left it
-        with storage_errors(self.directory, "measure"):
+        with storage_errors("measure", self.directory):
             present = part.stat().st_size if part.exists() else 0
             free = shutil.disk_usage(self.directory).free
         needed = max(entry.length - present, 0) + RESERVE_BYTES
@@ -79,7 +79,7 @@ class Staging:
     def tidy(self, keep: Iterable[ImageEntry] = ()) -> None:
         """Remove everything but what belongs to ``keep`` or is on its way now. Raises: StorageError."""
         kept = self._arriving | {self._path(entry, suffix) for entry in keep for suffix in ("part", "image")}
-        with storage_errors(self.directory, "tidy"):
+        with storage_errors("tidy", self.directory):
             for path in self.directory.iterdir():
                 if path not in kept and path.suffix in (".part", ".image"):
                     path.unlink()
@@ -104,7 +104,7 @@ class Arrival:
         self._part = part
         self._verified = verified
         self._verifier = ImageVerifier(entry)
-        with storage_errors(part, "open"):
+        with storage_errors("open", part):
             self._file: BinaryIO = part.open("ab")
         arriving.add(part)
         self.resumed = False
@@ -120,7 +120,7 @@ class Arrival:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         try:
-            with storage_errors(self._part, "write"):
+            with storage_errors("write", self._part):
                 self._file.close()
         except StorageError as failed:
             error = failed
@@ -132,7 +132,7 @@ class Arrival:
 
     def resume(self) -> int:
         """Count what an earlier attempt left; returns how many bytes that is. Blocking: it reads them all."""
-        with storage_errors(self._part, "read"), self._part.open("rb") as file:
+        with storage_errors("read", self._part), self._part.open("rb") as file:
             if os.fstat(file.fileno()).st_size > self.entry.length:
                 self.restart()
                 return 0
@@ -143,7 +143,7 @@ class Arrival:
 
     def restart(self) -> None:
         """Forget what arrived and begin at the first byte."""
-        with storage_errors(self._part, "truncate"):
+        with storage_errors("truncate", self._part):
             self._file.truncate(0)
         self._verifier = ImageVerifier(self.entry)
         self.resumed = False
@@ -151,7 +151,7 @@ class Arrival:
     def write(self, chunk: bytes) -> None:
         """Take the next bytes. Raises: EndlessDataError beyond the listed length, StorageError."""
         self._verifier.update(chunk)
-        with storage_errors(self._part, "write"):
+        with storage_errors("write", self._part):
             self._file.write(chunk)
 
     def finish(self) -> Path:
@@ -160,7 +160,7 @@ class Arrival:
         Raises: LengthError, DigestError, StorageError.
         """
         self._verifier.finish()
-        with storage_errors(self._part, "store"):
+        with storage_errors("store", self._part):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -171,7 +171,7 @@ class Arrival:
 
 def drop_staged(directory: Path) -> None:
     """Remove every image in ``directory``, arriving or verified: each can be fetched again. Raises: StorageError."""
-    with storage_errors(directory, "tidy"):
+    with storage_errors("tidy", directory):
         for path in directory.iterdir() if directory.is_dir() else ():
             if path.suffix in (".part", ".image"):
                 path.unlink(missing_ok=True)
@@ -180,7 +180,7 @@ def drop_staged(directory: Path) -> None:
 def verify_file(path: Path, entry: ImageEntry) -> None:
     """Read ``path`` and refuse it unless it is ``entry``. Raises: RefusalError, StorageError."""
     verifier = ImageVerifier(entry)
-    with storage_errors(path, "read"), path.open("rb") as file:
+    with storage_errors("read", path), path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             verifier.update(chunk)
     verifier.finish()

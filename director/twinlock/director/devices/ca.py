@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from twinlock.io.new_directory import make_directory
+from twinlock.io.files.durable import create_file, read_file, storage_errors
+from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.keys.private_keys import Secret, read_private_key, write_private_key
-from twinlock.repository.store.atomic import create_file, read_file, storage
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 
@@ -64,7 +64,7 @@ class DeviceCa:
         """
         if (place / _CERTIFICATE).exists():
             raise UsageError(reason=f"there is a device CA in {place} already")
-        with storage("create", place):
+        with storage_errors("create", place):
             make_directory(place, 0o700)
         if not (place / _KEY).exists():
             write_private_key(place / _KEY, ec.generate_private_key(ec.SECP256R1()), passphrase)

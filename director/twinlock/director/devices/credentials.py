@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
 from twinlock.director.devices.ca import DeviceCa, Subject
-from twinlock.io.new_directory import make_directory
-from twinlock.repository.store.atomic import create_file, storage
+from twinlock.io.files.durable import create_file, storage_errors
+from twinlock.io.files.new_directory import make_directory
 from twinlock.trust.errors.base import UsageError
 
 # The names that the client looks for inside the archive of shared credentials.
@@ -90,7 +90,7 @@ def write_files(credential: Credential, folder: Path, *, names: tuple[str, str, 
     The key is written last: whoever finds it finds the others.
     """
     check_vacant(folder, names)
-    with storage("create", folder):
+    with storage_errors("create", folder):
         make_directory(folder, 0o700)
     ca, certificate, key = names
     create_file(folder / ca, credential.ca_pem())

@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 
 from twinlock.director.inventory.migrations import migrate
 from twinlock.director.inventory.schema import SCHEMA_VERSION, metadata, schema_version
-from twinlock.repository.store.atomic import storage
+from twinlock.io.files.durable import storage_errors
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 
@@ -68,7 +68,7 @@ class Database:
         The file of an SQLite inventory is for its owner alone, whatever the mode of the directory.
         """
         if self.file is not None:
-            with storage("create", self.file):
+            with storage_errors("create", self.file):
                 os.close(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         with self.writing("create") as connection:
             if not inspect(connection).has_table(schema_version.name):

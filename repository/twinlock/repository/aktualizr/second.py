@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from twinlock.io.new_directory import make_directory
+from twinlock.io.files.durable import read_file, replace_file, storage_errors
+from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.aktualizr.copies import Copies
 from twinlock.repository.aktualizr.root_chain import RootChain
 from twinlock.repository.aktualizr.standing import is_standing, read_standing
 from twinlock.repository.aktualizr.verdict import verify_copies
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.store.atomic import read_file, replace_file, storage
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
 from twinlock.repository.store.publication_log import Record
 from twinlock.repository.workspace.current import Published
@@ -134,7 +134,7 @@ def keep_anchor(workspace: Workspace, root: bytes) -> None:
     """Keep the newest Root of the profile, from which the store is believed next time. Raises: StorageError."""
     if _anchor(workspace) == root:
         return
-    with storage("create", _anchor_path(workspace).parent):
+    with storage_errors("create", _anchor_path(workspace).parent):
         make_directory(_anchor_path(workspace).parent)
     replace_file(_anchor_path(workspace), root)
 

@@ -15,8 +15,8 @@ import subprocess
 from pathlib import Path
 from stat import S_ISREG
 
+from twinlock.io.files.durable import read_file, storage_errors
 from twinlock.repository.errors import OstreeCommitError
-from twinlock.repository.store.atomic import read_file, storage
 from twinlock.trust.errors.base import UsageError
 
 PROGRAM = "ostree"
@@ -80,7 +80,7 @@ def check_commit_object(repository: Path, commit: str) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         raise _refused(repository, commit, "that repository holds no such commit") from None
-    with os.fdopen(descriptor, "rb") as stream, storage("read", path):
+    with os.fdopen(descriptor, "rb") as stream, storage_errors("read", path):
         regular = S_ISREG(os.fstat(descriptor).st_mode)
         data = stream.read(_MAX_COMMIT_BYTES + 1) if regular else b""
     if hashlib.sha256(data).hexdigest() != commit:

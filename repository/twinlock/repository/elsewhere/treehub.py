@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from twinlock.io.files.durable import read_file, replace_file
 from twinlock.repository.elsewhere.ostree_commits import (
     check_commit,
     check_commit_object,
     check_objects,
     check_repository,
 )
-from twinlock.repository.store.atomic import read_file, replace_file
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 

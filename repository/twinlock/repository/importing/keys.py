@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.io.operator_files import read_operator_file
+from twinlock.io.files.operator_files import read_operator_file
 from twinlock.repository.keys.private_keys import MAX_KEY_FILE_BYTES
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError

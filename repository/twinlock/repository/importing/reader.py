@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.io.operator_files import find_operator_file
+from twinlock.io.files.operator_files import find_operator_file
 from twinlock.repository.aktualizr.standing import CONTEXT
 from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive

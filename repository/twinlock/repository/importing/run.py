@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from tuf.api.metadata import Key, MetaFile, Snapshot, Targets, Timestamp
 
+from twinlock.io.files.durable import locked
 from twinlock.repository.aktualizr.names import check_names_agree, new_names
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT
 from twinlock.repository.aktualizr.second import keep_anchor
@@ -46,7 +47,6 @@ from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.signing.sign import SPEC_VERSION, Authority, S, renew, seal
-from twinlock.repository.store.atomic import locked
 from twinlock.repository.store.image_files import Progress, store_image
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object
 from twinlock.repository.store.publication_log import Record, publish_record, timestamp_version

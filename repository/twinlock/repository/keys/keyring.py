@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.io.new_directory import make_directory, sync_directory
+from twinlock.io.files.durable import create_file, flush_directory, replace_file, storage_errors
+from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.keys.passphrases import offline_secret, online_secret, secret_for_new
 from twinlock.repository.keys.private_keys import (
@@ -31,7 +32,6 @@ from twinlock.repository.keys.private_keys import (
     write_private_key,
 )
 from twinlock.repository.keys.records import PEM, KeyPlan, KeyRecord, encode_record, key_stem, read_record
-from twinlock.repository.store.atomic import create_file, replace_file, storage
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
 from twinlock.trust.keys import PublicKey
@@ -88,7 +88,7 @@ class Keyring:
         """The keys known here, or those made for ``role``, by key id. Raises: StorageError, NewerStateError."""
         found = {keyid: record for keyid, record in self._unsaved.items() if role is None or record.role == role}
         for place in dict.fromkeys((self.offline, self.online)):
-            with storage("read", place):
+            with storage_errors("read", place):
                 paths = sorted(place.glob("*.json")) if place.is_dir() else []
             for path in paths:
                 record = read_record(path)
@@ -113,7 +113,7 @@ class Keyring:
     def note(self, role: str, key: Key) -> KeyRecord:
         """Put a key on record whose private half is elsewhere. Raises: StorageError, UnsafePathError for the role's name."""
         record = self.describe(role, key)
-        with storage("create", record.place):
+        with storage_errors("create", record.place):
             make_directory(record.place, 0o700)
         create_file(record.files[0], encode_record(record), mode=0o600)
         return record
@@ -154,14 +154,14 @@ class Keyring:
         """
         for record in self.known(keyids):
             aside = record.place / "retired"
-            with storage("create", aside):
+            with storage_errors("create", aside):
                 make_directory(aside, 0o700)
             # The private half first: a record without it is a key that is elsewhere, and the next attempt goes on.
             for path in reversed(record.files):
-                with storage("move", path), suppress(FileNotFoundError):
+                with storage_errors("move", path), suppress(FileNotFoundError):
                     path.unlink() if destroy and path.suffix == ".pem" else path.rename(aside / path.name)
-            with storage("write", record.place):
-                sync_directory(record.place)
+            with storage_errors("write", record.place):
+                flush_directory(record.place)
             self._signers.pop(record.keyid, None)
 
     def forget(self) -> None:
@@ -196,7 +196,7 @@ class Keyring:
         self._unsaved.pop(record.keyid, None)
         self._signers.pop(record.keyid, None)
         for path in record.files:
-            with storage("delete", path):
+            with storage_errors("delete", path):
                 path.unlink(missing_ok=True)
 
     def _is_usable(self, record: KeyRecord) -> bool:
@@ -215,7 +215,7 @@ class Keyring:
 
     def _keep(self, record: KeyRecord, private: PrivateKeyTypes) -> None:
         """Write a key, its private half first; a key that is there already stays as it is."""
-        with storage("create", record.place):
+        with storage_errors("create", record.place):
             make_directory(record.place, 0o700)
         written, secret = record.files
         if not secret.exists():

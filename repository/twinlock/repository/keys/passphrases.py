@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twinlock.io.files.durable import read_file
 from twinlock.repository.keys.private_keys import (
     MAX_KEY_FILE_BYTES,
     Passphrase,
@@ -15,7 +16,6 @@ from twinlock.repository.keys.private_keys import (
     read_private_key,
     replace_private_key,
 )
-from twinlock.repository.store.atomic import read_file
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError
 

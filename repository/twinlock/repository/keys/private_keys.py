@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.repository.store.atomic import create_file, read_file, replace_file
+from twinlock.io.files.durable import create_file, read_file, replace_file
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tuf.api.metadata import Key
 
-from twinlock.io.operator_files import read_operator_file
+from twinlock.io.files.operator_files import read_operator_file
 from twinlock.repository.keys.private_keys import MAX_KEY_FILE_BYTES
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.keys import load_key

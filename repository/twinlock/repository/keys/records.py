@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twinlock.io.files.durable import read_file
 from twinlock.repository.keys.availability import Availability
 from twinlock.repository.keys.demands import check_demand
 from twinlock.repository.keys.private_keys import MAX_KEY_FILE_BYTES, KeyKind, kind_of
-from twinlock.repository.store.atomic import read_file
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 from twinlock.trust.keys import PublicKey, load_key

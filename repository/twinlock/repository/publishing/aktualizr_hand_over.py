@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from twinlock.io.files.durable import locked
 from twinlock.repository.aktualizr.root_chain import authority_of
 from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.model.views import Publication
 from twinlock.repository.publishing.enable_aktualizr import check_root_keys_held
 from twinlock.repository.publishing.publish import commit
-from twinlock.repository.store.atomic import locked
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import ROOT

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from twinlock.io.files.durable import locked
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.keys.private_keys import kind_of
 from twinlock.repository.publishing.publish import commit
-from twinlock.repository.store.atomic import locked
 from twinlock.repository.store.publication_log import timestamp_version
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.workspace import Workspace

@@ -6,13 +6,13 @@ has Root keys of its own, as many as ours, so that no Root of ours fits into it.
 
 from __future__ import annotations
 
+from twinlock.io.files.durable import locked
 from twinlock.repository.aktualizr.second import Second
 from twinlock.repository.aktualizr.standing import is_standing
 from twinlock.repository.authoring.apply_draft import listed_images
 from twinlock.repository.authoring.next_publication import Candidate, root_authority
 from twinlock.repository.model.views import Publication
 from twinlock.repository.publishing.publish import commit, discharge, plan_draft
-from twinlock.repository.store.atomic import locked
 from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.draft import read_draft
 from twinlock.repository.workspace.workspace import Workspace

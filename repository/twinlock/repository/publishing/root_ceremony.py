@@ -23,7 +23,8 @@ from typing import TypeVar
 
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.io.operator_files import read_operator_file
+from twinlock.io.files.durable import replace_file
+from twinlock.io.files.operator_files import read_operator_file
 from twinlock.repository.aktualizr.ceremony import (
     attach,
     attached_keyids,
@@ -53,7 +54,6 @@ from twinlock.repository.publishing.rotation import (
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import TIME
 from twinlock.repository.signing.sign import ISSUED, Authority, renew
-from twinlock.repository.store.atomic import replace_file
 from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.workspace import Workspace

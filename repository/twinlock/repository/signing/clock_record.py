@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.io.new_directory import make_directory
+from twinlock.io.files.durable import read_file, replace_file, storage_errors
+from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.signing.clock import (
     BEHIND,
     ClockMarks,
@@ -24,7 +25,6 @@ from twinlock.repository.signing.clock import (
     issued_of,
 )
 from twinlock.repository.signing.time_source import TimeSource
-from twinlock.repository.store.atomic import read_file, replace_file, storage
 from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
@@ -90,7 +90,7 @@ def record_recovery(workspace: Workspace, found: FutureSignatures, *, actor: str
 def set_time_source(workspace: Workspace, source: TimeSource | None) -> None:
     """Set the second source of time, or none. Raises: StorageError."""
     if source is None:
-        with storage("remove", _place(workspace, _SOURCE)):
+        with storage_errors("remove", _place(workspace, _SOURCE)):
             _place(workspace, _SOURCE).unlink(missing_ok=True)
         return
     body = {"url": source.url, "root": source.root.decode()}
@@ -144,7 +144,7 @@ def _read(workspace: Workspace) -> dict[str, Any]:
 
 def _write(workspace: Workspace, body: dict[str, Any]) -> None:
     path = _place(workspace, _MARKS)
-    with storage("write", path):
+    with storage_errors("write", path):
         make_directory(path.parent)
     replace_file(path, json.dumps(body, indent=2).encode() + b"\n")
 

@@ -18,8 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from twinlock.io.new_directory import make_directory, sync_directory
-from twinlock.repository.store.atomic import clean_stale, link_new, locked, storage, temporary_file, write_all
+from twinlock.io.files.durable import (
+    clean_stale,
+    flush_directory,
+    link_new,
+    locked,
+    storage_errors,
+    temporary_file,
+    write_all,
+)
+from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.store.interface import ObjectInfo, Readable, StoredObject, object_name
 from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
@@ -33,7 +41,7 @@ class DirectoryReader:
     """The objects below ``root`` for reading alone: regular files, and no symbolic link on the way. Nothing is written."""
 
     def __init__(self, root: Path) -> None:
-        with storage("open", root):
+        with storage_errors("open", root):
             self.root = root.resolve(strict=True)
 
     def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
@@ -41,7 +49,7 @@ class DirectoryReader:
         stream = self.open(name)
         if stream is None:
             return None
-        with stream, storage("read", self.root / name):
+        with stream, storage_errors("read", self.root / name):
             data = stream.read(max_bytes + 1)
             if len(data) > max_bytes:
                 reason = f"it is larger than {max_bytes} bytes"
@@ -53,7 +61,7 @@ class DirectoryReader:
         stream = self.open(name)
         if stream is None:
             return None
-        with stream, storage("read", self.root / name):
+        with stream, storage_errors("read", self.root / name):
             found = os.fstat(stream.fileno())
             small = stream.read(_HASHED_BYTES + 1) if found.st_size <= _HASHED_BYTES else b""
             return ObjectInfo(name, found.st_size, _etag(found, small))
@@ -61,7 +69,7 @@ class DirectoryReader:
     def open(self, name: str) -> BinaryIO | None:
         """See ``ObjectStore``."""
         path = self._path(name)
-        with storage("open", path):
+        with storage_errors("open", path):
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             except (FileNotFoundError, NotADirectoryError):
@@ -84,7 +92,7 @@ class DirectoryStore(DirectoryReader):
     """An ``ObjectStore`` below ``root``, which is created if it is missing."""
 
     def __init__(self, root: Path) -> None:
-        with storage("open", root):
+        with storage_errors("open", root):
             make_directory(root)
         super().__init__(root)
         self._temporary = self.root / ".tmp"
@@ -111,7 +119,7 @@ class DirectoryStore(DirectoryReader):
     def copy_new(self, source: str, name: str) -> bool:
         """See ``ObjectStore``. A hard link where the file system has them."""
         origin, path = self._path(source), self._path(name)
-        with storage("copy to", path):
+        with storage_errors("copy to", path):
             make_directory(path.parent)
             try:
                 return link_new(origin, path)
@@ -124,7 +132,7 @@ class DirectoryStore(DirectoryReader):
     def replace(self, name: str, data: bytes, *, expected: str | None) -> str:
         """See ``ObjectStore``."""
         path = self._path(name)
-        with storage("open", self._lock), locked(self._lock):
+        with storage_errors("open", self._lock), locked(self._lock):
             current = self.stat(name)
             if (current.etag if current else None) != expected:
                 raise ConflictError(what=name, reason="it is no longer what was read")
@@ -133,13 +141,13 @@ class DirectoryStore(DirectoryReader):
                 os.fsync(descriptor)
                 found = os.fstat(descriptor)
                 temporary.rename(path)
-                sync_directory(path.parent)
+                flush_directory(path.parent)
         return _etag(found, data)
 
     def names(self, prefix: str) -> Iterator[str]:
         """See ``ObjectStore``."""
         top = self._path(prefix)
-        with storage("list", top):
+        with storage_errors("list", top):
             for directory, directories, files in os.walk(top):
                 directories[:] = [entry for entry in directories if not entry.startswith(".")]
                 for file in files:
@@ -149,16 +157,16 @@ class DirectoryStore(DirectoryReader):
     def delete(self, name: str) -> None:
         """See ``ObjectStore``."""
         path = self._path(name)
-        with storage("delete", path):
+        with storage_errors("delete", path):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
-                sync_directory(path.parent)
+                flush_directory(path.parent)
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[tuple[int, Path]]:
         if self._temporary.is_symlink():
             raise UnsafePathError(path=self._temporary.name, reason="it is a symbolic link")
-        with storage("write", path):
+        with storage_errors("write", path):
             make_directory(self._temporary)
             make_directory(path.parent)
             with temporary_file(self._temporary, 0o644) as opened:
@@ -174,7 +182,7 @@ class DirectoryStore(DirectoryReader):
             if path.exists():
                 return False
             shutil.move(temporary, path)
-            sync_directory(path.parent)
+            flush_directory(path.parent)
             return True
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from twinlock.repository.store.atomic import storage
+from twinlock.io.files.durable import storage_errors
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import image_objects
 from twinlock.trust.errors.base import UsageError
@@ -48,7 +48,7 @@ def measure_file(source: Path, progress: Progress = lambda _: None) -> Measured:
     """Measure a file. Raises: UsageError if it is missing or empty, StorageError."""
     if not source.is_file():
         raise UsageError(reason=f"{source} is not a regular file")
-    with storage("read", source), source.open("rb") as stream:
+    with storage_errors("read", source), source.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         measured = measure(stream, progress) if size else Measured(0, {})
     if not size:  # such as the files of /proc, which hold something all the same
@@ -69,11 +69,11 @@ def store_image(store: ObjectStore, source: Path, path: str, measured: Measured)
     first, *others = image_objects(path, measured.length, measured.hashes)
     if not source.is_file():  # a pipe would be waited for
         raise UsageError(reason=f"{source} is not a regular file")
-    with storage("read", source), source.open("rb") as stream:
+    with storage_errors("read", source), source.open("rb") as stream:
         created = store.put_new_from(first, _Watched(stream, source, measured))
     if not created and not _is_sound(store, first, measured):
         store.delete(first)
-        with storage("read", source), source.open("rb") as stream:
+        with storage_errors("read", source), source.open("rb") as stream:
             store.put_new_from(first, _Watched(stream, source, measured))
     for name in others:
         if not store.copy_new(first, name) and not _is_sound(store, name, measured):
@@ -94,7 +94,7 @@ def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
     stream = store.open(name)
     if stream is None:
         raise StorageError(path=name, operation="read", reason="it is missing")
-    with stream, storage("read", name):
+    with stream, storage_errors("read", name):
         length = os.fstat(stream.fileno()).st_size
         if length != measured.length:  # first: nobody reads gigabytes where a few bytes were signed
             reason = (

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from twinlock.repository.store.atomic import read_file
+from twinlock.io.files.durable import read_file
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError

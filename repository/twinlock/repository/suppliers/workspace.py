@@ -28,7 +28,8 @@ from typing import Any, Self
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from twinlock.io.new_directory import make_directory, new_directory
+from twinlock.io.files.durable import create_file, locked, read_file, replace_file, storage_errors
+from twinlock.io.files.new_directory import make_directory, new_directory
 from twinlock.repository.aktualizr.names import reused_name
 from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
@@ -54,7 +55,6 @@ from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, sea
 from twinlock.repository.staging.image_requests import ImageRequest
 from twinlock.repository.staging.image_sources import FileSource
 from twinlock.repository.staging.staged_images import ImageResult, StagingPlace, stage_image, stage_images
-from twinlock.repository.store.atomic import create_file, locked, read_file, replace_file, storage
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import Measured, Progress, check_stored
 from twinlock.repository.store.object_names import image_objects
@@ -339,7 +339,7 @@ class SupplierPlace:
         return self.path / "signed" / f"{role_file(self.role)}.json"
 
     def _keep_record(self, data: bytes) -> None:
-        with storage("create", self._record_path.parent):
+        with storage_errors("create", self._record_path.parent):
             make_directory(self._record_path.parent, 0o700)
         replace_file(self._record_path, data)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twinlock.repository.store.atomic import locked, read_file, replace_file
+from twinlock.io.files.durable import locked, read_file, replace_file
 from twinlock.trust.errors.local import NewerStateError, StorageError
 
 _FORMAT = 1

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.io.new_directory import sync_directory
+from twinlock.io.files.durable import flush_directory, read_file, replace_file, storage_errors
 from twinlock.repository.errors import RootPreparedError
-from twinlock.repository.store.atomic import read_file, replace_file, storage
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -59,7 +58,7 @@ class PreparedRoot:
     def end(self) -> None:
         """Forget what is prepared, which was published or cancelled."""
         for path in (self.path, self._keys):
-            with storage("delete", path):
+            with storage_errors("delete", path):
                 path.unlink(missing_ok=True)
-        with storage("delete", self.path):
-            sync_directory(self.path.parent)
+        with storage_errors("delete", self.path):
+            flush_directory(self.path.parent)

@@ -18,12 +18,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.io.new_directory import make_directory
+from twinlock.io.files.durable import clean_stale, create_file, read_file, replace_file, storage_errors
+from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.keys.private_keys import Passphrase
-from twinlock.repository.store.atomic import clean_stale, create_file, read_file, replace_file, storage
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import adopt_served_names, root_object
@@ -80,7 +80,7 @@ class Workspace:
 
     def set_anchor(self, root: bytes) -> None:
         """Keep the first Root, made here, before anything is in the store; in place of one from an attempt cut off."""
-        with storage("create", self._seen(ROOT).parent):
+        with storage_errors("create", self._seen(ROOT).parent):
             make_directory(self._seen(ROOT).parent)
         replace_file(self._seen(ROOT), root)
 
@@ -150,7 +150,7 @@ def create_workspace(
     path: Path, *, passphrase: Passphrase, periods: Periods, clock: Clock, wires: Wires | None = None
 ) -> Workspace:
     """Make the directory and its configuration; one that is there already is opened. Raises: StorageError."""
-    with storage("create", path):
+    with storage_errors("create", path):
         make_directory(path)
         clean_stale(path)
         if not (path / "config.json").exists() and any(path.iterdir()):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from twinlock.io.files.durable import flush_directory
 from twinlock.trust.errors.local import StorageError
 
 
@@ -66,15 +67,6 @@ def _remove(path: Path, missing: Path | None) -> None:
         made = made.parent if made != missing else None
 
 
-def sync_directory(directory: Path) -> None:
-    """Make the names in ``directory`` durable. Raises: OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def make_directory(directory: Path, mode: int = 0o755) -> None:
     """Create ``directory`` and its parents, durably. Raises: OSError."""
     missing = []
@@ -84,4 +76,4 @@ def make_directory(directory: Path, mode: int = 0o755) -> None:
     for path in reversed(missing):
         with suppress(FileExistsError):
             path.mkdir(mode)
-        sync_directory(path.parent)
+        flush_directory(path.parent)

@@ -1,32 +1,46 @@
-"""Files that are there whole or not at all, whatever happens to the process, the disk or the power.
+"""Files that hold the old content or the new, never a part, whatever happens to the process, the disk or the power.
 
-Belongs here: the few system calls that make a write atomic and durable, and the turning of ``OSError`` into
-``StorageError``. Does not belong here: what the files mean.
+An ``OSError`` leaves as a ``StorageError`` that says what was being done to which path, and what to do about it.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from twinlock.io.new_directory import sync_directory
 from twinlock.trust.errors.local import StorageError
 
+PRIVATE = 0o600
+SHARED = 0o644
 TEMPORARY = ".tmp-"
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space and try again",
+    errno.EDQUOT: "the quota is used up; free some space and try again",
+    errno.EFBIG: "the file would be larger than allowed; free some space or raise the limit",
+    errno.EROFS: "the file system is read-only; mount it writable and try again",
+    errno.EACCES: "permission denied; run as the user that owns the file",
+    errno.EPERM: "permission denied; run as the user that owns the file",
+    errno.ENOENT: "it does not exist",
+}
 
 
 @contextmanager
-def storage(operation: str, path: Path | str) -> Iterator[None]:
-    """Turn what the system refuses inside the block into a StorageError that says what was being done to which path."""
+def storage_errors(operation: str, path: Path | str) -> Iterator[None]:
+    """Turn an OSError inside the block into a StorageError: ``operation`` is a verb, such as ``write``."""
     try:
         yield
     except OSError as error:
-        raise StorageError(path=str(path), operation=operation, reason=error.strerror or str(error)) from error
+        raise StorageError(path=str(path), operation=operation, reason=reason_of(error)) from error
+
+
+def reason_of(error: OSError) -> str:
+    """What an operator has to know of ``error``, with the way out where there is one."""
+    return _ADVICE.get(error.errno or 0) or error.strerror or str(error)
 
 
 @contextmanager
@@ -36,7 +50,7 @@ def temporary_file(directory: Path, mode: int) -> Iterator[tuple[int, Path]]:
     The lock tells ``clean_stale`` that its writer lives. Raises: OSError.
     """
     while True:
-        path = directory / f"{TEMPORARY}{secrets.token_hex(8)}"
+        path = directory / f"{TEMPORARY}{os.urandom(8).hex()}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:  # a cleaner may have taken it between creation and lock
@@ -86,18 +100,18 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def replace_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Put ``data`` at ``path``, in place of what was there. Raises: StorageError; the old content then stands."""
-    with storage("write", path), temporary_file(path.parent, mode) as (descriptor, temporary):
+def replace_file(path: Path, data: bytes, *, mode: int = SHARED) -> None:
+    """Replace ``path`` by ``data``, durably. Raises: StorageError; ``path`` then holds what it held before."""
+    with storage_errors("write", path), temporary_file(path.parent, mode) as (descriptor, temporary):
         write_all(descriptor, data)
         os.fsync(descriptor)
         temporary.rename(path)
-        sync_directory(path.parent)
+        flush_directory(path.parent)
 
 
-def create_file(path: Path, data: bytes, *, mode: int = 0o644) -> bool:
-    """Put ``data`` at ``path`` unless something is there; say whether it was put. Raises: StorageError."""
-    with storage("write", path), temporary_file(path.parent, mode) as (descriptor, temporary):
+def create_file(path: Path, data: bytes, *, mode: int = SHARED) -> bool:
+    """Write ``data`` to a new file ``path``, durably; False if the path is taken. Raises: StorageError."""
+    with storage_errors("write", path), temporary_file(path.parent, mode) as (descriptor, temporary):
         write_all(descriptor, data)
         os.fsync(descriptor)
         return link_new(temporary, path)
@@ -110,14 +124,29 @@ def link_new(temporary: Path, path: Path) -> bool:
         created = True
     except FileExistsError:
         created = False
-    sync_directory(path.parent)
+    flush_directory(path.parent)
     return created
+
+
+def create_once(path: Path, data: bytes, *, mode: int = SHARED) -> None:
+    """As ``create_file``, for a path that must be free. Raises: StorageError if it exists or cannot be written."""
+    if not create_file(path, data, mode=mode):
+        raise StorageError(path=str(path), operation="create", reason=os.strerror(errno.EEXIST))
+
+
+def flush_directory(directory: Path) -> None:
+    """Make renames and removals in ``directory`` survive a power cut. Raises: OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file ``path`` alone among processes and threads; waits for it. Raises: StorageError."""
-    with storage("lock", path):
+    with storage_errors("lock", path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
@@ -128,7 +157,7 @@ def locked(path: Path) -> Iterator[None]:
 
 def read_file(path: Path, *, max_bytes: int) -> bytes | None:
     """The content of ``path``, or None if there is no such file. Raises: StorageError, also above ``max_bytes``."""
-    with storage("read", path):
+    with storage_errors("read", path):
         try:
             # Without O_NONBLOCK opening a pipe waits until somebody writes to it.
             with open(path, "rb", opener=_open_at_once) as stream:

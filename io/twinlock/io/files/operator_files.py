@@ -6,13 +6,13 @@ on request also a pipe that a process writes to, as a shell's ``<(command)`` is 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from twinlock.io.files.durable import reason_of
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import OperatorFileError
 from twinlock.trust.printable import printable
@@ -50,7 +50,7 @@ def find_operator_file(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES, *
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise OperatorFileError(path=str(path), operation=operation, reason=_reason_of(error)) from error
+        raise OperatorFileError(path=str(path), operation=operation, reason=reason_of(error)) from error
     if found.st_size > max_bytes or len(data) > max_bytes:
         reason = f"it has more than {max_bytes} bytes, so it is something else"
         raise OperatorFileError(path=str(path), operation=operation, reason=reason)
@@ -67,12 +67,6 @@ def _first_of_pipe(file: BinaryIO, path: Path, operation: str) -> bytes:
         raise OperatorFileError(path=str(path), operation=operation, reason="it is a pipe that no process writes to")
     os.set_blocking(file.fileno(), True)
     return first or b""
-
-
-def _reason_of(error: OSError) -> str:
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "permission denied; run as the user that owns the file"
-    return error.strerror or str(error)
 
 
 def read_json_object(path: Path, what: str) -> dict[str, Any]:
