@@ -16,7 +16,7 @@ ALLOWED = {
     "cli": ("twinlock.trust", "twinlock.io", "twinlock.client", "twinlock.repository", "twinlock.director"),
 }
 # Bases of the command's own errors; a class needs its base when its module loads.
-CLI_AT_LOAD = ("twinlock.cli", "twinlock.trust.errors")
+CLI_AT_LOAD = ("twinlock.cli", "twinlock.trust.errors", "twinlock.trust.times")
 
 
 def wrong_directions(module: Module, part: str) -> list[str]:

@@ -12,7 +12,6 @@ import pytest
 from tests.simulator.world import START, World
 from twinlock.client.config import TimeSettings
 from twinlock.client.ecu.clock import BUILT, OPEN_QUESTIONS, Clock, boot_clock, system_clock
-from twinlock.client.model.times import format_time
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import Attack, RefusalError
@@ -21,6 +20,7 @@ from twinlock.trust.errors.reports import AttestationError, UnsolicitedTimeError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR
+from twinlock.trust.times import format_time
 from twinlock.trust.wire.tuf.attestation import Attestation, key_material, sign_attestation
 
 ATTESTED = TimeSettings(source="attested")

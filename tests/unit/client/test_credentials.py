@@ -12,8 +12,8 @@ from aiohttp import web
 from tests.aktualizr.authority import Authority
 from twinlock.client.config import FetchSettings, TlsSettings
 from twinlock.client.net.transport import Transport
+from twinlock.io.http.tls import server_context
 from twinlock.repository.serving.http import serving
-from twinlock.repository.serving.tls import server_context
 
 
 @pytest.mark.parametrize("own", ["this host", "another port", "another name", "no URL at all", "all hosts"])

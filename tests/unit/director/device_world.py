@@ -24,8 +24,8 @@ from twinlock.director.devices.identity import Speaker
 from twinlock.director.director import Director
 from twinlock.director.model.records import BY_CERTIFICATE
 from twinlock.director.ways_out.key_changes import NewKey
+from twinlock.io.http.tls import server_context
 from twinlock.repository.serving.http import RunningServer, serving
-from twinlock.repository.serving.tls import server_context
 from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.names import EcuId, VehicleId
 

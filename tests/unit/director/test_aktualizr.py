@@ -34,8 +34,8 @@ from twinlock.director.devices import events
 from twinlock.director.devices.ca import CLIENT_AUTH, DeviceCa, Subject
 from twinlock.director.devices.credentials import Credential, make_credential, write_files
 from twinlock.director.director import Director
+from twinlock.io.http.tls import server_context
 from twinlock.repository.serving.http import serving
-from twinlock.repository.serving.tls import server_context
 from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS

@@ -21,6 +21,7 @@ from tests.aktualizr.authority import Authority
 from tests.unit.repository.conftest import START
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
+from twinlock.io.http.tls import server_context
 from twinlock.repository.elsewhere.hosted import (
     MAX_URI_CHARACTERS,
     PUBLIC_HOSTS,
@@ -33,7 +34,6 @@ from twinlock.repository.elsewhere.hosted import (
 from twinlock.repository.errors import ImageUriError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.serving.http import serving
-from twinlock.repository.serving.tls import server_context
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError

@@ -258,7 +258,7 @@ def _context(
     director: Director, files: tuple[Path | None, Path | None, Path | None], *, allow_serial: bool
 ) -> ssl.SSLContext | None:
     """TLS as the options say; None for plain HTTP. Raises: UsageError where nobody could prove who they are."""
-    from twinlock.repository.serving.tls import server_context
+    from twinlock.io.http.tls import server_context
     from twinlock.trust.errors.base import UsageError
 
     certificate, key, client_ca = files

@@ -230,8 +230,8 @@ def serve(  # noqa: PLR0913 - one parameter for each option
     """
     import asyncio
 
+    from twinlock.io.http.tls import server_context
     from twinlock.repository.serving.renewal import serve_repository
-    from twinlock.repository.serving.tls import server_context
     from twinlock.trust.errors.base import UsageError
 
     if (tls_cert is None) != (tls_key is None):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.times import format_time
 
 
 def camel(name: str) -> str:
@@ -45,7 +46,7 @@ def _object(value: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 _FORMS: dict[type, Callable[[Any], Any]] = {
-    datetime: lambda value: value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    datetime: format_time,
     enum.Enum: lambda value: json_value(value.value),
     Path: str,
     TwinlockError: lambda value: json_value(value.as_json()),

@@ -16,7 +16,6 @@ from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.errors import NothingVerifiedError, NotOrderedError
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.events import event_as_json
-from twinlock.client.model.times import format_time
 from twinlock.client.storage.state import TrustedState
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.checks.context import Context
@@ -47,6 +46,7 @@ from twinlock.trust.names import (
 )
 from twinlock.trust.signatures import Verified
 from twinlock.trust.state import TrustedRepository
+from twinlock.trust.times import format_time
 
 
 def what_is_trusted(settings: EcuSettings, state: TrustedState, now: datetime) -> dict[str, Any]:

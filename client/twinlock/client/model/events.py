@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from twinlock.client.model.times import format_time, parse_time
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.model.evidence import Evidence
+from twinlock.trust.times import format_time, parse_time
 
 
 class StoredEvent(NamedTuple):

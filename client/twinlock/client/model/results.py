@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from twinlock.client.errors import ManifestRefusedError, SecondaryRefusedError
-from twinlock.client.model.times import format_time
 from twinlock.trust.errors.base import Kind, TwinlockError
 from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
 from twinlock.trust.errors.local import SlowRetrievalError
@@ -24,6 +23,7 @@ from twinlock.trust.errors.metadata import (
 from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId
+from twinlock.trust.times import format_time
 
 
 class Outcome(enum.Enum):

@@ -30,7 +30,6 @@ from aiohttp import web
 
 from twinlock.client.errors import NeverServedError, SecondaryBusyError
 from twinlock.client.model.results import image_as_json
-from twinlock.client.model.times import format_time
 from twinlock.client.net.arrivals import Arrivals
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.client.net.transport import CHUNK_BYTES
@@ -41,6 +40,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import SlowRetrievalError, StorageError
 from twinlock.trust.printable import printable
+from twinlock.trust.times import format_time
 
 _LOG = logging.getLogger(__name__)
 _SECONDARY = web.AppKey("secondary", Secondary)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from twinlock.client.model.events import StoredEvent, decode_event, encode_event
-from twinlock.client.model.times import format_time, parse_time
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import Database
 from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
@@ -26,6 +25,7 @@ from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName, RoleName
 from twinlock.trust.state import Decision, TrustedRepository
+from twinlock.trust.times import format_time, parse_time
 from twinlock.trust.wire.tuf.attestation import Attestation, key_material
 from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult

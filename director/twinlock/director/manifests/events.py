@@ -13,6 +13,7 @@ from twinlock.trust.errors.reports import MissingEcuError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId
+from twinlock.trust.times import format_time
 from twinlock.trust.wire.aktualizr.reports import is_nothing
 from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport
 
@@ -20,10 +21,10 @@ from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport
 def time_events(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> list[Event]:
     """An ECU that knows no time but one long past, as one fresh from the factory may, or an earlier one than it knew."""
     if report.time < now - policy.past:
-        code, detail = "old-time", f"it knows no later time than {_text(report.time)}"
+        code, detail = "old-time", f"it knows no later time than {format_time(report.time)}"
     elif last is not None and report.time < last.time:
         code = "earlier-time"
-        detail = f"its report states {_text(report.time)}, and the one before it stated {_text(last.time)}"
+        detail = f"its report states {format_time(report.time)}, and the one before it stated {format_time(last.time)}"
     else:
         return []
     return [Event(kind=NOTICE, code=code, ecu=report.ecu, detail=detail)]
@@ -67,8 +68,8 @@ def _met(report: EcuReport, evidence: Evidence) -> Event:
         "attack": evidence.attack,
         "clause": evidence.clause,
         "step": evidence.step,
-        "first": _text(evidence.first),
-        "last": _text(evidence.last),
+        "first": format_time(evidence.first),
+        "last": format_time(evidence.last),
         "count": evidence.occurrences,
         **({"latest": evidence.latest} if evidence.latest else {}),
     }
@@ -109,10 +110,6 @@ def outcome_events(outcome: InstallationReport, record: VehicleRecord) -> list[E
     ]
 
 
-def _text(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def membership_events(
     reports: Mapping[EcuId, EcuReport], missing: tuple[EcuId, ...], record: VehicleRecord
 ) -> Iterator[Event]:
@@ -130,5 +127,5 @@ def membership_events(
                 kind=NOTICE,
                 code="ecu-returned",
                 ecu=ecu,
-                detail=f"{ecu} reports again; it was away since {_text(since)}",
+                detail=f"{ecu} reports again; it was away since {format_time(since)}",
             )

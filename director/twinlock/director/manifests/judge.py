@@ -48,6 +48,7 @@ from twinlock.trust.errors.reports import (
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
+from twinlock.trust.times import format_time
 from twinlock.trust.wire.tuf.reports import (
     NO_TIME,
     EcuReport,
@@ -211,7 +212,10 @@ def _check_time(report: EcuReport, last: LastReport | None, now: datetime, polic
         earliest = max(earliest, min(last.time, latest))
     if not earliest <= report.time <= latest:
         raise ReportTimeError(
-            ecu=report.ecu, reported=_text(report.time), earliest=_text(earliest), latest=_text(latest)
+            ecu=report.ecu,
+            reported=format_time(report.time),
+            earliest=format_time(earliest),
+            latest=format_time(latest),
         )
 
 
@@ -272,7 +276,3 @@ def _installed(report: EcuReport, entry: ImageEntry | None) -> InstalledImage:
         hashes=installed.hashes,
         release_counter=entry.release_counter,
     )
-
-
-def _text(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +17,8 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+
+from twinlock.trust.times import format_time, parse_time
 
 metadata = MetaData()
 _ID = 128  # characters of an identifier or of who did something
@@ -32,11 +34,10 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        # Not strftime: it writes the year 1 with one digit, which nobody reads back.
-        return None if value is None else f"{value.astimezone(UTC).isoformat()[:19]}Z"
+        return None if value is None else format_time(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)
+        return None if value is None else parse_time(value)
 
 
 class Json(TypeDecorator[Any]):

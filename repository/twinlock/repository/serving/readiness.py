@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, RoleName
+from twinlock.trust.times import parse_time
 
 LONGEST_NOTICE = timedelta(days=7)
 """How long before its expiry a file with a long life counts as about to expire; others for a quarter of their life."""
@@ -126,4 +127,4 @@ def _signed(store: ObjectStore, name: str) -> dict[str, Any] | None:
 
 
 def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return None if text is None else parse_time(text)

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from twinlock.repository.errors import ClockBehindError, ClockContradictedError, FutureSignatureError
+from twinlock.trust.times import parse_time
 
 BEHIND = timedelta(seconds=60)
 """How far behind its last signature a signer's own clock may lie: a clock that is steered steps back by less."""
@@ -92,7 +93,7 @@ def issued_of(data: bytes) -> datetime | None:
     stated = json.loads(data)["signed"].get("issued")
     if not isinstance(stated, str):
         return None
-    return datetime.strptime(stated, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return parse_time(stated)
 
 
 def highest(times: Iterable[datetime | None]) -> datetime | None:

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError, TransportError
+from twinlock.trust.times import format_time, parse_time
 
 log = logging.getLogger("twinlock.repository.clock")
 
@@ -154,8 +155,8 @@ def _place(workspace: Workspace, name: str) -> Path:
 
 
 def _text(time: datetime | None) -> str | None:
-    return None if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if time is None else format_time(time)
 
 
 def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return None if text is None else parse_time(text)

@@ -18,6 +18,7 @@ from twinlock.repository.keys.keyring import Keyring
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.keys import is_post_quantum
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.times import format_time
 
 SPEC_VERSION = "1.0.34"
 ISSUED = "issued"
@@ -85,7 +86,7 @@ def renew(
     """
     signed.version = version
     signed.expires = (max(now, lasting_from or now) + valid_for).replace(microsecond=0)
-    signed.unrecognized_fields[ISSUED] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    signed.unrecognized_fields[ISSUED] = format_time(now)
 
 
 def seal(

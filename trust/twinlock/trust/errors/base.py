@@ -21,6 +21,7 @@ from datetime import datetime
 from typing import Any, ClassVar, dataclass_transform
 
 from twinlock.trust.printable import printable
+from twinlock.trust.times import format_time
 
 
 class Attack(enum.Enum):
@@ -143,7 +144,7 @@ def _rebuild(cls: type[TwinlockError], values: dict[str, Any]) -> TwinlockError:
 
 def _show(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(value)
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, (tuple, list, frozenset, set)):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
 from typing import Any, cast
 
 from twinlock.trust.floors import Floor
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import RoleName
+from twinlock.trust.times import format_time
 from twinlock.trust.wire.json.cursor import MAX_INTEGER, Node
 from twinlock.trust.wire.json.parser import parse_json
 
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
@@ -26,7 +25,7 @@ def encode_floor(floor: Floor) -> bytes:
         "lists": dict(floor.lists),
     }
     if floor.issued is not None:
-        record["issued"] = floor.issued.astimezone(UTC).strftime(_TIME)
+        record["issued"] = format_time(floor.issued)
     return _ENCODER.encode(record).encode()
 
 

@@ -19,6 +19,7 @@ from twinlock.trust.keys import PublicKey, Signer
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, KeyId, TargetPath, identifier, target_path
+from twinlock.trust.times import format_time
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes
 from twinlock.trust.wire.json.cursor import Node
@@ -42,7 +43,6 @@ _CONTENT_TYPE = "application/vnd.com.here.otac.installationReport.v1"
 _NOTHING = ("unknown", "noimage")  # what Primaries, IP Secondaries and virtual ones write before the first image
 _COUNTER = re.compile(r"0|[1-9][0-9]{0,15}")
 _CODED = re.compile(r"([a-z][a-z0-9-]{0,63}): (.*)", re.DOTALL)
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _SCHEMES = {method: scheme for scheme, methods in form.METHODS.items() for method in methods}
 
 
@@ -74,8 +74,8 @@ def sign_report(report: EcuReport, signer: Signer) -> bytes:
             "filepath": report.installed.path,
             "fileinfo": {"hashes": dict(report.installed.hashes), "length": report.installed.length},
         },
-        "previous_timeserver_time": report.time.strftime(_TIME),
-        "timeserver_time": report.time.strftime(_TIME),
+        "previous_timeserver_time": format_time(report.time),
+        "timeserver_time": format_time(report.time),
     }
     if report.counter is not None:
         signed["report_counter"] = str(report.counter)

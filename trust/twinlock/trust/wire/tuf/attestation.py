@@ -17,6 +17,7 @@ from twinlock.trust.keys import PublicKey, Signer
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
 from twinlock.trust.signatures import Envelope, verify_signatures
+from twinlock.trust.times import format_time
 from twinlock.trust.wire.json.cursor import Node
 from twinlock.trust.wire.json.olpc import encode_canonical
 from twinlock.trust.wire.json.parser import parse_envelope
@@ -48,7 +49,7 @@ class Attestation(NamedTuple):
 
 def sign_attestation(time: datetime, nonces: tuple[str, ...], signer: Signer) -> bytes:
     """State ``time`` (UTC) in answer to ``nonces`` (hexadecimal), signed."""
-    signed = {"_type": _TYPE, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ"), "nonces": sorted(nonces)}
+    signed = {"_type": _TYPE, "time": format_time(time), "nonces": sorted(nonces)}
     signature = signer.sign(encode_canonical(signed)).hex()
     return json.dumps(
         {"signatures": [{"keyid": signer.public_key.keyid, "sig": signature}], "signed": signed},

@@ -6,6 +6,7 @@ from typing import Any
 
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.model.evidence import MAX_EVENT_DETAIL_BYTES, MAX_EVENT_WORD, MAX_EVENTS, Evidence
+from twinlock.trust.times import format_time
 from twinlock.trust.wire.json.cursor import Node
 
 _KINDS = {kind.value: kind for kind in Kind}
@@ -20,8 +21,8 @@ def encode_evidence(event: Evidence) -> dict[str, Any]:
         "kind": event.kind.value,
         "detail": detail,
         **({"latest": latest} if latest not in ("", detail) else {}),
-        "first": event.first.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "last": event.last.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "first": format_time(event.first),
+        "last": format_time(event.last),
         "count": event.occurrences,
     }
 

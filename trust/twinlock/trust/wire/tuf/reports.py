@@ -22,6 +22,7 @@ from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId, KeyId, TargetPath, VehicleId, identifier, target_path
 from twinlock.trust.signatures import RoleKeys, Signature, count_signers
+from twinlock.trust.times import format_time
 from twinlock.trust.wire.json.cursor import Node
 from twinlock.trust.wire.json.olpc import encode_canonical
 from twinlock.trust.wire.json.parser import parse_json
@@ -134,7 +135,7 @@ def sign_report(report: EcuReport, signer: Signer) -> bytes:
         "_type": _REPORT,
         "ecuIdentifier": report.ecu,
         "installedImage": _installed_as_json(report.installed),
-        "time": report.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": format_time(report.time),
         "counter": report.counter,
         "attack": report.attack[:MAX_ATTACK_BYTES],
         "detail": clip(report.detail),

@@ -1,4 +1,4 @@
-"""Times as the state, the link and ``--json`` write them: UTC, to the second."""
+"""Times as metadata, reports, the state and ``--json`` write them: RFC 3339 in UTC, to the second (TUF 1.0.34 4.2)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 
 def format_time(time: datetime) -> str:
-    """UTC with second precision, as metadata writes it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """``time`` as in ``2026-11-22T19:35:00Z``. Not by strftime, which writes the year 1 with one digit."""
+    return f"{time.astimezone(UTC).isoformat()[:19]}Z"
 
 
 def parse_time(text: str) -> datetime:

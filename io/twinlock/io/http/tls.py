@@ -1,6 +1,6 @@
-"""The server's side of TLS: its own certificate, and whose client certificates are verified, if any.
+"""The server's side of TLS: its own certificate, and the authority whose client certificates it verifies, if any.
 
-Belongs here: the context. Does not belong here: whom a verified certificate names (the Director's ``devices`` say that).
+Which vehicle or ECU a verified certificate names is decided by the Director's ``devices``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from twinlock.trust.errors.base import UsageError
 
 
 def server_context(certificate: Path, key: Path, *, client_ca: Path | None, required: bool = True) -> ssl.SSLContext:
-    """TLS 1.2 or newer; clients show a certificate of ``client_ca``, or none at all where it is not ``required``.
+    """A context for TLS 1.2 or newer. Clients show a certificate of ``client_ca``, or may show none where it is not ``required``.
 
-    Without ``client_ca`` nobody is asked for one. Raises: UsageError for files that cannot be used.
+    Without ``client_ca`` the server requests no certificate. Raises: UsageError for files that cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -1,0 +1,25 @@
+"""Times are written so that they can be read back, whatever the year."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twinlock.trust.times import format_time, parse_time
+
+
+def test_a_year_has_four_digits() -> None:
+    assert format_time(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01T00:00:00Z"
+    assert format_time(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == "9999-12-31T23:59:59Z"
+
+
+def test_a_time_is_written_in_utc() -> None:
+    east = timezone(timedelta(hours=2))
+    assert format_time(datetime(2026, 11, 26, 1, 30, tzinfo=east)) == "2026-11-25T23:30:00Z"
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_what_is_written_is_read_back_to_the_second(time: datetime) -> None:
+    assert parse_time(format_time(time)) == time.replace(microsecond=0)
