@@ -4,7 +4,7 @@
     python metadata-fixtures/generate.py --check    # exit status 1 if anything differs
 
 Deterministic: keys come from their names, times are fixed, and nothing else varies. The scenarios themselves are in
-``tests/simulator/scenarios``.
+``tests/attacks``.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ from cases.capture import capture  # noqa: E402  (the two paths above come first
 from cases.manifests import manifest_files, manifest_keys  # noqa: E402
 from cases.tree import Tree, lay_out  # noqa: E402
 
-import tests.simulator.scenarios  # noqa: E402, F401  (fills the catalogue)
-from tests.simulator.scenario import CATALOGUE  # noqa: E402
+from tests.attacks.catalogue import every_scenario  # noqa: E402
 
 MADE = ("valid", "hostile", "shared", "KEYS.md")
 
 
 def make_tree() -> Tree:
     """All files by relative path."""
-    cases = [capture(CATALOGUE[name]) for name in sorted(CATALOGUE) if CATALOGUE[name].fixture]
+    cases = [capture(entry) for _, entry in sorted(every_scenario().items()) if entry.fixture]
     return lay_out(cases, manifest_keys()) | manifest_files()
 
 

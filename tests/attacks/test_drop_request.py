@@ -1,14 +1,26 @@
-"""Dropped requests: files that have to be there and are not.
-
-Each scenario is told and expected in ``tests/simulator/scenarios``; ``play`` runs it from the legitimate state, through
-the attack and its refusal with exactly the honest files stored, to the next honest update.
-"""
+"""Dropped requests: files that have to be there and are not."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.simulator.scenario import Scenario, family, play
+from tests.simulator.hands import at
+from tests.simulator.scenario import Refused, Scenario, before, family, play, refused, scenario
+from tests.simulator.world import World
+from twinlock.trust.errors.metadata import MissingMetadataError
+
+INDEXED = [("director", "targets"), ("image", "targets"), ("image", "acme")]
+
+
+@scenario(
+    "drop-request",
+    each=[("director", "timestamp"), ("director", "snapshot"), *INDEXED, ("image", "timestamp"), ("image", "snapshot")],
+)
+def missing(world: World, *place: str) -> Refused:
+    """A file that has to be there answers "not found"."""
+    name, role = place
+    file = at(world, (name, role)).drop(role)
+    return refused(MissingMetadataError, before((name, role)), repository=name, role=role, name=file)
 
 
 @pytest.mark.parametrize("scenario", family("drop-request"), ids=str)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.simulator.scenarios.delegations import nest
+from tests.simulator.moves import nest
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.ecu.provision import EcuPlan, provision_primary, provision_secondary

@@ -14,7 +14,7 @@ whatever a hostile publisher could write, a test can write. A first session::
 
 The rooms: ``keys`` (TEST keys made from names), ``repository`` (a publisher with editable roles), ``director`` (the
 same, per vehicle), ``vehicle`` (stores, verifies, installs), ``world`` (wires them), ``scenario`` (an attack together
-with the refusal it must meet; ``scenarios/`` is the catalogue that attack tests and fixtures share).
+with the refusal it must meet; ``tests/attacks`` tells them), ``moves`` (what several of them do).
 
 Nothing here may import from ``client``, ``repository`` or ``director``, and signing never goes through the engine's
 own canonical encoder: what the engine accepts is then made by somebody else.

@@ -218,9 +218,7 @@ def scenario(
 
 
 def family(attack: str) -> list[Scenario]:
-    """All scenarios of one attack."""
-    import tests.simulator.scenarios  # noqa: F401  (fills the catalogue)
-
+    """The scenarios of one attack, once the module that tells them is imported."""
     found = [entry for entry in CATALOGUE.values() if entry.attack == attack]
     assert found, attack
     return found

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
-from tests.simulator.scenarios.weakkeys import LOW_ORDER
+from tests.attacks.test_weak_keys import LOW_ORDER
 from twinlock.trust.errors.metadata import UnusableKeyError, WeakKeyError
 from twinlock.trust.keys import SUPPORTED_SCHEMES, PublicKey, load_key
 
