@@ -28,6 +28,7 @@ from twinlock.director.devices.refusals import note_refused_registration
 from twinlock.director.devices.service import DeviceDesk
 from twinlock.director.inventory.assignments import load_assignments
 from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.history import OPERATOR
 from twinlock.director.inventory.retention import prune_history
 from twinlock.director.inventory.vehicles import list_vehicles, load_vehicle
 from twinlock.director.manifests.intake import Reception
@@ -77,12 +78,13 @@ class Director(HistoryView):
     """
 
     def __init__(
-        self, path: Path, settings: Settings, database: Database, passphrase: Passphrase, clock: Clock
+        self, path: Path, settings: Settings, database: Database, passphrase: Passphrase, clock: Clock, *, actor: str
     ) -> None:
         """Not for callers: use ``create`` or ``open``."""
         keyring = open_keyring(path, settings, passphrase)
         self.path = path
         self.settings = settings
+        self.actor = actor
         self._database = database
         self._keyring = keyring
         self._clock = clock
@@ -94,12 +96,14 @@ class Director(HistoryView):
         self._readiness = Readiness(database, self._catalogues, keyring, self._signing_clock)
         self._assigning = Assigning(database, self._catalogues, self._ordering)
         self._serving = Serving(database, self._ordering)
-        self._roots = RootKeeper(path, database, keyring, settings)
+        self.roots = RootKeeper(path, database, keyring, settings, actor)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
-        self.ways_out = WaysOut(database, settings, clock)
+        self.ways_out = WaysOut(database, settings, clock, actor)
         secret, second = online_secret(passphrase), settings.second_person
-        self.devices = DeviceDesk(path, database, secret, online_keys=keyring.online, second_person=second, clock=clock)
-        self.batches = Batches(database, self._assigning, self.devices, clock)
+        self.devices = DeviceDesk(
+            path, database, secret, online_keys=keyring.online, second_person=second, clock=clock, actor=actor
+        )
+        self.batches = Batches(database, self._assigning, self.devices, clock, actor)
 
     @classmethod
     def create(
@@ -112,6 +116,7 @@ class Director(HistoryView):
         keys: Mapping[str, KeyPlan] | None = None,
         settings: Settings | None = None,
         clock: Clock = utc_now,
+        actor: str = OPERATOR,
     ) -> Self:
         """Make a Director: keys for each role, Root 1, an empty inventory, trust in the Image Root given.
 
@@ -126,18 +131,21 @@ class Director(HistoryView):
             plans=keys or {},
             settings=settings or Settings(),
             now=clock(),
+            actor=actor,
         )
-        return cls.open(path, passphrase=passphrase, clock=clock)
+        return cls.open(path, passphrase=passphrase, clock=clock, actor=actor)
 
     @classmethod
-    def open(cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now) -> Self:
-        """Open a Director. Raises: UsageError if there is none, NewerStateError."""
+    def open(
+        cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now, actor: str = OPERATOR
+    ) -> Self:
+        """Open a Director; the audit names ``actor`` for what is done. Raises: UsageError if there is none, NewerStateError."""
         directory = Path(path)
         settings = read_config(directory)
         database = Database.connect(settings.database, directory=directory)
         try:
             database.check_version()
-            return cls(directory, settings, database, passphrase, clock)
+            return cls(directory, settings, database, passphrase, clock, actor=actor)
         except BaseException:
             database.close()
             raise
@@ -163,11 +171,6 @@ class Director(HistoryView):
             raise UsageError(reason=f"the Director has no Root{'' if version is None else f' {version}'}{where}")
         return data
 
-    @property
-    def roots(self) -> RootKeeper:
-        """Who signs by its newest Root."""
-        return self._roots
-
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
         """Take a vehicle into the inventory; True if it is new, False if it is registered just so already.
 
@@ -176,12 +179,12 @@ class Director(HistoryView):
         read = read_description(description)
         with self._database.writing("register a vehicle") as connection:
             second, moment = self.settings.second_person, now or self._clock()
-            return register_vehicle(connection, read, second_person=second, actor="operator", now=moment)
+            return register_vehicle(connection, read, second_person=second, actor=self.actor, now=moment)
 
     def enrolment_token(self, vehicle: str, *, valid_s: int = 86_400, now: datetime | None = None) -> str:
         """A token with which ``vehicle`` may register itself once over HTTP. It is shown only here."""
         with self._database.writing("store a token") as connection:
-            return create_token(connection, vehicle, valid_s=valid_s, now=now or self._clock())
+            return create_token(connection, vehicle, valid_s=valid_s, actor=self.actor, now=now or self._clock())
 
     def enrol(self, vehicle: str, token: str, description: bytes, *, now: datetime | None = None) -> bool:
         """Register with a token, as ``register``. Raises: EnrolmentTokenError, and what ``register`` does."""
@@ -218,7 +221,7 @@ class Director(HistoryView):
         vehicle: str,
         images: Mapping[str, str],
         *,
-        actor: str = "operator",
+        actor: str | None = None,
         now: datetime | None = None,
     ) -> Plan:
         """Demand that each ECU run the image of that target path; others move only if a dependency needs it.
@@ -226,19 +229,18 @@ class Director(HistoryView):
         Nothing is stored unless the whole set fits. Raises: UnknownEcuError, UnknownImageError, NoImageSetError,
         HardwareError, ReleaseCounterError, RefusalError and TransportError of the Image repository.
         """
-        moment = self._moment(now)
-        return self._assigning.assign(vehicle, images, actor=actor, now=moment)
+        return self._assigning.assign(vehicle, images, actor=actor or self.actor, now=self._moment(now))
 
     def unassign(
         self,
         vehicle: str,
         ecus: Iterable[str] | None = None,
         *,
-        actor: str = "operator",
+        actor: str | None = None,
         now: datetime | None = None,
     ) -> Plan:
         """Withdraw the assignments of ``ecus`` (None: all). Raises: UsageError if there are none."""
-        return self._assigning.unassign(vehicle, ecus, actor=actor, now=self._moment(now))
+        return self._assigning.unassign(vehicle, ecus, actor=actor or self.actor, now=self._moment(now))
 
     def explain(self, vehicle: str, images: Mapping[str, str] | None = None, *, now: datetime | None = None) -> Plan:
         """What the vehicle would be told now, and why; with ``images``, as if they were assigned. Changes nothing."""
@@ -254,10 +256,7 @@ class Director(HistoryView):
     ) -> Acceptance:
         """Judge a vehicle version manifest and take over what it reports; ``vehicle`` is whose URL it came to.
 
-        ``authenticated`` tells that the sender proved to be that vehicle, by a certificate for instance.
-
-        A refused manifest is stored with its verdict and changes nothing else. Raises: RefusalError of every kind.
-        Source: Uptane 2.1.0 5.3.2.1 steps 1 to 4.
+        ``authenticated``: the sender proved to be that vehicle, by a certificate for instance. A refused manifest is stored with its verdict and changes nothing else. Raises: as ``Reception.receive``.
         """
         return self._reception.receive(data, address=vehicle, authenticated=authenticated, now=now or self._clock())
 
@@ -288,7 +287,7 @@ class Director(HistoryView):
         self._signing_clock.note(moment)
         return sign_attestation(moment, tuple(nonces), signer)
 
-    def recover_clock(self, *, actor: str = "operator", now: datetime | None = None) -> ClockRecovery:
+    def recover_clock(self, *, now: datetime | None = None) -> ClockRecovery:
         """Confirm that the clock is right now and was ahead before, and sign again what stated a time of the future.
 
         Raises: UsageError if there is nothing to correct, ClockContradictedError; and as ``issue``.
@@ -298,7 +297,7 @@ class Director(HistoryView):
         def sign(vehicle: str) -> Issue:
             return self._ordering.see_to(vehicle, moment, force=True)
 
-        return recover_clock(self._database, self._catalogues, sign, actor=actor, now=moment)
+        return recover_clock(self._database, self._catalogues, sign, actor=self.actor, now=moment)
 
     def _moment(self, now: datetime | None) -> datetime:
         """The time of something that leads to a signature. Raises: ClockBehindError, ClockContradictedError."""
@@ -318,29 +317,29 @@ class Director(HistoryView):
         """
         if not roles:
             raise UsageError(reason="name at least one role to rotate")
-        return self._sign_root(now, lambda moment: self._roots.follow(moment, roles, plan))
+        return self._sign_root(now, lambda moment: self.roots.follow(moment, roles, plan))
 
     def prepare_root(
         self, target: Path, plans: Mapping[str, KeyPlan | None], *, now: datetime | None = None
     ) -> RootView:
         """Write the next Root to a file for others to sign. Parameters and errors: as ``RootKeeper.prepare``."""
-        return self._roots.prepare(self._moment(now), plans, target)
+        return self.roots.prepare(self._moment(now), plans, target)
 
     def publish_root(self, path: str | Path, *, now: datetime | None = None) -> int:
         """Publish a Root that others signed; returns its version. Raises: as ``RootKeeper.publish``."""
-        return self._sign_root(now, lambda moment: self._roots.publish(moment, Path(path)))
+        return self._sign_root(now, lambda moment: self.roots.publish(moment, Path(path)))
 
-    def cancel_root(self, path: str | Path, *, actor: str = "operator", now: datetime | None = None) -> Cancelled:
+    def cancel_root(self, path: str | Path, *, now: datetime | None = None) -> Cancelled:
         """End the ceremony of a prepared Root that lacks signatures. Raises: as ``RootKeeper.cancel``."""
-        return self._roots.cancel(now or self._clock(), Path(path), actor=actor)
+        return self.roots.cancel(now or self._clock(), Path(path))
 
     def named_keys(self) -> dict[str, NamedKey]:
         """The keys that the newest Root names in every profile, by id."""
-        return self._roots.named_keys()
+        return self.roots.named_keys()
 
     def refresh_root(self, *, now: datetime | None = None) -> int:
         """Publish the same Root with a later expiry; returns its version."""
-        return self._sign_root(now, lambda moment: self._roots.follow(moment, (), None))
+        return self._sign_root(now, lambda moment: self.roots.follow(moment, (), None))
 
     def _sign_root(self, now: datetime | None, publish: Callable[[datetime], int]) -> int:
         moment = self._moment(now)
@@ -357,21 +356,21 @@ class Director(HistoryView):
         """
         moment = self._moment(now)
         inheritance = None if go_on_from is None else read_inheritance(*go_on_from, moment)
-        version = self._roots.enable(wire, moment, inheritance)
-        self.settings = self._roots.settings
+        version = self.roots.enable(wire, moment, inheritance)
+        self.settings = self.roots.settings
         return version
 
     def hand_over(self, until: date | None = None, *, now: datetime | None = None) -> int:
         """See ``RootKeeper.hand_over``, and docs/cross-profile-roots.md for why."""
-        version = self._roots.hand_over(self._moment(now), until)
-        self.settings = self._roots.settings
+        version = self.roots.hand_over(self._moment(now), until)
+        self.settings = self.roots.settings
         return version
 
-    def prune(self, older_than: timedelta, *, actor: str = "operator", now: datetime | None = None) -> dict[str, int]:
+    def prune(self, older_than: timedelta, *, now: datetime | None = None) -> dict[str, int]:
         """Delete history that is older; returns how many rows of each table. What is in force is kept."""
         moment = now or self._clock()
         with self._database.writing("prune the history") as connection:
-            return prune_history(connection, moment - older_than, actor=actor, now=moment)
+            return prune_history(connection, moment - older_than, actor=self.actor, now=moment)
 
     def status(self, *, now: datetime | None = None, look: bool = False) -> FleetStatus:
         """What the Director and its vehicles are up to. With ``look`` the Image repository is asked and keys are tried."""

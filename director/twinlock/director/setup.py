@@ -39,6 +39,7 @@ def create_director(
     plans: Mapping[str, KeyPlan],
     settings: Settings,
     now: datetime,
+    actor: str,
 ) -> None:
     """Make a Director at ``path``. Raises: UsageError if there is one, RefusalError for a bad Image Root, StorageError."""
     if (path / CONFIG).exists():
@@ -67,7 +68,7 @@ def create_director(
                         insert_wire_root(connection, translated, now)
                 store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))
                 store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
-                record_audit(connection, actor="operator", action="init", now=now)
+                record_audit(connection, actor=actor, action="init", now=now)
         write_config(path, settings)
 
 

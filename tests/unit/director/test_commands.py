@@ -38,6 +38,17 @@ class Shell:
     def json(self, command: str, *arguments: str, status: int = 0, stdin: str = "") -> Any:
         return json.loads(self.run(command, *arguments, "--json", status=status, stdin=stdin).stdout)
 
+    def json_of(self, group: str, command: str, *arguments: str) -> Any:
+        """As ``json``, for a command in a group of its own: the directory comes after both words."""
+        result = CliRunner().invoke(main, ["director", group, command, str(self.path), *arguments, "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    def audit(self) -> Any:
+        """What was done, newest first."""
+        result = CliRunner().invoke(main, ["audit", "show", str(self.path), "--json"])
+        return json.loads(result.stdout)["audit"]
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> ImageSite:

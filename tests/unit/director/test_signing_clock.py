@@ -184,7 +184,8 @@ def test_without_a_second_source_a_false_signature_has_a_way_out_that_needs_no_r
         fleet.clocks["director"].turn(minutes=2)  # what the Image repository said before is forgotten
         keys = fleet.director.path / "keys"
         (keys / "offline").rename(keys / "away")
-        found = await asyncio.to_thread(lambda: fleet.director.recover_clock(actor="kim"))
+        fleet.director.actor = "kim"
+        found = await asyncio.to_thread(fleet.director.recover_clock)
         assert (found.highest, found.vehicles, found.root_needed) == (at(days=30), (VIN,), False)
         assert fleet.director.audit()[0]["action"] == "recover-clock"
         assert fleet.director.audit()[0]["actor"] == "kim"

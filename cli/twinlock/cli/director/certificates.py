@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.director.orders import open_director, when
+from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.batches import LIST, read_lines, show_batch, skip_refused_option
 from twinlock.cli.shared.options import DIRECTORY, FILE, read_duration
 from twinlock.cli.shared.output import Output, output_options, table, yes_option
@@ -31,6 +32,7 @@ _VALID = "3650d"
 @click.command("create-device-ca")
 @click.argument("directory", type=DIRECTORY)
 @click.option("--valid", default="9125d", show_default=True, help="How long; no certificate outlives it.")
+@ACTOR
 @passphrase_option
 @output_options
 def create_device_ca(out: Output, directory: Path, *, valid: str, passphrase_file: Path | None) -> None:
@@ -53,6 +55,7 @@ def create_device_ca(out: Output, directory: Path, *, valid: str, passphrase_fil
 @click.option("--output", type=DIRECTORY, required=True, help="The folder for ca.pem, client.pem and pkey.pem.")
 @click.option("--valid", default=_VALID, show_default=True, help="How long; the client cannot renew it.")
 @skip_refused_option
+@ACTOR
 @passphrase_option
 @output_options
 def issue_device(
@@ -123,6 +126,7 @@ def _issue_many(
 @click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
 @click.option("--output", type=DIRECTORY, required=True, help="The folder for ca.pem, server.pem and server.key.pem.")
 @click.option("--valid", default="825d", show_default=True, help="How long.")
+@ACTOR
 @passphrase_option
 @output_options
 def issue_server(
@@ -149,6 +153,7 @@ def issue_server(
 @click.option("--url", required=True, help="Where devices reach this Director, such as https://fleet.example:8443.")
 @click.option("--output", type=FILE, required=True, help="The archive to write (provision.provision_path).")
 @click.option("--valid", default=_VALID, show_default=True, help="How long it may be used.")
+@ACTOR
 @passphrase_option
 @output_options
 def issue_provisioning(
@@ -206,10 +211,10 @@ def certificates(out: Output, directory: Path, *, name: str | None) -> None:
 @click.command("revoke-certificate")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("name", metavar="VEHICLE|FINGERPRINT")
-@click.option("--actor", default="operator", show_default=True, help="Who wants it, for the audit.")
+@ACTOR
 @yes_option
 @output_options
-def revoke_certificate(out: Output, directory: Path, name: str, *, actor: str, yes: bool) -> None:
+def revoke_certificate(out: Output, directory: Path, name: str, *, yes: bool) -> None:
     """Take back the certificates of a VEHICLE, or the one with that FINGERPRINT. The server refuses them from now on.
 
     \b
@@ -218,7 +223,7 @@ def revoke_certificate(out: Output, directory: Path, name: str, *, actor: str, y
     """
     out.confirm(f"take back the certificates of {name}", yes=yes)
     with open_director(directory) as director:
-        found = director.devices.revoke(name, actor=actor)
+        found = director.devices.revoke(name)
     out.result({"revoked": list(found)}, [f"took back {fingerprint}" for fingerprint in found])
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from twinlock.director.signing.recovery import ClockRecovery
 
 
-def _recover(directory: Path, passphrase_file: Path | None, actor: str) -> tuple[ClockRecovery, Iterator[str]]:
+def _recover(directory: Path, passphrase_file: Path | None) -> tuple[ClockRecovery, Iterator[str]]:
     with open_director(directory, passphrase_file) as director:
-        found = director.recover_clock(actor=actor)
+        found = director.recover_clock()
     return found, _lines(found)
 
 

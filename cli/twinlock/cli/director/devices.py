@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.director.orders import open_director, when
+from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.batches import LIST, read_input, read_lines, show_batch, skip_refused_option
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.options import DIRECTORY, FILE, read_duration
@@ -34,9 +35,9 @@ KINDS = ("system-info", "network", "configuration", "installed-packages")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
 @click.option("--valid", default="1d", show_default=True, help="How long it holds, if it is not used before.")
-@click.option("--actor", default="operator", show_default=True, help="Who orders it, for the audit.")
+@ACTOR
 @output_options
-def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str, actor: str) -> None:
+def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
     """Let VEHICLE ask once for another certificate of its own with the shared one.
 
     For a vehicle with aktualizr that was wiped. If it comes with other keys too, `rekey` confirms each of them.
@@ -47,7 +48,7 @@ def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str,
     """
     with open_director(directory) as director:
         valid_s = int(read_duration(valid).total_seconds())
-        expires = director.devices.allow_certificate(vehicle, valid_s=valid_s, actor=actor)
+        expires = director.devices.allow_certificate(vehicle, valid_s=valid_s)
     out.result({"vehicle": vehicle, "expires": expires}, f"{vehicle} may ask for a certificate until {when(expires)}")
 
 
@@ -65,7 +66,7 @@ def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str,
     "--by-serial", is_flag=True, help="It has no certificate: its serial is taken for it (no authentication)."
 )
 @skip_refused_option
-@click.option("--actor", default="operator", show_default=True, help="Who says so, for the audit.")
+@ACTOR
 @output_options
 def enter_aktualizr(
     out: Output,
@@ -76,7 +77,6 @@ def enter_aktualizr(
     listed: Path | None,
     by_serial: bool,
     skip_refused: bool,
-    actor: str,
 ) -> None:
     """Take VEHICLE into the inventory by the REGISTRATION of its ECUs that its client sent to another Director.
 
@@ -96,14 +96,14 @@ def enter_aktualizr(
         items = [(source, *_registered(source, line)) for source, line in read_lines(listed)]
         with open_director(directory) as director, out.progress(len(items), "entering") as advance:
             enter = director.batches.enter
-            result = enter(items, identified_by=known_by, actor=actor, skip_refused=skip_refused, advance=advance)
+            result = enter(items, identified_by=known_by, skip_refused=skip_refused, advance=advance)
         show_batch(out, result, "entered vehicles")
         return
     if vehicle is None or registration is None or listed is not None:
         raise click.UsageError("name one VEHICLE and its REGISTRATION, or give --list")
     data = read_input(registration)
     with open_director(directory) as director, own_input():
-        change = director.devices.enter(vehicle, data, identified_by=known_by, actor=actor)
+        change = director.devices.enter(vehicle, data, identified_by=known_by)
     text = f"entered {vehicle}" if change.new else f"{vehicle} is registered already, unchanged"
     if not (change.new or change.nothing):
         text = f"changed the ECUs of {vehicle}"

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from twinlock.cli.director.orders import open_director
+from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.batches import LIST
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, yes_option
 from twinlock.cli.shared.own_input import own_input, read_own_file
 
 _MAX_RECORD_BYTES = 1 << 28  # of a factory's record: a million ECUs
-ACTOR = click.option("--actor", default="operator", show_default=True, help="Who orders it, for the audit.")
 
 
 @click.command("out-of-order")
@@ -22,7 +22,7 @@ ACTOR = click.option("--actor", default="operator", show_default=True, help="Who
 @click.argument("ecus", nargs=-1, required=True, metavar="ECU...")
 @ACTOR
 @output_options
-def out_of_order(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, actor: str) -> None:
+def out_of_order(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...]) -> None:
     """Declare ECUs of VEHICLE out of order: no report of them is expected, until one reports again.
 
     Their software counts as unknown, so orders that involve them are held. The other ECUs are served as usual.
@@ -32,7 +32,7 @@ def out_of_order(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ..
       twinlock director out-of-order ./director VIN1 ecu-brake
     """
     with open_director(directory) as director, own_input():
-        director.ways_out.declare_out_of_order(vehicle, ecus, actor=actor)
+        director.ways_out.declare_out_of_order(vehicle, ecus)
     out.result({"vehicle": vehicle, "outOfOrder": list(ecus)}, f"{', '.join(ecus)} of {vehicle}: out of order")
 
 
@@ -42,7 +42,7 @@ def out_of_order(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ..
 @click.argument("description", type=LIST)
 @ACTOR
 @output_options
-def add_ecu(out: Output, directory: Path, vehicle: str, description: Path, *, actor: str) -> None:
+def add_ecu(out: Output, directory: Path, vehicle: str, description: Path) -> None:
     """Add a Secondary to VEHICLE, by the DESCRIPTION that `twinlock secondary describe` prints (- reads standard input).
 
     \b
@@ -51,7 +51,7 @@ def add_ecu(out: Output, directory: Path, vehicle: str, description: Path, *, ac
     """
     data = read_own_file(description, "the ECU's description")
     with open_director(directory) as director, own_input():
-        ecu = director.ways_out.add_ecu(vehicle, data, actor=actor)
+        ecu = director.ways_out.add_ecu(vehicle, data)
     out.result({"vehicle": vehicle, "added": ecu}, f"added {ecu} to {vehicle}")
 
 
@@ -63,9 +63,7 @@ def add_ecu(out: Output, directory: Path, vehicle: str, description: Path, *, ac
 @ACTOR
 @yes_option
 @output_options
-def retire(
-    out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, release: bool, actor: str, yes: bool
-) -> None:
+def retire(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, release: bool, yes: bool) -> None:
     """Retire VEHICLE, or remove ECUs from it. History keeps both, and `reactivate` brings them back.
 
     A retired vehicle is told nothing and its reports are refused. With --release its serials and keys can be registered in
@@ -79,7 +77,7 @@ def retire(
     if not ecus:
         out.confirm(f"retire {vehicle}", yes=yes, undo="`reactivate` undoes it, unless its ECUs are released.")
     with open_director(directory) as director, own_input():
-        director.ways_out.retire(vehicle, ecus or None, release=release, actor=actor)
+        director.ways_out.retire(vehicle, ecus or None, release=release)
     what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
     text = f"retired {what}" + (" and released what it had" if release else "")
     out.result({"vehicle": vehicle, "ecus": list(ecus), "released": release}, text)
@@ -91,7 +89,7 @@ def retire(
 @click.argument("ecus", nargs=-1, metavar="[ECU]...")
 @ACTOR
 @output_options
-def reactivate(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, actor: str) -> None:
+def reactivate(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...]) -> None:
     """Make a retired VEHICLE, or ECUs that are retired or out of order, active again, with the keys and counters they had.
 
     \b
@@ -99,7 +97,7 @@ def reactivate(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...]
       twinlock director reactivate ./director VIN1 ecu-lamp
     """
     with open_director(directory) as director, own_input():
-        director.ways_out.reactivate(vehicle, ecus or None, actor=actor)
+        director.ways_out.reactivate(vehicle, ecus or None)
     what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
     out.result({"vehicle": vehicle, "ecus": list(ecus)}, f"reactivated {what}")
 
@@ -110,7 +108,7 @@ def reactivate(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...]
 @click.option("--to", "owner", help="The vehicle that the ECU is part of: no other may register it then.")
 @ACTOR
 @output_options
-def release(out: Output, directory: Path, serial: str, *, owner: str | None, actor: str) -> None:
+def release(out: Output, directory: Path, serial: str, *, owner: str | None) -> None:
     """Free the SERIAL of an ECU that the wrong vehicle registered.
 
     \b
@@ -118,7 +116,7 @@ def release(out: Output, directory: Path, serial: str, *, owner: str | None, act
       twinlock director release ./director ecu-brake --to VIN2
     """
     with open_director(directory) as director, own_input():
-        holder = director.ways_out.release(serial, to=owner, actor=actor)
+        holder = director.ways_out.release(serial, to=owner)
     text = f"released {serial}" + (f" from {holder}" if holder else "") + (f"; it is {owner}'s" if owner else "")
     out.result({"ecu": serial, "from": holder, "to": owner}, text)
 
@@ -128,7 +126,7 @@ def release(out: Output, directory: Path, serial: str, *, owner: str | None, act
 @click.argument("record", type=LIST)
 @ACTOR
 @output_options
-def declare_delivery(out: Output, directory: Path, record: Path, *, actor: str) -> None:
+def declare_delivery(out: Output, directory: Path, record: Path) -> None:
     """Note the factory's RECORD: whose each serial is, and the software that each ECU is delivered with.
 
     A JSON object: vehicle, then ECU, then {"filename", "length", "hashes"} or {}. Software that is declared here is not
@@ -140,7 +138,7 @@ def declare_delivery(out: Output, directory: Path, record: Path, *, actor: str) 
     """
     data = read_own_file(record, "the factory's record", max_bytes=_MAX_RECORD_BYTES)
     with open_director(directory) as director, own_input():
-        count = director.ways_out.declare_delivery(data, actor=actor)
+        count = director.ways_out.declare_delivery(data)
     out.result({"vehicles": count}, f"declared the ECUs of {count} vehicles")
 
 

@@ -24,6 +24,7 @@ from twinlock.cli.director import status as director_status
 from twinlock.cli.director import vehicle as director_vehicle
 from twinlock.cli.director.orders import open_director
 from twinlock.cli.director.wire import wire
+from twinlock.cli.shared.actor import ACTOR, actor
 from twinlock.cli.shared.batches import read_documents, show_batch, skip_refused_option
 from twinlock.cli.shared.first_contact import ask_unless, offline_option
 from twinlock.cli.shared.options import (
@@ -93,6 +94,7 @@ for _command in _COMMANDS:
 @click.option("--valid", default="1d", show_default=True, help="How long the metadata of a vehicle stays valid.")
 @click.option("--wire", type=click.Choice(WIRES), multiple=True, help="Publish Roots for these clients too.")
 @offline_option("the Image repository")
+@ACTOR
 @plain_keys_option
 @passphrase_option
 @output_options
@@ -135,7 +137,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
         warnings = ask_unless(out, lambda: ask_image_repository(location, anchor, utc_now()), offline=offline)
     passphrase = new_passphrase(passphrase_file, plain=plain_keys)
     Director.create(
-        directory, image_root=root, image_url=image, passphrase=passphrase, keys=plans, settings=settings
+        directory, image_root=root, image_url=image, passphrase=passphrase, keys=plans, settings=settings, actor=actor()
     ).close()
     note_kinds(out, plans)
     out.result(
@@ -164,6 +166,7 @@ def _settings(valid: str, wires: tuple[str, ...]) -> Settings:
     "descriptions", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="DESCRIPTION..."
 )
 @skip_refused_option
+@ACTOR
 @output_options
 def register(out: Output, directory: Path, descriptions: tuple[Path, ...], *, skip_refused: bool) -> None:
     """Register vehicles by their DESCRIPTIONs: files, folders of files, or - for standard input.
@@ -200,6 +203,7 @@ def _register_one(out: Output, opened: Director, data: bytes) -> None:
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
 @click.option("--valid", default="1d", show_default=True, help="How long it can be used.")
+@ACTOR
 @output_options
 def token(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
     """Make a one-time token with which VEHICLE may register itself over HTTP. It is shown only now.
@@ -218,6 +222,7 @@ def token(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
 @click.argument("vehicles", nargs=-1, metavar="[VEHICLE]...")
 @click.option("--root", "with_root", is_flag=True, help="Publish a Root with a later expiry first.")
 @click.option("--force", is_flag=True, help="Sign again whether or not it is due.")
+@ACTOR
 @passphrase_option
 @output_options
 def refresh(

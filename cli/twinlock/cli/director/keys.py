@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli.director.ecus import ACTOR
 from twinlock.cli.director.orders import open_director, when
+from twinlock.cli.shared.actor import ACTOR, actor, actor_option
 from twinlock.cli.shared.options import DIRECTORY, read_duration
 from twinlock.cli.shared.output import Output, output_options
 from twinlock.cli.shared.own_input import own_input, read_own_file
@@ -30,7 +30,7 @@ VALID = click.option("--valid", default="1d", show_default=True, help="How long 
 @VALID
 @ACTOR
 @output_options
-def rekey(out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, valid: str, actor: str) -> None:
+def rekey(out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, valid: str) -> None:
     """Let ECU of VEHICLE have the new KEY once: an ECU that was wiped and made itself another key.
 
     KEY is its fingerprint (SHA-256 of the key material, of a pending one the first 16 digits do), or a file with the ECU's
@@ -41,7 +41,7 @@ def rekey(out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, val
       twinlock director rekey ./director VIN7 gw-7 1f0c9a7b55e4d210
       twinlock director rekey ./director VIN1 ecu-brake brake.json
     """
-    _change(out, directory, vehicle, ecu, key, new_ecu=None, valid=valid, actor=actor)
+    _change(out, directory, vehicle, ecu, key, new_ecu=None, valid=valid)
 
 
 @click.command("replace-ecu")
@@ -54,7 +54,7 @@ def rekey(out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, val
 @ACTOR
 @output_options
 def replace_ecu(
-    out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, serial: str | None, valid: str, actor: str
+    out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, serial: str | None, valid: str
 ) -> None:
     """Put a new part in the place of ECU of VEHICLE. KEY is as for `rekey`.
 
@@ -65,15 +65,15 @@ def replace_ecu(
       twinlock secondary describe ./brake-2 --json > brake-2.json
       twinlock director replace-ecu ./director VIN1 ecu-brake brake-2.json
     """
-    _change(out, directory, vehicle, ecu, key, new_ecu=serial, valid=valid, actor=actor)
+    _change(out, directory, vehicle, ecu, key, new_ecu=serial, valid=valid)
 
 
 @click.command("confirm-key")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("number", type=click.IntRange(1))
-@click.option("--actor", required=True, help="Who confirms it, for the audit: not the one who asked for it.")
+@actor_option("Who confirms it, for the audit: not the one who asked for it.", required=True)
 @output_options
-def confirm_key(out: Output, directory: Path, number: int, *, actor: str) -> None:
+def confirm_key(out: Output, directory: Path, number: int) -> None:
     """Confirm, as the second person, the change of a key that `rekey` or `replace-ecu` numbered NUMBER.
 
     \b
@@ -81,7 +81,7 @@ def confirm_key(out: Output, directory: Path, number: int, *, actor: str) -> Non
       twinlock director confirm-key ./director 4 --actor anna
     """
     with open_director(directory) as director, own_input():
-        change = director.ways_out.confirm(number, actor=actor)
+        change = director.ways_out.confirm(number, actor=actor())
     out.result(change.as_json(), _told(change))
 
 
@@ -92,7 +92,7 @@ def confirm_key(out: Output, directory: Path, number: int, *, actor: str) -> Non
 @VALID
 @ACTOR
 @output_options
-def reset_counter(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, valid: str, actor: str) -> None:
+def reset_counter(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, valid: str) -> None:
     """Let ECUs of VEHICLE (none named: all) count their reports from the start once, such as after a restored backup.
 
     No stored counter falls: the Director signs a nonce into the vehicle's metadata, the next report carries it, and counting
@@ -105,7 +105,7 @@ def reset_counter(out: Output, directory: Path, vehicle: str, ecus: tuple[str, .
     """
     with open_director(directory) as director, own_input():
         valid_s = int(read_duration(valid).total_seconds())
-        armed = director.ways_out.reset_counter(vehicle, ecus, valid_s=valid_s, actor=actor)
+        armed = director.ways_out.reset_counter(vehicle, ecus, valid_s=valid_s)
     lines = [f"{ecu} may count from the start once, until {when(reset.expires)}" for ecu, reset in armed.items()]
     shown = [{"ecu": ecu, "expires": reset.expires} for ecu, reset in armed.items()]
     out.result({"vehicle": vehicle, "resets": shown}, lines)
@@ -120,12 +120,11 @@ def _change(
     *,
     new_ecu: str | None,
     valid: str,
-    actor: str,
 ) -> None:
     with open_director(directory) as director, own_input():
         wanted = _new_key(director, vehicle, ecu, key, new_ecu)
         valid_s = int(read_duration(valid).total_seconds())
-        change = director.ways_out.change_key(vehicle, wanted, valid_s=valid_s, actor=actor)
+        change = director.ways_out.change_key(vehicle, wanted, valid_s=valid_s)
     out.result(change.as_json(), _told(change))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.shared.actor import ACTOR, actor
 from twinlock.cli.shared.batches import LIST, read_lines, show_batch, skip_refused_option
 from twinlock.cli.shared.exit_status import EXIT_REFUSED
 from twinlock.cli.shared.options import DIRECTORY
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     "--list", "listed", type=LIST, help="A list of vehicles (- is standard input): VEHICLE ECU=IMAGE... a line."
 )
 @skip_refused_option
-@click.option("--actor", default="operator", show_default=True, help="Who wants it, for the audit.")
+@ACTOR
 @output_options
 def assign(
     out: Output,
@@ -41,7 +42,6 @@ def assign(
     *,
     listed: Path | None,
     skip_refused: bool,
-    actor: str,
 ) -> None:
     """Demand that ECUs of VEHICLE run IMAGEs. What these depend on is added; nothing is stored unless all of it fits.
 
@@ -55,16 +55,16 @@ def assign(
     if (listed is None) == (vehicle is None):
         raise click.UsageError("name one VEHICLE with its ECU=IMAGE..., or give --list")
     if listed is not None:
-        _assign_many(out, directory, listed, skip_refused=skip_refused, actor=actor)
+        _assign_many(out, directory, listed, skip_refused=skip_refused)
         return
     if not images:
         raise click.UsageError("name at least one ECU=IMAGE")
     with open_director(directory) as director, _own_order():
-        plan = director.assign(str(vehicle), _images(images), actor=actor)
+        plan = director.assign(str(vehicle), _images(images))
     out.result(plan.as_json(), _plan_lines(plan))
 
 
-def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bool, actor: str) -> None:
+def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bool) -> None:
     from twinlock.trust.errors.base import UsageError
 
     orders: list[tuple[str, str, Mapping[str, str] | UsageError]] = []
@@ -75,7 +75,7 @@ def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bo
         except UsageError as error:
             orders.append((source, vehicle, error))
     with open_director(directory) as director, out.progress(len(orders), "assigning") as advance:
-        result = director.batches.assign(orders, actor=actor, skip_refused=skip_refused, advance=advance)
+        result = director.batches.assign(orders, skip_refused=skip_refused, advance=advance)
     show_batch(out, result, "vehicles with new assignments")
 
 
@@ -83,10 +83,10 @@ def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bo
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
 @click.argument("ecus", nargs=-1, metavar="[ECU]...")
-@click.option("--actor", default="operator", show_default=True, help="Who wants it, for the audit.")
+@ACTOR
 @yes_option
 @output_options
-def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, actor: str, yes: bool) -> None:
+def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, yes: bool) -> None:
     """Withdraw what is assigned to ECUs of VEHICLE (none named: all of it). What they installed stays installed.
 
     \b
@@ -97,7 +97,7 @@ def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], 
         undo = "What a vehicle fetched already it may still install; `assign` orders it again."
         out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes, undo=undo)
     with open_director(directory) as director, _own_order():
-        plan = director.unassign(vehicle, ecus or None, actor=actor)
+        plan = director.unassign(vehicle, ecus or None)
     out.result(plan.as_json(), _plan_lines(plan))
 
 
@@ -163,10 +163,10 @@ def when(time: datetime | None) -> str:
 
 
 def open_director(directory: Path, passphrase_file: Path | None = None) -> Director:
-    """Open the Director of a command. Raises: UsageError, StorageError."""
+    """Open the Director of a command, for the actor that its ``--actor`` names. Raises: UsageError, StorageError."""
     from twinlock.director.director import Director
 
-    return Director.open(directory, passphrase=passphrase_for(passphrase_file))
+    return Director.open(directory, passphrase=passphrase_for(passphrase_file), actor=actor())
 
 
 def _own_order() -> AbstractContextManager[None]:

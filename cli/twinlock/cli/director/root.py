@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.director.orders import open_director
+from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.options import (
     DEMAND_OF_ROTATION,
     DIRECTORY,
@@ -47,6 +48,7 @@ PROFILES = ("tuf", "aktualizr")
 @DEMAND_OF_ROTATION
 @REPLACED_KEYS
 @click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next Root to FILE, for others to sign.")
+@ACTOR
 @yes_option
 @passphrase_option
 @output_options
@@ -131,7 +133,7 @@ def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | N
 
 root_group.add_command(sign_root_command("director"))
 root_group.add_command(
-    publish_root_command("director", "Vehicles get metadata signed by its keys when they next ask.", _publish)
+    publish_root_command("director", "Vehicles get metadata signed by its keys when they next ask.", _publish, ACTOR)
 )
 
 
@@ -164,7 +166,7 @@ def _cancel(directory: Path, file: Path) -> Cancelled:
         return opened.cancel_root(file)
 
 
-root_group.add_command(cancel_root_command("director", _cancel))
+root_group.add_command(cancel_root_command("director", _cancel, ACTOR))
 
 
 @root_group.command(name="show")

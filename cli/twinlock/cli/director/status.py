@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from twinlock.cli.director.orders import open_director, when
+from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.exit_status import EXIT_DUE, EXIT_REFUSED
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.json_form import camel
@@ -94,6 +95,7 @@ def vehicles(out: Output, directory: Path) -> None:
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.option("--older-than", "age", help="Such as 90d (default: history_days of the Director's config.json).")
+@ACTOR
 @yes_option
 @output_options
 def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:

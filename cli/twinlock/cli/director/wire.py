@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.director.orders import open_director
+from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options
 from twinlock.cli.shared.own_input import own_input
@@ -34,6 +35,7 @@ WIRES = ("aktualizr",)  # beside tuf, which is always there
     type=click.DateTime(("%Y-%m-%d",)),
     help="With --hand-over: the last day on which the old Root keys sign for stranded vehicles (default: two years).",
 )
+@ACTOR
 @passphrase_option
 @output_options
 def wire(

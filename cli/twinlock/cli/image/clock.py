@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.shared.actor import actor
 from twinlock.cli.shared.options import DIRECTORY, FILE, open_image_repository
 from twinlock.cli.shared.output import Output, output_options
 from twinlock.cli.shared.own_input import own_input, read_own_file
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from twinlock.repository.publishing.clock_recovery import ClockRecovery
 
 
-def _recover(directory: Path, passphrase_file: Path | None, actor: str) -> tuple[ClockRecovery, Iterator[str]]:
-    found = open_image_repository(directory, passphrase_file).recover_clock(actor=actor)
+def _recover(directory: Path, passphrase_file: Path | None) -> tuple[ClockRecovery, Iterator[str]]:
+    found = open_image_repository(directory, passphrase_file).recover_clock(actor=actor())
     return found, _lines(found)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, yes_option
 from twinlock.cli.shared.passphrase import passphrase_option
@@ -15,11 +16,11 @@ from twinlock.cli.shared.passphrase import passphrase_option
 if TYPE_CHECKING:
     from datetime import datetime
 
-Recover = Callable[[Path, "Path | None", str], tuple[Any, Iterable[str]]]
+Recover = Callable[[Path, "Path | None"], tuple[Any, Iterable[str]]]
 
 
 def recover_clock_command(party: str, effect: str, recover: Recover) -> click.Command:
-    """``twinlock PARTY recover-clock``. ``recover(directory, passphrase_file, actor)`` gives its value and lines.
+    """``twinlock PARTY recover-clock``. ``recover(directory, passphrase_file)`` gives its value and lines.
 
     ``effect`` is the paragraph of the help on what is signed again.
     """
@@ -32,13 +33,13 @@ def recover_clock_command(party: str, effect: str, recover: Recover) -> click.Co
         f"  twinlock {party} recover-clock ./{party}",
     )
     @click.argument("directory", type=DIRECTORY)
-    @click.option("--actor", default="operator", show_default=True, help="Who confirms it, for the record.")
+    @ACTOR
     @yes_option
     @passphrase_option
     @output_options
-    def command(out: Output, directory: Path, *, actor: str, yes: bool, passphrase_file: Path | None) -> None:
+    def command(out: Output, directory: Path, *, yes: bool, passphrase_file: Path | None) -> None:
         out.confirm(f"confirm that this machine's clock is right now, and sign again in {directory}", yes=yes)
-        out.result(*recover(directory, passphrase_file, actor))
+        out.result(*recover(directory, passphrase_file))
 
     return command
 

@@ -107,7 +107,9 @@ def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str
     )
 
 
-def cancel_root_command(party: str, cancel: Callable[[Path, Path], Cancelled]) -> click.Command:
+def cancel_root_command(
+    party: str, cancel: Callable[[Path, Path], Cancelled], *options: Callable[[click.Command], click.Command]
+) -> click.Command:
     """``twinlock PARTY root cancel``. ``cancel`` gets the directory and the file."""
 
     @click.command(
@@ -125,4 +127,6 @@ def cancel_root_command(party: str, cancel: Callable[[Path, Path], Cancelled]) -
         lines += [f"destroyed the key {keyid}" for keyid in cancelled.destroyed]
         out.result({"root": cancelled.root, "destroyed": list(cancelled.destroyed)}, lines)
 
+    for option in options:
+        option(cancel_root)
     return cancel_root

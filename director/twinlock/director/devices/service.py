@@ -46,6 +46,7 @@ from twinlock.director.errors import (
     UnknownVehicleError,
 )
 from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.repository.keys.passphrases import secret_for_new
@@ -74,10 +75,11 @@ class DeviceDesk:
         online_keys: Path,
         second_person: bool,
         clock: Clock,
+        actor: str,
     ) -> None:
         """``path`` is the Director's directory, ``online_keys`` where the keys are that sign for it by themselves.
 
-        ``second_person``: see ``Settings``.
+        ``second_person``: see ``Settings``. ``actor`` is who does what no vehicle asks for, for the audit.
         """
         self.second_person = second_person
         self._path = path
@@ -85,6 +87,7 @@ class DeviceDesk:
         self._database = database
         self._passphrase = passphrase
         self._clock = clock
+        self._actor = actor
         self._ca: DeviceCa | None = None
         self._opening = threading.Lock()
 
@@ -100,8 +103,10 @@ class DeviceDesk:
 
     def create_ca(self, *, valid: timedelta = CA_VALID, now: datetime | None = None) -> bytes:
         """Make the device CA; returns its certificate as PEM. Raises: UsageError if there is one."""
-        passphrase = self._passphrase_for_new()
-        ca = DeviceCa.create(self._path / CA_PLACE, passphrase=passphrase, valid=valid, now=now or self._clock())
+        moment, passphrase = now or self._clock(), self._passphrase_for_new()
+        ca = DeviceCa.create(self._path / CA_PLACE, passphrase=passphrase, valid=valid, now=moment)
+        with self._database.writing("create a device CA") as connection:
+            record_audit(connection, actor=self._actor, action="create-device-ca", now=moment)
         return ca.pem
 
     def ca_pem(self) -> bytes:
@@ -113,11 +118,11 @@ class DeviceDesk:
         self._ca = None
 
     def issue_device(
-        self, vehicle: str, *, valid: timedelta = DEVICE_VALID, actor: str = "operator", now: datetime | None = None
+        self, vehicle: str, *, valid: timedelta = DEVICE_VALID, actor: str | None = None, now: datetime | None = None
     ) -> Credential:
         """A credential for one vehicle, at an operator's word: it may have others already, which stay good."""
         subject = Subject(name=identifier(vehicle), usage=CLIENT_AUTH)
-        return self._issue(subject, SINGLE, valid, actor=actor, now=now or self._clock())
+        return self._issue(subject, SINGLE, valid, actor=actor or self._actor, now=now or self._clock())
 
     def make_device(self, vehicle: str, *, valid: timedelta = DEVICE_VALID, now: datetime) -> Credential:
         """A credential for one vehicle that is recorded nowhere yet: the caller does that before it is given away."""
@@ -130,7 +135,7 @@ class DeviceDesk:
     ) -> Credential:
         """A credential with which any number of devices may ask for one of their own, and do nothing else."""
         subject = Subject(name=identifier(name), usage=CLIENT_AUTH)
-        return self._issue(subject, SHARED, valid, actor="operator", now=now or self._clock())
+        return self._issue(subject, SHARED, valid, actor=self._actor, now=now or self._clock())
 
     def issue_server(
         self, hosts: Sequence[str], *, valid: timedelta = SERVER_VALID, now: datetime | None = None
@@ -139,7 +144,7 @@ class DeviceDesk:
         if not hosts:
             raise UsageError(reason="name at least one host or address")
         subject = Subject(name=hosts[0], usage=SERVER_AUTH, hosts=tuple(hosts))
-        return self._issue(subject, SERVER, valid, actor="operator", now=now or self._clock())
+        return self._issue(subject, SERVER, valid, actor=self._actor, now=now or self._clock())
 
     def provision(self, peer: Peer | None, device: str, *, valid: timedelta, now: datetime | None = None) -> Credential:
         """A device's first credential, asked for with a shared one.
@@ -155,20 +160,20 @@ class DeviceDesk:
             check_free(connection, VehicleId(device), moment)
 
         actor = f"certificate {peer.fingerprint}"
-        return self._issue(subject, SINGLE, valid, actor=actor, now=moment, check=may_have_one)
+        return self._issue(subject, SINGLE, valid, actor=actor or self._actor, now=moment, check=may_have_one)
 
     def certificates(self, name: str | None = None) -> tuple[Certificate, ...]:
         """What was issued (to ``name``), newest first."""
         with self._database.reading() as connection:
             return list_certificates(connection, name=name)
 
-    def revoke(self, name: str, *, actor: str = "operator", now: datetime | None = None) -> tuple[str, ...]:
+    def revoke(self, name: str, *, actor: str | None = None, now: datetime | None = None) -> tuple[str, ...]:
         """Take back a vehicle's certificates, or the one with that fingerprint. Raises: UsageError if there is none."""
         with self._database.writing("take a certificate back") as connection:
-            return revoke(connection, name, actor=actor, now=now or self._clock())
+            return revoke(connection, name, actor=actor or self._actor, now=now or self._clock())
 
     def allow_certificate(
-        self, vehicle: str, *, valid_s: int = 86_400, actor: str = "operator", now: datetime | None = None
+        self, vehicle: str, *, valid_s: int = 86_400, actor: str | None = None, now: datetime | None = None
     ) -> datetime:
         """Let ``vehicle`` ask once for another certificate with the shared one; returns until when.
 
@@ -185,7 +190,9 @@ class DeviceDesk:
                 if record.wire != AKTUALIZR_WIRE:
                     raise UsageError(reason=f"{vehicle} does not run aktualizr, so it needs no certificate")
             moment = now or self._clock()
-            return allow_certificate(connection, VehicleId(vehicle), valid_s=valid_s, actor=actor, now=moment)
+            return allow_certificate(
+                connection, VehicleId(vehicle), valid_s=valid_s, actor=actor or self._actor, now=moment
+            )
 
     def read_peer(self, certificate: bytes) -> Peer:
         """Whose certificate (DER, verified by TLS) it is. Raises: DeviceIdentityError."""
@@ -246,7 +253,7 @@ class DeviceDesk:
         data: bytes,
         *,
         identified_by: str = BY_CERTIFICATE,
-        actor: str = "operator",
+        actor: str | None = None,
         now: datetime | None = None,
     ) -> Change:
         """Take in a vehicle at an operator's word, by the body that its client once registered somewhere else.
@@ -264,7 +271,7 @@ class DeviceDesk:
                 offered,
                 identified_by=identified_by,
                 second_person=self.second_person,
-                actor=actor,
+                actor=actor or self._actor,
                 now=moment,
             )
 
@@ -307,7 +314,7 @@ class DeviceDesk:
             if check is not None:
                 check(connection)
             credential = make_credential(ca, subject, not_after=now + valid, now=now)
-            note_issued(connection, credential, kind=kind, name=subject.name, actor=actor, now=now)
+            note_issued(connection, credential, kind=kind, name=subject.name, actor=actor or self._actor, now=now)
         return credential
 
     def _opened(self) -> DeviceCa:

@@ -27,6 +27,7 @@ _D = schema.decisions.c
 _E = schema.ecus.c
 _V = schema.events.c
 
+OPERATOR = "operator"  # who did something, where no name was given
 STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "old-time", "detail"})
 
 # A vehicle that is at odds with the Director sends the same day after day. What is kept of it is bounded, per vehicle, day

@@ -46,11 +46,12 @@ def _silent(_count: int) -> None:
 class Batches:
     """Batches of one Director."""
 
-    def __init__(self, database: Database, assigning: Assigning, devices: DeviceDesk, clock: Clock) -> None:
+    def __init__(self, database: Database, assigning: Assigning, devices: DeviceDesk, clock: Clock, actor: str) -> None:
         self._database = database
         self._assigning = assigning
         self._devices = devices
         self._clock = clock
+        self._actor = actor
 
     def register(
         self,
@@ -63,7 +64,7 @@ class Batches:
         """Register vehicles, each as ``Director.register``: (source, description) pairs."""
         moment = now or self._clock()
         second = self._devices.second_person
-        jobs = [read_job(_registration, source, data, second, moment) for source, data in descriptions]
+        jobs = [read_job(_registration, source, data, second, self._actor, moment) for source, data in descriptions]
         return run_batch(self._database, "register", jobs, skip_refused=skip_refused, advance=advance)
 
     def enter(
@@ -71,14 +72,16 @@ class Batches:
         registrations: Iterable[tuple[str, str, bytes]],
         *,
         identified_by: str = BY_CERTIFICATE,
-        actor: str = "operator",
+        actor: str | None = None,
         skip_refused: bool = False,
         advance: Advance = _silent,
         now: datetime | None = None,
     ) -> BatchResult:
         """Enter vehicles with aktualizr, each as ``DeviceDesk.enter``: (source, vehicle, body) triples."""
         second, moment = self._devices.second_person, now or self._clock()
-        entry = partial(_entry, identified_by=identified_by, second_person=second, actor=actor, now=moment)
+        entry = partial(
+            _entry, identified_by=identified_by, second_person=second, actor=actor or self._actor, now=moment
+        )
         jobs = [read_job(entry, *item) for item in registrations]
         return run_batch(self._database, "enter", jobs, skip_refused=skip_refused, advance=advance)
 
@@ -86,7 +89,7 @@ class Batches:
         self,
         orders: Iterable[tuple[str, str, Mapping[str, str] | UsageError]],
         *,
-        actor: str = "operator",
+        actor: str | None = None,
         skip_refused: bool = False,
         advance: Advance = _silent,
         now: datetime | None = None,
@@ -98,7 +101,7 @@ class Batches:
         """
         moment, waiting = now or self._clock(), list(orders)
         for attempt in range(_ATTEMPTS):
-            planning = _Planning(self._assigning.preparing(moment), actor, moment)
+            planning = _Planning(self._assigning.preparing(moment), actor or self._actor, moment)
             jobs = [read_job(planning.job, *item) for item in waiting]
             result = run_batch(self._database, "assign", jobs, skip_refused=skip_refused, advance=advance)
             self._assigning.save()
@@ -115,7 +118,7 @@ class Batches:
         *,
         check: Callable[[str], None] = lambda _vehicle: None,
         valid: timedelta = DEVICE_VALID,
-        actor: str = "operator",
+        actor: str | None = None,
         skip_refused: bool = False,
         advance: Advance = _silent,
         now: datetime | None = None,
@@ -135,7 +138,7 @@ class Batches:
             made[vehicle] = credential = self._devices.make_device(vehicle, valid=valid, now=moment)
 
             def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
-                note_issued(connection, credential, kind=SINGLE, name=vehicle, actor=actor, now=moment)
+                note_issued(connection, credential, kind=SINGLE, name=vehicle, actor=actor or self._actor, now=moment)
                 return ISSUED, {"fingerprint": credential.fingerprint}
 
             return Job(source=source, vehicle=vehicle, apply=apply)
@@ -151,7 +154,7 @@ class Batches:
             if waiting:
                 with self._database.writing("revoke") as connection:
                     for vehicle in waiting:
-                        revoke(connection, made[vehicle].fingerprint, actor=actor, now=moment)
+                        revoke(connection, made[vehicle].fingerprint, actor=actor or self._actor, now=moment)
         return result
 
 
@@ -178,11 +181,11 @@ class _Planning:
         return Job(source=source, vehicle=vehicle, apply=apply)
 
 
-def _registration(source: str, data: bytes, second_person: bool, now: datetime) -> Job:  # noqa: FBT001 - read_job passes by position
+def _registration(source: str, data: bytes, second_person: bool, actor: str, now: datetime) -> Job:  # noqa: FBT001 - read_job passes by position
     description = read_description(data)
 
     def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
-        new = register_vehicle(connection, description, second_person=second_person, actor="operator", now=now)
+        new = register_vehicle(connection, description, second_person=second_person, actor=actor, now=now)
         return REGISTERED if new else UNCHANGED, {"ecus": len(description.ecus)}
 
     return Job(source=source, vehicle=description.vehicle, apply=apply)

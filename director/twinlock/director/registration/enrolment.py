@@ -102,7 +102,7 @@ def _check_only_keys(
     touch_vehicle(connection, description.vehicle)
 
 
-def create_token(connection: Connection, vehicle: str, *, valid_s: int, now: datetime) -> str:
+def create_token(connection: Connection, vehicle: str, *, valid_s: int, actor: str, now: datetime) -> str:
     """Make a one-time token for ``vehicle``. Only its hash is stored. Raises: UsageError, UnsafePathError, RegistrationError."""
     if not 0 < valid_s <= _MAX_VALID_S:
         raise UsageError(reason=f"a token is valid for 1 to {_MAX_VALID_S} seconds, not {valid_s}")
@@ -115,7 +115,7 @@ def create_token(connection: Connection, vehicle: str, *, valid_s: int, now: dat
             expires=now + timedelta(seconds=valid_s),
         ),
     )
-    record_audit(connection, actor="operator", action="token", vehicle=vehicle, detail={"validS": valid_s}, now=now)
+    record_audit(connection, actor=actor, action="token", vehicle=vehicle, detail={"validS": valid_s}, now=now)
     return token
 
 

@@ -37,6 +37,7 @@ from twinlock.director.signing.roots import (
     check_signing,
     give_keys,
     insert_root,
+    key_changes,
     next_root,
     plan_of,
     read_root,
@@ -72,11 +73,12 @@ STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehic
 class RootKeeper:
     """Publishes the Roots of one Director. ``settings`` are those in force; adding a profile changes them."""
 
-    def __init__(self, directory: Path, database: Database, keyring: Keyring, settings: Settings) -> None:
+    def __init__(self, directory: Path, database: Database, keyring: Keyring, settings: Settings, actor: str) -> None:
         self._directory = directory
         self._database = database
         self._keyring = keyring
         self.settings = settings
+        self._actor = actor
         self._prepared = PreparedRoot(directory)
 
     def roles(self) -> tuple[RoleKeysView, ...]:
@@ -114,7 +116,7 @@ class RootKeeper:
             change = self._new_own_keys(chain, plan, new) if ROOT in roles and enabled else None
             also = self._translate(chain, translated, data, change, now) if enabled else []
             with new.leaving():
-                version = self._store((current, translated), (data, also), roles, now)
+                version = self._store((current, translated), (data, also), now)
         self._retire_revoked(current, chain, now)
         return version
 
@@ -174,12 +176,12 @@ class RootKeeper:
             if before is not None:
                 verify_successor(before, root, now, wire=AKTUALIZR)
             before = root
-        version = self._store((current, translated), (data, also), (), now)
+        version = self._store((current, translated), (data, also), now)
         self._prepared.end()
         self._retire_revoked(current, root_chain(current, translated), now)
         return version
 
-    def cancel(self, now: datetime, path: Path, *, actor: str) -> Cancelled:
+    def cancel(self, now: datetime, path: Path) -> Cancelled:
         """End the ceremony of a prepared Root; ``path`` is its file with the signatures that were collected.
 
         Raises: as ``repository.root_cancelling.cancel_prepared``.
@@ -190,25 +192,20 @@ class RootKeeper:
         )
         with self._database.writing("cancel a Root") as connection:
             detail = {"version": cancelled.root, "destroyed": list(cancelled.destroyed)}
-            record_audit(connection, actor=actor, action="cancel-root", detail=detail, now=now)
+            record_audit(connection, actor=self._actor, action="cancel-root", detail=detail, now=now)
         return cancelled
 
-    def _store(
-        self,
-        before: tuple[bytes, bytes | None],
-        after: tuple[bytes, list[bytes]],
-        roles: tuple[str, ...],
-        now: datetime,
-    ) -> int:
+    def _store(self, before: tuple[bytes, bytes | None], after: tuple[bytes, list[bytes]], now: datetime) -> int:
         """Publish one Root and what it is in the other profile, in one transaction. Raises: ConflictError."""
         with self._database.writing("publish a Root") as connection:
             _check_unchanged(connection, *before)
             self._prepared.check(_version(before[0]), Metadata[Root].from_bytes(after[0]).signed)
             version = insert_root(connection, after[0], now)
-            detail: dict[str, object] = {"roles": list(roles), "version": version}
+            changes = key_changes(before[0], after[0])
+            detail: dict[str, object] = {"roles": list(changes), "version": version, "keys": changes}
             for root in after[1]:
                 detail[AKTUALIZR_WIRE] = insert_wire_root(connection, root, now)
-            record_audit(connection, actor="operator", action="root", detail=detail, now=now)
+            record_audit(connection, actor=self._actor, action="root", detail=detail, now=now)
         return version
 
     def _retire_revoked(self, before: bytes, chain: RootChain, now: datetime) -> None:
@@ -264,7 +261,7 @@ class RootKeeper:
             for root in also:
                 detail["version"] = insert_wire_root(connection, root, now)
             insert_newcomer_root(connection, also[-1], now)
-            record_audit(connection, actor="operator", action="hand-over", detail=detail, now=now)
+            record_audit(connection, actor=self._actor, action="hand-over", detail=detail, now=now)
         return version_of(also[-1])
 
     def _keep_stranded(self, keyids: tuple[str, ...], until: date) -> None:
@@ -318,7 +315,7 @@ class RootKeeper:
             detail: dict[str, object] = {"wire": AKTUALIZR_WIRE, "version": version_of(data)}
             if before:
                 detail["inherited"] = len(before)
-            record_audit(connection, actor="operator", action="wire", detail=detail, now=now)
+            record_audit(connection, actor=self._actor, action="wire", detail=detail, now=now)
         return data
 
     def _check_root_keys_held(self, current: bytes) -> None:

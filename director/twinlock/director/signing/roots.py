@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -178,6 +179,18 @@ def role_keys(data: bytes, keyring: Keyring) -> tuple[RoleKeysView, ...]:
             )
         )
     return tuple(found)
+
+
+def key_changes(before: bytes, after: bytes) -> dict[str, dict[str, Any]]:
+    """What a Root changes, for the audit: by role, the ids of the keys added and removed, and the threshold."""
+    old, new = Metadata[Root].from_bytes(before).signed, Metadata[Root].from_bytes(after).signed
+    found: dict[str, dict[str, Any]] = {}
+    for role in ROTATABLE:
+        left, came = set(_keys_of(old, role)), set(_keys_of(new, role))
+        threshold = plan_of(new, role).threshold
+        if left != came or plan_of(old, role).threshold != threshold:
+            found[role] = {"added": sorted(came - left), "removed": sorted(left - came), "threshold": threshold}
+    return found
 
 
 def root_authority(root: Root) -> Authority:

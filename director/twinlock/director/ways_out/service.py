@@ -34,18 +34,19 @@ DAY_S = 86_400
 class WaysOut:
     """What an operator can do about a vehicle that is stuck. Every method may raise UnknownVehicleError, StorageError."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(self, database: Database, settings: Settings, clock: Clock, actor: str) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._actor = actor
 
     def declare_out_of_order(
-        self, vehicle: str, ecus: Iterable[str], *, actor: str = "operator", now: datetime | None = None
+        self, vehicle: str, ecus: Iterable[str], *, actor: str | None = None, now: datetime | None = None
     ) -> None:
         """Expect no report of these ECUs until they report again. Raises: UnknownEcuError, UsageError."""
         with self._database.writing("declare ECUs out of order") as connection:
             retirement.declare_out_of_order(
-                connection, VehicleId(vehicle), map(EcuId, ecus), actor=actor, now=now or self._clock()
+                connection, VehicleId(vehicle), map(EcuId, ecus), actor=actor or self._actor, now=now or self._clock()
             )
 
     def add_ecu(
@@ -53,7 +54,7 @@ class WaysOut:
         vehicle: str,
         description: bytes | Mapping[str, Any],
         *,
-        actor: str = "operator",
+        actor: str | None = None,
         now: datetime | None = None,
     ) -> EcuId:
         """Add a Secondary by its description; returns its id. Raises: as ``Director.register``, SecondPersonError."""
@@ -64,7 +65,7 @@ class WaysOut:
                 VehicleId(vehicle),
                 described,
                 second_person=self._settings.second_person,
-                actor=actor,
+                actor=actor or self._actor,
                 now=now or self._clock(),
             )
         return described.ecu
@@ -75,7 +76,7 @@ class WaysOut:
         ecus: Iterable[str] | None = None,
         *,
         release: bool = False,
-        actor: str = "operator",
+        actor: str | None = None,
         now: datetime | None = None,
     ) -> None:
         """Retire a vehicle, or remove ``ecus`` from it; with ``release`` other vehicles may have their serials and keys.
@@ -85,25 +86,27 @@ class WaysOut:
         moment, named = now or self._clock(), VehicleId(vehicle)
         with self._database.writing("retire") as connection:
             if ecus is None:
-                retirement.retire_vehicle(connection, named, release=release, actor=actor, now=moment)
+                retirement.retire_vehicle(connection, named, release=release, actor=actor or self._actor, now=moment)
             else:
-                retirement.retire_ecus(connection, named, map(EcuId, ecus), release=release, actor=actor, now=moment)
+                retirement.retire_ecus(
+                    connection, named, map(EcuId, ecus), release=release, actor=actor or self._actor, now=moment
+                )
 
     def reactivate(
         self,
         vehicle: str,
         ecus: Iterable[str] | None = None,
         *,
-        actor: str = "operator",
+        actor: str | None = None,
         now: datetime | None = None,
     ) -> None:
         """Take a retired vehicle, or ECUs that are retired or out of order, back. Raises: UsageError, RegistrationError."""
         moment, named = now or self._clock(), VehicleId(vehicle)
         with self._database.writing("reactivate") as connection:
             if ecus is None:
-                retirement.reactivate_vehicle(connection, named, actor=actor, now=moment)
+                retirement.reactivate_vehicle(connection, named, actor=actor or self._actor, now=moment)
             else:
-                retirement.reactivate_ecus(connection, named, map(EcuId, ecus), actor=actor, now=moment)
+                retirement.reactivate_ecus(connection, named, map(EcuId, ecus), actor=actor or self._actor, now=moment)
 
     def change_key(
         self,
@@ -111,7 +114,7 @@ class WaysOut:
         wanted: NewKey,
         *,
         valid_s: int = DAY_S,
-        actor: str = "operator",
+        actor: str | None = None,
         now: datetime | None = None,
     ) -> KeyChange:
         """Permit one ECU one change to the key named. Raises: UnknownEcuError, UsageError, RegistrationError."""
@@ -122,14 +125,14 @@ class WaysOut:
                 wanted,
                 valid_s=valid_s,
                 second_person=self._settings.second_person,
-                actor=actor,
+                actor=actor or self._actor,
                 now=now or self._clock(),
             )
 
     def confirm(self, number: int, *, actor: str, now: datetime | None = None) -> KeyChange:
         """The second person's word for a change of a key. Raises: UsageError."""
         with self._database.writing("confirm another key") as connection:
-            return key_changes.confirm_change(connection, number, actor=actor, now=now or self._clock())
+            return key_changes.confirm_change(connection, number, actor=actor or self._actor, now=now or self._clock())
 
     def key_changes(self, vehicle: str, *, now: datetime | None = None) -> tuple[KeyChange, ...]:
         """The changes of keys that wait to be confirmed or used."""
@@ -148,7 +151,7 @@ class WaysOut:
         ecus: Iterable[str] = (),
         *,
         valid_s: int = DAY_S,
-        actor: str = "operator",
+        actor: str | None = None,
         now: datetime | None = None,
     ) -> dict[EcuId, CounterReset]:
         """Let ECUs (none named: all that count) start their counters again once. Raises: UnknownEcuError, UsageError."""
@@ -160,26 +163,26 @@ class WaysOut:
                 map(EcuId, ecus),
                 sent=sent,
                 valid_s=valid_s,
-                actor=actor,
+                actor=actor or self._actor,
                 now=now or self._clock(),
             )
 
     def release(
-        self, ecu: str, *, to: str | None = None, actor: str = "operator", now: datetime | None = None
+        self, ecu: str, *, to: str | None = None, actor: str | None = None, now: datetime | None = None
     ) -> VehicleId | None:
         """Free a serial that the wrong vehicle registered; returns which had it. Raises: UsageError for a Primary."""
         owner = None if to is None else VehicleId(identifier(to))
         with self._database.writing("release a serial") as connection:
             return retirement.release_serial(
-                connection, EcuId(identifier(ecu)), owner=owner, actor=actor, now=now or self._clock()
+                connection, EcuId(identifier(ecu)), owner=owner, actor=actor or self._actor, now=now or self._clock()
             )
 
-    def declare_delivery(self, record: bytes, *, actor: str = "operator", now: datetime | None = None) -> int:
+    def declare_delivery(self, record: bytes, *, actor: str | None = None, now: datetime | None = None) -> int:
         """Note a factory's record of ECUs and the software that they are delivered with; returns how many vehicles.
 
         Raises: MalformedError, LimitError, UnsafePathError.
         """
         delivery = read_delivery(record)
         with self._database.writing("store a delivery record") as connection:
-            declare_delivery(connection, delivery, actor=actor, now=now or self._clock())
+            declare_delivery(connection, delivery, actor=actor or self._actor, now=now or self._clock())
         return len(delivery)

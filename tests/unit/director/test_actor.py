@@ -1,0 +1,67 @@
+"""Who did it: every command that changes something at the Director takes ``--actor``, and the audit names that actor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from tests.unit.director.test_commands import Shell, car, shell, site  # noqa: F401 - fixtures
+from twinlock.cli.director.group import director as commands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+READ_ONLY = {
+    *("certificates", "decisions", "device-events", "explain", "show", "status", "telemetry", "vehicles"),
+    *("root roles", "root show", "keys list"),
+    *("serve", "serve-aktualizr"),  # what vehicles do is noted as theirs
+    *("root sign", "keys mark", "keys passphrase"),  # files that may be anywhere, without a Director
+}
+
+
+def leaves(group: click.Group, above: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command below ``group``, by its words."""
+    for name, command in group.commands.items():
+        words = f"{above}{name}"
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{words} ")
+        else:
+            yield words, command
+
+
+@pytest.mark.parametrize(("name", "command"), list(leaves(commands)))
+def test_a_command_that_changes_something_takes_an_actor(name: str, command: click.Command) -> None:
+    takes = any("--actor" in parameter.opts for parameter in command.params)
+    assert takes is (name not in READ_ONLY)
+
+
+def test_the_audit_names_who_changed_the_keys_and_how(shell: Shell, tmp_path: Path) -> None:  # noqa: F811
+    before = {role["name"]: role["keyids"] for role in shell.json_of("root", "roles")["roles"]}
+    shell.run("token", "VIN9", "--actor", "anna")
+    shell.run("rotate", "timestamp", "--yes", "--actor", "ben")
+    prepared = tmp_path / "next-root.json"
+    shell.run("rotate", "snapshot", "--prepare", str(prepared), "--actor", "ben")
+    shell.json_of("root", "publish", str(prepared), "--actor", "kim")
+    shell.run("refresh", "--root", "--actor", "lee")
+    after = {role["name"]: role["keyids"] for role in shell.json_of("root", "roles")["roles"]}
+    lee, kim, ben, anna = shell.audit()[:4]
+    assert [(row["actor"], row["action"]) for row in (anna, ben, kim, lee)] == [
+        ("anna", "token"),
+        ("ben", "root"),
+        ("kim", "root"),
+        ("lee", "root"),
+    ]
+    for row, role in ((ben, "timestamp"), (kim, "snapshot")):
+        assert row["detail"]["roles"] == [role]
+        assert row["detail"]["keys"] == {role: {"added": after[role], "removed": before[role], "threshold": 1}}
+    assert lee["detail"]["roles"] == []
+
+
+@pytest.mark.parametrize("name", ["", "a\x1b[2J", "x" * 129])
+def test_an_actor_has_a_name_that_can_be_shown(shell: Shell, name: str) -> None:  # noqa: F811
+    result = shell.run("token", "VIN9", "--actor", name, status=2)
+    assert "1 to 128 printable characters" in result.output
+    assert shell.audit()[0]["action"] == "register"
