@@ -148,6 +148,20 @@ PLAN = record(
     reasons=TEXTS,
 )
 DECISION = join(PLAN, number=COUNT, madeAt=TIME, correlationId=TEXT, manifest=maybe(COUNT), imageVersions=mapped(COUNT))
+INSTALLATION = record(
+    vehicle=TEXT,
+    ecu=TEXT,
+    path=TEXT,
+    length=COUNT,
+    hashes=mapped(TEXT),
+    releaseCounter=maybe(COUNT),
+    reportedAt=TIME,
+    replacedAt=maybe(TIME),
+    counter=maybe(COUNT),
+    decision=maybe(COUNT),
+    actor=maybe(TEXT),
+    approvedAt=maybe(TIME),
+)
 EVENT = record(at=TIME, kind=TEXT, code=TEXT, ecu=maybe(TEXT), detail=TEXT, data_=mapped(ANY))
 KEY_CHANGE = record(
     number=COUNT,
@@ -353,6 +367,7 @@ _DIRECTOR: dict[str, Shape] = {
     "confirm-key": KEY_CHANGE,
     "create-device-ca": record(ca=TEXT, file=TEXT),
     "decisions": record(vehicle=TEXT, decisions=listed(DECISION)),
+    "installed": record(vehicles=listed(record(vehicle=TEXT, installations=listed(INSTALLATION)))),
     "declare-delivery": record(vehicles=COUNT),
     "device-events": record(vehicle=TEXT, events=listed(DEVICE_EVENT)),
     "enter-aktualizr": one_of(record(vehicle=TEXT, new=FLAG, change=MEMBERSHIP), BATCH),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READ_ONLY = {
-    *("certificates", "decisions", "device-events", "explain", "show", "status", "telemetry", "vehicles"),
+    *("certificates", "decisions", "device-events", "explain", "installed", "show", "status", "telemetry", "vehicles"),
     *("root roles", "root show", "keys list"),
     *("serve", "serve-aktualizr"),  # what vehicles do is noted as theirs
     *("root sign", "keys mark", "keys passphrase"),  # files that may be anywhere, without a Director

@@ -16,7 +16,7 @@ from twinlock.director.inventory.database import Database
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.reports import ReportReplayError
 
-OLD = {version: (Path(__file__).parent / f"schema-{version}.sql").read_text() for version in (1, 2, 3)}
+OLD = {version: (Path(__file__).parent / f"schema-{version}.sql").read_text() for version in (1, 2, 3, 4)}
 # What versions 1 and 2 kept elsewhere, or under another name.
 MOVED = """
 UPDATE ecus SET highest_counter = (
@@ -78,7 +78,7 @@ def version_of(path: Path) -> int:
     return int(found[0][0])
 
 
-@pytest.fixture(params=[1, 2, 3])
+@pytest.fixture(params=[1, 2, 3, 4])
 def old(fleet: Director, car: TestVehicle, request: pytest.FixtureRequest) -> Director:
     """A Director, closed, whose inventory is of an old schema and has rows."""
     fleet.receive_manifest(car.manifest(attack="freeze"))
@@ -92,7 +92,7 @@ def old(fleet: Director, car: TestVehicle, request: pytest.FixtureRequest) -> Di
 def test_opening_an_old_inventory_brings_it_up_to_date(old: Director, car: TestVehicle) -> None:
     path = old.path / "inventory.sqlite"
     assert version_of(path) < schema.SCHEMA_VERSION
-    assert "acknowledged_reports" not in shape(path)
+    assert "installations" not in shape(path)
     with Director.open(old.path, clock=old._clock) as opened:
         record = opened.vehicle("VIN1")
         assert record.wire == "tuf"
@@ -106,6 +106,10 @@ def test_opening_an_old_inventory_brings_it_up_to_date(old: Director, car: TestV
             opened.receive_manifest(opened.manifests("VIN1")[0].data)
         assert [item.path for item in opened.assignments("VIN1")] == ["gw/1.4.bin"]
         assert len(opened.manifests("VIN1")) == 2
+        assert [(item.ecu, item.path, item.counter) for item in opened.installations("VIN1")] == [
+            ("ecu-brake", "brake/1.0.bin", 1),
+            ("ecu-gw", "gw/1.3.bin", 1),
+        ]
         assert [item["code"] for item in opened.junk("VIN1")] == ["report-replay"]
         assert opened.metadata("VIN1", "1.targets.json") is not None
         opened.receive_manifest(car.manifest())
@@ -124,11 +128,11 @@ def test_what_is_cut_off_leaves_the_old_inventory_and_is_done_again(old: Directo
     path = old.path / "inventory.sqlite"
     before, version = shape(path), version_of(path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("CREATE TABLE acknowledged_reports (x)")  # in the way of the last step
+        connection.execute("CREATE TABLE installations (x)")  # in the way of the last step
     with pytest.raises(StorageError):
         Director.open(old.path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP TABLE acknowledged_reports")
+        connection.execute("DROP TABLE installations")
     assert shape(path) == before
     assert version_of(path) == version
     Director.open(old.path).close()

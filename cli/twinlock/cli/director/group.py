@@ -16,6 +16,7 @@ from twinlock.cli.director import certificates as director_certificates
 from twinlock.cli.director import clock as director_clock
 from twinlock.cli.director import devices as director_devices
 from twinlock.cli.director import ecus as director_ecus
+from twinlock.cli.director import installed as director_installed
 from twinlock.cli.director import keys as director_keys
 from twinlock.cli.director import orders as director_orders
 from twinlock.cli.director import root as director_root
@@ -73,6 +74,7 @@ _COMMANDS = (
     *director_keys.COMMANDS,
     *director_status.COMMANDS,
     *director_vehicle.COMMANDS,
+    *director_installed.COMMANDS,
     *director_devices.COMMANDS,
     *director_certificates.COMMANDS,
     *director_clock.COMMANDS,

@@ -63,6 +63,8 @@ def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
     lines += [f"change {item.number} of the key of {item.ecu} waits until {when(item.expires)}" for item in changes]
     if state is not None:
         lines += [f"state: {state.state}", *(f"  {foreign(reason)}" for reason in state.reasons)]
+    lines += [f"what was installed when, and by whose approval: `twinlock director installed {directory} {vehicle}`"]
+    lines += [f"who did what: `twinlock audit show {directory} --vehicle {vehicle}`"]
     out.result(shown, lines)
 
 

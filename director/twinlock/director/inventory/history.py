@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from twinlock.director.errors import DailyLimitError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.counters import count_on, note_evidence, note_resets, raise_counter
+from twinlock.director.inventory.installations import note_installations
 from twinlock.director.model.judgement import Findings
 from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Order, Plan
 from twinlock.trust.errors.base import TwinlockError
@@ -117,6 +118,8 @@ def insert_accepted(
     number = int(inserted[0])
     for ecu, report in findings.reports.items():
         _insert_report(connection, number, ecu, report, findings)
+    counters = {ecu: report.counter for ecu, report in findings.reports.items()}
+    note_installations(connection, vehicle, findings.installed, counters, now)
     note_resets(connection, findings.verified, now)
     gone = (_E.ecu.in_(findings.missing), _E.missing_since.is_(None))
     connection.execute(update(schema.ecus).where(_E.vehicle == vehicle, *gone).values(missing_since=now))

@@ -12,9 +12,12 @@ from sqlalchemy import Column, Connection, Table, select, text, update
 from sqlalchemy.schema import CreateColumn
 
 from twinlock.director.inventory import schema
+from twinlock.director.inventory.installations import note_installations
 from twinlock.director.inventory.schema import SCHEMA_VERSION, schema_version
 from twinlock.director.inventory.signing_marks import marks_of_issues, write_marks
 from twinlock.director.tables.append_only import append_only_ddl
+from twinlock.trust.model.ecu import InstalledImage
+from twinlock.trust.names import EcuId
 
 # The kind and the code of version 3 for each kind of event of version 2.
 _EVENTS_OF_2 = {
@@ -104,7 +107,19 @@ def _from_3(connection: Connection) -> None:
     schema.acknowledged_reports.create(connection)
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
+def _from_4(connection: Connection) -> None:
+    """What was installed when, from the reports that are still there."""
+    schema.installations.create(connection)
+    reports, manifests = schema.reports.c, schema.manifests.c
+    query = (
+        select(schema.reports, manifests.vehicle, manifests.received_at).join(schema.manifests).order_by(reports.number)
+    )
+    for row in connection.execute(query).all():
+        ecu, image = EcuId(row.ecu), InstalledImage(row.path, row.length, row.hashes, row.release_counter)
+        note_installations(connection, row.vehicle, {ecu: image}, {ecu: row.counter}, row.received_at)
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
 
 
 def _add(connection: Connection, column: Column[object]) -> None:

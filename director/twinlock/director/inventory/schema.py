@@ -63,7 +63,7 @@ __all__ = [
     "spent_reports",
 ]
 
-SCHEMA_VERSION = 4  # a change here needs its step in ``migrations.py``
+SCHEMA_VERSION = 5  # a change here needs its step in ``migrations.py``
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
@@ -201,6 +201,23 @@ decisions = Table(
     Column("correlation_id", String(128), nullable=False),
     Column("manifest", Number, ForeignKey("manifests.number")),
     Column("versions", Json, nullable=False),
+)
+
+# What each ECU runs since when, by its reports, and by whose approval: one row for each change, kept for ever.
+installations = Table(
+    "installations",
+    metadata,
+    number_column(),
+    vehicle_column(index=True),
+    ecu_column(index=True),
+    Column("image", String(64), nullable=False),  # SHA-256 of path, length and hashes
+    *image_columns(),
+    Column("release_counter", BigInteger),
+    Column("reported_at", UtcTime, nullable=False),  # when the first manifest that reports it came
+    Column("counter", BigInteger),  # of the report
+    Column("decision", Number, ForeignKey("decisions.number")),  # NULL: the Director ordered no such image
+    Column("actor", String(128)),
+    Column("approved_at", UtcTime),
 )
 
 # What was ordered and has not been confirmed by a manifest since. Withdrawn orders may still be installing.
@@ -356,6 +373,7 @@ APPEND_ONLY = (
     reports,
     events,
     decisions,
+    installations,
     known_images,
     signed_metadata,
     issues,

@@ -230,6 +230,28 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """An image on an ECU: since when the vehicle reports it, until when it did, and who approved it.
+
+    ``replaced_at`` None: it runs now. ``decision`` None: the Director did not order it, as with software from the factory.
+    ``actor`` and ``approved_at`` are of the assignment that led to the order.
+    """
+
+    vehicle: VehicleId
+    ecu: EcuId
+    path: TargetPath
+    length: int
+    hashes: Mapping[str, str]
+    release_counter: int | None
+    reported_at: datetime
+    replaced_at: datetime | None
+    counter: int | None
+    decision: int | None
+    actor: str | None
+    approved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestRecord:
     """A stored manifest. ``refusal`` is the refusal's JSON, None where it was accepted."""
 

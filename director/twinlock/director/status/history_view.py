@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from twinlock.director.inventory.database import Database
 from twinlock.director.inventory.history import list_decisions, list_events, list_manifests, read_audit
+from twinlock.director.inventory.installations import list_installations
 from twinlock.director.inventory.junk import list_junk
 from twinlock.director.inventory.vehicles import load_vehicle
-from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord
+from twinlock.director.model.records import DecisionRecord, Event, Installation, ManifestRecord
+from twinlock.trust.errors.images import UnknownEcuError
 
 
 class HistoryView:
@@ -40,6 +43,20 @@ class HistoryView:
             if not found:
                 load_vehicle(connection, vehicle)
             return found
+
+    def installations(
+        self, vehicle: str, *, ecus: Collection[str] = (), since: datetime | None = None, limit: int = 50
+    ) -> tuple[Installation, ...]:
+        """What ran on the vehicle's ECUs (None named: all) at ``since`` or later, newest first.
+
+        Raises: UnknownVehicleError; UnknownEcuError for an ECU that never was in the vehicle.
+        """
+        with self._database.reading() as connection:
+            record = load_vehicle(connection, vehicle)
+            for ecu in ecus:
+                if ecu not in record.ecus and ecu not in record.retired:
+                    raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
+            return list_installations(connection, vehicle, ecus=ecus, since=since, limit=limit)
 
     def junk(self, vehicle: str | None = "", *, limit: int = 50) -> list[dict[str, Any]]:
         """What senders that proved nothing sent to the vehicle's address, by kind and day.

@@ -1,0 +1,88 @@
+"""``twinlock director installed``: what was installed when, and who approved it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlock.cli.director.orders import open_director, when
+from twinlock.cli.shared.foreign import foreign
+from twinlock.cli.shared.options import DIRECTORY
+from twinlock.cli.shared.output import Output, output_options, table
+from twinlock.cli.shared.own_input import own_input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from twinlock.director.director import Director
+    from twinlock.director.model.records import Installation
+
+_HEADER = ("VEHICLE", "ECU", "IMAGE", "REPORTED", "REPLACED", "APPROVED BY", "APPROVED")
+
+
+@click.command()
+@click.argument("directory", type=DIRECTORY)
+@click.argument("vehicles", nargs=-1, metavar="[VEHICLE]...")
+@click.option("--ecu", "ecus", multiple=True, help="Only this ECU; may be given several times.")
+@click.option("--since", type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")), help="What ran then or later (UTC).")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many of each, newest first.")
+@output_options
+def installed(
+    out: Output,
+    directory: Path,
+    vehicles: tuple[str, ...],
+    *,
+    ecus: tuple[str, ...],
+    since: datetime | None,
+    limit: int,
+) -> None:
+    """Say what was installed on the ECUs of VEHICLEs (none named: all) when, and who approved it, newest first.
+
+    REPORTED is when the first manifest with that image came, REPLACED when the first one with another came. An image
+    that the Director did not order, such as that from the factory, has no approval. `prune` keeps all of it.
+
+    \b
+    Example:
+      twinlock director installed ./director VIN1 --ecu ecu-brake
+      twinlock director installed ./director --since 2026-01-01 --json
+    """
+    start = None if since is None else since.replace(tzinfo=UTC)
+    with open_director(directory) as director, own_input():
+        names = vehicles or _vehicles_with(director, ecus)
+        found = {name: director.installations(name, ecus=ecus, since=start, limit=limit) for name in names}
+    shown = {"vehicles": [{"vehicle": name, "installations": items} for name, items in found.items()]}
+    rows = [_row(item) for items in found.values() for item in items]
+    out.result(shown, _lines(rows))
+
+
+def _vehicles_with(director: Director, ecus: tuple[str, ...]) -> tuple[str, ...]:
+    """All vehicles, or those that have or had one of ``ecus``. Raises: UsageError if no vehicle did."""
+    from twinlock.trust.errors.base import UsageError
+
+    names = tuple(item.vehicle for item in director.vehicles())
+    if not ecus:
+        return names
+    records = (director.vehicle(name) for name in names)
+    found = tuple(item.vehicle for item in records if {*item.ecus, *item.retired} >= set(ecus))
+    if not found:
+        raise UsageError(reason=f"no vehicle has or had {' and '.join(ecus)}; see `twinlock director vehicles`")
+    return found
+
+
+def _row(item: Installation) -> tuple[str, ...]:
+    approved = ("-", "-") if item.actor is None else (foreign(item.actor), when(item.approved_at))
+    replaced = "-" if item.replaced_at is None else when(item.replaced_at)
+    return (item.vehicle, item.ecu, foreign(item.path), when(item.reported_at), replaced, *approved)
+
+
+def _lines(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    if not rows:
+        yield "no vehicle has reported an image yet"
+        return
+    yield from table(_HEADER, rows)
+
+
+COMMANDS = (installed,)

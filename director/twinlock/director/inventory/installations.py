@@ -1,0 +1,120 @@
+"""What was installed when, and who approved it: one row each time that an ECU reports another image than before.
+
+The rows outlive the manifests that they were read from. All functions take a connection whose transaction the caller owns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, insert, select
+
+from twinlock.director.inventory import schema
+from twinlock.director.model.records import Installation
+from twinlock.director.model.software import fingerprint
+from twinlock.trust.model.ecu import InstalledImage
+from twinlock.trust.names import EcuId, TargetPath, VehicleId
+
+_I, _D, _A = schema.installations.c, schema.decisions.c, schema.audit.c
+_DECISIONS_READ = 50  # how far back the order of a new image is looked for
+
+
+class Approval(NamedTuple):
+    """The order that an installation carries out. All None: the Director ordered no such image."""
+
+    decision: int | None = None
+    actor: str | None = None
+    approved_at: datetime | None = None
+
+
+def note_installations(
+    connection: Connection,
+    vehicle: str,
+    installed: Mapping[EcuId, InstalledImage],
+    counters: Mapping[EcuId, int | None],
+    now: datetime,
+) -> None:
+    """Keep what ECUs of ``vehicle`` run since ``now``, where that is not what they ran before; ``counters`` of their reports."""
+    before = _newest(connection, vehicle, installed)
+    for ecu, image in installed.items():
+        digest = fingerprint(image.path, image.length, image.hashes)
+        if before.get(ecu) == digest:
+            continue
+        approval = find_approval(connection, vehicle, ecu, image.path, now)
+        row = {
+            "vehicle": vehicle,
+            "ecu": ecu,
+            "image": digest,
+            "path": image.path,
+            "length": image.length,
+            "hashes": dict(image.hashes),
+            "release_counter": image.release_counter,
+            "reported_at": now,
+            "counter": counters[ecu],
+            **approval._asdict(),
+        }
+        connection.execute(insert(schema.installations).values(**row))
+
+
+def find_approval(connection: Connection, vehicle: str, ecu: str, path: str, now: datetime) -> Approval:
+    """The newest order of ``path`` for ``ecu`` by ``now``, and whose assignment led to it.
+
+    An image that was ordered because another one needs it is approved by the vehicle's newest assignment.
+    """
+    query = select(_D.number, _D.made_at, _D.orders).where(_D.vehicle == vehicle, _D.made_at <= now)
+    for decision in connection.execute(query.order_by(_D.number.desc()).limit(_DECISIONS_READ)):
+        if any((order["ecu"], order["path"]) == (ecu, path) for order in decision.orders):
+            break
+    else:
+        return Approval()
+    assigned = select(_A.actor, _A.at, _A.detail).where(
+        _A.vehicle == vehicle, _A.action == "assign", _A.at <= decision.made_at
+    )
+    rows = connection.execute(assigned.order_by(_A.number.desc()).limit(_DECISIONS_READ)).all()
+    direct = (row for row in rows if row.detail.get(ecu) == path)
+    row = next(direct, rows[0] if rows else None)
+    return Approval(decision.number) if row is None else Approval(decision.number, row.actor, row.at)
+
+
+def list_installations(
+    connection: Connection, vehicle: str, *, ecus: Collection[str] = (), since: datetime | None = None, limit: int
+) -> tuple[Installation, ...]:
+    """What ran on the ECUs of ``vehicle`` at ``since`` or later, newest first, each with when the next one was reported."""
+    wanted = [_I.ecu.in_(list(ecus))] if ecus else []
+    query = select(schema.installations).where(_I.vehicle == vehicle, *wanted).order_by(_I.number.desc())
+    replaced: dict[str, datetime] = {}
+    found = []
+    for row in connection.execute(query):
+        until = replaced.get(row.ecu)
+        replaced[row.ecu] = row.reported_at
+        if since is None or until is None or until >= since:
+            found.append(_installation(row, until))
+        if len(found) == limit:
+            break
+    return tuple(found)
+
+
+def _newest(connection: Connection, vehicle: str, ecus: Iterable[EcuId]) -> dict[str, str]:
+    """The image of the newest row of each ECU, in this vehicle."""
+    newest = select(func.max(_I.number)).where(_I.vehicle == vehicle, _I.ecu.in_(list(ecus))).group_by(_I.ecu)
+    rows = connection.execute(select(_I.ecu, _I.image).where(_I.number.in_(newest)))
+    return {row.ecu: row.image for row in rows}
+
+
+def _installation(row: Any, until: datetime | None) -> Installation:
+    return Installation(
+        vehicle=VehicleId(row.vehicle),
+        ecu=EcuId(row.ecu),
+        path=TargetPath(row.path),
+        length=row.length,
+        hashes=row.hashes,
+        release_counter=row.release_counter,
+        reported_at=row.reported_at,
+        replaced_at=until,
+        counter=row.counter,
+        decision=row.decision,
+        actor=row.actor,
+        approved_at=row.approved_at,
+    )

@@ -1,0 +1,91 @@
+"""What was installed when, and who approved it: kept for each change, also after the manifests are pruned."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from tests.unit.director.world import NOW, TestVehicle, at
+from twinlock.cli.main import main
+from twinlock.trust.errors.images import UnknownEcuError
+
+if TYPE_CHECKING:
+    from twinlock.director.director import Director
+
+VIN = "VIN1"
+BRAKE, GW = "brake/2.0.bin", "gw/1.4.bin"
+OLD_BRAKE, OLD_GW = "brake/1.0.bin", "gw/1.3.bin"
+
+
+def report(director: Director, car: TestVehicle, minutes: float) -> None:
+    director.receive_manifest(car.manifest(now=at(minutes=minutes)), now=at(minutes=minutes))
+
+
+@pytest.fixture
+def updated(fleet: Director, car: TestVehicle) -> Director:
+    """The brake's new image was assigned by alice; the gateway got what that needs; both are installed at minute 5."""
+    fleet.assign(VIN, {"ecu-brake": BRAKE}, actor="alice", now=at(minutes=1))
+    fleet.issue(VIN, now=at(minutes=1))
+    report(fleet, car, 2)
+    car.install("ecu-brake", BRAKE)
+    car.install("ecu-gw", GW)
+    for minutes in (5, 10, 15):
+        report(fleet, car, minutes)
+    return fleet
+
+
+def test_each_change_is_kept_with_its_time_and_whose_approval_it_had(updated: Director) -> None:
+    found = updated.installations(VIN)
+    decision = updated.decisions(VIN)[-1].number
+    assert [(item.ecu, item.path, item.reported_at, item.replaced_at) for item in found] == [
+        ("ecu-brake", BRAKE, at(minutes=5), None),
+        ("ecu-gw", GW, at(minutes=5), None),
+        ("ecu-brake", OLD_BRAKE, NOW, at(minutes=5)),
+        ("ecu-gw", OLD_GW, NOW, at(minutes=5)),
+    ]
+    approvals = [(item.decision, item.actor, item.approved_at) for item in found]
+    assert approvals[:2] == [(decision, "alice", at(minutes=1))] * 2, "what another image needs has the same approval"
+    assert approvals[2:] == [(None, None, None)] * 2, "nobody ordered what it came with"
+
+
+def test_it_outlives_the_manifests(updated: Director) -> None:
+    before = updated.installations(VIN)
+    assert updated.prune(timedelta(minutes=1), now=at(days=400))["reports"]
+    assert updated.installations(VIN) == before
+
+
+def test_what_ran_at_a_time_and_later(updated: Director) -> None:
+    assert len(updated.installations(VIN, since=at(minutes=5))) == 4
+    assert [item.path for item in updated.installations(VIN, since=at(minutes=6))] == [BRAKE, GW]
+    assert [item.path for item in updated.installations(VIN, ecus=["ecu-brake"])] == [BRAKE, OLD_BRAKE]
+    assert len(updated.installations(VIN, limit=3)) == 3
+    with pytest.raises(UnknownEcuError):
+        updated.installations(VIN, ecus=["ecu-x"])
+
+
+def test_an_image_that_was_not_ordered_has_no_approval(fleet: Director, car: TestVehicle) -> None:
+    fleet.assign(VIN, {"ecu-brake": BRAKE}, actor="alice", now=at(minutes=1))
+    fleet.issue(VIN, now=at(minutes=1))
+    car.install("ecu-brake", GW)
+    report(fleet, car, 5)
+    assert (fleet.installations(VIN)[0].path, fleet.installations(VIN)[0].actor) == (GW, None)
+
+
+def test_the_command_shows_one_row_for_each(updated: Director) -> None:
+    words = ["director", "installed", str(updated.path)]
+    updated.close()
+    text = CliRunner().invoke(main, words)
+    assert text.exit_code == 0, text.output
+    assert f"{VIN}     ecu-brake  {BRAKE}" in text.output
+    assert "alice" in text.output
+    shown = json.loads(CliRunner().invoke(main, [*words, "--ecu", "ecu-brake", "--json"]).stdout)
+    (vehicle,) = shown["vehicles"]
+    assert [item["actor"] for item in vehicle["installations"]] == ["alice", None]
+    refused = CliRunner().invoke(main, [*words, "--ecu", "ecu-x"])
+    assert refused.exit_code == 2
+    assert "no vehicle has or had ecu-x" in refused.output
+    assert "attack" not in refused.output
