@@ -71,7 +71,8 @@ def issue_device(
 ) -> None:
     """Make a credential for each VEHICLE, to be imported there. Its private key is kept nowhere else.
 
-    For several vehicles, or with --list, each gets a folder of its own name below --output.
+    For several vehicles, or with --list, each gets a folder of its own name below --output. After a crash run the same
+    command again: vehicles that have their files keep them.
 
     \b
     Example:
@@ -107,17 +108,17 @@ def _issue_many(
     skip_refused: bool,
 ) -> BatchResult:
     """Credentials in ``output``/VEHICLE, written when they are recorded."""
-    from twinlock.director.devices.credentials import check_vacant, write_files
+    from twinlock.director.devices.credentials import read_delivered, write_files
 
-    def check(vehicle: str) -> None:
-        check_vacant(output / vehicle, DEVICE_FILES)
+    def delivered(vehicle: str) -> tuple[str, bool] | None:
+        return read_delivered(output / vehicle, DEVICE_FILES)
 
     def deliver(vehicle: str, credential: Credential) -> None:
-        write_files(credential, output / vehicle, names=DEVICE_FILES)
+        write_files(credential, output / vehicle, names=DEVICE_FILES, finish=True)
 
     with out.progress(len(named), "issuing") as advance:
         return director.batches.issue_devices(
-            named, deliver, check=check, valid=valid, skip_refused=skip_refused, advance=advance
+            named, deliver, delivered=delivered, valid=valid, skip_refused=skip_refused, advance=advance
         )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from twinlock.director.devices.certificates import SINGLE, note_issued, revoke
+from twinlock.director.devices.certificates import SINGLE, list_certificates, note_issued, revoke
 from twinlock.director.devices.credentials import Credential
 from twinlock.director.devices.ecu_changes import take_in
 from twinlock.director.devices.registration import read_registration
@@ -116,7 +116,7 @@ class Batches:
         vehicles: Iterable[tuple[str, str]],
         deliver: Callable[[str, Credential], None],
         *,
-        check: Callable[[str], None] = lambda _vehicle: None,
+        delivered: Callable[[str], tuple[str, bool] | None] = lambda _vehicle: None,
         valid: timedelta = DEVICE_VALID,
         actor: str | None = None,
         skip_refused: bool = False,
@@ -125,7 +125,8 @@ class Batches:
     ) -> BatchResult:
         """Make credentials, each as ``DeviceDesk.issue_device``: (source, vehicle) pairs.
 
-        ``check`` refuses a vehicle for which ``deliver`` could not write. Certificates are recorded first, all in one transaction,
+        ``delivered`` says what an earlier run left for a vehicle (``read_delivered``), or refuses it: a whole credential on record
+        stays as it is, and for one without its key a new one is made, and the old one revoked. Certificates are recorded first, all in one transaction,
         and then written by ``deliver``, so that none is valid that the Director does not know. Those that ``deliver`` fails to
         write are revoked.
         """
@@ -134,10 +135,15 @@ class Batches:
 
         def job(source: str, vehicle: str) -> Job:
             _check_once(vehicle, source, seen)
-            check(vehicle)
+            before = delivered(identifier(vehicle))
+            if before is not None and before[1]:
+                return Job(source=source, vehicle=vehicle, apply=partial(_keep, vehicle, before[0]))
             made[vehicle] = credential = self._devices.make_device(vehicle, valid=valid, now=moment)
 
             def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
+                if before is not None:
+                    _keep(vehicle, before[0], connection)
+                    revoke(connection, before[0], actor=actor or self._actor, now=moment)
                 note_issued(connection, credential, kind=SINGLE, name=vehicle, actor=actor or self._actor, now=moment)
                 return ISSUED, {"fingerprint": credential.fingerprint}
 
@@ -156,6 +162,17 @@ class Batches:
                     for vehicle in waiting:
                         revoke(connection, made[vehicle].fingerprint, actor=actor or self._actor, now=moment)
         return result
+
+
+def _keep(vehicle: str, fingerprint: str, connection: Connection) -> tuple[str, dict[str, Any]]:
+    """See that a credential that was found is a valid one of ``vehicle``. Raises: UsageError."""
+    known = list_certificates(connection, name=vehicle, kind=SINGLE, fingerprint=fingerprint)
+    if not known or known[0].revoked_at is not None:
+        reason = (
+            f"there are files of another credential for {vehicle} already ({fingerprint}); none is written over them"
+        )
+        raise UsageError(reason=reason)
+    return UNCHANGED, {"fingerprint": fingerprint}
 
 
 @dataclass(frozen=True, slots=True)
