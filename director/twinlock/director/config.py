@@ -24,6 +24,7 @@ _PLAIN_FORMAT = 2  # of a Director that an earlier version can go on with
 _HAND_OVER = ("stranded", "stranded_until")
 CONFIG = "config.json"
 _MAX_BYTES = 65_536
+LEAST_DAILY_BYTES = 1 << 20
 _DAY = timedelta(days=1)
 _TYPES = {int: "a whole number", bool: "true or false", str: "a text"}
 
@@ -40,6 +41,7 @@ class Settings:
     repository counts as current for ``catalogue_max_age_s``. ``wires`` are the profiles that Roots are published in.
     With ``second_person`` a change of an ECU's key needs the word of a second person. Accepted manifests are kept for
     ``history_days`` days at least (0: for ever); ``twinlock director prune`` deletes older ones.
+    One vehicle's manifests take at most ``manifest_bytes_per_day``.
     ``stranded`` are the ids of the Root keys that the aktualizr chain was handed over from; until the day
     ``stranded_until`` they sign its Roots too, for vehicles that follow nothing else.
     """
@@ -56,6 +58,7 @@ class Settings:
     wires: tuple[str, ...] = (TUF_WIRE,)
     second_person: bool = False
     history_days: int = 0
+    manifest_bytes_per_day: int = 64 << 20
     stranded: tuple[str, ...] = ()
     stranded_until: str = ""
 
@@ -65,6 +68,10 @@ class Settings:
             raise UsageError(reason=f"renew_before_s has to lie between 0 and the shortest validity, {shortest:.0f}")
         if min(self.catalogue_max_age_s, self.report_future_s, self.report_past_s) < 0:
             raise UsageError(reason="ages and tolerances cannot be negative")
+        if self.manifest_bytes_per_day < LEAST_DAILY_BYTES:
+            raise UsageError(
+                reason=f"manifest_bytes_per_day has to be {LEAST_DAILY_BYTES} at least: one large manifest"
+            )
         if TUF_WIRE not in self.wires or not set(self.wires) <= {TUF_WIRE, AKTUALIZR_WIRE}:
             raise UsageError(reason=f"the wire profiles are {TUF_WIRE} and, if wanted, {AKTUALIZR_WIRE}")
 
@@ -77,7 +84,9 @@ class Settings:
     def manifest_policy(self) -> ManifestPolicy:
         """What times in reports are plausible."""
         return ManifestPolicy(
-            future=timedelta(seconds=self.report_future_s), past=timedelta(seconds=self.report_past_s)
+            future=timedelta(seconds=self.report_future_s),
+            past=timedelta(seconds=self.report_past_s),
+            daily_bytes=self.manifest_bytes_per_day,
         )
 
     def stranded_keys(self, now: datetime) -> frozenset[str]:

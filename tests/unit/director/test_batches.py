@@ -172,6 +172,12 @@ def test_vehicles_with_aktualizr_are_entered_from_json_lines(shell: Shell) -> No
     )
     assert [item["outcome"] for item in result["items"]] == ["registered", "refused"]
     assert shell.vehicles() == []
+    result = shell.json(
+        "enter-aktualizr", "--list", "-", stdin=lines("{", json.dumps(row), '{"vehicle": "VIN9"}'), status=1
+    )
+    assert [item["outcome"] for item in result["items"]] == ["refused", "registered", "refused"]
+    assert [item["source"] for item in result["items"]] == ["-:1", "-:2", "-:3"]
+    assert shell.vehicles() == []
     result = shell.json("enter-aktualizr", "--list", "-", stdin=lines(json.dumps(row)))
     assert result["counts"] == {"registered": 1}
     assert shell.vehicles() == ["VIN7"]

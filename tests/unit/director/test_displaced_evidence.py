@@ -8,6 +8,7 @@ from tests.unit.director.world import TestVehicle, at
 from twinlock.director.director import Director
 from twinlock.director.errors import DailyLimitError, UnknownVehicleError
 from twinlock.director.inventory import history
+from twinlock.director.model.judgement import ManifestPolicy
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.errors.reports import MissingEcuError, ReportReplayError, ReportTimeError
@@ -133,7 +134,7 @@ def test_one_vehicle_cannot_fill_the_disk(
     director.register(car.description())
     first = car.manifest()
     director.receive_manifest(first, vehicle=VIN)
-    monkeypatch.setattr(history, "MAX_ACCEPTED_BYTES", 3 * len(first))
+    monkeypatch.setattr(director._reception, "_policy", ManifestPolicy(daily_bytes=3 * len(first)))
     director.receive_manifest(car.manifest(now=at(minutes=1)), vehicle=VIN, now=at(minutes=1))
     for minutes in (2, 3):
         with pytest.raises(DailyLimitError):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from twinlock.director.director import Director
     from twinlock.io.http.bounds import Bounds
+    from twinlock.trust.errors.base import UsageError
 
 KINDS = ("system-info", "network", "configuration", "installed-packages")
 
@@ -93,7 +94,7 @@ def enter_aktualizr(
 
     known_by = BY_SERIAL if by_serial else BY_CERTIFICATE
     if listed is not None and vehicle is None:
-        items = [(source, *_registered(source, line)) for source, line in read_lines(listed)]
+        items = [(source, *_registered(line)) for source, line in read_lines(listed)]
         with open_director(directory) as director, out.progress(len(items), "entering") as advance:
             enter = director.batches.enter
             result = enter(items, identified_by=known_by, skip_refused=skip_refused, advance=advance)
@@ -110,16 +111,15 @@ def enter_aktualizr(
     out.result({"vehicle": vehicle, "new": change.new, "change": change.as_json()}, text)
 
 
-def _registered(source: str, line: str) -> tuple[str, bytes]:
-    """The vehicle and the body of one line of a list. Raises: UsageError."""
+def _registered(line: str) -> tuple[str, bytes | UsageError]:
+    """The vehicle and the body of one line of a list, or in place of the body what is wrong with the line."""
     from twinlock.trust.errors.base import UsageError
 
     try:
         row = json.loads(line)
         return str(row["vehicle"]), json.dumps(row["registration"]).encode()
     except (ValueError, RecursionError, TypeError, KeyError) as error:
-        reason = f'{source} is not a line of {{"vehicle": ..., "registration": {{...}}}}: {error}'
-        raise UsageError(reason=reason) from error
+        return "", UsageError(reason=f'not a line of {{"vehicle": ..., "registration": {{...}}}}: {error}')
 
 
 @click.command()

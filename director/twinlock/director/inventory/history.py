@@ -34,9 +34,6 @@ STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "
 # A vehicle that is at odds with the Director sends the same day after day. What is kept of it is bounded, per vehicle, day
 # and code, so that many refusals of one kind leave room for the first of another.
 _DAY = timedelta(days=1)
-MAX_ACCEPTED_BYTES = (
-    64 << 20
-)  # of one vehicle in a day: ten times what a large one sends that reports every ten minutes
 MAX_REFUSED_PER_CODE = 32
 MAX_REFUSED_BYTES = 65_536
 
@@ -86,21 +83,21 @@ def _refused_today(connection: Connection, vehicle: str, code: str, now: datetim
     return kept.count(code) >= MAX_REFUSED_PER_CODE
 
 
-def check_share(connection: Connection, vehicle: str, data: bytes, now: datetime) -> None:
-    """See that ``vehicle`` leaves room on the disk for others: a Primary's key signs manifests without end.
+def check_share(connection: Connection, vehicle: str, data: bytes, daily_bytes: int, now: datetime) -> None:
+    """See that ``vehicle`` leaves room on the disk for others, with ``daily_bytes`` a day: a Primary's key signs manifests without end.
 
     What is kept of a day is added up only for a manifest that comes so soon after the last one that a day of such would be too
     much. Nothing is lost by a refusal: an ECU repeats its evidence until it is acknowledged. Raises: DailyLimitError.
     """
     vehicles = schema.vehicles.c
     last = connection.execute(select(vehicles.last_manifest_at).where(vehicles.vehicle == vehicle)).scalar_one()
-    if last is None or len(data) * _DAY.total_seconds() <= MAX_ACCEPTED_BYTES * (now - last).total_seconds():
+    if last is None or len(data) * _DAY.total_seconds() <= daily_bytes * (now - last).total_seconds():
         return
     # By time first: SQLite would otherwise read the whole of each old manifest.
     today = (_M.vehicle == vehicle, _M.received_at > now - _DAY, _M.accepted.is_(True))
     kept = connection.execute(select(func.coalesce(func.sum(func.length(_M.data)), 0)).where(*today)).scalar_one()
-    if kept + len(data) > MAX_ACCEPTED_BYTES:
-        raise DailyLimitError(vehicle=vehicle, what="bytes of manifests", limit=MAX_ACCEPTED_BYTES)
+    if kept + len(data) > daily_bytes:
+        raise DailyLimitError(vehicle=vehicle, what="bytes of manifests", limit=daily_bytes)
 
 
 def insert_accepted(

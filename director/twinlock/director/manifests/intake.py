@@ -185,7 +185,7 @@ class Reception:
             with self._database.writing("store a manifest") as connection:
                 if lock_vehicle(connection, vehicle) != reading.revision:
                     return None
-                check_share(connection, vehicle, data, now)
+                check_share(connection, vehicle, data, self._policy.daily_bytes, now)
                 number = insert_accepted(connection, vehicle, data, findings, now, digest=digest)
                 settle_outstanding(connection, vehicle, findings)
                 remember_images(connection, _reported(findings, knowledge), now)

@@ -20,12 +20,15 @@ _PAST = timedelta(days=30)  # a Secondary that slept keeps its last verified tim
 class ManifestPolicy:
     """What times in reports are plausible: up to ``future`` ahead of the Director's clock and ``past`` behind it.
 
+    Of one vehicle's manifests ``daily_bytes`` a day are accepted.
+
     An ECU fresh from the factory may not know the time before it has talked to anybody, so its first report may be as
     old as it likes (which is then noted as an event); from its second on, both bounds hold.
     """
 
     future: timedelta = _FUTURE
     past: timedelta = _PAST
+    daily_bytes: int = 64 << 20  # ten times what a large vehicle sends that reports every ten minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ class Batches:
 
     def enter(
         self,
-        registrations: Iterable[tuple[str, str, bytes]],
+        registrations: Iterable[tuple[str, str, bytes | UsageError]],
         *,
         identified_by: str = BY_CERTIFICATE,
         actor: str | None = None,
@@ -77,7 +77,10 @@ class Batches:
         advance: Advance = _silent,
         now: datetime | None = None,
     ) -> BatchResult:
-        """Enter vehicles with aktualizr, each as ``DeviceDesk.enter``: (source, vehicle, body) triples."""
+        """Enter vehicles with aktualizr, each as ``DeviceDesk.enter``: (source, vehicle, body) triples.
+
+        An item may carry a UsageError, as in ``assign``.
+        """
         second, moment = self._devices.second_person, now or self._clock()
         entry = partial(
             _entry, identified_by=identified_by, second_person=second, actor=actor or self._actor, now=moment
@@ -126,9 +129,9 @@ class Batches:
         """Make credentials, each as ``DeviceDesk.issue_device``: (source, vehicle) pairs.
 
         ``delivered`` says what an earlier run left for a vehicle (``read_delivered``), or refuses it: a whole credential on record
-        stays as it is, and for one without its key a new one is made, and the old one revoked. Certificates are recorded first, all in one transaction,
-        and then written by ``deliver``, so that none is valid that the Director does not know. Those that ``deliver`` fails to
-        write are revoked.
+        stays as it is, and for one without its key a new one is made, and the old one revoked. Certificates are recorded first,
+        all in one transaction, and then written by ``deliver``, so that none is valid that the Director does not know. Those
+        that ``deliver`` fails to write are revoked.
         """
         moment, seen = now or self._clock(), dict[str, str]()
         made: dict[str, Credential] = {}
@@ -211,13 +214,15 @@ def _registration(source: str, data: bytes, second_person: bool, actor: str, now
 def _entry(
     source: str,
     vehicle: str,
-    data: bytes,
+    data: bytes | UsageError,
     *,
     identified_by: str,
     second_person: bool,
     actor: str,
     now: datetime,
 ) -> Job:
+    if isinstance(data, UsageError):
+        raise data
     name = VehicleId(identifier(vehicle))
     offered = read_registration(data, name)
 
