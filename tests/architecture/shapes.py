@@ -174,7 +174,7 @@ KEY_CHANGE = record(
     confirmedBy=maybe(TEXT),
     applied=FLAG,
 )
-PENDING_KEY = record(ecu=TEXT, fingerprint=TEXT, hardwareId=TEXT, firstSeen=TIME, lastSeen=TIME)
+PENDING_KEY = record(ecu=TEXT, fingerprint=TEXT, hardwareId=TEXT, firstSeen=TIME, lastSeen=TIME, authenticated=FLAG)
 STATE = record(state=TEXT, reasons=TEXTS)
 REPORTED = join(INSTALLED, reportedAt=TIME, attack=TEXT, detail=TEXT)
 INVENTORY_ECU = join(

@@ -26,7 +26,7 @@ from twinlock.director.inventory import schema
 from twinlock.director.inventory.counters import raise_counter
 from twinlock.director.inventory.database import Database
 from twinlock.director.inventory.vehicles import key_identity
-from twinlock.director.model.records import BY_CERTIFICATE, VehicleRecord
+from twinlock.director.model.records import BY_CERTIFICATE, BY_SERIAL, VehicleRecord
 from twinlock.director.ways_out.key_changes import NewKey
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, WeakKeyError
@@ -345,3 +345,30 @@ def test_a_permission_has_a_sane_lifetime_and_a_known_vehicle(director: Director
             director.devices.allow_certificate("VIN7", valid_s=valid_s)
     assert director.devices.allow_certificate("VIN7", valid_s=60, actor="alice") == at(seconds=60)
     assert director.audit("VIN7")[0]["actor"] == "alice"
+
+
+def test_senders_that_prove_nothing_do_not_keep_the_vehicles_own_key_from_the_operator(
+    director: Director, device: Device
+) -> None:
+    """Anybody who reaches the port can come with keys for a vehicle that is known by its serial; places are bounded."""
+    register(director, device)
+    noise = Device()
+
+    def come(name: str, identified_by: str, **options: Any) -> None:
+        noise.keys["gw-7"] = wire_key("ED25519", ed25519_public(name))
+        with pytest.raises(EcuKeyChangedError):
+            director.devices.register(noise.speaker(identified_by), noise.registration(), **options)
+
+    for number in range(12):
+        come(f"noise {number}", BY_SERIAL)
+    assert len(director.ways_out.pending_keys("VIN7")) == 8
+    come("the new part", BY_CERTIFICATE, now=at(minutes=1))
+    pending = director.ways_out.pending_keys("VIN7")
+    assert len(pending) == 8
+    assert [item["authenticated"] for item in pending] == [True] + 7 * [False]
+    come("more noise", BY_SERIAL, now=at(minutes=2))
+    assert director.ways_out.pending_keys("VIN7") == pending, "what was first stays: newer noise displaces nothing"
+    come("a month later", BY_SERIAL, now=at(days=31))
+    kept = {item["fingerprint"] for item in director.ways_out.pending_keys("VIN7")}
+    assert pending[0]["fingerprint"] in kept
+    assert len(kept - {item["fingerprint"] for item in pending}) == 1

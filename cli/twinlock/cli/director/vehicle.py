@@ -84,7 +84,8 @@ def _show_unregistered(out: Output, director: Director, vehicle: str, limit: int
 
 def _pending_lines(pending: list[dict[str, Any]]) -> list[str]:
     return [
-        f"{item['ecu']} came with the key {item['fingerprint'][:16]} at {when(item['lastSeen'])}; it was refused"
+        f"{item['ecu']} came with the key {item['fingerprint'][:16]} at {when(item['lastSeen'])} from a sender "
+        f"{'that proved to be the vehicle' if item['authenticated'] else 'that proved nothing'}; it was refused"
         for item in pending
     ]
 

@@ -29,6 +29,6 @@ def note_refused_registration(
     A sender that proved nothing has no part in the history: its keys are kept, the rest is in the server's log.
     """
     if isinstance(error, EcuKeyChangedError):
-        note_pending(connection, vehicle, [offered[EcuId(ecu)] for ecu in error.ecus], now)
+        note_pending(connection, vehicle, [offered[EcuId(ecu)] for ecu in error.ecus], now, authenticated=authenticated)
     if authenticated:
         record_refusal(connection, vehicle, error, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import Column, Connection, Table, select, text, update
+from sqlalchemy import Column, Connection, Table, inspect, select, text, update
 from sqlalchemy.schema import CreateColumn
 
 from twinlock.director.inventory import schema
@@ -108,7 +108,10 @@ def _from_3(connection: Connection) -> None:
 
 
 def _from_4(connection: Connection) -> None:
-    """What was installed when, from the reports that are still there."""
+    """What was installed when, from the reports that are still there; which pending keys came from a proven sender."""
+    column = schema.pending_keys.c.authenticated
+    if column.name not in {found["name"] for found in inspect(connection).get_columns("pending_keys")}:
+        _add(connection, column)  # the step from version 2 makes the table as it is today
     schema.installations.create(connection)
     reports, manifests = schema.reports.c, schema.manifests.c
     query = (

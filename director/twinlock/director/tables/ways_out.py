@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, String, Table, false
 
 from twinlock.director.tables.columns import (
     Json,
@@ -83,6 +83,8 @@ pending_keys = Table(
     Column("description", Json, nullable=False),
     Column("first_seen", UtcTime, nullable=False),
     Column("last_seen", UtcTime, nullable=False),
+    # Whether a sender that proved to be this vehicle came with it: those displace keys of senders that proved nothing.
+    Column("authenticated", Boolean, nullable=False, server_default=false()),
 )
 
 # Whose a serial is, by the factory's record or an operator: no other vehicle can register it.

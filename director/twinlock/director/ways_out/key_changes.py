@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from twinlock.director.errors import RegistrationError
 from twinlock.director.inventory import schema
@@ -35,6 +35,7 @@ from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, ide
 
 MAX_VALID_S = 31 * 86_400
 MAX_PENDING = 8  # keys that are kept for one ECU: an operator has to be able to compare them
+PENDING_FOR = timedelta(days=30)  # after that long without it a key makes room for others
 _C = schema.key_changes.c
 _P = schema.pending_keys.c
 _E = schema.ecus.c
@@ -162,17 +163,37 @@ def use_changes(connection: Connection, numbers: Iterable[int], now: datetime) -
     connection.execute(update(schema.key_changes).where(_C.number.in_(list(numbers))).values(used_at=now))
 
 
-def note_pending(connection: Connection, vehicle: VehicleId, offered: Iterable[EcuRecord], now: datetime) -> None:
-    """Keep keys that were refused, so that an operator can confirm one by its fingerprint. A bounded number of each ECU."""
+def note_pending(
+    connection: Connection, vehicle: VehicleId, offered: Iterable[EcuRecord], now: datetime, *, authenticated: bool
+) -> None:
+    """Keep keys that were refused, so that an operator can confirm one by its fingerprint. A bounded number of each ECU.
+
+    Senders that prove nothing fill only places that are free, or whose key did not come for ``PENDING_FOR``.
+    """
     for record in offered:
         this = (_P.vehicle == vehicle, _P.ecu == record.ecu, _P.key_identity == key_identity(record.key))
-        seen = connection.execute(update(schema.pending_keys).where(*this).values(last_seen=now))
-        count = select(func.count()).where(_P.vehicle == vehicle, _P.ecu == record.ecu)
-        if seen.rowcount or connection.execute(count).scalar_one() >= MAX_PENDING:
+        proven = {"authenticated": True} if authenticated else {}
+        seen = connection.execute(update(schema.pending_keys).where(*this).values(last_seen=now, **proven))
+        if seen.rowcount or not _has_place(connection, vehicle, record.ecu, now, authenticated=authenticated):
             continue
         row: dict[str, Any] = {"vehicle": vehicle, "ecu": record.ecu, "key_identity": key_identity(record.key)}
-        row |= {"description": record.as_json(), "first_seen": now, "last_seen": now}
+        row |= {"description": record.as_json(), "first_seen": now, "last_seen": now, "authenticated": authenticated}
         connection.execute(insert(schema.pending_keys).values(**row))
+
+
+def _has_place(connection: Connection, vehicle: str, ecu: str, now: datetime, *, authenticated: bool) -> bool:
+    """Whether one more key of this ECU can be kept, perhaps in the place of one that may go."""
+    query = select(_P.key_identity, _P.last_seen, _P.authenticated).where(_P.vehicle == vehicle, _P.ecu == ecu)
+    rows = connection.execute(query.order_by(_P.last_seen)).all()
+    if len(rows) < MAX_PENDING:
+        return True
+    may_go = (row for row in rows if row.last_seen < now - PENDING_FOR or (authenticated and not row.authenticated))
+    gone = next(may_go, None)
+    if gone is None:
+        return False
+    this = (_P.vehicle == vehicle, _P.ecu == ecu, _P.key_identity == gone.key_identity)
+    connection.execute(delete(schema.pending_keys).where(*this))
+    return True
 
 
 def list_pending(connection: Connection, vehicle: str) -> list[dict[str, Any]]:
@@ -185,6 +206,7 @@ def list_pending(connection: Connection, vehicle: str) -> list[dict[str, Any]]:
             "hardwareId": row.description["hardwareId"],
             "firstSeen": row.first_seen,
             "lastSeen": row.last_seen,
+            "authenticated": row.authenticated,
         }
         for row in connection.execute(query)
     ]
