@@ -274,7 +274,7 @@ def test_every_status_is_the_programs(mark: str, status_of: Callable[[TwinlockEr
         kind = "refusal" if issubclass(error, RefusalError) else "error"
         made = error(**dict.fromkeys(error.field_names, "x"))
         if error.code == "vehicle-retired":
-            continue  # the Director's alone: 404, as for a vehicle that it does not know
+            continue  # the Director's alone: 410; tests/unit/director/test_retired.py shows it
         if error.code in ("unknown-vehicle", "enrolment-token", "daily-limit") and mark == "statuses: servers":
             continue  # the Director's own middleware gives these; tests/unit/director/test_serve.py shows it
         assert (error.code, status_of(made)) == (error.code, stated.get(error.code, others[f"every other {kind}"]))

@@ -142,4 +142,7 @@ class MetadataFetcher:
                 return await reply.read(f"{command.repository}/{command.role}", command.max_bytes)
             if reply.status in _ABSENT_STATUS:
                 return ABSENT
-            raise FetchError(url=url, status=reply.status, reason="a metadata file or 404 was expected")
+            reason = (
+                "this vehicle is not served any more" if reply.status == 410 else "a metadata file or 404 was expected"
+            )
+            raise FetchError(url=url, status=reply.status, reason=reason)

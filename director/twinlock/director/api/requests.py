@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from twinlock.director.director import Director
-from twinlock.director.errors import DailyLimitError, UnknownVehicleError
+from twinlock.director.errors import DailyLimitError, RetiredVehicleError, UnknownVehicleError
 from twinlock.io.http import bodies
 from twinlock.io.http.request_log import note, request_lines
 from twinlock.repository.serving.http import Handler, add_health, problem_of, problems
@@ -86,7 +86,8 @@ async def _of_one_vehicle(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except UnknownVehicleError as error:
-        return problem_of(error, status=404)
+        # 404 would say that files which the vehicle has seen do not exist: it reports that as an attack.
+        return problem_of(error, status=410 if isinstance(error, RetiredVehicleError) else 404)
     except DailyLimitError as error:
         response = problem_of(error, status=429)
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
