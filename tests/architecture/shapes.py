@@ -331,6 +331,8 @@ _IMAGE: dict[str, Shape] = {
         accepted=TEXTS,
         waiting=TEXTS,
         due=listed(record(role=TEXT, expires=TIME, canSign=FLAG)),
+        damaged=listed(record(path=TEXT, role=TEXT, reason=TEXT)),
+        clock=record(source=maybe(TEXT), answered=FLAG, lastSigned=maybe(TIME), problem=maybe(TEXT)),
     ),
     "time-source": record(directory=TEXT, url=maybe(TEXT)),
     "undelegate": record(staged=record(undelegation=TEXT)),

@@ -389,9 +389,9 @@ class ImageRepository:
             source.ask()
         set_time_source(self.workspace, source)
 
-    def status(self, within: timedelta | None = None) -> StatusView:
-        """What is staged, what waits for a supplier, and what expires soon."""
-        return show_status(self.workspace, within)
+    def status(self, within: timedelta | None = None, *, deep: bool = False) -> StatusView:
+        """What is staged, waits for a supplier, expires soon, or is damaged. Parameters: see ``show_status``."""
+        return show_status(self.workspace, within, deep=deep)
 
     def show(self) -> RepositoryView:
         """What is published now."""

@@ -10,14 +10,25 @@ from twinlock.repository.authoring.delegations import Delegation, read_delegatio
 from twinlock.repository.authoring.entries import entry_view
 from twinlock.repository.authoring.next_publication import Candidate, root_authority
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.model.views import DelegationView, DueView, ImageView, RepositoryView, RoleView, StatusView
+from twinlock.repository.model.views import (
+    DamagedView,
+    DelegationView,
+    DueView,
+    ImageView,
+    RepositoryView,
+    RoleView,
+    StatusView,
+)
 from twinlock.repository.signing.clock import BEHIND
+from twinlock.repository.signing.clock_record import look_at_clock
 from twinlock.repository.signing.sign import Authority
+from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.draft import read_draft
 from twinlock.repository.workspace.validity import Periods
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.model.base import Signed
+from twinlock.trust.model.target_format import OSTREE
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, HardwareId, KeyId, RoleName
 
 
@@ -83,8 +94,11 @@ def _role(name: RoleName, signed: Signed, authority: Authority, keyring: Keyring
     )
 
 
-def show_status(workspace: Workspace, within: timedelta | None) -> StatusView:
-    """What is staged, what waits for a supplier, and what expires within that time (None: its own margin)."""
+def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = False) -> StatusView:
+    """What is staged, waits for a supplier, is damaged, or expires within that time (None: its own margin).
+
+    ``deep``: the bytes of every image are hashed, not only their lengths compared.
+    """
     published = workspace.published()
     draft = read_draft(workspace.draft_path)
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
@@ -99,7 +113,21 @@ def show_status(workspace: Workspace, within: timedelta | None) -> StatusView:
         accepted=tuple(map(RoleName, draft.accepted)),
         waiting=waiting,
         due=due_roles(workspace, published, within),
+        damaged=tuple(_damaged(workspace, published, deep=deep)),
+        clock=look_at_clock(workspace, published, workspace.now()),
     )
+
+
+def _damaged(workspace: Workspace, published: Published, *, deep: bool) -> Iterator[DamagedView]:
+    """The images whose bytes are here, or should be, and are not what is listed."""
+    for role, _ in published.walk():
+        for path, entry in published.targets(role).signed.targets.items():
+            view = entry_view(role, entry)
+            if view.target_format == OSTREE or view.uri is not None:
+                continue
+            fault = find_fault(workspace.store, path, entry.length, entry.hashes, deep=deep)
+            if fault is not None:
+                yield DamagedView(path=view.path, role=role, reason=fault)
 
 
 def renewed_until(role: RoleView, periods: Periods, now: datetime) -> datetime:

@@ -19,7 +19,7 @@ from twinlock.director.errors import RegistrationError
 from twinlock.director.model.vehicle_description import read_description
 from twinlock.repository.errors import NotReadyError
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.model.views import DueView, StatusView
+from twinlock.repository.model.views import ClockView, DueView, StatusView
 from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.names import RoleName
@@ -103,6 +103,8 @@ def test_who_signs_what_expires_is_named(role: str, command: str) -> None:
         accepted=(),
         waiting=(),
         due=(due,),
+        damaged=(),
+        clock=ClockView(source=None, answered=False, last_signed=None, problem=None),
     )
     line = next(line for line in _status_lines(view) if line.startswith("expires"))
     assert command in line

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli.shared.exit_status import EXIT_DUE
+from twinlock.cli.shared.exit_status import EXIT_DUE, EXIT_REFUSED
+from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.options import (
     DEMAND_OF_ROTATION,
     DIRECTORY,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from twinlock.repository.model.views import Publication, StatusView
+    from twinlock.repository.model.views import ClockView, Publication, StatusView
     from twinlock.repository.publishing.root_cancelling import Cancelled
 
 
@@ -77,18 +78,22 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.option("--within", metavar="DURATION", help="Also name what expires within this time, such as 14d.")
+@click.option("--deep", is_flag=True, help="Hash the bytes of every published image (default: compare lengths).")
 @output_options
-def status(out: Output, directory: Path, *, within: str | None) -> None:
-    """Show what is staged, what waits for a supplier, and what expires soon.
+def status(out: Output, directory: Path, *, within: str | None, deep: bool) -> None:
+    """Show what is staged, what waits for a supplier, what expires soon or is damaged, and the signing clock.
 
-    With --within the exit status is 6 if a role is due.
+    Exit status 1: an image is damaged, or nothing can be signed by this clock. 6: with --within, a role is due.
 
     \b
     Example:
       twinlock image status ./image --within 14d
+      twinlock image status ./image --deep
     """
-    found = open_image_repository(directory, None).status(read_duration(within) if within else None)
+    found = open_image_repository(directory, None).status(read_duration(within) if within else None, deep=deep)
     out.result(found, _status_lines(found))
+    if found.damaged or found.clock.problem:
+        raise SystemExit(EXIT_REFUSED)
     if within and found.due:
         raise SystemExit(EXIT_DUE)
 
@@ -120,6 +125,20 @@ def _status_lines(found: StatusView) -> Iterator[str]:
         yield f"expires {due.expires:%Y-%m-%d %H:%M}Z: {due.role} ({what})"
     if not found.due:
         yield "nothing expires soon"
+    for image in found.damaged:
+        yield f"damaged: {foreign(image.path)} of {image.role}: {image.reason}; put the right file back from a copy you trust"
+    yield from _clock_lines(found.clock)
+
+
+def _clock_lines(clock: ClockView) -> Iterator[str]:
+    if clock.problem is not None:
+        yield f"problem: {clock.problem}"
+    elif clock.source is None:
+        yield "the signing clock has no second source; `twinlock image time-source` sets one"
+    elif clock.answered:
+        yield f"the signing clock agrees with {clock.source}"
+    else:
+        yield f"warning: {clock.source} gave no usable answer, so no second source vouches for the signing clock"
 
 
 @click.command()

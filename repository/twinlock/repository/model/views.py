@@ -122,8 +122,27 @@ class DueView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DamagedView:
+    """A published image whose stored bytes are not those that are listed; ``reason`` is for people."""
+
+    path: TargetPath
+    role: RoleName
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockView:
+    """The signing clock: its second source (None: none is set), whether that answered, and why nothing can be signed now."""
+
+    source: str | None
+    answered: bool
+    last_signed: datetime | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
-    """What is staged, what is held back, and what expires soon."""
+    """What is staged, what is held back, what expires soon, what is damaged, and the signing clock."""
 
     staged_images: tuple[str, ...]
     staged_removals: tuple[str, ...]
@@ -132,6 +151,8 @@ class StatusView:
     accepted: tuple[RoleName, ...]
     waiting: tuple[RoleName, ...]
     due: tuple[DueView, ...]
+    damaged: tuple[DamagedView, ...]
+    clock: ClockView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,9 @@ from twinlock.repository.authoring.entries import hosted_at
 from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.signing.clock import check_issued
+from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.store.interface import ObjectStore, StoredObject
-from twinlock.repository.store.object_names import METADATA, image_objects, served_name
+from twinlock.repository.store.object_names import METADATA, served_name
 from twinlock.repository.store.publication_log import Record
 from twinlock.repository.workspace.current import Published, read_published
 from twinlock.trust.checks.formats import check_format
@@ -97,10 +98,9 @@ def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:
     check_format(entry)
     if target_format(entry) == OSTREE or hosted_at(entry.custom) is not None:
         return  # its bytes are elsewhere (``elsewhere.listed``)
-    for name in image_objects(entry.path, entry.length, entry.hashes):
-        info = store.stat(name)
-        if info is None or info.size != entry.length:
-            raise StoreTamperedError(reason=f"the bytes of {entry.path} are missing or incomplete ({name})")
+    fault = find_fault(store, entry.path, entry.length, entry.hashes, deep=True)
+    if fault is not None:
+        raise StoreTamperedError(reason=f"{entry.path}: {fault}")
 
 
 def _check_delegated(overlay: Overlay, first_root: bytes) -> None:

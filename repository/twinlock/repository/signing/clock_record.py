@@ -16,6 +16,8 @@ from typing import Any
 
 from twinlock.io.files.durable import read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
+from twinlock.repository.errors import ClockBehindError, ClockContradictedError
+from twinlock.repository.model.views import ClockView
 from twinlock.repository.signing.clock import (
     BEHIND,
     ClockMarks,
@@ -98,16 +100,38 @@ def set_time_source(workspace: Workspace, source: TimeSource | None) -> None:
     replace_file(_place(workspace, _SOURCE), json.dumps(body, indent=2).encode() + b"\n")
 
 
-def _second_time(workspace: Workspace) -> SecondTime | None:
+def look_at_clock(workspace: Workspace, published: Published | None, now: datetime) -> ClockView:
+    """Whether this signer could sign by its clock now, and who vouches for it. Raises: StorageError."""
+    marks, source, second = read_marks(workspace, published), _time_source(workspace), _second_time(workspace)
+    problem = None
+    try:
+        check_signing_clock(now, marks, second)
+    except (ClockBehindError, ClockContradictedError) as error:
+        problem = str(error)
+    return ClockView(
+        source=None if source is None else source.url,
+        answered=second is not None,
+        last_signed=marks.last,
+        problem=problem,
+    )
+
+
+def _time_source(workspace: Workspace) -> TimeSource | None:
     data = read_file(_place(workspace, _SOURCE), max_bytes=_MAX_BYTES)
     if data is None:
         return None
     try:
         body = json.loads(data)
-        source = TimeSource(url=body["url"], root=body["root"].encode())
+        return TimeSource(url=body["url"], root=body["root"].encode())
     except (ValueError, KeyError, TypeError, AttributeError):
         path = str(_place(workspace, _SOURCE))
         raise StorageError(path=path, operation="read", reason="it is not the description of a time source") from None
+
+
+def _second_time(workspace: Workspace) -> SecondTime | None:
+    source = _time_source(workspace)
+    if source is None:
+        return None
     try:
         return source.ask()
     except (TransportError, RefusalError) as error:

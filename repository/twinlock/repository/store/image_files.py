@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -104,6 +104,32 @@ def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
         if _only(measure(stream), measured) != measured:
             reason = "its bytes are not those of its name; add or replace the image with the right file, which mends it"
             raise StorageError(path=name, operation="use", reason=reason)
+
+
+def check_image(store: ObjectStore, path: str, length: int, hashes: Mapping[str, str]) -> None:
+    """Each object of an image has the bytes that its entry lists; one under two names is read once. Raises: StorageError."""
+    known = {algorithm: digest for algorithm, digest in hashes.items() if algorithm in ALGORITHMS}
+    read = set[str]()
+    for name in image_objects(path, length, hashes):
+        info = store.stat(name)
+        if info is None or info.etag not in read:
+            check_stored(store, name, Measured(length, known))
+        if info is not None:
+            read.add(info.etag)
+
+
+def find_fault(store: ObjectStore, path: str, length: int, hashes: Mapping[str, str], *, deep: bool) -> str | None:
+    """What is wrong with the stored bytes of an image, None if nothing is; without ``deep`` only their length is compared."""
+    for name in image_objects(path, length, hashes):
+        info = store.stat(name)
+        if info is None or info.size != length:
+            return f"{name} is missing" if info is None else f"{name} has {info.size} bytes of {length}"
+    try:
+        if deep:
+            check_image(store, path, length, hashes)
+    except StorageError as error:
+        return f"{error.path} holds other bytes"
+    return None
 
 
 def _only(found: Measured, wanted: Measured) -> Measured:

@@ -43,6 +43,7 @@ from twinlock.repository.authoring.delegations import (
 )
 from twinlock.repository.authoring.entries import Component, describe, entry_view
 from twinlock.repository.authoring.servable_names import check_role_name
+from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.inspection import delegation_views
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
@@ -56,7 +57,7 @@ from twinlock.repository.staging.image_requests import ImageRequest
 from twinlock.repository.staging.image_sources import FileSource
 from twinlock.repository.staging.staged_images import ImageResult, StagingPlace, stage_image, stage_images
 from twinlock.repository.store.directory import DirectoryStore
-from twinlock.repository.store.image_files import Measured, Progress, check_stored
+from twinlock.repository.store.image_files import Measured, Progress, check_stored, find_fault
 from twinlock.repository.store.object_names import image_objects
 from twinlock.repository.suppliers.config import FORMAT, KIND, read_config, wires_json
 from twinlock.repository.suppliers.outbox import open_outbox, other_object, read_others, read_roles, role_object
@@ -246,6 +247,7 @@ class SupplierPlace:
         with locked(self.path / ".sign.lock"):
             draft = read_draft(self._draft_path)
             targets = self._preview(draft)
+            self._check_bytes(draft, targets)
             version = max(self._last_version(), above) + 1
             now = self.clock().replace(microsecond=0)
             renew(targets, now, self.valid_for, version=version)
@@ -260,6 +262,14 @@ class SupplierPlace:
             with editing_draft(self._draft_path) as current:
                 current.discharge(draft)
         return version
+
+    def _check_bytes(self, draft: Draft, targets: Targets) -> None:
+        """What is signed for the first time is there, with the bytes that are listed. Raises: StoreTamperedError."""
+        for path in draft.of(self.role).images:
+            entry = targets.targets.get(path)
+            fault = None if entry is None else find_fault(self.outbox, path, entry.length, entry.hashes, deep=True)
+            if fault is not None:
+                raise StoreTamperedError(reason=f"{path}: {fault}; add the right file again with --replace")
 
     def rotate(self) -> int:
         """Replace all keys by as many new ones of the same kinds, and sign what is listed with them; the new version.

@@ -1,0 +1,121 @@
+"""Stored bytes are looked at before they are vouched for, and whenever an operator asks how things are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.unit.repository.conftest import HandClock
+from twinlock.cli.main import main
+from twinlock.repository.errors import ClockBehindError, StoreTamperedError
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.suppliers.workspace import SupplierPlace
+
+
+def objects(place: Path, name: str) -> list[Path]:
+    """The stored files of the image ``name``, of which some may be one file under two names."""
+    return sorted(place.rglob(f"*.{name}"))
+
+
+def change(files: list[Path], data: bytes) -> None:
+    for path in files:
+        path.chmod(0o644)
+        path.write_bytes(data)
+
+
+def flipped(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize("damage", [flipped, lambda data: data[:-1]])
+def test_what_was_changed_since_it_was_added_is_not_published(
+    filled: ImageRepository, image_file: Path, damage: Any
+) -> None:
+    filled.add_image(image_file, "new.bin", hardware_ids=["hw-7"], release_counter=1)
+    before = filled.show()
+    change(objects(filled.path / "public", "new.bin"), damage(image_file.read_bytes()))
+    with pytest.raises(StoreTamperedError) as caught:
+        filled.publish()
+    assert caught.value.reason.startswith("new.bin: targets/")
+    assert filled.show() == before
+    filled.add_image(image_file, "new.bin", hardware_ids=["hw-7"], release_counter=1, replace=True)
+    assert filled.publish().changed
+
+
+def test_what_was_changed_since_it_was_added_is_not_signed_by_a_supplier(tmp_path: Path, image_file: Path) -> None:
+    place = SupplierPlace.create(tmp_path / "acme", role="acme")
+    place.add_image(image_file, "brake/a.bin", hardware_ids=["hw-7"], release_counter=1)
+    change(objects(place.path, "a.bin"), flipped(image_file.read_bytes()))
+    with pytest.raises(StoreTamperedError):
+        place.sign()
+    place.add_image(image_file, "brake/a.bin", hardware_ids=["hw-7"], release_counter=1, replace=True)
+    assert place.sign() == 1
+
+
+@pytest.fixture
+def real(tmp_path: Path, image_file: Path) -> ImageRepository:
+    """A repository by the clock of this machine, which the commands use."""
+    repository = ImageRepository.create(tmp_path / "real")
+    repository.add_image(image_file, "brake/brake.bin", hardware_ids=["hw-7"], release_counter=3)
+    repository.publish()
+    return repository
+
+
+def status(repository: ImageRepository, *options: str) -> tuple[int, Any, str]:
+    words = ["image", "status", str(repository.path), *options]
+    text, shown = CliRunner().invoke(main, words), CliRunner().invoke(main, [*words, "--json"])
+    assert text.exit_code == shown.exit_code
+    return text.exit_code, json.loads(shown.stdout), text.output
+
+
+@pytest.mark.parametrize(
+    ("damage", "deep", "reason"),
+    [
+        (lambda data: data[:-1], [], " bytes of "),
+        (flipped, [], None),
+        (flipped, ["--deep"], "holds other bytes"),
+    ],
+)
+def test_status_names_what_is_damaged(
+    real: ImageRepository, image_file: Path, damage: Any, deep: list[str], reason: str | None
+) -> None:
+    assert status(real, *deep)[0] == 0
+    change(objects(real.path / "public", "brake.bin"), damage(image_file.read_bytes()))
+    code, shown, text = status(real, *deep)
+    assert code == (0 if reason is None else 1)
+    assert [item["path"] for item in shown["damaged"]] == ([] if reason is None else ["brake/brake.bin"])
+    assert reason is None or reason in text
+
+
+def test_status_names_what_is_missing(real: ImageRepository) -> None:
+    for path in objects(real.path / "public", "brake.bin"):
+        path.unlink()
+    code, shown, text = status(real)
+    assert code == 1
+    assert "is missing" in shown["damaged"][0]["reason"]
+    assert "damaged: brake/brake.bin of targets" in text
+
+
+def test_status_says_who_vouches_for_the_clock(real: ImageRepository) -> None:
+    code, shown, text = status(real)
+    assert code == 0
+    assert shown["clock"] | {"lastSigned": None} == {
+        "source": None,
+        "answered": False,
+        "lastSigned": None,
+        "problem": None,
+    }
+    assert shown["clock"]["lastSigned"] is not None
+    assert "no second source" in text
+
+
+def test_status_says_that_the_clock_is_behind(filled: ImageRepository, clock: HandClock) -> None:
+    filled.refresh()
+    clock.turn(days=-1)
+    with pytest.raises(ClockBehindError) as caught:
+        filled.rotate("timestamp")
+    assert filled.status().clock.problem == str(caught.value)
