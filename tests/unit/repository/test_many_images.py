@@ -127,7 +127,7 @@ def test_text_tells_each_result(place: Path) -> None:
     assert result.output.splitlines() == [
         "line 2: staged brake/a.bin (9 bytes)",
         "line 3: staged brake/b.bin (9 bytes)",
-        "staged 2 images; publish to make it so",
+        "staged 2 images; run `twinlock image publish`",
     ]
 
 

@@ -150,7 +150,7 @@ def stage(out: Output, place: ImageRepository | SupplierPlace, wanted: AddArgume
 def _next_step(place: ImageRepository | SupplierPlace) -> str:
     from twinlock.repository.suppliers.workspace import SupplierPlace
 
-    return "sign to put it into the outbox" if isinstance(place, SupplierPlace) else "publish to make it so"
+    return "sign to put it into the outbox" if isinstance(place, SupplierPlace) else "run `twinlock image publish`"
 
 
 def _entry(wanted: AddArguments) -> EntryArguments:

@@ -231,7 +231,7 @@ def _size(directory: Path) -> int:
 def _import_lines(view: TakeoverView, directory: Path) -> Iterator[str]:
     from twinlock.repository.model.import_findings import NO_COUNTER
 
-    yield f"imported {view.images} images and {view.roots} root versions; publication {view.publication} stands"
+    yield f"imported {view.images} images and {view.roots} root versions; published as publication {view.publication}"
     yield "published now: " + ", ".join(f"{role} {version}" for role, version in view.versions.items())
     uncounted = sum(finding.code == NO_COUNTER for finding in view.warnings)
     if uncounted:

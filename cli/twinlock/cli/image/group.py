@@ -129,7 +129,7 @@ def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
     out.confirm(f"take {name} out of {directory}", yes=yes)
     with own_input():
         repository.remove_image(name)
-    out.result({"removed": name}, f"staged the removal of {name}; publish to make it so")
+    out.result({"removed": name}, f"staged the removal of {name}; run `twinlock image publish`")
 
 
 @image.command()

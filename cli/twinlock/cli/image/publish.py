@@ -66,7 +66,7 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
     if publication.changed:
         yield f"published {publication.version}: {', '.join(publication.files)}"
     else:
-        yield f"nothing to publish; publication {publication.version} stands"
+        yield f"nothing to publish; publication {publication.version} is current"
     for role in publication.waiting:
         yield f"held back: the delegation to {role}, until its first signed file is accepted (twinlock image accept)"
     for role in publication.overdue:
@@ -183,7 +183,7 @@ def undelegate(out: Output, directory: Path, role: str, *, yes: bool) -> None:
     out.confirm(f"end the delegation to {role}", yes=yes)
     with own_input():
         repository.undelegate(role)
-    out.result({"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; publish to make it so")
+    out.result({"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; run `twinlock image publish`")
 
 
 _LOST_MEMORY = (
@@ -217,7 +217,7 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
     removed = {role: names for role, names in repository.delisted().items() if role in roles}
     for role, names in removed.items():
         out.note(f"warning: {role} does not list {', '.join(names)} any more; if that is a mistake, do not publish")
-    text = f"accepted the files of {', '.join(roles)}; publish to make it so" if roles else "nothing new in it"
+    text = f"accepted the files of {', '.join(roles)}; run `twinlock image publish`" if roles else "nothing new in it"
     out.result({"accepted": list(roles), "removed": removed}, text)
 
 
