@@ -149,7 +149,7 @@ def _create(path: Path, metadata: Iterable[tuple[str, str, int, bytes]]) -> sqli
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
+        _address(path, mode),
         uri=True,
         isolation_level=None,
         timeout=_BUSY_SECONDS,
@@ -169,6 +169,18 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
+def _address(path: Path, mode: str) -> str:
+    """The file as SQLite is to open it, ``mode`` "rw" or "ro".
+
+    SQLite wants to put the index of its log next to the file even to read it. Where the directory takes none, such as a copy on
+    read-only storage, it reads the file as one that never changes. With a log next to it that would show old rows, or torn ones
+    while an ECU of another user runs, so that is left to fail.
+    """
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    unchanging = mode == "ro" and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    return f"{address}&immutable=1" if unchanging else address
+
+
 def _check_format(path: Path) -> None:
     """Refuse what is not ours or is newer, through a read-only connection, so that nothing is changed by looking."""
     if not path.exists():
@@ -179,7 +191,7 @@ def _check_format(path: Path) -> None:
             "`twinlock secondary recover`",
         )
     with _sqlite_errors(path, "open"):
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        connection = sqlite3.connect(_address(path, "ro"), uri=True, timeout=_BUSY_SECONDS)
         try:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
