@@ -13,9 +13,10 @@ from aiohttp import web
 from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS
 from tests.unit.client.servers import Servers
 from tests.unit.client.vehicle import Car, running_car
+from twinlock.cli.shared.exit_status import EXIT_TRANSPORT, exit_status
 from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.model.results import CycleResult, Outcome, Step
-from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.errors.base import Kind, TwinlockError, UsageError
 from twinlock.trust.errors.images import DigestError, EndlessDataError, ImageNotFoundError, LengthError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
 from twinlock.trust.errors.metadata import (
@@ -287,7 +288,8 @@ def test_attested_time_drives_the_whole_vehicle(tmp_path: Path) -> None:
 def test_without_attested_time_there_is_no_update(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
         car.servers.lies["/time"] = answering(500)
-        await refused(car, TimeError, Step.TIME)
+        silent = await refused(car, FetchError, Step.TIME)
+        assert (silent.kind, exit_status(silent)) == (Kind.FAILURE, EXIT_TRANSPORT)
         car.servers.lies["/time"] = answering(200, b'{"signatures": [], "signed": {}}')
         await refused(car, MalformedError, Step.TIME)
         car.servers.lies.clear()

@@ -60,7 +60,7 @@ class DirectorLink:
     async def attest_time(self, ask: Callable[[], str]) -> bytes:
         """A signed time attestation that answers the nonce of ``ask``, which is asked for at each attempt; unverified.
 
-        Raises: TimeError when none can be had.
+        Raises: TimeError where no time service is configured, TransportError when it says nothing.
         """
         if self._time_url is None:
             raise TimeError(reason="time has to be attested, but no time service is configured (time.url)")
@@ -76,10 +76,7 @@ class DirectorLink:
                     raise FetchError(url=url, status=reply.status, reason="a time attestation was expected")
                 return answer
 
-        try:
-            return await with_retries(self._transport.settings, attempt)
-        except TransportError as error:
-            raise TimeError(reason=f"the time service gave no answer: {error}") from error
+        return await with_retries(self._transport.settings, attempt)
 
     async def enrol(self, description: bytes, token: str) -> bool:
         """Register this vehicle with a one-time ``token``; whether it was new to the Director.
