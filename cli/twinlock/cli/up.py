@@ -1,8 +1,4 @@
-"""``twinlock up``: both repositories on embedded defaults, in one directory and one process.
-
-Belongs here: making or opening both, serving them together, and saying what to do next. Does not belong here: how
-either of them works.
-"""
+"""``twinlock up``: both repositories on embedded defaults, in one directory and one process."""
 
 from __future__ import annotations
 

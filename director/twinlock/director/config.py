@@ -1,7 +1,4 @@
-"""The configuration of a Director: ``config.json`` in its directory.
-
-Belongs here: what an operator may set. Does not belong here: keys, and anything that changes by itself.
-"""
+"""The configuration of a Director: ``config.json`` in its directory."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""``twinlock director create-device-ca`` and its kin: the certificates by which vehicles with aktualizr are known.
-
-Belongs here: the commands of the device CA. Does not belong here: what such vehicles do (``devices.py``).
-"""
+"""``twinlock director create-device-ca`` and its kin: the certificates by which vehicles with aktualizr are known."""
 
 from __future__ import annotations
 

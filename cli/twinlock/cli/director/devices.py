@@ -1,8 +1,4 @@
-"""``twinlock director serve-aktualizr`` and its kin: vehicles that run aktualizr, beside what they are told to install.
-
-Belongs here: their server, and what they tell of themselves. Does not belong here: certificates
-(``certificates.py``).
-"""
+"""``twinlock director serve-aktualizr`` and its kin: vehicles that run aktualizr, beside what they are told to install."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """``twinlock director``: the Director, from the shell.
 
-Belongs here: creating it, its vehicles, keys and server. What vehicles are told is in ``orders.py``, and what
-only those with aktualizr need in ``devices.py`` and ``certificates.py``. Does not belong here: work;
-every command calls ``twinlock.director``.
+Assignments are in ``orders.py``, and what only those with aktualizr need in ``devices.py`` and
+``certificates.py``.
 """
 
 from __future__ import annotations

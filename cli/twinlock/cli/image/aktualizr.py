@@ -1,7 +1,4 @@
-"""The commands of ``twinlock image`` for vehicles that run aktualizr: publish for them too, and take over their repository.
-
-Belongs here: those two commands; ``group.py`` puts them into the group. Does not belong here: work.
-"""
+"""The commands of ``twinlock image`` for vehicles that run aktualizr: publish for them too, and take over their repository."""
 
 from __future__ import annotations
 

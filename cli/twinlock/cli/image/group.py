@@ -1,7 +1,6 @@
 """``twinlock image``: the Image repository, from the shell.
 
-Belongs here: creating it, what is in it, looking at it, serving it. Publishing, delegating and keys are beside this
-file. Does not belong here: work; every command calls ``twinlock.repository``.
+Publishing, delegating and keys are in the modules next to this one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The commands of ``twinlock image`` that sign: publish, delegate, accept, refresh, rotate, and root in several places.
-
-Belongs here: those commands; ``group.py`` puts them into the group. Does not belong here: work.
-"""
+"""The commands of ``twinlock image`` that sign: publish, delegate, accept, refresh, rotate, and root in several places."""
 
 from __future__ import annotations
 
@@ -183,7 +180,9 @@ def undelegate(out: Output, directory: Path, role: str, *, yes: bool) -> None:
     out.confirm(f"end the delegation to {role}", yes=yes)
     with own_input():
         repository.undelegate(role)
-    out.result({"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; run `twinlock image publish`")
+    out.result(
+        {"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; run `twinlock image publish`"
+    )
 
 
 _LOST_MEMORY = (

@@ -1,7 +1,4 @@
-"""Options that several commands of ``twinlock image`` and ``twinlock supplier`` share, and what they turn into.
-
-Belongs here: reading option values. Does not belong here: commands.
-"""
+"""Options that several commands of ``twinlock image`` and ``twinlock supplier`` share, and what they turn into."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""``twinlock supplier``: a supplier's own place, from the shell.
-
-Belongs here: the commands of whoever signs images that an Image repository delegated. Does not belong here: work.
-"""
+"""``twinlock supplier``: a supplier's own place, from the shell."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """The ECU's own key: made once, kept in a file that only its owner reads, used to sign reports.
 
-Belongs here: making, loading and using that key. Does not belong here: what is signed, and anybody else's key.
 Source: Uptane 2.1.0 5.4.1 (ECU keys are provisioned, and unique to each ECU).
 """
 

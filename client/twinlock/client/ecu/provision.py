@@ -1,7 +1,6 @@
 """Making an ECU: its directory, key, trusted Roots, first image and configuration file.
 
-Belongs here: everything that happens once, at the factory or in the workshop. Does not belong here: registering the
-vehicle with a Director. Source: Uptane 2.1.0 5.4.1 (what has to be on an ECU when it is made or fitted).
+Source: Uptane 2.1.0 5.4.1 (what has to be on an ECU when it is made or fitted).
 """
 
 from __future__ import annotations

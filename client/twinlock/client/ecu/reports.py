@@ -1,8 +1,4 @@
-"""Making and reading ECU version reports and manifests, each Director in the form of its own wire profile.
-
-Belongs here: which form that is, and an ECU's own report (Uptane 2.1.0 5.4.2.1.2 and 5.4.3.6). Does not belong here: the
-forms themselves, which the engine knows, and sending anything.
-"""
+"""Making and reading ECU version reports and manifests, each Director in the form of its own wire profile."""
 
 from __future__ import annotations
 

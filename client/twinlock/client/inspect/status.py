@@ -1,8 +1,4 @@
-"""Looking at an ECU that may be running: what it is, what it runs, how its last cycle went. Read-only.
-
-Belongs here: plain accounts of configuration, slots and stored reports. Does not belong here: what is trusted and why
-(``why_trusted.py``).
-"""
+"""Looking at an ECU that may be running: what it is, what it runs, how its last cycle went. Read-only."""
 
 from __future__ import annotations
 

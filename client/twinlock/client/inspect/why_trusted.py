@@ -1,8 +1,4 @@
-"""What an ECU trusts and why, read from its state: for people who ask, never for decisions.
-
-Belongs here: turning stored, re-verified metadata into a plain account. Does not belong here: fetching, and storing
-anything; the state is opened read-only, so this works beside a running client.
-"""
+"""What an ECU trusts and why, read from its state: for people who ask, never for decisions."""
 
 from __future__ import annotations
 

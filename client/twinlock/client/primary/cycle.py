@@ -1,8 +1,7 @@
 """One update cycle of a Primary: the seven steps of Uptane 2.1.0 5.4.2, in their order, and the report at the end.
 
-Belongs here: the order, and that every failure jumps to the report. Does not belong here: how a step is done. Nothing
-is kept between cycles but trusted state, verified files and what the ECUs run, so a cycle that was cut off anywhere is
-simply run again.
+Nothing is kept between cycles but trusted state, verified files and what the ECUs run, so a cycle that was cut off
+anywhere is simply run again.
 
 =======  ==================================================  ===========================
 step     what                                                where

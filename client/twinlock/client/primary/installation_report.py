@@ -1,8 +1,4 @@
-"""How an order ended, in the words of the aktualizr profile: the installation report of a manifest.
-
-Belongs here: which of that client's codes stands for which of our steps. Does not belong here: the report's form (the
-engine knows it), and keeping it until the Director has heard it (``storage/state.py``).
-"""
+"""How an order ended, in the words of the aktualizr profile: the installation report of a manifest."""
 
 from __future__ import annotations
 

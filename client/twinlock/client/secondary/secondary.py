@@ -1,7 +1,6 @@
 """A Secondary: what its Primary may hand it, each checked here again before it counts.
 
-Belongs here: the Secondary's own order of steps (Uptane 2.1.0 5.4.3). Does not belong here: HTTP
-(``server.py``). A Secondary believes its Primary nothing but that bytes were delivered.
+A Secondary trusts its Primary only to deliver bytes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Where images arrive: written to disk while their length and hashes are computed, and named verified only then.
 
-Belongs here: partial and verified files, resuming, and tidying up. Does not belong here: where the bytes come from, and
-installing. An image is never held in memory.
-Source: Uptane 2.1.0 5.4.2.4, 5.4.3.3 and 5.4.3.4 (checks run on the stored copy before installing).
+An image is never held in memory. Source: Uptane 2.1.0 5.4.2.4, 5.4.3.3 and 5.4.3.4 (checks run on the stored copy
+before installing).
 """
 
 from __future__ import annotations

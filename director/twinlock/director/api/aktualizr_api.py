@@ -13,9 +13,6 @@
 
 The client names its vehicle nowhere: it is the one of its verified certificate. With ``allow_serial`` every path but the
 last exists below ``/serial/<serial of the Primary>`` too, which proves nothing.
-
-Belongs here: routes, and errors as the client understands them. Does not belong here: any decision (``devices/``,
-``director.py``), or what is done with every request (``requests.py``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What the APIs of the Director do with every request: bounds on it, threads to work on, and one line in the log.
 
-Belongs here: manners that do not depend on the route. Does not belong here: routes (``device_api.py``, ``aktualizr_api.py``). The
-database, signing and fetching block, so they run on threads; the event loop only moves bytes.
+The database, signing and fetching block, so they run on threads; the event loop only moves bytes.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The Director trusts the Image repository as a vehicle does, starting from the Root it was created with. An image counts
 only if the delegation walk finds it; names are collected beforehand from all files, but only as a hint where to look.
-
-Belongs here: looking images up. Does not belong here: choosing among them.
 """
 
 from __future__ import annotations

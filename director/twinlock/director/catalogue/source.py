@@ -1,8 +1,4 @@
-"""Where the Director reads the Image repository's metadata from: a base URL, or a directory.
-
-Belongs here: getting one named file, bounded in size and time. Does not belong here: what to get, or whether to believe
-it; the trust engine does both.
-"""
+"""Where the Director reads the Image repository's metadata from: a base URL, or a directory."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@
     certificate = ca.certify(public_key, Subject(name="VIN1", usage=CLIENT_AUTH), not_after=..., now=now)
 
 These certificates say who speaks, and nothing about software: no vehicle installs anything for their sake. The key is
-kept like other online keys. Belongs here: X.509. Does not belong here: what certificates are for, and to whom they were
-given (``credentials.py``).
+kept like other online keys.
 """
 
 from __future__ import annotations

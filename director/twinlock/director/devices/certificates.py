@@ -1,7 +1,6 @@
 """Who has which certificate: issuing one, refusing a second, taking one back. Every certificate leaves a row.
 
-Belongs here: those rows and rules. Does not belong here: X.509 (``ca.py``), keys (``credentials.py``). The caller owns
-the transaction.
+The caller owns the transaction.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Credentials: a key pair that was made here, with its certificate, in the forms in which it is handed over.
 
-The private key goes to whom it was made for and is kept nowhere: not in a file of the Director's, not in its database.
-Belongs here: making credentials, and packing them. Does not belong here: whether somebody may have one
-(``certificates.py``), or signing (``ca.py``).
+The private key goes to whom it was made for and is kept nowhere: not in a file of the Director's, not in its
+database.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     [{"id": "<uuid>", "deviceTime": "2026-11-22T17:43:41Z", "eventType": {"id": "EcuDownloadStarted", "version": 0},
       "event": {"correlationId": ..., "ecu": ..., "success": true}}, ...]
 
-The client sends a batch again until it was taken, so an event is known by its id. None of it is signed, and nothing is
-decided by it: what counts is the manifest. Belongs here: reading and keeping events. The caller owns the transaction.
+The client sends a batch again until it was taken, so an event is known by its id. None of it is signed, and nothing
+is decided by it: what counts is the manifest. The caller owns the transaction.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The client's protocol names no vehicle. Where TLS verified a certificate, its co
 path proves nothing: it is taken only where the operator allows that, and never for a vehicle that ever showed a
 certificate, or that is expected to come with one. Either way manifests are signed, and what a vehicle installs is not decided here.
 
-Belongs here: that decision. Does not belong here: TLS itself (``repository.tls``). The caller owns the transaction.
+The caller owns the transaction.
 """
 
 from __future__ import annotations

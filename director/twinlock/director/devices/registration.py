@@ -1,9 +1,7 @@
 """The ECUs that a vehicle with aktualizr registers: ``POST /director/ecus``, read strictly.
 
-    {"primary_ecu_serial": "gw-1", "ecus": [{"ecu_serial": "gw-1", "hardware_identifier": "gateway",
-     "clientKey": {"keytype": "RSA" or "ED25519", "keyval": {"public": ...}}}, ...]}
-
-Belongs here: what one body has to be. Does not belong here: whether it fits the inventory (``ecu_changes.py``).
+{"primary_ecu_serial": "gw-1", "ecus": [{"ecu_serial": "gw-1", "hardware_identifier": "gateway",
+ "clientKey": {"keytype": "RSA" or "ED25519", "keyval": {"public": ...}}}, ...]}
 """
 
 from __future__ import annotations

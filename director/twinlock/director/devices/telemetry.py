@@ -1,8 +1,7 @@
 """What a vehicle with aktualizr tells of itself beside manifests: the newest of each kind, as it was sent.
 
 None of it is signed, and nothing is decided by it. A configuration may hold secrets: it is shown to whoever asks for
-it, and is in no log. Belongs here: what is admitted, and the rows. Does not belong here: events (``events.py``). The
-caller owns the transaction.
+it, and is in no log. The caller owns the transaction.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What the operator wants: one image for one ECU, until it is withdrawn. Every change is audited.
 
-Belongs here: the rows. Does not belong here: whether an image fits (``planning/plan.py``). All functions take a connection
-whose transaction the caller owns.
+All functions take a connection whose transaction the caller owns.
 """
 
 from __future__ import annotations

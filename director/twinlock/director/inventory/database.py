@@ -1,7 +1,5 @@
 """The connection to the inventory: opening it, transactions, and turning what a database raises into our errors.
 
-Belongs here: what is different between databases. Does not belong here: any table but the schema's version.
-
 Every write transaction takes the write lock first (SQLite: ``BEGIN IMMEDIATE``; PostgreSQL: the vehicle's row, which
 ``inventory.lock_vehicle`` locks), so what it read is still so when it commits.
 """

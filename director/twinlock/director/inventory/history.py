@@ -1,7 +1,6 @@
 """What happened, in rows that are only ever added: manifests, reports, events, decisions, audit.
 
-Belongs here: writing and reading those rows. Does not belong here: judging anything, or rows that change
-(``vehicles.py``). All functions take a connection whose transaction the caller owns.
+All functions take a connection whose transaction the caller owns.
 """
 
 from __future__ import annotations

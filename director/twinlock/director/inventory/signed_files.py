@@ -1,7 +1,6 @@
 """What was signed for vehicles, in the database: files that never change, sets of them, and orders not yet confirmed.
 
-Belongs here: reading and writing those rows. Does not belong here: making the files (``signing/sign.py``). All functions take
-a connection whose transaction the caller owns.
+All functions take a connection whose transaction the caller owns.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
 """Vehicles and ECUs in the database: Uptane 2.1.0 5.3.2.2.
 
-Belongs here: reading and writing what a vehicle *is* and what it last reported. Does not belong here: history
-(``history.py``), what is signed (``signed_files.py``), or any decision.
-
 All functions take a connection whose transaction the caller owns.
 """
 

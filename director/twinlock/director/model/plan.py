@@ -1,7 +1,4 @@
-"""What a plan is made from, and what comes out: the values that planning and its rules hand to each other.
-
-Belongs here: shapes. Does not belong here: how they are read (``signing/issue.py``) or what follows from them (``planning/plan.py``).
-"""
+"""What a plan is made from, and what comes out: the values that planning and its rules hand to each other."""
 
 from __future__ import annotations
 

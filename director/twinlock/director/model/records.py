@@ -1,7 +1,4 @@
-"""What the Director knows and decides, as frozen values. The command prints them; the database stores them.
-
-Belongs here: shapes. Does not belong here: how they are read, stored or decided.
-"""
+"""What the Director knows and decides, as frozen values. The command prints them; the database stores them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
 """The description of a vehicle, as it is registered: read strictly, so that the inventory holds only sound rows.
 
-    {"vehicle": "VIN", "primary": "ecu-gw", "ecus": [{"ecu": "ecu-gw", "hardwareId": "gw-1", "keyid": "...",
-     "key": {"keytype": ..., "scheme": ..., "keyval": {"public": ...}}, "verification": "full"}, ...]}
-
-Belongs here: what one description has to be. Does not belong here: whether it fits the inventory (``registration/enrolment.py``).
+{"vehicle": "VIN", "primary": "ecu-gw", "ecus": [{"ecu": "ecu-gw", "hardwareId": "gw-1", "keyid": "...",
+ "key": {"keytype": ..., "scheme": ..., "keyval": {"public": ...}}, "verification": "full"}, ...]}
 """
 
 from __future__ import annotations

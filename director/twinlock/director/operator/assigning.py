@@ -1,8 +1,4 @@
-"""The operator's side: assigning images, withdrawing that, and asking what would come of it.
-
-Belongs here: checking a wish before it is stored. Does not belong here: planning itself (``planning/plan.py``), or telling the
-vehicle (``signing/issue.py``).
-"""
+"""The operator's side: assigning images, withdrawing that, and asking what would come of it."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 This client forgets no list that it was sent: an empty one withdraws nothing, and a file name stands for one content for
 ever. Its Secondaries read no delegations, and refuse a list of which top-level Targets do not list every image. It reads
 64 KiB of Director Targets.
-
-Belongs here: those rules. Does not belong here: rules of the Standard (``plan.py``), or the form of a file.
 """
 
 from __future__ import annotations

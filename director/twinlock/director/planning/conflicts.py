@@ -1,7 +1,6 @@
 """Saying why no set of images fits, one sentence for each cause.
 
-Belongs here: sentences, and the search for what to put in them. Does not belong here: deciding whether a set fits; the
-resolver did that. Pure and deterministic.
+Pure and deterministic.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The question that a resolver answers: which ECUs a vehicle has, and what each of them may run.
 
-Belongs here: the question, and whether an answer is right. Does not belong here: finding one (``resolver.py``), or saying
-why there is none (``conflicts.py``). Nothing here reads a clock, a database or the network.
+Nothing here reads a clock, a database or the network.
 """
 
 from __future__ import annotations

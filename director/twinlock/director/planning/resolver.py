@@ -4,8 +4,7 @@ To the resolver every ECU is a package that has to be installed, and its possibl
 dependency on a component is a requirement on every ECU that runs it or could, and on one *host* that does run it, a
 package of its own whose versions are those ECUs. A conflict is the inverted requirement on every other ECU.
 
-Belongs here: the translation to resolvelib and back. Does not belong here: where images come from, or what to say when
-there is no set (``conflicts.py``). Pure and deterministic.
+Pure and deterministic.
 """
 
 from __future__ import annotations

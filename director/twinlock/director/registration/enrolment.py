@@ -1,8 +1,4 @@
-"""Taking vehicles into the inventory, by an operator or by the vehicle itself with a one-time token.
-
-Belongs here: whether a description fits what is registered, and tokens. Does not belong here: reading descriptions
-(``model/vehicle_description.py``), or queries on vehicles (``inventory/vehicles.py``).
-"""
+"""Taking vehicles into the inventory, by an operator or by the vehicle itself with a one-time token."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Nothing slow happens inside a write transaction. A plan is made from one reading of the inventory and stored only if the
 vehicle has not changed since; otherwise it is made again.
-
-Belongs here: that order of steps. Does not belong here: any of the steps.
 """
 
 from __future__ import annotations

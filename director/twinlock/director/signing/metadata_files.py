@@ -1,7 +1,4 @@
-"""Which file a vehicle gets under which name, by the wire profile that it speaks.
-
-Belongs here: names. Does not belong here: making files (``issue.py``), or HTTP (``api/device_api.py``, ``api/aktualizr_api.py``).
-"""
+"""Which file a vehicle gets under which name, by the wire profile that it speaks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Publishing Roots: the next one in every profile at once, and the first one of a profile that is added later.
-
-Belongs here: reading, making, and storing all of it in one transaction. Does not belong here: what a Root says
-(``roots.py``) or its translation (``aktualizr_roots.py``).
-"""
+"""Publishing Roots: the next one in every profile at once, and the first one of a profile that is added later."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The Director's Root: made once, and followed by one more whenever keys change or it nears its expiry.
 
-Every Root is kept for ever. Belongs here: what Root says and who signs it. Does not belong here: what vehicles are told.
+Every Root is kept for ever.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Signing one vehicle's Targets, Snapshot and Timestamp, and having the trust engine accept them as that vehicle would.
 
-Belongs here: the three files. Does not belong here: what they order (``planning/plan.py``), or storing them
-(``inventory/signed_files.py``). Files are made with python-tuf and judged by our own engine; what they disagree on is never stored.
+Files are made with python-tuf and judged by our own engine; what they disagree on is never stored.
 """
 
 from __future__ import annotations
