@@ -311,7 +311,7 @@ _IMAGE: dict[str, Shape] = {
     "refresh": PUBLICATION,
     "remove": REMOVED,
     "replace": one_of(STAGED_IMAGE, STAGED_IMAGES),
-    "root cancel": record(root=COUNT, destroyed=TEXTS),
+    "root cancel": record(root=COUNT, destroyed=TEXTS, kept=TEXTS),
     "root publish": PUBLICATION,
     "root sign": ROOT,
     "rotate": one_of(PUBLICATION, ROOT),
@@ -399,7 +399,7 @@ _DIRECTOR: dict[str, Shape] = {
     "reset-counter": record(vehicle=TEXT, resets=listed(record(ecu=TEXT, expires=TIME))),
     "retire": join(_ECUS, released=FLAG),
     "revoke-certificate": record(revoked=TEXTS),
-    "root cancel": record(root=COUNT, destroyed=TEXTS),
+    "root cancel": record(root=COUNT, destroyed=TEXTS, kept=TEXTS),
     "root publish": record(root=COUNT),
     "root roles": record(
         roles=listed(

@@ -40,7 +40,7 @@ class EnrolmentRefusedError(TwinlockError):
 
 
 class NotOrderedError(RefusalError):
-    """An image that the Director does not list for this vehicle, so that nobody may fetch it."""
+    """An image that the Director does not list for this vehicle, so that no one may fetch it."""
 
     code = "not-ordered"
     clause = "Uptane 2.1.0 5.4.3.3"
@@ -126,7 +126,7 @@ class PreconditionError(TwinlockError):
 
 
 class ApprovalExpiredError(RefusalError):
-    """An approval that ended between the verification and the first write. The next cycle verifies anew."""
+    """An approval that ended between the verification and the first write. The next cycle verifies again."""
 
     code = "approval-expired"
     clause = "Uptane 2.1.0 5.4.3.5"

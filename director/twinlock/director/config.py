@@ -37,7 +37,7 @@ class Settings:
     Metadata of a vehicle is signed again when less than ``renew_before_s`` of its validity is left. A view of the Image
     repository counts as current for ``catalogue_max_age_s``. ``wires`` are the profiles that Roots are published in.
     With ``second_person`` a change of an ECU's key needs the word of a second person. Accepted manifests are kept for
-    ``history_days`` days at least (0: for ever); ``twinlock director prune`` deletes older ones.
+    ``history_days`` days at least (0: forever); ``twinlock director prune`` deletes older ones.
     One vehicle's manifests take at most ``manifest_bytes_per_day``.
     ``stranded`` are the ids of the Root keys that the aktualizr chain was handed over from; until the day
     ``stranded_until`` they sign its Roots too, for vehicles that follow nothing else.

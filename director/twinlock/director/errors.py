@@ -144,7 +144,7 @@ class EcuTakenError(RegistrationError):
 
 
 class EcuKeyChangedError(RefusalError):
-    """A registration with other keys for known ECUs: perhaps a new device, perhaps somebody who poses as the old one."""
+    """A registration with other keys for known ECUs: perhaps a new device, perhaps someone who poses as the old one."""
 
     code = "ecu-key-changed"
     attack = Attack.SPOOFED_REPORT

@@ -156,7 +156,7 @@ class RootPreparedError(TwinlockError):
     code = "root-prepared"
     by_rule = True
     template = "Root {version} is being signed elsewhere ({path} is a copy), so no other Root of that number is made"
-    hint = "publish it with `root publish`; while it lacks signatures, `root cancel` ends it"
+    hint = "publish it with `root publish`; while it lacks signatures, or once it has expired, `root cancel` ends it"
     version: int
     path: str
 

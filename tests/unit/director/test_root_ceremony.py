@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
 from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.workspace import validity
 from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
@@ -319,3 +322,47 @@ def _root(party: str) -> str:
     text: str = run("director", "root", "here")["root"]
     assert text == run("director", "root", "show", "here")["root"]
     return text
+
+
+def test_a_complete_root_that_expired_is_cancelled_and_the_next_one_is_published(
+    party: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _bring_back("a", "b")
+    before = _files()
+    assert run(party, "rotate", "here", "root", "timestamp", "--prepare", "next.json")["missing"] == 0
+    made = {path for path in _files().keys() - before.keys() if path.endswith(".pem")}
+    published = _published(party)
+    _turn_the_clock(monkeypatch, days=4000)
+    if party == "director":  # its second source of time
+        _renew(ImageRepository.open("site"))
+
+    refused = run(party, "root", "publish", "here", "next.json", status=1)["error"]
+    assert (refused["code"], refused["fields"]["role"]) == ("expired", "root")
+    assert f"twinlock {party} root cancel" in refused["hint"]
+    assert f"twinlock {party} rotate --prepare" in refused["hint"]
+    assert _published(party) == published
+
+    cancelled = run(party, "root", "cancel", "here", "next.json")
+    assert (cancelled["root"], cancelled["destroyed"], len(cancelled["kept"])) == (2, [], len(made))
+    kept = {Path(path).name for path in _files() if "retired" in path and path.endswith(".pem")}
+    assert kept == {Path(path).name for path in made}
+    if party == "image":
+        _renew(ImageRepository.open("here"))
+    else:
+        run(party, "rotate", "here", "timestamp", "--prepare", "again.json")
+        run(party, "root", "publish", "here", "again.json")
+    assert json.loads(_root(party))["signed"]["version"] == 2
+
+
+def _renew(repository: ImageRepository) -> None:
+    repository.refresh()
+    assert repository.status().due == ()
+
+
+def _turn_the_clock(monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Later:
+            return cls.fromtimestamp(time.time(), tz) + timedelta(days=days)
+
+    monkeypatch.setattr(validity, "datetime", Later)

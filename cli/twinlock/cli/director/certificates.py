@@ -159,7 +159,7 @@ def issue_provisioning(
 ) -> None:
     """Make an archive of shared credentials: with it a device gets a certificate of its own from the server.
 
-    Whoever has it can ask for a certificate of any vehicle that has none yet. Take it back with `revoke-certificate`
+    Anyone who has it can ask for a certificate of any vehicle that has none yet. Take it back with `revoke-certificate`
     when the last device is built.
 
     \b
@@ -201,7 +201,7 @@ def certificates(out: Output, directory: Path, *, name: str | None) -> None:
         )
         for item in found
     ]
-    header = ("KIND", "NAME", "VALID UNTIL", "TAKEN BACK", "FINGERPRINT")
+    header = ("KIND", "NAME", "VALID UNTIL", "REVOKED", "FINGERPRINT")
     shown = {"certificates": [item.as_json() for item in found]}
     out.result(shown, table(header, rows) if rows else "no certificates")
 
@@ -213,16 +213,16 @@ def certificates(out: Output, directory: Path, *, name: str | None) -> None:
 @yes_option
 @output_options
 def revoke_certificate(out: Output, directory: Path, name: str, *, yes: bool) -> None:
-    """Take back the certificates of a VEHICLE, or the one with that FINGERPRINT. The server refuses them from now on.
+    """Revoke the certificates of a VEHICLE, or the one with that FINGERPRINT. The server refuses them from now on.
 
     \b
     Example:
       twinlock director revoke-certificate ./director VIN7
     """
-    out.confirm(f"take back the certificates of {name}", yes=yes)
+    out.confirm(f"revoke the certificates of {name}", yes=yes)
     with open_director(directory) as director:
         found = director.devices.revoke(name)
-    out.result({"revoked": list(found)}, [f"took back {fingerprint}" for fingerprint in found])
+    out.result({"revoked": list(found)}, [f"revoked {fingerprint}" for fingerprint in found])
 
 
 COMMANDS = (create_device_ca, issue_device, issue_server, issue_provisioning, certificates, revoke_certificate)

@@ -205,7 +205,7 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
     """Serve the device API of aktualizr until interrupted, apart from that of `serve`.
 
     A vehicle is the one that its verified client certificate names. With --allow-serial it may also name the serial of
-    its Primary in the path and prove nothing: anybody who can reach the port can then pose as such a vehicle, register
+    its Primary in the path and prove nothing: anyone who can reach the port can then pose as such a vehicle, register
     other ECUs for it, and read what it is told. Manifests are signed all the same, and a vehicle that has ever shown a
     certificate is never taken at its word.
 
@@ -223,7 +223,7 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
         context = _context(director, (tls_cert, tls_key, client_ca), allow_serial=allow_serial)
         director.check()
         if allow_serial:
-            out.note("with --allow-serial whoever reaches this port can pose as a vehicle that has no certificate")
+            out.note("with --allow-serial anyone who reaches this port can pose as a vehicle that has no certificate")
         if director.devices.has_ca:
             director.devices.ca_pem()  # asks for a passphrase now, not when the first device comes
         application = aktualizr_application(director, allow_serial=allow_serial, max_valid=read_duration(device_valid))
@@ -253,7 +253,7 @@ def _shown(value: object) -> str:
 def _context(
     director: Director, files: tuple[Path | None, Path | None, Path | None], *, allow_serial: bool
 ) -> ssl.SSLContext | None:
-    """TLS as the options say; None for plain HTTP. Raises: UsageError where nobody could prove who they are."""
+    """TLS as the options say; None for plain HTTP. Raises: UsageError where no one could prove who they are."""
     from twinlock.io.http.tls import server_context
     from twinlock.trust.errors.base import UsageError
 
@@ -264,7 +264,7 @@ def _context(
         raise UsageError(reason="--tls-cert and --tls-key belong together")
     if certificate is None or key is None:
         if not allow_serial:
-            reason = "without TLS nobody proves who they are; give --tls-cert and --tls-key, or --allow-serial"
+            reason = "without TLS no one proves who they are; give --tls-cert and --tls-key, or --allow-serial"
             raise UsageError(reason=reason)
         return None
     if client_ca is None and not allow_serial:

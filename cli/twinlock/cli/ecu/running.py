@@ -75,7 +75,7 @@ def refusal_lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def evidence_lines(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What no Director has acknowledged yet, the gravest first."""
+    """What no Director has acknowledged yet, the most severe first."""
     for event in events:
         often = f", {event['count']} times until {event['last']}" if event["count"] > 1 else ""
         latest = f"; last: {event['latest']}" if event["latest"] else ""

@@ -236,7 +236,7 @@ def _import_lines(view: TakeoverView, directory: Path) -> Iterator[str]:
             f"{uncounted} images that stated no release counter have {view.release_counter} now; it may only rise from there"
         )
     for role in view.expired:
-        yield f"it had expired: {role}; signed anew"
+        yield f"it had expired: {role}; signed again"
     for role in view.dropped:
         yield f"left behind: the delegation to {role}; its images are listed no more"
     if view.left_out:

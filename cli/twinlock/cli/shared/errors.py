@@ -60,7 +60,7 @@ class BrokenOutputError(SystemFaultError):
 
 
 class InternalError(TwinlockError):
-    """A fault in Twinlock itself: an exception that nobody foresaw."""
+    """A fault in Twinlock itself: an exception that no one foresaw."""
 
     code = "internal"
     template = "unexpected {exception}: {reason}"

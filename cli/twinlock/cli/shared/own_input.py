@@ -1,4 +1,4 @@
-"""What operators type, or write into their own files: refused as their input, never as somebody's attack.
+"""What operators type, or write into their own files: refused as their input, never as someone's attack.
 
 The checks are the trust engine's, whose refusals name the attack that the same input would be if it came from outside.
 A command that judges input of its own user says so::

@@ -102,7 +102,9 @@ def passphrase_for(file: Path | None) -> Passphrase:
 def plain_keys_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Add ``--plain-keys`` to a command that makes the first keys, as the parameter ``plain_keys``."""
     return click.option(
-        "--plain-keys", is_flag=True, help="Keep the keys without a passphrase: whoever reads the files has the keys."
+        "--plain-keys",
+        is_flag=True,
+        help="Keep the keys without a passphrase: anyone who reads the files has the keys.",
     )(function)
 
 

@@ -81,7 +81,8 @@ def publish_hints(party: str, file: Path) -> dict[str, str]:
         "threshold": f"other holders of root keys sign it first: `twinlock {party} root sign {file} --keys DIRECTORY`",
         "rollback": f"a root of that number is published already; prepare the next one: `twinlock {party} rotate --prepare`",
         "root-version": f"it does not follow the root that is published; prepare it again: `twinlock {party} rotate --prepare`",
-        "expired": f"prepare it again: `twinlock {party} rotate --prepare`",
+        "expired": f"end it with `twinlock {party} root cancel DIRECTORY {file}`, then prepare the next one: "
+        f"`twinlock {party} rotate --prepare FILE`",
     }
 
 
@@ -98,7 +99,7 @@ def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str
         for role in view.keys
     ]
     yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
-    yield f"signed by {', '.join(key[:12] for key in view.signed) or 'nobody yet'}"
+    yield f"signed by {', '.join(key[:12] for key in view.signed) or 'no one yet'}"
     yield (
         f"still lacks {view.missing} signature(s)"
         + (", one of them by an ml-dsa key" if view.lacks_post_quantum else "")
@@ -114,8 +115,9 @@ def cancel_root_command(
 
     @click.command(
         name="cancel",
-        help="End the signing of a prepared root that lacks signatures. FILE is the one that collected them.\n\n"
-        "The keys that were made for it are destroyed. One that has all its signatures cannot be cancelled: publish it.\n\n"
+        help="End the signing of a prepared root that lacks signatures or expired. FILE is the one that collected them.\n\n"
+        "The keys that were made for it are destroyed. One that has all its signatures is published instead; once it has "
+        "expired it can be cancelled, and its keys are kept in `retired`.\n\n"
         f"\b\nExample:\n  twinlock {party} root cancel ./{party} next-root.json",
     )
     @click.argument("directory", type=DIRECTORY)
@@ -125,7 +127,9 @@ def cancel_root_command(
         cancelled = cancel(directory, file)
         lines = [f"Root {cancelled.root} is not prepared any more; have every copy of its file destroyed"]
         lines += [f"destroyed the key {keyid}" for keyid in cancelled.destroyed]
-        out.result({"root": cancelled.root, "destroyed": list(cancelled.destroyed)}, lines)
+        lines += [f"kept the key {keyid} in `retired`: the Root had all its signatures" for keyid in cancelled.kept]
+        shown = {"root": cancelled.root, "destroyed": list(cancelled.destroyed), "kept": list(cancelled.kept)}
+        out.result(shown, lines)
 
     for option in options:
         option(cancel_root)

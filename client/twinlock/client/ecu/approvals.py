@@ -47,7 +47,7 @@ class Approvals:
     def unfinished(self, ecu: EcuId) -> ImageEntry | None:
         """The image of ``ecu`` in a bundle that was recorded as begun, not finished, and whose deadline has not passed.
 
-        The record alone allows nothing: whoever can write to the state can make one. Raises: TimeError.
+        The record alone allows nothing: anyone who can write to the state can make one. Raises: TimeError.
         """
         begun = self._state.begun
         if begun is None or ecu not in begun.images:

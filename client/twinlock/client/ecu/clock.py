@@ -130,7 +130,7 @@ class Clock:
         """Take the time from an attestation that the time source named in the Director's ``root`` signed.
 
         It counts if it answers an open question and arrives within ``answer_within_s`` of it; the question is closed then.
-        A refused attestation does not close it: whoever can send one could otherwise stop every honest answer. A time before
+        A refused attestation does not close it: anyone who can send one could otherwise stop every honest answer. A time before
         the last attested one is refused, unless a key that attested that one has left the role since.
         ``dispute`` is called with the first refusal of an answer to each question, and never for an unsolicited one.
         Raises: UnsolicitedTimeError, AttestationError, AttestationKeyError, MalformedError, LimitError; nothing changes then.
@@ -172,7 +172,7 @@ class Clock:
         """Refuse to go on when verified metadata proves a time that this clock is far behind.
 
         The engine judged expiry by the later of the two, but nothing shows that no more time has passed than that: a
-        clock that was set back would keep old metadata fresh for ever. Raises: TimeError.
+        clock that was set back would keep old metadata fresh forever. Raises: TimeError.
         """
         now = self.now()
         if proved - now > timedelta(seconds=self._settings.tolerance_s):
@@ -207,6 +207,6 @@ class Clock:
     def _since_attested(self) -> datetime:
         if self._attested is None:
             raise TimeError(reason="no attested time has arrived since this ECU was started")
-        # Time counts from the question and not from the answer: whoever holds an answer back must not slow this clock.
+        # Time counts from the question and not from the answer: anyone who holds an answer back must not slow this clock.
         attested, asked_at = self._attested
         return attested + timedelta(seconds=int(self._monotonic() - asked_at))

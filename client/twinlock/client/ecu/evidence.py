@@ -55,7 +55,7 @@ class EvidenceBook:
         )
 
     def events(self) -> tuple[Evidence, ...]:
-        """All events, the gravest first: attacks, then refusals, then failures; what this ECU met itself before what it was told."""
+        """All events, the most severe first: attacks, then refusals, then failures; what this ECU met itself before what it was told."""
         ranked = sorted(self._state.events(), key=lambda event: (_RANK[event.evidence.kind], event.told))
         return tuple(event.evidence for event in ranked)
 
@@ -78,7 +78,7 @@ class EvidenceBook:
     def acknowledge(self, counter: int, digest: str | None) -> None:
         """The Director has taken the report number ``counter``: forget what it carried, as far as nothing was added since.
 
-        It has to be a report that this ECU remembers having signed: one that was restored from a backup counts anew, and
+        It has to be a report that this ECU remembers having signed: one that was restored from a backup counts again, and
         what the Director took under that number before is something else. ``digest`` is None from a Director that names none.
         """
         if digest is not None and (counter, digest) not in self._state.reported:

@@ -43,7 +43,7 @@ class ReportForm(Protocol):
         """One ECU's report, signed by it. Raises: ProfileError."""
 
     def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
-        """A report that nobody has verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
+        """A report that no one has verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
 
     def sign_manifest(
         self,
@@ -114,7 +114,7 @@ class AktualizrReports:
 
 
 def _all_attacks(report: EcuReport) -> str:
-    """The sentence of the gravest attack, and the codes of the others with how often each was met."""
+    """The sentence of the most severe attack, and the codes of the others with how often each was met."""
     others = [event for event in report.evidence if event.kind is Kind.ATTACK][1:]
     codes = ", ".join(f"{event.code} ({event.occurrences})" for event in others)
     return f"{report.detail}; also {codes}" if codes else report.detail
@@ -157,15 +157,15 @@ def make_report(
     now = clock.reported()
     counter, nonce = CounterResets(state).next_counter(now)
     events = EvidenceBook(state).carry(counter)
-    gravest = next(iter(events), None)
+    most_severe = next(iter(events), None)
     report = EcuReport(
         ecu=ecu,
         installed=installed,
         time=now,
         counter=counter,
         nonce=nonce,
-        attack=gravest.code if gravest is not None and gravest.kind is Kind.ATTACK else "",
-        detail="" if gravest is None else gravest.detail,
+        attack=most_severe.code if most_severe is not None and most_severe.kind is Kind.ATTACK else "",
+        detail="" if most_severe is None else most_severe.detail,
         evidence=events,
     )
     data = form.sign_report(report, signer)

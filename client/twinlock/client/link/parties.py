@@ -114,7 +114,7 @@ def _text(raised: BaseException) -> str:
 
 
 def _is_cancelled() -> bool:
-    """Whether somebody asked this task to end. In a worker thread nobody can."""
+    """Whether someone asked this task to end. In a worker thread no one can."""
     try:
         task = asyncio.current_task()
     except RuntimeError:

@@ -105,8 +105,8 @@ class CycleResult:
 
     @property
     def error(self) -> TwinlockError | None:
-        """What went wrong, None if nothing did. See ``gravest``."""
-        found = gravest(self.problems)
+        """What went wrong, None if nothing did. See ``most_severe``."""
+        found = most_severe(self.problems)
         return found.error if found else None
 
     def as_json(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class CycleResult:
         }
 
 
-def gravest(problems: Sequence[Problem]) -> Problem | None:
+def most_severe(problems: Sequence[Problem]) -> Problem | None:
     """The first attack, else the first refusal, else the first failure; of one kind, what this ECU met itself goes first.
 
     A Secondary that refuses or is dead must not hide what its Primary saw.
@@ -141,7 +141,7 @@ def is_told(error: TwinlockError) -> bool:
 
 
 def is_unproven(error: TwinlockError) -> bool:
-    """Whether anybody on the way can bring the error about, without a key and without a file that a key once signed."""
+    """Whether anyone on the way can bring the error about, without a key and without a file that a key once signed."""
     return isinstance(error, _UNPROVEN)
 
 

@@ -1,6 +1,6 @@
 """Bodies on their way to an ECU: how many and how much of them at once, and which gives way to a newcomer.
 
-Anybody on a vehicle's network can open a connection and send its body as slowly as the floor allows. So no body takes a turn
+Anyone on a vehicle's network can open a connection and send its body as slowly as the floor allows. So no body takes a turn
 before it has arrived, and where places are short, the slowest body of the address that has the most of them goes first.
 """
 

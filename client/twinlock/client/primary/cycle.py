@@ -40,7 +40,7 @@ from twinlock.client.errors import (
 )
 from twinlock.client.install.ab_slots import UNKNOWN, as_installed
 from twinlock.client.link.parties import software_fault
-from twinlock.client.model.results import CycleResult, Installation, Problem, Step, gravest
+from twinlock.client.model.results import CycleResult, Installation, Problem, Step, most_severe
 from twinlock.client.net.images import Progress, download_image, image_urls
 from twinlock.client.primary.cycle_time import take_time
 from twinlock.client.primary.driver import run_verification
@@ -57,7 +57,7 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import ApprovedImage, Decision, TrustedVehicle, Vehicle
 
-_LOOKS = 3  # a Director that signs afresh during each of three downloads is no reason to download for ever
+_LOOKS = 3  # a Director that signs afresh during each of three downloads is no reason to download forever
 
 
 @dataclass(slots=True)
@@ -185,7 +185,7 @@ class UpdateCycle:
         CounterResets(tools.state).arm(own, targets)
 
     async def _carry_out(self, decision: Decision) -> None:
-        """Steps 4 to 7. Before the first write, a look at whether the Director has published meanwhile: then it all counts anew."""
+        """Steps 4 to 7. Before the first write, a look at whether the Director has published meanwhile: then it all counts again."""
         for _ in range(_LOOKS):
             files = await self._download(decision)
             wants = await self._inform_secondaries(decision)
@@ -326,18 +326,18 @@ class UpdateCycle:
         except TwinlockError as failed:
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=failed))
-        except Exception as raised:  # noqa: BLE001 - the result has to reach whoever runs the cycles
+        except Exception as raised:  # noqa: BLE001 - the result has to reach anyone who runs the cycles
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=software_fault(raised, Step.REPORT.value)))
 
     def _keep_evidence(self) -> None:
-        """Every problem and notice of this cycle, for the Director until it acknowledges them; the gravest for people here."""
+        """Every problem and notice of this cycle, for the Director until it acknowledges them; the most severe for people here."""
         tools, now = self.equipment, self.now or self.equipment.clock.best_known()
         notices = [Problem(step=Step.METADATA, error=notice) for notice in self.notices]
         looked = [Problem(step=Step.LAST_LOOK, error=error) for error in self.last_look]
         for problem in (*self.problems, *notices, *looked):
             tools.evidence.note(problem.error, step=problem.step.value, now=now)
-        worst = gravest(self.problems) or gravest((*notices, *looked))
+        worst = most_severe(self.problems) or most_severe((*notices, *looked))
         refusal = None if worst is None else LastRefusal.of(worst.error, step=worst.step.value, now=self.now)
         tools.state.store_refusal(refusal)
 

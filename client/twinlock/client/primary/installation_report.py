@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinlock.client.errors import quoted
-from twinlock.client.model.results import Problem, Step, gravest
+from twinlock.client.model.results import Problem, Step, most_severe
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult, clip
 
@@ -37,7 +37,7 @@ def installation_report(
     if set(installed) >= set(approved):
         return InstallationReport(correlation_id, _DONE, ecus)
     relevant = [problem for problem in problems if problem.step in _CODES] or list(problems)
-    worst = gravest(relevant)
+    worst = most_severe(relevant)
     result = InstallResult(False, _OTHER, "nothing was installed") if worst is None else _failed(worst)  # noqa: FBT003
     return InstallationReport(correlation_id, result, ecus)
 

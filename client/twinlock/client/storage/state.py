@@ -242,7 +242,7 @@ class TrustedState:
         self._store_fact("refusal", fields)
 
     def store_decision(self, decision: Decision) -> None:
-        """Remember what may be installed now, for whoever asks later. Installing always decides afresh."""
+        """Remember what may be installed now, for anyone who asks later. Installing always decides afresh."""
         images = [
             {
                 "ecu": image.ecu,

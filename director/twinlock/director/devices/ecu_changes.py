@@ -136,7 +136,7 @@ def _register(
 
 
 def _check_pace(connection: Connection, vehicle: VehicleId, now: datetime) -> None:
-    """Each change leaves rows that are kept for ever; a device that cannot make up its mind must not fill the disk."""
+    """Each change leaves rows that are kept forever; a device that cannot make up its mind must not fill the disk."""
     recent = select(func.count()).where(_A.vehicle == vehicle, _A.action == CHANGE, _A.at > now - timedelta(days=1))
     if connection.execute(recent).scalar_one() >= MAX_CHANGES_PER_DAY:
         raise DailyLimitError(vehicle=vehicle, what="changes of its ECUs", limit=MAX_CHANGES_PER_DAY)

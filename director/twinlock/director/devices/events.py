@@ -29,7 +29,7 @@ from twinlock.trust.wire.json.cursor import Node
 log = logging.getLogger("twinlock.director.events")
 
 MAX_BYTES = 131_072  # some hundred events; the client halves a batch that is refused as too large
-MAX_PER_DAY = 10_000  # an update of a hundred ECUs gives four hundred; rows are kept for ever
+MAX_PER_DAY = 10_000  # an update of a hundred ECUs gives four hundred; rows are kept forever
 _MAX_BATCH = 1_000
 _MAX_ID = 64
 _WHAT = "events"

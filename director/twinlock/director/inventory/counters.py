@@ -1,4 +1,4 @@
-"""How far each key of each ECU has counted its reports. Rows are kept for ever and no counter ever falls.
+"""How far each key of each ECU has counted its reports. Rows are kept forever and no counter ever falls.
 
 All functions take a connection whose transaction the caller owns.
 """

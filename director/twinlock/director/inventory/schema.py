@@ -203,7 +203,7 @@ decisions = Table(
     Column("versions", Json, nullable=False),
 )
 
-# What each ECU runs since when, by its reports, and by whose approval: one row for each change, kept for ever.
+# What each ECU runs since when, by its reports, and by whose approval: one row for each change, kept forever.
 installations = Table(
     "installations",
     metadata,

@@ -141,7 +141,7 @@ def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
 def find_ecu_owners(connection: Connection, ecus: Iterable[str]) -> dict[EcuId, VehicleId]:
     """Which of ``ecus`` are or were some vehicle's, and whose: at the factory's word, or by registration.
 
-    A serial that an operator released is nobody's.
+    A serial that an operator released is no one's.
     """
     wanted = list(ecus)
     query = select(_E.ecu, _E.vehicle).where(_E.ecu.in_(wanted), _E.released_at.is_(None))

@@ -34,7 +34,7 @@ def report_events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> li
     """What an ECU met by its own word, and what stands out in what it runs."""
     found = [_met(report, evidence) for evidence in report.evidence]
     if report.evidence:
-        pass  # ``attack`` and ``detail`` repeat the gravest of it
+        pass  # ``attack`` and ``detail`` repeat the most severe of it
     elif report.attack:
         found.append(_reported(report))
     elif report.detail:

@@ -31,7 +31,7 @@ class Situation:
     """Everything about one vehicle that a plan is made from. ``known`` are entries of installed images, by ECU, that
     the Director remembers; ``ordered`` is what its newest signed Targets list.
 
-    ``listed`` are the images that its Targets ever listed, read only for clients that have to be told of these for ever.
+    ``listed`` are the images that its Targets ever listed, read only for clients that have to be told of these forever.
     ``unknown`` are the ECUs whose software is unknown.
     """
 

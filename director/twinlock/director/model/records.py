@@ -139,7 +139,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that people should see. ``kind`` is ``attack`` (evidence of somebody's act), ``refusal`` (a rule said no),
+    """Something that people should see. ``kind`` is ``attack`` (evidence of someone's act), ``refusal`` (a rule said no),
     ``failure`` (something broke) or ``notice``; ``code`` says what, and docs/codes.md lists all codes.
 
     ``ecu`` is None where the whole vehicle is meant. ``evidence`` is the ECU's own id of a piece of evidence; ``data`` is all

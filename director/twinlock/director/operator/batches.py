@@ -40,7 +40,7 @@ _ATTEMPTS = 3
 
 
 def _silent(_count: int) -> None:
-    """Progress that nobody watches."""
+    """Progress that no one watches."""
 
 
 class Batches:

@@ -184,10 +184,15 @@ class RootKeeper:
         """
         current, _ = self._read()
         cancelled = cancel_prepared(
-            self._prepared, path, Metadata[Root].from_bytes(current).signed, self._keyring, used=self._used(now)
+            self._prepared,
+            path,
+            Metadata[Root].from_bytes(current).signed,
+            self._keyring,
+            now=now,
+            used=self._used(now),
         )
         with self._database.writing("cancel a Root") as connection:
-            detail = {"version": cancelled.root, "destroyed": list(cancelled.destroyed)}
+            detail = {"version": cancelled.root, "destroyed": list(cancelled.destroyed), "kept": list(cancelled.kept)}
             record_audit(connection, actor=self._actor, action="cancel-root", detail=detail, now=now)
         return cancelled
 
@@ -248,7 +253,7 @@ class RootKeeper:
         self._prepared.check(_version(current))
         data = next_root(current, self._keyring, period, now, lasting_from=lasting_from)
         also = self._translate(chain, translated, data, None, now)
-        # Before: a chain that still shares its keys is signed by nobody else, so a death in between costs nothing.
+        # Before: a chain that still shares its keys is signed by no one else, so a death in between costs nothing.
         assert chain.newest is not None
         self._keep_stranded(tuple(map(str, chain.newest.roles[ROOT].keyids)), until or now.date() + STRANDED)
         with self._database.writing("publish a Root") as connection:
@@ -315,7 +320,7 @@ class RootKeeper:
         return data
 
     def _check_root_keys_held(self, current: bytes) -> None:
-        """Whoever begins the profile holds our Root keys, though they need not sign. Raises: MissingKeysError."""
+        """Anyone who begins the profile holds our Root keys, though they need not sign. Raises: MissingKeysError."""
         authority = root_authority(Metadata[Root].from_bytes(current).signed)
         authority.check_held(ROOT, (record.keyid for record in self._keyring.held(authority.keyids)))
 
@@ -349,10 +354,10 @@ def _version(root: bytes) -> int:
 
 
 def _check_unchanged(connection: Connection, current: bytes, translated: bytes | None) -> None:
-    """Both chains still end where they did: a Root without its translation would break the other chain for ever.
+    """Both chains still end where they did: a Root without its translation would break the other chain forever.
 
     The row of the schema's version serialises those who publish. Raises: ConflictError.
     """
     connection.execute(select(schema_version.c.version).with_for_update())
     if (read_root(connection), read_wire_root(connection)) != (current, translated):
-        raise ConflictError(what="the Director's Root", reason="somebody else published one")
+        raise ConflictError(what="the Director's Root", reason="someone else published one")

@@ -19,7 +19,7 @@ from twinlock.director.model.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, O
 from twinlock.trust.errors.base import TwinlockError
 
 OK, WAITING_STATE, SILENT, FAILING, ATTACKED, RETIRED = "ok", "waiting", "silent", "failing", "attacked", "retired"
-STATES = (ATTACKED, FAILING, SILENT, WAITING_STATE, OK, RETIRED)  # the gravest first
+STATES = (ATTACKED, FAILING, SILENT, WAITING_STATE, OK, RETIRED)  # the most severe first
 RECENT = timedelta(days=1)  # how long an attack or a failure shows
 SILENT_AFTER = timedelta(days=7)
 ROOT_DUE = timedelta(days=30)
@@ -29,7 +29,7 @@ _M = schema.manifests.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleState:
-    """The gravest state of a vehicle, and a sentence for each reason."""
+    """The most severe state of a vehicle, and a sentence for each reason."""
 
     state: str
     reasons: tuple[str, ...] = ()

@@ -1,8 +1,13 @@
-"""The end of a ceremony without a new Root: only while the prepared one lacks signatures, and its new keys are destroyed."""
+"""The end of a ceremony without a new Root: while the prepared one lacks signatures, or once it has expired.
+
+The keys that were made for a Root that lacks signatures are destroyed. One that had all of them and expired is taken by every
+vehicle that meets a copy, and only its own keys could lead that vehicle on: they are put aside and kept.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +22,11 @@ from twinlock.trust.errors.base import UsageError
 
 
 class Cancelled(NamedTuple):
-    """The number that is free again, and the keys that were made for it and are destroyed."""
+    """The number that is free again, and the keys that were made for it: ``destroyed``, or ``kept`` in ``retired``."""
 
     root: int
     destroyed: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
 def cancel_root(workspace: Workspace, path: Path) -> Cancelled:
@@ -29,22 +35,27 @@ def cancel_root(workspace: Workspace, path: Path) -> Cancelled:
     Raises: as ``cancel_prepared``.
     """
     root = workspace.published().root.signed
-    return cancel_prepared(PreparedRoot(workspace.path), path, root, workspace.keyring, used=root.keys)
+    return cancel_prepared(
+        PreparedRoot(workspace.path), path, root, workspace.keyring, now=workspace.now(), used=root.keys
+    )
 
 
 def cancel_prepared(
-    prepared: PreparedRoot, path: Path, current: Root, keyring: Keyring, *, used: Iterable[str]
+    prepared: PreparedRoot, path: Path, current: Root, keyring: Keyring, *, now: datetime, used: Iterable[str]
 ) -> Cancelled:
-    """Forget the Root that is prepared after ``current``, and destroy the keys that were made for it but those ``used``.
+    """Forget the Root that is prepared after ``current``, and retire the keys that were made for it but those ``used``.
 
-    Raises: UsageError if ``path`` is not that Root; RootCompleteError if it has all its signatures, since vehicles then take it.
+    They are destroyed unless the Root has all its signatures.
+    Raises: UsageError if ``path`` is not that Root; RootCompleteError if it has all its signatures and is valid at ``now``:
+    vehicles take it, and it can be published.
     """
     found, metadata = prepared.find(current.version), read_root_file(path)
     if found is None or found.to_dict() != metadata.signed.to_dict():
         raise UsageError(reason=f"{path} is not a Root that was prepared here and waits to be published")
-    if count_signatures(metadata, current).missing == 0:
+    complete = count_signatures(metadata, current).missing == 0
+    if complete and now < found.expires:
         raise RootCompleteError(version=found.version, path=str(path))
     made = sorted(set(prepared.keyids()) - set(used))
-    keyring.retire(made, destroy=True)
+    keyring.retire(made, destroy=not complete)
     prepared.end()
-    return Cancelled(found.version, tuple(made))
+    return Cancelled(found.version, () if complete else tuple(made), tuple(made) if complete else ())
