@@ -82,7 +82,7 @@ class Director(HistoryView):
         """Not for callers: use ``create`` or ``open``."""
         keyring = open_keyring(path, settings, passphrase)
         self.path = path
-        self.settings = settings
+        self.settings: Settings = settings
         self._database = database
         self._keyring = keyring
         self._clock = clock
@@ -96,10 +96,10 @@ class Director(HistoryView):
         self._serving = Serving(database, self._ordering)
         self._roots = RootKeeper(path, database, keyring, settings)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
-        self.ways_out = WaysOut(database, settings, clock)
-        secret, second = online_secret(passphrase), settings.second_person
-        self.devices = DeviceDesk(path, database, secret, online_keys=keyring.online, second_person=second, clock=clock)
-        self.batches = Batches(database, self._assigning, self.devices, clock)
+        self.ways_out: WaysOut = WaysOut(database, settings, clock)
+        keys, secret, dual = keyring.online, online_secret(passphrase), settings.second_person
+        self.devices: DeviceDesk = DeviceDesk(path, database, secret, online_keys=keys, second_person=dual, clock=clock)
+        self.batches: Batches = Batches(database, self._assigning, self.devices, clock)
 
     @classmethod
     def create(

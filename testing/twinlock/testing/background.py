@@ -20,7 +20,7 @@ class Background:
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, args=(application, started), daemon=True)
         self._thread.start()
-        self.url = started.result()
+        self.url: str = started.result()
 
     def stop(self) -> None:
         """Close the port and end the thread. Stopping twice does nothing."""

@@ -21,15 +21,15 @@ class Repositories:
     of ``clock`` (UTC); by default it is now, so that a vehicle in a process of its own agrees.
     """
 
-    vehicle = VIN
-    ecu = GATEWAY.ecu
-    hardware_id = GATEWAY.hardware_id
+    vehicle: str = VIN
+    ecu: str = GATEWAY.ecu
+    hardware_id: str = GATEWAY.hardware_id
 
     def __init__(self, start: datetime | None = None) -> None:
         begin = (start or datetime.now(UTC)).replace(microsecond=0)
-        self.world = World(parts=(GATEWAY,), start=begin)
-        self.clock = Clock(self.world)
-        self.servers = Servers(self.world)
+        self.world: World = World(parts=(GATEWAY,), start=begin)
+        self.clock: Clock = Clock(self.world)
+        self.servers: Servers = Servers(self.world)
         self._background = Background(self.servers.application())
         self.servers.base = self._background.url
 

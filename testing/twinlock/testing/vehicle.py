@@ -48,7 +48,7 @@ class TestVehicle:
             image_url=repositories.image_url,
         )
         plan = EcuPlan(vehicle=repositories.vehicle, ecu=repositories.ecu, hardware_id=repositories.hardware_id)
-        self.config = provision_primary(directory, plan, known, fetch=FETCH)
+        self.config: Path = provision_primary(directory, plan, known, fetch=FETCH)
 
     def open(self) -> Primary:
         """The Primary on the test bench's clock; the caller closes it."""

@@ -107,7 +107,7 @@ class Arrival:
         with storage_errors(part, "open"):
             self._file: BinaryIO = part.open("ab")
         arriving.add(part)
-        self.resumed = False
+        self.resumed: bool = False
         """Whether bytes of an earlier attempt are part of this."""
 
     @property

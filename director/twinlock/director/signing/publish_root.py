@@ -76,7 +76,7 @@ class RootKeeper:
         self._directory = directory
         self._database = database
         self._keyring = keyring
-        self.settings = settings
+        self.settings: Settings = settings
         self._prepared = PreparedRoot(directory)
 
     def roles(self) -> tuple[RoleKeysView, ...]:

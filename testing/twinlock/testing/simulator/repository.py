@@ -73,7 +73,7 @@ class RepositorySimulator:
         self.history: dict[str, list[bytes]] = {}
         self.tricks: dict[str, Trick] = {}
         self.requests: list[str] = []
-        self.careless_driver = False
+        self.careless_driver: bool = False
         for role in TOP_LEVEL:
             self.signers[role] = [self.key(role)]
             self.bodies[role] = self._common(role)

@@ -78,8 +78,10 @@ class VehicleSimulator:
         clock: Callable[[], datetime],
     ) -> None:
         self.vehicle_id = vehicle
-        self.ecus = {EcuId(ecu): Ecu(ecu=EcuId(ecu), hardware_id=HardwareId(kind)) for ecu, kind in ecus.items()}
-        self.servers = dict(servers)
+        self.ecus: dict[EcuId, Ecu] = {
+            EcuId(ecu): Ecu(ecu=EcuId(ecu), hardware_id=HardwareId(kind)) for ecu, kind in ecus.items()
+        }
+        self.servers: dict[str, RepositorySimulator] = dict(servers)
         self.clock = clock
         self.map: RepositoryMap = plain_map("https://director.test", "https://image.test")
         self.limits: Limits = DEFAULT_LIMITS
@@ -89,7 +91,7 @@ class VehicleSimulator:
         self.requests: list[Fetch] = []
         self.persisted: list[Persist] = []
         self.notices: list[RefusalError] = []
-        self.stores = {name: Store(wire=server.wire.profile) for name, server in self.servers.items()}
+        self.stores: dict[str, Store] = {name: Store(wire=server.wire.profile) for name, server in self.servers.items()}
         for name, server in self.servers.items():
             root = server.files["1.root.json"]
             bootstrap_repository(RepositoryName(name), root, wire=server.wire.profile)

@@ -62,16 +62,16 @@ class World:
         parts: tuple[Part, ...] = PARTS,
         start: datetime = START,
     ) -> None:
-        self.now = start
+        self.now: datetime = start
         self.parts = parts
-        self.keys = KeyPool()
-        self.image = RepositorySimulator("image", self.keys, self.time, wire=WIRES[image])
-        self.director = DirectorSimulator(self.keys, self.time, VIN, wire=WIRES[director])
-        self.repositories = {"director": self.director, "image": self.image}
+        self.keys: KeyPool = KeyPool()
+        self.image: RepositorySimulator = RepositorySimulator("image", self.keys, self.time, wire=WIRES[image])
+        self.director: DirectorSimulator = DirectorSimulator(self.keys, self.time, VIN, wire=WIRES[director])
+        self.repositories: dict[str, RepositorySimulator] = {"director": self.director, "image": self.image}
         ecus = {part.ecu: part.hardware_id for part in parts}
-        self.vehicle = VehicleSimulator(VIN, ecus, self.repositories, self.time)
+        self.vehicle: VehicleSimulator = VehicleSimulator(VIN, ecus, self.repositories, self.time)
         self.image.delegate("targets", "acme", ["brake/*"], hardwareIds=[BRAKE.hardware_id])
-        self.releases = 0
+        self.releases: int = 0
         self.release()
 
     def time(self) -> datetime:
