@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist=worksteal
-SOURCES := trust io client repository director cli tests bench demo metadata-fixtures conformance mutation .ci
+SOURCES := trust io client repository director cli testing tests bench demo metadata-fixtures conformance mutation .ci
 
 .PHONY: help demo test system peers pythons check format lint types fast fix fixtures bench conformance removals mutants fuzz clean
 .DEFAULT_GOAL := help

@@ -26,7 +26,7 @@ def main() -> None:
     command = Path(sys.executable).with_name("twinlock")
     answer = subprocess.run([command, "image", "init", "image"], capture_output=True, text=True, check=False)
     assert answer.returncode == 2 and "twinlock[server]" in answer.stderr, answer
-    for part in ("trust", "io", "client", "repository", "director", "cli"):
+    for part in ("trust", "io", "client", "repository", "director", "cli", "testing"):
         files = [Path(place) / "py.typed" for place in importlib.import_module(f"twinlock.{part}").__path__]
         assert any(file.exists() for file in files), f"twinlock.{part} is not marked as typed"
     print(f"{len(vehicle)} modules of the vehicle import without the server extra")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-_SHARED = ("trust", "tests/simulator", "metadata-fixtures")
+_SHARED = ("trust", "testing", "tests/simulator", "metadata-fixtures")
 
 
 class Tested(NamedTuple):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("trust", "io", "client", "repository", "director", "cli")
+PARTS = ("trust", "io", "client", "repository", "director", "cli", "testing")
 OUTSIDE = ("tests", "demo", "bench", "metadata-fixtures", "mutation", ".ci")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -14,6 +14,7 @@ ALLOWED = {
     "repository": ("twinlock.trust", "twinlock.io"),
     "director": ("twinlock.trust", "twinlock.io", "twinlock.repository"),
     "cli": ("twinlock.trust", "twinlock.io", "twinlock.client", "twinlock.repository", "twinlock.director"),
+    "testing": ("twinlock.trust", "twinlock.client"),
 }
 # Bases of the command's own errors; a class needs its base when its module loads.
 CLI_AT_LOAD = ("twinlock.cli", "twinlock.trust.errors", "twinlock.trust.times")

@@ -1,5 +1,112 @@
 """What runs in the vehicle: Primary, Secondary, trusted state, fetching, staging, installing.
 
-Every decision about metadata is made by ``twinlock.trust``; here is only what moves bytes and keeps them. This module
-imports nothing, so that a small program pays only for what it uses.
+Every decision about metadata is made by ``twinlock.trust``; here is only what moves bytes and keeps them.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twinlock.trust.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from twinlock.client.config import PrimaryConfig, SecondaryConfig, load_primary, load_secondary
+    from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+    from twinlock.client.errors import (
+        ApprovalExpiredError,
+        BegunUnlistedError,
+        BundleHeldError,
+        EnrolmentRefusedError,
+        InstallerError,
+        LinkError,
+        ManifestRefusedError,
+        NeverServedError,
+        NothingVerifiedError,
+        NotOrderedError,
+        PartyError,
+        PreconditionError,
+        SecondaryBusyError,
+        SecondaryRefusedError,
+        SecondaryTimeoutError,
+        SoftwareFaultError,
+    )
+    from twinlock.client.install.installer import Installer, Precondition
+    from twinlock.client.link.protocol import SecondaryLink
+    from twinlock.client.model.results import CycleResult, Installation, Outcome, Problem, Step
+    from twinlock.client.primary.primary import Primary
+    from twinlock.client.secondary.secondary import Secondary
+    from twinlock.client.secondary.server import secondary_application, start_secondary
+    from twinlock.client.storage.bundle import Bundle
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "config": ("PrimaryConfig", "SecondaryConfig", "load_primary", "load_secondary"),
+            "ecu.provision": ("EcuPlan", "Repositories", "provision_primary", "provision_secondary"),
+            "errors": (
+                "ApprovalExpiredError",
+                "BegunUnlistedError",
+                "BundleHeldError",
+                "EnrolmentRefusedError",
+                "InstallerError",
+                "LinkError",
+                "ManifestRefusedError",
+                "NeverServedError",
+                "NotOrderedError",
+                "NothingVerifiedError",
+                "PartyError",
+                "PreconditionError",
+                "SecondaryBusyError",
+                "SecondaryRefusedError",
+                "SecondaryTimeoutError",
+                "SoftwareFaultError",
+            ),
+            "install.installer": ("Installer", "Precondition"),
+            "link.protocol": ("SecondaryLink",),
+            "model.results": ("CycleResult", "Installation", "Outcome", "Problem", "Step"),
+            "primary.primary": ("Primary",),
+            "secondary.secondary": ("Secondary",),
+            "secondary.server": ("secondary_application", "start_secondary"),
+            "storage.bundle": ("Bundle",),
+        },
+    )
+
+__all__ = [
+    "ApprovalExpiredError",
+    "BegunUnlistedError",
+    "Bundle",
+    "BundleHeldError",
+    "CycleResult",
+    "EcuPlan",
+    "EnrolmentRefusedError",
+    "Installation",
+    "Installer",
+    "InstallerError",
+    "LinkError",
+    "ManifestRefusedError",
+    "NeverServedError",
+    "NotOrderedError",
+    "NothingVerifiedError",
+    "Outcome",
+    "PartyError",
+    "Precondition",
+    "PreconditionError",
+    "Primary",
+    "PrimaryConfig",
+    "Problem",
+    "Repositories",
+    "Secondary",
+    "SecondaryBusyError",
+    "SecondaryConfig",
+    "SecondaryLink",
+    "SecondaryRefusedError",
+    "SecondaryTimeoutError",
+    "SoftwareFaultError",
+    "Step",
+    "load_primary",
+    "load_secondary",
+    "provision_primary",
+    "provision_secondary",
+    "secondary_application",
+    "start_secondary",
+]

@@ -83,8 +83,8 @@ class Director(HistoryView):
         """Not for callers: use ``create`` or ``open``."""
         keyring = open_keyring(path, settings, passphrase)
         self.path = path
-        self.settings = settings
-        self.actor = actor
+        self.settings: Settings = settings
+        self.actor: str = actor
         self._database = database
         self._keyring = keyring
         self._clock = clock
@@ -96,14 +96,14 @@ class Director(HistoryView):
         self._readiness = Readiness(database, self._catalogues, keyring, self._signing_clock)
         self._assigning = Assigning(database, self._catalogues, self._ordering)
         self._serving = Serving(database, self._ordering)
-        self.roots = RootKeeper(path, database, keyring, settings, actor)
+        self.roots: RootKeeper = RootKeeper(path, database, keyring, settings, actor)
         self._reception = Reception(database, self._catalogues, settings.manifest_policy)
-        self.ways_out = WaysOut(database, settings, clock, actor)
+        self.ways_out: WaysOut = WaysOut(database, settings, clock, actor)
         secret, second = online_secret(passphrase), settings.second_person
-        self.devices = DeviceDesk(
+        self.devices: DeviceDesk = DeviceDesk(
             path, database, secret, online_keys=keyring.online, second_person=second, clock=clock, actor=actor
         )
-        self.batches = Batches(database, self._assigning, self.devices, clock, actor)
+        self.batches: Batches = Batches(database, self._assigning, self.devices, clock, actor)
 
     @classmethod
     def create(

@@ -1,4 +1,109 @@
-"""The Image repository: keys, authoring, publication, storage and serving. Imports ``trust`` and nothing else of ours.
+"""The Image repository: keys, authoring, publication, storage and serving.
 
-Start at ``image.ImageRepository``, which everything else here is behind.
+Start at ``ImageRepository``, which everything else here is behind.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twinlock.trust.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from twinlock.repository.authoring.delegations import Delegation, Member
+    from twinlock.repository.authoring.entries import Component
+    from twinlock.repository.errors import (
+        ClockBehindError,
+        ClockContradictedError,
+        FutureSignatureError,
+        ImageUriError,
+        MissingKeysError,
+        MissingPostQuantumKeyError,
+        NotDelegatedError,
+        NotReadyError,
+        OstreeCommitError,
+        RootCompleteError,
+        RootPreparedError,
+        SigningClockError,
+        StoreTamperedError,
+        UnacceptableEntryError,
+        VersionJumpError,
+    )
+    from twinlock.repository.image_repository import ImageRepository
+    from twinlock.repository.keys.keyring import KeyPlan, Passphrase
+    from twinlock.repository.model.views import ImageView, Publication, RepositoryView, RootView, StatusView
+    from twinlock.repository.publishing.root_ceremony import RootChanges
+    from twinlock.repository.serving.aktualizr_app import aktualizr_image_application
+    from twinlock.repository.serving.app import image_application
+    from twinlock.repository.staging.image_requests import ImageRequest
+    from twinlock.repository.suppliers.workspace import SupplierPlace
+    from twinlock.repository.workspace.validity import Periods
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "authoring.delegations": ("Delegation", "Member"),
+            "authoring.entries": ("Component",),
+            "errors": (
+                "ClockBehindError",
+                "ClockContradictedError",
+                "FutureSignatureError",
+                "ImageUriError",
+                "MissingKeysError",
+                "MissingPostQuantumKeyError",
+                "NotDelegatedError",
+                "NotReadyError",
+                "OstreeCommitError",
+                "RootCompleteError",
+                "RootPreparedError",
+                "SigningClockError",
+                "StoreTamperedError",
+                "UnacceptableEntryError",
+                "VersionJumpError",
+            ),
+            "image_repository": ("ImageRepository",),
+            "keys.keyring": ("KeyPlan", "Passphrase"),
+            "model.views": ("ImageView", "Publication", "RepositoryView", "RootView", "StatusView"),
+            "publishing.root_ceremony": ("RootChanges",),
+            "serving.aktualizr_app": ("aktualizr_image_application",),
+            "serving.app": ("image_application",),
+            "staging.image_requests": ("ImageRequest",),
+            "suppliers.workspace": ("SupplierPlace",),
+            "workspace.validity": ("Periods",),
+        },
+    )
+
+__all__ = [
+    "ClockBehindError",
+    "ClockContradictedError",
+    "Component",
+    "Delegation",
+    "FutureSignatureError",
+    "ImageRepository",
+    "ImageRequest",
+    "ImageUriError",
+    "ImageView",
+    "KeyPlan",
+    "Member",
+    "MissingKeysError",
+    "MissingPostQuantumKeyError",
+    "NotDelegatedError",
+    "NotReadyError",
+    "OstreeCommitError",
+    "Passphrase",
+    "Periods",
+    "Publication",
+    "RepositoryView",
+    "RootChanges",
+    "RootCompleteError",
+    "RootPreparedError",
+    "RootView",
+    "SigningClockError",
+    "StatusView",
+    "StoreTamperedError",
+    "SupplierPlace",
+    "UnacceptableEntryError",
+    "VersionJumpError",
+    "aktualizr_image_application",
+    "image_application",
+]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.simulator import world as simulated
 from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.servers import Servers
 from tests.unit.client.test_commands import repositories, run, today
 from tests.unit.client.test_wire_commands import foreign
+from twinlock.testing.simulator import world as simulated
 
 __all__ = ["today"]  # an automatic fixture
 
@@ -62,8 +62,8 @@ REFUSED: dict[str, tuple[Change, int, str]] = {
     "another Image repository's Root": (other_root("image"), 2, "not signed under the Image Root given|does not serve"),
     "no Director there": (url("director", "BASE/elsewhere"), 2, "not this vehicle's URL at a Director"),
     "no Image repository there": (url("image", "BASE/elsewhere"), 2, "is not an Image repository"),
-    "a dead Director": (url("director", "http://127.0.0.1:1/vehicles/V"), 4, "with --offline nobody is asked"),
-    "a dead Image repository": (url("image", "http://127.0.0.1:1"), 4, "with --offline nobody is asked"),
+    "a dead Director": (url("director", "http://127.0.0.1:1/vehicles/V"), 4, "with --offline no server is asked"),
+    "a dead Image repository": (url("image", "http://127.0.0.1:1"), 4, "with --offline no server is asked"),
     "an absurd address": (url("image", "htp://images.example"), 2, "not the URL of a server"),
     "an address with a query": (url("director", "https://gw.example/?key=1"), 2, "not the URL of a server"),
 }

@@ -24,7 +24,7 @@ def ask_unless(out: Output, ask: Callable[[], tuple[str, ...]], *, offline: bool
     try:
         warnings = () if offline else ask()
     except TransportError:
-        out.note("note: nothing was made; with --offline no one is asked")
+        out.note("note: nothing was made; with --offline no server is asked")
         raise
     for warning in warnings:
         out.note(f"warning: {warning}")

@@ -38,9 +38,9 @@ class Reply:
     """An answer whose body has not been read yet. ``length`` is what the other end claims, or None."""
 
     def __init__(self, response: aiohttp.ClientResponse, watch: SpeedWatch, url: str) -> None:
-        self.status = response.status
+        self.status: int = response.status
         self.url = url
-        self.length = response.content_length
+        self.length: int | None = response.content_length
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._watch = watch

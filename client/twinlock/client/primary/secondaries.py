@@ -108,7 +108,7 @@ class Secondaries:
         self._policy = policy
         self._stated: dict[EcuId, Mapping[str, Any]] = {}
         self._links: dict[tuple[RepositoryName, int], bytes] = {}
-        self.members = {member.ecu: member for member in members}
+        self.members: dict[EcuId, Member] = {member.ecu: member for member in members}
         self._state = state
         self._wires = wires
         self._form = report_form(wires.get(DIRECTOR, TUF))

@@ -46,7 +46,7 @@ class Database:
         self.path = path
         self._connection = connection
         try:
-            self.version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            self.version: int = int(connection.execute("PRAGMA user_version").fetchone()[0])
         except BaseException:
             connection.close()
             raise

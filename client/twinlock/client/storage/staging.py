@@ -106,7 +106,7 @@ class Arrival:
         with storage_errors("open", part):
             self._file: BinaryIO = part.open("ab")
         arriving.add(part)
-        self.resumed = False
+        self.resumed: bool = False
         """Whether bytes of an earlier attempt are part of this."""
 
     @property

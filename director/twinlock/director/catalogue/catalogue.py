@@ -66,9 +66,9 @@ class Catalogue:
         *,
         waiting: Waiting | None = None,
     ) -> None:
-        self.trusted = trusted
+        self.trusted: TrustedRepository = trusted
         self.now = now
-        self.looked_up_since = now
+        self.looked_up_since: datetime = now
         self.problems: dict[str, TwinlockError] = {}
         self.unsaved: list[Persist] = []
         self._fetch = fetch

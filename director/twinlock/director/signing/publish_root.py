@@ -73,7 +73,7 @@ class RootKeeper:
         self._directory = directory
         self._database = database
         self._keyring = keyring
-        self.settings = settings
+        self.settings: Settings = settings
         self._actor = actor
         self._prepared = PreparedRoot(directory)
 

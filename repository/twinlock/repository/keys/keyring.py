@@ -59,8 +59,8 @@ class Keyring:
         passphrase: Passphrase = None,
     ) -> None:
         self.offline = offline
-        self.online = online or offline
-        self.online_roles = frozenset(online_roles)
+        self.online: Path = online or offline
+        self.online_roles: frozenset[str] = frozenset(online_roles)
         self._passphrase = passphrase
         self._signers: dict[KeyId, Signer] = {}
         self._unsaved: dict[KeyId, KeyRecord] = {}

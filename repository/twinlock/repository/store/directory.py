@@ -42,7 +42,7 @@ class DirectoryReader:
 
     def __init__(self, root: Path) -> None:
         with storage_errors("open", root):
-            self.root = root.resolve(strict=True)
+            self.root: Path = root.resolve(strict=True)
 
     def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
         """See ``ObjectStore``."""

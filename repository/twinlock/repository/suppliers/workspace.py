@@ -78,13 +78,13 @@ class SupplierPlace:
 
     def __init__(self, path: Path, config: dict[str, Any], keyring: Keyring, clock: Clock) -> None:
         self.path = path
-        self.role = RoleName(str(config["role"]))
-        self.threshold = int(config["threshold"])
-        self.valid_for = timedelta(seconds=int(config["validity"]))
-        self.wires = Wires.from_json(config)
+        self.role: RoleName = RoleName(str(config["role"]))
+        self.threshold: int = int(config["threshold"])
+        self.valid_for: timedelta = timedelta(seconds=int(config["validity"]))
+        self.wires: Wires = Wires.from_json(config)
         self.keyring = keyring
         self.clock = clock
-        self.outbox = DirectoryStore(path / "outbox")
+        self.outbox: DirectoryStore = DirectoryStore(path / "outbox")
 
     @classmethod
     def create(

@@ -25,7 +25,7 @@ class PreparedRoot:
     """What is prepared in one repository's ``directory``. ``newest`` is always the version of its newest published Root."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / _FILE
+        self.path: Path = directory / _FILE
         self._keys = directory / _KEYS
 
     def find(self, newest: int) -> Root | None:

@@ -64,7 +64,7 @@ class ImageVerifier:
                 raise UnknownHashError(target=entry.path, algorithm=algorithm)
         self._entry = entry
         self._digests = {algorithm: hashlib.new(algorithm) for algorithm in entry.hashes}
-        self.received = 0
+        self.received: int = 0
 
     def update(self, chunk: bytes) -> None:
         """Take the next bytes. Raises: EndlessDataError as soon as there are more than listed."""
