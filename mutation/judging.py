@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from mutation.measured import Measured, Tested
-from mutation.mutants import Source
+from mutation.mutants import Mutant, Source
+from mutation.outcomes import Outcomes, TestDigests
 
 JOB = "TWINLOCK_MUTATION_JOB"
 SLOW_S = 2.0  # a test that takes longer by itself is left out
@@ -35,14 +36,24 @@ MEMORY_BYTES = 6 * 2**30
 
 
 class Job(NamedTuple):
-    """``folder`` is where the sources are, ``files`` those to break, ``outcomes`` the file to write,
-    ``measured`` where what the tests do is kept for the next time."""
+    """``folder`` is where the sources are, ``files`` those to break, ``report`` the file to write,
+    ``measured`` where what the tests do is kept for the next time, ``kept`` the outcomes; ``names`` are the tests."""
 
     folder: str
     files: tuple[str, ...]
     processes: int
-    outcomes: str
+    report: str
     measured: str
+    kept: str
+    names: tuple[str, ...]
+
+    def sources(self) -> list[Source]:
+        """The files to break."""
+        return [Source(path, (Path(self.folder) / path).read_text(encoding="utf-8")) for path in self.files]
+
+    def outcomes(self) -> Outcomes:
+        """What is known from before."""
+        return Outcomes(Path(self.kept), TestDigests(Path(self.folder).parents[2], self.names))
 
 
 class _Failures:
@@ -61,16 +72,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """Judge every mutant instead of running the tests as they are."""
     job = Job(**json.loads(Path(os.environ[JOB]).read_text(encoding="utf-8")))
     tests = _measure(session, job)
-    judge = _Judge(session, job, tests)
-    outcomes = []
-    for outcome in judge.all_mutants():
-        outcomes.append(outcome)
-        if outcome["killer"] is None:
-            told = f"[{len(outcomes)}] {outcome['path']}:{outcome['line']}: {outcome['change']}"
-            print(told, file=sys.__stderr__, flush=True)
     failing = [item.nodeid for item, test in zip(session.items, tests, strict=True) if not test.passes]
-    report = {"failing": failing, "tests": len(session.items), "outcomes": outcomes}
-    Path(job.outcomes).write_text(json.dumps(report), encoding="utf-8")
+    report = {"failing": failing, "tests": len(session.items)}
+    Path(job.report).write_text(json.dumps(report), encoding="utf-8")
+    for count, outcome in enumerate(_Judge(session, job, tests).all_mutants(), 1):
+        if outcome["killer"] is None:
+            told = f"[{count}] {outcome['path']}:{outcome['line']}: {outcome['change']}"
+            print(told, file=sys.__stderr__, flush=True)
     return True
 
 
@@ -137,7 +145,7 @@ def _passes(session: pytest.Session, item: pytest.Item, following: pytest.Item |
 def _own_directory(session: pytest.Session, job: Job) -> None:
     """Temporary files where no other process has any. pytest decided where before the fork, hence the private name."""
     factory = session.config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
-    factory._given_basetemp = Path(job.outcomes).parent / f"tmp-{os.getpid()}"  # noqa: SLF001
+    factory._given_basetemp = Path(job.report).parent / f"tmp-{os.getpid()}"  # noqa: SLF001
 
 
 class _Child:
@@ -183,7 +191,9 @@ class _Judge:
                 for path in job.files:
                     for line in test.lines.get(path, ()):
                         self.by_line.setdefault((path, line), []).append(number)
+        self.outcomes = job.outcomes()
         self.killers: dict[tuple[str, str], dict[int, None]] = {}
+        self.numbers = {item.nodeid: number for number, item in enumerate(session.items)}
         self.functions = [
             found
             for found in gc.get_objects()
@@ -193,7 +203,7 @@ class _Judge:
         gc.freeze()  # the garbage collector of a fork would otherwise copy all memory by looking at it
 
     def all_mutants(self) -> Iterator[dict[str, Any]]:
-        """Judge them all; the outcome names the test that noticed, or None."""
+        """Judge all that are left; the outcome names the test that noticed, or None. Each is kept before it is told."""
         running: list[tuple[_Child, Source, int, int]] = []
         for source, number in self._mutants():
             chosen = self._tests_of(source, number)
@@ -206,11 +216,16 @@ class _Judge:
             yield from self._finished(running)
 
     def _mutants(self) -> Iterator[tuple[Source, int]]:
-        for path in self.job.files:
-            source = Source(path, (Path(self.job.folder) / path).read_text(encoding="utf-8"))
+        for source in self.job.sources():
             for number, mutant in enumerate(source.mutants):
-                if mutant.function:
+                known = self.outcomes.get(source, number)
+                if known is not None and known["killer"] in self.numbers:
+                    self._remember(mutant, self.numbers[known["killer"]])
+                elif known is None and mutant.function:
                     yield source, number
+
+    def _remember(self, mutant: Mutant, test: int) -> None:
+        self.killers.setdefault((mutant.path, mutant.function), {})[test] = None
 
     def _tests_of(self, source: Source, number: int) -> list[int]:
         mutant = source.mutants[number]
@@ -252,9 +267,11 @@ class _Judge:
             killer = "it hung or died" if answer is None else None
             if answer is not None and answer.startswith("killed"):
                 test = int(answer.split()[1])
-                self.killers.setdefault((source.path, mutant.function), {})[test] = None
+                self._remember(mutant, test)
                 killer = self.session.items[test].nodeid
-            yield {**mutant._asdict(), "killer": killer, "tests": count}
+            outcome = {**mutant._asdict(), "killer": killer, "tests": count}
+            self.outcomes.add(source, number, outcome)
+            yield outcome
 
 
 def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
