@@ -16,23 +16,26 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import pytest
 
+from mutation.explained import FILE, identity_of, read
 from mutation.measured import Measured, Tested
 from mutation.mutants import Mutant, Source
 from mutation.outcomes import Outcomes, TestDigests
 
 JOB = "TWINLOCK_MUTATION_JOB"
 SLOW_S = 2.0  # a test that takes longer by itself is left out
+QUICK_S = 4.0  # so long are the tests that every mutant meets before the rest of them
 PATIENCE = 20  # a mutant that takes this many times longer than its tests take on the unbroken code hangs
 MEMORY_BYTES = 6 * 2**30
+_SURVIVED = "survived"
 
 
 class Job(NamedTuple):
@@ -180,6 +183,20 @@ class _Child:
         return data.decode() or None
 
 
+class _Work(NamedTuple):
+    """A mutant and the tests to run now; ``known`` is how many run it in all."""
+
+    source: Source
+    number: int
+    tests: list[int]
+    known: int
+
+    @property
+    def mutant(self) -> Mutant:
+        """The mutant itself."""
+        return self.source.mutants[self.number]
+
+
 class _Judge:
     def __init__(self, session: pytest.Session, job: Job, tests: list[Tested]) -> None:
         self.session = session
@@ -192,6 +209,7 @@ class _Judge:
                     for line in test.lines.get(path, ()):
                         self.by_line.setdefault((path, line), []).append(number)
         self.outcomes = job.outcomes()
+        self.explained = read(FILE.read_text(encoding="utf-8"))
         self.killers: dict[tuple[str, str], dict[int, None]] = {}
         self.numbers = {item.nodeid: number for number, item in enumerate(session.items)}
         self.functions = [
@@ -203,17 +221,30 @@ class _Judge:
         gc.freeze()  # the garbage collector of a fork would otherwise copy all memory by looking at it
 
     def all_mutants(self) -> Iterator[dict[str, Any]]:
-        """Judge all that are left; the outcome names the test that noticed, or None. Each is kept before it is told."""
-        running: list[tuple[_Child, Source, int, int]] = []
-        for source, number in self._mutants():
-            chosen = self._tests_of(source, number)
-            running.append((self._start(source, number, chosen), source, number, len(chosen)))
+        """Judge all that are left; the outcome names the test that noticed, or None. Each is kept before it is told.
+
+        What the quick tests do not notice waits for the end: a survivor takes as long as hundreds of others, and one
+        that is explained is the least news.
+        """
+        late: list[_Work] = []
+        for work, answer in self._answers(map(self._quick_work, self._mutants())):
+            if answer == _SURVIVED and len(work.tests) < work.known:
+                print(f"not noticed by quick tests: {work.mutant}", file=sys.__stderr__, flush=True)
+                late.append(work)
+            else:
+                yield self._outcome(work, answer)
+        late.sort(key=lambda work: identity_of(work.mutant._asdict()) in self.explained)
+        for work, answer in self._answers(map(self._rest_of, late)):
+            yield self._outcome(work, answer)
+
+    def _answers(self, works: Iterable[_Work]) -> Iterator[tuple[_Work, str | None]]:
+        running: list[tuple[_Child, _Work]] = []
+        for work in works:
+            running.append((self._start(work), work))
             while len(running) >= self.job.processes:
-                time.sleep(0.001)
-                yield from self._finished(running)
+                yield from _finished(running)
         while running:
-            time.sleep(0.001)
-            yield from self._finished(running)
+            yield from _finished(running)
 
     def _mutants(self) -> Iterator[tuple[Source, int]]:
         for source in self.job.sources():
@@ -235,16 +266,28 @@ class _Judge:
         first = [test for test in self.killers.get((source.path, mutant.function), ()) if test in found]
         return [*first, *(test for test in quick if test not in first)]
 
-    def _start(self, source: Source, number: int, chosen: list[int]) -> _Child:
-        def work() -> str:
+    def _quick_work(self, entry: tuple[Source, int]) -> _Work:
+        tests = self._tests_of(*entry)
+        spent = accumulate(self.tests[test].seconds for test in tests)
+        return _Work(
+            *entry, [test for test, seconds in zip(tests, spent, strict=True) if seconds < QUICK_S], len(tests)
+        )
+
+    def _rest_of(self, work: _Work) -> _Work:
+        done = {*work.tests}
+        rest = [test for test in self._tests_of(work.source, work.number) if test not in done]
+        return work._replace(tests=rest)
+
+    def _start(self, work: _Work) -> _Child:
+        def result() -> str:
             _own_directory(self.session, self.job)
-            self._exchange(source, number)
-            for item, test, following in _with_next(self.session, chosen):
+            self._exchange(work.source, work.number)
+            for item, test, following in _with_next(self.session, work.tests):
                 if not _passes(self.session, item, following):
                     return f"killed {test}"
-            return "survived"
+            return _SURVIVED
 
-        return _Child(work, 60 + PATIENCE * sum(self.tests[test].seconds for test in chosen))
+        return _Child(result, 60 + PATIENCE * sum(self.tests[test].seconds for test in work.tests))
 
     def _exchange(self, source: Source, number: int) -> None:
         """Give every living function of the file its code from the mutant."""
@@ -258,20 +301,22 @@ class _Judge:
             if hasattr(function, "cache_clear"):
                 function.cache_clear()
 
-    def _finished(self, running: list[tuple[_Child, Source, int, int]]) -> Iterator[dict[str, Any]]:
-        for entry in [entry for entry in running if entry[0].done()]:
-            running.remove(entry)
-            child, source, number, count = entry
-            answer = child.answer()
-            mutant = source.mutants[number]
-            killer = "it hung or died" if answer is None else None
-            if answer is not None and answer.startswith("killed"):
-                test = int(answer.split()[1])
-                self._remember(mutant, test)
-                killer = self.session.items[test].nodeid
-            outcome = {**mutant._asdict(), "killer": killer, "tests": count}
-            self.outcomes.add(source, number, outcome)
-            yield outcome
+    def _outcome(self, work: _Work, answer: str | None) -> dict[str, Any]:
+        killer = "it hung or died" if answer is None else None
+        if answer is not None and answer.startswith("killed"):
+            test = int(answer.split()[1])
+            self._remember(work.mutant, test)
+            killer = self.session.items[test].nodeid
+        outcome = {**work.mutant._asdict(), "killer": killer, "tests": work.known}
+        self.outcomes.add(work.source, work.number, outcome)
+        return outcome
+
+
+def _finished(running: list[tuple[_Child, _Work]]) -> Iterator[tuple[_Work, str | None]]:
+    time.sleep(0.001)
+    for entry in [entry for entry in running if entry[0].done()]:
+        running.remove(entry)
+        yield entry[1], entry[0].answer()
 
 
 def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
