@@ -70,11 +70,12 @@ def _options() -> argparse.Namespace:
 
 
 def _files(only: list[str]) -> list[str]:
-    """The sources to break. Errors are left out (their fields and texts have a test each), and values without code."""
+    """The sources to break, in the order asked for. Errors are left out (their fields and texts have a test each), and values without code."""
     base = ROOT / TRUST
-    found = [path for name in only for path in ([base / name] if name.endswith(".py") else (base / name).rglob("*.py"))]
-    names = {str(path.relative_to(base)) for path in found if path.name != "__init__.py" and "errors" not in path.parts}
-    return sorted(names)
+    below = [[base / name] if name.endswith(".py") else sorted((base / name).rglob("*.py")) for name in only]
+    found = [path for paths in below for path in paths]
+    names = [str(path.relative_to(base)) for path in found if path.name != "__init__.py" and "errors" not in path.parts]
+    return list(dict.fromkeys(names))
 
 
 def _copy(target: Path) -> None:

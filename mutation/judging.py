@@ -1,7 +1,7 @@
 """A pytest plugin that collects the tests once, learns which lines each runs, and then forks for every mutant.
 
-In the fork the code of the file's functions is exchanged, and the tests that run the changed statement are run, the
-quickest first, until one fails. Used as ``-p mutation.judging`` in a copy of the project; the variable of the
+In the fork the code of the file's functions is exchanged, and the tests that run the changed statement are run, those
+that are about this file first, until one fails. Used as ``-p mutation.judging`` in a copy of the project; the variable of the
 environment names a file with the job, see ``Job``.
 
 Belongs here: what has to happen inside of pytest's process. Does not belong here: what to make of the outcome.
@@ -32,7 +32,7 @@ from mutation.outcomes import Outcomes, TestDigests
 
 JOB = "TWINLOCK_MUTATION_JOB"
 SLOW_S = 2.0  # a test that takes longer by itself is left out
-QUICK_S = 1.5  # so long are the tests that every mutant meets before the rest of them
+QUICK_S = 1.0  # so long are the tests that every mutant meets before the rest of them
 PATIENCE = 20  # a mutant that takes this many times longer than its tests take on the unbroken code hangs
 MEMORY_BYTES = 6 * 2**30
 _SURVIVED = "survived"
@@ -263,9 +263,14 @@ class _Judge:
         mutant = source.mutants[number]
         lines = range(mutant.lines[0], mutant.lines[1] + 1)
         found = {test for line in lines for test in self.by_line.get((source.path, line), ())}
-        quick = sorted(found, key=lambda test: self.tests[test].seconds)
+        near = sorted(found, key=lambda test: (-self._share(test, source.path), self.tests[test].seconds))
         first = [test for test in self.killers.get((source.path, mutant.function), ()) if test in found]
-        return [*first, *(test for test in quick if test not in first)]
+        return [*first, *(test for test in near if test not in first)]
+
+    def _share(self, test: int, path: str) -> float:
+        """How much of what a test runs is in the file: a test of its own rules notices first."""
+        lines = self.tests[test].lines
+        return len(lines[path]) / sum(map(len, lines.values()))
 
     def _quick_work(self, entry: tuple[Source, int]) -> _Work:
         tests = self._tests_of(*entry)
