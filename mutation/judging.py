@@ -210,7 +210,9 @@ class _Judge:
                         self.by_line.setdefault((path, line), []).append(number)
         self.outcomes = job.outcomes()
         self.explained = read(FILE.read_text(encoding="utf-8"))
-        self.killers: dict[tuple[str, str], dict[int, None]] = {}
+        self.killers: dict[
+            str, dict[int, set[str]]
+        ] = {}  # by file, the tests and the functions whose mutants they noticed
         self.numbers = {item.nodeid: number for number, item in enumerate(session.items)}
         self.functions = [
             found
@@ -257,15 +259,20 @@ class _Judge:
                     yield source, number
 
     def _remember(self, mutant: Mutant, test: int) -> None:
-        self.killers.setdefault((mutant.path, mutant.function), {})[test] = None
+        self.killers.setdefault(mutant.path, {}).setdefault(test, set()).add(mutant.function)
 
     def _tests_of(self, source: Source, number: int) -> list[int]:
         mutant = source.mutants[number]
         lines = range(mutant.lines[0], mutant.lines[1] + 1)
         found = {test for line in lines for test in self.by_line.get((source.path, line), ())}
-        near = sorted(found, key=lambda test: (-self._share(test, source.path), self.tests[test].seconds))
-        first = [test for test in self.killers.get((source.path, mutant.function), ()) if test in found]
-        return [*first, *(test for test in near if test not in first)]
+        killers = self.killers.get(source.path, {})
+
+        def promise(test: int) -> tuple[bool, bool, float, float]:
+            functions = killers.get(test, set())
+            noticed = mutant.function in functions
+            return not noticed, not functions, -self._share(test, source.path), self.tests[test].seconds
+
+        return sorted(found, key=promise)
 
     def _share(self, test: int, path: str) -> float:
         """How much of what a test runs is in the file: a test of its own rules notices first."""
