@@ -17,7 +17,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.names import IMAGE, TARGETS, KeyId
 from twinlock.trust.policy import STRICT
-from twinlock.trust.proofs import authority_digest, make_proof
+from twinlock.trust.proofs import authority_digest, make_proof, read_proof
 from twinlock.trust.signatures import RoleKeys, prove
 from twinlock.trust.wire.tuf.metadata import TUF
 
@@ -83,3 +83,20 @@ def test_a_file_with_its_proof_is_read_without_counting_its_signatures(image: Re
     assert garbled != data
     forged = make_proof(garbled, counted.content, authority.digest, subject)
     assert read_targets(garbled, authority=authority, context=CONTEXT, proof=forged).data == garbled
+
+
+def test_a_proof_is_of_content_of_one_length() -> None:
+    for size, holds in ((31, False), (32, True), (33, False), (64, False)):
+        content = bytes(size)
+        proof = make_proof(b"file", content, AUTHORITY.digest, "tuf/targets")
+        assert (read_proof(proof, b"file", AUTHORITY.digest, "tuf/targets") == content) is holds
+
+
+def test_the_digest_of_an_authority_is_the_same_in_every_release() -> None:
+    # Proofs are stored; another digest of the same keys makes every vehicle count all signatures again.
+    key = PUBLIC[A]
+    parts = [b"twinlock authority 1", b"2", A.encode(), b"ed25519", key.identity]
+    demanding = [*parts[:2], b"post-quantum", *parts[2:]]
+    for post_quantum, listed in ((False, parts), (True, demanding)):
+        expected = hashlib.sha256(b"".join(b"%d:" % len(part) + part for part in listed)).digest()
+        assert authority_digest((A,), 2, PUBLIC, post_quantum=post_quantum) == expected
