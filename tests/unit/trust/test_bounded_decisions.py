@@ -1,4 +1,4 @@
-"""Partial verification: what a proven clock bounds, and which guarantees it went without beyond the Image repository."""
+"""Decisions: what a proven clock bounds, and which guarantees a partial verification went without."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from tests.simulator.world import BRAKE, START, World
 from twinlock.trust.engine.commands import drive
-from twinlock.trust.engine.verification import partial_verification
+from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.metadata import IssuedInFutureError
-from twinlock.trust.names import DIRECTOR, ROOT, TARGETS
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TARGETS, TOP_LEVEL
 from twinlock.trust.policy import LAX
+from twinlock.trust.state import TrustedVehicle
 
 
 def test_a_proven_clock_caps_the_time_of_every_file() -> None:
@@ -47,3 +48,14 @@ def test_what_a_director_does_not_state_is_named_too() -> None:
         "must-agree-missing",
         "image-repository-not-consulted",
     )
+
+
+def test_full_verification_caps_the_time_of_every_repository() -> None:
+    world = World()
+    proven = START - timedelta(hours=1)
+    repositories = {name: world.vehicle.stores[name].restore(name) for name in (DIRECTOR, IMAGE)}
+    state = TrustedVehicle(world.vehicle.map, repositories)
+    decision = drive(full_verification(state, world.vehicle.vehicle(), proven, ceiling=proven), world.vehicle.answer)
+    for name in (DIRECTOR, IMAGE):
+        floors = decision.repositories[name].floors
+        assert {floors[role].issued for role in TOP_LEVEL} == {proven}
