@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -25,8 +27,20 @@ def test_keys_are_written_in_order() -> None:
     assert written == sorted(key.hex() for key in KEYS)
 
 
-def test_a_time_is_written_in_utc_whatever_its_zone() -> None:
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose local time is nine hours ahead."""
+    monkeypatch.setenv("TZ", "JST-9")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_east")
+def test_a_time_is_written_in_utc_whatever_its_zone_and_that_of_the_machine() -> None:
     east = FLOOR._replace(issued=datetime(2030, 1, 1, 9, tzinfo=timezone(timedelta(hours=9))))
+    assert json.loads(encode_floor(east))["issued"] == "2030-01-01T00:00:00Z"
     assert encode_floor(east) == encode_floor(FLOOR)
 
 
