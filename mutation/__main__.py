@@ -1,7 +1,7 @@
-"""``python -m mutation``: copies the project, judges the mutants in the copy, and prints what survived.
+"""``python -m mutation``: copies the project, judges the mutants in the copy, and prints what survived and what is left.
 
-Ends with 1 for a survivor in ``checks/`` that nobody explained, an explanation that is out of date, or a test that
-fails on the unbroken code (it judges nothing).
+Goes on where a run before was stopped. Ends with 1 for a survivor in ``checks/`` without an explanation, an explanation
+that is out of date, a test that fails on the unbroken code (it judges nothing), or mutants that are left.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from mutation.explained import FILE, Verdict, identity_of, judge, read
+from mutation.explained import FILE, read
 from mutation.judging import JOB, Job
 from mutation.loading import judge_at_load
+from mutation.summary import Summary, summarize
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("trust", "io", "client", "repository", "director", "cli")
@@ -39,17 +39,24 @@ STRICT_FOLDER = "checks/"
 def main() -> int:
     """Run it; the exit status."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped by either signal, it shows what is left
     files = tuple(_files(options.only))
     Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         place = Path(folder)
         _copy(place / "project")
-        found = _judge(place, files, options)
-    Path(options.out).write_text(json.dumps(found, indent=1), encoding="utf-8")
-    verdict = judge(found["outcomes"], read(FILE.read_text(encoding="utf-8")))
-    _print(found, verdict)
-    strict = [outcome for outcome in verdict.unexplained if outcome["path"].startswith(STRICT_FOLDER)]
-    return int(bool(strict or verdict.stale or found["failing"]))
+        job = _job(place, files, options)
+        job.outcomes().begin(job.sources(), again=options.again)
+        before = _summary(job, options)
+        print(f"{len(before.outcomes)} mutants are judged, {before.left.total()} are left", flush=True)
+        failing = _judge(place, job, options)
+        summary = _summary(job, options)
+    Path(options.out).write_text(json.dumps(summary.outcomes, indent=1), encoding="utf-8")
+    for name in failing:
+        print(f"fails on the unbroken code: {name}")
+    print(summary)
+    strict = [outcome for outcome in summary.verdict.unexplained if outcome["path"].startswith(STRICT_FOLDER)]
+    return int(bool(strict or summary.verdict.stale or failing or summary.left))
 
 
 def _options() -> argparse.Namespace:
@@ -57,16 +64,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", default=["."], help="files or folders below trust/twinlock/trust")
     parser.add_argument("--jobs", type=int, default=2, help="how many mutants are judged at a time")
     parser.add_argument("--load", action="store_true", help="also break what runs at import: seconds for each mutant")
+    parser.add_argument("--again", action="store_true", help="judge all of them again, also those judged before")
     parser.add_argument("--out", default="build/mutation/outcomes.json", help="where every outcome is written")
     return parser.parse_args()
 
 
 def _files(only: list[str]) -> list[str]:
-    """The sources to break. Errors are left out (their fields and texts have a test each), and values without code."""
+    """The sources to break, in the order asked for. Errors are left out (their fields and texts have a test each), and values without code."""
     base = ROOT / TRUST
-    found = [path for name in only for path in ([base / name] if name.endswith(".py") else (base / name).rglob("*.py"))]
-    names = {str(path.relative_to(base)) for path in found if path.name != "__init__.py" and "errors" not in path.parts}
-    return sorted(names)
+    below = [[base / name] if name.endswith(".py") else sorted((base / name).rglob("*.py")) for name in only]
+    found = [path for paths in below for path in paths]
+    names = [str(path.relative_to(base)) for path in found if path.name != "__init__.py" and "errors" not in path.parts]
+    return list(dict.fromkeys(names))
 
 
 def _copy(target: Path) -> None:
@@ -79,56 +88,54 @@ def _copy(target: Path) -> None:
             shutil.copy(source, target / name)
 
 
-def _judge(place: Path, files: tuple[str, ...], options: argparse.Namespace) -> dict[str, Any]:
+def _job(place: Path, files: tuple[str, ...], options: argparse.Namespace) -> Job:
     project = place / "project"
+    out = Path(options.out).resolve()
     job = Job(
-        str(project / TRUST),
-        files,
-        options.jobs,
-        str(place / "outcomes.json"),
-        str(Path(options.out).with_name("measured.json").resolve()),
+        folder=str(project / TRUST),
+        files=files,
+        processes=options.jobs,
+        report=str(place / "report.json"),
+        measured=str(out.with_name("measured.json")),
+        kept=str(out.with_name("outcomes.jsonl")),
+        names=tuple(name for name in TESTS if (project / name).exists()),
     )
     (place / "job.json").write_text(json.dumps(job._asdict()), encoding="utf-8")
+    return job
+
+
+def _summary(job: Job, options: argparse.Namespace) -> Summary:
+    return summarize(job, read(FILE.read_text(encoding="utf-8")), load=options.load)
+
+
+def _judge(place: Path, job: Job, options: argparse.Namespace) -> list[str]:
+    """Judge what is left, until it is done or stopped; the tests that fail on the unbroken code."""
+    project = place / "project"
     paths = os.pathsep.join([str(project), *(str(project / part) for part in PARTS)])
     environment = os.environ | {"PYTHONPATH": paths, JOB: str(place / "job.json"), "PYTHONHASHSEED": "0"}
-    tests = [*(name for name in TESTS if (project / name).exists()), f"--ignore={AGAIN}"]
     command = [sys.executable, "-m", "pytest", "-qq", "-m", "not slow", "--capture=sys", "--timeout=30"]
     command += ["--hypothesis-profile=ci", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    ended = subprocess.run(
-        [*command, "-p", "mutation.judging", *tests],
-        cwd=project,
-        env=environment,
-        check=False,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if not Path(job.outcomes).exists():
-        raise SystemExit(f"pytest ended with {ended.returncode} before any mutant was judged:\n{ended.stdout[-4000:]}")
-    found: dict[str, Any] = json.loads(Path(job.outcomes).read_text(encoding="utf-8"))
-    if options.load:
-        found["outcomes"] += judge_at_load(job, [*command, "-x", *tests], environment)
-    return found
-
-
-def _print(found: dict[str, Any], verdict: Verdict) -> None:
-    for outcome in verdict.unexplained:
-        print(f"survived: {outcome['path']}:{outcome['line']} in {outcome['function'] or 'the module'}")
-        print(f"    {outcome['text']}\n    {outcome['change']} ({outcome['tests']} tests ran it)")
-    for stale in verdict.stale:
-        print(f"out of date in survivors.toml: {stale.file} {stale.function}: {stale.change}\n    {stale.line}")
-    for name in found["failing"]:
-        print(f"fails on the unbroken code: {name}")
-    table = Counter(outcome["path"] for outcome in found["outcomes"])
-    explained = Counter(identity_of(outcome).file for outcome in verdict.explained)
-    open_ = Counter(identity_of(outcome).file for outcome in verdict.unexplained)
-    print(f"\n{'file':28}{'mutants':>9}{'killed':>9}{'explained':>11}{'survived':>10}")
-    for path in sorted(table):
-        killed = table[path] - explained[path] - open_[path]
-        print(f"{path:28}{table[path]:9}{killed:9}{explained[path]:11}{open_[path]:10}")
-    total = table.total()
-    killed = total - explained.total() - open_.total()
-    print(f"{'all':28}{total:9}{killed:9}{explained.total():11}{open_.total():10}")
-    print(f"{found['tests']} tests")
+    tests = [*job.names, f"--ignore={AGAIN}"]
+    try:
+        ended = subprocess.run(
+            [*command, "-p", "mutation.judging", *tests],
+            cwd=project,
+            env=environment,
+            check=False,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if not Path(job.report).exists():
+            raise SystemExit(
+                f"pytest ended with {ended.returncode} before any mutant was judged:\n{ended.stdout[-4000:]}"
+            )
+        if options.load:
+            judge_at_load(job, [*command, "-x", *tests], environment)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+    report = Path(job.report)
+    failing: list[str] = json.loads(report.read_text(encoding="utf-8"))["failing"] if report.exists() else []
+    return failing
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Belongs here: reading that file and comparing it with an outcome. Does not belon
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,8 +40,8 @@ def read(text: str) -> dict[Identity, str]:
     return found
 
 
-def judge(outcomes: Iterable[dict[str, Any]], reasons: dict[Identity, str]) -> Verdict:
-    """Divide the survivors. Only explanations of files that were judged can be stale."""
+def judge(outcomes: Iterable[dict[str, Any]], reasons: dict[Identity, str], left: Collection[Identity] = ()) -> Verdict:
+    """Divide the survivors. Only explanations of files that were judged can be stale, and not of what is ``left``."""
     judged = list(outcomes)
     survivors = [outcome for outcome in judged if outcome["killer"] is None]
     alive = {identity_of(outcome) for outcome in survivors}
@@ -49,7 +49,7 @@ def judge(outcomes: Iterable[dict[str, Any]], reasons: dict[Identity, str]) -> V
     return Verdict(
         explained=[outcome for outcome in survivors if identity_of(outcome) in reasons],
         unexplained=[outcome for outcome in survivors if identity_of(outcome) not in reasons],
-        stale=[known for known in reasons if known.file in files and known not in alive],
+        stale=[known for known in reasons if known.file in files and known not in alive and known not in left],
     )
 
 

@@ -1,7 +1,7 @@
 """A pytest plugin that collects the tests once, learns which lines each runs, and then forks for every mutant.
 
-In the fork the code of the file's functions is exchanged, and the tests that run the changed statement are run, the
-quickest first, until one fails. Used as ``-p mutation.judging`` in a copy of the project; the variable of the
+In the fork the code of the file's functions is exchanged, and the tests that run the changed statement are run, those
+that are about this file first, until one fails. Used as ``-p mutation.judging`` in a copy of the project; the variable of the
 environment names a file with the job, see ``Job``.
 
 Belongs here: what has to happen inside of pytest's process. Does not belong here: what to make of the outcome.
@@ -16,33 +16,47 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import pytest
 
+from mutation.explained import FILE, identity_of, read
 from mutation.measured import Measured, Tested
-from mutation.mutants import Source
+from mutation.mutants import Mutant, Source
+from mutation.outcomes import Outcomes, TestDigests
 
 JOB = "TWINLOCK_MUTATION_JOB"
 SLOW_S = 2.0  # a test that takes longer by itself is left out
+QUICK_S = 1.0  # so long are the tests that every mutant meets before the rest of them
 PATIENCE = 20  # a mutant that takes this many times longer than its tests take on the unbroken code hangs
 MEMORY_BYTES = 6 * 2**30
+_SURVIVED = "survived"
 
 
 class Job(NamedTuple):
-    """``folder`` is where the sources are, ``files`` those to break, ``outcomes`` the file to write,
-    ``measured`` where what the tests do is kept for the next time."""
+    """``folder`` is where the sources are, ``files`` those to break, ``report`` the file to write,
+    ``measured`` where what the tests do is kept for the next time, ``kept`` the outcomes; ``names`` are the tests."""
 
     folder: str
     files: tuple[str, ...]
     processes: int
-    outcomes: str
+    report: str
     measured: str
+    kept: str
+    names: tuple[str, ...]
+
+    def sources(self) -> list[Source]:
+        """The files to break."""
+        return [Source(path, (Path(self.folder) / path).read_text(encoding="utf-8")) for path in self.files]
+
+    def outcomes(self) -> Outcomes:
+        """What is known from before."""
+        return Outcomes(Path(self.kept), TestDigests(Path(self.folder).parents[2], self.names))
 
 
 class _Failures:
@@ -61,16 +75,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """Judge every mutant instead of running the tests as they are."""
     job = Job(**json.loads(Path(os.environ[JOB]).read_text(encoding="utf-8")))
     tests = _measure(session, job)
-    judge = _Judge(session, job, tests)
-    outcomes = []
-    for outcome in judge.all_mutants():
-        outcomes.append(outcome)
-        if outcome["killer"] is None:
-            told = f"[{len(outcomes)}] {outcome['path']}:{outcome['line']}: {outcome['change']}"
-            print(told, file=sys.__stderr__, flush=True)
     failing = [item.nodeid for item, test in zip(session.items, tests, strict=True) if not test.passes]
-    report = {"failing": failing, "tests": len(session.items), "outcomes": outcomes}
-    Path(job.outcomes).write_text(json.dumps(report), encoding="utf-8")
+    report = {"failing": failing, "tests": len(session.items)}
+    Path(job.report).write_text(json.dumps(report), encoding="utf-8")
+    for count, outcome in enumerate(_Judge(session, job, tests).all_mutants(), 1):
+        if outcome["killer"] is None:
+            told = f"[{count}] {outcome['path']}:{outcome['line']}: {outcome['change']}"
+            print(told, file=sys.__stderr__, flush=True)
     return True
 
 
@@ -137,7 +148,7 @@ def _passes(session: pytest.Session, item: pytest.Item, following: pytest.Item |
 def _own_directory(session: pytest.Session, job: Job) -> None:
     """Temporary files where no other process has any. pytest decided where before the fork, hence the private name."""
     factory = session.config._tmp_path_factory  # type: ignore[attr-defined]  # noqa: SLF001
-    factory._given_basetemp = Path(job.outcomes).parent / f"tmp-{os.getpid()}"  # noqa: SLF001
+    factory._given_basetemp = Path(job.report).parent / f"tmp-{os.getpid()}"  # noqa: SLF001
 
 
 class _Child:
@@ -172,6 +183,20 @@ class _Child:
         return data.decode() or None
 
 
+class _Work(NamedTuple):
+    """A mutant and the tests to run now; ``known`` is how many run it in all."""
+
+    source: Source
+    number: int
+    tests: list[int]
+    known: int
+
+    @property
+    def mutant(self) -> Mutant:
+        """The mutant itself."""
+        return self.source.mutants[self.number]
+
+
 class _Judge:
     def __init__(self, session: pytest.Session, job: Job, tests: list[Tested]) -> None:
         self.session = session
@@ -183,7 +208,12 @@ class _Judge:
                 for path in job.files:
                     for line in test.lines.get(path, ()):
                         self.by_line.setdefault((path, line), []).append(number)
-        self.killers: dict[tuple[str, str], dict[int, None]] = {}
+        self.outcomes = job.outcomes()
+        self.explained = read(FILE.read_text(encoding="utf-8"))
+        self.killers: dict[
+            str, dict[int, set[str]]
+        ] = {}  # by file, the tests and the functions whose mutants they noticed
+        self.numbers = {item.nodeid: number for number, item in enumerate(session.items)}
         self.functions = [
             found
             for found in gc.get_objects()
@@ -193,43 +223,84 @@ class _Judge:
         gc.freeze()  # the garbage collector of a fork would otherwise copy all memory by looking at it
 
     def all_mutants(self) -> Iterator[dict[str, Any]]:
-        """Judge them all; the outcome names the test that noticed, or None."""
-        running: list[tuple[_Child, Source, int, int]] = []
-        for source, number in self._mutants():
-            chosen = self._tests_of(source, number)
-            running.append((self._start(source, number, chosen), source, number, len(chosen)))
+        """Judge all that are left; the outcome names the test that noticed, or None. Each is kept before it is told.
+
+        What the quick tests do not notice waits for the end: a survivor takes as long as hundreds of others, and one
+        that is explained is the least news.
+        """
+        late: list[_Work] = []
+        for work, answer in self._answers(map(self._quick_work, self._mutants())):
+            if answer == _SURVIVED and len(work.tests) < work.known:
+                if work.tests:
+                    print(f"not noticed by quick tests: {work.mutant}", file=sys.__stderr__, flush=True)
+                late.append(work)
+            else:
+                yield self._outcome(work, answer)
+        late.sort(key=lambda work: identity_of(work.mutant._asdict()) in self.explained)
+        for work, answer in self._answers(map(self._rest_of, late)):
+            yield self._outcome(work, answer)
+
+    def _answers(self, works: Iterable[_Work]) -> Iterator[tuple[_Work, str | None]]:
+        running: list[tuple[_Child, _Work]] = []
+        for work in works:
+            running.append((self._start(work), work))
             while len(running) >= self.job.processes:
-                time.sleep(0.001)
-                yield from self._finished(running)
+                yield from _finished(running)
         while running:
-            time.sleep(0.001)
-            yield from self._finished(running)
+            yield from _finished(running)
 
     def _mutants(self) -> Iterator[tuple[Source, int]]:
-        for path in self.job.files:
-            source = Source(path, (Path(self.job.folder) / path).read_text(encoding="utf-8"))
+        for source in self.job.sources():
             for number, mutant in enumerate(source.mutants):
-                if mutant.function:
+                known = self.outcomes.get(source, number)
+                if known is not None and known["killer"] in self.numbers:
+                    self._remember(mutant, self.numbers[known["killer"]])
+                elif known is None and mutant.function:
                     yield source, number
+
+    def _remember(self, mutant: Mutant, test: int) -> None:
+        self.killers.setdefault(mutant.path, {}).setdefault(test, set()).add(mutant.function)
 
     def _tests_of(self, source: Source, number: int) -> list[int]:
         mutant = source.mutants[number]
         lines = range(mutant.lines[0], mutant.lines[1] + 1)
         found = {test for line in lines for test in self.by_line.get((source.path, line), ())}
-        quick = sorted(found, key=lambda test: self.tests[test].seconds)
-        first = [test for test in self.killers.get((source.path, mutant.function), ()) if test in found]
-        return [*first, *(test for test in quick if test not in first)]
+        killers = self.killers.get(source.path, {})
 
-    def _start(self, source: Source, number: int, chosen: list[int]) -> _Child:
-        def work() -> str:
+        def promise(test: int) -> tuple[bool, bool, float, float]:
+            functions = killers.get(test, set())
+            noticed = mutant.function in functions
+            return not noticed, not functions, -self._share(test, source.path), self.tests[test].seconds
+
+        return sorted(found, key=promise)
+
+    def _share(self, test: int, path: str) -> float:
+        """How much of what a test runs is in the file: a test of its own rules notices first."""
+        lines = self.tests[test].lines
+        return len(lines[path]) / sum(map(len, lines.values()))
+
+    def _quick_work(self, entry: tuple[Source, int]) -> _Work:
+        tests = self._tests_of(*entry)
+        spent = accumulate(self.tests[test].seconds for test in tests)
+        quick = [test for test, seconds in zip(tests, spent, strict=True) if seconds < QUICK_S]
+        work = _Work(*entry, quick, len(tests))
+        return work._replace(tests=[]) if identity_of(work.mutant._asdict()) in self.explained else work
+
+    def _rest_of(self, work: _Work) -> _Work:
+        done = {*work.tests}
+        rest = [test for test in self._tests_of(work.source, work.number) if test not in done]
+        return work._replace(tests=rest)
+
+    def _start(self, work: _Work) -> _Child:
+        def result() -> str:
             _own_directory(self.session, self.job)
-            self._exchange(source, number)
-            for item, test, following in _with_next(self.session, chosen):
+            self._exchange(work.source, work.number)
+            for item, test, following in _with_next(self.session, work.tests):
                 if not _passes(self.session, item, following):
                     return f"killed {test}"
-            return "survived"
+            return _SURVIVED
 
-        return _Child(work, 60 + PATIENCE * sum(self.tests[test].seconds for test in chosen))
+        return _Child(result, 60 + PATIENCE * sum(self.tests[test].seconds for test in work.tests))
 
     def _exchange(self, source: Source, number: int) -> None:
         """Give every living function of the file its code from the mutant."""
@@ -243,18 +314,22 @@ class _Judge:
             if hasattr(function, "cache_clear"):
                 function.cache_clear()
 
-    def _finished(self, running: list[tuple[_Child, Source, int, int]]) -> Iterator[dict[str, Any]]:
-        for entry in [entry for entry in running if entry[0].done()]:
-            running.remove(entry)
-            child, source, number, count = entry
-            answer = child.answer()
-            mutant = source.mutants[number]
-            killer = "it hung or died" if answer is None else None
-            if answer is not None and answer.startswith("killed"):
-                test = int(answer.split()[1])
-                self.killers.setdefault((source.path, mutant.function), {})[test] = None
-                killer = self.session.items[test].nodeid
-            yield {**mutant._asdict(), "killer": killer, "tests": count}
+    def _outcome(self, work: _Work, answer: str | None) -> dict[str, Any]:
+        killer = "it hung or died" if answer is None else None
+        if answer is not None and answer.startswith("killed"):
+            test = int(answer.split()[1])
+            self._remember(work.mutant, test)
+            killer = self.session.items[test].nodeid
+        outcome = {**work.mutant._asdict(), "killer": killer, "tests": work.known}
+        self.outcomes.add(work.source, work.number, outcome)
+        return outcome
+
+
+def _finished(running: list[tuple[_Child, _Work]]) -> Iterator[tuple[_Work, str | None]]:
+    time.sleep(0.001)
+    for entry in [entry for entry in running if entry[0].done()]:
+        running.remove(entry)
+        yield entry[1], entry[0].answer()
 
 
 def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:

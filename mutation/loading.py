@@ -19,14 +19,19 @@ _FAILED, _PASSED = (1, 2, 4), 0  # pytest's exit statuses; a module that no long
 LIMIT_S = 600
 
 
-def judge_at_load(job: Job, command: list[str], environment: dict[str, str]) -> list[dict[str, Any]]:
-    """The outcome of every mutant at load time, in the form of ``judging.py``."""
-    work = []
-    for path in job.files:
-        source = Source(path, (Path(job.folder) / path).read_text(encoding="utf-8"))
-        work += [(source, number) for number, mutant in enumerate(source.mutants) if not mutant.function]
+def judge_at_load(job: Job, command: list[str], environment: dict[str, str]) -> None:
+    """Judge every mutant at load time that is left, and keep the outcomes in the form of ``judging.py``."""
+    outcomes = job.outcomes()
+    work = [
+        (source, number)
+        for source in job.sources()
+        for number, mutant in enumerate(source.mutants)
+        if not mutant.function and outcomes.get(source, number) is None
+    ]
     with ThreadPoolExecutor(job.processes) as pool:
-        return list(pool.map(lambda entry: _one(job, entry[0], entry[1], command, environment), work))
+        judged = pool.map(lambda entry: _one(job, entry[0], entry[1], command, environment), work)
+        for (source, number), outcome in zip(work, judged, strict=True):
+            outcomes.add(source, number, outcome)
 
 
 def _one(job: Job, source: Source, number: int, command: list[str], environment: dict[str, str]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Measured:
     def __init__(self, file: Path, project: Path) -> None:
         self._file = file
         self._project = project
-        self._shared = _digest(path for name in _SHARED for path in (project / name).rglob("*"))
+        self._shared = digest(path for name in _SHARED for path in (project / name).rglob("*"))
         self._tests: dict[str, str] = {}
         self._found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if self._found.get("shared") != self._shared:
@@ -58,11 +58,12 @@ class Measured:
     def _of_test(self, test: str) -> str:
         name = test.partition("::")[0]
         if name not in self._tests:
-            self._tests[name] = _digest([self._project / name])
+            self._tests[name] = digest([self._project / name])
         return self._tests[name]
 
 
-def _digest(paths: Iterable[Path]) -> str:
+def digest(paths: Iterable[Path]) -> str:
+    """One digest of the contents of all ``paths`` that are files, compiled ones left out."""
     state = hashlib.sha256()
     for path in sorted(paths):
         if path.is_file() and path.suffix != ".pyc":

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import copy
+import hashlib
+import json
 from collections.abc import Iterator
 from types import CodeType
 from typing import NamedTuple
@@ -52,13 +54,18 @@ class _Place(NamedTuple):
 
 
 class Source:
-    """One file with its mutants. ``compiled`` gives the code of one of them, ``rewritten`` its text."""
+    """One file with its mutants. ``compiled`` gives the code of one of them, ``rewritten`` its text.
+
+    ``keys`` names each mutant by the text of the file, the change, and how many the same before it on the line.
+    """
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self._lines = text.splitlines()
         self._tree = ast.parse(text)
         self.mutants: list[Mutant] = []
+        self.keys: list[str] = []
+        self._digest = hashlib.sha256(text.encode()).hexdigest()
         self._edits: list[tuple[_Slot, ast.AST, ast.AST]] = []
         self._walk(self._tree, _Place("", (1, 1)))
 
@@ -94,7 +101,10 @@ class Source:
         if isinstance(changed, (ast.stmt, ast.expr)):
             ast.copy_location(changed, child)
         text = self._lines[line - 1].strip()
-        self.mutants.append(Mutant(self.path, line, text, change, place.function, place.lines))
+        mutant = Mutant(self.path, line, text, change, place.function, place.lines)
+        identity = [self._digest, *mutant, self.mutants.count(mutant)]
+        self.mutants.append(mutant)
+        self.keys.append(hashlib.sha256(json.dumps(identity).encode()).hexdigest())
         self._edits.append((slot, child, changed))
 
 

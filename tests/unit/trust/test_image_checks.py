@@ -290,6 +290,14 @@ def test_every_field_of_an_entry_s_refusal() -> None:
     assert found == {"ecu": BRAKE, "target": PATH, "offered": 3, "installed": 4}
 
 
+def test_an_entry_needs_one_hash_of_a_known_algorithm() -> None:
+    ecu = Ecu(BRAKE, KIND)
+    unknown = ENTRY._replace(hashes={"md5": "00", "crc32": "11"})
+    found = fields(UnknownHashError, lambda: check_entry(unknown, ecu, None))
+    assert found == {"target": PATH, "algorithm": "crc32, md5"}
+    check_entry(ENTRY._replace(hashes={"md5": "00", "sha512": "bb"}), ecu, None)
+
+
 def test_every_field_of_a_digest_s_refusal() -> None:
     unknown = ENTRY._replace(hashes={"md5": "00"})
     found = fields(UnknownHashError, lambda: ImageVerifier(unknown))
