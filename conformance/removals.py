@@ -27,7 +27,7 @@ from conformance.evidence import Evidence, load_evidence
 from conformance.requirements import HERE, PROJECT
 from conformance.running import run_tests
 
-PARTS = ("trust", "io", "client", "repository", "director", "cli")
+PARTS = ("trust", "io", "client", "repository", "director", "cli", "testing")
 NOTICED, UNNOTICED, BROKEN = "noticed", "UNNOTICED", "BROKEN"
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
 
