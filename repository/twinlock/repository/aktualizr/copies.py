@@ -22,7 +22,7 @@ from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.authoring.delegations import read_delegations
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.plan import Plan, Planned, SecondFiles
+from twinlock.repository.signing.plan import Plan, Planned, ProfileFiles
 from twinlock.repository.signing.sign import Authority
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
@@ -69,8 +69,8 @@ class _Copy:
         return form.MAX_BYTES.get(self.planned.role, form.MAX_BYTES[TARGETS])
 
 
-class Copies:
-    """See ``SecondForm``. ``standing`` is what is published in the profile; None if nothing is."""
+class AktualizrEncoder:
+    """See ``ProfileWriter``. ``standing`` is what is published in the profile; None if nothing is."""
 
     def __init__(
         self,
@@ -80,17 +80,17 @@ class Copies:
         published: Published | None,
         standing: TrustedRepository | None,
         chain: RootChain,
-        whole: bool = False,
+        initial: bool = False,
     ) -> None:
-        self.whole = whole
+        self.initial = initial
         self._store = store
         self._keyring = keyring
         self._published = published
         self._standing = standing
         self._chain = chain
 
-    def seal(self, plan: Plan) -> SecondFiles:
-        """See ``SecondForm``. Raises: ProfileError, before anything is signed; MissingKeysError; PassphraseError."""
+    def sign(self, plan: Plan) -> ProfileFiles:
+        """See ``ProfileWriter``. Raises: ProfileError, before anything is signed; MissingKeysError; PassphraseError."""
         copies = list(self._translated(plan))
         names = self._names(copies)
         for copy in copies:
@@ -111,7 +111,7 @@ class Copies:
             plan.timestamp.signed.version,
         )
         files[aktualizr_object(TIMESTAMP, timestamp.version)] = self._sealed(timestamp, {})
-        return SecondFiles(roots, names | files)
+        return ProfileFiles(roots, names | files)
 
     def _translated(self, plan: Plan) -> Iterator[_Copy]:
         """Every file of the plan but Timestamp, in this form. Raises: ProfileError."""
@@ -120,7 +120,7 @@ class Copies:
         snapshot = plan.snapshot or unchanged.pop(SNAPSHOT, None)
         for planned in (*unchanged.values(), *plan.targets):
             assert isinstance(planned.signed, Targets)
-            if self.whole:
+            if self.initial:
                 _check_patterns(planned.signed)
             yield _Copy(planned, translate_targets(planned.role, planned.signed.to_dict()), planned.signed.version)
         if snapshot is not None:
@@ -143,7 +143,7 @@ class Copies:
         for copy in copies:
             if "targets" not in copy.signed:
                 continue
-            before = {} if self.whole else _listed_before(self._published, copy.planned.role)
+            before = {} if self.initial else _listed_before(self._published, copy.planned.role)
             for name, data in new_names(self._store, copy.signed["targets"], before):
                 check_names_agree(json.loads(data)["path"], found.setdefault(name, data), data)
         return found

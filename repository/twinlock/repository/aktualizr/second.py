@@ -12,12 +12,13 @@ from pathlib import Path
 
 from twinlock.io.files.durable import read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
-from twinlock.repository.aktualizr.copies import Copies
+from twinlock.repository.aktualizr.copies import AktualizrEncoder
 from twinlock.repository.aktualizr.root_chain import RootChain
 from twinlock.repository.aktualizr.standing import is_standing, read_standing
 from twinlock.repository.aktualizr.verdict import verify_copies
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.signing.plan import Plan, ProfileFiles
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
 from twinlock.repository.store.publication_log import Record
 from twinlock.repository.workspace.current import Published
@@ -26,13 +27,14 @@ from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import ROOT
 from twinlock.trust.state import TrustedRepository
 
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """One publication in the profile. ``whole``: it is the first one, and everything has to be in it.
+    """One publication in the profile. ``initial``: it is the first one, and everything has to be in it.
 
     ``handing_over``: its Root chain gets keys of its own with this one. ``wires`` are those in force afterwards.
     """
@@ -41,7 +43,7 @@ class Second:
     wires: Wires
     published: Published | None
     standing: TrustedRepository | None
-    whole: bool
+    initial: bool
     handing_over: bool = False
 
     @property
@@ -56,20 +58,24 @@ class Second:
         )
 
     @property
-    def copies(self) -> Copies:
+    def encoder(self) -> AktualizrEncoder:
         """What signs the files."""
-        return Copies(
+        return AktualizrEncoder(
             self.workspace.store,
             self.workspace.keyring,
             published=self.published,
             standing=self.standing,
             chain=self.chain,
-            whole=self.whole,
+            initial=self.initial,
         )
 
-    def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> None:
+    def sign(self, plan: Plan) -> ProfileFiles:
+        """See ``ProfileWriter``."""
+        return self.encoder.sign(plan)
+
+    def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
         """Have the trust engine accept the profile's files of ``record``. Raises: RefusalError, StoreTamperedError."""
-        verify_copies(
+        return verify_copies(
             self.workspace.store,
             record,
             standing=self.standing,
@@ -108,13 +114,13 @@ def open_second(workspace: Workspace, published: Published | None) -> Second | N
     if not wires.aktualizr:
         return None
     if published is None:
-        return Second(workspace, wires, None, None, whole=False)
+        return Second(workspace, wires, None, None, initial=False)
     if not is_standing(workspace.store, published.version):
         reason = f"publishing for aktualizr was begun and cut off; run: twinlock image wire {workspace.path} aktualizr"
         raise UsageError(reason=reason)
     standing = read_standing(workspace.store, published, anchor=_anchor(workspace), wires=wires)
     keep_anchor(workspace, standing.root.data)
-    return Second(workspace, wires, published, standing, whole=False)
+    return Second(workspace, wires, published, standing, initial=False)
 
 
 def begin_with_root(workspace: Workspace, candidate: Candidate, version: int) -> Second | None:
@@ -127,7 +133,7 @@ def begin_with_root(workspace: Workspace, candidate: Candidate, version: int) ->
     for role, text in read_draft(workspace.draft_path).others.items():
         candidate.accept_other(role, text.encode())
     wires = workspace.wires.with_aktualizr(root_offset=version - 1)
-    return Second(workspace, wires, candidate.published, None, whole=True)
+    return Second(workspace, wires, candidate.published, None, initial=True)
 
 
 def keep_anchor(workspace: Workspace, root: bytes) -> None:

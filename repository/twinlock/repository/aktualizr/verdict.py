@@ -23,7 +23,7 @@ from twinlock.trust.errors.images import EndlessDataError, ImageNotFoundError
 from twinlock.trust.errors.metadata import MissingMetadataError, UnlistedRoleError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.delegations import Delegations
-from twinlock.trust.model.targets import Targets
+from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import IMAGE, TARGETS, TargetPath
 from twinlock.trust.policy import LAX
 from twinlock.trust.signatures import Verified
@@ -67,18 +67,21 @@ def verify_copies(
     first_roots: Iterable[bytes],
     images: Iterable[str],
     now: datetime,
-) -> None:
-    """Have the engine accept the profile's part of ``record``, and find each of ``images`` in it. Raises: RefusalError."""
+) -> tuple[ImageEntry, ...]:
+    """Have the engine accept the profile's part of ``record``, and find each of ``images`` in it: their entries. Raises: RefusalError."""
     overlay = SecondOverlay(store, record)
     fresh = [bootstrap_repository(IMAGE, root, wire=AKTUALIZR) for root in first_roots]
     vehicles = [drive(refresh_repository(each, now), overlay.answer) for each in fresh]
     if standing is not None:
         vehicles.append(drive(refresh_repository(standing, now), overlay.answer))
+    entries = []
     for path in images:
         found = [drive(find_image(vehicle, TargetPath(path), None, now), overlay.answer).entry for vehicle in vehicles]
         if found[0] is None or any(entry != found[0] for entry in found):
             raise ImageNotFoundError(target=path, repository=f"{IMAGE} ({form.NAME})", hardware_id="any")
+        entries.append(found[0])
     _check_delegated(vehicles[0], overlay, now)
+    return tuple(entries)
 
 
 def _check_delegated(vehicle: TrustedRepository, overlay: SecondOverlay, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
     candidate = Candidate(published, keyring, periods, now)
     candidate.edit_targets("targets").targets[path] = entry
-    record = candidate.seal()
+    record = candidate.sign(profiles)
 
 Only what was edited is signed again; Snapshot and Timestamp follow by themselves. Nothing is stored here.
 
@@ -12,7 +12,7 @@ Belongs here: versions, who signs, and what the indexes list. Does not belong he
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,9 +20,10 @@ from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, Ta
 
 from twinlock.repository.keys.demands import demanding_roles
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.plan import Plan, Planned, SecondFiles, SecondForm
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, S, renew, seal
-from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
+from twinlock.repository.signing.plan import Plan, Planned
+from twinlock.repository.signing.profile_writer import ProfileWriter
+from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew
+from twinlock.repository.store.object_names import metadata_object
 from twinlock.repository.store.publication_log import Record
 from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.validity import Periods
@@ -166,29 +167,20 @@ class Candidate:
                 return authority
         raise UsageError(reason=f"no role delegates to {role}")
 
-    def seal(self, second: SecondForm | None = None) -> Record:
-        """Sign everything that has to be signed, in a second form too if there is one.
+    def sign(self, profiles: Sequence[ProfileWriter]) -> Record:
+        """Sign everything that has to be signed, in each of ``profiles``, of which ``tuf`` is the first.
 
         Raises: MissingKeysError, PassphraseError, UsageError; ProfileError, before anything is signed.
         """
-        plan = self._plan(whole=second is not None and second.whole)
-        others = SecondFiles({}, {}) if second is None else second.seal(plan)
-        root = {} if plan.root is None else {root_object(plan.root.signed.version): self._sealed(plan.root)}
-        files: dict[str, bytes] = {}
-        for planned in plan.targets:
-            version, data = planned.signed.version, self._sealed(planned)
-            files[metadata_object(planned.role, version)] = data
-            assert plan.snapshot is not None
-            plan.snapshot.signed.meta[planned.role + _SUFFIX] = meta_file(version, data)
-        if plan.snapshot is not None:
-            version, data = plan.snapshot.signed.version, self._sealed(plan.snapshot)
-            files[metadata_object(SNAPSHOT, version)] = data
-            plan.timestamp.signed.snapshot_meta = meta_file(version, data)
-        timestamp = {**others.files, TIMESTAMP_OBJECT: self._sealed(plan.timestamp)}
-        root |= others.roots
+        plan = self._plan(initial=any(profile.initial for profile in profiles))
+        # ``tuf`` signs last: it can say everything, and the others refuse what they cannot say before anything is signed.
+        made = [profile.sign(plan) for profile in reversed(profiles)][::-1]
+        tuf, *others = made
+        root = _joined(each.roots for each in made)
+        decisive = _joined([*(each.files for each in others), *(each.decisive for each in made)])
         # With files that satisfy the old Root too, Root comes last and there is no moment at which a vehicle fails.
-        ordered = files | timestamp | root if self._is_bridged() else files | root | timestamp
-        return Record(plan.timestamp.signed.version, self.published.etag if self.published else None, ordered)
+        parts = (tuf.files, decisive, root) if self._is_bridged() else (tuf.files, root, decisive)
+        return Record(plan.timestamp.signed.version, self.published.etag if self.published else None, _joined(parts))
 
     def _is_bridged(self) -> bool:
         """Whether every file that changes hands is signed by its old keys as well."""
@@ -218,7 +210,7 @@ class Candidate:
             return self.published.root.signed if self.published else self.edit_root()
         return self._root
 
-    def _plan(self, *, whole: bool) -> Plan:
+    def _plan(self, *, initial: bool) -> Plan:
         """Everything that has to be signed, with its version and expiry, and what follows from it in the indexes."""
         root, targets = self._plan_root(), tuple(self._plan_targets())
         snapshot = self._plan_snapshot(targets)
@@ -230,12 +222,7 @@ class Candidate:
             others=self._others,
             second_root=self.second_root,
         )
-        return replace(plan, unchanged=tuple(self._unchanged(plan))) if whole else plan
-
-    def _sealed(self, planned: Planned[S]) -> bytes:
-        if planned.file is not None:
-            return planned.file
-        return seal(planned.role, planned.signed, planned.authorities, self._keyring, also=planned.also)
+        return replace(plan, unchanged=tuple(self._unchanged(plan))) if initial else plan
 
     def _plan_root(self) -> Planned[Root] | None:
         if self._root_file is not None:
@@ -305,6 +292,11 @@ class Candidate:
                 yield Planned(role, targets, (authority,))
         if plan.snapshot is None:
             yield Planned(SNAPSHOT, self.published.snapshot.signed, (root_authority(self._new_root(), SNAPSHOT),))
+
+
+def _joined(parts: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
+    """The files of all parts, in their order."""
+    return {name: data for part in parts for name, data in part.items()}
 
 
 def root_authority(root: Root, role: str) -> Authority:

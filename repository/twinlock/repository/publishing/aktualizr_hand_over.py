@@ -44,7 +44,7 @@ def hand_over(workspace: Workspace, until: date | None = None) -> Publication:
         second = handing_over(second, last_day(workspace, until))
         candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
         candidate.renew(ROOT)
-        return commit(workspace, candidate, second=second)
+        return commit(workspace, candidate, chosen=second)
 
 
 def handing_over(second: Second, until: date) -> Second:
@@ -55,7 +55,7 @@ def handing_over(second: Second, until: date) -> Second:
     wires = second.wires.with_hand_over(
         version=second.published.root.signed.version + 1, stranded=old.keyids, until=until
     )
-    return Second(second.workspace, wires, second.published, second.standing, whole=False, handing_over=True)
+    return Second(second.workspace, wires, second.published, second.standing, initial=False, handing_over=True)
 
 
 def last_day(workspace: Workspace, until: date | None) -> date:

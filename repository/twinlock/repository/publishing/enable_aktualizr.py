@@ -34,8 +34,8 @@ def publish_for_aktualizr(workspace: Workspace) -> Publication:
         waiting = plan_draft(candidate, draft)
         candidate.renew(TIMESTAMP)
         wires = workspace.wires.with_aktualizr(root_offset=published.root.signed.version - 1)
-        second = Second(workspace, wires, published, None, whole=True)
-        publication = commit(workspace, candidate, images=listed_images(draft), waiting=waiting, second=second)
+        second = Second(workspace, wires, published, None, initial=True)
+        publication = commit(workspace, candidate, images=listed_images(draft), waiting=waiting, chosen=second)
         discharge(workspace, draft, waiting)
         return publication
 

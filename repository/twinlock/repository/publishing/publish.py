@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import nullcontext
 
-from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.authoring.apply_draft import apply_draft, listed_images
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.model.views import Publication
-from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.publishing.preflight_elsewhere import check_elsewhere
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.signing.clock import ClockMarks
 from twinlock.repository.signing.clock_record import keep_marks, signing_marks
-from twinlock.repository.store.object_names import AKTUALIZR_NAMES, METADATA, root_object
+from twinlock.repository.signing.profile_writer import ProfileWriter
+from twinlock.repository.store.object_names import AKTUALIZR_NAMES, METADATA
 from twinlock.repository.store.publication_log import competing, publish_record
 from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft, read_draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
@@ -66,13 +66,13 @@ def commit(
     *,
     images: Iterable[str] = (),
     waiting: tuple[RoleName, ...] = (),
-    second: Second | None = None,
+    chosen: ProfileWriter | None = None,
     keys: NewKeys | None = None,
     marks: ClockMarks | None = None,
 ) -> Publication:
-    """Sign a candidate in every form that is published, have the trust engine accept it, and publish it.
+    """Sign a candidate in every profile that is published, have the trust engine accept it, and publish it.
 
-    ``second`` is how the second form is published, where that is not for the configuration to say. ``keys`` are new ones
+    ``chosen`` writes a profile that this operation begins or changes, in place of what the configuration says. ``keys`` are new ones
     that the publication names: they are written when everything else is settled. ``marks`` is the past of the signing clock
     where an operator has corrected it.
     Raises: RootPreparedError while another next Root is being signed elsewhere; ClockBehindError, ClockContradictedError;
@@ -83,25 +83,14 @@ def commit(
         PreparedRoot(workspace.path).check(candidate.published.root.signed.version, candidate.given_root)
     marks = marks or signing_marks(workspace, candidate.published, candidate.now)
     candidate.lasting_from = marks.lasting_from(candidate.now)
-    second = second or open_second(workspace, candidate.published)
-    record = candidate.seal(second.copies if second else None)
-    first_root = record.files[root_object(1)] if candidate.published is None else workspace.first_root()
+    profiles = open_profiles(workspace, candidate.published, chosen=chosen)
+    record = candidate.sign(profiles)
+    listed = tuple(images)
     with competing(workspace.store, record.version):
-        entries = verify_candidate(
-            workspace.store,
-            record,
-            published=candidate.published,
-            first_root=first_root,
-            images=images,
-            now=candidate.now,
-        )
-        if second is not None:
-            second.verify(record, images=images, now=candidate.now)
-    unchecked = check_elsewhere(workspace.path, entries, workspace.hosts)
-    if candidate.published is None:
-        workspace.set_anchor(first_root)
-    if second is not None:
-        second.prepare(record)
+        found = [profile.verify(record, images=listed, now=candidate.now) for profile in profiles]
+    unchecked = check_elsewhere(workspace.path, found[0], workspace.hosts)  # the same images in each profile
+    for profile in profiles:
+        profile.prepare(record)
     keep_marks(workspace, marks.signed(candidate.now))
     with keys.leaving() if keys else nullcontext():
         publish_record(workspace.store, record)

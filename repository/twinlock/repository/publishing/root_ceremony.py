@@ -211,7 +211,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
-    publication = commit(workspace, candidate, second=second)
+    publication = commit(workspace, candidate, chosen=second)
     PreparedRoot(workspace.path).end()
     retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
     return publication
@@ -226,7 +226,7 @@ def _second(workspace: Workspace, published: Published, *, for_aktualizr: bool, 
     if not for_aktualizr:
         return None
     wires = workspace.wires.with_aktualizr(root_offset=published.root.signed.version)
-    return Second(workspace, wires, published, None, whole=True)
+    return Second(workspace, wires, published, None, initial=True)
 
 
 def _change_keys(root: Root, changes: RootChanges) -> None:

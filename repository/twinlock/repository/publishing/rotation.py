@@ -66,7 +66,7 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
             assert second.chain.newest is not None
             old[OWN_ROOT] = authority_of(second.chain.newest)
             candidate.second_root = new_own_keys(new, plans[ROOT])
-        publication = commit(workspace, candidate, second=second, keys=new)
+        publication = commit(workspace, candidate, chosen=second, keys=new)
     before: dict[str, tuple[str, ...]] = {role: authority.keyids for role, authority in old.items()}
     retire_revoked(workspace, {**before, ROOT: (*before.get(ROOT, ()), *workspace.wires.stranded)})
     return publication

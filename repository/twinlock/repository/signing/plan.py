@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from tuf.api.metadata import Root, Signed, Snapshot, Targets, Timestamp
 
@@ -50,17 +50,12 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class SecondFiles:
-    """A plan carried out in a second form, by object name. Roots are apart, since they are put in place apart."""
+class ProfileFiles:
+    """A plan carried out in one profile, by object name: Roots, other files, and the file that decides what is published.
+
+    Roots are put in place apart. ``decisive`` comes after the files of all profiles; one profile brings it.
+    """
 
     roots: Mapping[str, bytes]
     files: Mapping[str, bytes]
-
-
-class SecondForm(Protocol):
-    """Another form in which the same publication is made. ``whole``: nothing is published in it yet."""
-
-    whole: bool
-
-    def seal(self, plan: Plan) -> SecondFiles:
-        """Sign the plan in this form. What this form cannot say is refused before anything is signed."""
+    decisive: Mapping[str, bytes] = field(default_factory=dict)

@@ -1,0 +1,70 @@
+"""The write side of the ``tuf`` profile, in which every repository is authored and published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from twinlock.repository.authoring.next_publication import meta_file
+from twinlock.repository.publishing.preflight import verify_candidate
+from twinlock.repository.signing.plan import Plan, Planned, ProfileFiles
+from twinlock.repository.signing.sign import S, seal
+from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
+from twinlock.repository.store.publication_log import Record
+from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.workspace import Workspace
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import SNAPSHOT
+
+
+@dataclass(frozen=True, slots=True)
+class TufWriter:
+    """See ``ProfileWriter``. ``published`` is what is published now; None before the first publication."""
+
+    workspace: Workspace
+    published: Published | None
+
+    @property
+    def initial(self) -> bool:
+        """See ``ProfileWriter``: whatever is published is published in this profile."""
+        return False
+
+    def sign(self, plan: Plan) -> ProfileFiles:
+        """See ``ProfileWriter``. The indexes of the plan get the digests of the files that they list."""
+        roots = {} if plan.root is None else {root_object(plan.root.signed.version): self._signed_file(plan.root)}
+        files: dict[str, bytes] = {}
+        for planned in plan.targets:
+            version, data = planned.signed.version, self._signed_file(planned)
+            files[metadata_object(planned.role, version)] = data
+            assert plan.snapshot is not None
+            plan.snapshot.signed.meta[f"{planned.role}.json"] = meta_file(version, data)
+        if plan.snapshot is not None:
+            version, data = plan.snapshot.signed.version, self._signed_file(plan.snapshot)
+            files[metadata_object(SNAPSHOT, version)] = data
+            plan.timestamp.signed.snapshot_meta = meta_file(version, data)
+        return ProfileFiles(roots, files, {TIMESTAMP_OBJECT: self._signed_file(plan.timestamp)})
+
+    def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
+        """See ``ProfileWriter``."""
+        return verify_candidate(
+            self.workspace.store,
+            record,
+            published=self.published,
+            first_root=self._first_root(record),
+            images=images,
+            now=now,
+        )
+
+    def prepare(self, record: Record) -> None:
+        """See ``ProfileWriter``."""
+        if self.published is None:
+            self.workspace.set_anchor(self._first_root(record))
+
+    def _first_root(self, record: Record) -> bytes:
+        return record.files[root_object(1)] if self.published is None else self.workspace.first_root()
+
+    def _signed_file(self, planned: Planned[S]) -> bytes:
+        if planned.file is not None:
+            return planned.file
+        return seal(planned.role, planned.signed, planned.authorities, self.workspace.keyring, also=planned.also)

@@ -1,0 +1,34 @@
+"""The write side of a wire profile: how a planned publication becomes files in it (``trust.wire.profile`` is the read side)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+from twinlock.repository.signing.plan import Plan, ProfileFiles
+from twinlock.repository.store.publication_log import Record
+from twinlock.trust.model.targets import ImageEntry
+
+
+class ProfileWriter(Protocol):
+    """One publication in one profile. A publication is handed one writer for each profile that is published."""
+
+    @property
+    def initial(self) -> bool:
+        """Whether files that the plan leaves unchanged have to be written too, since they are not published in it yet."""
+
+    def sign(self, plan: Plan) -> ProfileFiles:
+        """Sign the plan in this profile.
+
+        Raises: ProfileError for what its clients cannot read, before anything is signed; MissingKeysError; PassphraseError; UsageError.
+        """
+
+    def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
+        """Have the trust engine accept the profile's files of ``record``, and find each of ``images``: their entries.
+
+        Raises: RefusalError, StoreTamperedError.
+        """
+
+    def prepare(self, record: Record) -> None:
+        """Keep what the workspace has to know before the files are in the store. Raises: StorageError."""
