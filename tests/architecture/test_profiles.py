@@ -9,7 +9,7 @@ from tests.architecture.source import PARTS, Module, part_modules, snippet
 OWN = ("twinlock.trust.wire.aktualizr", "twinlock.repository.aktualizr")
 HANDED_ITS_WRITERS = ("twinlock.repository.publishing.publish", "twinlock.repository.authoring.next_publication")
 NAME = re.compile("twinlock\\.repository\\.aktualizr|twinlock\\.trust\\.wire\\.aktualizr")
-MOST_FILES = 30
+MOST_FILES = 32  # two of them in twinlock.testing
 
 
 def imports_profile(module: Module) -> bool:

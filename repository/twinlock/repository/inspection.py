@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from twinlock.repository.authoring.apply_draft import apply_draft
@@ -11,6 +12,7 @@ from twinlock.repository.authoring.entries import entry_view
 from twinlock.repository.authoring.next_publication import Candidate, root_authority
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.model.views import (
+    ClockView,
     DamagedView,
     DelegationView,
     DueView,
@@ -114,7 +116,7 @@ def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = 
         waiting=waiting,
         due=due_roles(workspace, published, within),
         damaged=tuple(_damaged(workspace, published, deep=deep)),
-        clock=look_at_clock(workspace, published, workspace.now()),
+        clock=ClockView(**asdict(look_at_clock(workspace, published, workspace.now()))),
     )
 
 

@@ -77,7 +77,7 @@ def test_signatures_that_are_not_those_of_the_role(
     ) -> bytes:
         return seal(role, signed, [], *rest, **options)  # type: ignore[type-var, arg-type]
 
-    monkeypatch.setattr("twinlock.repository.authoring.next_publication.seal", seal_without_signatures)
+    monkeypatch.setattr("twinlock.repository.publishing.tuf_writer.seal", seal_without_signatures)
     candidate.renew("targets")
     refused(filled, candidate, ThresholdError)
 

@@ -17,7 +17,6 @@ from typing import Any
 from twinlock.io.files.durable import read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.errors import ClockBehindError, ClockContradictedError
-from twinlock.repository.model.views import ClockView
 from twinlock.repository.signing.clock import (
     BEHIND,
     ClockMarks,
@@ -100,7 +99,17 @@ def set_time_source(workspace: Workspace, source: TimeSource | None) -> None:
     replace_file(_place(workspace, _SOURCE), json.dumps(body, indent=2).encode() + b"\n")
 
 
-def look_at_clock(workspace: Workspace, published: Published | None, now: datetime) -> ClockView:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockState:
+    """A signing clock as it is now: see ``model.views.ClockView``."""
+
+    source: str | None
+    answered: bool
+    last_signed: datetime | None
+    problem: str | None
+
+
+def look_at_clock(workspace: Workspace, published: Published | None, now: datetime) -> ClockState:
     """Whether this signer could sign by its clock now, and who vouches for it. Raises: StorageError."""
     marks, source, second = read_marks(workspace, published), _time_source(workspace), _second_time(workspace)
     problem = None
@@ -108,7 +117,7 @@ def look_at_clock(workspace: Workspace, published: Published | None, now: dateti
         check_signing_clock(now, marks, second)
     except (ClockBehindError, ClockContradictedError) as error:
         problem = str(error)
-    return ClockView(
+    return ClockState(
         source=None if source is None else source.url,
         answered=second is not None,
         last_signed=marks.last,
