@@ -19,7 +19,7 @@
     repository.rotate("timestamp")
     repository.refresh()
 
-Belongs here: the list of what one can do. Does not belong here: how it is done (the modules beside this one).
+The rooms of this part do the work.
 """
 
 from __future__ import annotations
@@ -309,7 +309,7 @@ class ImageRepository:
     def accept(self, outbox: str | Path) -> tuple[str, ...]:
         """Check what a supplier signed, store its images, and stage it; returns the names of the roles.
 
-        Raises: RefusalError of every kind, as a vehicle would; UsageError if nobody delegates to a role in it.
+        Raises: RefusalError of every kind, as a vehicle would; UsageError if no one delegates to a role in it.
         """
         return accept_outbox(self.workspace, Path(outbox))
 
@@ -328,7 +328,7 @@ class ImageRepository:
     def publish(self) -> Publication:
         """Sign what is staged and publish it as one step, after the trust engine accepted it as a vehicle would.
 
-        Raises: ConflictError if somebody else published meanwhile (nothing is mixed, what was staged stays staged),
+        Raises: ConflictError if someone else published meanwhile (nothing is mixed, what was staged stays staged),
         RefusalError if the trust engine refuses, MissingKeysError if keys are missing.
         """
         return publish_draft(self.workspace)

@@ -1,4 +1,4 @@
-"""The published state and the draft as views for people and programs. Belongs here: reading only."""
+"""The published state and the draft as views for people and programs."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Servers:
         return [{report.report.ecu: report.report.attack for report in m.reports} for m in self.manifests]
 
     def evidence(self) -> dict[str, list[str]]:
-        """The codes of the events that each ECU reported in the newest manifest, the gravest first."""
+        """The codes of the events that each ECU reported in the newest manifest, the most severe first."""
         reports = [item.report for item in self.manifests[-1].reports]
         return {report.ecu: [event.code for event in report.evidence] for report in reports}
 

@@ -135,7 +135,7 @@ def _load_ed25519(public: str) -> _Loaded:
     if y >= _P:
         raise _Weak("the point is not encoded canonically")
     if y in _LOW_ORDER_Y:
-        raise _Weak("the point has low order, so anybody could sign")
+        raise _Weak("the point has low order, so anyone could sign")
     key = Ed25519PublicKey.from_public_bytes(raw)
 
     def verify(signature: bytes, message: bytes) -> bool:

@@ -1,7 +1,6 @@
 """Names that cross a trust boundary, and the one validator for each.
 
-Belongs here: new types for identifiers, and the functions that admit a remote string as one of them.
-Does not belong here: anything that opens a path or a URL. A name that passed is safe to join below a directory.
+A name that passed is safe to join below a directory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The one place where signatures are counted: by distinct public key, for everything that anybody signs.
+"""The one place where signatures are counted: by distinct public key, for everything that anyone signs.
 
 ``Verified`` is made here and nowhere else. A function that takes a ``Verified[T]`` cannot be handed something whose
-signatures nobody counted: that is a type error.
+signatures no one counted: that is a type error.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """The device API of the Director: what vehicles talk to, and nothing that an operator may do.
 
-PUT  /vehicles/<id>/manifest          a signed vehicle version manifest       204
-GET  /vehicles/<id>/metadata/<name>   metadata of this vehicle; Roots of any  200
-POST /vehicles/<id>/enrolment         a description, with a one-time token    201, or 200 if it was known
-POST /time                            {"nonce": hex}                          a signed time attestation
-GET  /livez /readyz
+    PUT  /vehicles/<id>/manifest          a signed vehicle version manifest       204
+    GET  /vehicles/<id>/metadata/<name>   metadata of this vehicle; Roots of any  200
+    POST /vehicles/<id>/enrolment         a description, with a one-time token    201, or 200 if it was known
+    POST /time                            {"nonce": hex}                          a signed time attestation
+    GET  /livez /readyz
 
-async with serving(director_application(director), port=8081) as server: ...
+    async with serving(director_application(director), port=8081) as server: ...
+
+Bodies, answers and statuses are those of docs/POUF.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """The ECUs that a vehicle with aktualizr registers: ``POST /director/ecus``, read strictly.
 
-{"primary_ecu_serial": "gw-1", "ecus": [{"ecu_serial": "gw-1", "hardware_identifier": "gateway",
+    {"primary_ecu_serial": "gw-1", "ecus": [{"ecu_serial": "gw-1", "hardware_identifier": "gateway",
  "clientKey": {"keytype": "RSA" or "ED25519", "keyval": {"public": ...}}}, ...]}
+
+The names are those that aktualizr sends (docs/POUF-aktualizr.md).
 """
 
 from __future__ import annotations

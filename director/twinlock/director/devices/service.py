@@ -1,11 +1,13 @@
 """Everything that one can do about vehicles with aktualizr beside manifests and metadata, as one object.
 
-desk = director.devices
-desk.create_ca(valid=timedelta(days=7300))                 # once
-desk.issue_server("server", ["fleet.example"])             # a credential to run TLS with
-desk.issue_device("VIN1")                                  # a credential to import into one vehicle
-desk.register("VIN1", body, identified_by=BY_CERTIFICATE)  # what the vehicle itself does over HTTP
-desk.telemetry("VIN1"), desk.events("VIN1"), desk.certificates()
+    desk = director.devices
+    desk.create_ca(valid=timedelta(days=7300))                 # once
+    desk.issue_server("server", ["fleet.example"])             # a credential to run TLS with
+    desk.issue_device("VIN1")                                  # a credential to import into one vehicle
+    desk.register("VIN1", body, identified_by=BY_CERTIFICATE)  # what the vehicle itself does over HTTP
+    desk.telemetry("VIN1"), desk.events("VIN1"), desk.certificates()
+
+The modules next to this one do the work.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """The description of a vehicle, as it is registered: read strictly, so that the inventory holds only sound rows.
 
-{"vehicle": "VIN", "primary": "ecu-gw", "ecus": [{"ecu": "ecu-gw", "hardwareId": "gw-1", "keyid": "...",
+    {"vehicle": "VIN", "primary": "ecu-gw", "ecus": [{"ecu": "ecu-gw", "hardwareId": "gw-1", "keyid": "...",
  "key": {"keytype": ..., "scheme": ..., "keyval": {"public": ...}}, "verification": "full"}, ...]}
+
+The names are those of docs/POUF.md.
 """
 
 from __future__ import annotations

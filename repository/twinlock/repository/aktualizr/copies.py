@@ -2,9 +2,6 @@
 
 Everything is translated, measured and compared with the names that were ever listed before the first signature is made.
 Snapshot and Timestamp follow from the versions alone.
-
-Belongs here: which files a publication has in this profile. Does not belong here: what they say
-(``twinlock.trust.wire.aktualizr.encode``), and publishing them (``publishing``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""What a file name stands for, for ever: a vehicle that has a file installed refuses its name with other bytes.
+"""What a file name stands for, forever: a vehicle that has a file installed refuses its name with other bytes.
 
 One small object for each name that was ever listed, made once and never changed. It is what refuses a name that comes
 back, and what the server finds the bytes of a name by, also when it is no longer listed.
-
-Belongs here: that record. Does not belong here: entries of Targets.
 """
 
 from __future__ import annotations

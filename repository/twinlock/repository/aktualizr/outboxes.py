@@ -1,7 +1,4 @@
-"""A supplier's file in the ``aktualizr`` form: it is signed by the delegated keys, and says what the ``tuf`` form says.
-
-Belongs here: that judgement, which suppliers and owners share. Does not belong here: what else is judged (``accepting``).
-"""
+"""A supplier's file in the ``aktualizr`` form: it is signed by the delegated keys, and says what the ``tuf`` form says."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Everything follows from the one Timestamp that is published, so a server shows all of a publication or nothing of it. What
 was found out is kept until that Timestamp changes.
-
-Belongs here: from a name to an object. Does not belong here: HTTP (``serving``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Signing one file of the ``aktualizr`` profile: its translated content in, the bytes to serve out.
 
-The same keys sign as for the ``tuf`` profile, over the canonical form that this profile has. Belongs here: signatures and
-size. Does not belong here: what a file says (``twinlock.trust.wire.aktualizr.encode`` translates it).
+The same keys sign as for the ``tuf`` profile, over the canonical form that this profile has.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The ``aktualizr`` form of one publication, from the configuration to what has to be kept before it is published.
-
-Belongs here: the steps that ``publishing`` takes for this form. Does not belong here: the steps themselves.
-"""
+"""The ``aktualizr`` form of one publication, from the configuration to what has to be kept before it is published."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What is refused already when it is staged, because publishing for aktualizr would refuse it.
-
-Belongs here: asking in time. Does not belong here: the rules, which are ``names``' and the translation's.
-"""
+"""What is refused already when it is staged, because publishing for aktualizr would refuse it."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Nothing in the store is believed here either: the Root chain is followed from the Root that is kept beside the keys, and
 every file has to have the version that the verified ``tuf`` form says.
-
-Belongs here: reading. Does not belong here: making the next files (``copies``).
 """
 
 from __future__ import annotations

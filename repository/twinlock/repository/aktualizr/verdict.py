@@ -1,7 +1,7 @@
 """Before a publication is made: the trust engine reads the ``aktualizr`` form of it as vehicles would, and has to accept.
 
 The same vehicles as in ``precheck``: one that followed up to what is published in the profile now, and one that knows
-only its first Root; after a hand-over of the chain also a newcomer, whose first Root is a later one. Belongs here: driving the engine. Does not belong here: any check of its own.
+only its first Root; after a hand-over of the chain also a newcomer, whose first Root is a later one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def verify_copies(
 
 
 def _check_delegated(vehicle: TrustedRepository, overlay: SecondOverlay, now: datetime) -> None:
-    """Every role that anybody delegates to has a file that is listed, and its delegator's keys signed it."""
+    """Every role that anyone delegates to has a file that is listed, and its delegator's keys signed it."""
     assert vehicle.targets is not None
     context = Context(repository=IMAGE, now=now, limits=DEFAULT_LIMITS, wire=AKTUALIZR, policy=LAX)
     queue: list[Delegations | None] = [vehicle.targets.signed.delegations]

@@ -1,7 +1,4 @@
-"""Bringing staged edits into a candidate: what they change, and which of them have to wait.
-
-Belongs here: applying a draft. Does not belong here: checking what authors say (``entries``, ``delegating``), signing.
-"""
+"""Bringing staged edits into a candidate: what they change, and which of them have to wait."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the author of an image says about it, checked before anybody signs it.
-
-Belongs here: from an author's words to a Targets entry and back. Does not belong here: signatures and storage.
-"""
+"""What the author of an image says about it, checked before anyone signs it."""
 
 from __future__ import annotations
 
@@ -147,7 +144,7 @@ def check_succession(path: str, offered: TargetFile, previous: TargetFile | None
     """Refuse an entry that may not follow ``previous`` under the same path.
 
     Raises: UsageError for a duplicate without ``replace``, or a lower release counter: vehicles that have the previous
-    image would refuse it for ever (Uptane 2.1.0 5.4.4.2 step 10.4).
+    image would refuse it forever (Uptane 2.1.0 5.4.4.2 step 10.4).
     """
     if previous is None:
         if replace:

@@ -5,8 +5,6 @@
     record = candidate.sign(profiles)
 
 Only what was edited is signed again; Snapshot and Timestamp follow by themselves. Nothing is stored here.
-
-Belongs here: versions, who signs, and what the indexes list. Does not belong here: what an edit means.
 """
 
 from __future__ import annotations
@@ -94,7 +92,7 @@ class Candidate:
         return self._targets.get(role) or self._current_targets(role)
 
     def role_file(self, role: str) -> bytes | None:
-        """The file of a delegated role that is accepted or listed, whoever may delegate to it; None if there is none."""
+        """The file of a delegated role that is accepted or listed, anyone who may delegate to it; None if there is none."""
         if role in self._accepted:
             return self._accepted[role]
         listed = self.published.listed.get(RoleName(role)) if self.published else None
@@ -117,7 +115,7 @@ class Candidate:
         self._others[role] = data
 
     def forget(self, role: str) -> None:
-        """Leave a role that nobody delegates to out of Snapshot. Vehicles allow that only after a key rotation."""
+        """Leave a role that no one delegates to out of Snapshot. Vehicles allow that only after a key rotation."""
         self._forgotten.add(role)
 
     def renew(self, role: str) -> None:
@@ -161,7 +159,7 @@ class Candidate:
                         queue.append(name)
 
     def authority(self, role: str) -> Authority:
-        """Who signs for a Targets role. Raises: UsageError if nobody delegates to it."""
+        """Who signs for a Targets role. Raises: UsageError if no one delegates to it."""
         for name, authority in self.roles():
             if name == role:
                 return authority
@@ -200,7 +198,7 @@ class Candidate:
             return None
         try:
             return self.published.targets(role).signed
-        except KeyError:  # still listed, but nobody delegates to it any more
+        except KeyError:  # still listed, but no one delegates to it any more
             return None
 
     def _new_root(self) -> Root:

@@ -2,7 +2,7 @@
 
     measured = measure_uri("https://cdn.example.org/fw-2.bin", PUBLIC_HOSTS, max_bytes=1 << 30)
 
-Whoever lists an address makes this machine, and then every vehicle, connect to it. So it has to be https, on a public
+Anyone who lists an address makes this machine, and then every vehicle, connect to it. So it has to be https, on a public
 address that is checked after the name was resolved and then connected to as it is, and nothing of ours is sent along.
 """
 
@@ -26,7 +26,7 @@ from twinlock.trust.errors.local import FetchError, TransportError
 
 MAX_URI_CHARACTERS = 2_048
 MAX_HOSTED_BYTES = 16 << 30
-"""The largest image whose length nobody has stated before; the files of whole vehicles are smaller."""
+"""The largest image whose length no one has stated before; the files of whole vehicles are smaller."""
 
 _REDIRECTS = 3
 _REDIRECTING = (301, 302, 303, 307, 308)
@@ -105,7 +105,7 @@ def check_reachable(uri: str, hosts: OutsideHosts) -> None:
     parts = check_uri(uri, hosts)
     try:
         _addresses(uri, parts, hosts)
-    except TransportError:  # a signer may have no network; whoever staged the image has connected
+    except TransportError:  # a signer may have no network; anyone who staged the image has connected
         return
 
 

@@ -3,8 +3,6 @@
     {"keytype": "RSA" or "ED25519", "keyval": {"private": PEM or hexadecimal, "public": ...}}      (.sec of signing tools)
 
 Which key is for what is not believed from a file's name: a key is found by its public half, which signed metadata names.
-
-Belongs here: reading such files. Does not belong here: keeping them (``keyring``).
 """
 
 from __future__ import annotations

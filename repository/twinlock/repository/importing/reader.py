@@ -2,9 +2,7 @@
 
     N.root.json  timestamp.json  snapshot.json  targets.json  delegations/NAME.json  targets/FILENAME
 
-Files that have expired are read all the same, since somebody may want to take over a repository for just that reason.
-
-Belongs here: reading and judging. Does not belong here: what becomes of it (``takeover``).
+Files that have expired are read all the same, since someone may want to take over a repository for just that reason.
 """
 
 from __future__ import annotations

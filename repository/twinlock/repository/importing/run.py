@@ -4,12 +4,10 @@
     2. make the directory; keep the keys, and make Root keys for the tuf chain, which shares none; store the images
     3. publication N, the number of its Timestamp: its own files byte for byte in the profile, and the same content with the
        same versions as ``tuf`` files
-    4. publication N+1: everything signed anew, one version higher, in both forms
+    4. publication N+1: everything signed again, one version higher, in both forms
 
 The fourth is an ordinary publication: the engine judges it as a device would that has the old files stored, and as a new
 device would that begins with Root 1. Cut off anywhere, repeating it finishes it.
-
-Belongs here: those steps. Does not belong here: reading the other repository (``foreign``), translating (``translated``).
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Root keeps the key ids that it has, since those roles go on with them in both chains. Keys of delegated roles get the ids that they have
 here. Images get what their ``custom`` lacks: the section on which both repositories have to agree.
-
-Belongs here: those values. Does not belong here: signing and storing them (``takeover``).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class Availability(enum.Enum):
     HERE = "here"
     ELSEWHERE = "elsewhere"
     HARDWARE = "hardware"
-    LOST = "lost"  # somebody said so; nothing is signed with it even if its file turns up
+    LOST = "lost"  # someone said so; nothing is signed with it even if its file turns up
 
     @property
     def usable(self) -> bool:

@@ -3,8 +3,6 @@
 A key file is what ``twinlock supplier init`` writes, or a PEM public key:
 
     {"role": "acme", "threshold": 1, "keys": [{"keyid": "...", "key": {"keytype": ..., "scheme": ..., "keyval": ...}}]}
-
-Belongs here: from a file to checked keys. Does not belong here: what the keys are for.
 """
 
 from __future__ import annotations

@@ -3,9 +3,6 @@
 Two vehicles are played: one that has followed the repository up to what is published now, and one fresh from the
 factory that knows only the first Root. The signing side is python-tuf's, the judging side is our own engine; a file on
 which they disagree never leaves the house.
-
-Belongs here: driving the engine over files that are not published yet. Does not belong here: any check of its own,
-except that the bytes of every image to be listed are in the store.
 """
 
 from __future__ import annotations
@@ -104,7 +101,7 @@ def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:
 
 
 def _check_delegated(overlay: Overlay, first_root: bytes) -> None:
-    """Every role that anybody delegates to has a file, and its delegator's keys signed it."""
+    """Every role that anyone delegates to has a file, and its delegator's keys signed it."""
     state = read_published(overlay, first_root)
     assert state is not None
     for role, targets in state.walk():

@@ -1,7 +1,4 @@
-"""From staged edits to a publication: apply, sign, have it verified, publish, and forget the edits.
-
-Belongs here: the order of those steps. Does not belong here: the steps themselves.
-"""
+"""From staged edits to a publication: apply, sign, have it verified, publish, and forget the edits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What expires soon, and signing it again. Online roles are renewed unattended; for others people are told in time.
-
-Belongs here: expiry and renewal. Does not belong here: any other reason to sign.
-"""
+"""What expires soon, and signing it again. Online roles are renewed unattended; for others people are told in time."""
 
 from __future__ import annotations
 

@@ -8,8 +8,6 @@ Where the repository publishes for aktualizr too, the file carries both forms an
 the Root that it follows, so that old keys sign where only the file is, and "complete" counts both thresholds.
 
 A signer never signs bytes that it cannot read as Root: both python-tuf and the trust engine have to read them.
-
-Belongs here: those three steps. Does not belong here: rotation with all keys in one place (``rotation``).
 """
 
 from __future__ import annotations

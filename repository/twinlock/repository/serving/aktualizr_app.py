@@ -6,7 +6,7 @@
 
     async with serving(aktualizr_image_application(repository.store), port=8080) as server: ...
 
-Belongs here: these routes. Does not belong here: which object a name means (``resolving``).
+The application reads the store and writes nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def add_aktualizr_routes(app: web.Application, store: ObjectStore, *, prefix: st
         return answer if answer.status < 400 else _without_body(answer)
 
     async def bytes_of_image(request: web.Request) -> web.StreamResponse:
-        # A name stands for the same bytes for ever, so an image may be kept by anybody who has it.
+        # A name stands for the same bytes forever, so an image may be kept by anyone who has it.
         found = await asyncio.to_thread(resolver.image, request.match_info["name"])
         return await _serve(request, store, found, content_type="application/octet-stream", cache_control=IMMUTABLE)
 

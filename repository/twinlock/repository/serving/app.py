@@ -6,7 +6,7 @@
 
     async with serving(image_application(repository.store), port=8080) as server: ...
 
-Belongs here: these routes. Does not belong here: anything that needs a key; this may run where no key ever is.
+The application reads the store and writes nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def image_application(
     """The application that serves ``store``, below the path ``prefix`` (such as ``/image``) if one is given.
 
     ``ready`` is a further condition of readiness, run on a thread; it raises what is wrong. A verdict is held for a moment, since
-    anybody may ask for it.
+    anyone may ask for it.
     """
     app = web.Application(middlewares=[request_lines(log), problems])
     app[_STORE] = store

@@ -1,12 +1,11 @@
 """What every server of this project shares: problem answers, health, and a runner that binds loopback by default.
 
-Belongs here: HTTP manners that do not depend on what is served. Does not belong here: routes of one server
-(``app.py`` for the Image repository; the Director has its own).
-
     app = web.Application(middlewares=[problems])
     add_health(app, ready=check_database)
     async with serving(app, port=8080) as server:
         print(server.url)
+
+The Director and the Image repository are served by it alike.
 """
 
 from __future__ import annotations
@@ -112,7 +111,7 @@ def add_health(app: web.Application, *, ready: Ready | None = None) -> None:
             try:
                 await ready()
             except TwinlockError as error:
-                # The probe's answer may be read by nobody; the log is.
+                # The probe's answer may be read by no one; the log is.
                 quiet.line("not-ready", reason=str(error))
                 return problem_of(error, status=HTTPStatus.SERVICE_UNAVAILABLE)
         return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})

@@ -1,6 +1,6 @@
 """Answers to readiness probes: the last verdict, while a thread of the probe's own judges again.
 
-Whoever reaches the port may ask, so no probe uses a thread that vehicles need, and however many come at once, one
+Anyone who reaches the port may ask, so no probe uses a thread that vehicles need, and however many come at once, one
 judgement is under way. What waits for the network in it delays no answer by more than ``WAIT_S``.
 """
 

@@ -1,7 +1,4 @@
-"""Conditional and range requests (RFC 9110 13 and 14): what a request asks of an object whose etag and size are known.
-
-Belongs here: reading the headers. Does not belong here: sending bytes.
-"""
+"""Conditional and range requests (RFC 9110 13 and 14): what a request asks of an object whose etag and size are known."""
 
 from __future__ import annotations
 

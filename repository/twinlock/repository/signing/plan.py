@@ -1,8 +1,6 @@
-"""What one publication is going to sign, before anybody signs it: the files, and whose signatures each of them needs.
+"""What one publication is going to sign, before anyone signs it: the files, and whose signatures each of them needs.
 
 The same plan is carried out in the ``tuf`` form, and for a repository that publishes two forms in the other one too.
-
-Belongs here: those values. Does not belong here: making a plan (``candidate``), and signing (``signing``).
 """
 
 from __future__ import annotations

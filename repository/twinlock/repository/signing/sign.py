@@ -1,7 +1,4 @@
-"""Signing one metadata file: the object in, the file's bytes out, with as many signatures as its role needs.
-
-Belongs here: the common fields and the signatures. Does not belong here: what the body of a file says.
-"""
+"""Signing one metadata file: the object in, the file's bytes out, with as many signatures as its role needs."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
 """The object store in a directory: create-only by hard link, compare-and-swap under a lock, durable by fsync.
 
-A file appears under its name only when it is complete and on disk. What a killed writer leaves is a locked-by-nobody
+A file appears under its name only when it is complete and on disk. What a killed writer leaves is a locked-by-no one
 temporary file in ``.tmp``, removed when the store is opened next. No symbolic link below the root is followed.
-
-Belongs here: file-system work. Does not belong here: what the objects mean.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Image bytes on their way into the store: digests while streaming, never a whole image in memory.
-
-Belongs here: from a file to objects named by digest. Does not belong here: entries and names that people choose.
-"""
+"""Image bytes on their way into the store: digests while streaming, never a whole image in memory."""
 
 from __future__ import annotations
 
@@ -96,7 +93,7 @@ def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
         raise StorageError(path=name, operation="read", reason="it is missing")
     with stream, storage_errors("read", name):
         length = os.fstat(stream.fileno()).st_size
-        if length != measured.length:  # first: nobody reads gigabytes where a few bytes were signed
+        if length != measured.length:  # first: no one reads gigabytes where a few bytes were signed
             reason = (
                 f"it has {length} bytes, and {measured.length} are listed; add the right file again, which mends it"
             )

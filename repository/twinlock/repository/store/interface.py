@@ -1,10 +1,8 @@
 """Where published files live, as an interface: a directory today, an S3-compatible store through the same five verbs.
 
-What publishing needs of a store is little and exact: create a name that nobody else can create too, replace one name
+What publishing needs of a store is little and exact: create a name that no one else can create too, replace one name
 only if it is still what was read, and copy. S3 has the first two as conditional writes (``If-None-Match: *`` and
 ``If-Match``). Names are relative ``/``-separated paths; every implementation admits them with ``object_name``.
-
-Belongs here: the interface and its names. Does not belong here: what the objects mean.
 """
 
 from __future__ import annotations

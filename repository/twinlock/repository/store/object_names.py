@@ -76,5 +76,5 @@ def aktualizr_object(role: str, version: int) -> str:
 
 
 def name_object(path: str) -> str:
-    """Where it is kept for ever which bytes the file name ``path`` stands for in the ``aktualizr`` profile."""
+    """Where it is kept forever which bytes the file name ``path`` stands for in the ``aktualizr`` profile."""
     return f"{AKTUALIZR_NAMES}{hashlib.sha256(path.encode()).hexdigest()}.json"

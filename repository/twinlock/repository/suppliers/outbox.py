@@ -4,7 +4,7 @@
     aktualizr/<role>.json                   the same file in the form for aktualizr, if the supplier signs that too
     targets/<path>/<digest>.<name>          images, named as in the Image repository
 
-Belongs here: those names, and finding what is in an outbox. Does not belong here: believing any of it.
+The owner of the Image repository verifies all of it before anything is staged.
 """
 
 from __future__ import annotations

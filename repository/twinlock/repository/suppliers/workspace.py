@@ -13,8 +13,6 @@
 The private keys never leave the place; every signature raises the version. What was signed last is on record in the place
 too (``signed/``), so that an outbox that was moved away is filled again and nothing is left out. A supplier may delegate further in the same
 way, and passes on what its own suppliers signed.
-
-Belongs here: what a supplier does. Does not belong here: what the owner checks (``accepting``).
 """
 
 from __future__ import annotations
@@ -147,7 +145,7 @@ class SupplierPlace:
 
     @property
     def public_key_file(self) -> Path:
-        """The file with the public keys, to be given to whoever delegates."""
+        """The file with the public keys, to be given to anyone who delegates."""
         return self.path / f"{role_file(self.role)}.pub.json"
 
     def write_public_keys(self) -> Path:
@@ -274,7 +272,7 @@ class SupplierPlace:
     def rotate(self) -> int:
         """Replace all keys by as many new ones of the same kinds, and sign what is listed with them; the new version.
 
-        The old private keys are put aside. Until whoever delegates has delegated to the new keys and accepted the
+        The old private keys are put aside. Until anyone who delegates has delegated to the new keys and accepted the
         outbox, vehicles go on with what the old keys signed. Safe to repeat if it was cut off.
         Raises: MissingKeysError, PassphraseError, UsageError.
         """

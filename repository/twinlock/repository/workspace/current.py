@@ -1,10 +1,8 @@
-"""What is published now, read back and verified before anybody edits and signs it again.
+"""What is published now, read back and verified before anyone edits and signs it again.
 
 The store may be a server that others can reach, so nothing in it is believed: the Root chain is followed from a Root
 kept beside the keys, every file is verified under it, and a store that went back in time is noticed. Expiry does not
 matter here; an expired repository has to be readable in order to be renewed.
-
-Belongs here: reading. Does not belong here: changing anything in the store.
 """
 
 from __future__ import annotations
@@ -84,7 +82,7 @@ class Published:
     def verified(self, role: str) -> Verified[TrustedTargets]:
         """The verified file of a Targets role that ``walk`` finds, or of a hash bin.
 
-        Raises: StoreTamperedError; KeyError if nobody delegates to it.
+        Raises: StoreTamperedError; KeyError if no one delegates to it.
         """
         if role not in self._roles:
             for _, delegator in self.walk():

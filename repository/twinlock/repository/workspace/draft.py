@@ -2,8 +2,6 @@
 
 Every edit is of the form "this name shall have that value", so applying one twice changes nothing, and an edit whose
 publication succeeded just before a crash is recognised as done.
-
-Belongs here: keeping edits. Does not belong here: judging them.
 """
 
 from __future__ import annotations

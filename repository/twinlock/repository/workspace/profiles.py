@@ -1,7 +1,4 @@
-"""In which wire profiles a repository publishes, and where its numbers begin: a part of its ``config.json``.
-
-Belongs here: those settings. Does not belong here: what a profile is (``twinlock.trust.wire``).
-"""
+"""In which wire profiles a repository publishes, and where its numbers begin: a part of its ``config.json``."""
 
 from __future__ import annotations
 

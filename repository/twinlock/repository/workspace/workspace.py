@@ -7,7 +7,7 @@
     trusted/               the newest Root, Timestamp and Snapshot seen: the store is checked against these
     public/                the object store: metadata/ targets/ publications/
 
-Belongs here: opening and checking that directory. Does not belong here: editing, signing and publishing.
+Vehicles see nothing of it but ``public/``.
 """
 
 from __future__ import annotations

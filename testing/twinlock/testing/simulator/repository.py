@@ -1,8 +1,5 @@
 """A publisher of metadata whose every role is a plain dict, honest by its verbs and hostile in a test's hands.
 
-Belongs here: bodies of roles, who signs them, the files that result, and what a fetch of one answers. Does not belong
-here: anything of Uptane that only one of the two repositories has (``director.py``), and any expectation.
-
 The state has three layers, and an attack may start at any of them: ``bodies`` (what would be signed next),
 ``signers`` (with which keys), and ``files`` (the bytes on offer, by file name). ``publish`` goes through all three.
 """
@@ -25,7 +22,7 @@ from twinlock.trust.errors.images import EndlessDataError
 TOP_LEVEL = ("root", "timestamp", "snapshot", "targets")
 LIFETIMES = {"root": timedelta(days=365), "timestamp": timedelta(days=1), "snapshot": timedelta(days=7)}
 TARGETS_LIFETIME = timedelta(days=90)
-FAR_AHEAD = 1_000  # versions beyond this are a fast-forward attack, which nobody catches up with
+FAR_AHEAD = 1_000  # versions beyond this are a fast-forward attack, which no one catches up with
 
 # What a test may put in the place of a file: a function that answers the fetch itself, or raises.
 Trick = Callable[[Fetch], "bytes | Absent"]
@@ -172,7 +169,7 @@ class RepositorySimulator:
         return self.wire.file_name(role, self.bodies[role]["version"])
 
     def seal(self, body: JSON, signers: Iterable[Key], *, indent: int | None = None) -> bytes:
-        """A file of this repository with that body, offered to nobody."""
+        """A file of this repository with that body, offered to no one."""
         return self.wire.seal(body, signers, orders=self.orders, indent=indent)
 
     def payload(self, body: JSON) -> bytes:

@@ -1,8 +1,7 @@
 """How a repository of the simulator spells what it publishes: the ``tuf`` form, or the one that aktualizr reads.
 
-Bodies are always written as TUF has them, so that one scenario can be told in both spellings; ``Wire.dress`` turns a body
-into what is signed. Belongs here: own code for both forms, lenient towards whatever a test did to a body. Does not
-belong here: the engine's encoders, which would agree with its decoders even where both are wrong.
+Bodies are always written as TUF has them, so that one scenario can be told in both spellings; ``Wire.dress`` turns a
+body into what is signed.
 """
 
 from __future__ import annotations

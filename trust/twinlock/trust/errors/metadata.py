@@ -51,7 +51,7 @@ class UnusableKeyError(RefusalError):
 
 
 class WeakKeyError(UnusableKeyError):
-    """A public key of a known type that would let anybody sign."""
+    """A public key of a known type that would let anyone sign."""
 
     code = "weak-key"
     attack = Attack.ARBITRARY_SOFTWARE
@@ -227,7 +227,7 @@ class MissingRoleError(RefusalError):
     code = "missing-role"
     attack = Attack.FREEZE
     clause = "Uptane 2.1.0 5.2.2"
-    template = "{repository}: Root {version} names nobody who signs for {role}"
+    template = "{repository}: Root {version} names no one who signs for {role}"
     repository: str
     role: str
     version: int

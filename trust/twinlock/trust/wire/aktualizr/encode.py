@@ -3,8 +3,6 @@
 A repository is authored once. Each of its files is translated, with the same version, expiry, keys and key ids, and signed
 once more by the same keys over its form here. Members that only we read (``issued``, ``mustAgree``, the vehicle's id) come
 along, since this client passes over what it does not know; so nothing that our own checks want is lost.
-
-Belongs here: the ``signed`` part of each role, and what this client could not read. Does not belong here: signing.
 """
 
 from __future__ import annotations

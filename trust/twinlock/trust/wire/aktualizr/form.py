@@ -1,7 +1,5 @@
 """The outer form of the ``aktualizr`` profile: canonical bytes, key ids, signatures, file names, and what fits.
 
-Belongs here: what readers and writers share. Does not belong here: what any role's file says.
-
 The canonical form is not OLPC's: it is JSON in ASCII, compact, with sorted names, every other character escaped. Files
 are served in exactly this form, so that the two definitions of their digest (of the served bytes, and of the canonical
 form of the whole file, which this client uses) agree.

@@ -1,8 +1,7 @@
 """Reports and manifests in the ``aktualizr`` profile, both ways: the same values as ``twinlock.trust.wire.tuf.reports`` has.
 
-Signatures are over the canonical form of ``signed`` itself. A manifest names no vehicle; times are those of an epoch that
-means no time at all; only the Primary counts. It may also tell how the last order ended. Belongs here: that form. Does not
-belong here: whether a key signed it (``twinlock.trust.wire.tuf.reports``), and what a Director makes of it.
+Signatures are over the canonical form of ``signed`` itself. A manifest names no vehicle; times are those of an epoch
+that means no time at all; only the Primary counts. It may also tell how the last order ended.
 """
 
 from __future__ import annotations

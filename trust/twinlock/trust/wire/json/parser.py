@@ -1,7 +1,4 @@
-"""Bytes to plain JSON, strictly, keeping the exact bytes of the ``signed`` member.
-
-Belongs here: JSON as text. Does not belong here: what any member means (``cursor.py`` and the profiles know that).
-"""
+"""Bytes to plain JSON, strictly, keeping the exact bytes of the ``signed`` member."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ class RawEnvelope(NamedTuple):
 
 
 class LocatedMembers(NamedTuple):
-    """The members of a large object, found and known to be JSON, but not built until somebody asks for one.
+    """The members of a large object, found and known to be JSON, but not built until someone asks for one.
 
     A Targets file may list a hundred thousand images of which a vehicle wants three. Only names and places are kept.
     """
@@ -71,7 +68,7 @@ def parse_envelope(
     """Split ``{"signatures": …, "signed": …}`` (members in any order, others ignored) without losing a byte.
 
     ``locate`` names a member of ``signed`` that becomes a ``LocatedMembers`` instead of an object. ``signatures_bytes`` is a
-    bound on each member that nobody signed, held before it is parsed.
+    bound on each member that no one signed, held before it is parsed.
     Raises: LimitError for a file over ``max_bytes`` or such a member, MalformedError with the place for everything else.
     """
     if len(data) > max_bytes:
@@ -265,7 +262,7 @@ def _scan(decoder: json.JSONDecoder, text: str, position: int, what: str, path: 
 
 
 def _has_lone_surrogate(value: Any) -> bool:
-    """Whether any string of ``value`` is not Unicode text: it could neither be encoded nor shown to anybody."""
+    """Whether any string of ``value`` is not Unicode text: it could neither be encoded nor shown to anyone."""
     stack = [value]
     while stack:
         item = stack.pop()

@@ -1,8 +1,7 @@
 """Finding the members of a large object by one pattern, in the form that repositories write.
 
 Scanning a hundred thousand entries as JSON costs more than all the rest of a refresh; a pattern that knows the usual
-form takes half the time. Belongs here: that form, a part of strict JSON. Does not belong here: any other form, and
-what is wrong with a text: for both the answer is None, and the careful reader in ``parser.py`` goes over it.
+form takes half the time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """ECU version reports and vehicle version manifests: Uptane 2.1.0 5.4.2.1.1 and 5.4.2.1.2.
 
-Each signature entry carries the key id, the method, the hash function, the hash of the payload, and the signature over
-that hash. Belongs here: what they are in every wire profile, whether a key signed them, and their form in the ``tuf``
-profile, both ways. Does not belong here: other forms of them (``wire/``), and what a Director makes of them.
+Each signature entry carries the key id, the method, the hash function, the hash of the payload, and the signature
+over that hash.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # what an ECU of a profile without a
 class EcuReport(NamedTuple):
     """What one ECU says of itself. ``evidence`` is what it met and its Director has not acknowledged yet.
 
-    ``attack`` is the code of the gravest evidence if that is an attack, otherwise empty; ``detail`` is the sentence of
-    the gravest. ``time`` is the newest verified time known when the report was made. ``counter`` rises with every
+    ``attack`` is the code of the most severe evidence if that is an attack, otherwise empty; ``detail`` is the sentence of
+    the most severe. ``time`` is the newest verified time known when the report was made. ``counter`` rises with every
     report; None where the profile gives this ECU none. ``nonce`` answers a reset that the Director armed.
     """
 
@@ -88,7 +87,7 @@ class ReportSignature(NamedTuple):
 
 
 class SignedReport(NamedTuple):
-    """A decoded report whose signature nobody has checked yet. ``message`` is what a signature has to be over;
+    """A decoded report whose signature no one has checked yet. ``message`` is what a signature has to be over;
     ``data`` is the canonical form of the whole."""
 
     report: EcuReport
@@ -108,7 +107,7 @@ class UnreadablePart(NamedTuple):
 
 
 class SignedManifest(NamedTuple):
-    """A decoded manifest whose signatures nobody has checked yet: neither its own nor those of its reports.
+    """A decoded manifest whose signatures no one has checked yet: neither its own nor those of its reports.
 
     ``vehicle`` is None in profiles that do not name it: then only the sender can say. ``unreadable`` are the parts that count
     for nothing, so that the junk of one ECU costs no other ECU its report.

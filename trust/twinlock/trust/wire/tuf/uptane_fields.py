@@ -1,8 +1,4 @@
-"""Uptane's custom fields of an image entry, which the profiles write alike, and entries that are decoded when wanted.
-
-Belongs here: ``mustAgree``, release counters, hardware ids and ECU ids. Does not belong here: the rest of an entry, whose
-form is its profile's.
-"""
+"""Uptane's custom fields of an image entry, which the profiles write alike, and entries that are decoded when wanted."""
 
 from __future__ import annotations
 
