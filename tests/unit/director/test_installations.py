@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.cli.main import main
+from twinlock.director.inventory.installations import MAX_PER_DAY
 from twinlock.trust.errors.images import UnknownEcuError
+from twinlock.trust.names import target_path
 
 if TYPE_CHECKING:
     from twinlock.director.director import Director
@@ -73,6 +75,44 @@ def test_an_image_that_was_not_ordered_has_no_approval(fleet: Director, car: Tes
     car.install("ecu-brake", GW)
     report(fleet, car, 5)
     assert (fleet.installations(VIN)[0].path, fleet.installations(VIN)[0].actor) == (GW, None)
+
+
+def test_other_bytes_under_the_ordered_name_have_no_approval(fleet: Director, car: TestVehicle) -> None:
+    fleet.assign(VIN, {"ecu-brake": BRAKE}, actor="alice", now=at(minutes=1))
+    fleet.issue(VIN, now=at(minutes=1))
+    car.installed["ecu-brake"] = car.installed["ecu-brake"]._replace(path=target_path(BRAKE))
+    report(fleet, car, 5)
+    newest = fleet.installations(VIN)[0]
+    assert (newest.path, newest.decision, newest.actor) == (BRAKE, None, None)
+
+
+def test_what_is_assigned_later_approves_nothing_that_was_ordered_before(fleet: Director, car: TestVehicle) -> None:
+    fleet.assign(VIN, {"ecu-brake": BRAKE}, actor="alice", now=at(minutes=1))
+    fleet.issue(VIN, now=at(minutes=1))
+    fleet.assign(VIN, {"ecu-gw": GW}, actor="bob", now=at(minutes=2))
+    fleet.issue(VIN, now=at(minutes=2), force=True)
+    car.install("ecu-gw", GW)
+    report(fleet, car, 5)
+    newest = fleet.installations(VIN)[0]
+    assert (newest.ecu, newest.path, newest.actor) == ("ecu-gw", GW, "alice"), "alice's brake needs it"
+
+
+def test_a_vehicle_that_changes_without_end_fills_no_disk(fleet: Director, car: TestVehicle) -> None:
+    for minutes in range(1, 2 * MAX_PER_DAY):
+        car.install("ecu-gw", (GW, OLD_GW)[minutes % 2])
+        report(fleet, car, minutes)
+    assert len(fleet.installations(VIN, ecus=["ecu-gw"], limit=1000)) == MAX_PER_DAY
+
+
+def test_ecus_of_several_vehicles_are_found_wherever_they_are(updated: Director) -> None:
+    other = TestVehicle("VIN2", {"gw-2": "gw-1"})
+    other.install("gw-2", OLD_GW)
+    updated.register(other.description())
+    updated.receive_manifest(other.manifest())
+    words = ["director", "installed", str(updated.path), "--ecu", "ecu-brake", "--ecu", "gw-2", "--json"]
+    updated.close()
+    shown = json.loads(CliRunner().invoke(main, words).stdout)["vehicles"]
+    assert {item["vehicle"]: len(item["installations"]) for item in shown} == {"VIN1": 2, "VIN2": 1}
 
 
 def test_the_command_shows_one_row_for_each(updated: Director) -> None:

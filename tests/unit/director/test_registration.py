@@ -366,6 +366,10 @@ def test_senders_that_prove_nothing_do_not_keep_the_vehicles_own_key_from_the_op
     pending = director.ways_out.pending_keys("VIN7")
     assert len(pending) == 8
     assert [item["authenticated"] for item in pending] == [True] + 7 * [False]
+    noise.hardware["gw-7"] = "evil"
+    come("the new part", BY_SERIAL, now=at(minutes=2))
+    assert director.ways_out.pending_keys("VIN7") == pending, "what a proven sender sent stays as it was sent"
+    noise.hardware["gw-7"] = "gateway"
     come("more noise", BY_SERIAL, now=at(minutes=2))
     assert director.ways_out.pending_keys("VIN7") == pending, "what was first stays: newer noise displaces nothing"
     come("a month later", BY_SERIAL, now=at(days=31))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +28,18 @@ _HEADER = ("VEHICLE", "ECU", "IMAGE", "REPORTED", "REPLACED", "APPROVED BY", "AP
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicles", nargs=-1, metavar="[VEHICLE]...")
 @click.option("--ecu", "ecus", multiple=True, help="Only this ECU; may be given several times.")
-@click.option("--since", type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")), help="What ran then or later (UTC).")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many of each, newest first.")
+@click.option(
+    "--since",
+    type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")),
+    help="Only what ran at or after this time (UTC).",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="At most so many rows per vehicle, newest first.",
+)
 @output_options
 def installed(
     out: Output,
@@ -39,7 +50,7 @@ def installed(
     since: datetime | None,
     limit: int,
 ) -> None:
-    """Say what was installed on the ECUs of VEHICLEs (none named: all) when, and who approved it, newest first.
+    """List what was installed when on the ECUs of VEHICLEs (default: all), and who approved it, newest first.
 
     REPORTED is when the first manifest with that image came, REPLACED when the first one with another came. An image
     that the Director did not order, such as that from the factory, has no approval. `prune` keeps all of it.
@@ -51,24 +62,33 @@ def installed(
     """
     start = None if since is None else since.replace(tzinfo=UTC)
     with open_director(directory) as director, own_input():
-        names = vehicles or _vehicles_with(director, ecus)
-        found = {name: director.installations(name, ecus=ecus, since=start, limit=limit) for name in names}
+        if vehicles or not ecus:
+            names = vehicles or tuple(item.vehicle for item in director.vehicles())
+            found = {name: director.installations(name, ecus=ecus, since=start, limit=limit) for name in names}
+        else:
+            found = _wherever(director, ecus, since=start, limit=limit)
     shown = {"vehicles": [{"vehicle": name, "installations": items} for name, items in found.items()]}
     rows = [_row(item) for items in found.values() for item in items]
     out.result(shown, _lines(rows))
 
 
-def _vehicles_with(director: Director, ecus: tuple[str, ...]) -> tuple[str, ...]:
-    """All vehicles, or those that have or had one of ``ecus``. Raises: UsageError if no vehicle did."""
+def _wherever(
+    director: Director, ecus: tuple[str, ...], *, since: datetime | None, limit: int
+) -> dict[str, tuple[Installation, ...]]:
+    """What ran on ``ecus`` in whatever vehicle they are or were. Raises: UsageError for one that no vehicle had."""
     from twinlock.trust.errors.base import UsageError
+    from twinlock.trust.errors.images import UnknownEcuError
 
-    names = tuple(item.vehicle for item in director.vehicles())
-    if not ecus:
-        return names
-    records = (director.vehicle(name) for name in names)
-    found = tuple(item.vehicle for item in records if {*item.ecus, *item.retired} >= set(ecus))
-    if not found:
-        raise UsageError(reason=f"no vehicle has or had {' and '.join(ecus)}; see `twinlock director vehicles`")
+    found: dict[str, tuple[Installation, ...]] = {}
+    unknown = set(ecus)
+    for item in director.vehicles():
+        for ecu in ecus:
+            with suppress(UnknownEcuError):
+                rows = director.installations(item.vehicle, ecus=[ecu], since=since, limit=limit)
+                found[item.vehicle] = (*found.get(item.vehicle, ()), *rows)
+                unknown.discard(ecu)
+    if unknown:
+        raise UsageError(reason=f"no vehicle has or had {', '.join(sorted(unknown))}; see `twinlock director vehicles`")
     return found
 
 
@@ -80,7 +100,7 @@ def _row(item: Installation) -> tuple[str, ...]:
 
 def _lines(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     if not rows:
-        yield "no vehicle has reported an image yet"
+        yield "no image was reported"
         return
     yield from table(_HEADER, rows)
 

@@ -6,7 +6,7 @@ The rows outlive the manifests that they were read from. All functions take a co
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
@@ -18,6 +18,7 @@ from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
 
 _I, _D, _A = schema.installations.c, schema.decisions.c, schema.audit.c
+MAX_PER_DAY = 48  # changes of one ECU
 _DECISIONS_READ = 50  # how far back the order of a new image is looked for
 
 
@@ -36,46 +37,56 @@ def note_installations(
     counters: Mapping[EcuId, int | None],
     now: datetime,
 ) -> None:
-    """Keep what ECUs of ``vehicle`` run since ``now``, where that is not what they ran before; ``counters`` of their reports."""
+    """Keep what ECUs of ``vehicle`` run since ``now``, where that is not what they ran before; ``counters`` of their reports.
+
+    Of one ECU no more than ``MAX_PER_DAY`` changes a day are kept: a Primary's key could report without end.
+    """
     before = _newest(connection, vehicle, installed)
     for ecu, image in installed.items():
         digest = fingerprint(image.path, image.length, image.hashes)
-        if before.get(ecu) == digest:
-            continue
-        approval = find_approval(connection, vehicle, ecu, image.path, now)
-        row = {
-            "vehicle": vehicle,
-            "ecu": ecu,
-            "image": digest,
-            "path": image.path,
-            "length": image.length,
-            "hashes": dict(image.hashes),
-            "release_counter": image.release_counter,
-            "reported_at": now,
-            "counter": counters[ecu],
-            **approval._asdict(),
-        }
-        connection.execute(insert(schema.installations).values(**row))
+        if before.get(ecu) != digest and not _is_full(connection, vehicle, ecu, now):
+            row = {"vehicle": vehicle, "ecu": ecu, "image": digest, "reported_at": now, "counter": counters[ecu]}
+            row |= {"path": image.path, "length": image.length, "hashes": dict(image.hashes)}
+            row |= {"release_counter": image.release_counter}
+            row |= find_approval(connection, vehicle, ecu, image, now)._asdict()
+            connection.execute(insert(schema.installations).values(**row))
 
 
-def find_approval(connection: Connection, vehicle: str, ecu: str, path: str, now: datetime) -> Approval:
-    """The newest order of ``path`` for ``ecu`` by ``now``, and whose assignment led to it.
+def find_approval(connection: Connection, vehicle: str, ecu: str, image: InstalledImage, now: datetime) -> Approval:
+    """The order of exactly ``image`` for ``ecu`` by ``now``, and the assignment that led to it.
 
-    An image that was ordered because another one needs it is approved by the vehicle's newest assignment.
+    Of decisions one after the other that order the same the first one counts. An image that was ordered because another one
+    needs it is approved by the assignment that was the vehicle's newest then.
     """
-    query = select(_D.number, _D.made_at, _D.orders).where(_D.vehicle == vehicle, _D.made_at <= now)
+    query = select(_D.number, _D.made_at, _D.orders, _D.entries).where(_D.vehicle == vehicle, _D.made_at <= now)
+    first = None
     for decision in connection.execute(query.order_by(_D.number.desc()).limit(_DECISIONS_READ)):
-        if any((order["ecu"], order["path"]) == (ecu, path) for order in decision.orders):
+        if _orders(decision, ecu, image):
+            first = decision
+        elif first is not None:
             break
-    else:
+    if first is None:
         return Approval()
     assigned = select(_A.actor, _A.at, _A.detail).where(
-        _A.vehicle == vehicle, _A.action == "assign", _A.at <= decision.made_at
+        _A.vehicle == vehicle, _A.action == "assign", _A.at <= first.made_at
     )
     rows = connection.execute(assigned.order_by(_A.number.desc()).limit(_DECISIONS_READ)).all()
-    direct = (row for row in rows if row.detail.get(ecu) == path)
+    direct = (row for row in rows if row.detail.get(ecu) == image.path)
     row = next(direct, rows[0] if rows else None)
-    return Approval(decision.number) if row is None else Approval(decision.number, row.actor, row.at)
+    return Approval(first.number) if row is None else Approval(first.number, row.actor, row.at)
+
+
+def _orders(decision: Any, ecu: str, image: InstalledImage) -> bool:
+    """Whether a decision has these bytes under this name for the ECU."""
+    entry = decision.entries.get(image.path, {})
+    same = entry.get("length") == image.length and entry.get("hashes") == dict(image.hashes)
+    return same and any((order["ecu"], order["path"]) == (ecu, image.path) for order in decision.orders)
+
+
+def _is_full(connection: Connection, vehicle: str, ecu: str, now: datetime) -> bool:
+    today = (_I.vehicle == vehicle, _I.ecu == ecu, _I.reported_at > now - timedelta(days=1))
+    count = select(func.count()).select_from(schema.installations).where(*today)
+    return int(connection.execute(count).scalar_one()) >= MAX_PER_DAY
 
 
 def list_installations(
@@ -94,6 +105,12 @@ def list_installations(
         if len(found) == limit:
             break
     return tuple(found)
+
+
+def was_in(connection: Connection, vehicle: str, ecu: str) -> bool:
+    """Whether an ECU of that id ever reported an image in ``vehicle``."""
+    query = select(_I.number).where(_I.vehicle == vehicle, _I.ecu == ecu).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def _newest(connection: Connection, vehicle: str, ecus: Iterable[EcuId]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from twinlock.director.inventory import schema
 from twinlock.director.inventory.installations import note_installations
 from twinlock.director.inventory.schema import SCHEMA_VERSION, schema_version
 from twinlock.director.inventory.signing_marks import marks_of_issues, write_marks
+from twinlock.director.model.software import fingerprint
 from twinlock.director.tables.append_only import append_only_ddl
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId
@@ -117,7 +118,14 @@ def _from_4(connection: Connection) -> None:
     query = (
         select(schema.reports, manifests.vehicle, manifests.received_at).join(schema.manifests).order_by(reports.number)
     )
-    for row in connection.execute(query).all():
+    newest: dict[tuple[str, str], str] = {}
+    changes = []
+    for row in connection.execute(query.execution_options(yield_per=1000)):
+        digest = fingerprint(row.path, row.length, row.hashes)
+        if newest.get((row.vehicle, row.ecu)) != digest:
+            newest[(row.vehicle, row.ecu)] = digest
+            changes.append(row)
+    for row in changes:
         ecu, image = EcuId(row.ecu), InstalledImage(row.path, row.length, row.hashes, row.release_counter)
         note_installations(connection, row.vehicle, {ecu: image}, {ecu: row.counter}, row.received_at)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from twinlock.director.inventory.database import Database
 from twinlock.director.inventory.history import list_decisions, list_events, list_manifests, read_audit
-from twinlock.director.inventory.installations import list_installations
+from twinlock.director.inventory.installations import list_installations, was_in
 from twinlock.director.inventory.junk import list_junk
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.model.records import DecisionRecord, Event, Installation, ManifestRecord
@@ -54,7 +54,7 @@ class HistoryView:
         with self._database.reading() as connection:
             record = load_vehicle(connection, vehicle)
             for ecu in ecus:
-                if ecu not in record.ecus and ecu not in record.retired:
+                if not (ecu in record.ecus or ecu in record.retired or was_in(connection, vehicle, ecu)):
                     raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
             return list_installations(connection, vehicle, ecus=ecus, since=since, limit=limit)
 

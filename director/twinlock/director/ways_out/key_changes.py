@@ -168,13 +168,18 @@ def note_pending(
 ) -> None:
     """Keep keys that were refused, so that an operator can confirm one by its fingerprint. A bounded number of each ECU.
 
-    Senders that prove nothing fill only places that are free, or whose key did not come for ``PENDING_FOR``.
+    Senders that prove nothing fill only free places, and those of others that proved nothing and did not come for
+    ``PENDING_FOR``. What a proven sender sent is changed only by a proven one.
     """
     for record in offered:
         this = (_P.vehicle == vehicle, _P.ecu == record.ecu, _P.key_identity == key_identity(record.key))
-        proven = {"authenticated": True} if authenticated else {}
-        seen = connection.execute(update(schema.pending_keys).where(*this).values(last_seen=now, **proven))
-        if seen.rowcount or not _has_place(connection, vehicle, record.ecu, now, authenticated=authenticated):
+        known = connection.execute(select(_P.authenticated).where(*this)).scalar_one_or_none()
+        if known is not None:
+            stated = {"description": record.as_json(), "authenticated": True} if authenticated else {}
+            if authenticated or not known:
+                connection.execute(update(schema.pending_keys).where(*this).values(last_seen=now, **stated))
+            continue
+        if not _has_place(connection, vehicle, record.ecu, now, authenticated=authenticated):
             continue
         row: dict[str, Any] = {"vehicle": vehicle, "ecu": record.ecu, "key_identity": key_identity(record.key)}
         row |= {"description": record.as_json(), "first_seen": now, "last_seen": now, "authenticated": authenticated}
@@ -187,8 +192,9 @@ def _has_place(connection: Connection, vehicle: str, ecu: str, now: datetime, *,
     rows = connection.execute(query.order_by(_P.last_seen)).all()
     if len(rows) < MAX_PENDING:
         return True
-    may_go = (row for row in rows if row.last_seen < now - PENDING_FOR or (authenticated and not row.authenticated))
-    gone = next(may_go, None)
+    unproven = (row for row in rows if not row.authenticated and (authenticated or row.last_seen < now - PENDING_FOR))
+    stale = (row for row in rows if authenticated and row.last_seen < now - PENDING_FOR)
+    gone = next(iter((*unproven, *stale)), None)
     if gone is None:
         return False
     this = (_P.vehicle == vehicle, _P.ecu == ecu, _P.key_identity == gone.key_identity)
