@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.unit.director.device_world import DEVICE_FILES
 from tests.unit.director.world import TestVehicle, at
 from twinlock.director.api.device_api import director_application
 from twinlock.director.devices.credentials import Credential
+from twinlock.director.devices.deliveries import Deliveries
 from twinlock.director.director import Director
 from twinlock.director.inventory import database
 from twinlock.director.ways_out import counter_resets
 from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.local import StorageError
+from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.wire.tuf.reports import SignedManifest, decode_manifest
 
@@ -65,33 +68,44 @@ def test_what_came_while_a_reset_was_prepared_is_remembered_too(
     assert caught.value.field == "report"
 
 
-def test_credentials_are_written_when_they_are_recorded_and_nobody_waits(fleet: Director) -> None:
+def test_credentials_are_written_when_they_are_recorded_and_nobody_waits(fleet: Director, tmp_path: Path) -> None:
     """Cut off at any moment, no certificate is valid that the Director does not know."""
     fleet.devices.create_ca()
     held: list[tuple[bool, bool]] = []
 
-    def deliver(_vehicle: str, credential: Credential) -> None:
-        recorded = {item.fingerprint for item in fleet.devices.certificates()}
-        held.append((fleet._database._writer.locked(), credential.fingerprint in recorded))
+    class Watched(Deliveries):
+        def write(self, vehicle: str, credential: Credential) -> None:
+            recorded = {item.fingerprint for item in fleet.devices.certificates()}
+            held.append((fleet._database._writer.locked(), credential.fingerprint in recorded))
+            super().write(vehicle, credential)
 
-    result = fleet.batches.issue_devices([("1", "VIN7"), ("2", "VIN8")], deliver)
-    assert result.stored
+    with Watched.open(tmp_path / "out", DEVICE_FILES) as deliveries:
+        assert fleet.batches.issue_devices([("1", "VIN7"), ("2", "VIN8")], deliveries).stored
     assert held == [(False, True), (False, True)]
 
 
-def test_credentials_that_cannot_be_written_are_revoked(fleet: Director) -> None:
+def test_credentials_that_cannot_be_written_are_revoked_and_the_run_can_be_repeated(
+    fleet: Director, tmp_path: Path
+) -> None:
     fleet.devices.create_ca()
+    named, output = [("1", "VIN7"), ("2", "VIN8"), ("3", "VIN9")], tmp_path / "out"
 
-    def deliver(vehicle: str, _credential: Credential) -> None:
-        if vehicle == "VIN8":
-            raise StorageError(path="out", operation="write", reason="the disk is full")
+    class Full(Deliveries):
+        def write(self, vehicle: str, credential: Credential) -> None:
+            if vehicle == "VIN8":
+                raise StorageError(path="out", operation="write", reason="the disk is full")
+            super().write(vehicle, credential)
 
-    with pytest.raises(StorageError):
-        fleet.batches.issue_devices([("1", "VIN7"), ("2", "VIN8"), ("3", "VIN9")], deliver)
+    with Full.open(output, DEVICE_FILES) as deliveries, pytest.raises(StorageError):
+        fleet.batches.issue_devices(named, deliveries)
     revoked = {item.name: item.revoked_at is not None for item in fleet.devices.certificates()}
     assert revoked == {"VIN7": False, "VIN8": True, "VIN9": True}
-    again = fleet.batches.issue_devices([("1", "VIN8"), ("2", "VIN9")], lambda _vehicle, _credential: None)
-    assert again.stored
+    with Deliveries.open(output, DEVICE_FILES) as repeated:
+        with pytest.raises(ConflictError), Deliveries.open(output, DEVICE_FILES):
+            pass
+        again = fleet.batches.issue_devices(named, repeated)
+    assert [item.outcome for item in again.items] == ["unchanged", "issued", "issued"]
+    assert sorted(path.name for path in output.iterdir()) == ["VIN7", "VIN8", "VIN9"]
 
 
 def test_a_vehicle_that_comes_during_a_long_transaction_is_told_to_come_again(

@@ -12,12 +12,12 @@ from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.batches import LIST, read_lines, show_batch, skip_refused_option
 from twinlock.cli.shared.options import DIRECTORY, FILE, read_duration
 from twinlock.cli.shared.output import Output, output_options, table, yes_option
+from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import passphrase_option
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from twinlock.director.devices.credentials import Credential
     from twinlock.director.director import Director
     from twinlock.director.operator.batch import BatchResult
 
@@ -68,8 +68,8 @@ def issue_device(
 ) -> None:
     """Make a credential for each VEHICLE, to be imported there. Its private key is kept nowhere else.
 
-    For several vehicles, or with --list, each gets a folder of its own name below --output. After a crash run the same
-    command again: vehicles that have their files keep them.
+    For several vehicles, or with --list, each gets a folder of its own name below --output. A run that was cut off is
+    finished by the same command: certificates whose keys were not written yet are revoked, and their vehicles get new ones.
 
     \b
     Example:
@@ -88,7 +88,7 @@ def issue_device(
         show_batch(out, result, f"credentials in {output}")
         return
     check_vacant(output, DEVICE_FILES)
-    with open_director(directory, passphrase_file) as director:
+    with open_director(directory, passphrase_file) as director, own_input():
         credential = director.devices.issue_device(vehicles[0], valid=lifetime)
     write_files(credential, output, names=DEVICE_FILES)
     shown = {"vehicle": vehicles[0], "output": str(output), "fingerprint": credential.fingerprint}
@@ -105,17 +105,11 @@ def _issue_many(
     skip_refused: bool,
 ) -> BatchResult:
     """Credentials in ``output``/VEHICLE, written when they are recorded."""
-    from twinlock.director.devices.credentials import read_delivered, write_files
+    from twinlock.director.devices.deliveries import Deliveries
 
-    def delivered(vehicle: str) -> tuple[str, bool] | None:
-        return read_delivered(output / vehicle, DEVICE_FILES)
-
-    def deliver(vehicle: str, credential: Credential) -> None:
-        write_files(credential, output / vehicle, names=DEVICE_FILES, finish=True)
-
-    with out.progress(len(named), "issuing") as advance:
+    with Deliveries.open(output, DEVICE_FILES) as deliveries, out.progress(len(named), "issuing") as advance:
         return director.batches.issue_devices(
-            named, deliver, delivered=delivered, valid=valid, skip_refused=skip_refused, advance=advance
+            named, deliveries, valid=valid, skip_refused=skip_refused, advance=advance
         )
 
 
@@ -159,7 +153,7 @@ def issue_provisioning(
 ) -> None:
     """Make an archive of shared credentials: with it a device gets a certificate of its own from the server.
 
-    Anyone who has it can ask for a certificate of any vehicle that has none yet. Take it back with `revoke-certificate`
+    Anyone who has it can ask for a certificate of any vehicle that has none yet. Revoke it with `revoke-certificate`
     when the last device is built.
 
     \b
@@ -167,13 +161,13 @@ def issue_provisioning(
       twinlock director issue-provisioning ./director --url https://fleet.example:8443 --output credentials.zip
     """
     from twinlock.director.devices.credentials import check_url, check_vacant, provisioning_archive
-    from twinlock.io.files.durable import create_file
+    from twinlock.io.files.durable import PRIVATE, create_once
 
     check_url(url)
     check_vacant(output.parent, (output.name,))
     with open_director(directory, passphrase_file) as director:
         credential = director.devices.issue_shared(valid=read_duration(valid))
-    create_file(output, provisioning_archive(credential, url), mode=0o600)
+    create_once(output, provisioning_archive(credential, url), mode=PRIVATE)
     shown = {"url": url, "output": str(output), "fingerprint": credential.fingerprint}
     out.result(shown, f"wrote {output}; its certificate is {credential.fingerprint}")
 

@@ -82,8 +82,10 @@ def note_issued(
     record_audit(connection, actor=actor, action="certificate", vehicle=vehicle, detail=detail, now=now)
 
 
-def revoke(connection: Connection, name: str, *, actor: str, now: datetime) -> tuple[str, ...]:
-    """Take back every certificate of a vehicle, or the one with that fingerprint; returns their fingerprints.
+def revoke(
+    connection: Connection, name: str, *, actor: str, reason: str | None = None, now: datetime
+) -> tuple[str, ...]:
+    """Revoke every certificate of a vehicle, or the one with that fingerprint; returns their fingerprints. ``reason`` is for the audit.
 
     Also one that another CA issued can be taken back, by its fingerprint. Raises: UsageError if there is nothing to do.
     """
@@ -94,7 +96,7 @@ def revoke(connection: Connection, name: str, *, actor: str, now: datetime) -> t
     if not found:
         raise UsageError(reason=f"there is no certificate of {name} that could be taken back")
     for fingerprint in found:
-        _revoke(connection, fingerprint, actor, now)
+        _revoke(connection, fingerprint, actor, now, reason=reason)
     return found
 
 
@@ -123,10 +125,10 @@ def list_certificates(
     return tuple(_certificate(row) for row in connection.execute(query))
 
 
-def _revoke(connection: Connection, fingerprint: str, actor: str, now: datetime) -> None:
+def _revoke(connection: Connection, fingerprint: str, actor: str, now: datetime, *, reason: str | None = None) -> None:
     row = {"fingerprint": fingerprint, "revoked_at": now, "actor": actor}
     connection.execute(insert(schema.revoked_certificates).values(**row))
-    detail = {"fingerprint": fingerprint}
+    detail = {"fingerprint": fingerprint} if reason is None else {"fingerprint": fingerprint, "reason": reason}
     record_audit(connection, actor=actor, action="revoke-certificate", detail=detail, now=now)
 
 

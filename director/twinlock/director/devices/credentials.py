@@ -20,16 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
     pkcs12,
 )
 
 from twinlock.director.devices.ca import DeviceCa, Subject
-from twinlock.io.files.durable import create_file, replace_file, storage_errors
+from twinlock.io.files.durable import PRIVATE, create_once, storage_errors
 from twinlock.io.files.new_directory import make_directory
-from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import OperatorFileError
 
 # The names that the client looks for inside the archive of shared credentials.
 URL_FILE, P12_FILE = "autoprov.url", "autoprov_credentials.p12"
@@ -88,43 +85,21 @@ def check_vacant(folder: Path, names: tuple[str, ...]) -> None:
     """See that none of the files is there. Raises: UsageError."""
     taken = [name for name in names if (folder / name).exists()]
     if taken:
-        raise UsageError(reason=f"{folder / taken[0]} is there already; a credential is never written over another")
+        raise UsageError(reason=f"{folder / taken[0]} already exists; credentials are never overwritten")
 
 
-def read_delivered(folder: Path, names: tuple[str, str, str]) -> tuple[str, bool] | None:
-    """What an earlier run wrote into ``folder``: the certificate's fingerprint, and whether its key is there too.
+def write_files(credential: Credential, folder: Path, *, names: tuple[str, str, str]) -> None:
+    """Write CA, certificate and key (0600) under ``names`` into ``folder``. Raises: UsageError if one is there, StorageError.
 
-    None if the folder holds none of the files. Raises: UsageError if what it holds is something else.
+    The key is written last: where it is, the others are.
     """
-    ca, certificate, key = (folder / name for name in names)
-    if not any(path.exists() for path in (ca, certificate, key)):
-        return None
-    try:
-        found = x509.load_pem_x509_certificate(read_operator_file(certificate, "a certificate"))
-        whole = key.exists()
-        public = load_pem_private_key(read_operator_file(key, "a key"), None).public_key() if whole else None
-    except (OperatorFileError, ValueError, TypeError):
-        check_vacant(folder, names)
-        raise
-    if public is not None and public != found.public_key():
-        check_vacant(folder, names)
-    return found.fingerprint(hashes.SHA256()).hex(), whole
-
-
-def write_files(credential: Credential, folder: Path, *, names: tuple[str, str, str], finish: bool = False) -> None:
-    """Write CA, certificate and key (0600) under ``names`` into ``folder``. Raises: UsageError if one is there.
-
-    The key is written last: where it is, the others are. With ``finish`` files without a key, which a run that was
-    killed left, are replaced.
-    """
-    ca, certificate, key = names
-    check_vacant(folder, (key,) if finish else names)
+    check_vacant(folder, names)
     with storage_errors("create", folder):
         make_directory(folder, 0o700)
-    write = replace_file if finish else create_file
-    write(folder / ca, credential.ca_pem())
-    write(folder / certificate, credential.certificate_pem())
-    create_file(folder / key, credential.key_pem(), mode=0o600)
+    ca, certificate, key = names
+    create_once(folder / ca, credential.ca_pem())
+    create_once(folder / certificate, credential.certificate_pem())
+    create_once(folder / key, credential.key_pem(), mode=PRIVATE)
 
 
 def check_url(url: str) -> None:

@@ -16,6 +16,7 @@ from twinlock.director.errors import DailyLimitError
 from twinlock.director.inventory.database import Database
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.errors.metadata import UnsafePathError
 
 REFUSED = "refused"
 
@@ -89,6 +90,8 @@ def read_job(read: Callable[..., Job], source: str, *rest: Any) -> Job:
     """The job that ``read`` makes of an item, or one that carries the refusal."""
     try:
         return read(source, *rest)
+    except UnsafePathError as error:  # what an operator wrote is never an attack
+        return Job(source=source, error=UsageError(reason=str(error)))
     except _OF_ONE_ITEM as error:
         return Job(source=source, error=error)
 

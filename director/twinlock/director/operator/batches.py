@@ -9,7 +9,7 @@ UsageError for an empty batch; what is wrong with one item is in that item's res
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from twinlock.director.devices.certificates import SINGLE, list_certificates, note_issued, revoke
 from twinlock.director.devices.credentials import Credential
+from twinlock.director.devices.deliveries import Deliveries
 from twinlock.director.devices.ecu_changes import take_in
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.service import DEVICE_VALID, DeviceDesk
@@ -117,9 +118,8 @@ class Batches:
     def issue_devices(
         self,
         vehicles: Iterable[tuple[str, str]],
-        deliver: Callable[[str, Credential], None],
+        deliveries: Deliveries,
         *,
-        delivered: Callable[[str], tuple[str, bool] | None] = lambda _vehicle: None,
         valid: timedelta = DEVICE_VALID,
         actor: str | None = None,
         skip_refused: bool = False,
@@ -128,54 +128,54 @@ class Batches:
     ) -> BatchResult:
         """Make credentials, each as ``DeviceDesk.issue_device``: (source, vehicle) pairs.
 
-        ``delivered`` says what an earlier run left for a vehicle (``read_delivered``), or refuses it: a whole credential on record
-        stays as it is, and for one without its key a new one is made, and the old one revoked. Certificates are recorded first,
-        all in one transaction, and then written by ``deliver``, so that none is valid that the Director does not know. Those
-        that ``deliver`` fails to write are revoked.
+        Certificates are recorded first, all in one transaction, and then written by ``deliveries``, so that none is valid that
+        the Director does not know. Those that cannot be written are revoked, and so are those that a run before was cut off
+        from writing; what that run did write is left as it is.
         """
         moment, seen = now or self._clock(), dict[str, str]()
+        actor = actor or self._actor
         made: dict[str, Credential] = {}
+        self._revoke_lost(deliveries.undelivered.values(), actor, moment)
 
         def job(source: str, vehicle: str) -> Job:
-            _check_once(vehicle, source, seen)
-            before = delivered(identifier(vehicle))
-            if before is not None and before[1]:
-                return Job(source=source, vehicle=vehicle, apply=partial(_keep, vehicle, before[0]))
+            _check_once(identifier(vehicle), source, seen)
+            if len(vehicle.split()) != 1:
+                raise UsageError(reason=f"one vehicle a line is expected, not {vehicle!r}")
+            if (there := deliveries.delivered.get(vehicle)) is not None:
+                return Job(source=source, vehicle=vehicle, apply=lambda _: (UNCHANGED, {"fingerprint": there}))
+            deliveries.check(vehicle)
             made[vehicle] = credential = self._devices.make_device(vehicle, valid=valid, now=moment)
 
             def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
-                if before is not None:
-                    _keep(vehicle, before[0], connection)
-                    revoke(connection, before[0], actor=actor or self._actor, now=moment)
-                note_issued(connection, credential, kind=SINGLE, name=vehicle, actor=actor or self._actor, now=moment)
+                note_issued(connection, credential, kind=SINGLE, name=vehicle, actor=actor, now=moment)
                 return ISSUED, {"fingerprint": credential.fingerprint}
 
             return Job(source=source, vehicle=vehicle, apply=apply)
 
         jobs = [read_job(job, *item) for item in vehicles]
+        deliveries.announce(made)
         result = run_batch(self._database, "issue", jobs, skip_refused=skip_refused, advance=advance)
+        if not result.stored:
+            deliveries.give_up()
         waiting = [item.vehicle for item in result.items if result.stored and item.outcome == ISSUED]
         try:
             while waiting:
-                deliver(waiting[0], made[waiting[0]])
+                deliveries.write(waiting[0], made[waiting[0]])
                 waiting.pop(0)
         finally:
-            if waiting:
-                with self._database.writing("revoke") as connection:
-                    for vehicle in waiting:
-                        revoke(connection, made[vehicle].fingerprint, actor=actor or self._actor, now=moment)
+            self._revoke_lost([made[vehicle].fingerprint for vehicle in waiting], actor, moment)
+        if result.stored:
+            deliveries.finish()
         return result
 
-
-def _keep(vehicle: str, fingerprint: str, connection: Connection) -> tuple[str, dict[str, Any]]:
-    """See that a credential that was found is a valid one of ``vehicle``. Raises: UsageError."""
-    known = list_certificates(connection, name=vehicle, kind=SINGLE, fingerprint=fingerprint)
-    if not known or known[0].revoked_at is not None:
-        reason = (
-            f"there are files of another credential for {vehicle} already ({fingerprint}); none is written over them"
-        )
-        raise UsageError(reason=reason)
-    return UNCHANGED, {"fingerprint": fingerprint}
+    def _revoke_lost(self, fingerprints: Collection[str], actor: str, now: datetime) -> None:
+        """Revoke certificates whose private keys were never written, as far as they are on record and good."""
+        if not fingerprints:
+            return
+        with self._database.writing("revoke") as connection:
+            for fingerprint in fingerprints:
+                if any(item.revoked_at is None for item in list_certificates(connection, fingerprint=fingerprint)):
+                    revoke(connection, fingerprint, actor=actor, reason="never delivered", now=now)
 
 
 @dataclass(frozen=True, slots=True)
