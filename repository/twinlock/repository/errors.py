@@ -161,6 +161,16 @@ class RootPreparedError(TwinlockError):
     path: str
 
 
+class RootCancelledError(TwinlockError):
+    """A Root whose ceremony was ended here, and that comes back: other Roots of its number may be under way."""
+
+    code = "root-cancelled"
+    by_rule = True
+    template = "Root {version} was cancelled here and is not published"
+    hint = "have every copy of its file destroyed, and prepare the next one with `rotate --prepare FILE`"
+    version: int
+
+
 class RootCompleteError(TwinlockError):
     """The cancelling of a Root that has all its signatures: every vehicle that meets a copy of it takes it."""
 
@@ -170,6 +180,15 @@ class RootCompleteError(TwinlockError):
     hint = "publish it with `root publish`, then publish a next one with other keys"
     version: int
     path: str
+
+
+class StoredImageError(StoreTamperedError):
+    """The stored bytes of a listed image are missing, or are not those that its entry describes."""
+
+    code = "stored-image"
+    template = "nothing was signed: the stored bytes of {target} are wrong: {reason}"
+    hint = "add the right file again under the same name, or remove the image; find out who changed the store before you sign"
+    target: str
 
 
 class NotReadyError(TwinlockError):

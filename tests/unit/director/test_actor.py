@@ -47,7 +47,8 @@ def test_the_audit_names_who_changed_the_keys_and_how(shell: Shell, tmp_path: Pa
     shell.json_of("root", "publish", str(prepared), "--actor", "kim")
     shell.run("refresh", "--root", "--actor", "lee")
     after = {role["name"]: role["keyids"] for role in shell.json_of("root", "roles")["roles"]}
-    lee, kim, ben, anna = shell.audit()[:4]
+    lee, kim, prepared_by, ben, anna = shell.audit()[:5]
+    assert (prepared_by["actor"], prepared_by["action"]) == ("ben", "prepare-root")
     assert [(row["actor"], row["action"]) for row in (anna, ben, kim, lee)] == [
         ("anna", "token"),
         ("ben", "root"),
@@ -60,7 +61,7 @@ def test_the_audit_names_who_changed_the_keys_and_how(shell: Shell, tmp_path: Pa
     assert lee["detail"]["roles"] == []
 
 
-@pytest.mark.parametrize("name", ["", "a\x1b[2J", "x" * 129])
+@pytest.mark.parametrize("name", ["", " ", "anna ", "a\x1b[2J", "x" * 129])
 def test_an_actor_has_a_name_that_can_be_shown(shell: Shell, name: str) -> None:  # noqa: F811
     result = shell.run("token", "VIN9", "--actor", name, status=2)
     assert "1 to 128 printable characters" in result.output

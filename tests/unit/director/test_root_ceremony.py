@@ -366,3 +366,16 @@ def _turn_the_clock(monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
             return cls.fromtimestamp(time.time(), tz) + timedelta(days=days)
 
     monkeypatch.setattr(validity, "datetime", Later)
+
+
+def test_a_cancelled_root_that_comes_back_whole_is_not_published_here(party: str) -> None:
+    run(party, "rotate", "here", "--prepare", "next.json")  # a renewal: no key was made for it, so none was destroyed
+    run(party, "root", "cancel", "here", "next.json")
+    assert run(party, "root", "sign", "next.json", "--keys", "a")["missing"] == 0
+    before = _published(party)
+    refused = run(party, "root", "publish", "here", "next.json", status=1)["error"]
+    assert (refused["code"], refused["fields"]["version"]) == ("root-cancelled", 2)
+    assert _published(party) == before
+    run(party, "rotate", "here", "--prepare", "again.json")
+    run(party, "root", "sign", "again.json", "--keys", "a")
+    run(party, "root", "publish", "here", "again.json")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tests.unit.repository.conftest import HandClock
 from twinlock.cli.main import main
-from twinlock.repository.errors import ClockBehindError, StoreTamperedError
+from twinlock.repository.errors import ClockBehindError, StoredImageError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.suppliers.workspace import SupplierPlace
 
@@ -38,9 +38,9 @@ def test_what_was_changed_since_it_was_added_is_not_published(
     filled.add_image(image_file, "new.bin", hardware_ids=["hw-7"], release_counter=1)
     before = filled.show()
     change(objects(filled.path / "public", "new.bin"), damage(image_file.read_bytes()))
-    with pytest.raises(StoreTamperedError) as caught:
+    with pytest.raises(StoredImageError) as caught:
         filled.publish()
-    assert caught.value.reason.startswith("new.bin: targets/")
+    assert caught.value.fields()["target"] == "new.bin"
     assert filled.show() == before
     filled.add_image(image_file, "new.bin", hardware_ids=["hw-7"], release_counter=1, replace=True)
     assert filled.publish().changed
@@ -50,10 +50,16 @@ def test_what_was_changed_since_it_was_added_is_not_signed_by_a_supplier(tmp_pat
     place = SupplierPlace.create(tmp_path / "acme", role="acme")
     place.add_image(image_file, "brake/a.bin", hardware_ids=["hw-7"], release_counter=1)
     change(objects(place.path, "a.bin"), flipped(image_file.read_bytes()))
-    with pytest.raises(StoreTamperedError):
+    with pytest.raises(StoredImageError):
         place.sign()
     place.add_image(image_file, "brake/a.bin", hardware_ids=["hw-7"], release_counter=1, replace=True)
     assert place.sign() == 1
+    change(objects(place.path, "a.bin"), flipped(image_file.read_bytes()))
+    with pytest.raises(StoredImageError):
+        place.sign()
+    for path in objects(place.path, "a.bin"):
+        path.unlink()  # it was handed over
+    assert place.sign() == 2
 
 
 @pytest.fixture
@@ -77,7 +83,7 @@ def status(repository: ImageRepository, *options: str) -> tuple[int, Any, str]:
     [
         (lambda data: data[:-1], [], " bytes of "),
         (flipped, [], None),
-        (flipped, ["--deep"], "holds other bytes"),
+        (flipped, ["--deep"], "other bytes than its name states"),
     ],
 )
 def test_status_names_what_is_damaged(
@@ -86,16 +92,25 @@ def test_status_names_what_is_damaged(
     assert status(real, *deep)[0] == 0
     change(objects(real.path / "public", "brake.bin"), damage(image_file.read_bytes()))
     code, shown, text = status(real, *deep)
-    assert code == (0 if reason is None else 1)
+    assert code == (0 if reason is None else 5)
     assert [item["path"] for item in shown["damaged"]] == ([] if reason is None else ["brake/brake.bin"])
     assert reason is None or reason in text
+
+
+def test_a_link_in_the_store_is_damage_and_no_attack(real: ImageRepository, tmp_path: Path) -> None:
+    for path in objects(real.path / "public", "brake.bin"):
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+    code, shown, text = status(real)
+    assert (code, len(shown["damaged"]), "attack" in text) == (5, 1, False)
+    assert shown["clock"]["problem"] is None
 
 
 def test_status_names_what_is_missing(real: ImageRepository) -> None:
     for path in objects(real.path / "public", "brake.bin"):
         path.unlink()
     code, shown, text = status(real)
-    assert code == 1
+    assert code == 5
     assert "is missing" in shown["damaged"][0]["reason"]
     assert "damaged: brake/brake.bin of targets" in text
 

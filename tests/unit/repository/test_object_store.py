@@ -190,7 +190,7 @@ def test_names_lists_objects_and_no_files_of_its_own(store: DirectoryStore) -> N
 
 
 def test_what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
-    dead = tmp_path / f"{TEMPORARY}dead"
+    dead = tmp_path / f"{TEMPORARY}00112233445566ff"
     dead.write_bytes(b"half")
     other = tmp_path / "other.json"
     other.write_bytes(b"x")
@@ -204,7 +204,7 @@ def test_what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not(
 def test_opening_a_store_cleans_up(tmp_path: Path) -> None:
     first = DirectoryStore(tmp_path)
     first.put_new("a", b"x")
-    (tmp_path / ".tmp" / f"{TEMPORARY}dead").write_bytes(b"half")
+    (tmp_path / ".tmp" / f"{TEMPORARY}00112233445566ff").write_bytes(b"half")
     DirectoryStore(tmp_path)
     assert list((tmp_path / ".tmp").iterdir()) == []
 

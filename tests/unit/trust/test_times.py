@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,15 @@ def test_a_year_has_four_digits() -> None:
 def test_a_time_is_written_in_utc() -> None:
     east = timezone(timedelta(hours=2))
     assert format_time(datetime(2026, 11, 26, 1, 30, tzinfo=east)) == "2026-11-25T23:30:00Z"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-1-2T3:4:5Z", "2026-01-02t03:04:05z", "2026-01-02T03:04:05", "2026-01-02T03:04:05+02:00", "2026-01-02", ""],
+)
+def test_another_form_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_time(text)
 
 
 @given(st.datetimes(timezones=st.just(UTC)))

@@ -12,4 +12,7 @@ def format_time(time: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """The inverse of ``format_time``. Raises: ValueError."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    found = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    if format_time(found) != text:
+        raise ValueError(f"a time like 2026-11-22T19:35:00Z is required, not {text!r}")
+    return found

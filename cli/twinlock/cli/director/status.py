@@ -99,7 +99,7 @@ def vehicles(out: Output, directory: Path) -> None:
 @yes_option
 @output_options
 def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
-    """Delete manifests, reports and events that are older. What is in force, counters and the audit are kept.
+    """Delete manifests, reports and events that are older. What is in force, counters, decisions, installations and the audit are kept.
 
     \b
     Example:
@@ -135,7 +135,7 @@ def audit() -> None:
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many, newest first.")
 @output_options
 def show(out: Output, directory: Path, *, vehicle: str | None, limit: int) -> None:
-    """List what was done at the Director in DIRECTORY, by whom (`--actor`), newest first.
+    """List what was done at the Director in DIRECTORY and by whom, newest first.
 
     \b
     Example:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli.shared.exit_status import EXIT_DUE, EXIT_REFUSED
+from twinlock.cli.shared.exit_status import EXIT_BROKEN, EXIT_DUE, EXIT_REFUSED
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.options import (
     DEMAND_OF_ROTATION,
@@ -80,7 +80,7 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
 def status(out: Output, directory: Path, *, within: str | None, deep: bool) -> None:
     """Show what is staged, what waits for a supplier, what expires soon or is damaged, and the signing clock.
 
-    Exit status 1: an image is damaged, or nothing can be signed by this clock. 6: with --within, a role is due.
+    Exit status 5: an image is damaged. 1: nothing can be signed by this clock. 6: with --within, a role is due.
 
     \b
     Example:
@@ -89,7 +89,9 @@ def status(out: Output, directory: Path, *, within: str | None, deep: bool) -> N
     """
     found = open_image_repository(directory, None).status(read_duration(within) if within else None, deep=deep)
     out.result(found, _status_lines(found))
-    if found.damaged or found.clock.problem:
+    if found.damaged:
+        raise SystemExit(EXIT_BROKEN)
+    if found.clock.problem:
         raise SystemExit(EXIT_REFUSED)
     if within and found.due:
         raise SystemExit(EXIT_DUE)
@@ -123,7 +125,7 @@ def _status_lines(found: StatusView) -> Iterator[str]:
     if not found.due:
         yield "nothing expires soon"
     for image in found.damaged:
-        yield f"damaged: {foreign(image.path)} of {image.role}: {image.reason}; put the right file back from a copy you trust"
+        yield f"damaged: {foreign(image.path)} of {image.role}: {image.reason}; add the right file again under the same name"
     yield from _clock_lines(found.clock)
 
 

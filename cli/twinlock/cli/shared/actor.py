@@ -33,8 +33,8 @@ def actor() -> str:
 
 
 def _note(context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not 0 < len(value) <= MAX_CHARACTERS or not value.isprintable():
-        raise click.BadParameter(f"a name has 1 to {MAX_CHARACTERS} printable characters")
+    if not 0 < len(value) <= MAX_CHARACTERS or not value.isprintable() or value != value.strip():
+        raise click.BadParameter(f"a name has 1 to {MAX_CHARACTERS} printable characters, and no space around it")
     context.meta[_META] = value
     return value
 

@@ -18,7 +18,7 @@ from twinlock.trust.engine.commands import ABSENT, Absent, Fetch, FetchElsewhere
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
 from twinlock.trust.model.base import NOTHING
-from twinlock.trust.names import RepositoryName
+from twinlock.trust.names import DIRECTOR, RepositoryName
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _LOG = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class MetadataFetcher:
                 return await reply.read(f"{command.repository}/{command.role}", command.max_bytes)
             if reply.status in _ABSENT_STATUS:
                 return ABSENT
-            reason = (
-                "this vehicle is not served any more" if reply.status == 410 else "a metadata file or 404 was expected"
-            )
+            reason = "a metadata file or 404 was expected"
+            if reply.status == 410 and command.repository == DIRECTOR:
+                reason = "this vehicle is not served any more; `twinlock director reactivate` undoes that"
             raise FetchError(url=url, status=reply.status, reason=reason)

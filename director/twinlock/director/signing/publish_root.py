@@ -144,7 +144,11 @@ class RootKeeper:
                 change = self._new_own_keys(chain, plans[ROOT], new) if ROOT in plans else None
                 attach(metadata, chain.links(root, self._keyring, change=change))
             with new.leaving():
-                return hand_out(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
+                view = hand_out(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
+        with self._database.writing("prepare a Root") as connection:
+            detail = {"roles": list(plans), "version": root.version, "file": target.name}
+            record_audit(connection, actor=self._actor, action="prepare-root", detail=detail, now=now)
+        return view
 
     def publish(self, now: datetime, path: Path) -> int:
         """Publish a prepared Root that has all its signatures, in every profile; returns its version.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from twinlock.trust.errors.local import StorageError
 PRIVATE = 0o600
 SHARED = 0o644
 TEMPORARY = ".tmp-"
+_OURS = re.compile(re.escape(TEMPORARY) + "[0-9a-f]{16}")
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space and try again",
     errno.EDQUOT: "the quota is used up; free some space and try again",
@@ -72,7 +74,7 @@ def clean_stale(directory: Path) -> int:
     if directory.is_symlink():
         return 0
     try:
-        found = list(directory.glob(f"{TEMPORARY}*"))
+        found = [path for path in directory.iterdir() if _OURS.fullmatch(path.name)]
     except OSError:
         return 0
     return sum(_remove_unlocked(path) for path in found)
@@ -80,7 +82,7 @@ def clean_stale(directory: Path) -> int:
 
 def _remove_unlocked(path: Path) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from twinlock.repository.authoring.entries import hosted_at
 from twinlock.repository.authoring.written_form import check_written
-from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.errors import StoredImageError
 from twinlock.repository.signing.clock import check_issued
 from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.store.interface import ObjectStore, StoredObject
@@ -97,7 +97,7 @@ def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:
         return  # its bytes are elsewhere (``elsewhere.listed``)
     fault = find_fault(store, entry.path, entry.length, entry.hashes, deep=True)
     if fault is not None:
-        raise StoreTamperedError(reason=f"{entry.path}: {fault}")
+        raise StoredImageError(reason=fault, target=entry.path)
 
 
 def _check_delegated(overlay: Overlay, first_root: bytes) -> None:

@@ -57,5 +57,5 @@ def cancel_prepared(
         raise RootCompleteError(version=found.version, path=str(path))
     made = sorted(set(prepared.keyids()) - set(used))
     keyring.retire(made, destroy=not complete)
-    prepared.end()
+    prepared.cancel(found)
     return Cancelled(found.version, () if complete else tuple(made), tuple(made) if complete else ())

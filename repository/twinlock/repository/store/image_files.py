@@ -14,6 +14,7 @@ from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import image_objects
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
+from twinlock.trust.errors.metadata import UnsafePathError
 
 ALGORITHMS = ("sha256", "sha512")
 _CHUNK_BYTES = 1 << 20
@@ -94,12 +95,10 @@ def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
     with stream, storage_errors("read", name):
         length = os.fstat(stream.fileno()).st_size
         if length != measured.length:  # first: no one reads gigabytes where a few bytes were signed
-            reason = (
-                f"it has {length} bytes, and {measured.length} are listed; add the right file again, which mends it"
-            )
+            reason = f"it has {length} bytes, and {measured.length} are listed"
             raise StorageError(path=name, operation="use", reason=reason)
         if _only(measure(stream), measured) != measured:
-            reason = "its bytes are not those of its name; add or replace the image with the right file, which mends it"
+            reason = "it holds other bytes than its name states"
             raise StorageError(path=name, operation="use", reason=reason)
 
 
@@ -117,15 +116,15 @@ def check_image(store: ObjectStore, path: str, length: int, hashes: Mapping[str,
 
 def find_fault(store: ObjectStore, path: str, length: int, hashes: Mapping[str, str], *, deep: bool) -> str | None:
     """What is wrong with the stored bytes of an image, None if nothing is; without ``deep`` only their length is compared."""
-    for name in image_objects(path, length, hashes):
-        info = store.stat(name)
-        if info is None or info.size != length:
-            return f"{name} is missing" if info is None else f"{name} has {info.size} bytes of {length}"
     try:
+        for name in image_objects(path, length, hashes):
+            size = store.size(name)
+            if size != length:
+                return f"{name} is missing" if size is None else f"{name} has {size} bytes of {length}"
         if deep:
             check_image(store, path, length, hashes)
-    except StorageError as error:
-        return f"{error.path} holds other bytes"
+    except (StorageError, UnsafePathError) as error:
+        return str(error)
     return None
 
 

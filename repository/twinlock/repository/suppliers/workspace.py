@@ -41,7 +41,7 @@ from twinlock.repository.authoring.delegations import (
 )
 from twinlock.repository.authoring.entries import Component, describe, entry_view
 from twinlock.repository.authoring.servable_names import check_role_name
-from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.errors import StoredImageError
 from twinlock.repository.inspection import delegation_views
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
@@ -262,12 +262,15 @@ class SupplierPlace:
         return version
 
     def _check_bytes(self, draft: Draft, targets: Targets) -> None:
-        """What is signed for the first time is there, with the bytes that are listed. Raises: StoreTamperedError."""
-        for path in draft.of(self.role).images:
-            entry = targets.targets.get(path)
-            fault = None if entry is None else find_fault(self.outbox, path, entry.length, entry.hashes, deep=True)
+        """What is signed is there with the bytes that are listed, unless it was signed before and moved away. Raises: StoredImageError."""
+        staged = draft.of(self.role).images
+        for path, entry in targets.targets.items():
+            objects = image_objects(path, entry.length, entry.hashes)
+            if path not in staged and all(self.outbox.size(name) is None for name in objects):
+                continue
+            fault = find_fault(self.outbox, path, entry.length, entry.hashes, deep=True)
             if fault is not None:
-                raise StoreTamperedError(reason=f"{path}: {fault}; add the right file again with --replace")
+                raise StoredImageError(reason=fault, target=path)
 
     def rotate(self) -> int:
         """Replace all keys by as many new ones of the same kinds, and sign what is listed with them; the new version.

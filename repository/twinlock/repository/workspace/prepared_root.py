@@ -6,6 +6,7 @@ it may come back whole, and a second one of its number would split the fleet.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,12 +14,14 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.io.files.durable import flush_directory, read_file, replace_file, storage_errors
-from twinlock.repository.errors import RootPreparedError
+from twinlock.repository.errors import RootCancelledError, RootPreparedError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.wire.json.olpc import encode_canonical
 from twinlock.trust.wire.tuf.metadata import TUF
 
-_FILE, _KEYS = "prepared-root.json", "prepared-root-keys.json"
+_FILE, _KEYS, _CANCELLED = "prepared-root.json", "prepared-root-keys.json", "cancelled-roots.json"
+_MAX_CANCELLED_BYTES = 1 << 20
 
 
 class PreparedRoot:
@@ -27,6 +30,7 @@ class PreparedRoot:
     def __init__(self, directory: Path) -> None:
         self.path: Path = directory / _FILE
         self._keys = directory / _KEYS
+        self._refused = directory / _CANCELLED
 
     def find(self, newest: int) -> Root | None:
         """The Root that others are signing; None if there is none, or it was published. Raises: StorageError, MalformedError."""
@@ -38,10 +42,16 @@ class PreparedRoot:
         return root if root.version > newest else None
 
     def check(self, newest: int, offered: Root | None = None) -> None:
-        """See that no other Root than ``offered`` is prepared under the next number. Raises: RootPreparedError, StorageError."""
+        """See that no other Root than ``offered`` is prepared under the next number. Raises: RootPreparedError; RootCancelledError for one whose
+        ceremony was ended here; StorageError.
+        """
         prepared = self.find(newest)
-        if prepared is not None and (offered is None or offered.to_dict() != prepared.to_dict()):
+        if prepared is not None and offered is not None and offered.to_dict() == prepared.to_dict():
+            return
+        if prepared is not None:
             raise RootPreparedError(version=prepared.version, path=str(self.path))
+        if offered is not None and _digest(offered) in self._cancelled():
+            raise RootCancelledError(version=offered.version)
 
     def note_keys(self, keyids: Iterable[str]) -> None:
         """Keep which keys were made for the Root that is about to be written to ``path``."""
@@ -55,6 +65,21 @@ class PreparedRoot:
         except (ValueError, TypeError):
             raise StorageError(path=str(self._keys), operation="read", reason="it is not a list of key ids") from None
 
+    def cancel(self, root: Root) -> None:
+        """Forget what is prepared, and remember that ``root`` is never published. Raises: StorageError."""
+        body = json.dumps(sorted({*self._cancelled(), _digest(root)})).encode()
+        replace_file(self._refused, body)
+        self.end()
+
+    def _cancelled(self) -> frozenset[str]:
+        data = read_file(self._refused, max_bytes=_MAX_CANCELLED_BYTES)
+        try:
+            return frozenset(map(str, json.loads(data or b"[]")))
+        except (ValueError, TypeError):
+            raise StorageError(
+                path=str(self._refused), operation="read", reason="it is not a list of cancelled Roots"
+            ) from None
+
     def end(self) -> None:
         """Forget what is prepared, which was published or cancelled."""
         for path in (self.path, self._keys):
@@ -62,3 +87,7 @@ class PreparedRoot:
                 path.unlink(missing_ok=True)
         with storage_errors("delete", self.path):
             flush_directory(self.path.parent)
+
+
+def _digest(root: Root) -> str:
+    return hashlib.sha256(encode_canonical(root.to_dict())).hexdigest()
