@@ -20,6 +20,7 @@ from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
+from twinlock.trust.proofs import authority_digest, make_proof
 from twinlock.trust.state import TrustedRepository
 
 NAMES = (DIRECTOR, IMAGE)
@@ -139,10 +140,10 @@ def test_no_stored_proof_counts_by_itself(ecu: Ecu, role: RoleName) -> None:
         root = state.repository(IMAGE).root.signed
     forged = seal(image.bodies[role], [stranger])
     envelope = getattr(ecu.world.vehicle.stores["image"].wire, f"decode_{role}")(forged, "x", ecu.world.vehicle.limits)
-    tally = signatures.SignatureTally(1, 1, (), (), (), ())
     honest = hashlib.sha256(envelope.payload).digest()
-    verified = signatures.Verified(envelope.signed, forged, tally, honest)
-    proof = signatures.prove(verified, root.keys, root.roles[role], subject=f"tuf/{role}")
+    named = root.roles[role]
+    authority = authority_digest(named.keyids, named.threshold, root.keys)
+    proof = make_proof(forged, honest, authority, f"tuf/{role}")
     ecu.write("UPDATE metadata SET data = ? WHERE repository = 'image' AND role = ?", forged, role)
     ecu.write("INSERT OR REPLACE INTO proofs VALUES ('image', ?, ?)", role, proof)
     with TrustedState.open(ecu.path, limits=DEFAULT_LIMITS) as state:

@@ -24,7 +24,7 @@ from twinlock.trust.floors import (
     root_signers,
 )
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
-from twinlock.trust.signatures import RoleKeys, SignatureTally, Verified
+from twinlock.trust.signatures import Envelope, RoleKeys, Signature, Verified, verify_signatures
 from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
 
 KEYS = KeyPool()
@@ -118,9 +118,14 @@ def test_root_names_who_signs_below_it(image: RepositorySimulator) -> None:
     assert root_signers(without)[SNAPSHOT] == Signers(frozenset(), 1)
 
 
-def verified(signed: Any, *names: str, content: bytes = CONTENT) -> Verified[Any]:
-    tally = SignatureTally(len(names), 1, tuple(KeyId(name) for name in names), (KeyId("x"),), (), (KeyId("y"),))
-    return Verified(signed, b"data", tally, content)
+def verified(signed: Any, *names: str, payload: bytes = b"content") -> Verified[Any]:
+    """A file that the keys ``names`` signed, one of the role garbled and a stranger too."""
+    good = [Signature(KeyId(name), KEYS(name).sign(payload)) for name in names]
+    others = [Signature(KeyId("x"), KEYS("x").sign(b"else")), Signature(KeyId("y"), KEYS("y").sign(payload))]
+    role = RoleKeys(tuple(KeyId(name) for name in (*names, "x")), len(names))
+    keys = {keyid: KEYS(keyid).public_key for keyid in role.keyids}
+    envelope = Envelope(signed, payload, (*good, *others), b"data")
+    return verify_signatures(envelope, keys, role, repository=IMAGE, role_name=TARGETS)
 
 
 def test_a_floor_is_established_by_the_keys_that_counted_and_those_that_led_to_it(image: RepositorySimulator) -> None:
@@ -156,13 +161,13 @@ def test_the_same_content_again_keeps_who_established_it(image: RepositorySimula
     first = establish({}, TARGETS, verified(signed, "a"), keys=keys, root=3)
     assert establish({TARGETS: first}, TARGETS, verified(signed, "b"), keys=keys, root=4) == first._replace(root=4)
     assert establish({TARGETS: first}, TARGETS, verified(signed, "b"), keys=keys, root=2) == first
-    other = verified(signed, "b", content=b"o" * 32)
+    other = verified(signed, "b", payload=b"other")
     assert establish({TARGETS: first}, TARGETS, other, keys=keys, root=4).material == {TARGETS: material("b")}
     newer = verified(signed._replace(version=2), "b")
     assert establish({TARGETS: first}, TARGETS, newer, keys=keys, root=4).version == 2
-    assert is_established(verified(signed), first)
+    assert is_established(verified(signed, "a"), first)
     assert not any(is_established(file, first) for file in (other, newer))
-    assert not is_established(verified(signed), None)
+    assert not is_established(verified(signed, "a"), None)
 
 
 FULL = Floor(

@@ -1,14 +1,14 @@
 """The one place where signatures are counted: by distinct public key, for everything that anyone signs.
 
 ``Verified`` is made here and nowhere else. A function that takes a ``Verified[T]`` cannot be handed something whose
-signatures no one counted: that is a type error.
+signatures were not counted: that is a type error, and its constructor refuses every other module.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Never, TypeVar, final
 
 from twinlock.trust.errors.metadata import PostQuantumError, ThresholdError
 from twinlock.trust.keys import PublicKey
@@ -77,16 +77,58 @@ class Envelope(NamedTuple, Generic[T]):
     bare: Callable[[], bytes] | None = None
 
 
-class Verified(NamedTuple, Generic[T]):
+_COUNTED = object()  # held by this module alone: what makes a ``Verified`` shows that it counted
+
+
+@final
+class Verified(Generic[T]):
     """A file whose threshold was met. ``data`` is the whole file as it is to be stored.
 
-    ``content`` is the SHA-256 of the bytes that were signed: equal for equal content, whatever stands around it.
+    ``content`` is the SHA-256 of the bytes that were signed: equal for equal content, whatever surrounds it.
+    Only ``verify_signatures``, ``recall`` and ``reduce_to_signed`` make one. It never changes, is equal to no tuple, and
+    is neither copied nor pickled: a value read from elsewhere has to be verified again.
     """
+
+    __slots__ = ("content", "data", "signed", "tally")
 
     signed: T
     data: bytes
     tally: SignatureTally
     content: bytes
+
+    def __init__(self, counted: object, signed: T, data: bytes, tally: SignatureTally, content: bytes) -> None:
+        """Raises: TypeError outside this module."""
+        if counted is not _COUNTED:
+            raise TypeError("a Verified is made by counting signatures: call verify_signatures")
+        keep = object.__setattr__
+        keep(self, "signed", signed)
+        keep(self, "data", data)
+        keep(self, "tally", tally)
+        keep(self, "content", content)
+
+    def __setattr__(self, name: str, _value: object) -> None:
+        raise AttributeError(f"{name} of a Verified cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{name} of a Verified cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Verified):
+            return NotImplemented
+        return (self.content, self.data, self.tally, self.signed) == (
+            other.content,
+            other.data,
+            other.tally,
+            other.signed,
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it holds mappings
+
+    def __repr__(self) -> str:
+        return f"Verified(signed={self.signed!r}, tally={self.tally!r}, content={self.content.hex()})"
+
+    def __reduce_ex__(self, _protocol: object) -> Never:
+        raise TypeError("a Verified is neither copied nor pickled: verify its file again")
 
 
 def count_signers(
@@ -184,7 +226,7 @@ def verify_signatures(
             unknown=tally.unknown,
             unusable=tally.unusable,
         )
-    return Verified(envelope.signed, envelope.data, tally, hashlib.sha256(payload).digest())
+    return Verified(_COUNTED, envelope.signed, envelope.data, tally, hashlib.sha256(payload).digest())
 
 
 def prove(verified: Verified[T], keys: Mapping[KeyId, PublicKey], role: RoleKeys, *, subject: str) -> bytes | None:
@@ -216,4 +258,14 @@ def recall(
     if content is None:
         return None
     tally = _count(envelope.signatures, keys, role, lambda _key, _signature: True)
-    return Verified(envelope.signed, envelope.data, tally, content) if tally.met else None
+    return Verified(_COUNTED, envelope.signed, envelope.data, tally, content) if tally.met else None
+
+
+def reduce_to_signed(verified: Verified[T], envelope: Envelope[T]) -> Verified[T]:
+    """``verified`` with the bytes that ``envelope``, from which it was made, composes of what is signed alone.
+
+    Raises: ValueError for the envelope of another file, or one that composes none.
+    """
+    if envelope.signed is not verified.signed or envelope.bare is None:
+        raise ValueError("this envelope is not that of the verified file, or cannot be reduced")
+    return Verified(_COUNTED, verified.signed, envelope.bare(), verified.tally, verified.content)

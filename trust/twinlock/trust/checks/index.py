@@ -10,7 +10,7 @@ from twinlock.trust.errors.metadata import EquivocationError, ExpiredError, MixA
 from twinlock.trust.floors import Floor
 from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.names import RoleName
-from twinlock.trust.signatures import Envelope, Verified
+from twinlock.trust.signatures import Envelope, Verified, reduce_to_signed
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 
 S = TypeVar("S", bound=Signed)
@@ -123,7 +123,7 @@ def as_stored(offered: Verified[S], envelope: Envelope[S], listed: FileInfo | No
     """
     if envelope.bare is None or (listed is not None and (listed.hashes or listed.length is not None)):
         return offered
-    return offered._replace(data=envelope.bare())
+    return reduce_to_signed(offered, envelope)
 
 
 def _mismatch(context: Context, role: RoleName, field: str, listed: object, offered: object) -> MixAndMatchError:
