@@ -239,7 +239,11 @@ def _rotation_drops_files(ours: Judgement, theirs: Judgement) -> bool:
     if ours.versions["root"] == 1:
         return False
     fewer = not ours.accepted and ours.versions.keys() < theirs.versions.keys()
-    return fewer or (ours.accepted and theirs.accepted and ours.versions["targets"] != theirs.versions["targets"])
+    # python-tuf keeps the Timestamp, which may list the Snapshot of the key that left.
+    kept = ours.accepted and not theirs.accepted and "snapshot was signed by" in str(theirs.why)
+    return (
+        fewer or kept or (ours.accepted and theirs.accepted and ours.versions["targets"] != theirs.versions["targets"])
+    )
 
 
 def _stricter_reading(ours: Judgement, theirs: Judgement) -> bool:

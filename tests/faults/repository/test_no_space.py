@@ -55,7 +55,7 @@ def test_an_image_that_does_not_fit(small_disk: Path, tmp_path: Path) -> None:
     before = tree(repository.path)
     with pytest.raises(StorageError) as caught:
         repository.add_image(image, "a.bin", hardware_ids=["hw-7"], release_counter=1)
-    assert caught.value.reason == "No space left on device"
+    assert caught.value.reason == "the disk is full; free some space and try again"
     assert caught.value.operation == "write"
     assert tree(repository.path) == before
     image.write_bytes(b"small")
@@ -74,7 +74,7 @@ def test_publishing_on_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     filler = fill(small_disk)
     with pytest.raises(StorageError) as caught:
         repository.publish()
-    assert caught.value.reason == "No space left on device"
+    assert caught.value.reason == "the disk is full; free some space and try again"
     assert tree(repository.path) == before
     assert reader.find("a.bin", START).entry is None
     filler.unlink()
@@ -87,7 +87,7 @@ def test_creating_on_a_full_disk(small_disk: Path) -> None:
     filler = fill(small_disk)
     with pytest.raises(StorageError) as caught:
         ImageRepository.create(small_disk / "image", clock=HandClock())
-    assert caught.value.reason == "No space left on device"
+    assert caught.value.reason == "the disk is full; free some space and try again"
     filler.unlink()
     assert ImageRepository.create(small_disk / "image", clock=HandClock()).show().publication == 1
 
@@ -107,7 +107,7 @@ def test_a_disk_that_fails_in_any_call(tmp_path: Path, monkeypatch: pytest.Monke
         patched.setattr(os, call, full)
         with pytest.raises(StorageError) as caught:
             repository.add_image(image, "new/a.bin", hardware_ids=["hw-7"], release_counter=1)
-    assert caught.value.reason == "No space left on device"
+    assert caught.value.reason == "the disk is full; free some space and try again"
     # After a failed fsync nothing is known of the file; it may stay under its own digest, and is used or checked next.
     after = {name: data for name, data in tree(repository.path).items() if not name.startswith("public/targets/")}
     assert after == before

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
-import tests.simulator.world as simulated
+import twinlock.testing.simulator.world as simulated
 from tests.simulator.world import BRAKE, GATEWAY, VIN, World
 from tests.unit.client.servers import Servers, serving_world
 from tests.unit.client.vehicle import FAST_FETCH, only_the_gateway

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import tests.simulator.world as simulated
+import twinlock.testing.simulator.world as simulated
 from tests.simulator.world import BRAKE, GATEWAY, VIN, World
 from tests.unit.client.servers import Servers, serving_world
 from tests.unit.client.test_commands import hurry, read, run
