@@ -26,7 +26,7 @@ from tests.simulator.vehicle import Store
 from twinlock.trust.engine.commands import Answer, Command, Fetch, Notice, Persist, drive
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.metadata import EquivocationError, MalformedError, MissingMetadataError
+from twinlock.trust.errors.metadata import EquivocationError, MalformedError, MissingMetadataError, MixAndMatchError
 from twinlock.trust.policy import LAX
 
 ROLES = ("root", "timestamp", "snapshot", "targets")
@@ -226,7 +226,8 @@ STEPS: dict[str, Step] = {
 
 
 def _same_version_other_bytes(ours: Judgement, theirs: Judgement) -> bool:
-    if isinstance(ours.why, MissingMetadataError):  # the other bytes are gone; python-tuf never asked for them
+    if isinstance(ours.why, (MissingMetadataError, MixAndMatchError)):
+        # The bytes that Timestamp lists are gone, or others are in their place; python-tuf never asks for them.
         return ours.why.role == "snapshot" and theirs.accepted
     return isinstance(ours.why, EquivocationError)
 
@@ -258,7 +259,7 @@ EXPLAINED: dict[str, Callable[[Judgement, Judgement], bool]] = {
 }
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=12))
 def test_both_engines_agree(steps: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
