@@ -148,5 +148,5 @@ def test_a_read_only_repository_can_be_looked_at_and_served_but_not_changed(read
     ):
         with pytest.raises(StorageError) as caught:
             change()
-        assert caught.value.reason == "Read-only file system"
+        assert caught.value.reason == "the file system is read-only; mount it writable and try again"
     assert tree(read_only) == before
