@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from twinlock.io.files.durable import flush_directory
+from twinlock.io.files.durable import flush_directory, reason_of
 from twinlock.trust.errors.local import StorageError
 
 
@@ -29,7 +29,7 @@ def new_directory(path: Path, *, begun: Callable[[], bool] = lambda: False, mode
         descriptor = _lock(path, mode)
         was_empty = not any(path.iterdir())
     except OSError as error:
-        raise StorageError(path=str(path), operation="create", reason=error.strerror or str(error)) from error
+        raise StorageError(path=str(path), operation="create", reason=reason_of(error)) from error
     try:
         yield
     except BaseException:
