@@ -122,7 +122,7 @@ class Verified(Generic[T]):
             other.signed,
         )
 
-    __hash__ = None  # type: ignore[assignment]  # it holds mappings
+    __hash__: None = None  # type: ignore[assignment]  # it holds mappings
 
     def __repr__(self) -> str:
         return f"Verified(signed={self.signed!r}, tally={self.tally!r}, content={self.content.hex()})"

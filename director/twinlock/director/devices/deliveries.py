@@ -37,8 +37,10 @@ class Deliveries:
         self._output = output
         self._names = names
         found = {vehicle for vehicle in announced if (output / vehicle / names[2]).exists()} | marked
-        self.delivered = {vehicle: announced[vehicle] for vehicle in sorted(found & announced.keys())}
-        self.undelivered = {vehicle: mark for vehicle, mark in announced.items() if vehicle not in found}
+        self.delivered: dict[str, str] = {vehicle: announced[vehicle] for vehicle in sorted(found & announced.keys())}
+        self.undelivered: dict[str, str] = {
+            vehicle: mark for vehicle, mark in announced.items() if vehicle not in found
+        }
 
     @classmethod
     @contextlib.contextmanager
