@@ -220,15 +220,39 @@ async def drips_its_body(request: web.Request) -> web.StreamResponse:
     return response
 
 
+def frames(first: bytes, piece: bytes, pause_s: float) -> Handler:
+    """A chunked body that goes on inside its framing: ``first``, then ``piece`` again and again."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + first)
+        while not request.transport.is_closing():
+            request.transport.write(piece)
+            await asyncio.sleep(pause_s)
+        return web.Response()
+
+    return answer
+
+
+SLOW = "the floor is 1000"
+
+
 @pytest.mark.parametrize(
     ("answer", "error", "words"),
-    [(drips_its_head, TransportError, "no whole answer"), (drips_its_body, SlowRetrievalError, "the floor is 1000")],
+    [
+        (drips_its_head, TransportError, "no whole answer"),
+        (drips_its_body, SlowRetrievalError, SLOW),
+        (frames(b"1;", b"a", 0.02), SlowRetrievalError, SLOW),
+        (frames(b"1\r\nx\r\n0\r\n", b"a: b\r\n", 0.02), SlowRetrievalError, SLOW),
+        (frames(b"1\r\nx\r\n0\r\n", b"a: b\r\n" * 10_000, 0), EndlessDataError, "more than"),
+    ],
+    ids=["head", "body", "size of a chunk", "trailers", "trailers without end"],
 )
 def test_a_host_that_drips_is_given_up_on(host: Host, answer: Handler, error: type[Exception], words: str) -> None:
     host.answers["/x"] = answer
     started = time.monotonic()
     with pytest.raises(error, match=words):
-        measure_uri(f"{host.url}/x", replace(host.hosts, timeout_s=1.0, grace_s=0.5))
+        measure_uri(f"{host.url}/x", replace(host.hosts, timeout_s=1.0, grace_s=0.5), max_bytes=1 << 20)
     assert time.monotonic() - started < 5
 
 

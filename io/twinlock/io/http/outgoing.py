@@ -8,16 +8,18 @@ a rate instead.
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import socket
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import SlowRetrievalError
 
 
@@ -124,6 +126,57 @@ class RateFloor:
                 bytes_per_s=int(self._received / elapsed),
                 floor_bytes_per_s=self._floor,
             )
+
+
+class CountedConnection:
+    """``connection`` for ``http.client``, which reads on by itself: each byte is counted as it arrives, framing too.
+
+    Above ``max_bytes`` reading raises EndlessDataError; below ``floor``, once one is set, SlowRetrievalError.
+    """
+
+    def __init__(self, connection: socket.socket, url: str, *, max_bytes: int) -> None:
+        self._connection = connection
+        self._url = url
+        self._max_bytes = max_bytes
+        self._received = 0
+        self.floor: RateFloor | None = None
+
+    def makefile(self, *_: object) -> io.BufferedReader:
+        """What arrives, as ``socket.makefile`` gives it."""
+        return io.BufferedReader(_Counted(self._connection.makefile("rb", buffering=0), self._count))
+
+    def sendall(self, data: bytes) -> None:
+        """See ``socket.sendall``."""
+        self._connection.sendall(data)
+
+    def close(self) -> None:
+        """See ``socket.close``: a file that was made of it stays open."""
+        self._connection.close()
+
+    def _count(self, received: int) -> None:
+        self._received += received
+        if self._received > self._max_bytes:
+            raise EndlessDataError(what=self._url, limit_bytes=self._max_bytes)
+        if self.floor is not None:
+            self.floor.count(received)
+
+
+class _Counted(io.RawIOBase):
+    def __init__(self, raw: io.RawIOBase, count: Callable[[int], None]) -> None:
+        self._raw = raw
+        self._count = count
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        found = self._raw.readinto(buffer)
+        self._count(found or 0)
+        return found
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _cut(connection: socket.socket) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from twinlock.io.http.outgoing import Deadline, RateFloor
+from twinlock.io.http.outgoing import CountedConnection, Deadline, RateFloor
 from twinlock.repository.errors import ImageUriError
 from twinlock.repository.store.image_files import Measured, Progress, measure
 from twinlock.trust.errors.images import EndlessDataError
@@ -31,6 +31,7 @@ MAX_HOSTED_BYTES = 16 << 30
 _REDIRECTS = 3
 _REDIRECTING = (301, 302, 303, 307, 308)
 _PORT = 443
+_FRAMING_BYTES = 1 << 16  # of the head; chunks of a server that means well add a few bytes to thousands
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 _NO_ADDRESS = ("https://example.com", "https://example.com/")  # what generators write where there is no address
 
@@ -122,11 +123,13 @@ def measure_uri(
         parts = check_uri(place, hosts)
         with _faults(uri), closing(_connection(parts, hosts, tls)) as connection:
             with Deadline(hosts.timeout_s) as deadline:
-                connection.sock = _connect(place, parts, hosts, tls, deadline)
+                line = _connect(place, parts, hosts, tls, deadline)
+                counted = CountedConnection(line, uri, max_bytes=max_bytes + max_bytes // 8 + _FRAMING_BYTES)
+                connection.sock = cast("socket.socket", counted)
                 onward = _request(connection, uri, parts)
             if isinstance(onward, http.client.HTTPResponse):
-                floor = RateFloor(uri, grace_s=hosts.grace_s)
-                return _measured(_Bounded(onward, uri, max_bytes, floor), progress)
+                counted.floor = RateFloor(uri, grace_s=hosts.grace_s)
+                return _measured(_Bounded(onward, uri, max_bytes), progress)
             place = _same_host(uri, place, onward)
     raise FetchError(url=uri, status=310, reason=f"more than {_REDIRECTS} redirects")
 
@@ -170,12 +173,11 @@ def _measured(body: _Bounded, progress: Progress) -> Measured:
 
 @dataclass(slots=True)
 class _Bounded:
-    """A body that ends in a refusal as soon as it is longer than ``max_bytes``, or slower than ``floor``."""
+    """A body that ends in a refusal as soon as it is longer than ``max_bytes``."""
 
     response: http.client.HTTPResponse
     uri: str
     max_bytes: int
-    floor: RateFloor
     received: int = 0
 
     def read(self, size: int, /) -> bytes:
@@ -183,7 +185,6 @@ class _Bounded:
         self.received += len(chunk)
         if self.received > self.max_bytes:
             raise EndlessDataError(what=self.uri, limit_bytes=self.max_bytes)
-        self.floor.count(len(chunk))
         return chunk
 
 
