@@ -15,13 +15,13 @@ from twinlock.io.files.durable import create_file, read_file, replace_file
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.trust.limits import DEFAULT_LIMITS
 
 FORMAT = 3  # 3: keys for stranded vehicles; 2: the wire profiles
 _PLAIN_FORMAT = 2  # of a Director that an earlier version can go on with
 _HAND_OVER = ("stranded", "stranded_until")
 CONFIG = "config.json"
 _MAX_BYTES = 65_536
-LEAST_DAILY_BYTES = 1 << 20
 _DAY = timedelta(days=1)
 _TYPES = {int: "a whole number", bool: "true or false", str: "a text"}
 
@@ -38,7 +38,7 @@ class Settings:
     repository counts as current for ``catalogue_max_age_s``. ``wires`` are the profiles that Roots are published in.
     With ``second_person`` a change of an ECU's key needs the word of a second person. Accepted manifests are kept for
     ``history_days`` days at least (0: forever); ``twinlock director prune`` deletes older ones.
-    One vehicle's manifests take at most ``manifest_bytes_per_day``.
+    ``manifest_bytes_per_day`` is the share of each vehicle's manifests (``manifests/daily_share.py``).
     ``stranded`` are the ids of the Root keys that the aktualizr chain was handed over from; until the day
     ``stranded_until`` they sign its Roots too, for vehicles that follow nothing else.
     """
@@ -65,9 +65,9 @@ class Settings:
             raise UsageError(reason=f"renew_before_s has to lie between 0 and the shortest validity, {shortest:.0f}")
         if min(self.catalogue_max_age_s, self.report_future_s, self.report_past_s) < 0:
             raise UsageError(reason="ages and tolerances cannot be negative")
-        if self.manifest_bytes_per_day < LEAST_DAILY_BYTES:
+        if self.manifest_bytes_per_day < DEFAULT_LIMITS.report_bytes:
             raise UsageError(
-                reason=f"manifest_bytes_per_day has to be {LEAST_DAILY_BYTES} at least: one large manifest"
+                reason=f"manifest_bytes_per_day must be at least {DEFAULT_LIMITS.report_bytes}: one manifest may be as large"
             )
         if TUF_WIRE not in self.wires or not set(self.wires) <= {TUF_WIRE, AKTUALIZR_WIRE}:
             raise UsageError(reason=f"the wire profiles are {TUF_WIRE} and, if wanted, {AKTUALIZR_WIRE}")

@@ -102,6 +102,11 @@ def test_a_vehicle_that_changes_without_end_fills_no_disk(fleet: Director, car: 
         car.install("ecu-gw", (GW, OLD_GW)[minutes % 2])
         report(fleet, car, minutes)
     assert len(fleet.installations(VIN, ecus=["ecu-gw"], limit=1000)) == MAX_PER_DAY
+    limits = [event.detail for _, event in fleet.events(VIN, limit=1000) if event.code == "daily-limit"]
+    assert limits == [f"{VIN} has sent {MAX_PER_DAY} changes of what ecu-gw runs within a day; no more are taken now"]
+    car.install("ecu-gw", "factory.bin")
+    report(fleet, car, 60 * 48)
+    assert fleet.installations(VIN)[0].path == "factory.bin", "it is kept again the next day"
 
 
 def test_ecus_of_several_vehicles_are_found_wherever_they_are(updated: Director) -> None:

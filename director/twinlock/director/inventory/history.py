@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from twinlock.director.errors import DailyLimitError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.counters import count_on, note_evidence, note_resets, raise_counter
-from twinlock.director.inventory.installations import note_installations
+from twinlock.director.inventory.installations import MAX_PER_DAY, note_installations
 from twinlock.director.model.judgement import Findings
 from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Order, Plan
 from twinlock.trust.errors.base import TwinlockError
@@ -82,27 +82,12 @@ def _refused_today(connection: Connection, vehicle: str, code: str, now: datetim
     return kept.count(code) >= MAX_REFUSED_PER_CODE
 
 
-def check_share(connection: Connection, vehicle: str, data: bytes, daily_bytes: int, now: datetime) -> None:
-    """See that ``vehicle`` leaves room on the disk for others, with ``daily_bytes`` a day: a Primary's key signs manifests without end.
-
-    What is kept of a day is added up only for a manifest that comes so soon after the last one that a day of such would be too
-    much. Nothing is lost by a refusal: an ECU repeats its evidence until it is acknowledged. Raises: DailyLimitError.
-    """
-    vehicles = schema.vehicles.c
-    last = connection.execute(select(vehicles.last_manifest_at).where(vehicles.vehicle == vehicle)).scalar_one()
-    if last is None or len(data) * _DAY.total_seconds() <= daily_bytes * (now - last).total_seconds():
-        return
-    # By time first: SQLite would otherwise read the whole of each old manifest.
-    today = (_M.vehicle == vehicle, _M.received_at > now - _DAY, _M.accepted.is_(True))
-    kept = connection.execute(select(func.coalesce(func.sum(func.length(_M.data)), 0)).where(*today)).scalar_one()
-    if kept + len(data) > daily_bytes:
-        raise DailyLimitError(vehicle=vehicle, what="bytes of manifests", limit=daily_bytes)
-
-
 def insert_accepted(
-    connection: Connection, vehicle: str, data: bytes, findings: Findings, now: datetime, *, digest: str
+    connection: Connection, vehicle: str, data: bytes, findings: Findings, now: datetime, *, digest: str, share: int
 ) -> int:
     """Keep an accepted manifest, its reports and events, and point the ECUs at them; returns its number.
+
+    ``share`` is how much of the vehicle's daily share is used with it, in bytes.
 
     ECUs that are missing from it are marked as such from ``now`` on, those that report are no longer.
 
@@ -115,7 +100,9 @@ def insert_accepted(
     for ecu, report in findings.reports.items():
         _insert_report(connection, number, ecu, report, findings)
     counters = {ecu: report.counter for ecu, report in findings.reports.items()}
-    note_installations(connection, vehicle, findings.installed, counters, now)
+    for ecu in note_installations(connection, vehicle, findings.installed, counters, now):
+        full = DailyLimitError(vehicle=vehicle, what=f"changes of what {ecu} runs", limit=MAX_PER_DAY)
+        record_refusal(connection, vehicle, full, now)
     note_resets(connection, findings.verified, now)
     gone = (_E.ecu.in_(findings.missing), _E.missing_since.is_(None))
     connection.execute(update(schema.ecus).where(_E.vehicle == vehicle, *gone).values(missing_since=now))
@@ -123,7 +110,7 @@ def insert_accepted(
     connection.execute(
         update(schema.vehicles)
         .where(schema.vehicles.c.vehicle == vehicle)
-        .values(last_manifest=number, last_manifest_at=now, revision=schema.vehicles.c.revision + 1)
+        .values(last_manifest=number, last_manifest_at=now, share_used=share, revision=schema.vehicles.c.revision + 1)
     )
     return number
 

@@ -36,20 +36,27 @@ def note_installations(
     installed: Mapping[EcuId, InstalledImage],
     counters: Mapping[EcuId, int | None],
     now: datetime,
-) -> None:
+) -> tuple[EcuId, ...]:
     """Keep what ECUs of ``vehicle`` run since ``now``, where that is not what they ran before; ``counters`` of their reports.
 
-    Of one ECU no more than ``MAX_PER_DAY`` changes a day are kept: a Primary's key could report without end.
+    Of one ECU no more than ``MAX_PER_DAY`` changes a day are kept, since a Primary's key could report without end; returns the
+    ECUs whose change was left out. What they run then is kept with the first report of the next day.
     """
     before = _newest(connection, vehicle, installed)
+    left_out = []
     for ecu, image in installed.items():
         digest = fingerprint(image.path, image.length, image.hashes)
-        if before.get(ecu) != digest and not _is_full(connection, vehicle, ecu, now):
+        if before.get(ecu) == digest:
+            continue
+        if _is_full(connection, vehicle, ecu, now):
+            left_out.append(ecu)
+        else:
             row = {"vehicle": vehicle, "ecu": ecu, "image": digest, "reported_at": now, "counter": counters[ecu]}
             row |= {"path": image.path, "length": image.length, "hashes": dict(image.hashes)}
             row |= {"release_counter": image.release_counter}
             row |= find_approval(connection, vehicle, ecu, image, now)._asdict()
             connection.execute(insert(schema.installations).values(**row))
+    return tuple(left_out)
 
 
 def find_approval(connection: Connection, vehicle: str, ecu: str, image: InstalledImage, now: datetime) -> Approval:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import Column, Connection, Table, inspect, select, text, update
+from sqlalchemy import Column, Connection, MetaData, String, Table, select, text, update
 from sqlalchemy.schema import CreateColumn
 
 from twinlock.director.inventory import schema
@@ -17,6 +17,7 @@ from twinlock.director.inventory.schema import SCHEMA_VERSION, schema_version
 from twinlock.director.inventory.signing_marks import marks_of_issues, write_marks
 from twinlock.director.model.software import fingerprint
 from twinlock.director.tables.append_only import append_only_ddl
+from twinlock.director.tables.columns import Json, UtcTime, key_column
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId
 
@@ -28,6 +29,17 @@ _EVENTS_OF_2 = {
     "unlisted-image": "notice",
     "wrong-hardware": "notice",
 }
+
+_PENDING_KEYS_OF_3 = Table(
+    "pending_keys",
+    MetaData(),
+    Column("vehicle", String(128), primary_key=True),
+    Column("ecu", String(128), primary_key=True),
+    key_column(primary_key=True),
+    Column("description", Json, nullable=False),
+    Column("first_seen", UtcTime, nullable=False),
+    Column("last_seen", UtcTime, nullable=False),
+)
 
 
 def migrate(connection: Connection) -> None:
@@ -70,7 +82,6 @@ def _from_2(connection: Connection) -> None:
         schema.spent_reports,
         schema.counter_resets,
         schema.key_changes,
-        schema.pending_keys,
         schema.delivered_software,
         schema.serial_owners,
         schema.junk,
@@ -78,6 +89,7 @@ def _from_2(connection: Connection) -> None:
         schema.signing_clock,
     ):
         table.create(connection)
+    _PENDING_KEYS_OF_3.create(connection)
     for column in (vehicles.retired_at, ecus.released_at, ecus.missing_since, ecus.out_of_order_at):
         _add(connection, column)
     connection.execute(
@@ -109,10 +121,9 @@ def _from_3(connection: Connection) -> None:
 
 
 def _from_4(connection: Connection) -> None:
-    """What was installed when, from the reports that are still there; which pending keys came from a proven sender."""
-    column = schema.pending_keys.c.authenticated
-    if column.name not in {found["name"] for found in inspect(connection).get_columns("pending_keys")}:
-        _add(connection, column)  # the step from version 2 makes the table as it is today
+    """What was installed when, from the reports that are still there; which pending keys came from a proven sender; daily shares."""
+    for column in (schema.pending_keys.c.authenticated, schema.vehicles.c.share_used):
+        _add(connection, column)
     schema.installations.create(connection)
     reports, manifests = schema.reports.c, schema.manifests.c
     query = (

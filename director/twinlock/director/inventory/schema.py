@@ -37,6 +37,7 @@ from twinlock.director.tables.columns import (
     number_column,
     vehicle_column,
 )
+from twinlock.director.tables.installations import installations
 from twinlock.director.tables.ways_out import (
     acknowledged_reports,
     counter_resets,
@@ -53,6 +54,7 @@ __all__ = [
     "acknowledged_reports",
     "counter_resets",
     "delivered_software",
+    "installations",
     "key_changes",
     "metadata",
     "pending_keys",
@@ -75,6 +77,7 @@ vehicles = Table(
     # ``revision`` rises with every accepted manifest and every change of assignments.
     Column("last_manifest", Number),
     Column("last_manifest_at", UtcTime),
+    Column("share_used", BigInteger, nullable=False, server_default="0"),  # bytes of the daily share, as of then
     Column("revision", Number, nullable=False, default=0),
     Column("planned_from", String(64)),  # SHA-256 of what the newest plan was made from
     Column("wire", String(16), nullable=False, server_default="tuf"),  # the profile that the vehicle speaks
@@ -201,23 +204,6 @@ decisions = Table(
     Column("correlation_id", String(128), nullable=False),
     Column("manifest", Number, ForeignKey("manifests.number")),
     Column("versions", Json, nullable=False),
-)
-
-# What each ECU runs since when, by its reports, and by whose approval: one row for each change, kept forever.
-installations = Table(
-    "installations",
-    metadata,
-    number_column(),
-    vehicle_column(index=True),
-    ecu_column(index=True),
-    Column("image", String(64), nullable=False),  # SHA-256 of path, length and hashes
-    *image_columns(),
-    Column("release_counter", BigInteger),
-    Column("reported_at", UtcTime, nullable=False),  # when the first manifest that reports it came
-    Column("counter", BigInteger),  # of the report
-    Column("decision", Number, ForeignKey("decisions.number")),  # NULL: the Director ordered no such image
-    Column("actor", String(128)),
-    Column("approved_at", UtcTime),
 )
 
 # What was ordered and has not been confirmed by a manifest since. Withdrawn orders may still be installing.

@@ -75,6 +75,7 @@ def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
         reports=_reports(connection, found, records),
         registered_at=row.registered_at,
         last_manifest_at=row.last_manifest_at,
+        share_used=row.share_used,
         wire=row.wire,
         identified_by=row.identified_by,
         retired={EcuId(item.ecu): item.retired_at for item in rows if item.retired_at is not None},

@@ -14,7 +14,6 @@ from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.errors import DailyLimitError, UnknownVehicleError
 from twinlock.director.inventory.database import Database
 from twinlock.director.inventory.history import (
-    check_share,
     find_seen_nonces,
     insert_accepted,
     insert_refused,
@@ -24,6 +23,7 @@ from twinlock.director.inventory.history import (
 from twinlock.director.inventory.junk import count_junk
 from twinlock.director.inventory.signed_files import recall_images, remember_images, settle_outstanding
 from twinlock.director.inventory.vehicles import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
+from twinlock.director.manifests.daily_share import use_share
 from twinlock.director.manifests.judge import conclude, verify_reports
 from twinlock.director.manifests.offered import find_candidates
 from twinlock.director.manifests.senders import content_digest, is_news_of
@@ -124,10 +124,13 @@ class Reception:
                 knowledge=reading.knowledge,
                 policy=self._policy,
             )
+            share = use_share(reading.record, len(data), self._policy.daily_bytes, now)
             # Only signed reports send the Director to the Image repository, and no transaction waits for it.
             knowledge = self._look_up(verified, reading, now)
             findings = conclude(verified, reading.record, knowledge)
-            number = self._store(data, reading, findings, knowledge, digest=content_digest(manifest), now=now)
+            number = self._store(
+                data, reading, findings, knowledge, digest=content_digest(manifest), share=share, now=now
+            )
             if number is not None:
                 self._catalogues.save()
                 return Acceptance(
@@ -177,6 +180,7 @@ class Reception:
         knowledge: Knowledge,
         *,
         digest: str,
+        share: int,
         now: datetime,
     ) -> int | None:
         """The manifest's number; None if the vehicle changed since it was read, for instance by the same manifest."""
@@ -185,8 +189,7 @@ class Reception:
             with self._database.writing("store a manifest") as connection:
                 if lock_vehicle(connection, vehicle) != reading.revision:
                     return None
-                check_share(connection, vehicle, data, self._policy.daily_bytes, now)
-                number = insert_accepted(connection, vehicle, data, findings, now, digest=digest)
+                number = insert_accepted(connection, vehicle, data, findings, now, digest=digest, share=share)
                 settle_outstanding(connection, vehicle, findings)
                 remember_images(connection, _reported(findings, knowledge), now)
         except ConflictError:

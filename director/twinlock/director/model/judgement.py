@@ -20,7 +20,7 @@ _PAST = timedelta(days=30)  # a Secondary that slept keeps its last verified tim
 class ManifestPolicy:
     """What times in reports are plausible: up to ``future`` ahead of the Director's clock and ``past`` behind it.
 
-    Of one vehicle's manifests ``daily_bytes`` a day are accepted.
+    ``daily_bytes`` is each vehicle's share (``manifests/daily_share.py``).
 
     An ECU fresh from the factory may not know the time before it has talked to anyone, so its first report may be as
     old as it likes (which is then noted as an event); from its second on, both bounds hold.

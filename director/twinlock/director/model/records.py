@@ -94,7 +94,8 @@ class VehicleRecord:
 
     ``wire`` is the profile that it speaks; where that has no names of vehicles in it, ``identified_by`` tells how we
     know who speaks. ``retired`` are ECUs that it had once, and when they left. ``retired_at`` is set while the vehicle itself
-    is retired; ``primary`` is empty only then, if its ECUs were released.
+    is retired; ``primary`` is empty only then, if its ECUs were released. ``share_used`` is how much of its daily share of
+    manifests was used at ``last_manifest_at``, in bytes.
     """
 
     vehicle: VehicleId
@@ -103,6 +104,7 @@ class VehicleRecord:
     reports: Mapping[EcuId, LastReport] = field(default_factory=dict)
     registered_at: datetime
     last_manifest_at: datetime | None = None
+    share_used: int = 0
     wire: str = TUF_WIRE
     identified_by: str | None = None
     retired: Mapping[EcuId, datetime] = field(default_factory=dict)
