@@ -214,3 +214,19 @@ def test_a_vehicle_registers_at_the_server_that_the_command_runs(shell: Shell, s
     assert server.startswith("https://")
     assert asyncio.run(register()) == 201
     assert [item["vehicle"] for item in shell.json("vehicles")["vehicles"]] == ["VIN7"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("issue-device", "VIN7", "--output"),
+        ("issue-server", "fleet.example", "--output"),
+        ("issue-provisioning", "--url", "https://fleet.example", "--output"),
+    ],
+)
+def test_a_credential_that_cannot_be_written_is_revoked(shell: Shell, tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    error = shell.json(*words, tmp_path / "file" / "out", status=5)["error"]
+    assert error["code"] == "storage"
+    (certificate,) = shell.json("certificates")["certificates"]
+    assert certificate["revokedAt"] is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def issue_device(
     check_vacant(output, DEVICE_FILES)
     with open_director(directory, passphrase_file) as director, own_input():
         credential = director.devices.issue_device(vehicles[0], valid=lifetime)
-    write_files(credential, output, names=DEVICE_FILES)
+        director.devices.deliver(credential, partial(write_files, folder=output, names=DEVICE_FILES))
     shown = {"vehicle": vehicles[0], "output": str(output), "fingerprint": credential.fingerprint}
     out.result(shown, f"wrote {', '.join(DEVICE_FILES)} to {output}; move them to the vehicle")
 
@@ -135,7 +136,7 @@ def issue_server(
     check_vacant(output, SERVER_FILES)
     with open_director(directory, passphrase_file) as director:
         credential = director.devices.issue_server(hosts, valid=read_duration(valid))
-    write_files(credential, output, names=SERVER_FILES)
+        director.devices.deliver(credential, partial(write_files, folder=output, names=SERVER_FILES))
     shown = {"hosts": list(hosts), "output": str(output), "fingerprint": credential.fingerprint}
     out.result(shown, f"wrote {', '.join(SERVER_FILES)} to {output}")
 
@@ -167,7 +168,9 @@ def issue_provisioning(
     check_vacant(output.parent, (output.name,))
     with open_director(directory, passphrase_file) as director:
         credential = director.devices.issue_shared(valid=read_duration(valid))
-    create_once(output, provisioning_archive(credential, url), mode=PRIVATE)
+        director.devices.deliver(
+            credential, lambda made: create_once(output, provisioning_archive(made, url), mode=PRIVATE)
+        )
     shown = {"url": url, "output": str(output), "fingerprint": credential.fingerprint}
     out.result(shown, f"wrote {output}; its certificate is {credential.fingerprint}")
 

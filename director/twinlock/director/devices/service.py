@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -53,6 +54,7 @@ from twinlock.repository.keys.passphrases import secret_for_new
 from twinlock.repository.keys.private_keys import Secret
 from twinlock.repository.workspace.validity import Clock
 from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.local import StorageError
 from twinlock.trust.names import VehicleId, identifier
 
 CA_PLACE = "device-ca"
@@ -123,6 +125,15 @@ class DeviceDesk:
         """A credential for one vehicle, at an operator's word: it may have others already, which stay good."""
         subject = Subject(name=identifier(vehicle), usage=CLIENT_AUTH)
         return self._issue(subject, SINGLE, valid, actor=actor or self._actor, now=now or self._clock())
+
+    def deliver(self, credential: Credential, write: Callable[[Credential], None]) -> None:
+        """Hand ``credential`` to ``write``. If that fails it is revoked, because its key is then nowhere. Raises: what ``write`` raises."""
+        try:
+            write(credential)
+        except BaseException:
+            with suppress(StorageError):  # a disk that is full here too must not hide why the first write failed
+                self.revoke(credential.fingerprint)
+            raise
 
     def make_device(self, vehicle: str, *, valid: timedelta = DEVICE_VALID, now: datetime) -> Credential:
         """A credential for one vehicle that is recorded nowhere yet: the caller does that before it is given away."""

@@ -10,6 +10,7 @@ UsageError for an empty batch; what is wrong with one item is in that item's res
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,7 +32,7 @@ from twinlock.director.operator.batch import BatchResult, Job, read_job, run_bat
 from twinlock.director.registration.enrolment import register_vehicle
 from twinlock.repository.workspace.validity import Clock
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.names import VehicleId, identifier
 
 Advance = Callable[[int], None]
@@ -162,8 +163,10 @@ class Batches:
             while waiting:
                 deliveries.write(waiting[0], made[waiting[0]])
                 waiting.pop(0)
-        finally:
-            self._revoke_lost([made[vehicle].fingerprint for vehicle in waiting], actor, moment)
+        except BaseException:
+            with suppress(StorageError):  # the next run finds them in the journal, and revokes them
+                self._revoke_lost([made[vehicle].fingerprint for vehicle in waiting], actor, moment)
+            raise
         if result.stored:
             deliveries.finish()
         return result
