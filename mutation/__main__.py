@@ -115,7 +115,6 @@ def _judge(place: Path, job: Job, options: argparse.Namespace) -> list[str]:
     environment = os.environ | {"PYTHONPATH": paths, JOB: str(place / "job.json"), "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-m", "pytest", "-qq", "-m", "not slow", "--capture=sys", "--timeout=30"]
     command += ["--hypothesis-profile=ci", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    command += ["-p", "no:twinlock"]  # it would import the engine before it is broken
     tests = [*job.names, f"--ignore={AGAIN}"]
     try:
         ended = subprocess.run(

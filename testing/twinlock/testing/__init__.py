@@ -1,6 +1,6 @@
 """A test bench for integrators: both repositories on a real socket, a vehicle, a clock and an attacker.
 
-The pytest plugin ``twinlock.testing.plugin`` makes a fixture of each. All keys are TEST keys.
+The pytest plugin ``pytest_twinlock`` makes a fixture of each. All keys are TEST keys.
 """
 
 from __future__ import annotations

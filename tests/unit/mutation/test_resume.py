@@ -76,7 +76,7 @@ def run(job: Job) -> list[str]:
         JOB: str(project.parent / "job.json"),
     }
     command = [sys.executable, "-m", "pytest", "-qq", "-p", "mutation.judging", "-p", "no:cacheprovider"]
-    command += ["-p", "no:xdist", "-p", "no:twinlock", "--rootdir=.", *job.names]
+    command += ["-p", "no:xdist", "--rootdir=.", *job.names]
     subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True, timeout=60)
     return [json.loads(line)["outcome"]["change"] for line in kept.read_text().splitlines()[before:]]
 

@@ -1,4 +1,8 @@
-"""The pytest plugin: one fixture for each piece of the test bench. pytest loads it wherever Twinlock is installed."""
+"""The pytest plugin: one fixture for each piece of the test bench ``twinlock.testing``.
+
+pytest loads it wherever Twinlock is installed, so it imports nothing of ours before a fixture is used. It is a module by itself
+because pytest takes the parts of a namespace package that has a plugin for packages of their own, and warns about ``io``.
+"""
 
 from __future__ import annotations
 
