@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from twinlock.repository.authoring.apply_draft import apply_draft
@@ -21,8 +20,8 @@ from twinlock.repository.model.views import (
     RoleView,
     StatusView,
 )
-from twinlock.repository.signing.clock import BEHIND
-from twinlock.repository.signing.clock_record import look_at_clock
+from twinlock.repository.signing.clock import BEHIND, clock_problem
+from twinlock.repository.signing.clock_record import ask_second, read_marks, read_time_source
 from twinlock.repository.signing.sign import Authority
 from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.workspace.current import Published
@@ -116,7 +115,19 @@ def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = 
         waiting=waiting,
         due=due_roles(workspace, published, within),
         damaged=tuple(_damaged(workspace, published, deep=deep)),
-        clock=ClockView(**asdict(look_at_clock(workspace, published, workspace.now()))),
+        clock=_clock(workspace, published),
+    )
+
+
+def _clock(workspace: Workspace, published: Published) -> ClockView:
+    """Whether this signer could sign by its clock now, and which source vouches for that."""
+    marks, source = read_marks(workspace, published), read_time_source(workspace)
+    second = ask_second(source)
+    return ClockView(
+        source=None if source is None else source.url,
+        answered=second is not None,
+        last_signed=marks.last,
+        problem=clock_problem(workspace.now(), marks, second),
     )
 
 

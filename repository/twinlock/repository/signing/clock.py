@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from twinlock.repository.errors import ClockBehindError, ClockContradictedError, FutureSignatureError
+from twinlock.repository.errors import ClockBehindError, ClockContradictedError, FutureSignatureError, SigningClockError
 from twinlock.trust.times import parse_time
 
 BEHIND = timedelta(seconds=60)
@@ -78,6 +78,15 @@ def check_signing_clock(now: datetime, marks: ClockMarks, second: SecondTime | N
     if second.latest is not None and now > second.latest + second.slack:
         how = "was kept fresh until" if second.slack > SKEW else "shows"
         raise ClockContradictedError(now=now, source=second.source, other=second.latest, how=how)
+
+
+def clock_problem(now: datetime, marks: ClockMarks, second: SecondTime | None = None) -> str | None:
+    """Why a signer whose clock shows ``now`` may not sign, for people; None if it may."""
+    try:
+        check_signing_clock(now, marks, second)
+    except SigningClockError as error:
+        return str(error)
+    return None
 
 
 def check_issued(files: Mapping[str, bytes], now: datetime) -> None:

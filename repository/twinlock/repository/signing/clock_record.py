@@ -16,7 +16,6 @@ from typing import Any
 
 from twinlock.io.files.durable import read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
-from twinlock.repository.errors import ClockBehindError, ClockContradictedError
 from twinlock.repository.signing.clock import (
     BEHIND,
     ClockMarks,
@@ -45,7 +44,7 @@ def signing_marks(workspace: Workspace, published: Published | None, now: dateti
     Raises: ClockBehindError, ClockContradictedError, StorageError.
     """
     marks = read_marks(workspace, published)
-    check_signing_clock(now, marks, _second_time(workspace))
+    check_signing_clock(now, marks, ask_second(read_time_source(workspace)))
     return marks
 
 
@@ -73,7 +72,7 @@ class FutureSignatures:
 def find_future_signatures(workspace: Workspace, published: Published, now: datetime) -> FutureSignatures:
     """What is published, or was, with a time of the future. Raises: UsageError if nothing is, ClockContradictedError."""
     marks = read_marks(workspace, published)
-    check_signing_clock(now, ClockMarks(), _second_time(workspace))
+    check_signing_clock(now, ClockMarks(), ask_second(read_time_source(workspace)))
     roles = tuple(role for role, data in _files(published) if (issued_of(data) or now) > now + BEHIND)
     if not roles and (marks.last is None or marks.last <= now + BEHIND):
         raise UsageError(
@@ -99,33 +98,8 @@ def set_time_source(workspace: Workspace, source: TimeSource | None) -> None:
     replace_file(_place(workspace, _SOURCE), json.dumps(body, indent=2).encode() + b"\n")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockState:
-    """A signing clock as it is now: see ``model.views.ClockView``."""
-
-    source: str | None
-    answered: bool
-    last_signed: datetime | None
-    problem: str | None
-
-
-def look_at_clock(workspace: Workspace, published: Published | None, now: datetime) -> ClockState:
-    """Whether this signer could sign by its clock now, and who vouches for it. Raises: StorageError."""
-    marks, source, second = read_marks(workspace, published), _time_source(workspace), _second_time(workspace)
-    problem = None
-    try:
-        check_signing_clock(now, marks, second)
-    except (ClockBehindError, ClockContradictedError) as error:
-        problem = str(error)
-    return ClockState(
-        source=None if source is None else source.url,
-        answered=second is not None,
-        last_signed=marks.last,
-        problem=problem,
-    )
-
-
-def _time_source(workspace: Workspace) -> TimeSource | None:
+def read_time_source(workspace: Workspace) -> TimeSource | None:
+    """The second source that is set, None if none is. Raises: StorageError."""
     data = read_file(_place(workspace, _SOURCE), max_bytes=_MAX_BYTES)
     if data is None:
         return None
@@ -137,8 +111,8 @@ def _time_source(workspace: Workspace) -> TimeSource | None:
         raise StorageError(path=path, operation="read", reason="it is not the description of a time source") from None
 
 
-def _second_time(workspace: Workspace) -> SecondTime | None:
-    source = _time_source(workspace)
+def ask_second(source: TimeSource | None) -> SecondTime | None:
+    """What the second source proves now; None without one, and where it gives no usable answer, which is logged."""
     if source is None:
         return None
     try:
