@@ -17,7 +17,7 @@ from mutation.mutants import Source
 Outcome = dict[str, Any]
 """The members of a ``Mutant``, ``killer`` (the id of the test that noticed, or None) and ``tests`` (how many ran it)."""
 
-_SHARED = ("tests/simulator", "metadata-fixtures")
+_SHARED = ("testing", "tests/simulator", "metadata-fixtures")
 
 
 class TestDigests:

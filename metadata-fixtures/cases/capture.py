@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cases.rules import rule_of
-from tests.simulator.keys import JSON, Key
-from tests.simulator.repository import FAR_AHEAD, RepositorySimulator, wire_time
 from tests.simulator.scenario import Accepted, Expectation, Refused, Scenario, next_images
-from tests.simulator.vehicle import Store, VehicleSimulator
-from tests.simulator.world import World
+from twinlock.testing.simulator.keys import JSON, Key
+from twinlock.testing.simulator.repository import FAR_AHEAD, RepositorySimulator, wire_time
+from twinlock.testing.simulator.vehicle import Store, VehicleSimulator
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.base import RefusalError
 
 FORMAT = 2

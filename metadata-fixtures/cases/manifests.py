@@ -7,10 +7,10 @@ from datetime import timedelta
 from cases.capture import FORMAT
 from cases.rules import rule_of
 from cases.tree import Tree, encode
-from tests.simulator.keys import JSON, Key
 from tests.simulator.manifests import HARDWARE, MANIFESTS, PRIMARY, Refused, Step, Story, Taken, Teller
-from tests.simulator.repository import wire_time
-from tests.simulator.world import START, VIN
+from twinlock.testing.simulator.keys import JSON, Key
+from twinlock.testing.simulator.repository import wire_time
+from twinlock.testing.simulator.world import START, VIN
 
 
 def manifest_files() -> Tree:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from cases.capture import Case, Files
-from tests.simulator.keys import SEED_PREFIX, Key
+from twinlock.testing.simulator.keys import SEED_PREFIX, Key
 
 Tree = dict[str, bytes]
 _LINE = 120
@@ -89,8 +89,8 @@ def _keys(keys: Iterable[Key]) -> bytes:
         "",
         f"The seed of a key is `SHA-512({SEED_PREFIX!r} + name)` over UTF-8. An ed25519 private key is the first 32 bytes of",
         "it; an ECDSA private key is the integer in its first 31 (P-256) or 47 (P-384) bytes, big endian. ECDSA signatures",
-        "are deterministic (RFC 6979). RSA keys and the salts of their PSS signatures are made as `tests/simulator/rsa.py`",
-        "says.",
+        "are deterministic (RFC 6979). RSA keys and the salts of their PSS signatures are made as",
+        "`testing/twinlock/testing/simulator/rsa.py` says.",
         "",
         "| name | type | key id |",
         "|---|---|---|",

@@ -54,6 +54,7 @@ def test_every_part_is_packaged() -> None:
     assert wheel == {
         "packages": [f"{part}/twinlock" for part in wheel["dev-mode-dirs"]],
         "dev-mode-dirs": wheel["dev-mode-dirs"],
+        "force-include": {"testing/pytest_twinlock.py": "pytest_twinlock.py"},
     }
     assert sorted(wheel["dev-mode-dirs"]) == sorted(PARTS)
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.simulator import hands
-from tests.simulator.keys import JSON
 from tests.simulator.moves import ALL, both_repositories, name_again
 from tests.simulator.scenario import (
     ONLINE,
@@ -27,7 +26,8 @@ from tests.simulator.scenario import (
     refused,
     scenario,
 )
-from tests.simulator.world import ADAS, World
+from twinlock.testing.simulator.keys import JSON
+from twinlock.testing.simulator.world import ADAS, World
 from twinlock.trust.errors.metadata import KeyLeftOutError, ThresholdError
 
 FUTURE: JSON = {"keytype": "hash-sig", "scheme": "hash-sig-2040/1", "keyval": {"public": "00", "seed": "01"}}

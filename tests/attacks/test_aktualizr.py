@@ -15,7 +15,6 @@ import pytest
 from tests.attacks.catalogue import every_scenario
 from tests.simulator.hands import at, delegation, offer, replace
 from tests.simulator.moves import ALL, both_repositories
-from tests.simulator.repository import RepositorySimulator, sha256
 from tests.simulator.scenario import (
     EVERYWHERE,
     ONLINE,
@@ -32,7 +31,8 @@ from tests.simulator.scenario import (
     scenario,
     seasoned,
 )
-from tests.simulator.world import BRAKE, World
+from twinlock.testing.simulator.repository import RepositorySimulator, sha256
+from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.errors.images import ImageNotFoundError, RepositoryMismatchError
 from twinlock.trust.errors.metadata import (
     ExpiredError,
@@ -188,7 +188,7 @@ def signed_in_the_other_canonical_form(world: World, *place: str) -> Refused:
     role = place[1]
     body = repository.wire.dress(repository.bodies[role], orders=repository.orders) | {"x-note": "two\nlines"}
     key = repository.signers[role][0]
-    from tests.simulator.keys import canonical
+    from twinlock.testing.simulator.keys import canonical
 
     signature = repository.wire.signature(key, canonical(body))
     replace(world, (place[0], role), _file(signature, repository.wire.payload(body)))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.repository import seal
-from tests.simulator.world import World
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.repository import seal
+from twinlock.testing.simulator.world import World
 from twinlock.trust import signatures
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.engine.refresh import refresh_repository

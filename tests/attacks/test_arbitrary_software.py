@@ -18,7 +18,7 @@ from tests.simulator.scenario import (
     scenario,
     seasoned,
 )
-from tests.simulator.world import World
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.images import DirectorDelegationError
 from twinlock.trust.errors.metadata import MalformedError, ThresholdError
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.simulator.keys import Key, canonical
-from tests.simulator.world import World
+from twinlock.testing.simulator.keys import Key, canonical
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import AttestationError

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import Car, only_the_gateway, roots, running_car
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.model.results import Outcome, Step
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
+from twinlock.testing.simulator.world import BRAKE, VIN, World
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.errors.reports import AttestationError, UnsolicitedTimeError

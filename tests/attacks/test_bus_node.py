@@ -14,13 +14,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.simulator.world import BRAKE, World
 from tests.unit.client.test_secondary_server import offered, serve
 from tests.unit.client.test_staging import entry_of
 from twinlock.client.errors import SecondaryBusyError
 from twinlock.client.link.http import HttpLink
 from twinlock.client.net import arrivals as places
 from twinlock.client.net.arrivals import Arrivals
+from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import decode_report
 

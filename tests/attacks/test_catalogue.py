@@ -19,7 +19,7 @@ from tests.simulator.scenario import (
     refused,
     seasoned,
 )
-from tests.simulator.world import PARTS, World
+from twinlock.testing.simulator.world import PARTS, World
 from twinlock.trust.errors.metadata import ExpiredError, MissingMetadataError, RollbackError
 
 CATALOGUE = every_scenario()

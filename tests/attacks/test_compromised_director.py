@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulator.moves import COMMIT, both_entries, both_list, both_repositories, listed_at_image
 from tests.simulator.scenario import Refused, Scenario, family, play, refused, scenario
-from tests.simulator.world import ADAS, BRAKE, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, World
 from twinlock.trust.errors.images import (
     CustomFieldError,
     ImageNotFoundError,

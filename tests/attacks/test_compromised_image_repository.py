@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulator.moves import both_repositories, listed_at_image
 from tests.simulator.scenario import Accepted, Refused, Scenario, accepted, family, play, refused, scenario
-from tests.simulator.world import ADAS, BRAKE, PARTS, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, PARTS, World
 from twinlock.trust.errors.images import CustomFieldError, ImageNotFoundError, RepositoryMismatchError
 
 EVIL = b"TEST malware\n" * 40

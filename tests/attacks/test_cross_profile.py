@@ -25,7 +25,6 @@ from tests.aktualizr.refusals import UptaneError
 from tests.aktualizr.storage import RepositoryStore
 from tests.aktualizr.verification import read, stored_root, update_root
 from tests.simulator.respelling import respelt
-from tests.simulator.world import World
 from tests.unit.director.legacy_chain import begin_with_shared_keys as director_with_shared_keys
 from tests.unit.director.world import NOW, ImageSite
 from tests.unit.repository.conftest import START, HandClock
@@ -35,6 +34,7 @@ from twinlock.director.config import Settings
 from twinlock.director.director import Director
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.importing.run import Takeover
+from twinlock.testing.simulator.world import World
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.restore import bootstrap_repository

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.hands import clone, delegation
-from tests.simulator.keys import JSON
 from tests.simulator.moves import ALL, both_repositories, drop_delegations, nest, not_found
-from tests.simulator.repository import sha256
 from tests.simulator.scenario import Accepted, Refused, Scenario, accepted, family, play, refused, scenario, seasoned
-from tests.simulator.world import BRAKE, World
+from twinlock.testing.simulator.keys import JSON
+from twinlock.testing.simulator.repository import sha256
+from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.errors.metadata import (
     LimitError,
     MalformedError,

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulator.repository import wire_time
-from tests.simulator.vehicle import changed
-from tests.simulator.world import OTHER_VIN, PARTS, VIN, World
+from twinlock.testing.simulator.repository import wire_time
+from twinlock.testing.simulator.vehicle import changed
+from twinlock.testing.simulator.world import OTHER_VIN, PARTS, VIN, World
 from twinlock.trust.engine.guarantees import NO_DIRECTOR_INDEX
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import DirectorDelegationError, VehicleMismatchError

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulator.hands import at
 from tests.simulator.scenario import Refused, Scenario, before, family, play, refused, scenario
-from tests.simulator.world import World
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import MissingMetadataError
 
 INDEXED = [("director", "targets"), ("image", "targets"), ("image", "acme")]

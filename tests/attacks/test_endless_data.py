@@ -7,8 +7,8 @@ import pytest
 from tests.simulator import hands
 from tests.simulator.hands import offer
 from tests.simulator.scenario import EVERYWHERE, before, next_releases, seasoned
-from tests.simulator.vehicle import changed
-from tests.simulator.world import ADAS, BRAKE, PARTS, World
+from twinlock.testing.simulator.vehicle import changed
+from twinlock.testing.simulator.world import ADAS, BRAKE, PARTS, World
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.keys import PublicKey

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.hands import at
-from tests.simulator.repository import sha256
 from tests.simulator.scenario import (
     REPOSITORIES,
     Accepted,
@@ -19,7 +18,8 @@ from tests.simulator.scenario import (
     refused,
     scenario,
 )
-from tests.simulator.world import PARTS, World
+from twinlock.testing.simulator.repository import sha256
+from twinlock.testing.simulator.world import PARTS, World
 from twinlock.trust.errors.metadata import EquivocationError
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.simulator.world import BRAKE, GATEWAY, VIN, World
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.ecu.evidence import ATTACKS
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
@@ -18,6 +17,7 @@ from twinlock.client.errors import PreconditionError, SecondaryRefusedError
 from twinlock.client.model.results import Outcome, Step
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
+from twinlock.testing.simulator.world import BRAKE, GATEWAY, VIN, World
 from twinlock.trust.errors.base import Kind, TwinlockError
 from twinlock.trust.errors.images import DigestError, LengthError
 from twinlock.trust.errors.local import StorageError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.scenario import REPOSITORIES, Refused, Scenario, current, family, play, refused, scenario
-from tests.simulator.world import World
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import RollbackError
 
 HIGH = 1_000_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.scenario import current
-from tests.simulator.vehicle import changed
-from tests.simulator.world import PARTS, World
+from twinlock.testing.simulator.vehicle import changed
+from twinlock.testing.simulator.world import PARTS, World
 from twinlock.trust.errors.metadata import EquivocationError, RollbackError
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 

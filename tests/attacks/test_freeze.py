@@ -8,7 +8,6 @@ import pytest
 
 from tests.simulator.hands import at, cover
 from tests.simulator.moves import both_repositories
-from tests.simulator.repository import wire_time
 from tests.simulator.scenario import (
     ONLINE,
     REPOSITORIES,
@@ -25,7 +24,8 @@ from tests.simulator.scenario import (
     scenario,
     seasoned,
 )
-from tests.simulator.world import PARTS, World
+from twinlock.testing.simulator.repository import wire_time
+from twinlock.testing.simulator.world import PARTS, World
 from twinlock.trust.errors.metadata import ExpiredError
 
 TARGETS_FILES = (("director", "targets"), ("image", "targets"), ("image", "acme"))

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import roots, running_car
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
+from twinlock.testing.simulator.world import BRAKE, VIN, World
 from twinlock.trust.engine.time_floor import time_floor
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.metadata import ExpiredError, MissingMetadataError, TimeError

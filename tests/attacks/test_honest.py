@@ -18,7 +18,7 @@ from tests.simulator.scenario import (
     play,
     scenario,
 )
-from tests.simulator.world import World
+from twinlock.testing.simulator.world import World
 
 
 def _honest(**more: Any) -> Decorator:

@@ -13,7 +13,7 @@ from tests.simulator.scenario import (
     refused,
     scenario,
 )
-from tests.simulator.world import ADAS, BRAKE, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, World
 from twinlock.trust.errors.images import ReleaseCounterError
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.scenario import next_releases, seasoned
-from tests.simulator.vehicle import changed
-from tests.simulator.world import PARTS, World
+from twinlock.testing.simulator.vehicle import changed
+from twinlock.testing.simulator.world import PARTS, World
 from twinlock.trust.engine.commands import Answer, Command, Fetch, Persist
 from twinlock.trust.errors.local import FetchError, StorageError, TransportError
 

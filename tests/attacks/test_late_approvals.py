@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from tests.unit.client.vehicle import Car, only_the_gateway, roots, running_car
 from twinlock.client.ecu.approvals import COMPLETION
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
@@ -23,6 +22,7 @@ from twinlock.client.model.results import Outcome, Step
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from twinlock.trust.errors.base import Kind, UsageError
 from twinlock.trust.errors.metadata import ExpiredError, RollbackError
 from twinlock.trust.model.ecu import InstalledImage

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
 from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.errors.metadata import ExpiredError
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.install.ab_slots import UNKNOWN
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
+from twinlock.testing.simulator.world import BRAKE, VIN, World
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.images import ReleaseCounterError
 from twinlock.trust.names import DIRECTOR, IMAGE

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.scenario import seasoned
-from tests.simulator.world import ADAS, PARTS, World
+from twinlock.testing.simulator.world import ADAS, PARTS, World
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnmappedImageError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
@@ -115,7 +115,7 @@ def test_an_unmapped_order_refuses_the_whole_cycle() -> None:
 
 
 def test_a_third_repository_has_to_agree() -> None:
-    from tests.simulator.repository import RepositorySimulator
+    from twinlock.testing.simulator.repository import RepositorySimulator
 
     world = World()
     third = RepositorySimulator("third", world.keys, world.time)

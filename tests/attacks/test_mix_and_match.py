@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.simulator.hands import at
-from tests.simulator.repository import sha256
 from tests.simulator.scenario import REPOSITORIES, Refused, Scenario, before, family, play, refused, scenario
-from tests.simulator.world import World
+from twinlock.testing.simulator.repository import sha256
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import MalformedError, MixAndMatchError
 
 INDEXED = [("director", "targets"), ("image", "targets"), ("image", "acme")]

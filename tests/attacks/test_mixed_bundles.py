@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.scenario import Refused, Scenario, before, current, family, next_releases, play, refused, scenario
-from tests.simulator.world import ADAS, GATEWAY, VIN, World
+from twinlock.testing.simulator.world import ADAS, GATEWAY, VIN, World
 from twinlock.trust.errors.images import CustomFieldError, DuplicateEcuError, UnknownEcuError
 
 STORED = before(("director", "targets"))

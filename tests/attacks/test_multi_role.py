@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulator.moves import ALL, agree, both_repositories, not_found
 from tests.simulator.scenario import Accepted, Refused, Scenario, accepted, family, play, refused, scenario
-from tests.simulator.world import BRAKE, World
+from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.errors.images import RepositoryMismatchError
 from twinlock.trust.errors.metadata import MalformedError, ThresholdError
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.repository import file_name, wire_time
 from tests.simulator.scenario import Accepted, Decorator, Refused, Scenario, accepted, family, play, refused, scenario
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, OTHER_VIN, VIN, World
+from twinlock.testing.simulator.repository import file_name, wire_time
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, OTHER_VIN, VIN, World
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import (
     DirectorDelegationError,

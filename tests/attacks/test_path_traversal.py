@@ -16,7 +16,7 @@ from tests.simulator.scenario import (
     refused,
     scenario,
 )
-from tests.simulator.world import ADAS, World
+from twinlock.testing.simulator.world import ADAS, World
 from twinlock.trust.errors.metadata import (
     UnsafePathError,
 )

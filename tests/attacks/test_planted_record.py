@@ -15,7 +15,6 @@ import pytest
 from aiohttp import web
 
 from tests.attacks.test_late_approvals import Interrupted, bundle, interrupted, provisioned, slots, take
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from tests.unit.client.vehicle import running_car
 from twinlock.client.ecu.approvals import COMPLETION
 from twinlock.client.errors import BegunUnlistedError
@@ -23,6 +22,7 @@ from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.records import Begun
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from twinlock.trust.errors.base import Kind, UsageError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, TargetPath

@@ -19,7 +19,7 @@ from tests.simulator.scenario import (
     refused,
     scenario,
 )
-from tests.simulator.world import BRAKE, PARTS, World
+from twinlock.testing.simulator.world import BRAKE, PARTS, World
 from twinlock.trust.engine.commands import Answer, Command, Fetch, drive
 from twinlock.trust.engine.delegation import Found, find_image
 from twinlock.trust.engine.refresh import refresh_repository

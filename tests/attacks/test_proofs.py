@@ -10,10 +10,10 @@ import json
 
 import pytest
 
-from tests.simulator.repository import seal
 from tests.simulator.scenario import current
-from tests.simulator.vehicle import changed
-from tests.simulator.world import BRAKE, World
+from twinlock.testing.simulator.repository import seal
+from twinlock.testing.simulator.vehicle import changed
+from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.engine.commands import drive
 from twinlock.trust.engine.delegation import Found, find_image
 from twinlock.trust.engine.refresh import refresh_repository

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.scenario import Refused, Scenario, before, family, play, refused, scenario
-from tests.simulator.world import OTHER_VIN, VIN, World
+from twinlock.testing.simulator.world import OTHER_VIN, VIN, World
 from twinlock.trust.errors.images import VehicleMismatchError
 
 STORED = before(("director", "targets"))

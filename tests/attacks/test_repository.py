@@ -18,7 +18,7 @@ from tests.simulator.scenario import (
     scenario,
     seasoned,
 )
-from tests.simulator.world import World
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import ExpiredError, RollbackError, ThresholdError
 
 ROLES: list[Place] = [(name, role) for name in REPOSITORIES for role in ("timestamp", "snapshot", "targets")]

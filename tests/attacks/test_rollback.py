@@ -19,7 +19,7 @@ from tests.simulator.scenario import (
     scenario,
     seasoned,
 )
-from tests.simulator.world import World
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import MalformedError, RoleRemovedError, RollbackError, RootVersionError
 
 INDEXED = [place for place in ONLINE if place[1] not in ("timestamp", "snapshot")]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulator.keys import Key
 from tests.simulator.scenario import current
-from tests.simulator.world import World
+from twinlock.testing.simulator.keys import Key
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import ThresholdError
 
 REPOSITORIES = ("director", "image")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.simulator.scenario import current
-from tests.simulator.vehicle import changed
-from tests.simulator.world import PARTS, World
+from twinlock.testing.simulator.vehicle import changed
+from twinlock.testing.simulator.world import PARTS, World
 from twinlock.trust.errors.metadata import EquivocationError, ThresholdError
 from twinlock.trust.names import TARGETS, TIMESTAMP, RoleName
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.vehicle import VehicleSimulator
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, OTHER_VIN, VIN, World
+from twinlock.testing.simulator.vehicle import VehicleSimulator
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, OTHER_VIN, VIN, World
 from twinlock.trust.errors.images import DuplicateEcuError, HardwareError, ImageNotFoundError, VehicleMismatchError
 
 

@@ -6,8 +6,6 @@ import asyncio
 import json
 from pathlib import Path
 
-from tests.simulator.world import BRAKE, VIN
-from tests.unit.client.servers import serving
 from tests.unit.client.vehicle import roots, running_car
 from twinlock.client.config import load_secondary
 from twinlock.client.ecu.provision import EcuPlan, describe_secondary, provision_secondary
@@ -15,6 +13,8 @@ from twinlock.client.model.results import CycleResult, Outcome
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import secondary_application
+from twinlock.testing.servers import serving
+from twinlock.testing.simulator.world import BRAKE, VIN
 from twinlock.trust.names import EcuId
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulator.moves import COMMIT, both_list, both_repositories
 from tests.simulator.scenario import Refused, Scenario, family, play, refused, scenario
-from tests.simulator.world import ADAS, BRAKE, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, World
 from twinlock.trust.errors.images import TargetFormatError, UnsupportedFormatError
 
 

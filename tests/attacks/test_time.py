@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.simulator.repository import wire_time
 from tests.simulator.scenario import current, seasoned
-from tests.simulator.vehicle import changed
-from tests.simulator.world import PARTS, World
+from twinlock.testing.simulator.repository import wire_time
+from twinlock.testing.simulator.vehicle import changed
+from twinlock.testing.simulator.world import PARTS, World
 from twinlock.trust.engine.time_floor import not_before, time_floor
 from twinlock.trust.errors.metadata import ExpiredError
 

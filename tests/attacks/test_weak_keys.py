@@ -8,7 +8,6 @@ import pytest
 
 from tests.simulator.hands import delegation
 from tests.simulator.moves import both_repositories
-from tests.simulator.repository import RepositorySimulator
 from tests.simulator.scenario import (
     REPOSITORIES,
     Refused,
@@ -20,7 +19,8 @@ from tests.simulator.scenario import (
     refused,
     scenario,
 )
-from tests.simulator.world import World
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import ThresholdError
 
 LOW_ORDER = {

@@ -7,7 +7,7 @@ import pytest
 from tests.simulator.hands import delegation
 from tests.simulator.moves import both_repositories
 from tests.simulator.scenario import Refused, Scenario, before, family, play, refused, scenario
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, World
 from twinlock.trust.errors.images import HardwareError, ImageNotFoundError
 
 

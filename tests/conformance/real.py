@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.simulator.keys import canonical
 from tests.unit.director.world import FACTORY, NOW, TestVehicle, content
 from twinlock.director.director import Director
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.testing.simulator.keys import canonical
 
 IMAGES = [
     (FACTORY, ["gw-1", "hw-7"], 0),

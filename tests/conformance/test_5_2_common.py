@@ -11,9 +11,9 @@ import pytest
 from tests.conformance.worlds import refused, seasoned_world, sign_deformed, stored, with_value, without
 from tests.simulator.hands import deform, offer, replace
 from tests.simulator.moves import nest
-from tests.simulator.repository import seal
 from tests.simulator.scenario import EVERYWHERE
-from tests.simulator.world import ADAS, BRAKE, World
+from twinlock.testing.simulator.repository import seal
+from twinlock.testing.simulator.world import ADAS, BRAKE, World
 from twinlock.trust.errors.images import CustomFieldError, ImageNotFoundError
 from twinlock.trust.errors.metadata import MalformedError, ThresholdError, UnsafePathError
 from twinlock.trust.keys import load_key

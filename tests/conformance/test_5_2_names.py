@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.conformance.worlds import refused, seasoned_world
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.vehicle import Store
-from tests.simulator.world import ADAS, PARTS, World
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.vehicle import Store
+from twinlock.testing.simulator.world import ADAS, PARTS, World
 from twinlock.trust.errors.images import ImageNotFoundError, UnmappedImageError
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError
 from twinlock.trust.mapping import RepositoryMap, decode_map, plain_map

@@ -9,9 +9,9 @@ import pytest
 
 from tests.conformance.worlds import JSON, refused, seasoned_world, sign_deformed, stored, with_value
 from tests.simulator.hands import delegation
-from tests.simulator.repository import seal
 from tests.simulator.scenario import REPOSITORIES
-from tests.simulator.world import ADAS, BRAKE, PARTS, World
+from twinlock.testing.simulator.repository import seal
+from twinlock.testing.simulator.world import ADAS, BRAKE, PARTS, World
 from twinlock.trust.checks.image import ImageVerifier
 from twinlock.trust.errors.images import ImageNotFoundError, UnknownHashError
 from twinlock.trust.errors.metadata import (

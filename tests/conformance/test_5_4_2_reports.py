@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import Key, KeyPool, canonical
-from tests.simulator.world import BRAKE, START, VIN
+from twinlock.testing.simulator.keys import Key, KeyPool, canonical
+from twinlock.testing.simulator.world import BRAKE, START, VIN
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError

@@ -7,8 +7,8 @@ import hashlib
 import pytest
 
 from tests.conformance.worlds import refused, seasoned_world
-from tests.simulator.keys import KINDS, make_key
-from tests.simulator.world import ADAS, BRAKE, GATEWAY
+from twinlock.testing.simulator.keys import KINDS, make_key
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY
 from twinlock.trust.checks.image import ImageVerifier, check_entry
 from twinlock.trust.errors.images import (
     CustomFieldError,

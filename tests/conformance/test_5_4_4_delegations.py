@@ -10,7 +10,7 @@ import pytest
 from tests.conformance.worlds import refused, seasoned_world
 from tests.simulator.hands import delegation
 from tests.simulator.moves import agree, drop_delegations, nest
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, World
 from twinlock.trust.engine.commands import drive
 from twinlock.trust.engine.delegation import Found, find_image
 from twinlock.trust.errors.images import ImageNotFoundError

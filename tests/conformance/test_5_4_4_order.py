@@ -10,9 +10,9 @@ import pytest
 
 from tests.conformance.worlds import refused, seasoned_world, sign_deformed, stored
 from tests.simulator.hands import replace
-from tests.simulator.repository import file_name, seal, wire_time
 from tests.simulator.scenario import EVERYWHERE, ONLINE, REPOSITORIES, current
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
+from twinlock.testing.simulator.repository import file_name, seal, wire_time
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
 from twinlock.trust.engine.commands import Fetch, Persist
 from twinlock.trust.errors.images import EndlessDataError, RepositoryMismatchError
 from twinlock.trust.errors.metadata import (

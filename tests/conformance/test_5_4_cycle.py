@@ -12,12 +12,12 @@ import pytest
 from aiohttp import web
 
 from tests.simulator.moves import nest
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.ecu.provision import EcuPlan, provision_primary, provision_secondary
 from twinlock.client.model.results import Outcome
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.model.ecu import InstalledImage

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.simulator.hands import offer, replace
-from tests.simulator.repository import seal
 from tests.simulator.scenario import seasoned
-from tests.simulator.world import World
+from twinlock.testing.simulator.repository import seal
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.base import RefusalError
 
 JSON = dict[str, Any]

@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.repository import RepositorySimulator, wire_time
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator, wire_time
 
 CLIENT = Path(__file__).with_name("tuf-conformance-client")
 IMAGE = b"TEST artifact\n" * 40

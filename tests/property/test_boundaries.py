@@ -13,9 +13,7 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulator.world import BRAKE, GATEWAY, VIN, World
 from tests.unit.client.liars import lying
-from tests.unit.client.servers import serving
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.config import FetchSettings
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
@@ -27,6 +25,8 @@ from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import secondary_application
+from twinlock.testing.servers import serving
+from twinlock.testing.simulator.world import BRAKE, GATEWAY, VIN, World
 from twinlock.trust.engine.commands import ABSENT, Fetch
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import TransportError

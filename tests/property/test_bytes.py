@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.simulator.scenario import seasoned
-from tests.simulator.vehicle import changed
-from tests.simulator.world import World
+from twinlock.testing.simulator.vehicle import changed
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.mapping import decode_map

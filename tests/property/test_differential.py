@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
 from tuf.ngclient import FetcherInterface, Updater
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.repository import RepositorySimulator, wire_time
-from tests.simulator.vehicle import Store
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator, wire_time
+from twinlock.testing.simulator.vehicle import Store
 from twinlock.trust.engine.commands import Answer, Command, Fetch, Notice, Persist, drive
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.base import RefusalError

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.world import PARTS, World
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.world import PARTS, World
 from twinlock.trust.engine.commands import Answer, Command, Fetch, Persist
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import TransportError

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.simulator.repository import seal
 from tests.simulator.scenario import current
-from tests.simulator.world import World
+from twinlock.testing.simulator.repository import seal
+from twinlock.testing.simulator.world import World
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.signatures import Verified

@@ -12,10 +12,10 @@ whatever a hostile publisher could write, a test can write. A first session::
         world.vehicle.update()             # raises RollbackError
     world.vehicle.update()                 # the honest 2.0
 
-The rooms: ``keys`` (TEST keys made from names), ``repository`` (a publisher with editable roles), ``director`` (the
-same, per vehicle), ``vehicle`` (stores, verifies, installs), ``world`` (wires them), ``scenario`` (an attack together
-with the refusal it must meet; ``tests/attacks`` tells them), ``moves`` (what several of them do).
+The repositories, the vehicle and the world are in ``twinlock.testing.simulator``. Here are what the tests of the engine do with
+them: ``scenario`` (an attack together with the refusal it must meet; ``tests/attacks`` tells them), ``hands`` and ``moves`` (what
+attackers and honest people do), ``respelling``, ``manifests``.
 
 Nothing here may import from ``client``, ``repository`` or ``director``, and signing never goes through the engine's
-own canonical encoder: what the engine accepts is then made by somebody else.
+own canonical encoder: what the engine accepts is then made by someone else.
 """

@@ -9,10 +9,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 
-from tests.simulator.keys import JSON, Key
-from tests.simulator.repository import TOP_LEVEL, RepositorySimulator
 from tests.simulator.scenario import Place
-from tests.simulator.world import World
+from twinlock.testing.simulator.keys import JSON, Key
+from twinlock.testing.simulator.repository import TOP_LEVEL, RepositorySimulator
+from twinlock.testing.simulator.world import World
 
 
 def at(world: World, place: Place) -> RepositorySimulator:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from tests.simulator.keys import JSON, Key, KeyPool, canonical
-from tests.simulator.repository import wire_time
-from tests.simulator.world import BRAKE, GATEWAY, OTHER_VIN, START, VIN
+from twinlock.testing.simulator.keys import JSON, Key, KeyPool, canonical
+from twinlock.testing.simulator.repository import wire_time
+from twinlock.testing.simulator.world import BRAKE, GATEWAY, OTHER_VIN, START, VIN
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnknownEcuError, VehicleMismatchError
 from twinlock.trust.errors.reports import (

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.simulator import hands
-from tests.simulator.keys import JSON
 from tests.simulator.scenario import (
     REPOSITORIES,
     Refused,
     next_releases,
     refused,
 )
-from tests.simulator.world import ADAS, BRAKE, PARTS, World
+from twinlock.testing.simulator.keys import JSON
+from twinlock.testing.simulator.world import ADAS, BRAKE, PARTS, World
 from twinlock.trust.errors.images import (
     ImageNotFoundError,
 )

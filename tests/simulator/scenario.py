@@ -14,9 +14,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulator.repository import wire_time
-from tests.simulator.vehicle import changed
-from tests.simulator.world import PARTS, Part, World
+from twinlock.testing.simulator.repository import wire_time
+from twinlock.testing.simulator.vehicle import changed
+from twinlock.testing.simulator.world import PARTS, Part, World
 from twinlock.trust.engine.guarantees import NO_IMAGE_REPOSITORY
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.images import (

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.world import GATEWAY
 from tests.unit.client.vehicle import running_car
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.testing.simulator.world import GATEWAY
 from twinlock.trust.names import EcuId
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.client.dying import every_death, in_child
-from tests.simulator.world import World
 from tests.unit.client.test_state import create, persist_all
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.world import World
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP

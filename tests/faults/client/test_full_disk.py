@@ -15,13 +15,13 @@ import pytest
 from aiohttp import web
 
 from tests.faults.client.test_no_space import error_of
-from tests.simulator.world import GATEWAY
 from tests.unit.client.test_slots import NEW, OLD, image
 from tests.unit.client.vehicle import Car, only_the_gateway, running_car
 from twinlock.client.ecu import room
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.results import Outcome
 from twinlock.client.primary.primary import Primary
+from twinlock.testing.simulator.world import GATEWAY
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.names import EcuId
 

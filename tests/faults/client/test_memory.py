@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.world import GATEWAY
 from tests.unit.client.vehicle import running_car
+from twinlock.testing.simulator.world import GATEWAY
 
 SPARE_KIB = 64 * 1024
 IMAGE_BYTES = 96 * 1024 * 1024

@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 
 from tests.faults.client.dying import in_child
-from tests.simulator.world import BRAKE, World
 from tests.unit.client.test_secondary import bundle, pieces
 from tests.unit.client.test_slots import NEW, OLD, image
 from tests.unit.client.test_state import create, persist_all
@@ -31,6 +30,7 @@ from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.staging import Staging
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import roots
 from twinlock.cli.main import main
 from twinlock.client.config import load_secondary
@@ -21,6 +20,7 @@ from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.ecu.recovery import check_damaged, recover_state
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
+from twinlock.testing.simulator.world import BRAKE, VIN, World
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import RollbackError

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.simulator.world import World
 from twinlock.cli.main import main
 from twinlock.client.config import load_primary, load_secondary
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.local import StorageError
 
 

@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN
 from tests.unit.client.liars import lying, says
-from tests.unit.client.servers import serving
 from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.vehicle import Car, only_the_gateway, running_car
 from twinlock.client.ecu.identity import load_identity
@@ -26,6 +24,8 @@ from twinlock.client.link.http import HttpLink
 from twinlock.client.link.parties import GuardedInstaller, guarded_precondition, party_faults
 from twinlock.client.model.results import CycleResult, Outcome, Problem, Step
 from twinlock.client.primary.primary import Primary
+from twinlock.testing.servers import serving
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import LimitError, MalformedError

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.world import World
 from twinlock.client.storage.bundle import Bundle, decode_bundle, make_bundle, max_bundle_bytes, max_bundle_files
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.world import World
 from twinlock.trust.engine.commands import ABSENT, Fetch, Persist
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError, MalformedError

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.world import START, World
 from twinlock.client.config import TimeSettings
 from twinlock.client.ecu.clock import BUILT, OPEN_QUESTIONS, Clock, boot_clock, system_clock
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.world import START, World
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.metadata import TimeError

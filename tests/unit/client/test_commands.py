@@ -18,10 +18,10 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 import twinlock.testing.simulator.world as simulated
-from tests.simulator.world import BRAKE, GATEWAY, VIN, World
-from tests.unit.client.servers import Servers, serving_world
 from tests.unit.client.vehicle import FAST_FETCH, only_the_gateway
 from twinlock.cli.main import main
+from twinlock.testing.servers import Servers, serving_world
+from twinlock.testing.simulator.world import BRAKE, GATEWAY, VIN, World
 
 Run = Callable[..., Awaitable[Result]]
 

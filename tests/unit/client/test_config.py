@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from tests.unit.client.vehicle import roots
 from twinlock.client.config import load_primary, load_secondary
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
 from twinlock.client.primary.secondaries import manifest_share
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS

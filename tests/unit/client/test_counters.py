@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.keys import make_key
-from tests.simulator.world import START, World
 from twinlock.client.ecu.counters import CounterResets, check_counter
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.keys import make_key
+from twinlock.testing.simulator.world import START, World
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.limits import DEFAULT_LIMITS

@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 
 from tests.unit.client.liars import Answer, endless, lying, says, stalling
-from tests.unit.client.servers import serving
 from tests.unit.client.test_fetch import SETTINGS, application_of
 from tests.unit.client.test_staging import DATA, entry_of
 from twinlock.client.net.images import download_image, image_urls
 from twinlock.client.net.transport import Transport
 from twinlock.client.storage.staging import Staging
+from twinlock.testing.servers import serving
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError

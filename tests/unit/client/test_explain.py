@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.config import load_primary, load_secondary
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
@@ -20,6 +19,7 @@ from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from twinlock.trust.errors.metadata import ConsistentSnapshotError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, target_path

@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 
 from tests.unit.client.liars import Answer, endless, lying, says, silent, stalling, trickling
-from tests.unit.client.servers import serving
 from twinlock.client.config import FetchSettings, TlsSettings
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
+from twinlock.testing.servers import serving
 from twinlock.trust.engine.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.images import EndlessDataError

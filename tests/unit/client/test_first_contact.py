@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.simulator.world import BRAKE, VIN, World
-from tests.unit.client.servers import Servers
 from tests.unit.client.test_commands import repositories, run, today
 from tests.unit.client.test_wire_commands import foreign
+from twinlock.testing.servers import Servers
 from twinlock.testing.simulator import world as simulated
+from twinlock.testing.simulator.world import BRAKE, VIN, World
 
 __all__ = ["today"]  # an automatic fixture
 

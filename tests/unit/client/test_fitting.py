@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.cli.main import main
 from twinlock.client.config import load_primary
@@ -18,6 +17,7 @@ from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import start_secondary
+from twinlock.testing.simulator.world import BRAKE, VIN, World
 
 
 def described(directory: Path, world: World, serial: str, **fields: Any) -> Path:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.attacks.test_future_dated import attest, bundle, opened
-from tests.simulator.world import BRAKE, GATEWAY, VIN, World
 from tests.unit.client.vehicle import roots, running_car
 from twinlock.client.config import load_primary, load_secondary
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_secondary
@@ -20,6 +19,7 @@ from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.world import BRAKE, GATEWAY, VIN, World
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, target_path

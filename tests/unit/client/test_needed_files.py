@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.world import ADAS, BRAKE, GATEWAY
 from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.vehicle import Car
 from twinlock.client.errors import SecondaryRefusedError, SecondaryTimeoutError
 from twinlock.client.storage.bundle import Bundle, max_bundle_bytes
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.errors.metadata import LimitError

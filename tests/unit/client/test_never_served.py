@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.simulator.world import GATEWAY, VIN
 from tests.unit.client.test_explain import why
 from tests.unit.client.vehicle import Car, only_the_gateway, running_car
 from twinlock.client.errors import NeverServedError
+from twinlock.testing.simulator.world import GATEWAY, VIN
 from twinlock.trust.errors.base import Attack, Kind
 from twinlock.trust.errors.metadata import MissingMetadataError
 

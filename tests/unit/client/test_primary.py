@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS
-from tests.unit.client.servers import Servers
 from tests.unit.client.vehicle import Car, running_car
 from twinlock.cli.shared.exit_status import EXIT_TRANSPORT, exit_status
 from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.model.results import CycleResult, Outcome, Step
+from twinlock.testing.servers import Servers
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS
 from twinlock.trust.errors.base import Kind, TwinlockError, UsageError
 from twinlock.trust.errors.images import DigestError, EndlessDataError, ImageNotFoundError, LengthError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.world import BRAKE, GATEWAY, World
 from tests.unit.client.vehicle import roots
 from twinlock.client.config import FetchSettings
 from twinlock.client.ecu.provision import EcuPlan, provision_primary, provision_secondary
@@ -19,6 +18,7 @@ from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import start_secondary
 from twinlock.client.storage.bundle import Bundle
+from twinlock.testing.simulator.world import BRAKE, GATEWAY, World
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.world import GATEWAY
 from tests.unit.client.test_commands import repositories, run, today
 from twinlock.client.storage.database import Database
+from twinlock.testing.simulator.world import GATEWAY
 
 __all__ = ["today"]  # the simulated world lives on the day that the commands see
 

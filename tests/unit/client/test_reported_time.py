@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.keys import make_key
-from tests.simulator.world import START, World
 from tests.unit.client.test_clock import Ticks, attest
 from twinlock.client.config import TimeSettings
 from twinlock.client.ecu.clock import Clock
 from twinlock.client.ecu.reports import TufReports, make_report
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.keys import make_key
+from twinlock.testing.simulator.world import START, World
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, EcuId, TargetPath

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.world import ADAS, BRAKE, VIN, Part, World
 from tests.unit.client.vehicle import roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.errors import NeverServedError, PreconditionError
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
+from twinlock.testing.simulator.world import ADAS, BRAKE, VIN, Part, World
 from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import (
     DigestError,

@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.simulator.world import BRAKE, VIN, World
 from tests.unit.client.test_fetch import SETTINGS
 from tests.unit.client.test_secondary import bundle
 from tests.unit.client.vehicle import roots
@@ -22,6 +21,7 @@ from twinlock.client.link.http import HttpLink
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import start_secondary
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
+from twinlock.testing.simulator.world import BRAKE, VIN, World
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits

@@ -12,9 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from tests.unit.client.liars import lying, silent
-from tests.unit.client.servers import serving
 from tests.unit.client.test_boundaries import OPEN, BadLink, problems_of, replace_link
 from tests.unit.client.test_fetch import SETTINGS
 from tests.unit.client.test_primary import RELEASE, drive, updated
@@ -29,6 +27,8 @@ from twinlock.client.primary.secondaries import manifest_share, nesting, oversiz
 from twinlock.client.secondary import server as secondary_server
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import secondary_application
+from twinlock.testing.servers import serving
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId
 

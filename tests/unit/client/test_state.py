@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.world import World
 from twinlock.client.storage.database import SCHEMA_VERSION
 from twinlock.client.storage.state import LastRefusal, TrustedState
+from twinlock.testing.simulator.world import World
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 from twinlock.trust.errors.metadata import RollbackError, ThresholdError

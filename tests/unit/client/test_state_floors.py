@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.world import World
 from twinlock.client.storage.database import SCHEMA_VERSION
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.world import World
 from twinlock.trust.engine.commands import Answer, Command, Fetch, Persist, drive
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.local import StorageError

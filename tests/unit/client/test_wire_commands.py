@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import twinlock.testing.simulator.world as simulated
-from tests.simulator.world import BRAKE, GATEWAY, VIN, World
-from tests.unit.client.servers import Servers, serving_world
 from tests.unit.client.test_commands import hurry, read, run
 from tests.unit.client.vehicle import only_the_gateway
+from twinlock.testing.servers import Servers, serving_world
+from twinlock.testing.simulator.world import BRAKE, GATEWAY, VIN, World
 
 
 @pytest.fixture(autouse=True)

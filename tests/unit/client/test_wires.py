@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
-from tests.unit.client.servers import serving
 from tests.unit.client.vehicle import FAST_FETCH, Car, only_the_gateway, roots, running_car
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
 from twinlock.client.ecu.reports import report_form
@@ -24,6 +21,9 @@ from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
 from twinlock.client.model.results import Outcome, Step
 from twinlock.client.primary.primary import Primary
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.servers import serving
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import DigestError
 from twinlock.trust.errors.local import FetchError, ProfileError, TransportError
@@ -361,7 +361,7 @@ def test_rsa_keys_sign_reports(tmp_path: Path) -> None:
     world = World(director="aktualizr", image="aktualizr")
 
     async def scenario() -> None:
-        from tests.unit.client.servers import serving_world
+        from twinlock.testing.servers import serving_world
 
         async with serving_world(world) as servers:
             only_the_gateway(world)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.simulator.wires import TUF_WIRE
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
-from tests.unit.client.servers import Servers, serving, serving_world
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import secondary_application
+from twinlock.testing.servers import Servers, serving, serving_world
+from twinlock.testing.simulator.wires import TUF_WIRE
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.simulator.director import DirectorSimulator
-from tests.simulator.keys import JSON, Key, KeyPool
-from tests.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.director import DirectorSimulator
+from twinlock.testing.simulator.keys import JSON, Key, KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath

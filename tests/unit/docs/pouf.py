@@ -20,11 +20,11 @@ from typing import Any
 from tuf.api.metadata import Delegations, Key, SuccinctRoles, Targets
 
 from tests.architecture.source import ROOT
-from tests.simulator.keys import make_key
 from tests.unit.docs.scene import NOW, VIN, Play, play, public_half
 from twinlock.client.ecu.provision import Repositories, _map
 from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
 from twinlock.repository.keys.public_keys import checked_key
+from twinlock.testing.simulator.keys import make_key
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import Evidence

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import JSON, KeyPool
 from tests.unit.docs.aktualizr_scene import ECU, files, shown
 from tests.unit.docs.pouf import PAGE
 from twinlock.client.model.results import Problem, Step
 from twinlock.client.primary.installation_report import installation_report
+from twinlock.testing.simulator.keys import JSON, KeyPool
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.errors.metadata import MalformedError

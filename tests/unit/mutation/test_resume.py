@@ -128,7 +128,7 @@ def known(job: Job) -> list[bool]:
         ("trust/twinlock/trust/check.py", [False, False]),
         ("tests/attacks/test_first.py", [False, False]),
         ("tests/attacks/test_other.py", [True, False]),
-        ("tests/simulator/keys.py", [False, False]),
+        ("testing/twinlock/testing/simulator/keys.py", [False, False]),
         ("tests/conftest.py", [False, False]),
         ("docs/engine.md", [True, True]),
     ],

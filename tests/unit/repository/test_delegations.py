@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Targets
 
-from tests.simulator.keys import KeyPool
 from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import Reader
 from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations, write_delegations
@@ -17,6 +16,7 @@ from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import PostQuantumError, UnsafePathError, WeakKeyError
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import JSON, KeyPool
-from tests.simulator.world import ADAS, World
+from twinlock.testing.simulator.keys import JSON, KeyPool
+from twinlock.testing.simulator.world import ADAS, World
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.metadata import LimitError, MalformedError, ThresholdError, UnsafePathError, WeakKeyError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tests.simulator.keys import KeyPool
 from tests.unit.director.aktualizr_vehicle import NOTHING, AktualizrVehicle, WireKey, canonical, image, outcome
+from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import JSON, Key, KeyPool
-from tests.simulator.wires import AKTUALIZR_WIRE
-from tests.simulator.world import ADAS, PARTS, World
+from twinlock.testing.simulator.keys import JSON, Key, KeyPool
+from twinlock.testing.simulator.wires import AKTUALIZR_WIRE
+from twinlock.testing.simulator.world import ADAS, PARTS, World
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import MalformedError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.wires import AKTUALIZR_WIRE, TUF_WIRE, Wire
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.wires import AKTUALIZR_WIRE, TUF_WIRE, Wire
+from twinlock.testing.simulator.world import START
 from twinlock.trust.engine.anchor import follow_stored_roots, prove_top_level
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.metadata import LimitError, MalformedError, ThresholdError

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.simulator.keys import canonical
-from tests.simulator.world import World
+from twinlock.testing.simulator.keys import canonical
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.limits import DEFAULT_LIMITS

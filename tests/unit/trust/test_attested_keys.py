@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import Key, canonical
-from tests.simulator.world import World
+from twinlock.testing.simulator.keys import Key, canonical
+from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
 from twinlock.trust.limits import DEFAULT_LIMITS

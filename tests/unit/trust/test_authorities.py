@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import Authority, check_targets, read_targets

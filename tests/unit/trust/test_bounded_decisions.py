@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.simulator.world import BRAKE, START, World
+from twinlock.testing.simulator.world import BRAKE, START, World
 from twinlock.trust.engine.commands import drive
 from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.metadata import IssuedInFutureError

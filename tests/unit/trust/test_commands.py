@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.vehicle import Store
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.vehicle import Store
+from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import ABSENT, Absent, Answer, Command, Fetch, Notice, Persist, Steps, drive
 from twinlock.trust.engine.delegation import Found, find_image

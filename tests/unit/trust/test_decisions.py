@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
 from twinlock.trust.engine.guarantees import GUARANTEES
 from twinlock.trust.errors.images import (
     CustomFieldError,

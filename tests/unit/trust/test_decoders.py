@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import JSON
-from tests.simulator.world import ADAS, World
+from twinlock.testing.simulator.keys import JSON
+from twinlock.testing.simulator.world import ADAS, World
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.metadata import (
     LimitError,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.world import START
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.delegations import Delegations

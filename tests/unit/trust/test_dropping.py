@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.scenario import current
-from tests.simulator.world import BRAKE, World
+from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import drive
 from twinlock.trust.engine.refresh import walk_roots

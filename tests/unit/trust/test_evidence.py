@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import canonical, make_key
+from twinlock.testing.simulator.keys import canonical, make_key
 from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import SlowRetrievalError, StorageError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, RollbackError

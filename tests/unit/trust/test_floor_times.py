@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.world import START
 from twinlock.trust.floors import Floor, ahead_of, establish
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
 from twinlock.trust.signatures import Envelope, RoleKeys, Signature, verify_signatures

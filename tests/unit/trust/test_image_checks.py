@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.director import check_director_targets, check_vehicle
 from twinlock.trust.checks.image import ImageVerifier, check_entry
 from twinlock.trust.checks.match import check_match, complete_entry

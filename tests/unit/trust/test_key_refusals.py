@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.keys import KeyPool
+from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.metadata import UnusableKeyError
 from twinlock.trust.keys import load_key

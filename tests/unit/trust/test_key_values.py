@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from tests.simulator.keys import KeyPool
+from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.metadata import UnusableKeyError
 from twinlock.trust.keys import load_key
 

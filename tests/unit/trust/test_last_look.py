@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.world import VIN, World
+from twinlock.testing.simulator.world import VIN, World
 from twinlock.trust.engine.commands import Answer, Command, Fetch, FetchElsewhere, Notice, drive
 from twinlock.trust.engine.last_look import is_superseded
 from twinlock.trust.errors.images import VehicleMismatchError

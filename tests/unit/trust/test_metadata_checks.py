@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.index import check_expiry, check_listed_bytes, check_listed_version, is_listed
 from twinlock.trust.checks.root import check_next_root

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.world import START, World
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.world import START, World
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import Notice
 from twinlock.trust.engine.guarantees import (

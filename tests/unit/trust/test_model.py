@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.simulator.keys import KeyPool
+from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Steps, drive
 from twinlock.trust.model.delegations import DelegatedRole, Delegation
 from twinlock.trust.model.root import Root

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.world import START, World
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.world import START, World
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.restore import follow_root, restore_repository, under_root

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.simulator.keys import KeyPool
+from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.keys import PublicKey
 from twinlock.trust.names import KeyId
 from twinlock.trust.proofs import authority_digest, make_proof

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import Key, KeyPool, canonical
+from twinlock.testing.simulator.keys import Key, KeyPool, canonical
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.repository import seal
 from tests.simulator.scenario import current
-from tests.simulator.world import BRAKE, World
+from twinlock.testing.simulator.repository import seal
+from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.engine.commands import drive
 from twinlock.trust.engine.delegation import find_image
 from twinlock.trust.engine.restore import bootstrap_repository, restore_repository

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.keys import JSON, Key, KeyPool
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.wires import AKTUALIZR_WIRE, TUF_WIRE, AktualizrWire, Wire
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import JSON, Key, KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.wires import AKTUALIZR_WIRE, TUF_WIRE, AktualizrWire, Wire
+from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.restore import bootstrap_repository

@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
-from tests.simulator.keys import JSON, KeyPool
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import JSON, KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.index import as_stored, check_floor, is_same_content
 from twinlock.trust.errors.metadata import EquivocationError

@@ -6,10 +6,10 @@ import copy
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.vehicle import Store
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.vehicle import Store
+from twinlock.testing.simulator.world import START
 from twinlock.trust.engine.commands import Answer, Command, Fetch, FetchElsewhere, Persist, drive
 from twinlock.trust.engine.delegation import Found, find_image
 from twinlock.trust.engine.refresh import refresh_repository

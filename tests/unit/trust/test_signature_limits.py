@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.keys import KeyPool
+from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.metadata import PostQuantumError, ThresholdError
 from twinlock.trust.names import KeyId
 from twinlock.trust.signatures import (

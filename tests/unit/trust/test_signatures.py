@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.simulator.keys import KeyPool
+from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.names import KeyId
 from twinlock.trust.signatures import Envelope, RoleKeys, Signature, count_signers, verify_signatures

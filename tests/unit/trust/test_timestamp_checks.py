@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.keys import KeyPool
-from tests.simulator.repository import RepositorySimulator
-from tests.simulator.world import START
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
+from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.engine.restore import bootstrap_repository

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulator.keys import KeyPool
+from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.names import IMAGE, TARGETS, KeyId
 from twinlock.trust.signatures import (
     Envelope,
