@@ -35,7 +35,7 @@ class TestDigests:
     def of(self, killer: str | None) -> str:
         """The digest of the tests that an outcome with this killer depends on."""
         name = (killer or "").partition("::")[0]
-        if not name.endswith(".py"):  # a survivor, or a mutant that hung: no one test noticed
+        if not name.endswith(".py"):  # a survivor, or a mutant that hung: no single test noticed
             return f"{self._shared} {self._all}"
         if name not in self._files:
             self._files[name] = digest([self._project / name])
@@ -57,7 +57,7 @@ class Outcomes:
             self._entries[entry["key"]] = entry
 
     def begin(self, sources: Iterable[Source], *, again: bool = False) -> None:
-        """Drop outcomes of ``sources`` that hold no longer, or ``again`` all of them, and write the file afresh."""
+        """Drop outcomes of ``sources`` that are out of date, or ``again`` all of them, and write the file again."""
         current = {source.path: set() if again else {*source.keys} for source in sources}
         self._entries = {
             key: entry

@@ -28,7 +28,7 @@ reports. This page is made from the classes by `make fix`.
 A *refusal* is a verdict on what was offered; trusted state is then what it was before. All others say that something
 could not be done.
 
-The *kind* is what an operator acts on: `attack` is evidence of somebody's act, `refusal` is a rule that said no, `failure` is
+The *kind* is what an operator acts on: `attack` is evidence of someone's act, `refusal` is a rule that said no, `failure` is
 something that broke. `secondary-refused` has the kind that the Secondary gave.
 
 """

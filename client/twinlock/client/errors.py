@@ -40,7 +40,7 @@ class EnrolmentRefusedError(TwinlockError):
 
 
 class NotOrderedError(RefusalError):
-    """An image that the Director does not list for this vehicle, so that no one may fetch it."""
+    """An image that the Director does not list for this vehicle, so that it must not be fetched."""
 
     code = "not-ordered"
     clause = "Uptane 2.1.0 5.4.3.3"

@@ -263,7 +263,7 @@ class Director(HistoryView):
     def metadata(self, vehicle: str, name: str, *, now: datetime | None = None) -> bytes | None:
         """A metadata file of one vehicle by its file name; None if there is none of that name.
 
-        Asking for an unversioned name plans and signs afresh when something changed or is about to expire.
+        Asking for an unversioned name plans and signs again when something changed or is about to expire.
         """
         served = self.serve(vehicle, name, now=now)
         return None if served is None else served.data

@@ -59,7 +59,7 @@ def create_director(
             keyring = open_keyring(path, settings, passphrase)
             root = first_root(keyring, plans, settings.periods, now)
             translated = first_wire_root(root, keyring) if also else None
-            stored.append(root)  # from here on someone may have read it
+            stored.append(root)  # from here on a vehicle may have read it
             with database.writing("create") as connection:
                 if read_root(connection) is None:
                     insert_root(connection, root, now)

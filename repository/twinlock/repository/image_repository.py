@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 class ImageRepository:
     """An Image repository in a directory, with the keys that are held there.
 
-    Methods that change something stage it; ``publish`` makes it so. ``rotate`` and ``refresh`` publish by themselves.
+    Methods that change something stage it; ``publish`` publishes it. ``rotate`` and ``refresh`` publish by themselves.
     Every method may raise StorageError; those that sign PassphraseError, and UsageError when too few keys are held.
     """
 
@@ -309,7 +309,7 @@ class ImageRepository:
     def accept(self, outbox: str | Path) -> tuple[str, ...]:
         """Check what a supplier signed, store its images, and stage it; returns the names of the roles.
 
-        Raises: RefusalError of every kind, as a vehicle would; UsageError if no one delegates to a role in it.
+        Raises: RefusalError of every kind, as a vehicle would; UsageError if a role in it is not delegated to.
         """
         return accept_outbox(self.workspace, Path(outbox))
 
@@ -328,7 +328,7 @@ class ImageRepository:
     def publish(self) -> Publication:
         """Sign what is staged and publish it as one step, after the trust engine accepted it as a vehicle would.
 
-        Raises: ConflictError if someone else published meanwhile (nothing is mixed, what was staged stays staged),
+        Raises: ConflictError if another process published meanwhile (nothing is mixed, what was staged stays staged),
         RefusalError if the trust engine refuses, MissingKeysError if keys are missing.
         """
         return publish_draft(self.workspace)

@@ -1,7 +1,7 @@
 """Every bound of the engine, each with its reason. Reaching one raises; it never looks like an absence.
 
 Counts are provisioned for each vehicle. The sizes of files that no index bounds follow from them, times the largest permitted
-signature, so that anyone who has no key can make a vehicle read little.
+signature, so that an attacker without a key can make a vehicle read little.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Limits(NamedTuple):
     director_bytes: int = _SIZES[3]  # a Director's Targets, and its Snapshot: one vehicle's orders
     snapshot_bytes: int = 8_000_000  # 16,384 bins take 492 kB; ten times that with hashes
     targets_bytes: int = 64_000_000  # 185 bytes an image: room for 340,000 images in one file
-    unlisted_bytes: int = 8_000_000  # where no index states a length, anyone on the line chooses it
+    unlisted_bytes: int = 8_000_000  # where no index states a length, an attacker on the line chooses it
     report_bytes: int = _SIZES[4]  # a manifest of `ecus` reports, each with a signature of the largest scheme
     attestation_bytes: int = 65_536  # one time, a few nonces, a few signatures
     map_bytes: int = 65_536

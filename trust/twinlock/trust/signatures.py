@@ -1,4 +1,4 @@
-"""The one place where signatures are counted: by distinct public key, for everything that anyone signs.
+"""The one place where signatures are counted: by distinct public key, for every signed file.
 
 ``Verified`` is made here and nowhere else. A function that takes a ``Verified[T]`` cannot be handed something whose
 signatures were not counted: that is a type error, and its constructor refuses every other module.

@@ -253,7 +253,7 @@ def _shown(value: object) -> str:
 def _context(
     director: Director, files: tuple[Path | None, Path | None, Path | None], *, allow_serial: bool
 ) -> ssl.SSLContext | None:
-    """TLS as the options say; None for plain HTTP. Raises: UsageError where no one could prove who they are."""
+    """TLS as the options say; None for plain HTTP. Raises: UsageError where vehicles could not prove who they are."""
     from twinlock.io.http.tls import server_context
     from twinlock.trust.errors.base import UsageError
 
@@ -264,7 +264,7 @@ def _context(
         raise UsageError(reason="--tls-cert and --tls-key belong together")
     if certificate is None or key is None:
         if not allow_serial:
-            reason = "without TLS no one proves who they are; give --tls-cert and --tls-key, or --allow-serial"
+            reason = "without TLS vehicles cannot prove who they are; give --tls-cert and --tls-key, or --allow-serial"
             raise UsageError(reason=reason)
         return None
     if client_ca is None and not allow_serial:

@@ -235,7 +235,7 @@ def refresh(
     force: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Look at the Image repository afresh, and sign what is due for VEHICLEs (none named: all).
+    """Read the Image repository again, and sign what is due for VEHICLEs (none named: all).
 
     The server does this by itself when a vehicle asks.
 

@@ -33,7 +33,7 @@ def serve(
 ) -> None:
     """Serve the device API until interrupted: manifests, metadata, time, enrolment.
 
-    It proves to no one who asks: without certificates for vehicles it is served only with --plain, which every start
+    It authenticates no vehicle: without certificates it is served only with --plain, which every start
     repeats in the log. Manifests and descriptions are signed or need a token all the same.
 
     \b

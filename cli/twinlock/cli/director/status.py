@@ -24,7 +24,7 @@ _JUNK_SHOWN = 20
 @passphrase_option
 @output_options
 def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path | None) -> None:
-    """Say what the Director cannot do and which vehicles need someone: failing, silent, waiting, under attack.
+    """Say what the Director cannot do and which vehicles need attention: failing, silent, waiting, under attack.
 
     Exit status 1: something is wrong now. 6: something is due, such as a Root that expires soon. 0: neither.
 

@@ -81,7 +81,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     """Make a Primary in a new DIRECTORY: its key, trusted state, slots and configuration.
 
     Both repositories have to be there under the Roots given; --offline does without asking them. The key is not encrypted,
-    because a gateway starts with no one to type a passphrase: protect the storage of the ECU.
+    because a gateway starts without an operator to type a passphrase: protect the storage of the ECU.
 
     \b
     Example:

@@ -17,7 +17,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @_DIRECTORY
 @click.argument("description", type=_FILE)
 @click.option("--replaces", metavar="ECU", help="The ECU whose place a part with another identifier takes.")
-@click.option("--new", is_flag=True, help="The part is one more, in no one's place.")
+@click.option("--new", is_flag=True, help="The part is an additional one and replaces none.")
 @output_options
 def set_secondary(out: Output, directory: Path, description: Path, *, replaces: str | None, new: bool) -> None:
     """Give the Primary in DIRECTORY a Secondary's new key or address, or another part in its place.

@@ -67,7 +67,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     """Make a Secondary in a new DIRECTORY: its key, trusted state, slots and configuration.
 
     A Secondary meets the repositories through its Primary only, so it is asked whether they fit the Roots given only where
-    their URLs are named. The key is not encrypted: an ECU starts with no one to type a passphrase.
+    their URLs are named. The key is not encrypted: an ECU starts without an operator to type a passphrase.
 
     \b
     Example:

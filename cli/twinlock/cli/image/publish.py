@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 def publish(out: Output, directory: Path, *, passphrase_file: Path | None) -> None:
     """Sign what is staged and publish it as one step, once the trust engine has accepted it as a vehicle would.
 
-    Safe to repeat after a crash. If someone else published first, exit status 3: run it again.
+    Safe to repeat after a crash. If another process published first, exit status 3: run it again.
 
     \b
     Example:

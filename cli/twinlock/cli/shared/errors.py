@@ -60,7 +60,7 @@ class BrokenOutputError(SystemFaultError):
 
 
 class InternalError(TwinlockError):
-    """A fault in Twinlock itself: an exception that no one foresaw."""
+    """A fault in Twinlock itself: an exception that we did not foresee."""
 
     code = "internal"
     template = "unexpected {exception}: {reason}"

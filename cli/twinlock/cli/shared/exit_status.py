@@ -1,6 +1,6 @@
 """The exit statuses of every command, and which error ends in which.
 
-0 done, 1 refused by a rule, 2 usage and unknown ids, 3 someone else changed it first, 4 the network or the other end
+0 done, 1 refused by a rule, 2 usage and unknown ids, 3 another process changed it first, 4 the network or the other end
 failed, 5 something broke here, 6 something is due, 130 interrupted, 141 the reader of stdout has gone.
 """
 

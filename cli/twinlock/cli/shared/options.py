@@ -127,7 +127,7 @@ def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
         click.option(
             "--hardware-id", "hardware", multiple=True, help="Hardware it may speak for (repeat); any if left away."
         ),
-        click.option("--terminating", is_flag=True, help="Ask no one else for these names."),
+        click.option("--terminating", is_flag=True, help="Ask no later delegation for these names."),
         click.option(
             "--demand-post-quantum",
             "post_quantum",
@@ -266,7 +266,7 @@ def read_validity(value: str) -> timedelta:
 
     found = read_duration(value)
     if not found:
-        raise UsageError(reason="a file that is valid for no time at all is of no use to anyone")
+        raise UsageError(reason="a validity must be longer than 0")
     return found
 
 

@@ -99,7 +99,7 @@ class Output:
     def confirm(self, what: str, *, yes: bool, undo: str = "It cannot be undone.") -> None:
         """Ask before something that destroys, unless ``yes``; ``undo`` is a sentence on how to undo it.
 
-        Raises: ConfirmationError when there is no one to ask, DeclinedError when the answer is no.
+        Raises: ConfirmationError without a terminal to ask at, DeclinedError when the answer is no.
         """
         confirm_destructive(what, yes=yes, interactive=not self.json, undo=undo)
 
@@ -192,7 +192,7 @@ def _write(lines: Iterable[str]) -> None:
 
 
 def leave_reader() -> NoReturn:
-    """End because no one reads stdout any more; what is still buffered goes nowhere. Raises: SystemExit."""
+    """End because the reader of stdout has gone; what is still buffered is lost. Raises: SystemExit."""
     discard_output()
     raise SystemExit(EXIT_READER_GONE)
 
@@ -273,7 +273,7 @@ def yes_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def confirm_destructive(what: str, *, yes: bool, interactive: bool = True, undo: str = "It cannot be undone.") -> None:
     """Ask whether to do ``what``, unless ``yes``.
 
-    Raises: ConfirmationError when there is no one to ask, DeclinedError when the answer is no.
+    Raises: ConfirmationError without a terminal to ask at, DeclinedError when the answer is no.
     """
     from twinlock.cli.shared.errors import ConfirmationError, DeclinedError
 

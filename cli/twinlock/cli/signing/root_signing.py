@@ -99,7 +99,7 @@ def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str
         for role in view.keys
     ]
     yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
-    yield f"signed by {', '.join(key[:12] for key in view.signed) or 'no one yet'}"
+    yield f"signed by {', '.join(key[:12] for key in view.signed) or 'no key yet'}"
     yield (
         f"still lacks {view.missing} signature(s)"
         + (", one of them by an ml-dsa key" if view.lacks_post_quantum else "")

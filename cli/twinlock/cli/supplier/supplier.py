@@ -209,7 +209,7 @@ def wire(out: Output, directory: Path, *, profile: str) -> None:
 def rotate(out: Output, directory: Path, *, passphrase_file: Path | None, yes: bool) -> None:
     """Replace the keys, and sign everything that is listed with the new ones.
 
-    Anyone who delegates to you has to delegate again, to the new public keys, and to accept the outbox. Until then
+    Your delegator has to delegate again, to the new public keys, and to accept the outbox. Until then
     vehicles go on with what the old keys signed.
 
     \b

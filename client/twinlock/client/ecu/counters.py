@@ -40,7 +40,7 @@ class CounterResets:
         """The counter of the next report, which states the time ``now``, and the nonce that it carries, if one is asked for.
 
         With a nonce, the counter is at least the seconds since 1970 at ``now``: above every counter that this key has used,
-        whatever backup this ECU was restored from, so no counter that anyone stored has to be lowered. Raises: StorageError.
+        whatever backup this ECU was restored from, so no stored counter has to be lowered. Raises: StorageError.
         """
         nonce, version = self._state.counter_reset
         if nonce is None:

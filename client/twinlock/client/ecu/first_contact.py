@@ -12,7 +12,7 @@ from twinlock.trust.names import ROOT, RepositoryName
 def as_met(error: TwinlockError, state: TrustedState) -> TwinlockError:
     """``error`` as this ECU met it: NeverServedError for a missing file where nothing but Roots was ever accepted.
 
-    Then no one withholds what this ECU had: the vehicle is not registered yet, or the URL is wrong. Raises: StorageError.
+    Then nothing that this ECU had is withheld: the vehicle is not registered yet, or the URL is wrong. Raises: StorageError.
     """
     if not isinstance(error, MissingMetadataError):
         return error

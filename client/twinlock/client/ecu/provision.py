@@ -149,7 +149,7 @@ def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
 
 
 def given_anchors(repositories: Repositories) -> dict[RepositoryName, TrustedRepository]:
-    """The trust that the Root files given lead to, by repository; no one is asked.
+    """The trust that the Root files given lead to, by repository; no server is asked.
 
     Raises: UsageError for swapped or equal files, a URL of another form, or a profile that does not exist; the refusal of a
     file that is not a Root.

@@ -1,6 +1,6 @@
 """A damaged or lost state file made good again on the ECU itself: from the rows that can still be read, as far as they are proven.
 
-Without any, it begins at the read-only Roots of the anchor or those of the factory. Metadata count if they verify, floors as they were, and no counter begins at zero. No one can do this from afar.
+Without any, it begins at the read-only Roots of the anchor or those of the factory. Metadata count if they verify, floors as they were, and no counter begins at zero. It cannot be done from afar.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class ReportForm(Protocol):
         """One ECU's report, signed by it. Raises: ProfileError."""
 
     def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
-        """A report that no one has verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
+        """A report that was not verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
 
     def sign_manifest(
         self,

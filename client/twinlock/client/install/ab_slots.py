@@ -100,7 +100,7 @@ class SlotInstaller:
         try:
             self._write_slot(inactive, entry, source)
         except (RefusalError, StorageError):
-            self._drop(inactive)  # half an image helps no one, and may be what fills the disk
+            self._drop(inactive)  # half an image is useless, and may be what fills the disk
             raise
         installed = as_installed(entry)
         self._switch(_Slot(inactive, installed), active)

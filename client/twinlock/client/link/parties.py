@@ -114,7 +114,7 @@ def _text(raised: BaseException) -> str:
 
 
 def _is_cancelled() -> bool:
-    """Whether someone asked this task to end. In a worker thread no one can."""
+    """Whether this task was cancelled. A worker thread cannot be."""
     try:
         task = asyncio.current_task()
     except RuntimeError:

@@ -57,7 +57,7 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state import ApprovedImage, Decision, TrustedVehicle, Vehicle
 
-_LOOKS = 3  # a Director that signs afresh during each of three downloads is no reason to download forever
+_LOOKS = 3  # a Director that signs again during each of three downloads does not make us download forever
 
 
 @dataclass(slots=True)
@@ -172,7 +172,7 @@ class UpdateCycle:
         return decision
 
     def _hear(self, decision: Decision) -> None:
-        """What verified Director metadata say of our reports: which evidence they have, and whether to count afresh."""
+        """What verified Director metadata say of our reports: which evidence they have, and whether to restart the count."""
         tools, own = self.equipment, self.equipment.config.ecu.ecu
         director = decision.repositories[DIRECTOR]
         assert director.targets is not None
@@ -326,7 +326,7 @@ class UpdateCycle:
         except TwinlockError as failed:
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=failed))
-        except Exception as raised:  # noqa: BLE001 - the result has to reach anyone who runs the cycles
+        except Exception as raised:  # noqa: BLE001 - the result has to reach the caller
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=software_fault(raised, Step.REPORT.value)))
 

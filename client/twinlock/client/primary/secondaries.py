@@ -54,7 +54,7 @@ def manifest_share(reports: int, manifest_bytes: int) -> int:
 def oversize_reports(reports: Mapping[EcuId, bytes], manifest_bytes: int) -> list[EcuId]:
     """Whose reports have to stay out so that the others reach a Director that reads ``manifest_bytes`` at most.
 
-    The largest first, and never one within its share: an ECU that pads its report silences no one else.
+    The largest first, and never one within its share: an ECU that pads its report silences no other ECU.
     """
     share = manifest_share(len(reports), manifest_bytes)
     total, room = sum(map(len, reports.values())), share * len(reports)

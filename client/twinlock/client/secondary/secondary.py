@@ -139,7 +139,7 @@ class Secondary:
         """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
 
         Whatever is wrong with it is evidence for the Director. The image that was approved before stays approved until its own
-        expiry: no one needs a key to send a bundle that is refused. Only a newer Root, which may revoke keys, ends that.
+        expiry: a sender needs no key to send a bundle that is refused. Only a newer Root, which may revoke keys, ends that.
         Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
         """
         return self._accept_bundle(self._read_bundle(bundle) if isinstance(bundle, bytes) else bundle)
@@ -241,12 +241,12 @@ class Secondary:
         )
 
     def _note(self, error: TwinlockError, step: Step, now: datetime | None) -> None:
-        """Keep what went wrong: for anyone who looks here, and for the Director until it acknowledges it."""
+        """Keep what went wrong for ``secondary show``, and for the Director until it acknowledges it."""
         self._state.store_refusal(LastRefusal.of(error, step=step.value, now=now))
         self._evidence.note(error, step=step.value, now=now or self._clock.best_known())
 
     def _hear(self, decision: Decision) -> None:
-        """What verified Director Targets say of this ECU's reports: which evidence they have, and whether to count afresh."""
+        """What verified Director Targets say of this ECU's reports: which evidence they have, and whether to restart the count."""
         director = decision.repositories[DIRECTOR].targets
         assert director is not None
         ecu, targets = self.config.ecu.ecu, director.signed

@@ -124,7 +124,7 @@ class MetadataStore:
         root, refusal = follow_stored_roots(name, anchor, stored, wire=self._wires.get(name, TUF), limits=self._limits)
         if refusal is not None:
             self._refused.append(refusal)
-            if self._proven:  # anyone who only reads changes nothing
+            if self._proven:  # a reader changes nothing
                 with self._database.transaction("discard planted Roots in") as connection:
                     query = "DELETE FROM metadata WHERE repository = ? AND role = ? AND version > ?"
                     connection.execute(query, (name, ROOT, root.signed.version))
@@ -141,7 +141,7 @@ class MetadataStore:
     def floors(self, name: RepositoryName) -> dict[RoleName, Floor]:
         """The stored floors of ``name``. Raises: StorageError for one that cannot be read."""
         if self._database.version < SCHEMA_VERSION:
-            return {}  # a reader of an older file; anyone who writes to it migrates it first
+            return {}  # a reader of an older file; a writer migrates it first
         rows = self._database.rows("SELECT role, floor FROM floors WHERE repository = ?", (name,))
         try:
             return {

@@ -242,7 +242,7 @@ class TrustedState:
         self._store_fact("refusal", fields)
 
     def store_decision(self, decision: Decision) -> None:
-        """Remember what may be installed now, for anyone who asks later. Installing always decides afresh."""
+        """Keep what may be installed now, to be shown later. Installing decides again."""
         images = [
             {
                 "ecu": image.ecu,

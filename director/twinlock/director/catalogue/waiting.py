@@ -1,6 +1,6 @@
 """How long the Image repository keeps its askers waiting: one waits for it, and what others need does not.
 
-Anyone who asks it holds a lock meanwhile. The others wait for that lock as long as the answers come; when one is late
+A thread that asks it holds a lock meanwhile. The others wait for that lock as long as the answers come; when one is late
 they go on with what they have, so that an Image repository that stalls holds up one request and not all of them.
 """
 
@@ -17,7 +17,7 @@ from twinlock.trust.errors.local import TransportError
 T = TypeVar("T")
 
 PATIENCE_S = 1.0
-"""How late one answer may be before others stop waiting for anyone who asked."""
+"""How late one answer may be before others stop waiting for the thread that asked."""
 AWAY_S = 30.0
 """How long a repository whose answer was late and never came is not asked again by a lookup."""
 _POLL_S = 0.1
@@ -69,7 +69,7 @@ class Waiting:
 
     @contextmanager
     def turn(self, lock: _Lock) -> Iterator[None]:
-        """Hold ``lock``. Raises: TransportError while anyone who holds it waits for a late answer."""
+        """Hold ``lock``. Raises: TransportError while its holder waits for a late answer."""
         while not lock.acquire(timeout=_POLL_S):
             if self.is_late:
                 raise TransportError(url=SOURCE, reason="another request is waiting for its answer, which is late")

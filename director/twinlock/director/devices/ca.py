@@ -34,7 +34,9 @@ MAX_NAME = 64  # of a common name in X.509
 
 _KEY, _CERTIFICATE = "key.pem", "ca.pem"
 _MAX_BYTES = 65_536
-_BACKDATED = timedelta(days=7)  # for devices whose clocks are behind; the key is new, so no one could have used it
+_BACKDATED = timedelta(
+    days=7
+)  # for devices whose clocks are behind; the key is new, so it cannot have been used before
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 
 

@@ -1,6 +1,6 @@
 """What a vehicle with aktualizr tells of itself beside manifests: the newest of each kind, as it was sent.
 
-None of it is signed, and nothing is decided by it. A configuration may hold secrets: it is shown to anyone who asks for
+None of it is signed, and nothing is decided by it. A configuration may hold secrets: it is shown only to an operator who asks for
 it, and is in no log. The caller owns the transaction.
 """
 

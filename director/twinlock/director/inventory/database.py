@@ -111,7 +111,7 @@ class Database:
     def writing(self, operation: str = "write") -> Iterator[Connection]:
         """A transaction that is alone in writing; committed at the end, undone if anything is raised.
 
-        Raises: StorageError, and ConflictError where a row is there already: someone was faster.
+        Raises: StorageError, and ConflictError where another writer was faster.
         """
         with self._errors(operation), self._turn(operation), self._connected(operation) as plain:
             connection = plain.execution_options(**{_WRITE: True})

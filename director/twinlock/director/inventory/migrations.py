@@ -1,7 +1,7 @@
 """From an older inventory to today's: one step for each version, all of them in one transaction.
 
 A step names the tables and columns that its version brought. It builds them from ``schema.py``, so what a step builds
-must never change there: anyone who changes one of these tables later writes the old form down here first.
+must never change there: a later change of one of these tables writes the old form down here first.
 """
 
 from __future__ import annotations

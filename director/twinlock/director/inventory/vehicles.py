@@ -46,7 +46,7 @@ def read_revision(connection: Connection, vehicle: str) -> int:
 
 
 def touch_vehicle(connection: Connection, vehicle: str) -> None:
-    """Note that something about the vehicle changed, so that its plan is made afresh."""
+    """Note that something about the vehicle changed, so that a new plan is made."""
     connection.execute(update(schema.vehicles).where(_V.vehicle == vehicle).values(revision=_V.revision + 1))
 
 
@@ -142,7 +142,7 @@ def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
 def find_ecu_owners(connection: Connection, ecus: Iterable[str]) -> dict[EcuId, VehicleId]:
     """Which of ``ecus`` are or were some vehicle's, and whose: at the factory's word, or by registration.
 
-    A serial that an operator released is no one's.
+    A serial that an operator released has no owner.
     """
     wanted = list(ecus)
     query = select(_E.ecu, _E.vehicle).where(_E.ecu.in_(wanted), _E.released_at.is_(None))

@@ -62,7 +62,7 @@ class Reception:
     def receive(self, data: bytes, *, address: str | None, authenticated: bool = False, now: datetime) -> Acceptance:
         """Accept a manifest, or store it as refused. ``address`` is the vehicle whose URL it came to.
 
-        What no one proves to be news of the vehicle is only counted: neither an ``authenticated`` sender brought it, nor
+        What is not proven to be news of the vehicle is only counted: neither an ``authenticated`` sender brought it, nor
         did the vehicle sign it after everything that it sent before.
 
         Of two that repeat a counter or nonce, however close together, at most one is accepted.

@@ -18,7 +18,7 @@ EVENT_CODES: Mapping[str, tuple[str, str]] = {
     "missing-ecu": (FAILURE, "a manifest has no valid report of this ECU; orders that involve it are held"),
     "old-time": (NOTICE, "an ECU knows no later time than one long past"),
     "unknown-ecu": (REFUSAL, "a manifest has a report of an ECU that is not part of the vehicle; it was dropped"),
-    "unlisted-image": (NOTICE, "an ECU runs software that the Image repository never listed and no one declared"),
+    "unlisted-image": (NOTICE, "an ECU runs software that the Image repository never listed and no operator declared"),
     "wrong-hardware": (NOTICE, "an ECU runs software that is listed for other hardware"),
 }
 
@@ -38,7 +38,7 @@ _CLIENT_CODES: Mapping[str, str] = {
 
 
 def kind_of(code: str) -> str:
-    """The kind of event that an ECU's word for what it met stands for; a word that no one knows counts as an attack."""
+    """The kind of event that an ECU's word for what it met stands for; an unknown word counts as an attack."""
     if code in EVENT_CODES:
         return EVENT_CODES[code][0]
     return _CLIENT_CODES.get(code) or _kinds_of_errors().get(code, ATTACK)

@@ -22,7 +22,7 @@ class ManifestPolicy:
 
     ``daily_bytes`` is each vehicle's share (``manifests/daily_share.py``).
 
-    An ECU fresh from the factory may not know the time before it has talked to anyone, so its first report may be as
+    An ECU fresh from the factory may not know the time before its first exchange, so its first report may be as
     old as it likes (which is then noted as an event); from its second on, both bounds hold.
     """
 

@@ -42,7 +42,7 @@ _ATTEMPTS = 3
 
 
 def _silent(_count: int) -> None:
-    """Progress that no one watches."""
+    """Progress that is not shown."""
 
 
 class Batches:

@@ -146,7 +146,7 @@ def _offers(
     kept = _installed_format(situation, record)
     for entry in catalogue.offers(record.hardware_id, components):
         if target_format(entry) != kept:
-            continue  # no one asked for it, and whether this client can change over is not known
+            continue  # it was not asked for, and whether this client can change over is not known
         try:
             _check(situation, record, entry, None)
         except RefusalError:
@@ -249,7 +249,7 @@ def _planned(situation: Situation, problem: Problem, selection: Selection, offer
 
 
 def _unread(selection: Selection) -> Iterator[str]:
-    """The images that stay and whose needs no one can read: a warning, since holding them would lock the vehicle."""
+    """The images that stay and whose needs cannot be read: a warning, since holding them would lock the vehicle."""
     for ecu, image in selection.items():
         if image is not None and image.unreadable:
             yield f"{ecu} runs {image.label}, whose {' and '.join(image.unreadable)} cannot be read and do not count"

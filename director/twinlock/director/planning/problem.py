@@ -18,7 +18,7 @@ from twinlock.trust.names import EcuId, HardwareId, TargetPath
 
 @dataclass(frozen=True, kw_only=True)
 class EcuChoices:
-    """One ECU. ``installed`` None: no one knows what it runs. ``offered`` are the images listed for its hardware.
+    """One ECU. ``installed`` None: what it runs is unknown. ``offered`` are the images listed for its hardware.
 
     ``assigned`` is the target path that the operator demands, None where the ECU is free.
     """

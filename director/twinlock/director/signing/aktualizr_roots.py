@@ -43,7 +43,7 @@ def read_wire_root(connection: Connection, version: int | None = None) -> bytes 
 
 
 def insert_wire_root(connection: Connection, data: bytes, now: datetime) -> int:
-    """Publish a Root of the profile. Raises: ConflictError if someone else published that version."""
+    """Publish a Root of the profile. Raises: ConflictError if another process published that version."""
     return _insert(connection, AKTUALIZR_WIRE, data, now)
 
 
@@ -83,7 +83,7 @@ def version_of(data: bytes) -> int:
 def check_plans(plans: Mapping[str, KeyPlan], *, shared_root: bool = False) -> None:
     """Refuse keys that the client could not read, before they are made.
 
-    Time it asks no one for, and its Root chain has keys of its own; in a chain that shares ours (``shared_root``) every
+    It asks no time source, and its Root chain has keys of its own; in a chain that shares ours (``shared_root``) every
     key has to be readable, so that equal numbers say the same. Raises: ProfileError.
     """
     free = () if shared_root else (TIME, ROOT)

@@ -257,7 +257,7 @@ class RootKeeper:
         self._prepared.check(_version(current))
         data = next_root(current, self._keyring, period, now, lasting_from=lasting_from)
         also = self._translate(chain, translated, data, None, now)
-        # Before: a chain that still shares its keys is signed by no one else, so a death in between costs nothing.
+        # Before: a chain that still shares its keys has no other signers, so a crash in between costs nothing.
         assert chain.newest is not None
         self._keep_stranded(tuple(map(str, chain.newest.roles[ROOT].keyids)), until or now.date() + STRANDED)
         with self._database.writing("publish a Root") as connection:
@@ -324,7 +324,7 @@ class RootKeeper:
         return data
 
     def _check_root_keys_held(self, current: bytes) -> None:
-        """Anyone who begins the profile holds our Root keys, though they need not sign. Raises: MissingKeysError."""
+        """Check that our Root keys are held, though they need not sign: they admit who begins the profile. Raises: MissingKeysError."""
         authority = root_authority(Metadata[Root].from_bytes(current).signed)
         authority.check_held(ROOT, (record.keyid for record in self._keyring.held(authority.keyids)))
 
@@ -364,4 +364,4 @@ def _check_unchanged(connection: Connection, current: bytes, translated: bytes |
     """
     connection.execute(select(schema_version.c.version).with_for_update())
     if (read_root(connection), read_wire_root(connection)) != (current, translated):
-        raise ConflictError(what="the Director's Root", reason="someone else published one")
+        raise ConflictError(what="the Director's Root", reason="another process published one")

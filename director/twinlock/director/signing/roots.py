@@ -66,7 +66,7 @@ def read_root(connection: Connection, version: int | None = None) -> bytes | Non
 
 
 def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
-    """Publish a Root. Raises: ConflictError if someone else published that version."""
+    """Publish a Root. Raises: ConflictError if another process published that version."""
     version = Metadata[Root].from_bytes(data).signed.version
     try:
         connection.execute(insert(schema.roots).values(version=version, data=data, published_at=now))

@@ -93,7 +93,7 @@ def change_key(
     actor: str,
     now: datetime,
 ) -> KeyChange:
-    """Permit one change to the key named, and apply it at once if the key is known and no one has to confirm it.
+    """Permit one change to the key named, and apply it at once if the key is known and needs no confirmation.
 
     For a retired vehicle it is not applied: the ECU may be registered again with that key, in whichever vehicle.
     Raises: UnknownEcuError, UsageError, RegistrationError if another ECU has the key or the serial.
@@ -136,7 +136,7 @@ def confirm_change(connection: Connection, number: int, *, actor: str, now: date
         raise UsageError(reason=f"no change of a key waits under number {number}; it may have lapsed")
     lock_vehicle(connection, row.vehicle)
     if row.actor == actor:
-        raise UsageError(reason=f"{actor} asked for this change, so someone else has to confirm it")
+        raise UsageError(reason=f"{actor} asked for this change, so a second person has to confirm it")
     connection.execute(update(schema.key_changes).where(_C.number == number).values(confirmed_by=actor))
     detail = {"number": number, "askedBy": row.actor, "fingerprint": row.key_identity}
     record_audit(connection, actor=actor, action="confirm-key", vehicle=row.vehicle, detail=detail, now=now)

@@ -35,7 +35,7 @@ def claim_keys(
 ) -> None:
     """Use up the permissions of ECUs that join ``vehicle`` under known serials with other keys, and note each in the audit.
 
-    Raises: SecondPersonError with ``second_person`` where no one confirmed just that key; EcuKeyChangedError where the
+    Raises: SecondPersonError with ``second_person`` where that key was not confirmed; EcuKeyChangedError where the
     vehicle itself (the actor ``BY_VEHICLE``) comes with it.
     """
     joining = {record.ecu: record for record in offered}

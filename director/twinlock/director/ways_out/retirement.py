@@ -130,7 +130,7 @@ def release_serial(
 ) -> VehicleId | None:
     """Free a serial that the wrong vehicle registered, and say which that was; only ``owner`` may then register it.
 
-    Raises: UsageError if no one registered it and no owner is named, or if it is a Primary.
+    Raises: UsageError if it is not registered and no owner is named, or if it is a Primary.
     """
     row = connection.execute(select(schema.ecus).where(_E.ecu == ecu)).one_or_none()
     if owner is not None:

@@ -161,7 +161,7 @@ def read_file(path: Path, *, max_bytes: int) -> bytes | None:
     """The content of ``path``, or None if there is no such file. Raises: StorageError, also above ``max_bytes``."""
     with storage_errors("read", path):
         try:
-            # Without O_NONBLOCK opening a pipe waits until someone writes to it.
+            # Without O_NONBLOCK opening a pipe waits for a writer.
             with open(path, "rb", opener=_open_at_once) as stream:
                 if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                     raise StorageError(path=str(path), operation="read", reason="it is not a regular file")

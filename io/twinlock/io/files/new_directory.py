@@ -62,7 +62,7 @@ def _remove(path: Path, missing: Path | None) -> None:
             entry.unlink(missing_ok=True)
     made = path if missing is not None else None
     while made is not None:
-        with suppress(OSError):  # someone else put something there
+        with suppress(OSError):  # another process put something there
             made.rmdir()
         made = made.parent if made != missing else None
 

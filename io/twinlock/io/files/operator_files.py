@@ -39,7 +39,7 @@ def find_operator_file(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES, *
     operation = f"read {what} from"
     check_path(path, operation)
     try:
-        # Without O_NONBLOCK opening a pipe waits until someone writes to it.
+        # Without O_NONBLOCK opening a pipe waits for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)

@@ -90,7 +90,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
 
     def discard_rest(self) -> None:
-        """Take what still arrives for the rest of a body that no one wants."""
+        """Take what still arrives for the rest of a body that is not used."""
         self._discarding = True
 
     def abort(self) -> None:

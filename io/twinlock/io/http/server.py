@@ -129,7 +129,7 @@ class HttpServer:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             self._admit(accepted, address_of(address))
-            await asyncio.sleep(0)  # anyone who connects without pause must not keep requests waiting
+            await asyncio.sleep(0)  # a client that connects without pause must not keep requests waiting
 
     def _admit(self, accepted: socket.socket, address: str) -> None:
         full = self._by_address.total() >= self._bounds.connections
@@ -192,7 +192,7 @@ class HttpServer:
     def _mannered(self) -> Callable[..., Awaitable[web.StreamResponse]]:
         @web.middleware
         async def mannered(request: web.Request, handler: _Handler) -> web.StreamResponse:
-            """Refuse compressed bodies, and close the connection of a request whose body no one read."""
+            """Refuse compressed bodies, and close the connection of a request whose body was not read."""
             connection = request.protocol
             assert isinstance(connection, Connection)
             self._busy[connection] += 1

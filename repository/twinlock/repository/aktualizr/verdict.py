@@ -85,7 +85,7 @@ def verify_copies(
 
 
 def _check_delegated(vehicle: TrustedRepository, overlay: SecondOverlay, now: datetime) -> None:
-    """Every role that anyone delegates to has a file that is listed, and its delegator's keys signed it."""
+    """Every role that is delegated to has a file that is listed, and its delegator's keys signed it."""
     assert vehicle.targets is not None
     context = Context(repository=IMAGE, now=now, limits=DEFAULT_LIMITS, wire=AKTUALIZR, policy=LAX)
     queue: list[Delegations | None] = [vehicle.targets.signed.delegations]

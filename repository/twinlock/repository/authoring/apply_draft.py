@@ -51,7 +51,7 @@ def apply_images(targets: Targets, edits: Mapping[str, Json | None]) -> None:
 
 
 def listed_images(draft: Draft) -> tuple[str, ...]:
-    """The paths of all images that the draft lists anew, accepted files included."""
+    """The paths of all images that the draft lists for the first time, accepted files included."""
     own = [path for edits in draft.roles.values() for path, entry in edits.images.items() if entry is not None]
     others = [path for text in draft.accepted.values() for path in _targets_of(text.encode()).targets]
     return tuple(dict.fromkeys([*own, *others]))

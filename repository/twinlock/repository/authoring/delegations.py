@@ -144,7 +144,7 @@ class Delegation:
 
 
 def check_pattern(pattern: str) -> None:
-    """Refuse a pattern that could only match names which no one may use. Raises: UnsafePathError."""
+    """Refuse a pattern that could only match names that are not permitted. Raises: UnsafePathError."""
     plain = pattern
     for special in "*?[]!":
         plain = plain.replace(special, "x")

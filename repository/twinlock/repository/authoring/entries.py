@@ -1,4 +1,4 @@
-"""What the author of an image says about it, checked before anyone signs it."""
+"""What the author of an image says about it, checked before it is signed."""
 
 from __future__ import annotations
 

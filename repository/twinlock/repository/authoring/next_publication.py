@@ -92,7 +92,7 @@ class Candidate:
         return self._targets.get(role) or self._current_targets(role)
 
     def role_file(self, role: str) -> bytes | None:
-        """The file of a delegated role that is accepted or listed, anyone who may delegate to it; None if there is none."""
+        """The file of a delegated role that is accepted or listed, whichever role delegates to it; None if there is none."""
         if role in self._accepted:
             return self._accepted[role]
         listed = self.published.listed.get(RoleName(role)) if self.published else None
@@ -115,7 +115,7 @@ class Candidate:
         self._others[role] = data
 
     def forget(self, role: str) -> None:
-        """Leave a role that no one delegates to out of Snapshot. Vehicles allow that only after a key rotation."""
+        """Leave a role without a delegation out of Snapshot. Vehicles allow that only after a key rotation."""
         self._forgotten.add(role)
 
     def renew(self, role: str) -> None:
@@ -159,7 +159,7 @@ class Candidate:
                         queue.append(name)
 
     def authority(self, role: str) -> Authority:
-        """Who signs for a Targets role. Raises: UsageError if no one delegates to it."""
+        """Who signs for a Targets role. Raises: UsageError if it is not delegated to."""
         for name, authority in self.roles():
             if name == role:
                 return authority
@@ -198,7 +198,7 @@ class Candidate:
             return None
         try:
             return self.published.targets(role).signed
-        except KeyError:  # still listed, but no one delegates to it any more
+        except KeyError:  # still listed, but not delegated to any more
             return None
 
     def _new_root(self) -> Root:

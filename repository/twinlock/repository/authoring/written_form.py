@@ -1,6 +1,6 @@
 """The form in which a publisher writes and takes files, narrower than what a vehicle reads.
 
-A vehicle ignores odd signatures, keys that a file does not hold and digests that it cannot compute, so that someone else's
+A vehicle ignores odd signatures, keys that a file does not hold and digests that it cannot compute, so that another publisher's
 mistake spoils no file. Other clients read some of these otherwise, so a publisher brings none of them into the world.
 """
 

@@ -26,7 +26,7 @@ from twinlock.trust.errors.local import FetchError, TransportError
 
 MAX_URI_CHARACTERS = 2_048
 MAX_HOSTED_BYTES = 16 << 30
-"""The largest image whose length no one has stated before; the files of whole vehicles are smaller."""
+"""The largest image whose length was not stated before; the files of whole vehicles are smaller."""
 
 _REDIRECTS = 3
 _REDIRECTING = (301, 302, 303, 307, 308)
@@ -106,7 +106,7 @@ def check_reachable(uri: str, hosts: OutsideHosts) -> None:
     parts = check_uri(uri, hosts)
     try:
         _addresses(uri, parts, hosts)
-    except TransportError:  # a signer may have no network; anyone who staged the image has connected
+    except TransportError:  # a signer may have no network; staging the image has connected
         return
 
 

@@ -2,7 +2,7 @@
 
     N.root.json  timestamp.json  snapshot.json  targets.json  delegations/NAME.json  targets/FILENAME
 
-Files that have expired are read all the same, since someone may want to take over a repository for just that reason.
+Files that have expired are read all the same, since that may be the reason to take a repository over.
 """
 
 from __future__ import annotations

@@ -362,7 +362,7 @@ def _own_files(workspace: Workspace, foreign: ForeignRepository, plan: _Plan) ->
 
 
 def _publish_next(workspace: Workspace, foreign: ForeignRepository) -> None:
-    """Publication N+1, unless an earlier attempt has made it: everything anew, Root too if it is due."""
+    """Publication N+1, unless an earlier attempt has made it: everything signed again, Root too if it is due."""
     published = workspace.published()
     if published.version != foreign.timestamp.signed.version:
         return

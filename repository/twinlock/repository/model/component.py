@@ -1,6 +1,6 @@
 """The component that an image's ``custom`` member describes, read from whatever its author wrote there.
 
-No check depends on these members, so nothing here refuses an entry: what cannot be read is named, and anyone who needs it asks.
+No check depends on these members, so nothing here refuses an entry: what cannot be read is named, and planning refuses where it needs it.
 """
 
 from __future__ import annotations

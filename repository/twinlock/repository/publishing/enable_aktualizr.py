@@ -41,6 +41,6 @@ def publish_for_aktualizr(workspace: Workspace) -> Publication:
 
 
 def check_root_keys_held(workspace: Workspace, published: Published) -> None:
-    """Anyone who begins or hands over a Root chain holds our Root keys, though they need not sign. Raises: MissingKeysError."""
+    """Check that our Root keys are held, though they need not sign: they admit who begins or hands over a Root chain. Raises: MissingKeysError."""
     authority = root_authority(published.root.signed, ROOT)
     authority.check_held(ROOT, (record.keyid for record in workspace.keyring.held(authority.keyids)))

@@ -101,7 +101,7 @@ def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:
 
 
 def _check_delegated(overlay: Overlay, first_root: bytes) -> None:
-    """Every role that anyone delegates to has a file, and its delegator's keys signed it."""
+    """Every role that is delegated to has a file, and its delegator's keys signed it."""
     state = read_published(overlay, first_root)
     assert state is not None
     for role, targets in state.walk():

@@ -1,7 +1,7 @@
 """Other keys for a role: new Root (or delegation), and everything that those keys sign, in one publication.
 
 Root is signed by its old and its new keys, and every version of it is kept forever. Replacing the keys of Snapshot
-and Timestamp together is also the moment when Snapshot forgets roles that no one delegates to any more, since vehicles
+and Timestamp together is also the moment when Snapshot forgets roles that are not delegated to any more, since vehicles
 drop what they stored from it (Uptane 2.1.0 5.4.4.3 step 4).
 
 Every key that has to sign is opened, and every rule asked, before a new key is written; if something fails later, the
@@ -156,7 +156,7 @@ def renew_changed(candidate: Candidate, old: Root, new: Root) -> None:
 
 
 def forget_unreachable(candidate: Candidate) -> None:
-    """Leave roles that no one delegates to out of the next Snapshot."""
+    """Leave roles without a delegation out of the next Snapshot."""
     assert candidate.published is not None
     reachable = {name for name, _ in candidate.roles()}
     for role in candidate.published.listed:
@@ -190,7 +190,7 @@ def _kept(entries: Iterable[Delegation], role: str, plan: KeyPlan) -> dict[str, 
 
 
 def _check_signable(workspace: Workspace, old: dict[str, Authority]) -> None:
-    """A delegated role is rotated by anyone who holds its keys; for others there is ``delegate`` with the new keys."""
+    """The holder of its keys rotates a delegated role; its delegator then delegates to the new ones."""
     for role, authority in old.items():
         held = (record.keyid for record in workspace.keyring.held(authority.keyids))
         if role not in TOP_LEVEL and not authority.is_met_by(held):

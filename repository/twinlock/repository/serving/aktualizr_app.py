@@ -52,7 +52,7 @@ def add_aktualizr_routes(app: web.Application, store: ObjectStore, *, prefix: st
         return answer if answer.status < 400 else _without_body(answer)
 
     async def bytes_of_image(request: web.Request) -> web.StreamResponse:
-        # A name stands for the same bytes forever, so an image may be kept by anyone who has it.
+        # A name stands for the same bytes forever, so caches may keep an image.
         found = await asyncio.to_thread(resolver.image, request.match_info["name"])
         return await _serve(request, store, found, content_type="application/octet-stream", cache_control=IMMUTABLE)
 

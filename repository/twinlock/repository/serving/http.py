@@ -111,7 +111,7 @@ def add_health(app: web.Application, *, ready: Ready | None = None) -> None:
             try:
                 await ready()
             except TwinlockError as error:
-                # The probe's answer may be read by no one; the log is.
+                # A probe's answer may go unread; the log does not.
                 quiet.line("not-ready", reason=str(error))
                 return problem_of(error, status=HTTPStatus.SERVICE_UNAVAILABLE)
         return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})

@@ -63,7 +63,7 @@ def refuse_unready(*checks: Callable[[], object]) -> None:
         except NotReadyError as error:
             reasons += error.reasons
         except StorageError:
-            reasons.append("the server's storage failed; its log says why")  # a path is no one's business
+            reasons.append("the server's storage failed; its log says why")  # a prober learns no path
         except TwinlockError as error:
             reasons.append(str(error))
     if reasons:

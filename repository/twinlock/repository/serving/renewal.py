@@ -23,7 +23,7 @@ from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.errors.base import TwinlockError
 
 _RETRY_S = 30.0
-_LONGEST_S = 3600.0  # how long a publication by someone else, or a step of the clock, may go unnoticed
+_LONGEST_S = 3600.0  # how long a publication by another process, or a step of the clock, may go unnoticed
 
 Renewed = Callable[[int], None]
 Failed = Callable[[TwinlockError], None]

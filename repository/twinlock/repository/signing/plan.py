@@ -1,4 +1,4 @@
-"""What one publication is going to sign, before anyone signs it: the files, and whose signatures each of them needs.
+"""What one publication is going to sign, before it does: the files, and whose signatures each of them needs.
 
 The same plan is carried out in the ``tuf`` form, and for a repository that publishes two forms in the other one too.
 """

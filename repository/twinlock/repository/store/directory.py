@@ -1,6 +1,6 @@
 """The object store in a directory: create-only by hard link, compare-and-swap under a lock, durable by fsync.
 
-A file appears under its name only when it is complete and on disk. What a killed writer leaves is a locked-by-no one
+A file appears under its name only when it is complete and on disk. What a killed writer leaves is an unlocked
 temporary file in ``.tmp``, removed when the store is opened next. No symbolic link below the root is followed.
 """
 

@@ -94,7 +94,7 @@ def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
         raise StorageError(path=name, operation="read", reason="it is missing")
     with stream, storage_errors("read", name):
         length = os.fstat(stream.fileno()).st_size
-        if length != measured.length:  # first: no one reads gigabytes where a few bytes were signed
+        if length != measured.length:  # first: gigabytes are not read where a few bytes were signed
             reason = f"it has {length} bytes, and {measured.length} are listed"
             raise StorageError(path=name, operation="use", reason=reason)
         if _only(measure(stream), measured) != measured:

@@ -2,7 +2,7 @@
 
 A publication is a record ``publications/N.json`` that holds every metadata file of the step to Timestamp version N.
 Creating the record is the decision, and only one publisher can create it. Putting the files in their places follows,
-in the order of the record; a crash in between is finished by anyone who looks next, with the same result however often it
+in the order of the record; a crash in between is finished by the next reader, with the same result however often it
 is done. Timestamp is the last, or only Root comes after it (see ``candidate``), so vehicles see old or new, never both.
 
     1. images are in the store already, under names that contain their digests
@@ -120,7 +120,7 @@ def _replace_timestamp(store: ObjectStore, record: Record) -> None:
         store.replace(TIMESTAMP_OBJECT, record.files[TIMESTAMP_OBJECT], expected=record.replaces)
     except ConflictError:
         if timestamp_version(store) < record.version:
-            raise StoreTamperedError(reason="timestamp.json was changed by someone who keeps no log") from None
+            raise StoreTamperedError(reason="timestamp.json was changed by a program that keeps no log") from None
 
 
 def _complete(store: ObjectStore, version: int) -> None:
@@ -152,7 +152,7 @@ def _prune(store: ObjectStore, version: int) -> None:
 
 
 def _conflict(version: int) -> ConflictError:
-    return ConflictError(what="the repository", reason=f"publication {version} was made by someone else")
+    return ConflictError(what="the repository", reason=f"publication {version} was made by another process")
 
 
 def _encode(record: Record) -> bytes:

@@ -1,6 +1,6 @@
 """Taking over what a supplier signed: everything a vehicle would check, and what only we can, before it is staged.
 
-Order of checks for each role, from the delegator down: someone delegates to it; a threshold of the delegated keys
+Order of checks for each role, from the delegator down: it is delegated to; a threshold of the delegated keys
 signed; the version rises; it has not expired; every entry lies within the delegations that lead to it, is complete,
 and may follow its predecessor; the bytes of every image are there and fit. Only then is anything kept.
 """
@@ -46,7 +46,7 @@ MAX_VERSION_JUMP = 1_000_000  # by how much one file may raise its version: more
 def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
-    Raises: UsageError if no one delegates to a role in it; ThresholdError, RollbackError, EquivocationError,
+    Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
     ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError, StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
     ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
@@ -108,7 +108,7 @@ class _Review:
                 if self._judge_role(role, left.pop(role)):
                     news.append(role)
         if left:
-            raise UsageError(reason=f"no one delegates to {', '.join(left)}; delegate first, or correct the name")
+            raise UsageError(reason=f"no role delegates to {', '.join(left)}; delegate first, or correct the name")
         return news
 
     def keep_images(self, role: str) -> None:

@@ -72,7 +72,7 @@ from twinlock.trust.wire.aktualizr.patterns import check_alike, expand
 
 
 class SupplierPlace:
-    """A supplier's directory. Methods stage; ``sign`` makes it so. Every method may raise StorageError."""
+    """A supplier's directory. Methods stage; ``sign`` signs what is staged. Every method may raise StorageError."""
 
     def __init__(self, path: Path, config: dict[str, Any], keyring: Keyring, clock: Clock) -> None:
         self.path = path
@@ -145,7 +145,7 @@ class SupplierPlace:
 
     @property
     def public_key_file(self) -> Path:
-        """The file with the public keys, to be given to anyone who delegates."""
+        """The file with the public keys, for the delegator."""
         return self.path / f"{role_file(self.role)}.pub.json"
 
     def write_public_keys(self) -> Path:
@@ -275,7 +275,7 @@ class SupplierPlace:
     def rotate(self) -> int:
         """Replace all keys by as many new ones of the same kinds, and sign what is listed with them; the new version.
 
-        The old private keys are put aside. Until anyone who delegates has delegated to the new keys and accepted the
+        The old private keys are put aside. Until the delegator has delegated to the new keys and accepted the
         outbox, vehicles go on with what the old keys signed. Safe to repeat if it was cut off.
         Raises: MissingKeysError, PassphraseError, UsageError.
         """

@@ -1,4 +1,4 @@
-"""What is published now, read back and verified before anyone edits and signs it again.
+"""What is published now, read back and verified before it is edited and signed again.
 
 The store may be a server that others can reach, so nothing in it is believed: the Root chain is followed from a Root
 kept beside the keys, every file is verified under it, and a store that went back in time is noticed. Expiry does not
@@ -82,7 +82,7 @@ class Published:
     def verified(self, role: str) -> Verified[TrustedTargets]:
         """The verified file of a Targets role that ``walk`` finds, or of a hash bin.
 
-        Raises: StoreTamperedError; KeyError if no one delegates to it.
+        Raises: StoreTamperedError; KeyError if it is not delegated to.
         """
         if role not in self._roles:
             for _, delegator in self.walk():

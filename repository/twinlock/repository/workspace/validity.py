@@ -43,7 +43,7 @@ class Periods:
         return self.targets
 
     def margin(self, role: str) -> timedelta:
-        """How long before its expiry a role is due: half of its validity where no one has to be present for it.
+        """How long before its expiry a role is due: half of its validity where no key holder has to be present for it.
 
         For offline roles a month, or a quarter of the validity if that is less: time for people to meet.
         """

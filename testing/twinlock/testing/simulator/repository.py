@@ -22,7 +22,7 @@ from twinlock.trust.errors.images import EndlessDataError
 TOP_LEVEL = ("root", "timestamp", "snapshot", "targets")
 LIFETIMES = {"root": timedelta(days=365), "timestamp": timedelta(days=1), "snapshot": timedelta(days=7)}
 TARGETS_LIFETIME = timedelta(days=90)
-FAR_AHEAD = 1_000  # versions beyond this are a fast-forward attack, which no one catches up with
+FAR_AHEAD = 1_000  # versions beyond this are a fast-forward attack, which honest versions never catch up with
 
 # What a test may put in the place of a file: a function that answers the fetch itself, or raises.
 Trick = Callable[[Fetch], "bytes | Absent"]
@@ -169,7 +169,7 @@ class RepositorySimulator:
         return self.wire.file_name(role, self.bodies[role]["version"])
 
     def seal(self, body: JSON, signers: Iterable[Key], *, indent: int | None = None) -> bytes:
-        """A file of this repository with that body, offered to no one."""
+        """A file of this repository with that body, which is not served."""
         return self.wire.seal(body, signers, orders=self.orders, indent=indent)
 
     def payload(self, body: JSON) -> bytes:

@@ -64,7 +64,7 @@ def _prime(seed: bytes) -> int:
 
 
 def _is_prime(number: int) -> bool:
-    """Miller-Rabin with fixed bases: for a number made from a digest, and not by someone who knows the bases."""
+    """Miller-Rabin with fixed bases: for a number made from a digest, and not by an attacker who knows the bases."""
     if any(number % small == 0 for small in _SMALL) or math.gcd(number - 1, EXPONENT) != 1:
         return False
     twos = (number - 1 & 1 - number).bit_length() - 1

@@ -21,7 +21,9 @@ def check_match(director: ImageEntry, image: ImageEntry, *, repository: Reposito
     # Step 10.2.1.
     _equal(director, repository, "length", director.length, image.length)
     common = director.hashes.keys() & image.hashes.keys()
-    if not common & DIGEST_DIGITS.keys():  # a digest that no one here can check, or a weak one, ties nothing together
+    if (
+        not common & DIGEST_DIGITS.keys()
+    ):  # a digest that this engine cannot check, or a weak one, ties nothing together
         _differ(director, repository, "hash algorithms", list(director.hashes), list(image.hashes))
     for algorithm in sorted(common):
         field = f"hashes.{algorithm}"
@@ -43,7 +45,7 @@ def check_match(director: ImageEntry, image: ImageEntry, *, repository: Reposito
 def complete_entry(director: ImageEntry, image: ImageEntry, *, with_address: bool) -> ImageEntry:
     """The Director's entry with what only the matching ``image`` of another repository states.
 
-    A field that is stated is always checked, anyone who states it: so a Director that is silent cannot switch off what an
+    A field is always checked where either repository states it: so a Director that is silent cannot switch off what an
     Image repository says of hardware and release. ``with_address`` lets it say where the image is as well.
     Source: Uptane 2.1.0 5.4.3.4 steps 3 and 5.
     """

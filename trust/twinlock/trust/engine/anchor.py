@@ -1,8 +1,8 @@
 """A read-only trust anchor: the chain from the factory's Root over stored Roots, walked again by every process.
 
-Storage that someone else can write proves nothing about Roots: a planted one is signed by itself. From a Root that the
+Storage that an attacker can write proves nothing about Roots: a planted one is signed by itself. From a Root that the
 storage's writer cannot change, each stored one has to follow as if it had been fetched. This stops planting. It does not
-stop someone from putting back an older copy of the whole storage.
+stop an attacker from putting back an older copy of the whole storage.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def accept_from_any(context: Context, data: bytes, fetched: Fetch, check: Callab
 def bound(context: Context, role: RoleName, listed: FileInfo | None = None) -> int:
     """The most bytes to read of a file of ``role`` that ``listed`` describes, if an index does.
 
-    A Director's files are one vehicle's, and small. Where no index states a length, anyone who is on the line chooses it.
+    A Director's files are one vehicle's, and small. Where no index states a length, an attacker on the line chooses it.
     """
     limits, director = context.limits, context.repository == DIRECTOR
     sizes = {ROOT: limits.root_bytes, TIMESTAMP: limits.timestamp_bytes, SNAPSHOT: limits.snapshot_bytes}

@@ -82,7 +82,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
 
     "No newer Root" is the answer ABSENT and nothing else. Each link judges the floors (``lower_floors``); those that fall
     and their files go in the same transaction. At the end of the chain a proven clock caps what is left. A chain that ends below the newest Root ever trusted is refused: stored
-    Roots were lost, and someone withholds them.
+    Roots were lost and are withheld.
     Raises: LimitError, RollbackError, any refusal of ``check_next_root``.
     """
     for rotations in range(context.limits.root_rotations + 1):

@@ -198,7 +198,7 @@ class EndlessDataError(RefusalError):
 
 
 class UnmappedImageError(RefusalError):
-    """An image whose name no mapping covers, so that no one is known who would have to agree."""
+    """An image whose name no mapping covers, so that it is unknown which repositories would have to agree."""
 
     code = "unmapped"
     attack = Attack.ARBITRARY_SOFTWARE

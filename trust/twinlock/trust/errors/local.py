@@ -79,7 +79,7 @@ class PassphraseError(TwinlockError):
 
 
 class ConflictError(TwinlockError):
-    """Someone else changed the same thing first. Nothing was mixed; look at the new state and try again."""
+    """Another process changed the same thing first. Nothing was mixed; look at the new state and try again."""
 
     code = "conflict"
     template = "{what} changed meanwhile: {reason}"

@@ -227,7 +227,7 @@ class MissingRoleError(RefusalError):
     code = "missing-role"
     attack = Attack.FREEZE
     clause = "Uptane 2.1.0 5.2.2"
-    template = "{repository}: Root {version} names no one who signs for {role}"
+    template = "{repository}: Root {version} does not define role {role}"
     repository: str
     role: str
     version: int

@@ -28,7 +28,7 @@ class Signed(Protocol):
 
     @property
     def issued(self) -> datetime | None:
-        """A lower bound of the time, for anyone who trusts the file."""
+        """A lower bound of the time, for readers that trust the file."""
 
 
 class FileInfo(NamedTuple):

@@ -16,7 +16,7 @@ class Root(NamedTuple):
     """Keys and thresholds of the top-level roles, and of the time source where there is one.
 
     ``keys`` are those that this engine can use; ``unusable`` are the others, each with the reason.
-    An encoding may know Directors without Timestamp and Snapshot; anyone who follows such a Root decides whether it may.
+    An encoding may know Directors without Timestamp and Snapshot; the verification that follows such a Root decides whether it may.
     ``written_type`` is ``_type`` as the file spells it: the one signed member that differs between two wire profiles.
     """
 

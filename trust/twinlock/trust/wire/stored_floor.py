@@ -1,4 +1,4 @@
-"""The stored form of a floor: one JSON object, for anyone who keeps floors in a database or in protected memory."""
+"""The stored form of a floor: one JSON object, for clients that keep floors in a database or in protected memory."""
 
 from __future__ import annotations
 

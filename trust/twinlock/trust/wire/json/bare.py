@@ -1,6 +1,6 @@
 """A file reduced to what counts: the ``signed`` member as it was received and its signature entries, nothing else.
 
-Anyone on the line can add white space and members that no one signed. What is stored and forwarded must not carry them.
+Anyone on the line can add white space and unsigned members. What is stored and forwarded must not carry them.
 """
 
 from __future__ import annotations

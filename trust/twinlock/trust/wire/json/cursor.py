@@ -65,7 +65,7 @@ class Node(NamedTuple):
         return self.value
 
     def shallow(self) -> dict[str, Any]:
-        """This value as an object that nests no deeper than any sane use, so that anyone who walks it has the stack to."""
+        """This value as an object that nests no deeper than any sane use, so that its readers have the stack for it."""
         level: list[Any] = [self.object()]
         depth = 0
         while level:
@@ -146,7 +146,7 @@ class Node(NamedTuple):
     def hashes(self, limit: int) -> dict[str, str]:
         """This value as digests by algorithm, at least one, each of the right length where the algorithm is known.
 
-        The value of an unknown algorithm is any text: anyone who has to check it refuses.
+        The value of an unknown algorithm is any text: the check that needs it refuses.
         """
         found: dict[str, str] = {}
         for algorithm, node in self.members(limit):

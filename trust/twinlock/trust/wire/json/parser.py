@@ -34,7 +34,7 @@ class RawEnvelope(NamedTuple):
 
 
 class LocatedMembers(NamedTuple):
-    """The members of a large object, found and known to be JSON, but not built until someone asks for one.
+    """The members of a large object, found and known to be JSON, but not built until one is asked for.
 
     A Targets file may list a hundred thousand images of which a vehicle wants three. Only names and places are kept.
     """
@@ -68,7 +68,7 @@ def parse_envelope(
     """Split ``{"signatures": …, "signed": …}`` (members in any order, others ignored) without losing a byte.
 
     ``locate`` names a member of ``signed`` that becomes a ``LocatedMembers`` instead of an object. ``signatures_bytes`` is a
-    bound on each member that no one signed, held before it is parsed.
+    bound on each unsigned member, held before it is parsed.
     Raises: LimitError for a file over ``max_bytes`` or such a member, MalformedError with the place for everything else.
     """
     if len(data) > max_bytes:
@@ -262,7 +262,7 @@ def _scan(decoder: json.JSONDecoder, text: str, position: int, what: str, path: 
 
 
 def _has_lone_surrogate(value: Any) -> bool:
-    """Whether any string of ``value`` is not Unicode text: it could neither be encoded nor shown to anyone."""
+    """Whether any string of ``value`` is not Unicode text: it could neither be encoded nor shown."""
     stack = [value]
     while stack:
         item = stack.pop()

@@ -87,7 +87,7 @@ class ReportSignature(NamedTuple):
 
 
 class SignedReport(NamedTuple):
-    """A decoded report whose signature no one has checked yet. ``message`` is what a signature has to be over;
+    """A decoded report whose signature was not checked yet. ``message`` is what a signature has to be over;
     ``data`` is the canonical form of the whole."""
 
     report: EcuReport
@@ -107,7 +107,7 @@ class UnreadablePart(NamedTuple):
 
 
 class SignedManifest(NamedTuple):
-    """A decoded manifest whose signatures no one has checked yet: neither its own nor those of its reports.
+    """A decoded manifest whose signatures were not checked yet: neither its own nor those of its reports.
 
     ``vehicle`` is None in profiles that do not name it: then only the sender can say. ``unreadable`` are the parts that count
     for nothing, so that the junk of one ECU costs no other ECU its report.

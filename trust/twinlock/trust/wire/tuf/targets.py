@@ -53,7 +53,7 @@ def decode_targets(signed: Node, limits: Limits) -> Targets:
 
 
 def _entry(path: str, node: Node, limits: Limits) -> ImageEntry:
-    # A hostile name in a signed file raises UnsafePathError here, when someone asks for that entry.
+    # A hostile name in a signed file raises UnsafePathError here, when that entry is asked for.
     name = target_path(path)
     custom, agreed = custom_of(node)
     return ImageEntry(
@@ -109,7 +109,7 @@ def _role(node: Node, limits: Limits) -> DelegatedRole:
 def decode_role_name(node: Node) -> RoleName:
     """The name of a delegated role. Raises: MalformedError for that of a top-level role, in whatever case.
 
-    A name that cannot be the name of a file does not spoil the file: anyone who asks for that role refuses it.
+    A name that cannot be the name of a file does not spoil the file: the search that asks for that role refuses it.
     """
     name = node.text()
     if name.lower() in TOP_LEVEL:
