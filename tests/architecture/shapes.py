@@ -103,7 +103,9 @@ DELEGATION = record(
     terminating=FLAG,
     hardwareIds=maybe(TEXTS),
 )
-PUBLICATION = record(version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS, unchecked=TEXTS)
+PUBLICATION = record(
+    version=COUNT, files=TEXTS, changed=FLAG, waiting=TEXTS, overdue=TEXTS, unchecked=TEXTS, preparedRoot=maybe(COUNT)
+)
 ROOT = record(
     version=COUNT,
     issued=maybe(TIME),
@@ -333,6 +335,7 @@ _IMAGE: dict[str, Shape] = {
         due=listed(record(role=TEXT, expires=TIME, canSign=FLAG)),
         damaged=listed(record(path=TEXT, role=TEXT, reason=TEXT)),
         clock=record(source=maybe(TEXT), answered=FLAG, lastSigned=maybe(TIME), problem=maybe(TEXT)),
+        preparedRoot=maybe(COUNT),
     ),
     "time-source": record(directory=TEXT, url=maybe(TEXT)),
     "undelegate": record(staged=record(undelegation=TEXT)),

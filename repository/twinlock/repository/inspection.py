@@ -26,6 +26,7 @@ from twinlock.repository.signing.sign import Authority
 from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.draft import read_draft
+from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.validity import Periods
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.model.base import Signed
@@ -104,6 +105,7 @@ def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = 
     draft = read_draft(workspace.draft_path)
     candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
     waiting = apply_draft(candidate, draft)
+    waiting_root = PreparedRoot(workspace.path).find(published.root.signed.version)
     images = {path: edit for edits in draft.roles.values() for path, edit in edits.images.items()}
     delegations = {name: edit for edits in draft.roles.values() for name, edit in edits.delegations.items()}
     return StatusView(
@@ -116,6 +118,7 @@ def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = 
         due=due_roles(workspace, published, within),
         damaged=tuple(_damaged(workspace, published, deep=deep)),
         clock=_clock(workspace, published),
+        prepared_root=None if waiting_root is None else waiting_root.version,
     )
 
 

@@ -108,7 +108,11 @@ def test_while_one_is_signed_elsewhere_no_other_root_of_its_number_is_made(party
     assert not Path("x.json").exists()
     if party == "image":
         # Made for a timer: it renews everything else, and names Root among what it left.
-        assert run(party, "refresh", "here", "--within", "500d")["overdue"] == ["root"]
+        found = run(party, "refresh", "here", "--within", "500d")
+        assert (found["overdue"], found["preparedRoot"]) == (["root"], 2)
+        assert run(party, "status", "here")["preparedRoot"] == 2
+        text = CliRunner().invoke(main, ["image", "refresh", "here", "--within", "500d"]).output
+        assert "Root 2 is prepared; run `twinlock image root publish`" in text
     run(party, "root", "publish", "here", "next.json")
     run(party, "rotate", "here", "timestamp", "--yes")
     assert json.loads(_root(party))["signed"]["version"] == 3

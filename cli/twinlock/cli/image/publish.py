@@ -67,7 +67,7 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
     for role in publication.waiting:
         yield f"held back: the delegation to {role}, until its first signed file is accepted (twinlock image accept)"
     for role in publication.overdue:
-        yield f"due: {role} ({_elsewhere(role)})"
+        yield f"due: {role} ({_way_out(role, publication.prepared_root)})"
     for commit in publication.unchecked:
         yield f"warning: of the OSTree commit {commit} not every object was checked; run `ostree fsck` where its repository is"
 
@@ -97,11 +97,15 @@ def status(out: Output, directory: Path, *, within: str | None, deep: bool) -> N
         raise SystemExit(EXIT_DUE)
 
 
-def _elsewhere(role: str) -> str:
+def _way_out(role: str, prepared_root: int | None) -> str:
     """What to run for a role that cannot be signed here: a delegated role is its supplier's."""
     from twinlock.trust.names import ROOT, TOP_LEVEL
 
     if role in TOP_LEVEL:
+        if role == ROOT and prepared_root is not None:
+            return (
+                f"Root {prepared_root} is prepared; run `twinlock image root publish`, or `root cancel` to begin again"
+            )
         if role == ROOT:
             return "its keys are not here; run `twinlock image rotate DIRECTORY --prepare FILE`, and have their holders sign FILE"
         return "its keys are not here; run `twinlock image refresh` where they are"
@@ -117,10 +121,13 @@ def _status_lines(found: StatusView) -> Iterator[str]:
         *(("supplier's file", role) for role in found.accepted),
     ]
     yield from table(("STAGED", "NAME"), staged) if staged else ["nothing is staged"]
+    if found.prepared_root is not None:
+        yield f"prepared: Root {found.prepared_root} collects signatures; no other Root of that number is made"
     for role in found.waiting:
         yield f"waiting: the delegation to {role} has no signed file yet"
     for due in found.due:
-        what = "twinlock image refresh signs it" if due.can_sign else _elsewhere(due.role)
+        signable = due.can_sign and not (due.role == "root" and found.prepared_root)
+        what = "twinlock image refresh signs it" if signable else _way_out(due.role, found.prepared_root)
         yield f"expires {due.expires:%Y-%m-%d %H:%M}Z: {due.role} ({what})"
     if not found.due:
         yield "nothing expires soon"

@@ -102,4 +102,5 @@ def _lines(result: BatchResult, verb: str) -> Iterator[str]:
     if result.stored:
         yield f"{verb}: {counts}"
     else:
-        yield f"nothing was stored: {counts}; correct these items, or store the others with --skip-refused"
+        refused = f"{len(result.refused)} of {len(result.items)} items were refused"
+        yield f"nothing was stored, because {refused}; correct them, or store the others with --skip-refused"

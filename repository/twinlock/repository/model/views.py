@@ -153,12 +153,14 @@ class StatusView:
     due: tuple[DueView, ...]
     damaged: tuple[DamagedView, ...]
     clock: ClockView
+    prepared_root: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """What one publication did. ``version`` is the Timestamp's; ``files`` are the metadata files it brought.
 
+    ``prepared_root`` is the number of a Root that others are signing, which no other Root may have.
     ``waiting`` are delegations held back because the role that they name has delivered no file yet. ``overdue`` are
     roles that a refresh found due and could not sign, because too few of their keys are here. ``unchecked`` are OSTree
     commits of which only the commit object was checked, or nothing where the OSTree repository is not here.
@@ -169,6 +171,7 @@ class Publication:
     changed: bool = True
     waiting: tuple[RoleName, ...] = ()
     overdue: tuple[RoleName, ...] = ()
+    prepared_root: int | None = None
     unchecked: tuple[str, ...] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from twinlock.repository.aktualizr.root_chain import authority_of
@@ -33,9 +34,11 @@ def refresh_due(
         elif only is None or view.role in only:
             candidate.renew(view.role)
     if not candidate.changed:
-        return Publication(version=published.version, files=(), changed=False, overdue=tuple(overdue))
-    publication = commit(workspace, candidate)
-    return Publication(version=publication.version, files=publication.files, overdue=tuple(overdue))
+        publication = Publication(version=published.version, files=(), changed=False)
+    else:
+        publication = commit(workspace, candidate)
+    waiting = PreparedRoot(workspace.path).find(published.root.signed.version)
+    return replace(publication, overdue=tuple(overdue), prepared_root=None if waiting is None else waiting.version)
 
 
 def _may_renew_root(workspace: Workspace, published: Published) -> bool:
