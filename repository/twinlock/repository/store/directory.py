@@ -64,14 +64,6 @@ class DirectoryReader:
             small = stream.read(_HASHED_BYTES + 1) if found.st_size <= _HASHED_BYTES else b""
             return ObjectInfo(name, found.st_size, _etag(found, small))
 
-    def size(self, name: str) -> int | None:
-        """See ``ObjectStore``."""
-        stream = self.open(name)
-        if stream is None:
-            return None
-        with stream, storage_errors("read", self.root / name):
-            return os.fstat(stream.fileno()).st_size
-
     def open(self, name: str) -> BinaryIO | None:
         """See ``ObjectStore``."""
         path = self._path(name)

@@ -102,27 +102,26 @@ def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
             raise StorageError(path=name, operation="use", reason=reason)
 
 
-def check_image(store: ObjectStore, path: str, length: int, hashes: Mapping[str, str]) -> None:
-    """Each object of an image has the bytes that its entry lists; one under two names is read once. Raises: StorageError."""
-    known = {algorithm: digest for algorithm, digest in hashes.items() if algorithm in ALGORITHMS}
-    read = set[str]()
-    for name in image_objects(path, length, hashes):
-        info = store.stat(name)
-        if info is None or info.etag not in read:
-            check_stored(store, name, Measured(length, known))
-        if info is not None:
-            read.add(info.etag)
-
-
 def find_fault(store: ObjectStore, path: str, length: int, hashes: Mapping[str, str], *, deep: bool) -> str | None:
-    """What is wrong with the stored bytes of an image, None if nothing is; without ``deep`` only their length is compared."""
+    """What is wrong with the stored bytes of an image, None if nothing is.
+
+    Without ``deep`` only lengths are compared. A file that is stored under two names is read once.
+    """
+    listed = Measured(length, {algorithm: hashes[algorithm] for algorithm in ALGORITHMS if algorithm in hashes})
+    read = set[tuple[int, int]]()
     try:
         for name in image_objects(path, length, hashes):
-            size = store.size(name)
-            if size != length:
-                return f"{name} is missing" if size is None else f"{name} has {size} bytes of {length}"
-        if deep:
-            check_image(store, path, length, hashes)
+            stream = store.open(name)
+            if stream is None:
+                return f"{name} is missing"
+            with stream, storage_errors("read", name):
+                found = os.fstat(stream.fileno())
+                if found.st_size != length:
+                    return f"{name} has {found.st_size} bytes of {length}"
+                file = (found.st_dev, found.st_ino)
+                if deep and file not in read and _only(measure(stream), listed) != listed:
+                    return f"{name} holds other bytes than its name states"
+                read.add(file)
     except (StorageError, UnsafePathError) as error:
         return str(error)
     return None

@@ -54,9 +54,6 @@ class ObjectSource(ObjectReader, Protocol):
     def stat(self, name: str) -> ObjectInfo | None:
         """Size and etag, or None if there is none."""
 
-    def size(self, name: str) -> int | None:
-        """The length in bytes, or None if there is none; nothing of it is read."""
-
     def open(self, name: str) -> BinaryIO | None:
         """The object for reading at any offset, or None if there is none. The caller closes it."""
 

@@ -266,7 +266,7 @@ class SupplierPlace:
         staged = draft.of(self.role).images
         for path, entry in targets.targets.items():
             objects = image_objects(path, entry.length, entry.hashes)
-            if path not in staged and all(self.outbox.size(name) is None for name in objects):
+            if path not in staged and all(self.outbox.stat(name) is None for name in objects):
                 continue
             fault = find_fault(self.outbox, path, entry.length, entry.hashes, deep=True)
             if fault is not None:
