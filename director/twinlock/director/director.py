@@ -139,7 +139,7 @@ class Director(HistoryView):
     def open(
         cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now, actor: str = OPERATOR
     ) -> Self:
-        """Open a Director; the audit names ``actor`` for what is done. Raises: UsageError if there is none, NewerStateError."""
+        """Open a Director; the audit names ``actor``. Raises: UsageError if there is none, NewerStateError."""
         directory = Path(path)
         settings = read_config(directory)
         database = Database.connect(settings.database, directory=directory)
@@ -256,7 +256,8 @@ class Director(HistoryView):
     ) -> Acceptance:
         """Judge a vehicle version manifest and take over what it reports; ``vehicle`` is whose URL it came to.
 
-        ``authenticated``: the sender proved to be that vehicle, by a certificate for instance. A refused manifest is stored with its verdict and changes nothing else. Raises: as ``Reception.receive``.
+        ``authenticated``: the sender proved to be that vehicle, by a certificate for instance. A refused manifest is
+        stored with its verdict and changes nothing else. Raises: as ``Reception.receive``.
         """
         return self._reception.receive(data, address=vehicle, authenticated=authenticated, now=now or self._clock())
 

@@ -99,7 +99,9 @@ def vehicles(out: Output, directory: Path) -> None:
 @yes_option
 @output_options
 def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
-    """Delete manifests, reports and events that are older. What is in force, counters, decisions, installations and the audit are kept.
+    """Delete manifests, reports and events that are older.
+
+    What is in force, counters, decisions, installations and the audit are kept.
 
     \b
     Example:

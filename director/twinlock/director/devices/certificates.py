@@ -85,16 +85,18 @@ def note_issued(
 def revoke(
     connection: Connection, name: str, *, actor: str, reason: str | None = None, now: datetime
 ) -> tuple[str, ...]:
-    """Revoke every certificate of a vehicle, or the one with that fingerprint; returns their fingerprints. ``reason`` is for the audit.
+    """Revoke every certificate of a vehicle, or the one with that fingerprint; returns their fingerprints.
 
-    Also one that another CA issued can be taken back, by its fingerprint. Raises: UsageError if there is nothing to do.
+    ``reason`` is for the audit.
+
+    One that another CA issued can be revoked too, by its fingerprint. Raises: UsageError if there is nothing to do.
     """
     known = [*list_certificates(connection, name=name), *list_certificates(connection, fingerprint=name)]
     found = tuple(item.fingerprint for item in known if item.revoked_at is None)
     if not known and len(name) == 64 and not set(name) - set("0123456789abcdef") and not is_revoked(connection, name):
         found = (name,)
     if not found:
-        raise UsageError(reason=f"there is no certificate of {name} that could be taken back")
+        raise UsageError(reason=f"{name} has no certificate that is not revoked already")
     for fingerprint in found:
         _revoke(connection, fingerprint, actor, now, reason=reason)
     return found

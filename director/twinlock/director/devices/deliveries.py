@@ -5,8 +5,8 @@
         deliveries.announce({"VIN1": credential})      # before they are recorded
         deliveries.write("VIN1", credential)
 
-The folder holds a journal from the announcement to the end of a run. A private key is written last and kept nowhere else, so a
-certificate that was announced and has no key there is worthless to its vehicle, and only to be revoked.
+The folder holds a journal from the announcement to the end of a run. A private key is written last and kept nowhere
+else, so a certificate that was announced and has no key there is worthless to its vehicle and is revoked.
 """
 
 from __future__ import annotations
@@ -45,7 +45,11 @@ class Deliveries:
     @classmethod
     @contextlib.contextmanager
     def open(cls, output: Path, names: tuple[str, str, str]) -> Iterator[Self]:
-        """The deliveries into ``output``. Raises: ConflictError while another process delivers there, StorageError, UsageError."""
+        """The deliveries into ``output``.
+
+        Raises: ConflictError while another process delivers there; StorageError; UsageError for another file in the
+        journal's place.
+        """
         existed = output.exists()
         with storage_errors("create", output):
             make_directory(output, 0o700)

@@ -127,7 +127,10 @@ class DeviceDesk:
         return self._issue(subject, SINGLE, valid, actor=actor or self._actor, now=now or self._clock())
 
     def deliver(self, credential: Credential, write: Callable[[Credential], None]) -> None:
-        """Hand ``credential`` to ``write``. If that fails it is revoked, because its key is then nowhere. Raises: what ``write`` raises."""
+        """Hand ``credential`` to ``write``, and revoke it if that fails, because its key is then nowhere.
+
+        Raises: what ``write`` raises.
+        """
         try:
             write(credential)
         except BaseException:
@@ -171,7 +174,7 @@ class DeviceDesk:
             check_free(connection, VehicleId(device), moment)
 
         actor = f"certificate {peer.fingerprint}"
-        return self._issue(subject, SINGLE, valid, actor=actor or self._actor, now=moment, check=may_have_one)
+        return self._issue(subject, SINGLE, valid, actor=actor, now=moment, check=may_have_one)
 
     def certificates(self, name: str | None = None) -> tuple[Certificate, ...]:
         """What was issued (to ``name``), newest first."""
@@ -179,8 +182,8 @@ class DeviceDesk:
             return list_certificates(connection, name=name)
 
     def revoke(self, name: str, *, actor: str | None = None, now: datetime | None = None) -> tuple[str, ...]:
-        """Take back a vehicle's certificates, or the one with that fingerprint. Raises: UsageError if there is none."""
-        with self._database.writing("take a certificate back") as connection:
+        """Revoke a vehicle's certificates, or the one with that fingerprint. Raises: UsageError if there is none."""
+        with self._database.writing("revoke a certificate") as connection:
             return revoke(connection, name, actor=actor or self._actor, now=now or self._clock())
 
     def allow_certificate(
@@ -325,7 +328,7 @@ class DeviceDesk:
             if check is not None:
                 check(connection)
             credential = make_credential(ca, subject, not_after=now + valid, now=now)
-            note_issued(connection, credential, kind=kind, name=subject.name, actor=actor or self._actor, now=now)
+            note_issued(connection, credential, kind=kind, name=subject.name, actor=actor, now=now)
         return credential
 
     def _opened(self) -> DeviceCa:

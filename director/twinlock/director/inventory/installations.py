@@ -39,8 +39,8 @@ def note_installations(
 ) -> tuple[EcuId, ...]:
     """Keep what ECUs of ``vehicle`` run since ``now``, where that is not what they ran before; ``counters`` of their reports.
 
-    Of one ECU no more than ``MAX_PER_DAY`` changes a day are kept, since a Primary's key could report without end; returns the
-    ECUs whose change was left out. What they run then is kept with the first report of the next day.
+    Of one ECU at most ``MAX_PER_DAY`` changes a day are kept, since a Primary's key could report without end. Returns the
+    ECUs whose change was left out; what they run then is kept with the first report of the next day.
     """
     before = _newest(connection, vehicle, installed)
     left_out = []

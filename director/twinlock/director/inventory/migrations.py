@@ -121,7 +121,7 @@ def _from_3(connection: Connection) -> None:
 
 
 def _from_4(connection: Connection) -> None:
-    """What was installed when, from the reports that are still there; which pending keys came from a proven sender; daily shares."""
+    """Installations, from the reports that are left; which pending keys came from a proven sender; daily shares."""
     for column in (schema.pending_keys.c.authenticated, schema.vehicles.c.share_used):
         _add(connection, column)
     schema.installations.create(connection)

@@ -232,8 +232,8 @@ class DecisionRecord:
 class Installation:
     """An image on an ECU: since when the vehicle reports it, until when it did, and who approved it.
 
-    ``replaced_at`` None: nothing else was reported since. ``decision`` None: the Director did not order it, as with software from the factory.
-    ``actor`` and ``approved_at`` are of the assignment that led to the order.
+    ``replaced_at`` None: nothing else was reported since. ``decision`` None: the Director did not order it, as with
+    software from the factory. ``actor`` and ``approved_at`` are of the assignment that led to the order.
     """
 
     vehicle: VehicleId

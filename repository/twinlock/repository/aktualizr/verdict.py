@@ -68,7 +68,10 @@ def verify_copies(
     images: Iterable[str],
     now: datetime,
 ) -> tuple[ImageEntry, ...]:
-    """Have the engine accept the profile's part of ``record``, and find each of ``images`` in it: their entries. Raises: RefusalError."""
+    """Have the engine accept the profile's part of ``record``, and find each of ``images`` in it; returns their entries.
+
+    Raises: RefusalError.
+    """
     overlay = SecondOverlay(store, record)
     fresh = [bootstrap_repository(IMAGE, root, wire=AKTUALIZR) for root in first_roots]
     vehicles = [drive(refresh_repository(each, now), overlay.answer) for each in fresh]

@@ -262,7 +262,7 @@ class SupplierPlace:
         return version
 
     def _check_bytes(self, draft: Draft, targets: Targets) -> None:
-        """What is signed is there with the bytes that are listed, unless it was signed before and moved away. Raises: StoredImageError."""
+        """Check that listed images have their bytes, unless they were signed and moved away. Raises: StoredImageError."""
         staged = draft.of(self.role).images
         for path, entry in targets.targets.items():
             objects = image_objects(path, entry.length, entry.hashes)

@@ -42,8 +42,9 @@ class PreparedRoot:
         return root if root.version > newest else None
 
     def check(self, newest: int, offered: Root | None = None) -> None:
-        """See that no other Root than ``offered`` is prepared under the next number. Raises: RootPreparedError; RootCancelledError for one whose
-        ceremony was ended here; StorageError.
+        """Check that no other Root than ``offered`` is prepared under the next number.
+
+        Raises: RootPreparedError; RootCancelledError for one whose ceremony was ended here; StorageError.
         """
         prepared = self.find(newest)
         if prepared is not None and offered is not None and offered.to_dict() == prepared.to_dict():
