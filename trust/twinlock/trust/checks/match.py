@@ -21,9 +21,8 @@ def check_match(director: ImageEntry, image: ImageEntry, *, repository: Reposito
     # Step 10.2.1.
     _equal(director, repository, "length", director.length, image.length)
     common = director.hashes.keys() & image.hashes.keys()
-    if (
-        not common & DIGEST_DIGITS.keys()
-    ):  # a digest that this engine cannot check, or a weak one, ties nothing together
+    # A digest that this engine cannot check, or a weak one, ties nothing together.
+    if not common & DIGEST_DIGITS.keys():
         _differ(director, repository, "hash algorithms", list(director.hashes), list(image.hashes))
     for algorithm in sorted(common):
         field = f"hashes.{algorithm}"
