@@ -1,6 +1,7 @@
 """``python -m mutation``: copies the project, judges the mutants in the copy, and prints what survived and what is left.
 
-Goes on where a run before was stopped. Ends with 1 for a survivor in ``checks/`` without an explanation, an explanation
+Goes on where a run before was stopped; what was judged on other machines is in ``ledger.txt``, which it brings up to
+date. Ends with 1 for a survivor in ``checks/`` without an explanation, an explanation
 that is out of date, a test that fails on the unbroken code (it judges nothing), or mutants that are left.
 """
 
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from mutation.explained import FILE, read
 from mutation.judging import JOB, Job
+from mutation.ledger import FILE as LEDGER
+from mutation.ledger import read_ledger, updated, write_ledger
 from mutation.loading import judge_at_load
 from mutation.summary import Summary, summarize
 
@@ -49,8 +52,12 @@ def main() -> int:
         job.outcomes().begin(job.sources(), again=options.again)
         before = _summary(job, options)
         print(f"{len(before.outcomes)} mutants are judged, {before.left.total()} are left", flush=True)
+        if options.left:
+            print(before)
+            return 0
         failing = _judge(place, job, options)
         summary = _summary(job, options)
+        _enter(summary, job)
     Path(options.out).write_text(json.dumps(summary.outcomes, indent=1), encoding="utf-8")
     for name in failing:
         print(f"fails on the unbroken code: {name}")
@@ -65,6 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="how many mutants are judged at a time")
     parser.add_argument("--load", action="store_true", help="also break what runs at import: seconds for each mutant")
     parser.add_argument("--again", action="store_true", help="judge all of them again, also those judged before")
+    parser.add_argument("--left", action="store_true", help="print what is left to judge, and judge nothing")
     parser.add_argument("--out", default="build/mutation/outcomes.json", help="where every outcome is written")
     return parser.parse_args()
 
@@ -99,6 +107,7 @@ def _job(place: Path, files: tuple[str, ...], options: argparse.Namespace) -> Jo
         measured=str(out.with_name("measured.json")),
         kept=str(out.with_name("outcomes.jsonl")),
         names=tuple(name for name in TESTS if (project / name).exists()),
+        ledger="" if options.again or not LEDGER.exists() else str(LEDGER),
     )
     (place / "job.json").write_text(json.dumps(job._asdict()), encoding="utf-8")
     return job
@@ -106,6 +115,14 @@ def _job(place: Path, files: tuple[str, ...], options: argparse.Namespace) -> Jo
 
 def _summary(job: Job, options: argparse.Namespace) -> Summary:
     return summarize(job, read(FILE.read_text(encoding="utf-8")), load=options.load)
+
+
+def _enter(summary: Summary, job: Job) -> None:
+    """Put the functions that are judged now into the ledger; those that changed since leave it."""
+    known = read_ledger(LEDGER.read_text(encoding="utf-8")) if LEDGER.exists() else {}
+    partial = LEDGER.with_suffix(".partial")
+    partial.write_text(write_ledger(updated(known, job.sources(), summary.unsettled)), encoding="utf-8")
+    partial.replace(LEDGER)
 
 
 def _judge(place: Path, job: Job, options: argparse.Namespace) -> list[str]:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mutation.explained import FILE, identity_of, read
+from mutation.ledger import read_ledger
 from mutation.measured import Measured, Tested
 from mutation.mutants import Mutant, Source
 from mutation.outcomes import Outcomes, TestDigests
@@ -40,7 +41,8 @@ _SURVIVED = "survived"
 
 class Job(NamedTuple):
     """``folder`` is where the sources are, ``files`` those to break, ``report`` the file to write,
-    ``measured`` where what the tests do is kept for the next time, ``kept`` the outcomes; ``names`` are the tests."""
+    ``measured`` where what the tests do is kept for the next time, ``kept`` the outcomes; ``names`` are the tests,
+    ``ledger`` is the file of functions judged before, or empty."""
 
     folder: str
     files: tuple[str, ...]
@@ -49,6 +51,7 @@ class Job(NamedTuple):
     measured: str
     kept: str
     names: tuple[str, ...]
+    ledger: str = ""
 
     def sources(self) -> list[Source]:
         """The files to break."""
@@ -56,7 +59,9 @@ class Job(NamedTuple):
 
     def outcomes(self) -> Outcomes:
         """What is known from before."""
-        return Outcomes(Path(self.kept), TestDigests(Path(self.folder).parents[2], self.names))
+        tests = TestDigests(Path(self.folder).parents[2], self.names)
+        ledger = Path(self.ledger).read_text(encoding="utf-8") if self.ledger else ""
+        return Outcomes(Path(self.kept), tests, read_ledger(ledger), read(FILE.read_text(encoding="utf-8")))
 
 
 class _Failures:

@@ -47,16 +47,18 @@ class _Slot(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """What encloses a node: the outermost function, whether its body has begun, the lines of the statement."""
+    """What encloses a node: the outermost function with the digest of its code, and the lines of the statement."""
 
     function: str
     lines: tuple[int, int]
+    code: str = ""
 
 
 class Source:
     """One file with its mutants. ``compiled`` gives the code of one of them, ``rewritten`` its text.
 
     ``keys`` names each mutant by the text of the file, the change, and how many the same before it on the line.
+    ``units`` names the function of each by its code and the ways to break it, see ``ledger.py``; empty at load time.
     """
 
     def __init__(self, path: str, text: str) -> None:
@@ -67,7 +69,9 @@ class Source:
         self.keys: list[str] = []
         self._digest = hashlib.sha256(text.encode()).hexdigest()
         self._edits: list[tuple[_Slot, ast.AST, ast.AST]] = []
+        self._codes: list[str] = []
         self._walk(self._tree, _Place("", (1, 1)))
+        self.units = self._named_units()
 
     def compiled(self, number: int, file_name: str) -> CodeType:
         """The code of mutant ``number``, with the line numbers of the original."""
@@ -106,6 +110,14 @@ class Source:
         self.mutants.append(mutant)
         self.keys.append(hashlib.sha256(json.dumps(identity).encode()).hexdigest())
         self._edits.append((slot, child, changed))
+        self._codes.append(place.code)
+
+    def _named_units(self) -> list[str]:
+        ways: dict[str, list[str]] = {}
+        for code, mutant in zip(self._codes, self.mutants, strict=True):
+            ways.setdefault(code, []).append(mutant.change)
+        units = {code: _digest(code, *changes) for code, changes in ways.items() if code}
+        return [units.get(code, "") for code in self._codes]
 
 
 def _children(node: ast.AST) -> Iterator[tuple[_Slot, ast.AST]]:
@@ -123,13 +135,25 @@ def _enter(node: ast.AST, slot: _Slot, child: ast.AST, place: _Place) -> _Place 
     if slot.field in _SKIPPED_FIELDS or isinstance(child, _SKIPPED) or _is_text_for_people(node, child):
         return None
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and slot.field == "body":
-        function = place.function or node.name
-        place = place._replace(function=function)
+        place = place if place.function else place._replace(function=node.name, code=_code(node))
     if isinstance(child, ast.stmt):
         body = getattr(child, "body", None)
         last = body[0].lineno - 1 if body else child.end_lineno or child.lineno
         place = place._replace(lines=(child.lineno, max(child.lineno, last)))
     return place
+
+
+def _code(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """A digest of a function without its docstrings, wherever it is."""
+    bare = copy.deepcopy(function)
+    for node in ast.walk(bare):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return _digest(ast.dump(bare))
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def _is_text_for_people(node: ast.AST, child: ast.AST) -> bool:

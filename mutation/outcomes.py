@@ -7,16 +7,19 @@ a mutant that a test noticed, that test and what all tests share; for a survivor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mutation.explained import Identity, identity_of
+from mutation.ledger import Entry
 from mutation.measured import digest
 from mutation.mutants import Source
 
 Outcome = dict[str, Any]
 """The members of a ``Mutant``, ``killer`` (the id of the test that noticed, or None) and ``tests`` (how many ran it)."""
 
+LEDGER = "the ledger"  # the killer of a mutant whose function was judged on another machine
 _SHARED = ("testing", "tests/simulator", "metadata-fixtures")
 
 
@@ -43,11 +46,22 @@ class TestDigests:
 
 
 class Outcomes:
-    """A file of outcomes, one a line. A line that a crash cut short is ignored."""
+    """A file of outcomes, one a line. A line that a crash cut short is ignored.
 
-    def __init__(self, file: Path, tests: TestDigests) -> None:
+    What the ``ledger`` has counts as judged: killed, but for the survivors that are ``explained``.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        tests: TestDigests,
+        ledger: Mapping[str, Entry] | None = None,
+        explained: Collection[Identity] = (),
+    ) -> None:
         self._file = file
         self._tests = tests
+        self._ledger = ledger or {}
+        self._explained = explained
         self._entries: dict[str, dict[str, Any]] = {}
         for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
             try:
@@ -72,10 +86,14 @@ class Outcomes:
     def get(self, source: Source, number: int) -> Outcome | None:
         """The outcome of a mutant, if it is known and still holds."""
         entry = self._entries.get(source.keys[number])
-        if entry is None or not self._holds(entry):
-            return None
-        found: Outcome = entry["outcome"]
-        return found
+        if entry is not None and self._holds(entry):
+            kept: Outcome = entry["outcome"]
+            return kept
+        if source.units[number] in self._ledger:
+            mutant = source.mutants[number]._asdict()
+            survived = identity_of(mutant) in self._explained
+            return {**mutant, "killer": None if survived else LEDGER, "tests": 0}
+        return None
 
     def add(self, source: Source, number: int, outcome: Outcome) -> None:
         """Remember an outcome, on disk too."""

@@ -105,7 +105,15 @@ def test_an_image_name_that_other_clients_cannot_fetch_is_refused(tmp_path: Path
     assert not list(tmp_path.glob("*/**/targets/**/*.bin"))
 
 
-@pytest.mark.parametrize("role", ["50%", "a%2Fb", "a//b", "a/.b", "a/../../c", "a.json/b", "a\\b"])
+def test_an_image_name_that_reads_like_another_is_refused(tmp_path: Path, clock: HandClock) -> None:
+    (tmp_path / "x.bin").write_bytes(b"x")
+    repository = ImageRepository.create(tmp_path / "i", clock=clock)
+    with pytest.raises(UsageError, match=r"hidden character U\+202E"):
+        repository.add_image(tmp_path / "x.bin", "a\u202efdp.bin", hardware_ids=["hw-1"], release_counter=1)
+    assert repository.status().staged_images == ()
+
+
+@pytest.mark.parametrize("role", ["50%", "a%2Fb", "a//b", "a/.b", "a/../../c", "a.json/b", "a\\b", "acme\u200b"])
 def test_a_role_name_that_no_web_server_finds_is_refused(tmp_path: Path, clock: HandClock, role: str) -> None:
     with pytest.raises((UsageError, UnsafePathError), match=r"name|find"):
         SupplierPlace.create(tmp_path / "p", role=role, clock=clock)

@@ -107,6 +107,18 @@ def test_hostile_identifiers(name: str) -> None:
         identifier(name)
 
 
+@pytest.mark.parametrize(
+    "char", ["\u200b", "\u202e", "\u2066", "\ufeff", "\u00ad", "\u2028", "\u00a0", "\ue000"], ids=ascii
+)
+def test_identifiers_have_no_hidden_character(char: str) -> None:
+    with pytest.raises(UnsafePathError, match=f"U\\+{ord(char):04X}"):
+        identifier(f"VIN{char}1")
+
+
+def test_letters_that_look_alike_are_admitted() -> None:
+    assert identifier("VIN\u0410") != identifier("VINA")
+
+
 @pytest.mark.parametrize("name", ["ecu-1", "WVWZZZ1JZXW000001", "x" * MAX_SEGMENT_BYTES, "\u00e4", "a b"])
 def test_identifiers(name: str) -> None:
     assert identifier(name) == name

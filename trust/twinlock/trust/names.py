@@ -35,6 +35,8 @@ MAX_ID_BYTES = 128
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Format characters, separators and private use: a name with one reads like another name, or in another order.
+_HIDDEN = frozenset({"Cf", "Cs", "Co", "Zl", "Zp", "Zs"})
 _NOT_IN_FILES = re.compile(r'[<>:"|?*]')
 
 # Names that Windows gives to devices, whatever the extension; a gateway or a supplier's desk may run Windows.
@@ -66,12 +68,22 @@ def target_path(value: str) -> TargetPath:
     return TargetPath(value)
 
 
+def hidden_character(text: str) -> str | None:
+    """The first character of ``text`` that a reader does not see or that reorders the others, as ``U+202E``; None if none is."""
+    if text.isascii():
+        return None
+    hidden = (char for char in text if char != " " and unicodedata.category(char) in _HIDDEN)
+    return next((f"U+{ord(char):04X}" for char in hidden), None)
+
+
 def identifier(value: str) -> str:
     """Admit ``value`` as an identifier of a vehicle, ECU, hardware or repository: one safe path segment.
 
-    Raises: UnsafePathError, with the reason.
+    A person approves by identifiers, so none of their characters may be hidden. Raises: UnsafePathError, with the reason.
     """
     _check_text(value, MAX_ID_BYTES)
+    if hidden := hidden_character(value):
+        raise UnsafePathError(path=value, reason=f"an identifier must not hold the hidden character {hidden}")
     if "/" in value or "\\" in value:
         raise UnsafePathError(path=value, reason="an identifier holds no slash or backslash")
     _check_segment(value, value)

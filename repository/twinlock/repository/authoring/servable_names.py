@@ -10,13 +10,14 @@ from twinlock.repository.store.interface import object_name
 from twinlock.repository.store.object_names import METADATA, served_name
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
-from twinlock.trust.names import role_file
+from twinlock.trust.names import hidden_character, role_file
 
 _CUT_URLS = "#%"
 
 
 def check_image_name(path: str) -> None:
-    """Refuse an image name that other clients could not fetch. Raises: UsageError."""
+    """Refuse an image name that other clients could not fetch, or that reads like another. Raises: UsageError."""
+    _check_visible("image", path)
     for character in _CUT_URLS:
         if character in path:
             raise UsageError(
@@ -28,6 +29,7 @@ def check_image_name(path: str) -> None:
 def check_role_name(role: str) -> None:
     """Refuse a role name whose file a web server would not find. Raises: UsageError, UnsafePathError."""
     stem = role_file(role)
+    _check_visible("role", role)
     wanted = f"1.{role}.json"
     if "%" in role:
         raise UsageError(reason=f"the role name {role} holds '%', which web servers decode. Choose a name without '%'")
@@ -37,3 +39,9 @@ def check_role_name(role: str) -> None:
         raise UsageError(reason=f"web servers would not find the file of the role {role}: {error}") from None
     if served_name(f"1.{stem}.json") != wanted:
         raise UsageError(reason=f"the role name {role} has a folder that ends in .json. Choose another name")
+
+
+def _check_visible(what: str, name: str) -> None:
+    if hidden := hidden_character(name):
+        reason = f"the {what} name {name} holds the hidden character {hidden}, so it reads like another. Choose a name without it"
+        raise UsageError(reason=reason)
