@@ -103,6 +103,18 @@ class UnacceptableEntryError(RefusalError):
     reason: str
 
 
+class OutboxImageError(TwinlockError):
+    """The bytes of an image that a supplier lists are missing in the outbox, or are not those that the entry describes."""
+
+    code = "outbox-image"
+    by_rule = True
+    template = "nothing was accepted: {role} lists {target}, and its bytes in the outbox are wrong: {reason}"
+    hint = "copy the whole outbox again; if it stays so, ask the supplier for it"
+    role: str
+    target: str
+    reason: str
+
+
 class SigningClockError(TwinlockError):
     """The clock of a signer cannot be right, or was not right before. Nothing was signed."""
 

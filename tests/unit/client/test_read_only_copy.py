@@ -7,9 +7,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -87,3 +88,39 @@ def test_a_copy_with_the_log_of_a_running_ecu_is_not_shown_without_it(gateway: P
     assert (status, shown["error"]["code"]) == (5, "storage")
     state.parent.chmod(0o700)
     assert command("primary", "show", gateway)[0] == 0
+
+
+def test_a_copy_that_a_running_ecu_begins_to_write_to_is_read_no_further(gateway: Path) -> None:
+    state = next(gateway.rglob("state.db"))
+    with read_by_another(state) as ask:
+        assert ask() == "read"
+        state.parent.chmod(0o700)
+        with closing(Database.open(state)) as database, database.transaction("write") as connection:
+            connection.execute("INSERT INTO facts VALUES ('later', '1')")
+        state.parent.chmod(0o500)
+        assert ask() == "another process is writing to it; try again"
+
+
+@contextmanager
+def read_by_another(state: Path) -> Iterator[Callable[[], str]]:
+    """A process that keeps to permissions, has the file open, and reads it each time it is asked."""
+    program = (
+        "import sys; from pathlib import Path; from twinlock.client.storage.database import Database\n"
+        "from twinlock.trust.errors.local import StorageError\n"
+        "database = Database.open(Path(sys.argv[1]), read_only=True)\n"
+        "for _ in sys.stdin:\n"
+        "    try:\n        database.rows('SELECT * FROM facts')\n        print('read', flush=True)\n"
+        "    except StorageError as error:\n        print(error.reason, flush=True)\n"
+    )
+    words = [sys.executable, "-c", program, str(state)]
+    with subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True, preexec_fn=keep_to_permissions) as reader:  # noqa: PLW1509
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        stdin, stdout = reader.stdin, reader.stdout
+
+        def ask() -> str:
+            stdin.write("\n")
+            stdin.flush()
+            return stdout.readline().strip()
+
+        yield ask

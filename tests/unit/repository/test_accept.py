@@ -11,10 +11,10 @@ import pytest
 from tuf.api.metadata import Delegations, Metadata, TargetFile, Targets
 
 from tests.unit.repository.conftest import Acme, HandClock
-from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError
+from twinlock.repository.errors import NotDelegatedError, OutboxImageError, UnacceptableEntryError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.suppliers.workspace import SupplierPlace
-from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.errors.base import Kind, TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import (
     EquivocationError,
@@ -151,14 +151,31 @@ def test_hardware_outside_the_delegation(expecting: ImageRepository, acme: Acme)
 def test_missing_bytes(expecting: ImageRepository, acme: Acme) -> None:
     acme.sign()
     next((acme.outbox / "targets").rglob("*.lidar.bin")).unlink()
-    assert "acme/lidar.bin" in refused(expecting, acme.outbox, UsageError).reason
+    missing = refused(expecting, acme.outbox, OutboxImageError)
+    assert (missing.role, missing.target) == ("acme", "acme/lidar.bin")
 
 
 @pytest.mark.parametrize("content", [b"", b"lidar firmwarE", b"lidar firmware and more"])
 def test_other_bytes(expecting: ImageRepository, acme: Acme, content: bytes) -> None:
     acme.sign()
     next((acme.outbox / "targets").rglob("*.lidar.bin")).write_bytes(content)
-    refused(expecting, acme.outbox, StorageError)
+    damaged = refused(expecting, acme.outbox, OutboxImageError)
+    assert (damaged.role, damaged.target, damaged.kind) == ("acme", "acme/lidar.bin", Kind.REFUSAL)
+
+
+def test_bytes_here_that_were_damaged_are_replaced_by_those_of_the_outbox(
+    expecting: ImageRepository, acme: Acme
+) -> None:
+    acme.sign()
+    expecting.accept(acme.outbox)
+    expecting.publish()
+    for path in (expecting.path / "public").rglob("*.lidar.bin"):
+        path.chmod(0o644)
+        path.write_bytes(b"lidar firmwarE")
+    acme.sign()
+    expecting.accept(acme.outbox)
+    assert expecting.publish().changed
+    assert {path.read_bytes() for path in (expecting.path / "public").rglob("*.lidar.bin")} == {b"lidar firmware"}
 
 
 @pytest.mark.parametrize(

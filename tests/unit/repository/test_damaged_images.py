@@ -13,7 +13,9 @@ from tests.unit.repository.conftest import HandClock
 from twinlock.cli.main import main
 from twinlock.repository.errors import ClockBehindError, StoredImageError
 from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.store.image_files import measure_file, store_image
 from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.trust.errors.base import UsageError
 
 
 def objects(place: Path, name: str) -> list[Path]:
@@ -44,6 +46,21 @@ def test_what_was_changed_since_it_was_added_is_not_published(
     assert filled.show() == before
     filled.add_image(image_file, "new.bin", hardware_ids=["hw-7"], release_counter=1, replace=True)
     assert filled.publish().changed
+
+
+def test_a_damaged_object_stays_until_the_right_bytes_are_complete(filled: ImageRepository, image_file: Path) -> None:
+    """A repair that fails halfway, here because the file changes under it, leaves what was there."""
+    data = image_file.read_bytes()
+    filled.add_image(image_file, "new.bin", hardware_ids=["hw-7"], release_counter=1)
+    measured = measure_file(image_file)
+    change(objects(filled.path / "public", "new.bin"), flipped(data))
+    image_file.write_bytes(flipped(data))
+    with pytest.raises(UsageError):
+        store_image(filled.store, image_file, "new.bin", measured)
+    assert {path.read_bytes() for path in objects(filled.path / "public", "new.bin")} == {flipped(data)}
+    image_file.write_bytes(data)
+    store_image(filled.store, image_file, "new.bin", measured)
+    assert {path.read_bytes() for path in objects(filled.path / "public", "new.bin")} == {data}
 
 
 def test_what_was_changed_since_it_was_added_is_not_signed_by_a_supplier(tmp_path: Path, image_file: Path) -> None:

@@ -42,9 +42,12 @@ _CACHE_KIB = 512  # SQLite's default of 2 MiB buys nothing here, and a gateway h
 class Database:
     """One open state file. Use it from one thread at a time; closing it releases the lock."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int | None) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, lock: int | None, *, unchanging: bool = False
+    ) -> None:
         self.path = path
         self._connection = connection
+        self._taken_as = _signature(path) if unchanging else None
         try:
             self.version: int = int(connection.execute("PRAGMA user_version").fetchone()[0])
         except BaseException:
@@ -79,7 +82,8 @@ class Database:
         lock = None if read_only else take_lock(path)
         try:
             with _sqlite_errors(path, "open"):
-                return cls(path, _connect(path, "ro" if read_only else "rw"), lock)
+                unchanging = read_only and _is_unchanging(path)
+                return cls(path, _connect(path, "ro" if read_only else "rw"), lock, unchanging=unchanging)
         except BaseException:
             if lock is not None:
                 os.close(lock)
@@ -102,9 +106,14 @@ class Database:
                 raise
 
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        """The rows that ``query`` finds. Raises: StorageError."""
+        """The rows that ``query`` finds. Raises: StorageError, also if a copy taken for unchanging was written to since."""
         with _sqlite_errors(self.path, "read"):
-            return self._connection.execute(query, values).fetchall()
+            rows = self._connection.execute(query, values).fetchall()
+        if self._taken_as is not None and _signature(self.path) != self._taken_as:
+            raise StorageError(
+                path=str(self.path), operation="read", reason="another process is writing to it; try again"
+            )
+        return rows
 
     def migrate(self, fill: Callable[[sqlite3.Connection], None]) -> None:
         """Bring a file of an older version to this one, in one transaction; ``fill`` writes the rows of the new tables.
@@ -177,8 +186,21 @@ def _address(path: Path, mode: str) -> str:
     while an ECU of another user runs, so that is left to fail.
     """
     address = f"{path.absolute().as_uri()}?mode={mode}"
-    unchanging = mode == "ro" and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
-    return f"{address}&immutable=1" if unchanging else address
+    return f"{address}&immutable=1" if mode == "ro" and _is_unchanging(path) else address
+
+
+def _is_unchanging(path: Path) -> bool:
+    return not os.access(path.parent, os.W_OK) and not _log(path).exists()
+
+
+def _log(path: Path) -> Path:
+    return Path(f"{path}-wal")
+
+
+def _signature(path: Path) -> tuple[int, int, bool]:
+    """What changes with any write: SQLite does not look again at a file that it was told never changes."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, _log(path).exists()
 
 
 def _check_format(path: Path) -> None:

@@ -109,10 +109,16 @@ class DirectoryStore(DirectoryReader):
         """See ``ObjectStore``."""
         path = self._path(name)
         with self._writing(path) as (descriptor, temporary):
-            while chunk := source.read(_CHUNK_BYTES):
-                write_all(descriptor, chunk)
-            os.fsync(descriptor)
+            _copy_all(source, descriptor)
             return self._place_new(temporary, path)
+
+    def replace_from(self, name: str, source: Readable) -> None:
+        """See ``ObjectStore``."""
+        path = self._path(name)
+        with self._writing(path) as (descriptor, temporary):
+            _copy_all(source, descriptor)
+            temporary.rename(path)
+            flush_directory(path.parent)
 
     def copy_new(self, source: str, name: str) -> bool:
         """See ``ObjectStore``. A hard link where the file system has them."""
@@ -182,6 +188,12 @@ class DirectoryStore(DirectoryReader):
             shutil.move(temporary, path)
             flush_directory(path.parent)
             return True
+
+
+def _copy_all(source: Readable, descriptor: int) -> None:
+    while chunk := source.read(_CHUNK_BYTES):
+        write_all(descriptor, chunk)
+    os.fsync(descriptor)
 
 
 def _etag(found: os.stat_result, data: bytes) -> str:

@@ -70,13 +70,33 @@ def store_image(store: ObjectStore, source: Path, path: str, measured: Measured)
     with storage_errors("read", source), source.open("rb") as stream:
         created = store.put_new_from(first, _Watched(stream, source, measured))
     if not created and not _is_sound(store, first, measured):
-        store.delete(first)
         with storage_errors("read", source), source.open("rb") as stream:
-            store.put_new_from(first, _Watched(stream, source, measured))
+            store.replace_from(first, _Watched(stream, source, measured))
     for name in others:
         if not store.copy_new(first, name) and not _is_sound(store, name, measured):
-            store.delete(name)
-            store.copy_new(first, name)
+            _replace_by(store, first, store, name)
+
+
+def copy_image(source: ObjectStore, store: ObjectStore, name: str, measured: Measured) -> None:
+    """Take the object ``name`` over from ``source`` if it has one; one of ours that was damaged is replaced.
+
+    Raises: StorageError, also if ours is not what was measured afterwards.
+    """
+    stream = source.open(name)
+    if stream is not None:
+        with stream:
+            created = store.put_new_from(name, stream)
+        if not created and not _is_sound(store, name, measured):
+            _replace_by(source, name, store, name)
+    check_stored(store, name, measured)
+
+
+def _replace_by(source: ObjectStore, sound: str, store: ObjectStore, damaged: str) -> None:
+    stream = source.open(sound)
+    if stream is None:
+        raise StorageError(path=sound, operation="read", reason="it is missing")
+    with stream:
+        store.replace_from(damaged, stream)
 
 
 def _is_sound(store: ObjectStore, name: str, measured: Measured) -> bool:

@@ -71,6 +71,9 @@ class ObjectStore(ObjectSource, Protocol):
     def put_new_from(self, name: str, source: Readable) -> bool:
         """Create ``name`` with what ``source`` holds from where it stands; False if it exists. Streams."""
 
+    def replace_from(self, name: str, source: Readable) -> None:
+        """Write ``name`` with what ``source`` holds from where it stands; what was there stays until that is complete."""
+
     def copy_new(self, source: str, name: str) -> bool:
         """Create ``name`` with the bytes of the object ``source``; False if it exists."""
 

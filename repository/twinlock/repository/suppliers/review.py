@@ -20,16 +20,23 @@ from twinlock.repository.authoring.entries import check_entry_of_others, check_s
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.written_form import check_written
-from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError, VersionJumpError
+from twinlock.repository.errors import (
+    NotDelegatedError,
+    OutboxImageError,
+    StoredImageError,
+    UnacceptableEntryError,
+    VersionJumpError,
+)
 from twinlock.repository.signing.clock import check_issued
 from twinlock.repository.staging.stage import preview_candidate
 from twinlock.repository.store.directory import DirectoryStore
-from twinlock.repository.store.image_files import Measured, check_stored
+from twinlock.repository.store.image_files import Measured, check_stored, copy_image
 from twinlock.repository.store.object_names import aktualizr_object, image_objects
 from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
 from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import (
     EquivocationError,
     ExpiredError,
@@ -47,7 +54,8 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
     Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
-    ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError, StorageError;
+    ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError;
+    OutboxImageError for damaged bytes in the outbox, StoredImageError for damaged bytes here; StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
     ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
     """
@@ -115,11 +123,7 @@ class _Review:
         """Put the images that a judged file lists into the store. Raises: StorageError."""
         for path, entry in self.targets[role].targets.items():
             for name in image_objects(path, entry.length, entry.hashes):
-                stream = self.outbox.open(name)
-                if stream is not None:
-                    with stream:
-                        self.workspace.store.put_new_from(name, stream)
-                check_stored(self.workspace.store, name, Measured(entry.length, dict(entry.hashes)))
+                copy_image(self.outbox, self.workspace.store, name, Measured(entry.length, dict(entry.hashes)))
 
     def _judge_role(self, role: str, data: bytes) -> bool:
         members = [member for parent in self._parents(role) for member in parent.members if member.name == role]
@@ -209,13 +213,26 @@ class _Review:
     def _judge_bytes(self, role: str, path: str, entry: TargetFile) -> None:
         measured = Measured(entry.length, dict(entry.hashes))
         for name in image_objects(path, entry.length, entry.hashes):
-            for store in (self.outbox, self.workspace.store):
-                if store.stat(name) is not None:
-                    check_stored(store, name, measured)
-                    break
+            if self.outbox.stat(name) is not None:
+                self._judge_offered(role, path, name, measured)
+            elif self.workspace.store.stat(name) is None:
+                raise OutboxImageError(
+                    role=role, target=path, reason=f"{name} is missing, and it is not stored here either"
+                )
             else:
-                reason = "its bytes are neither in the outbox nor here; hand over the whole outbox"
-                raise UsageError(reason=f"{role} lists {path}: {reason}")
+                self._judge_stored(path, name, measured)
+
+    def _judge_offered(self, role: str, path: str, name: str, measured: Measured) -> None:
+        try:
+            check_stored(self.outbox, name, measured)
+        except StorageError as error:
+            raise OutboxImageError(role=role, target=path, reason=f"{name}: {error.reason}") from None
+
+    def _judge_stored(self, path: str, name: str, measured: Measured) -> None:
+        try:
+            check_stored(self.workspace.store, name, measured)
+        except StorageError as error:
+            raise StoredImageError(target=path, reason=f"{name}: {error.reason}") from None
 
     def _judge_children(self, role: str) -> None:
         for delegation in self.delegations[role]:
