@@ -96,6 +96,7 @@ __all__ = [
     "NotDelegatedError",
     "NotReadyError",
     "OstreeCommitError",
+    "OutboxImageError",
     "Passphrase",
     "Periods",
     "Publication",
