@@ -66,7 +66,7 @@ conformance: $(READY)  ## Uptane, clause by clause: the tests of every rule, and
 removals: $(READY)  ## take each check out in turn; a test of its rule has to notice (minutes)
 	$(BIN)/python -m conformance.removals --jobs $(JOBS) $(ARGS)
 
-mutants: $(READY)  ## break trust/ in small ways; goes on where it was stopped (ONLY="checks signatures.py", ARGS="--load --again")
+mutants: $(READY)  ## break trust/ in small ways; goes on where it was stopped (ONLY="checks keys/signatures.py", ARGS="--load --again")
 	$(BIN)/python -m mutation --jobs $(JOBS) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 fuzz: $(READY)  ## fuzz every decoder (SECONDS=600 for each; NAMES="root targets" for some)
