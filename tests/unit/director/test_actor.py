@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 
-from tests.unit.director.test_commands import Shell, car, shell, site  # noqa: F401 - fixtures
+from tests.unit.director.device_world import Device
+from tests.unit.director.test_command_schemas import described
+from tests.unit.director.test_commands import BRAKE, Shell, car, receive, shell, site  # noqa: F401 - fixtures
+from tests.unit.director.world import TestVehicle
 from twinlock.cli.director.group import director as commands
 
 if TYPE_CHECKING:
@@ -66,3 +70,41 @@ def test_an_actor_has_a_name_that_can_be_shown(shell: Shell, name: str) -> None:
     result = shell.run("token", "VIN9", "--actor", name, status=2)
     assert "1 to 128 printable characters" in result.output
     assert shell.audit()[0]["action"] == "register"
+
+
+def test_the_audit_names_the_actor_of_every_command(
+    shell: Shell,  # noqa: F811
+    car: TestVehicle,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """One person for each command, so that a row which names nobody else proves the command passes its actor on."""
+    brake, lamp = tmp_path / "brake.json", tmp_path / "lamp.json"
+    brake.write_text(json.dumps(described("ecu-brake", "BRAKE-2")))
+    lamp.write_text(json.dumps(described("ecu-lamp", "LAMP")))
+    prepared, delivered, aktualizr = (tmp_path / name for name in ("root.json", "delivered.json", "vin7.json"))
+    delivered.write_text(json.dumps({"VIN2": {"ecu-9": {}}}))
+    aktualizr.write_bytes(Device().registration())
+    receive(shell, car)
+    for words in (
+        ("assign", "VIN1", f"ecu-brake={BRAKE}"),
+        ("unassign", "VIN1", "ecu-brake"),
+        ("out-of-order", "VIN1", "ecu-brake"),
+        ("add-ecu", "VIN1", str(lamp)),
+        ("retire", "VIN1", "ecu-lamp"),
+        ("reactivate", "VIN1", "ecu-lamp"),
+        ("rekey", "VIN1", "ecu-brake", str(brake)),
+        ("reset-counter", "VIN1", "ecu-gw"),
+        ("declare-delivery", str(delivered)),
+        ("create-device-ca",),
+        ("issue-device", "VIN1", "--output", str(tmp_path / "device")),
+        ("issue-server", "localhost", "--output", str(tmp_path / "tls")),
+        ("revoke-certificate", "VIN1", "--yes"),
+        ("prune", "--older-than", "90d", "--yes"),
+        ("wire", "aktualizr"),
+        ("enter-aktualizr", "VIN7", str(aktualizr)),
+        ("allow-certificate", "VIN7"),
+        ("issue-provisioning", "--url", "https://fleet.example:8443", "--output", str(tmp_path / "credentials.zip")),
+        ("rotate", "snapshot", "--prepare", str(prepared)),
+    ):
+        shell.run(*words, "--actor", f"who-{words[0]}")
+        assert shell.audit()[0]["actor"] == f"who-{words[0]}", words
