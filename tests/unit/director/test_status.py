@@ -72,9 +72,31 @@ def test_the_commands_show_states_and_who_did_what(fleet: Director, car: TestVeh
     assert not any(line.startswith("VIN9") for line in seen.splitlines())
     audit = run(main, ["audit", "show", path, "--limit", "1"])
     assert (audit.exit_code, "anna" in audit.output) == (0, True)
+    unknown = run(main, ["director", "certificates", path, "NOPE"])
+    assert (unknown.exit_code, "NOPE" in unknown.output) == (2, True)
     for limit, count in ((1, 1), (50, 2)):
         lines = run(main, ["director", "show", path, VIN, "--limit", str(limit)]).output.splitlines()
         assert sum(" attack rollback on " in line for line in lines) == count
+
+
+def test_the_audit_is_narrowed_down_to_what_an_auditor_asks(fleet: Director) -> None:
+    fleet.assign(VIN, {"ecu-gw": "gw/1.4.bin"}, actor="anna")
+    fleet.unassign(VIN, ["ecu-gw"], actor="ben")
+    fleet.assign(VIN, {"ecu-gw": "gw/1.4.bin"}, actor="ben")
+
+    def shown(*words: str) -> list[tuple[str, str]]:
+        result = CliRunner().invoke(main, ["audit", "show", str(fleet.path), *words, "--json"])
+        assert result.exit_code == 0, result.output
+        return [(row["actor"], row["action"]) for row in json.loads(result.stdout)["audit"]]
+
+    assert shown("--by", "anna") == [("anna", "assign")]
+    assert shown("--action", "assign") == [("ben", "assign"), ("anna", "assign")]
+    assert shown("--by", "ben", "--action", "unassign", "--vehicle", VIN) == [("ben", "unassign")]
+    day = fleet.audit()[0]["at"]
+    assert len(shown("--since", f"{day:%Y-%m-%d}")) == len(shown())
+    assert shown("--since", f"{day + timedelta(days=1):%Y-%m-%d}") == []
+    text = CliRunner().invoke(main, ["audit", "show", str(fleet.path), "--by", "nobody-here"]).output
+    assert text == "nothing was done that fits\n"
 
 
 @pytest.mark.parametrize(("value", "line"), [("a\nb", "a\\nb"), ([1], "[1]"), ({"a": "\x1b"}, '{"a": "\\u001b"}')])

@@ -188,6 +188,8 @@ def certificates(out: Output, directory: Path, *, name: str | None) -> None:
     """
     with open_director(directory) as director:
         found = director.devices.certificates(name)
+        if name is not None and not found:
+            director.vehicle(name)  # a mistyped name is not a vehicle without certificates
     rows = [
         (
             item.kind,

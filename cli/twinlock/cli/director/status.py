@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.passphrase import passphrase_option
 
 _JUNK_SHOWN = 20
+_DETAIL_SHOWN = 2_000  # characters; a Root that changes the keys of all roles needs about as many
 
 
 @click.command()
@@ -134,27 +136,53 @@ def audit() -> None:
 @audit.command("show")
 @click.argument("directory", type=DIRECTORY)
 @click.option("--vehicle", help="Only what concerns this vehicle.")
+@click.option("--by", "actor", metavar="ACTOR", help="Only what this person or program did.")
+@click.option("--action", help="Only actions of this name, such as assign or revoke-certificate.")
+@click.option(
+    "--since",
+    type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")),
+    help="Only what was done at or after this time (UTC).",
+)
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many, newest first.")
 @output_options
-def show(out: Output, directory: Path, *, vehicle: str | None, limit: int) -> None:
+def show(
+    out: Output,
+    directory: Path,
+    *,
+    vehicle: str | None,
+    actor: str | None,
+    action: str | None,
+    since: datetime | None,
+    limit: int,
+) -> None:
     """List what was done at the Director in DIRECTORY and by whom, newest first.
 
     \b
     Example:
       twinlock audit show ./director --vehicle VIN1 --limit 20
+      twinlock audit show ./director --by anna --since 2026-11-01
     """
+    start = None if since is None else since.replace(tzinfo=UTC)
     with open_director(directory) as director:
-        rows = director.audit(vehicle, limit=limit)
+        rows = director.audit(vehicle, actor=actor, action=action, since=start, limit=limit)
         if vehicle is not None and not rows:
             director.vehicle(vehicle)  # a mistyped name is not a vehicle with which nothing was done
     rows = [{**row, "detail": {camel(name): item for name, item in row["detail"].items()}} for row in rows]
     shown = [{name: row[name] for name in ("number", "at", "actor", "action", "vehicle", "detail")} for row in rows]
     cells = [
-        (when(row["at"]), foreign(row["actor"]), row["action"], row["vehicle"] or "-", foreign(row["detail"], 120))
+        (
+            when(row["at"]),
+            foreign(row["actor"]),
+            row["action"],
+            row["vehicle"] or "-",
+            foreign(row["detail"], _DETAIL_SHOWN),
+        )
         for row in rows
     ]
     header = ("TIME", "ACTOR", "ACTION", "VEHICLE", "DETAIL")
-    out.result({"audit": shown}, table(header, cells) if cells else "nothing was done yet")
+    filtered = any(wanted is not None for wanted in (vehicle, actor, action, since))
+    nothing = "nothing was done that fits" if filtered else "nothing was done yet"
+    out.result({"audit": shown}, table(header, cells) if cells else nothing)
 
 
 COMMANDS = (vehicles, status, prune)

@@ -51,11 +51,15 @@ def record_audit(
     connection.execute(insert(schema.audit), row)
 
 
-def read_audit(connection: Connection, *, vehicle: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-    """Who did what, newest first."""
-    query = select(schema.audit).order_by(schema.audit.c.number.desc()).limit(limit)
-    if vehicle is not None:
-        query = query.where(schema.audit.c.vehicle == vehicle)
+def read_audit(
+    connection: Connection, *, limit: int = 100, since: datetime | None = None, **equal: str | None
+) -> list[dict[str, Any]]:
+    """Who did what, newest first; ``equal`` are columns (``vehicle``, ``actor``, ``action``) with the value that they must have."""
+    columns = schema.audit.c
+    query = select(schema.audit).order_by(columns.number.desc()).limit(limit)
+    query = query.where(*(columns[name] == value for name, value in equal.items() if value is not None))
+    if since is not None:
+        query = query.where(columns.at >= since)
     return [dict(row) for row in connection.execute(query).mappings()]
 
 

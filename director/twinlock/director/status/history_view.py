@@ -66,7 +66,15 @@ class HistoryView:
         with self._database.reading() as connection:
             return list_junk(connection, vehicle, limit)
 
-    def audit(self, vehicle: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
-        """Who did what, newest first."""
+    def audit(
+        self,
+        vehicle: str | None = None,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> list[dict[str, Any]]:
+        """Who did what, newest first; only rows of the ``vehicle``, the ``actor`` and the ``action`` that are given."""
         with self._database.reading() as connection:
-            return read_audit(connection, vehicle=vehicle, limit=limit)
+            return read_audit(connection, limit=limit, since=since, vehicle=vehicle, actor=actor, action=action)
