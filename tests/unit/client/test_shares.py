@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.errors import SecondaryTimeoutError
 from twinlock.client.link.http import HttpLink
 from twinlock.client.net import arrivals
-from twinlock.client.primary.secondaries import manifest_share, nesting, oversize_reports
+from twinlock.client.primary.secondaries import manifest_share, oversize_reports
 from twinlock.client.secondary import server as secondary_server
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import secondary_application
@@ -87,15 +86,6 @@ def test_the_largest_reports_are_left_out_first_and_none_within_its_share() -> N
     assert oversize_reports(reports, 1_000) == ["c"]
     assert oversize_reports({EcuId("a"): larger}, 10_000) == []
     assert oversize_reports({}, 1_000) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "levels"),
-    [("1", 0), ("[]", 1), ('{"a":[{"b":[]}]}', 4), ('"[[[["', 0), ('["\\"[[", "]"]', 1), ('["\\\\",[[]]]', 3)],
-)
-def test_nesting_is_counted_outside_strings(text: str, levels: int) -> None:
-    assert nesting(text.encode()) == levels
-    json.loads(text)
 
 
 # The Secondary's server

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Collection, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +33,11 @@ from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
 from twinlock.trust.policy import Policy
 from twinlock.trust.state.repository_map import RepositoryMap
 from twinlock.trust.state.trusted import Decision
+from twinlock.trust.wire.json.brackets import is_deeper
 from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import verify_report
 
 _LOG = logging.getLogger(__name__)
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKET = re.compile(rb"[\[\]{}]")
 _REPORT_DEPTH = 32  # levels of JSON; a report of ours has 7
 _MESSAGES = 3  # at most, to one Secondary in one step
 _DEFAULT_FETCH = FetchSettings()
@@ -65,15 +63,6 @@ def oversize_reports(reports: Mapping[EcuId, bytes], manifest_bytes: int) -> lis
         left_out.append(ecu)
         total -= len(data)
     return left_out
-
-
-def nesting(data: bytes) -> int:
-    """How many levels of lists and objects the JSON text ``data`` has, counted without recursion."""
-    deepest = depth = 0
-    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
-        depth += 1 if bracket[0] in (b"[", b"{") else -1
-        deepest = max(deepest, depth)
-    return deepest
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +217,7 @@ class Secondaries:
 
     def _check_report(self, member: Member, data: bytes) -> None:
         """Refuse a report that is not this ECU's, or not new. The Director checks again; this finds it where it is."""
-        if nesting(data) > _REPORT_DEPTH:
+        if is_deeper(data, _REPORT_DEPTH):
             # What one ECU nests deeper fits its own report and no longer the manifest around it.
             reason = f"it is nested deeper than {_REPORT_DEPTH} levels"
             raise MalformedError(what=f"report of {member.ecu}", json_path="$", reason=reason)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from json.scanner import make_scanner
 from typing import Any, NamedTuple, NoReturn
 
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.wire.json.brackets import depths
 from twinlock.trust.wire.json.olpc import encode_parsed
 from twinlock.trust.wire.json.scan import WORTH_IT, locate_plain
 
 _SPACE = " \t\n\r"
-_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')  # a string, or what opens and closes
 
 
 class RawEnvelope(NamedTuple):
@@ -146,13 +145,8 @@ def _check_extent(text: str, start: int, limit: int, what: str) -> None:
     """
     if text[start : start + 1] not in ("[", "{") or len(text) - start <= limit:
         return
-    depth = 0
-    for found in _BRACKET.finditer(text, start, start + limit):
-        char = found[0]
-        depth += (char in "[{") - (char in "]}")
-        if not depth and char != '"' and len(char) == 1:
-            return
-    raise LimitError(what=what, value=limit + 1, limit=limit)
+    if 0 not in depths(text, start, start + limit):
+        raise LimitError(what=what, value=limit + 1, limit=limit)
 
 
 def _parse_whole(text: str, position: int) -> tuple[Any, int] | None:
