@@ -5,7 +5,7 @@ from __future__ import annotations
 from twinlock.client.install.installer import Installer
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.model.ecu import InstalledImage
-from twinlock.trust.model.targets import Targets
+from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import DIRECTOR, EcuId
 
 
@@ -16,10 +16,20 @@ def running_image(ecu: EcuId, installer: Installer, state: TrustedState) -> Inst
     """
     image = installer.installed()
     if image.release_counter is None:
+        begun = None if state.begun is None else state.begun.images.get(ecu)
+        if begun is not None and _holds_bytes_of(image, begun):  # a crash came between installation and its record
+            raise_counter(begun, state)
         return image._replace(release_counter=counter_floor(ecu, state))
     if state.release_counter != image.release_counter:
         state.store_release_counter(image.release_counter)
     return image
+
+
+def raise_counter(entry: ImageEntry, state: TrustedState) -> None:
+    """``entry`` is installed: nothing older may follow it, whatever its installer can read back. Raises: StorageError."""
+    counter, floor = entry.release_counter, state.release_counter
+    if counter is not None and (floor is None or floor < counter):
+        state.store_release_counter(counter)
 
 
 def counter_floor(ecu: EcuId, state: TrustedState) -> int | None:
@@ -31,6 +41,11 @@ def counter_floor(ecu: EcuId, state: TrustedState) -> int | None:
         return state.release_counter
     targets = state.repository(DIRECTOR).targets
     return None if targets is None else _ordered_counter(ecu, targets.signed)
+
+
+def _holds_bytes_of(image: InstalledImage, entry: ImageEntry) -> bool:
+    common = image.hashes.keys() & entry.hashes.keys()
+    return bool(common) and all(image.hashes[name] == entry.hashes[name] for name in common)
 
 
 def _ordered_counter(ecu: EcuId, targets: Targets) -> int | None:

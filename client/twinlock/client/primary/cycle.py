@@ -29,7 +29,7 @@ from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.first_contact import as_met
 from twinlock.client.ecu.reports import make_report
 from twinlock.client.ecu.room import make_room
-from twinlock.client.ecu.running import running_image
+from twinlock.client.ecu.running import raise_counter, running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.errors import (
     BegunUnlistedError,
@@ -234,6 +234,7 @@ class UpdateCycle:
             source = None if entry is None else await asyncio.to_thread(tools.staging.find, entry)
             if entry is not None and source is not None:
                 installed = await asyncio.to_thread(tools.installer.install, entry, source)
+                raise_counter(entry, tools.state)
                 self.installed.append(Installation(ecu=own, image=installed))
             tools.approvals.end()
         except BegunUnlistedError as error:
@@ -303,6 +304,7 @@ class UpdateCycle:
                 continue
             try:
                 await asyncio.to_thread(self.equipment.installer.install, image.entry, files[own])
+                raise_counter(image.entry, self.equipment.state)
             except TwinlockError as error:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
             else:

@@ -20,7 +20,7 @@ from twinlock.client.ecu.first_contact import as_met
 from twinlock.client.ecu.identity import Identity, load_identity
 from twinlock.client.ecu.reports import check_reporting_key, make_report, report_form
 from twinlock.client.ecu.room import open_state
-from twinlock.client.ecu.running import running_image
+from twinlock.client.ecu.running import raise_counter, running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
 from twinlock.client.install.ab_slots import SlotInstaller
@@ -289,6 +289,7 @@ class Secondary:
             self._staging.tidy()
             self._approvals.end()  # it was refused or it failed; only a crash leaves the record
             raise
+        raise_counter(entry, self._state)
         self._wanted = None
         self._approvals.end()
         self._staging.tidy()
