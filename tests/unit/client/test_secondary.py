@@ -237,6 +237,26 @@ def test_bad_metadata_is_refused_reported_and_overcome(make: Make, world: World,
     assert secondary.installed().path == part.path(4)
 
 
+@pytest.mark.parametrize("part", [BRAKE, ADAS], ids=["full", "partial"])
+def test_the_counter_of_what_was_installed_outlives_the_record_of_the_slots(
+    make: Make, world: World, tmp_path: Path, part: Part
+) -> None:
+    secondary = make(part)
+    world.release()
+    secondary.accept_metadata(bundle(world))
+    take(secondary, part.path(2), part.image(2))
+    next((tmp_path / part.folder).rglob("active.json")).unlink()
+    with world.attack():
+        older_image(world)
+        if part is ADAS:
+            world.director.files["targets.json"] = world.director.files[world.director.current("targets")]
+        error = refused(secondary, ReleaseCounterError, bundle(world))
+        assert error.fields()["installed"] == 2
+    world.release()
+    secondary.accept_metadata(bundle(world))
+    take(secondary, part.path(3), part.image(3))
+
+
 def test_equivocation_does_not_stop_it_but_is_reported(make: Make, world: World) -> None:
     secondary = make()
     secondary.accept_metadata(bundle(world))

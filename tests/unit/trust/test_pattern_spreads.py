@@ -63,3 +63,18 @@ def test_an_author_s_folder_is_everything_below_it() -> None:
     assert expand("a/**") == stars("a/")
     assert expand("a/*") == ("a/*",)
     assert expand("*a*b*/**") == ("*a*b*/**",)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("pattern", ["*a" * 64, "*?*a" * 40, "a?" * 500, "?a" * 512])
+def test_a_pattern_of_many_wildcards_is_refused_without_trying_each_way(pattern: str) -> None:
+    assert spread(pattern) is None
+
+
+def test_as_many_wildcards_as_fit_are_listed() -> None:
+    assert len(spread("?a" * 6) or ()) == MAX_SPREAD
+    assert spread("?a" * 7) is None
+
+
+def test_a_pattern_without_room_for_a_slash_stands_for_itself_however_many_wildcards_it_has() -> None:
+    assert spread("a/" * MAX_SEGMENTS + "?a" * 400) == ("a/" * MAX_SEGMENTS + "?a" * 400,)

@@ -37,8 +37,17 @@ def spread(pattern: str) -> tuple[str, ...] | None:
     if _takes_bytes(parts) or any(part.startswith("[") and fnmatchcase("/", part) for part in parts):
         return None
     budget = MAX_SEGMENTS - 1 - sum(part.count("/") for part in parts if not part.startswith("["))
-    found = dict.fromkeys(sorted(_choices(parts, max(0, budget)), key=lambda each: each.count("/")))
-    return tuple(found) if len(found) <= MAX_SPREAD else None
+    if budget <= 0:
+        return ("".join(parts),)
+    # Each wildcard makes one pattern or more: a supplier's hundred stars are not tried in every way before they are refused.
+    if sum(part in ("*", "?") for part in parts) >= MAX_SPREAD:
+        return None
+    listed: dict[str, None] = {}
+    for choice in _choices(parts, budget):
+        listed[choice] = None
+        if len(listed) > MAX_SPREAD:
+            return None
+    return tuple(sorted(listed, key=lambda each: each.count("/")))
 
 
 def check_alike(role: str, patterns: Iterable[str]) -> None:
