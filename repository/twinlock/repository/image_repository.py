@@ -65,8 +65,9 @@ from twinlock.repository.store.image_files import Progress
 from twinlock.repository.store.object_names import root_object
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.state import open_repository, read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
-from twinlock.repository.workspace.workspace import Workspace, create_workspace, open_workspace
+from twinlock.repository.workspace.workspace import Workspace, create_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.wire.aktualizr.patterns import expand
@@ -127,9 +128,8 @@ class ImageRepository:
 
         Raises: UsageError if there is none, NewerStateError.
         """
-        workspace = open_workspace(Path(path), passphrase=passphrase, clock=clock, hosts=hosts)
-        workspace.published()
-        return cls(workspace)
+        state = open_repository(Path(path), passphrase=passphrase, clock=clock, hosts=hosts)
+        return cls(state.workspace)
 
     @classmethod
     def take_over(
@@ -180,7 +180,7 @@ class ImageRepository:
 
         Raises: UsageError if there is no such version.
         """
-        newest = self.workspace.published().trusted.root
+        newest = read_state(self.workspace).published.trusted.root
         if version is None or version == newest.signed.version:
             return newest.data
         stored = self.store.get(root_object(version), max_bytes=DEFAULT_LIMITS.root_bytes)

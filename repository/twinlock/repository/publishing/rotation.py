@@ -25,6 +25,7 @@ from twinlock.repository.model.views import Publication
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.signing.named_keys import NamedKey, keys_of_roles, keys_of_root
 from twinlock.repository.signing.sign import Authority, keyids_of
+from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
@@ -45,14 +46,13 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     names = tuple(dict.fromkeys(roles))
     if not names:
         raise UsageError(reason="name at least one role")
-    published = workspace.published()
-    second = open_second(workspace, published)
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)
+    second, candidate = open_second(state), Candidate(state)
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     check_root_signable(workspace.keyring, candidate.published_root)
     plans = {role: _plan_for(role, old[role], plan) for role in names}
-    check_chain(workspace, second, plans)
+    check_chain(state, second, plans)
     with workspace.keyring.new_keys() as new:
         for role, wanted in plans.items():
             records = make_keys(new, role, wanted.new_kinds(old[role].keys))
@@ -66,9 +66,9 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
             assert second.chain.newest is not None
             old[OWN_ROOT] = authority_of(second.chain.newest)
             candidate.second_root = new_own_keys(new, plans[ROOT])
-        publication = commit(workspace, candidate, chosen=second, keys=new)
+        publication = commit(candidate, chosen=second, keys=new)
     before: dict[str, tuple[str, ...]] = {role: authority.keyids for role, authority in old.items()}
-    retire_revoked(workspace, {**before, ROOT: (*before.get(ROOT, ()), *workspace.wires.stranded)})
+    retire_revoked(workspace, {**before, ROOT: (*before.get(ROOT, ()), *state.wires.stranded)})
     return publication
 
 
@@ -86,12 +86,12 @@ def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) ->
 
     Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed.
     """
-    published = workspace.published()
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)  # a second look: another Root is published now, and a profile may have begun with it
+    published, candidate = state.published, Candidate(state)
     used = {keyid for role in TOP_LEVEL for keyid in root_authority(published.root.signed, role).keyids}
     used |= {keyid for _, authority in candidate.roles() for keyid in authority.keyids}
-    used |= workspace.wires.stranded_keys(workspace.now())
-    second = open_second(workspace, published)
+    used |= state.wires.stranded_keys(state.now)
+    second = open_second(state)
     if second is not None and second.chain.newest is not None:
         used |= set(authority_of(second.chain.newest).keyids)
     for role, keyids in before.items():
@@ -100,16 +100,15 @@ def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) ->
 
 def named_keys(workspace: Workspace) -> dict[str, NamedKey]:
     """The keys of all published roles, by id, those of the aktualizr Root chain included."""
-    published = workspace.published()
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
-    second = open_second(workspace, published)
+    state = read_state(workspace)
+    second = open_second(state)
     own = []
     if second is not None and second.chain.newest is not None:
         own.append((OWN_ROOT, authority_of(second.chain.newest)))
-    return keys_of_roles([*candidate.roles(), *own]) | keys_of_root(published.root.signed)
+    return keys_of_roles([*Candidate(state).roles(), *own]) | keys_of_root(state.published.root.signed)
 
 
-def check_chain(workspace: Workspace, second: Second | None, plans: Mapping[str, KeyPlan]) -> None:
+def check_chain(state: RepositoryState, second: Second | None, plans: Mapping[str, KeyPlan]) -> None:
     """Refuse new keys by ``plans`` that aktualizr could not read, or that its Root chain could not bring safely.
 
     Raises: ProfileError.
@@ -117,13 +116,13 @@ def check_chain(workspace: Workspace, second: Second | None, plans: Mapping[str,
     if second is not None and set(plans) & set(TOP_LEVEL):
         second.chain.check_may_change()
     shared = second is not None and not second.chain.has_own_keys
-    wires = workspace.wires if second is None else second.wires
+    wires = state.wires if second is None else second.wires
     wires.check_plans(plans, shared_root=shared)
 
 
 def plan_of(workspace: Workspace, role: str) -> KeyPlan:
     """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
-    candidate = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    candidate = Candidate(read_state(workspace))
     return _plan_for(role, current_authority(candidate, role), None)
 
 

@@ -27,7 +27,8 @@ from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import Measured, check_stored
 from twinlock.repository.store.object_names import aktualizr_object, image_objects
 from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
-from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
+from twinlock.repository.workspace.draft import Draft, editing_draft
+from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import (
@@ -54,7 +55,8 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     outbox = open_outbox(path)
     offered = read_roles(outbox)
     with editing_draft(workspace.draft_path) as draft:
-        review = _Review(workspace, preview_candidate(workspace, draft), draft, outbox, offered)
+        state = read_state(workspace)
+        review = _Review(state, preview_candidate(state, draft), draft, outbox, offered)
         news = review.judge()
         for role in news:
             review.keep_images(role)
@@ -67,9 +69,10 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
 
 def delisted(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     """What the published file of each role lists and its accepted, unpublished one does not, by role."""
-    published = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)
+    published = Candidate(state)
     found = {}
-    for role, file in read_draft(workspace.draft_path).accepted.items():
+    for role, file in state.draft.accepted.items():
         before = published.view_targets(role)
         after = Metadata[Targets].from_bytes(file.encode()).signed.targets
         gone = tuple(sorted(before.targets.keys() - after.keys())) if before else ()
@@ -83,13 +86,14 @@ class _Review:
 
     def __init__(
         self,
-        workspace: Workspace,
+        state: RepositoryState,
         candidate: Candidate,
         draft: Draft,
         outbox: DirectoryStore,
         offered: Mapping[str, bytes],
     ) -> None:
-        self.workspace = workspace
+        self.state = state
+        self.store = state.workspace.store
         self.candidate = candidate
         self.outbox = outbox
         self.offered = offered
@@ -118,8 +122,8 @@ class _Review:
                 stream = self.outbox.open(name)
                 if stream is not None:
                     with stream:
-                        self.workspace.store.put_new_from(name, stream)
-                check_stored(self.workspace.store, name, Measured(entry.length, dict(entry.hashes)))
+                        self.store.put_new_from(name, stream)
+                check_stored(self.store, name, Measured(entry.length, dict(entry.hashes)))
 
     def _judge_role(self, role: str, data: bytes) -> bool:
         members = [member for parent in self._parents(role) for member in parent.members if member.name == role]
@@ -165,14 +169,14 @@ class _Review:
 
     def _brings_a_form(self, role: str, version: int) -> bool:
         """Whether the file is known, and its form for aktualizr is not."""
-        known = self.known_others.get(role) or self.workspace.store.stat(aktualizr_object(role, version))
+        known = self.known_others.get(role) or self.store.stat(aktualizr_object(role, version))
         return role in self.others and known is None
 
     def _judge_form(self, role: str, data: bytes, members: list[Member]) -> None:
         other = self.others.get(role)
         if other is not None:
             check_other_form(role, data, other, members)
-        elif self.workspace.wires.aktualizr:
+        elif self.state.wires.aktualizr:
             raise missing_form(role)
 
     def _judge_entries(self, role: str, targets: Targets) -> None:
@@ -189,7 +193,7 @@ class _Review:
             except UsageError as error:
                 raise UnacceptableEntryError(role=role, target=path, reason=error.reason) from None
             self._judge_scope(role, path, entry)
-            check_entry(self.workspace, path, entry, previous.get(path))
+            check_entry(self.state, path, entry, previous.get(path))
             self._judge_bytes(role, path, entry)
 
     def _judge_scope(self, role: str, path: str, entry: TargetFile) -> None:
@@ -209,7 +213,7 @@ class _Review:
     def _judge_bytes(self, role: str, path: str, entry: TargetFile) -> None:
         measured = Measured(entry.length, dict(entry.hashes))
         for name in image_objects(path, entry.length, entry.hashes):
-            for store in (self.outbox, self.workspace.store):
+            for store in (self.outbox, self.store):
                 if store.stat(name) is not None:
                     check_stored(store, name, measured)
                     break
