@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from twinlock.io.files.durable import read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.aktualizr.copies import AktualizrEncoder
-from twinlock.repository.aktualizr.root_chain import RootChain
+from twinlock.repository.aktualizr.readable_keys import check_plans
+from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
 from twinlock.repository.aktualizr.standing import is_standing, read_standing
 from twinlock.repository.aktualizr.verdict import verify_copies
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.keys.keyring import KeyPlan
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.plan import Plan, ProfileFiles
+from twinlock.repository.signing.sign import Authority
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
 from twinlock.repository.store.publication_log import Record
 from twinlock.repository.workspace.profiles import Wires
@@ -24,7 +28,7 @@ from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import ROOT
+from twinlock.trust.names import ROOT, TOP_LEVEL
 from twinlock.trust.state import TrustedRepository
 
 
@@ -33,7 +37,7 @@ class Second:
     """One publication in the profile. ``initial``: it is the first one, and everything has to be in it.
 
     ``handing_over``: its Root chain gets keys of its own with this one. ``wires`` are those in force afterwards,
-    ``state`` is the repository before it.
+    ``state`` is the repository before it. ``new_root_keys`` are to sign its Root chain from then on.
     """
 
     state: RepositoryState
@@ -41,6 +45,23 @@ class Second:
     standing: TrustedRepository | None
     initial: bool
     handing_over: bool = False
+    new_root_keys: Authority | None = None
+
+    @property
+    def own_root_keys(self) -> Mapping[str, Authority]:
+        """See ``ProfileWriter``."""
+        newest = self.chain.newest
+        return {} if newest is None else {OWN_ROOT: authority_of(newest)}
+
+    def check_new_keys(self, plans: Mapping[str, KeyPlan]) -> None:
+        """See ``ProfileWriter``."""
+        if set(plans) & set(TOP_LEVEL):
+            self.chain.check_may_change()
+        check_plans(plans, shared_root=not self.chain.has_own_keys)
+
+    def with_new_root_keys(self, new: NewKeys, plan: KeyPlan) -> Second:
+        """See ``ProfileWriter``."""
+        return replace(self, new_root_keys=new_own_keys(new, plan)) if self.chain.has_own_keys else self
 
     @property
     def chain(self) -> RootChain:
@@ -63,6 +84,7 @@ class Second:
             standing=self.standing,
             chain=self.chain,
             initial=self.initial,
+            new_root_keys=self.new_root_keys,
         )
 
     def sign(self, plan: Plan) -> ProfileFiles:

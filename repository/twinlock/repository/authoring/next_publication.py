@@ -47,7 +47,6 @@ class Candidate:
         self._targets: dict[str, Targets] = {}
         self._accepted: dict[str, bytes] = {}
         self._others: dict[str, bytes] = {}
-        self.second_root: Authority | None = None  # new Root keys for the second form
         self._forgotten: set[str] = set()
         self._renew_snapshot = False
         self._renew_timestamp = False
@@ -218,7 +217,6 @@ class Candidate:
             snapshot=snapshot,
             timestamp=self._plan_timestamp(snapshot),
             others=self._others,
-            second_root=self.second_root,
         )
         return replace(plan, unchanged=tuple(self._unchanged(plan))) if initial else plan
 

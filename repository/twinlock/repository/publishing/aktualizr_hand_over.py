@@ -19,6 +19,7 @@ from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.model.views import Publication
 from twinlock.repository.publishing.enable_aktualizr import check_root_keys_held
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -45,7 +46,7 @@ def hand_over(workspace: Workspace, until: date | None = None) -> Publication:
         second = handing_over(second, last_day(state, until))
         candidate = Candidate(state)
         candidate.renew(ROOT)
-        return commit(candidate, chosen=second)
+        return commit(candidate, profiles=open_profiles(state, chosen=second))
 
 
 def handing_over(second: Second, until: date) -> Second:

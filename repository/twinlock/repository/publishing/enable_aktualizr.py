@@ -12,6 +12,7 @@ from twinlock.repository.aktualizr.standing import is_standing
 from twinlock.repository.authoring.apply_draft import listed_images
 from twinlock.repository.authoring.next_publication import Candidate, root_authority
 from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit, discharge, plan_draft
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -34,7 +35,9 @@ def publish_for_aktualizr(workspace: Workspace) -> Publication:
         candidate.renew(TIMESTAMP)
         wires = state.wires.with_aktualizr(root_offset=published.root.signed.version - 1)
         second = Second(state, wires, None, initial=True)
-        publication = commit(candidate, images=listed_images(draft), waiting=waiting, chosen=second)
+        publication = commit(
+            candidate, images=listed_images(draft), waiting=waiting, profiles=open_profiles(state, chosen=second)
+        )
         discharge(workspace, draft, waiting)
         return publication
 

@@ -62,13 +62,13 @@ def commit(
     *,
     images: Iterable[str] = (),
     waiting: tuple[RoleName, ...] = (),
-    chosen: ProfileWriter | None = None,
+    profiles: tuple[ProfileWriter, ...] | None = None,
     keys: NewKeys | None = None,
     marks: ClockMarks | None = None,
 ) -> Publication:
     """Sign a candidate in every profile that is published, have the trust engine accept it, and publish it.
 
-    ``chosen`` writes a profile that this operation begins or changes, in place of what the configuration says. ``keys`` are new ones
+    ``profiles`` are its writers where the operation has opened them, or begins or changes a profile. ``keys`` are new ones
     that the publication names: they are written when everything else is settled. ``marks`` is the past of the signing clock
     where an operator has corrected it.
     Raises: RootPreparedError while another next Root is being signed elsewhere; ClockBehindError, ClockContradictedError;
@@ -80,7 +80,7 @@ def commit(
         PreparedRoot(workspace.path).check(state.newest.root.signed.version, candidate.given_root)
     marks = marks or signing_marks(workspace, state.newest, candidate.now)
     candidate.lasting_from = marks.lasting_from(candidate.now)
-    profiles = open_profiles(state, chosen=chosen)
+    profiles = open_profiles(state) if profiles is None else profiles
     record = candidate.sign(profiles)
     listed = tuple(images)
     with competing(workspace.store, record.version):

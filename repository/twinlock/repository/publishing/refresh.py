@@ -6,11 +6,10 @@ from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from twinlock.repository.aktualizr.root_chain import authority_of
-from twinlock.repository.aktualizr.second import open_second
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.inspection import due_roles, renewed_until, role_views
 from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
@@ -48,12 +47,10 @@ def _may_renew_root(state: RepositoryState) -> bool:
 
 
 def can_follow(state: RepositoryState) -> bool:
-    """Whether the Root keys of the aktualizr chain are held, which signs each Root of ours in its own way."""
-    second = open_second(state)
-    if second is None or second.chain.newest is None:
-        return True
-    authority = authority_of(second.chain.newest)
-    return authority.is_met_by(record.keyid for record in state.workspace.keyring.held(authority.keyids))
+    """Whether the Root keys of every profile with a Root chain of its own are held, which sign each Root of ours in their way."""
+    chains = [authority for profile in open_profiles(state) for authority in profile.own_root_keys.values()]
+    held = state.workspace.keyring.held
+    return all(authority.is_met_by(record.keyid for record in held(authority.keyids)) for authority in chains)
 
 
 def next_renewal(workspace: Workspace) -> datetime:

@@ -41,9 +41,9 @@ from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import Publication, RootView
 from twinlock.repository.publishing.aktualizr_hand_over import handing_over, last_day
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.publishing.rotation import (
-    check_chain,
     forget_unreachable,
     renew_changed,
     replace_top_level,
@@ -112,8 +112,8 @@ def prepare_root(
     if second is not None and second.handing_over:
         if changes.roles - {OWN_ROOT}:
             raise UsageError(reason="a Root that hands the aktualizr chain over changes no other keys; do it by itself")
-    else:
-        check_chain(state, second, {**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
+    elif second is not None:
+        second.check_new_keys({**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
     candidate = Candidate(state)
     check_new_file(target)
     with workspace.keyring.new_keys() as new:
@@ -211,7 +211,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
-    publication = commit(candidate, chosen=second)
+    publication = commit(candidate, profiles=open_profiles(state, chosen=second))
     PreparedRoot(workspace.path).end()
     retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
     return publication

@@ -14,18 +14,17 @@ from collections.abc import Iterable, Mapping
 
 from tuf.api.metadata import Root
 
-from twinlock.repository.aktualizr.root_chain import OWN_ROOT, authority_of, new_own_keys
-from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.authoring.delegations import Delegation, Json, read_delegations, rekeyed, write_delegations
 from twinlock.repository.authoring.next_publication import Candidate, root_authority
 from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.signing.named_keys import NamedKey, keys_of_roles, keys_of_root
 from twinlock.repository.signing.sign import Authority, keyids_of
-from twinlock.repository.workspace.state import RepositoryState, read_state
+from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
@@ -47,12 +46,13 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     if not names:
         raise UsageError(reason="name at least one role")
     state = read_state(workspace)
-    second, candidate = open_second(state), Candidate(state)
+    profiles, candidate = open_profiles(state), Candidate(state)
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     check_root_signable(workspace.keyring, candidate.published_root)
     plans = {role: _plan_for(role, old[role], plan) for role in names}
-    check_chain(state, second, plans)
+    for profile in profiles:
+        profile.check_new_keys(plans)
     with workspace.keyring.new_keys() as new:
         for role, wanted in plans.items():
             records = make_keys(new, role, wanted.new_kinds(old[role].keys))
@@ -62,11 +62,10 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
                 _replace_delegated(candidate, role, records, wanted)
         if {SNAPSHOT, TIMESTAMP} <= set(names):
             forget_unreachable(candidate)
-        if second is not None and second.chain.has_own_keys and ROOT in plans and not plans[ROOT].replacing:
-            assert second.chain.newest is not None
-            old[OWN_ROOT] = authority_of(second.chain.newest)
-            candidate.second_root = new_own_keys(new, plans[ROOT])
-        publication = commit(candidate, chosen=second, keys=new)
+        if ROOT in plans and not plans[ROOT].replacing:
+            old |= {name: authority for profile in profiles for name, authority in profile.own_root_keys.items()}
+            profiles = tuple(profile.with_new_root_keys(new, plans[ROOT]) for profile in profiles)
+        publication = commit(candidate, profiles=profiles, keys=new)
     before: dict[str, tuple[str, ...]] = {role: authority.keyids for role, authority in old.items()}
     retire_revoked(workspace, {**before, ROOT: (*before.get(ROOT, ()), *state.wires.stranded)})
     return publication
@@ -91,33 +90,18 @@ def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) ->
     used = {keyid for role in TOP_LEVEL for keyid in root_authority(published.root.signed, role).keyids}
     used |= {keyid for _, authority in candidate.roles() for keyid in authority.keyids}
     used |= state.wires.stranded_keys(state.now)
-    second = open_second(state)
-    if second is not None and second.chain.newest is not None:
-        used |= set(authority_of(second.chain.newest).keyids)
+    own = [item for profile in open_profiles(state) for item in profile.own_root_keys.items()]
+    used |= {keyid for _, authority in own for keyid in authority.keyids}
+    aside = {ROOT, *(role for role, _ in own)}
     for role, keyids in before.items():
-        workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role not in (ROOT, OWN_ROOT))
+        workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role not in aside)
 
 
 def named_keys(workspace: Workspace) -> dict[str, NamedKey]:
     """The keys of all published roles, by id, those of the aktualizr Root chain included."""
     state = read_state(workspace)
-    second = open_second(state)
-    own = []
-    if second is not None and second.chain.newest is not None:
-        own.append((OWN_ROOT, authority_of(second.chain.newest)))
+    own = [item for profile in open_profiles(state) for item in profile.own_root_keys.items()]
     return keys_of_roles([*Candidate(state).roles(), *own]) | keys_of_root(state.published.root.signed)
-
-
-def check_chain(state: RepositoryState, second: Second | None, plans: Mapping[str, KeyPlan]) -> None:
-    """Refuse new keys by ``plans`` that aktualizr could not read, or that its Root chain could not bring safely.
-
-    Raises: ProfileError.
-    """
-    if second is not None and set(plans) & set(TOP_LEVEL):
-        second.chain.check_may_change()
-    shared = second is not None and not second.chain.has_own_keys
-    wires = state.wires if second is None else second.wires
-    wires.check_plans(plans, shared_root=shared)
 
 
 def plan_of(workspace: Workspace, role: str) -> KeyPlan:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from twinlock.repository.authoring.next_publication import meta_file
+from twinlock.repository.keys.keyring import KeyPlan
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.signing.plan import Plan, Planned, ProfileFiles
-from twinlock.repository.signing.sign import S, seal
+from twinlock.repository.signing.sign import Authority, S, seal
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
 from twinlock.repository.store.publication_log import Record
 from twinlock.repository.workspace.state import RepositoryState
@@ -27,6 +29,18 @@ class TufWriter:
     def initial(self) -> bool:
         """See ``ProfileWriter``: whatever is published is published in this profile."""
         return False
+
+    @property
+    def own_root_keys(self) -> Mapping[str, Authority]:
+        """See ``ProfileWriter``: its chain is that of the repository."""
+        return {}
+
+    def check_new_keys(self, plans: Mapping[str, KeyPlan]) -> None:
+        """See ``ProfileWriter``: keys of every kind can be published."""
+
+    def with_new_root_keys(self, new: NewKeys, plan: KeyPlan) -> TufWriter:
+        """See ``ProfileWriter``."""
+        return self
 
     def sign(self, plan: Plan) -> ProfileFiles:
         """See ``ProfileWriter``. The indexes of the plan get the digests of the files that they list."""

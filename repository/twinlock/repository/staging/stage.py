@@ -5,14 +5,14 @@ Images are staged in ``authoring.staged_images``; suppliers' files in ``acceptin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tuf.api.metadata import Targets
 
-from twinlock.repository.aktualizr.staged import check_delegation
 from twinlock.repository.authoring.apply_draft import apply_draft
 from twinlock.repository.authoring.delegations import JOINT, Delegation, read_delegations
 from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_role_name
 from twinlock.repository.workspace.draft import Draft, editing_draft
 from twinlock.repository.workspace.state import RepositoryState, read_state
@@ -51,12 +51,17 @@ def delegations_covering(workspace: Workspace, path: str) -> Iterator[str]:
 
 
 def stage_delegation(
-    workspace: Workspace, delegation: Delegation, *, before: str | None = None, delegator: str = TARGETS
+    state: RepositoryState,
+    delegation: Delegation,
+    profiles: Iterable[ProfileRules],
+    *,
+    before: str | None = None,
+    delegator: str = TARGETS,
 ) -> None:
     """Stage a delegation, or a change of one that is there. Raises: UsageError if ``before`` names none, ProfileError."""
-    state = read_state(workspace)
-    check_delegation(state, delegator, delegation)
-    with editing_draft(workspace.draft_path) as draft:
+    for profile in profiles:
+        profile.check_delegation(delegator, delegation)
+    with editing_draft(state.workspace.draft_path) as draft:
         edits = draft.of(delegator).delegations
         # Who published since the first look has taken its edits out of the draft, so both are read under the lock.
         present = {entry.name for entry in read_delegations(preview(state.latest(), draft))}

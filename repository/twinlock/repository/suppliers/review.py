@@ -12,8 +12,6 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
-from twinlock.repository.aktualizr.staged import check_entry
 from twinlock.repository.authoring.apply_draft import verify_delegated
 from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
@@ -21,6 +19,7 @@ from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError, VersionJumpError
+from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.signing.clock import check_issued
 from twinlock.repository.staging.stage import preview_candidate
 from twinlock.repository.store.directory import DirectoryStore
@@ -97,6 +96,7 @@ class _Review:
         self.candidate = candidate
         self.outbox = outbox
         self.offered = offered
+        self.profiles = profile_rules(state.wires)
         self.others = read_others(outbox, offered)
         self.known_others = draft.others
         self.delegations = _all_delegations(candidate, draft)
@@ -174,10 +174,13 @@ class _Review:
 
     def _judge_form(self, role: str, data: bytes, members: list[Member]) -> None:
         other = self.others.get(role)
-        if other is not None:
-            check_other_form(role, data, other, members)
-        elif self.state.wires.aktualizr:
-            raise missing_form(role)
+        for (
+            profile
+        ) in OTHER_PROFILES:  # such a file is kept for the day on which the profile begins, so it is judged now
+            if other is not None:
+                profile.check_file(role, data, other, members)
+            elif profile in self.profiles:
+                raise profile.missing_file(role)
 
     def _judge_entries(self, role: str, targets: Targets) -> None:
         current = self.candidate.view_targets(role)
@@ -193,7 +196,8 @@ class _Review:
             except UsageError as error:
                 raise UnacceptableEntryError(role=role, target=path, reason=error.reason) from None
             self._judge_scope(role, path, entry)
-            check_entry(self.state, path, entry, previous.get(path))
+            for profile in self.profiles:
+                profile.check_entry(self.store, path, entry, previous.get(path))
             self._judge_bytes(role, path, entry)
 
     def _judge_scope(self, role: str, path: str, entry: TargetFile) -> None:
