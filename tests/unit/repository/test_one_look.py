@@ -16,8 +16,8 @@ from twinlock.repository.staging.image_requests import ImageRequest
 from twinlock.repository.store.image_files import Measured, store_image
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.workspace import workspace
-from twinlock.trust import signatures
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.keys import signatures
 
 
 def watched() -> AbstractContextManager[Counter[str]]:

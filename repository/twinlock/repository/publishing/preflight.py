@@ -30,7 +30,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.target_format import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, TargetPath
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 _WHOLE = DEFAULT_LIMITS.targets_bytes  # the largest kind of file; the engine states the bound of each itself
 

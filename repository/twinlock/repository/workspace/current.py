@@ -22,7 +22,7 @@ from twinlock.trust.checks.index import check_listed_bytes, check_listed_version
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.floors import Floor, Floors, establish
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Verified, verify_signatures
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.model.delegations import Delegations as TrustedDelegations
@@ -31,8 +31,8 @@ from twinlock.trust.model.root import Root as TrustedRoot
 from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.signatures import Envelope, RoleKeys, Verified, verify_signatures
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.floors import Floor, Floors, establish
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
 
 S = TypeVar("S", bound=Signed)

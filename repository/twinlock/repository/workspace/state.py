@@ -30,7 +30,7 @@ from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TIMESTAMP, RoleName
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, RoleName
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 _CONFIG = "config.json"
 _FORMAT = 2
