@@ -44,6 +44,7 @@ from twinlock.repository.publishing.aktualizr_hand_over import hand_over
 from twinlock.repository.publishing.clock_recovery import ClockRecovery, recover_clock
 from twinlock.repository.publishing.create import check_roles, create_first
 from twinlock.repository.publishing.enable_aktualizr import publish_for_aktualizr
+from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
 from twinlock.repository.publishing.publish import publish_draft
 from twinlock.repository.publishing.refresh import refresh_due
 from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root
@@ -60,16 +61,16 @@ from twinlock.repository.staging.stage import (
     unstage_delegation,
     unstage_image,
 )
-from twinlock.repository.staging.staged_images import ImageResult, own_images, stage_image, stage_images
+from twinlock.repository.staging.staged_images import ImageResult, StagingPlace, own_images, stage_image, stage_images
 from twinlock.repository.store.image_files import Progress
 from twinlock.repository.store.object_names import root_object
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.state import open_repository, read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
-from twinlock.repository.workspace.workspace import Workspace, create_workspace, open_workspace
+from twinlock.repository.workspace.workspace import Workspace, create_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.wire.aktualizr.patterns import expand
 
 if TYPE_CHECKING:
     from twinlock.repository.store.interface import ObjectStore
@@ -104,7 +105,8 @@ class ImageRepository:
         Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
         """
         wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
-        wanted.check_plans(keys or {})
+        for profile in profile_rules(wanted):
+            profile.check_plans(keys or {})
         check_roles(keys or {})
         path = Path(path)
         with new_directory(path, begun=lambda: any(path.glob("public/publications/*"))):
@@ -127,9 +129,8 @@ class ImageRepository:
 
         Raises: UsageError if there is none, NewerStateError.
         """
-        workspace = open_workspace(Path(path), passphrase=passphrase, clock=clock, hosts=hosts)
-        workspace.published()
-        return cls(workspace)
+        state = open_repository(Path(path), passphrase=passphrase, clock=clock, hosts=hosts)
+        return cls(state.workspace)
 
     @classmethod
     def take_over(
@@ -180,7 +181,7 @@ class ImageRepository:
 
         Raises: UsageError if there is no such version.
         """
-        newest = self.workspace.published().trusted.root
+        newest = read_state(self.workspace).published.trusted.root
         if version is None or version == newest.signed.version:
             return newest.data
         stored = self.store.get(root_object(version), max_bytes=DEFAULT_LIMITS.root_bytes)
@@ -205,9 +206,7 @@ class ImageRepository:
         bad specifier, no hardware id), UnsafePathError for names.
         """
         description = describe(path, hardware_ids, release_counter, component)
-        return stage_image(
-            own_images(self.workspace), FileSource(Path(source)), description, replace=replace, progress=progress
-        )
+        return stage_image(self._images(), FileSource(Path(source)), description, replace=replace, progress=progress)
 
     def add_commit(
         self,
@@ -231,7 +230,7 @@ class ImageRepository:
             commit=commit_id(commit),
             repository=None if repository is None else Path(repository),
         )
-        return stage_image(own_images(self.workspace), source, description, replace=replace)
+        return stage_image(self._images(), source, description, replace=replace)
 
     def add_hosted(
         self,
@@ -251,7 +250,7 @@ class ImageRepository:
         check_uri(uri, self.workspace.hosts)
         description = describe(path, hardware_ids, release_counter, component, uri=uri)
         source = HostedSource(uri=uri, hosts=self.workspace.hosts)
-        return stage_image(own_images(self.workspace), source, description, replace=replace, progress=progress)
+        return stage_image(self._images(), source, description, replace=replace, progress=progress)
 
     def add_images(
         self,
@@ -261,7 +260,7 @@ class ImageRepository:
         progress: Progress = lambda _: None,
     ) -> tuple[ImageResult, ...]:
         """Stage many images in one step, all or none; the result of each. Raises: UsageError, StorageError."""
-        return stage_images(own_images(self.workspace), requests, replace=replace, progress=progress)
+        return stage_images(self._images(), requests, replace=replace, progress=progress)
 
     def remove_image(self, path: str) -> None:
         """Stage the removal of an entry. The bytes stay for vehicles that still follow the old Targets."""
@@ -288,15 +287,16 @@ class ImageRepository:
         """
         delegation = Delegation(
             members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
-            paths=tuple(each for path in paths for each in expand(path)),
+            paths=expand_patterns(paths),
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
             terminating=terminating,
         )
-        stage_delegation(self.workspace, delegation, before=before)
+        self.stage_delegation(delegation, before=before)
 
     def stage_delegation(self, delegation: Delegation, *, before: str | None = None) -> None:
         """Stage a delegation of any form, such as one to several roles that have to agree (TAP 3)."""
-        stage_delegation(self.workspace, delegation, before=before)
+        state = read_state(self.workspace)
+        stage_delegation(state, delegation, profile_rules(state.wires), before=before)
 
     def undelegate(self, name: str) -> None:
         """Stage the end of a delegation. Snapshot lists the name until Snapshot and Timestamp keys are rotated."""
@@ -396,3 +396,7 @@ class ImageRepository:
     def show(self) -> RepositoryView:
         """What is published now."""
         return show_repository(self.workspace)
+
+    def _images(self) -> StagingPlace:
+        state = read_state(self.workspace)
+        return own_images(state, profile_rules(state.wires))

@@ -25,8 +25,8 @@ from twinlock.repository.signing.clock_record import ask_second, read_marks, rea
 from twinlock.repository.signing.sign import Authority
 from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.workspace.current import Published
-from twinlock.repository.workspace.draft import read_draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.validity import Periods
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.model.base import Signed
@@ -36,8 +36,8 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, HardwareId, KeyId, R
 
 def show_repository(workspace: Workspace) -> RepositoryView:
     """Everything that is published now."""
-    published = workspace.published()
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)
+    published = state.published
     images: list[ImageView] = []
     delegations: list[DelegationView] = []
     for role, _ in published.walk():
@@ -47,10 +47,10 @@ def show_repository(workspace: Workspace) -> RepositoryView:
             delegations += delegation_views(role, entry)
     return RepositoryView(
         publication=published.version,
-        roles=tuple(role_views(published, candidate, workspace.keyring)),
+        roles=tuple(role_views(state)),
         images=tuple(images),
         delegations=tuple(delegations),
-        wires=workspace.wires.names,
+        wires=state.wires.names,
     )
 
 
@@ -68,15 +68,16 @@ def delegation_views(delegator: RoleName, entry: Delegation) -> Iterator[Delegat
         )
 
 
-def role_views(published: Published, candidate: Candidate, keyring: Keyring) -> Iterator[RoleView]:
+def role_views(state: RepositoryState) -> Iterator[RoleView]:
     """Every role with its published file: Root, Timestamp, Snapshot, then the Targets roles."""
+    published, keyring = state.published, state.workspace.keyring
     root, trusted = published.root.signed, published.trusted
     assert trusted.timestamp is not None
     assert trusted.snapshot is not None
     yield _role(ROOT, trusted.root.signed, root_authority(root, ROOT), keyring)
     yield _role(TIMESTAMP, trusted.timestamp.signed, root_authority(root, TIMESTAMP), keyring)
     yield _role(SNAPSHOT, trusted.snapshot.signed, root_authority(root, SNAPSHOT), keyring)
-    authorities = dict(candidate.roles())
+    authorities = dict(Candidate(state).roles())
     for role, targets in published.walk():
         yield _role(role, targets.signed, authorities[role], keyring)
 
@@ -101,10 +102,9 @@ def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = 
 
     ``deep``: the bytes of every image are hashed, not only their lengths compared.
     """
-    published = workspace.published()
-    draft = read_draft(workspace.draft_path)
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
-    waiting = apply_draft(candidate, draft)
+    state = read_state(workspace)
+    published, draft = state.published, state.draft
+    waiting = apply_draft(Candidate(state), draft)
     waiting_root = PreparedRoot(workspace.path).find(published.root.signed.version)
     images = {path: edit for edits in draft.roles.values() for path, edit in edits.images.items()}
     delegations = {name: edit for edits in draft.roles.values() for name, edit in edits.delegations.items()}
@@ -115,22 +115,22 @@ def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = 
         staged_undelegations=tuple(name for name, edit in delegations.items() if edit is None),
         accepted=tuple(map(RoleName, draft.accepted)),
         waiting=waiting,
-        due=due_roles(workspace, published, within),
+        due=due_roles(state, within),
         damaged=tuple(_damaged(workspace, published, deep=deep)),
-        clock=_clock(workspace, published),
+        clock=_clock(state),
         prepared_root=None if waiting_root is None else waiting_root.version,
     )
 
 
-def _clock(workspace: Workspace, published: Published) -> ClockView:
+def _clock(state: RepositoryState) -> ClockView:
     """Whether this signer could sign by its clock now, and which source vouches for that."""
-    marks, source = read_marks(workspace, published), read_time_source(workspace)
+    marks, source = read_marks(state.workspace, state.published), read_time_source(state.workspace)
     second = ask_second(source)
     return ClockView(
         source=None if source is None else source.url,
         answered=second is not None,
         last_signed=marks.last,
-        problem=clock_problem(workspace.now(), marks, second),
+        problem=clock_problem(state.now, marks, second),
     )
 
 
@@ -159,17 +159,16 @@ def renewed_until(role: RoleView, periods: Periods, now: datetime) -> datetime:
     return min(role.expires, role.issued + periods.of(role.name))
 
 
-def due_roles(workspace: Workspace, published: Published, within: timedelta | None) -> tuple[DueView, ...]:
+def due_roles(state: RepositoryState, within: timedelta | None) -> tuple[DueView, ...]:
     """Roles that expire within that time from now, or have expired; None means each role's own margin.
 
     The first to expire comes first.
     """
-    now = workspace.now()
-    candidate = Candidate(published, workspace.keyring, workspace.periods, now)
+    periods = state.workspace.periods
     due = [
         DueView(role=role.name, expires=role.expires, can_sign=role.can_sign)
-        for role in role_views(published, candidate, workspace.keyring)
-        if renewed_until(role, workspace.periods, now) - now
-        <= (workspace.periods.margin(role.name) if within is None else within)
+        for role in role_views(state)
+        if renewed_until(role, periods, state.now) - state.now
+        <= (periods.margin(role.name) if within is None else within)
     ]
     return tuple(sorted(due, key=lambda view: view.expires))

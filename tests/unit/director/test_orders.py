@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.counted_calls import counted
 from tests.unit.director.world import FACTORY, NOW, ImageSite, TestVehicle, at, listed, measured
 from twinlock.director.director import Director
 from twinlock.director.errors import NoImageSetError, UnknownImageError, UnknownVehicleError
 from twinlock.director.model.records import HELD, IMPOSSIBLE, NOTHING, ORDERED, WAITING
+from twinlock.director.planning.resolver import resolve
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.images import HardwareError, ReleaseCounterError, UnknownEcuError
 from twinlock.trust.errors.metadata import UnsafePathError
@@ -37,6 +39,15 @@ def test_an_empty_list_is_bound_to_its_vehicle(fleet: Director) -> None:
     assert signed["custom"]["vehicleIdentifier"] == VIN
     assert signed["custom"]["correlationId"].startswith("urn:")
     assert "delegations" not in signed
+
+
+def test_assigning_solves_the_problem_once(fleet: Director, car: TestVehicle) -> None:
+    with counted(solved=resolve) as calls:
+        fleet.assign(VIN, {"ecu-brake": BRAKE})
+    assert calls == {"solved": 1}
+    with counted(solved=resolve) as calls:
+        assert fleet.explain(VIN).outcome == ORDERED
+    assert calls == {"solved": 1}
 
 
 def test_an_assignment_brings_what_it_depends_on(fleet: Director, car: TestVehicle) -> None:

@@ -184,7 +184,7 @@ def test_turning_it_on_with_such_a_key_names_it_and_changes_nothing(tmp_path: Pa
         repository.publish_for_aktualizr()
     assert "ecdsa" in caught.value.reason
     assert tree(repository) == before
-    assert not repository.workspace.wires.aktualizr
+    assert not repository.workspace.read_wires().aktualizr
     repository.rotate("snapshot", plan=KeyPlan(kind=KeyKind.RSA_PSS))
     repository.publish_for_aktualizr()
     AktualizrReader(repository.store).refresh(START)

@@ -126,7 +126,7 @@ def test_a_pattern_that_aktualizr_reads_otherwise_is_refused_where_it_is_written
         filled.publish_for_aktualizr()
     assert caught.value.what == "acme"
     assert "'acme/*'" in caught.value.reason
-    assert not filled.workspace.wires.aktualizr
+    assert not filled.workspace.read_wires().aktualizr
     filled.delegate("acme", keys=key, paths=["acme/**"])
     acme.place.sign()
     filled.accept(acme.outbox)

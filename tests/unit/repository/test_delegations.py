@@ -16,6 +16,7 @@ from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.workspace.state import read_state
 from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import PostQuantumError, UnsafePathError, WeakKeyError
@@ -116,7 +117,7 @@ def test_after_the_end_of_a_delegation_its_images_are_not_found_and_its_name_sta
     assert follower.trusted.snapshot is not None
     assert "acme" in follower.trusted.snapshot.signed.targets
     filled.rotate("snapshot")
-    assert "acme" in filled.workspace.published().listed
+    assert "acme" in read_state(filled.workspace).published.listed
     filled.rotate("snapshot", "timestamp")
     follower.refresh(START)
     assert follower.trusted.snapshot is not None

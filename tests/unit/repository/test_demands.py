@@ -16,6 +16,7 @@ from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
 from twinlock.repository.keys.private_keys import kind_of
 from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
 from twinlock.repository.store.object_names import aktualizr_object
+from twinlock.repository.workspace.state import read_state
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import PostQuantumError
@@ -30,7 +31,7 @@ def make(path: Path, clock: HandClock, **plans: KeyPlan) -> ImageRepository:
 
 
 def kinds(repository: ImageRepository, role: str) -> list[KeyKind]:
-    root = repository.workspace.published().root.signed
+    root = read_state(repository.workspace).published.root.signed
     return [kind_of(root.keys[keyid].keytype, root.keys[keyid].scheme) for keyid in root.roles[role].keyids]
 
 
@@ -78,9 +79,9 @@ def test_one_role_of_several_demands_it(tmp_path: Path, clock: HandClock) -> Non
 def test_a_rotation_keeps_the_mix_and_the_demand(tmp_path: Path, clock: HandClock) -> None:
     repository = make(tmp_path, clock, root=MIXED, targets=MIXED)
     follower = Reader(repository.store, repository.root_bytes(1))
-    before = set(repository.workspace.published().root.signed.keys)
+    before = set(read_state(repository.workspace).published.root.signed.keys)
     repository.rotate(*ROLES)
-    root = repository.workspace.published().root.signed
+    root = read_state(repository.workspace).published.root.signed
     assert not before & set(root.keys)
     assert [kinds(repository, role) for role in ("root", "targets", "timestamp")] == [[ED, ED, ML], [ED, ED, ML], [ED]]
     assert demanded(repository) == ["root", "targets"]

@@ -10,12 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.plain_keys import plain_keys
-from tests.unit.repository.conftest import HandClock
 from twinlock.cli.main import main
-from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.staging.image_requests import ImageRequest, read_manifest
-from twinlock.repository.workspace.current import Published
-from twinlock.repository.workspace.workspace import Workspace
+from twinlock.repository.staging.image_requests import read_manifest
 from twinlock.trust.errors.base import UsageError
 
 ROWS = [
@@ -165,23 +161,3 @@ def test_a_manifest_of_another_form_is_refused_by_line(text: str, reason: str) -
 def test_a_call_that_is_none_of_the_forms_is_a_usage_error(place: Path, words: tuple[str, ...]) -> None:
     assert CliRunner().invoke(main, ["image", "add", "image", *words]).exit_code == 2
     assert run("status", "image")["stagedImages"] == []
-
-
-def test_the_repository_is_verified_once_for_all_of_them(
-    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repository = ImageRepository.create(tmp_path / "r", clock=clock)
-    (tmp_path / "x.bin").write_bytes(b"x")
-    requests = [
-        ImageRequest(source=tmp_path / "x.bin", name=f"x/{n}.bin", hardware_ids=("hw-7",), release_counter=1)
-        for n in range(20)
-    ]
-    read, calls = Workspace.published, []
-
-    def counted(workspace: Workspace) -> Published:
-        calls.append(workspace)
-        return read(workspace)
-
-    monkeypatch.setattr(Workspace, "published", counted)
-    assert all(result.image for result in repository.add_images(requests))
-    assert len(calls) == 1

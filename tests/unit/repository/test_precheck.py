@@ -13,6 +13,7 @@ from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.signing.sign import seal
+from twinlock.repository.workspace.state import read_state
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.images import ImageNotFoundError
 from twinlock.trust.errors.metadata import MalformedError, RoleRemovedError, ThresholdError, UnlistedRoleError
@@ -20,14 +21,13 @@ from twinlock.trust.errors.metadata import MalformedError, RoleRemovedError, Thr
 
 @pytest.fixture
 def candidate(filled: ImageRepository) -> Candidate:
-    workspace = filled.workspace
-    return Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    return Candidate(read_state(filled.workspace))
 
 
 def refused(repository: ImageRepository, candidate: Candidate, error: type[TwinlockError], *images: str) -> None:
     before = tree(repository)
     with pytest.raises(error):
-        commit(repository.workspace, candidate, images=images)
+        commit(candidate, images=images)
     assert tree(repository) == before
 
 
@@ -58,8 +58,7 @@ def test_what_only_a_vehicle_that_was_there_before_would_refuse(filled: ImageRep
     filled.publish()
     filled.undelegate("acme")
     filled.publish()
-    workspace = filled.workspace
-    candidate = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    candidate = Candidate(read_state(filled.workspace))
     candidate.forget("acme")
     refused(filled, candidate, RoleRemovedError)
 

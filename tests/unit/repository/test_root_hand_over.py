@@ -19,6 +19,7 @@ from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
 from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
+from twinlock.repository.workspace.state import read_state
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError, StorageError
 
@@ -40,7 +41,7 @@ def apart(filled: ImageRepository, monkeypatch: pytest.MonkeyPatch) -> ImageRepo
     filled.rotate("timestamp")
     filled.rotate("snapshot", "timestamp")
     begin_with_shared_keys(filled, monkeypatch)
-    filled.workspace.wires.check_plans({})
+    assert filled.workspace.read_wires().aktualizr
     return filled
 
 
@@ -177,4 +178,4 @@ def test_the_hand_over_travels_where_root_keys_are_in_several_places(
     assert role(repository, "aktualizr/4.root.json") == {public["keyid"]}
     for reader in (deployed, AktualizrReader(repository.store)):
         assert reader.refresh(START).root.signed.version == 4
-    assert second_form.open_second(repository.workspace, repository.workspace.published()) is not None
+    assert second_form.open_second(read_state(repository.workspace)) is not None

@@ -18,6 +18,7 @@ from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.publication_log import Record, publish_record
+from twinlock.repository.workspace.state import read_state
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, OperatorFileError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import MalformedError, RootVersionError, ThresholdError
@@ -72,7 +73,7 @@ def test_the_root_chain_is_kept_for_ever(filled: ImageRepository) -> None:
 def test_a_root_is_signed_by_the_keys_before_and_its_own(filled: ImageRepository) -> None:
     old = keyids(filled)["root"]
     filled.rotate("root")
-    tally = filled.workspace.published().root.signatures
+    tally = read_state(filled.workspace).published.root.signatures
     assert set(tally) == set(old) | set(keyids(filled)["root"])
 
 

@@ -12,7 +12,7 @@ from twinlock.director.catalogue.catalogue import Catalogue, CatalogueKeeper
 from twinlock.director.inventory.assignments import drop_assignments, put_assignments
 from twinlock.director.inventory.database import Database
 from twinlock.director.inventory.vehicles import lock_vehicle
-from twinlock.director.model.plan import Situation
+from twinlock.director.model.plan import Planned, Situation
 from twinlock.director.model.records import Plan
 from twinlock.director.planning.plan import plan_images
 from twinlock.director.signing.issue import Ordering, plan_with
@@ -24,11 +24,15 @@ from twinlock.trust.names import EcuId, TargetPath, target_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedAssignment:
-    """Images for ECUs of a vehicle, for which a full plan was found while the vehicle was at ``revision``."""
+    """Images for ECUs of a vehicle, for which a full plan was found while the vehicle was at ``revision``.
+
+    ``planned`` is that plan: what the vehicle should have, whatever is outstanding.
+    """
 
     vehicle: str
     images: Mapping[EcuId, TargetPath]
     situation: Situation
+    planned: Planned
     revision: int
 
     def store(self, connection: Connection, *, actor: str, now: datetime) -> None:
@@ -53,7 +57,7 @@ class Assigning:
         with self._database.writing("store assignments") as connection:
             prepared.store(connection, actor=actor, now=now)
         self._catalogues.save()
-        return plan_with(prepared.situation, catalogue).plan
+        return plan_with(prepared.situation, catalogue, images=prepared.planned).plan
 
     def preparing(self, now: datetime) -> Callable[[str, Mapping[str, str]], PreparedAssignment]:
         """What checks one vehicle's assignment as ``assign`` does and stores nothing, with one look at the repository.
@@ -74,8 +78,10 @@ class Assigning:
         view = self._ordering.view(vehicle)
         situation = _with(view.situation, wanted)
         # An order for an ECU of unknown software is stored and held; whether it fits is judged by what was known last.
-        plan_images(replace(situation, unknown=frozenset()), catalogue)
-        return PreparedAssignment(vehicle=vehicle, images=wanted, situation=situation, revision=view.revision)
+        planned = plan_images(replace(situation, unknown=frozenset()), catalogue)
+        return PreparedAssignment(
+            vehicle=vehicle, images=wanted, situation=situation, planned=planned, revision=view.revision
+        )
 
     def unassign(self, vehicle: str, ecus: Iterable[str] | None, *, actor: str, now: datetime) -> Plan:
         """Withdraw assignments (None: all). Raises: see ``Director.unassign``."""

@@ -40,10 +40,11 @@ from twinlock.trust.names import IMAGE, EcuId, TargetPath
 from twinlock.trust.wire.aktualizr.reports import is_nothing
 
 
-def make_plan(situation: Situation, catalogue: Catalogue | None) -> Planned:
+def make_plan(situation: Situation, catalogue: Catalogue | None, *, images: Planned | None = None) -> Planned:
     """Decide what the vehicle should be told. What stands in the way becomes an outcome with reasons, not an error.
 
-    ``catalogue`` may be None where nothing is assigned: that takes no look at the Image repository.
+    ``catalogue`` may be None where nothing is assigned: that takes no look at the Image repository. ``images`` is what
+    ``plan_images`` found for this situation, with the software of every ECU known, where that was asked already.
     Raises: TransportError, StorageError where the Image repository cannot be read.
     """
     vehicle = situation.record.vehicle
@@ -52,7 +53,7 @@ def make_plan(situation: Situation, catalogue: Catalogue | None) -> Planned:
     if situation.manifest is None:
         return _nothing(situation, WAITING, f"{vehicle} has not reported yet, so what it needs is not known")
     try:
-        planned = plan_around_unknown(situation, catalogue)
+        planned = plan_around_unknown(situation, catalogue) if images is None or situation.unknown else images
     except NoImageSetError as error:
         return _nothing(situation, IMPOSSIBLE, *error.causes)
     except RefusalError as error:

@@ -16,11 +16,11 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.director.inventory import schema
 from twinlock.director.model.records import AKTUALIZR_WIRE
 from twinlock.director.signing.roots import ROTATABLE, TIME, verify_successor
+from twinlock.repository.aktualizr.readable_keys import READABLE_KINDS
 from twinlock.repository.aktualizr.root_chain import RootChain, RootLink
 from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.signing.sign import Authority
-from twinlock.repository.workspace.profiles import READABLE_KINDS
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.local import ConflictError, ProfileError
 from twinlock.trust.limits import DEFAULT_LIMITS

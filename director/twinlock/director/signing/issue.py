@@ -239,16 +239,23 @@ class _Decision:
     inputs: str
 
 
-def plan_with(situation: Situation, catalogue: Catalogue | RefusalError | TransportError | None) -> Planned:
-    """A plan, also where the Image repository cannot be used: then nothing is ordered, and the plan says so."""
-    return list_installed(situation, _plan_with(situation, catalogue), _usable(catalogue))
+def plan_with(
+    situation: Situation, catalogue: Catalogue | RefusalError | TransportError | None, *, images: Planned | None = None
+) -> Planned:
+    """A plan, also where the Image repository cannot be used: then nothing is ordered, and the plan says so.
+
+    ``images``: see ``make_plan``.
+    """
+    return list_installed(situation, _plan_with(situation, catalogue, images), _usable(catalogue))
 
 
-def _plan_with(situation: Situation, catalogue: Catalogue | RefusalError | TransportError | None) -> Planned:
+def _plan_with(
+    situation: Situation, catalogue: Catalogue | RefusalError | TransportError | None, images: Planned | None
+) -> Planned:
     if isinstance(catalogue, (RefusalError, TransportError)):
         return _unusable(situation, catalogue) if situation.assigned else make_plan(situation, None)
     try:
-        return make_plan(situation, catalogue)
+        return make_plan(situation, catalogue, images=images)
     except (TransportError, StorageError) as error:
         return _unusable(situation, error)
 

@@ -78,6 +78,7 @@ class AktualizrEncoder:
         standing: TrustedRepository | None,
         chain: RootChain,
         initial: bool = False,
+        new_root_keys: Authority | None = None,
     ) -> None:
         self.initial = initial
         self._store = store
@@ -85,6 +86,7 @@ class AktualizrEncoder:
         self._published = published
         self._standing = standing
         self._chain = chain
+        self._new_root_keys = new_root_keys
 
     def sign(self, plan: Plan) -> ProfileFiles:
         """See ``ProfileWriter``. Raises: ProfileError, before anything is signed; MissingKeysError; PassphraseError."""
@@ -128,7 +130,7 @@ class AktualizrEncoder:
             yield from self._roots(root.signed, root, plan)
 
     def _roots(self, root: Root, planned: Planned[Signed], plan: Plan) -> Iterator[_Copy]:
-        change = plan.second_root
+        change = self._new_root_keys
         if ROOT in plan.others:  # signed elsewhere, with the keys that it names
             change = self._chain.role_in(plan.others[ROOT])
         for link in self._chain.links(root, self._keyring, change=change):

@@ -14,11 +14,11 @@ from typing import Any
 
 from tuf.api.metadata import Key, Root
 
+from twinlock.repository.aktualizr.readable_keys import READABLE_KINDS
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.keys.private_keys import KeyKind
 from twinlock.repository.signing.sign import Authority
-from twinlock.repository.workspace.profiles import READABLE_KINDS
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS

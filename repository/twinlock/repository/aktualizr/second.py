@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from twinlock.io.files.durable import read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.aktualizr.copies import AktualizrEncoder
-from twinlock.repository.aktualizr.root_chain import RootChain
+from twinlock.repository.aktualizr.readable_keys import check_plans
+from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
 from twinlock.repository.aktualizr.standing import is_standing, read_standing
 from twinlock.repository.aktualizr.verdict import verify_copies
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.keys.keyring import KeyPlan
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.plan import Plan, ProfileFiles
+from twinlock.repository.signing.sign import Authority
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
 from twinlock.repository.store.publication_log import Record
-from twinlock.repository.workspace.current import Published
-from twinlock.repository.workspace.draft import read_draft
 from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.state import RepositoryState
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import ROOT
+from twinlock.trust.names import ROOT, TOP_LEVEL
 from twinlock.trust.state.trusted import TrustedRepository
 
 
@@ -33,15 +36,32 @@ from twinlock.trust.state.trusted import TrustedRepository
 class Second:
     """One publication in the profile. ``initial``: it is the first one, and everything has to be in it.
 
-    ``handing_over``: its Root chain gets keys of its own with this one. ``wires`` are those in force afterwards.
+    ``handing_over``: its Root chain gets keys of its own with this one. ``wires`` are those in force afterwards,
+    ``state`` is the repository before it. ``new_root_keys`` are to sign its Root chain from then on.
     """
 
-    workspace: Workspace
+    state: RepositoryState
     wires: Wires
-    published: Published | None
     standing: TrustedRepository | None
     initial: bool
     handing_over: bool = False
+    new_root_keys: Authority | None = None
+
+    @property
+    def own_root_keys(self) -> Mapping[str, Authority]:
+        """See ``ProfileWriter``."""
+        newest = self.chain.newest
+        return {} if newest is None else {OWN_ROOT: authority_of(newest)}
+
+    def check_new_keys(self, plans: Mapping[str, KeyPlan]) -> None:
+        """See ``ProfileWriter``."""
+        if set(plans) & set(TOP_LEVEL):
+            self.chain.check_may_change()
+        check_plans(plans, shared_root=not self.chain.has_own_keys)
+
+    def with_new_root_keys(self, new: NewKeys, plan: KeyPlan) -> Second:
+        """See ``ProfileWriter``."""
+        return replace(self, new_root_keys=new_own_keys(new, plan)) if self.chain.has_own_keys else self
 
     @property
     def chain(self) -> RootChain:
@@ -49,21 +69,22 @@ class Second:
         return RootChain(
             number=self.wires.chain_version,
             newest=None if self.standing is None else self.standing.root.signed,
-            tuf=None if self.published is None else self.published.root.signed,
+            tuf=None if self.state.newest is None else self.state.newest.root.signed,
             handing_over=self.handing_over,
-            stranded=self.wires.stranded_keys(self.workspace.now()),
+            stranded=self.wires.stranded_keys(self.state.now),
         )
 
     @property
     def encoder(self) -> AktualizrEncoder:
         """What signs the files."""
         return AktualizrEncoder(
-            self.workspace.store,
-            self.workspace.keyring,
-            published=self.published,
+            self.state.workspace.store,
+            self.state.workspace.keyring,
+            published=self.state.newest,
             standing=self.standing,
             chain=self.chain,
             initial=self.initial,
+            new_root_keys=self.new_root_keys,
         )
 
     def sign(self, plan: Plan) -> ProfileFiles:
@@ -73,7 +94,7 @@ class Second:
     def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
         """Have the trust engine accept the profile's files of ``record``. Raises: RefusalError, StoreTamperedError."""
         return verify_copies(
-            self.workspace.store,
+            self.state.workspace.store,
             record,
             standing=self.standing,
             first_roots=self._first_roots(record),
@@ -84,9 +105,9 @@ class Second:
     def prepare(self, record: Record) -> None:
         """Keep what has to be kept here before the profile's first files are in the store."""
         if self.standing is None:
-            keep_anchor(self.workspace, self._first_roots(record)[0])
+            keep_anchor(self.state.workspace, self._first_roots(record)[0])
         if self.standing is None or self.handing_over:
-            self.workspace.set_wires(self.wires)
+            self.state.workspace.set_wires(self.wires)
 
     def _first_roots(self, record: Record) -> tuple[bytes, ...]:
         """The Roots that devices begin with: those of long ago with Root 1, newcomers after a hand-over with a later one."""
@@ -98,39 +119,40 @@ class Second:
     def _root(self, record: Record, name: str) -> bytes | None:
         if name in record.files:
             return record.files[name]
-        stored = self.workspace.store.get(name, max_bytes=DEFAULT_LIMITS.root_bytes)
+        stored = self.state.workspace.store.get(name, max_bytes=DEFAULT_LIMITS.root_bytes)
         return None if stored is None else stored.data
 
 
-def open_second(workspace: Workspace, published: Published | None) -> Second | None:
-    """What the configuration asks for on top of ``published``; None where the profile is off.
+def open_second(state: RepositoryState) -> Second | None:
+    """What the configuration asks for on top of what is published; None where the profile is off.
 
     Raises: UsageError if it was turned on and that was cut off; StoreTamperedError.
     """
-    wires = workspace.wires
+    workspace, wires, published = state.workspace, state.wires, state.newest
     if not wires.aktualizr:
         return None
     if published is None:
-        return Second(workspace, wires, None, None, initial=False)
+        return Second(state, wires, None, initial=False)
     if not is_standing(workspace.store, published.version):
         reason = f"publishing for aktualizr was begun and cut off; run: twinlock image wire {workspace.path} aktualizr"
         raise UsageError(reason=reason)
     standing = read_standing(workspace.store, published, anchor=_anchor(workspace), wires=wires)
     keep_anchor(workspace, standing.root.data)
-    return Second(workspace, wires, published, standing, initial=False)
+    return Second(state, wires, standing, initial=False)
 
 
-def begin_with_root(workspace: Workspace, candidate: Candidate, version: int) -> Second | None:
+def begin_with_root(candidate: Candidate, version: int) -> Second | None:
     """The beginning of the profile with a Root that was signed elsewhere; None if it has begun already.
 
     Suppliers' files that are accepted in this form are published with it.
     """
-    if workspace.wires.aktualizr:
+    state = candidate.state
+    if state.wires.aktualizr:
         return None
-    for role, text in read_draft(workspace.draft_path).others.items():
+    for role, text in state.draft.others.items():
         candidate.accept_other(role, text.encode())
-    wires = workspace.wires.with_aktualizr(root_offset=version - 1)
-    return Second(workspace, wires, candidate.published, None, initial=True)
+    wires = state.wires.with_aktualizr(root_offset=version - 1)
+    return Second(state, wires, None, initial=True)
 
 
 def keep_anchor(workspace: Workspace, root: bytes) -> None:

@@ -1,6 +1,6 @@
 """The next publication while it is made: the published state, the edits on top, and then the signed files.
 
-    candidate = Candidate(published, keyring, periods, now)
+    candidate = Candidate(state)
     candidate.edit_targets("targets").targets[path] = entry
     record = candidate.sign(profiles)
 
@@ -17,14 +17,13 @@ from datetime import datetime
 from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
 from twinlock.repository.keys.demands import demanding_roles
-from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.signing.plan import Plan, Planned
 from twinlock.repository.signing.profile_writer import ProfileWriter
 from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew
 from twinlock.repository.store.object_names import metadata_object
 from twinlock.repository.store.publication_log import Record
 from twinlock.repository.workspace.current import Published
-from twinlock.repository.workspace.validity import Periods
+from twinlock.repository.workspace.state import RepositoryState
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
@@ -33,21 +32,21 @@ _SUFFIX = ".json"
 
 
 class Candidate:
-    """One publication under construction. ``published`` None means the first one."""
+    """One publication under construction, which follows ``state``; the first one where nothing is published there."""
 
-    def __init__(self, published: Published | None, keyring: Keyring, periods: Periods, now: datetime) -> None:
-        self.published = published
-        self.now = now
-        self.lasting_from = now
+    def __init__(self, state: RepositoryState) -> None:
+        self.state = state
+        self.published: Published | None = state.newest
+        self.now: datetime = state.now
+        self.lasting_from: datetime = state.now
         """The time from which the life of what is signed counts; later than ``now`` after a signature of the future."""
-        self._keyring = keyring
-        self._periods = periods
+        self._keyring = state.workspace.keyring
+        self._periods = state.workspace.periods
         self._root: Root | None = None
         self._root_file: bytes | None = None
         self._targets: dict[str, Targets] = {}
         self._accepted: dict[str, bytes] = {}
         self._others: dict[str, bytes] = {}
-        self.second_root: Authority | None = None  # new Root keys for the second form
         self._forgotten: set[str] = set()
         self._renew_snapshot = False
         self._renew_timestamp = False
@@ -218,7 +217,6 @@ class Candidate:
             snapshot=snapshot,
             timestamp=self._plan_timestamp(snapshot),
             others=self._others,
-            second_root=self.second_root,
         )
         return replace(plan, unchanged=tuple(self._unchanged(plan))) if initial else plan
 

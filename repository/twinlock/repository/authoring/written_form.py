@@ -7,43 +7,49 @@ mistake spoils no file. Other clients read some of these otherwise, so a publish
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.wire.aktualizr import form
-from twinlock.trust.wire.aktualizr import members as aktualizr_members
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
-from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf import members as tuf_members
-from twinlock.trust.wire.tuf.metadata import TUF
+from twinlock.trust.wire.tuf.members import read_signature
 
 _Found = Iterator[tuple[str, str]]  # where, and what is odd there
 
 
-def check_written(what: str, data: bytes, *, wire: WireProfile = TUF) -> None:
+class Spelling(NamedTuple):
+    """How a profile spells a signature: what is not ``usual`` is odd."""
+
+    is_odd: Callable[[Any], bool]
+    usual: str
+
+
+def _is_odd(item: Any) -> bool:
+    return read_signature(item, DEFAULT_LIMITS) is None or item["sig"] != item["sig"].lower()
+
+
+_TUF_SPELLING = Spelling(_is_odd, "lower-case hexadecimal digits")
+
+
+def check_written(what: str, data: bytes, *, spelling: Spelling = _TUF_SPELLING) -> None:
     """Refuse a file, which the engine has read already, for what a vehicle would ignore in it.
 
-    Odd are: a signature that is not lower-case hex (base64 in the aktualizr profile), a key id of a role that the file
-    holds no key for, a digest of an unknown algorithm.
+    Odd are: a signature in another than the usual ``spelling``, a key id of a role that the file holds no key for, a
+    digest of an unknown algorithm.
     Raises: MalformedError with the place. Source: TUF 1.0.34 4.2.1 and 4.3.
     """
     body = json.loads(data)
     signed = body["signed"]
-    for place, reason in (*_signatures(body["signatures"], wire), *_key_ids(signed), *_digests(signed)):
+    for place, reason in (*_signatures(body["signatures"], spelling), *_key_ids(signed), *_digests(signed)):
         raise MalformedError(what=what, json_path=place, reason=reason)
 
 
-def _signatures(items: Iterable[Any], wire: WireProfile) -> _Found:
+def _signatures(items: Iterable[Any], spelling: Spelling) -> _Found:
     for index, item in enumerate(items):
-        if wire.name == form.NAME:
-            odd = aktualizr_members.read_signature(item, DEFAULT_LIMITS) is None
-        else:
-            odd = tuf_members.read_signature(item, DEFAULT_LIMITS) is None or item["sig"] != item["sig"].lower()
-        if odd:
-            how = "base64 with a known method" if wire.name == form.NAME else "lower-case hexadecimal digits"
-            yield f"$.signatures[{index}]", f"it is not a key id and {how}; take it out, or have its owner sign again"
+        if spelling.is_odd(item):
+            place = f"$.signatures[{index}]"
+            yield place, f"it is not a key id and {spelling.usual}; take it out, or have its owner sign again"
 
 
 def _key_ids(signed: dict[str, Any]) -> _Found:

@@ -49,6 +49,7 @@ from twinlock.repository.store.image_files import Progress, store_image
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object
 from twinlock.repository.store.publication_log import Record, publish_record, timestamp_version
 from twinlock.repository.workspace.profiles import WIRES, Wires
+from twinlock.repository.workspace.state import read_begun, read_state
 from twinlock.repository.workspace.validity import Clock, Periods
 from twinlock.repository.workspace.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
@@ -114,7 +115,7 @@ def take_over(
         plan.keep_keys(workspace)
         plan.give_root_keys(workspace)
         plan.keep_images(workspace)
-        if workspace.find_published() is None:
+        if read_begun(workspace).newest is None:
             _publish_as_found(workspace, plan)
         _publish_next(workspace, foreign)
     return workspace, plan.view(workspace)
@@ -128,7 +129,7 @@ def foresee(wanted: Takeover, *, now: datetime, progress: Progress = lambda _: N
 
 def _check_unused(workspace: Workspace, wires: Wires) -> None:
     """The directory is new, or an import of this very source was cut off in it. Raises: UsageError."""
-    if workspace.wires != wires or timestamp_version(workspace.store) not in (0, wires.first_timestamp):
+    if workspace.read_wires() != wires or timestamp_version(workspace.store) not in (0, wires.first_timestamp):
         reason = (
             f"{workspace.path} is in use: import into a new directory, or repeat with the source that was begun with"
         )
@@ -222,7 +223,7 @@ class _Plan:
     def view(self, workspace: Workspace) -> TakeoverView:
         """What was done."""
         findings = self.findings(workspace.now())
-        published = workspace.published()
+        published = read_state(workspace).published
         versions = {ROOT: published.root.signed.version, TIMESTAMP: published.version}
         versions |= {role: published.listed[role].version for role in self.kept}
         return TakeoverView(
@@ -363,15 +364,15 @@ def _own_files(workspace: Workspace, foreign: ForeignRepository, plan: _Plan) ->
 
 def _publish_next(workspace: Workspace, foreign: ForeignRepository) -> None:
     """Publication N+1, unless an earlier attempt has made it: everything signed again, Root too if it is due."""
-    published = workspace.published()
-    if published.version != foreign.timestamp.signed.version:
+    state = read_state(workspace)
+    if state.published.version != foreign.timestamp.signed.version:
         return
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
-    for role, _ in published.walk():
+    candidate = Candidate(state)
+    for role, _ in state.published.walk():
         candidate.renew(role)
     if _is_due(workspace, foreign.trusted.root.signed.expires):
         candidate.renew(ROOT)
-    commit(workspace, candidate)
+    commit(candidate)
 
 
 def _is_due(workspace: Workspace, root_expires: datetime) -> bool:

@@ -19,7 +19,9 @@ from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.model.views import Publication
 from twinlock.repository.publishing.enable_aktualizr import check_root_keys_held
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
+from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import ROOT
@@ -34,33 +36,32 @@ def hand_over(workspace: Workspace, until: date | None = None) -> Publication:
     Raises: UsageError if the profile is off or the day has passed; MissingKeysError; as ``commit``.
     """
     with locked(workspace.path / ".init.lock"):
-        published = workspace.published()
-        second = open_second(workspace, published)
+        state = read_state(workspace)
+        second = open_second(state)
         if second is None:
             raise UsageError(reason=f"{workspace.path} does not publish for aktualizr, so it has no chain to hand over")
         if second.chain.has_own_keys:
-            return Publication(version=published.version, files=(), changed=False)
-        check_root_keys_held(workspace, published)
-        second = handing_over(second, last_day(workspace, until))
-        candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+            return Publication(version=state.published.version, files=(), changed=False)
+        check_root_keys_held(state)
+        second = handing_over(second, last_day(state, until))
+        candidate = Candidate(state)
         candidate.renew(ROOT)
-        return commit(workspace, candidate, chosen=second)
+        return commit(candidate, profiles=open_profiles(state, chosen=second))
 
 
 def handing_over(second: Second, until: date) -> Second:
     """``second`` as a publication that hands its Root chain over."""
     assert second.standing is not None
-    assert second.published is not None
     old = authority_of(second.standing.root.signed)
     wires = second.wires.with_hand_over(
-        version=second.published.root.signed.version + 1, stranded=old.keyids, until=until
+        version=second.state.published.root.signed.version + 1, stranded=old.keyids, until=until
     )
-    return Second(second.workspace, wires, second.published, second.standing, initial=False, handing_over=True)
+    return Second(second.state, wires, second.standing, initial=False, handing_over=True)
 
 
-def last_day(workspace: Workspace, until: date | None) -> date:
+def last_day(state: RepositoryState, until: date | None) -> date:
     """The day on which the old Root keys sign for the last time. Raises: UsageError for one that has passed."""
-    today = workspace.now().date()
+    today = state.now.date()
     if until is not None and until < today:
         raise UsageError(reason=f"the old Root keys cannot sign until {until}: that day has passed")
     return until or today + STRANDED

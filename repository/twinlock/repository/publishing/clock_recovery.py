@@ -11,6 +11,7 @@ from twinlock.repository.publishing.publish import commit
 from twinlock.repository.publishing.rotation import current_authority
 from twinlock.repository.signing.clock import ClockMarks
 from twinlock.repository.signing.clock_record import find_future_signatures, record_recovery
+from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.names import ROOT, RoleName
 
@@ -35,17 +36,17 @@ def recover_clock(workspace: Workspace, *, actor: str) -> ClockRecovery:
     the clock is right now.
     Raises: UsageError if there is nothing to correct, ClockContradictedError, and as ``commit``.
     """
-    now, published = workspace.now(), workspace.published()
-    found = find_future_signatures(workspace, published, now)
-    candidate = Candidate(published, workspace.keyring, workspace.periods, now)
+    state = read_state(workspace)
+    now, candidate = state.now, Candidate(state)
+    found = find_future_signatures(workspace, state.published, now)
     signers = {role: current_authority(candidate, role) for role in (*found.roles, *sorted(ONLINE_ROLES))}
     left = tuple(role for role, who in signers.items() if not candidate.can_sign(who))
     for role in signers:
         if role not in left:
             candidate.renew(role)
     record_recovery(workspace, found, actor=actor, now=now)
-    publication = commit(workspace, candidate, marks=ClockMarks(last=now, highest=found.highest))
-    after = workspace.published()
+    publication = commit(candidate, marks=ClockMarks(last=now, highest=found.highest))
+    after = state.after_publishing().published
     expiries = {ROOT: after.trusted.root.signed.expires, **{role: it.signed.expires for role, it in after.walk()}}
     short = tuple(role for role, expires in expiries.items() if expires <= found.highest)
     return ClockRecovery(

@@ -6,6 +6,7 @@ Creating is safe to repeat: what a crash left is used, never made twice.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from twinlock.io.files.durable import locked
 from twinlock.repository.authoring.next_publication import Candidate
@@ -16,6 +17,7 @@ from twinlock.repository.keys.private_keys import kind_of
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.store.publication_log import timestamp_version
 from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.state import read_begun
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import TARGETS, TOP_LEVEL
@@ -48,13 +50,15 @@ def ensure_keys(keyring: Keyring, new: NewKeys | Keyring, role: str, plan: KeyPl
 
 def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
     begun = timestamp_version(workspace.store) == 0
-    if workspace.find_published() is not None:
+    state = read_begun(workspace)
+    if state.newest is not None:
         if begun:  # an earlier attempt was cut off after its decision, and has just been finished
             return
         raise UsageError(reason=f"{workspace.path} is an Image repository already")
-    if workspace.wires != wires:  # an earlier attempt, of which nothing was published, wanted it otherwise
+    if state.wires != wires:  # an earlier attempt, of which nothing was published, wanted it otherwise
         workspace.set_wires(wires)
-    candidate = Candidate(None, workspace.keyring, workspace.periods, workspace.now())
+        state = replace(state, wires=wires)
+    candidate = Candidate(state)
     root = candidate.edit_root()
     with workspace.keyring.new_keys() as new:
         for role in TOP_LEVEL:
@@ -64,4 +68,4 @@ def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) ->
             root.roles[role].threshold = plan.threshold
             set_demand(root, role, demanded=bool(plan.post_quantum))
         candidate.edit_targets(TARGETS)
-        commit(workspace, candidate, keys=new)
+        commit(candidate, keys=new)

@@ -12,9 +12,9 @@ from twinlock.repository.aktualizr.standing import is_standing
 from twinlock.repository.authoring.apply_draft import listed_images
 from twinlock.repository.authoring.next_publication import Candidate, root_authority
 from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit, discharge, plan_draft
-from twinlock.repository.workspace.current import Published
-from twinlock.repository.workspace.draft import read_draft
+from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.names import ROOT, TIMESTAMP
 
@@ -25,22 +25,24 @@ def publish_for_aktualizr(workspace: Workspace) -> Publication:
     Raises: ProfileError, with what this client could not read; MissingKeysError (Root and Targets sign); as ``commit``.
     """
     with locked(workspace.path / ".init.lock"):
-        published = workspace.published()
-        if workspace.wires.aktualizr and is_standing(workspace.store, published.version):
+        state = read_state(workspace)
+        published = state.published
+        if state.wires.aktualizr and is_standing(workspace.store, published.version):
             return Publication(version=published.version, files=(), changed=False)
-        check_root_keys_held(workspace, published)
-        draft = read_draft(workspace.draft_path)
-        candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+        check_root_keys_held(state)
+        draft, candidate = state.draft, Candidate(state)
         waiting = plan_draft(candidate, draft)
         candidate.renew(TIMESTAMP)
-        wires = workspace.wires.with_aktualizr(root_offset=published.root.signed.version - 1)
-        second = Second(workspace, wires, published, None, initial=True)
-        publication = commit(workspace, candidate, images=listed_images(draft), waiting=waiting, chosen=second)
+        wires = state.wires.with_aktualizr(root_offset=published.root.signed.version - 1)
+        second = Second(state, wires, None, initial=True)
+        publication = commit(
+            candidate, images=listed_images(draft), waiting=waiting, profiles=open_profiles(state, chosen=second)
+        )
         discharge(workspace, draft, waiting)
         return publication
 
 
-def check_root_keys_held(workspace: Workspace, published: Published) -> None:
+def check_root_keys_held(state: RepositoryState) -> None:
     """Check that our Root keys are held, though they need not sign: they admit who begins or hands over a Root chain. Raises: MissingKeysError."""
-    authority = root_authority(published.root.signed, ROOT)
-    authority.check_held(ROOT, (record.keyid for record in workspace.keyring.held(authority.keyids)))
+    authority = root_authority(state.published.root.signed, ROOT)
+    authority.check_held(ROOT, (record.keyid for record in state.workspace.keyring.held(authority.keyids)))

@@ -30,6 +30,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.target_format import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, TargetPath
+from twinlock.trust.state.trusted import TrustedRepository
 
 _WHOLE = DEFAULT_LIMITS.targets_bytes  # the largest kind of file; the engine states the bound of each itself
 
@@ -85,7 +86,7 @@ def verify_candidate(
             raise ImageNotFoundError(target=path, repository=IMAGE, hardware_id="any")
         _check_bytes(store, found[0])
         entries.append(found[0])
-    _check_delegated(overlay, first_root)
+    _check_delegated(overlay, first_root, vehicles[0])
     for name, data in metadata.items():
         check_written(name, data)
     return tuple(entries)
@@ -100,9 +101,9 @@ def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:
         raise StoredImageError(reason=fault, target=entry.path)
 
 
-def _check_delegated(overlay: Overlay, first_root: bytes) -> None:
-    """Every role that is delegated to has a file, and its delegator's keys signed it."""
-    state = read_published(overlay, first_root)
+def _check_delegated(overlay: Overlay, first_root: bytes, vehicle: TrustedRepository) -> None:
+    """Every role that is delegated to has a file, and its delegator's keys signed it. ``vehicle`` verified the rest."""
+    state = read_published(overlay, first_root, known=vehicle)
     assert state is not None
     for role, targets in state.walk():
         delegations = targets.signed.delegations

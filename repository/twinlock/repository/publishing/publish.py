@@ -16,22 +16,22 @@ from twinlock.repository.signing.clock_record import keep_marks, signing_marks
 from twinlock.repository.signing.profile_writer import ProfileWriter
 from twinlock.repository.store.object_names import AKTUALIZR_NAMES, METADATA
 from twinlock.repository.store.publication_log import competing, publish_record
-from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft, read_draft
+from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.names import RoleName
 
 
 def publish_draft(workspace: Workspace) -> Publication:
     """Publish what is staged. Raises: ConflictError, RefusalError, MissingKeysError; what is staged stays staged."""
-    published = workspace.published()
-    draft = read_draft(workspace.draft_path)
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)
+    draft, candidate = state.draft, Candidate(state)
     waiting = plan_draft(candidate, draft)
     if candidate.changed:
-        publication = commit(workspace, candidate, images=listed_images(draft), waiting=waiting)
+        publication = commit(candidate, images=listed_images(draft), waiting=waiting)
     else:
-        publication = Publication(version=published.version, files=(), changed=False, waiting=waiting)
+        publication = Publication(version=state.published.version, files=(), changed=False, waiting=waiting)
     discharge(workspace, draft, waiting)
     return publication
 
@@ -58,29 +58,29 @@ def discharge(workspace: Workspace, draft: Draft, waiting: tuple[RoleName, ...])
 
 
 def commit(
-    workspace: Workspace,
     candidate: Candidate,
     *,
     images: Iterable[str] = (),
     waiting: tuple[RoleName, ...] = (),
-    chosen: ProfileWriter | None = None,
+    profiles: tuple[ProfileWriter, ...] | None = None,
     keys: NewKeys | None = None,
     marks: ClockMarks | None = None,
 ) -> Publication:
     """Sign a candidate in every profile that is published, have the trust engine accept it, and publish it.
 
-    ``chosen`` writes a profile that this operation begins or changes, in place of what the configuration says. ``keys`` are new ones
+    ``profiles`` are its writers where the operation has opened them, or begins or changes a profile. ``keys`` are new ones
     that the publication names: they are written when everything else is settled. ``marks`` is the past of the signing clock
     where an operator has corrected it.
     Raises: RootPreparedError while another next Root is being signed elsewhere; ClockBehindError, ClockContradictedError;
     ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError, and what ``check_elsewhere`` raises; then nothing
     was published.
     """
-    if candidate.published is not None and candidate.changes_root:
-        PreparedRoot(workspace.path).check(candidate.published.root.signed.version, candidate.given_root)
-    marks = marks or signing_marks(workspace, candidate.published, candidate.now)
+    state, workspace = candidate.state, candidate.state.workspace
+    if state.newest is not None and candidate.changes_root:
+        PreparedRoot(workspace.path).check(state.newest.root.signed.version, candidate.given_root)
+    marks = marks or signing_marks(workspace, state.newest, candidate.now)
     candidate.lasting_from = marks.lasting_from(candidate.now)
-    profiles = open_profiles(workspace, candidate.published, chosen=chosen)
+    profiles = open_profiles(state) if profiles is None else profiles
     record = candidate.sign(profiles)
     listed = tuple(images)
     with competing(workspace.store, record.version):
@@ -91,7 +91,7 @@ def commit(
     keep_marks(workspace, marks.signed(candidate.now))
     with keys.leaving() if keys else nullcontext():
         publish_record(workspace.store, record)
-    workspace.published()  # remembers what was seen, so that a store that goes back in time is noticed
+    state.after_publishing()  # remembers what was seen, so that a store that goes back in time is noticed
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
     files = tuple(sorted(name.removeprefix(METADATA) for name in named))
     return Publication(version=record.version, files=files, waiting=waiting, unchecked=unchecked)

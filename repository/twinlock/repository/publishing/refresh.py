@@ -6,14 +6,13 @@ from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from twinlock.repository.aktualizr.root_chain import authority_of
-from twinlock.repository.aktualizr.second import open_second
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.inspection import due_roles, renewed_until, role_views
 from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
-from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.names import ROOT
 
@@ -25,43 +24,40 @@ def refresh_due(
 
     Raises: as ``commit``.
     """
-    published = workspace.published()
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)
+    published, candidate = state.published, Candidate(state)
     overdue = []
-    for view in due_roles(workspace, published, within):
-        if not view.can_sign or (view.role == ROOT and not _may_renew_root(workspace, published)):
+    for view in due_roles(state, within):
+        if not view.can_sign or (view.role == ROOT and not _may_renew_root(state)):
             overdue.append(view.role)
         elif only is None or view.role in only:
             candidate.renew(view.role)
     if not candidate.changed:
         publication = Publication(version=published.version, files=(), changed=False)
     else:
-        publication = commit(workspace, candidate)
+        publication = commit(candidate)
     waiting = PreparedRoot(workspace.path).find(published.root.signed.version)
     return replace(publication, overdue=tuple(overdue), prepared_root=None if waiting is None else waiting.version)
 
 
-def _may_renew_root(workspace: Workspace, published: Published) -> bool:
+def _may_renew_root(state: RepositoryState) -> bool:
     """Whether a next Root can be made now: no other is being signed elsewhere, and every chain's keys are here."""
-    waiting = PreparedRoot(workspace.path).find(published.root.signed.version)
-    return waiting is None and can_follow(workspace, published)
+    waiting = PreparedRoot(state.workspace.path).find(state.published.root.signed.version)
+    return waiting is None and can_follow(state)
 
 
-def can_follow(workspace: Workspace, published: Published) -> bool:
-    """Whether the Root keys of the aktualizr chain are held, which signs each Root of ours in its own way."""
-    second = open_second(workspace, published)
-    if second is None or second.chain.newest is None:
-        return True
-    authority = authority_of(second.chain.newest)
-    return authority.is_met_by(record.keyid for record in workspace.keyring.held(authority.keyids))
+def can_follow(state: RepositoryState) -> bool:
+    """Whether the Root keys of every profile with a Root chain of its own are held, which sign each Root of ours in their way."""
+    chains = [authority for profile in open_profiles(state) for authority in profile.own_root_keys.values()]
+    held = state.workspace.keyring.held
+    return all(authority.is_met_by(record.keyid for record in held(authority.keyids)) for authority in chains)
 
 
 def next_renewal(workspace: Workspace) -> datetime:
     """When the first of the online roles will be due."""
-    published = workspace.published()
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)
     return min(
-        renewed_until(role, workspace.periods, candidate.now) - workspace.periods.margin(role.name)
-        for role in role_views(published, candidate, workspace.keyring)
+        renewed_until(role, workspace.periods, state.now) - workspace.periods.margin(role.name)
+        for role in role_views(state)
         if role.name in ONLINE_ROLES
     )

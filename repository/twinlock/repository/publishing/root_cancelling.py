@@ -17,6 +17,7 @@ from twinlock.repository.errors import RootCompleteError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.publishing.root_ceremony import count_signatures, read_root_file
 from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 
@@ -34,10 +35,9 @@ def cancel_root(workspace: Workspace, path: Path) -> Cancelled:
 
     Raises: as ``cancel_prepared``.
     """
-    root = workspace.published().root.signed
-    return cancel_prepared(
-        PreparedRoot(workspace.path), path, root, workspace.keyring, now=workspace.now(), used=root.keys
-    )
+    state = read_state(workspace)
+    root = state.published.root.signed
+    return cancel_prepared(PreparedRoot(workspace.path), path, root, workspace.keyring, now=state.now, used=root.keys)
 
 
 def cancel_prepared(

@@ -41,9 +41,9 @@ from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import Publication, RootView
 from twinlock.repository.publishing.aktualizr_hand_over import handing_over, last_day
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.publishing.rotation import (
-    check_chain,
     forget_unreachable,
     renew_changed,
     replace_top_level,
@@ -52,8 +52,8 @@ from twinlock.repository.publishing.rotation import (
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import TIME
 from twinlock.repository.signing.sign import ISSUED, Authority, renew
-from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
@@ -105,15 +105,16 @@ def prepare_root(
     Until it is published or cancelled no other Root of its number is.
     Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read; RootPreparedError.
     """
-    published, prepared = workspace.published(), PreparedRoot(workspace.path)
+    state, prepared = read_state(workspace), PreparedRoot(workspace.path)
+    published = state.published
     prepared.check(published.root.signed.version)
-    second = _second(workspace, published, for_aktualizr=for_aktualizr, until=until)
+    second = _second(state, for_aktualizr=for_aktualizr, until=until)
     if second is not None and second.handing_over:
         if changes.roles - {OWN_ROOT}:
             raise UsageError(reason="a Root that hands the aktualizr chain over changes no other keys; do it by itself")
-    else:
-        check_chain(workspace, second, {**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    elif second is not None:
+        second.check_new_keys({**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
+    candidate = Candidate(state)
     check_new_file(target)
     with workspace.keyring.new_keys() as new:
         for role, plan in _without_own(changes.rotate).items():
@@ -123,7 +124,7 @@ def prepare_root(
             replace_top_level(candidate, role, make_keys(new, role, wanted.new_kinds(replaced.keys)), wanted)
         root = candidate.edit_root()
         _change_keys(root, changes)
-        now = workspace.now()
+        now = state.now
         lasting_from = signing_marks(workspace, published, now).lasting_from(now)
         version = published.root.signed.version + 1
         renew(root, now, workspace.periods.root, version=version, lasting_from=lasting_from)
@@ -188,43 +189,44 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
 
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """
-    published = workspace.published()
+    state = read_state(workspace)
+    published = state.published
     metadata = read_root_file(path)
     hands_over = is_hand_over(metadata)
     data, other = take_apart(metadata, path)
-    context = Context(repository=IMAGE, now=workspace.now(), limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
+    context = Context(repository=IMAGE, now=state.now, limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
     check_next_root(data, trusted=published.trusted.root, context=context)
     new = metadata.signed
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    candidate = Candidate(state)
     candidate.put_root(data)
     second = None
     if other is not None:
         for name, file in other.items():
             candidate.accept_other(name, file)
-        second = begin_with_root(workspace, candidate, new.version)
-        standing = open_second(workspace, published) if hands_over else None
+        second = begin_with_root(candidate, new.version)
+        standing = open_second(state) if hands_over else None
         if standing is not None and not standing.chain.has_own_keys:
-            second = handing_over(standing, last_day(workspace, until))
+            second = handing_over(standing, last_day(state, until))
     old = published.root.signed
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
-    publication = commit(workspace, candidate, chosen=second)
+    publication = commit(candidate, profiles=open_profiles(state, chosen=second))
     PreparedRoot(workspace.path).end()
     retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
     return publication
 
 
-def _second(workspace: Workspace, published: Published, *, for_aktualizr: bool, until: date | None) -> Second | None:
+def _second(state: RepositoryState, *, for_aktualizr: bool, until: date | None) -> Second | None:
     """The aktualizr form of the next Root; None where there is none."""
-    second = open_second(workspace, published)
+    second = open_second(state)
     if second is not None:
         hands_over = for_aktualizr and not second.chain.has_own_keys
-        return handing_over(second, last_day(workspace, until)) if hands_over else second
+        return handing_over(second, last_day(state, until)) if hands_over else second
     if not for_aktualizr:
         return None
-    wires = workspace.wires.with_aktualizr(root_offset=published.root.signed.version)
-    return Second(workspace, wires, published, None, initial=True)
+    wires = state.wires.with_aktualizr(root_offset=state.published.root.signed.version)
+    return Second(state, wires, None, initial=True)
 
 
 def _change_keys(root: Root, changes: RootChanges) -> None:

@@ -14,17 +14,17 @@ from collections.abc import Iterable, Mapping
 
 from tuf.api.metadata import Root
 
-from twinlock.repository.aktualizr.root_chain import OWN_ROOT, authority_of, new_own_keys
-from twinlock.repository.aktualizr.second import Second, open_second
 from twinlock.repository.authoring.delegations import Delegation, Json, read_delegations, rekeyed, write_delegations
 from twinlock.repository.authoring.next_publication import Candidate, root_authority
 from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.signing.named_keys import NamedKey, keys_of_roles, keys_of_root
 from twinlock.repository.signing.sign import Authority, keyids_of
+from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
@@ -45,14 +45,14 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     names = tuple(dict.fromkeys(roles))
     if not names:
         raise UsageError(reason="name at least one role")
-    published = workspace.published()
-    second = open_second(workspace, published)
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)
+    profiles, candidate = open_profiles(state), Candidate(state)
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     check_root_signable(workspace.keyring, candidate.published_root)
     plans = {role: _plan_for(role, old[role], plan) for role in names}
-    check_chain(workspace, second, plans)
+    for profile in profiles:
+        profile.check_new_keys(plans)
     with workspace.keyring.new_keys() as new:
         for role, wanted in plans.items():
             records = make_keys(new, role, wanted.new_kinds(old[role].keys))
@@ -62,13 +62,12 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
                 _replace_delegated(candidate, role, records, wanted)
         if {SNAPSHOT, TIMESTAMP} <= set(names):
             forget_unreachable(candidate)
-        if second is not None and second.chain.has_own_keys and ROOT in plans and not plans[ROOT].replacing:
-            assert second.chain.newest is not None
-            old[OWN_ROOT] = authority_of(second.chain.newest)
-            candidate.second_root = new_own_keys(new, plans[ROOT])
-        publication = commit(workspace, candidate, chosen=second, keys=new)
+        if ROOT in plans and not plans[ROOT].replacing:
+            old |= {name: authority for profile in profiles for name, authority in profile.own_root_keys.items()}
+            profiles = tuple(profile.with_new_root_keys(new, plans[ROOT]) for profile in profiles)
+        publication = commit(candidate, profiles=profiles, keys=new)
     before: dict[str, tuple[str, ...]] = {role: authority.keyids for role, authority in old.items()}
-    retire_revoked(workspace, {**before, ROOT: (*before.get(ROOT, ()), *workspace.wires.stranded)})
+    retire_revoked(workspace, {**before, ROOT: (*before.get(ROOT, ()), *state.wires.stranded)})
     return publication
 
 
@@ -86,44 +85,28 @@ def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) ->
 
     Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed.
     """
-    published = workspace.published()
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)  # a second look: another Root is published now, and a profile may have begun with it
+    published, candidate = state.published, Candidate(state)
     used = {keyid for role in TOP_LEVEL for keyid in root_authority(published.root.signed, role).keyids}
     used |= {keyid for _, authority in candidate.roles() for keyid in authority.keyids}
-    used |= workspace.wires.stranded_keys(workspace.now())
-    second = open_second(workspace, published)
-    if second is not None and second.chain.newest is not None:
-        used |= set(authority_of(second.chain.newest).keyids)
+    used |= state.wires.stranded_keys(state.now)
+    own = [item for profile in open_profiles(state) for item in profile.own_root_keys.items()]
+    used |= {keyid for _, authority in own for keyid in authority.keyids}
+    aside = {ROOT, *(role for role, _ in own)}
     for role, keyids in before.items():
-        workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role not in (ROOT, OWN_ROOT))
+        workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role not in aside)
 
 
 def named_keys(workspace: Workspace) -> dict[str, NamedKey]:
     """The keys of all published roles, by id, those of the aktualizr Root chain included."""
-    published = workspace.published()
-    candidate = Candidate(published, workspace.keyring, workspace.periods, workspace.now())
-    second = open_second(workspace, published)
-    own = []
-    if second is not None and second.chain.newest is not None:
-        own.append((OWN_ROOT, authority_of(second.chain.newest)))
-    return keys_of_roles([*candidate.roles(), *own]) | keys_of_root(published.root.signed)
-
-
-def check_chain(workspace: Workspace, second: Second | None, plans: Mapping[str, KeyPlan]) -> None:
-    """Refuse new keys by ``plans`` that aktualizr could not read, or that its Root chain could not bring safely.
-
-    Raises: ProfileError.
-    """
-    if second is not None and set(plans) & set(TOP_LEVEL):
-        second.chain.check_may_change()
-    shared = second is not None and not second.chain.has_own_keys
-    wires = workspace.wires if second is None else second.wires
-    wires.check_plans(plans, shared_root=shared)
+    state = read_state(workspace)
+    own = [item for profile in open_profiles(state) for item in profile.own_root_keys.items()]
+    return keys_of_roles([*Candidate(state).roles(), *own]) | keys_of_root(state.published.root.signed)
 
 
 def plan_of(workspace: Workspace, role: str) -> KeyPlan:
     """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
-    candidate = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    candidate = Candidate(read_state(workspace))
     return _plan_for(role, current_authority(candidate, role), None)
 
 

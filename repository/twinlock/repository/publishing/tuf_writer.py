@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from twinlock.repository.authoring.next_publication import meta_file
+from twinlock.repository.keys.keyring import KeyPlan
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.signing.plan import Plan, Planned, ProfileFiles
-from twinlock.repository.signing.sign import S, seal
+from twinlock.repository.signing.sign import Authority, S, seal
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
 from twinlock.repository.store.publication_log import Record
-from twinlock.repository.workspace.current import Published
-from twinlock.repository.workspace.workspace import Workspace
+from twinlock.repository.workspace.state import RepositoryState
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import SNAPSHOT
 
 
 @dataclass(frozen=True, slots=True)
 class TufWriter:
-    """See ``ProfileWriter``. ``published`` is what is published now; None before the first publication."""
+    """See ``ProfileWriter``. ``state`` is the repository before the publication."""
 
-    workspace: Workspace
-    published: Published | None
+    state: RepositoryState
 
     @property
     def initial(self) -> bool:
         """See ``ProfileWriter``: whatever is published is published in this profile."""
         return False
+
+    @property
+    def own_root_keys(self) -> Mapping[str, Authority]:
+        """See ``ProfileWriter``: its chain is that of the repository."""
+        return {}
+
+    def check_new_keys(self, plans: Mapping[str, KeyPlan]) -> None:
+        """See ``ProfileWriter``: keys of every kind can be published."""
+
+    def with_new_root_keys(self, new: NewKeys, plan: KeyPlan) -> TufWriter:
+        """See ``ProfileWriter``."""
+        return self
 
     def sign(self, plan: Plan) -> ProfileFiles:
         """See ``ProfileWriter``. The indexes of the plan get the digests of the files that they list."""
@@ -48,9 +60,9 @@ class TufWriter:
     def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
         """See ``ProfileWriter``."""
         return verify_candidate(
-            self.workspace.store,
+            self.state.workspace.store,
             record,
-            published=self.published,
+            published=self.state.newest,
             first_root=self._first_root(record),
             images=images,
             now=now,
@@ -58,13 +70,13 @@ class TufWriter:
 
     def prepare(self, record: Record) -> None:
         """See ``ProfileWriter``."""
-        if self.published is None:
-            self.workspace.set_anchor(self._first_root(record))
+        if self.state.newest is None:
+            self.state.workspace.set_anchor(self._first_root(record))
 
     def _first_root(self, record: Record) -> bytes:
-        return record.files[root_object(1)] if self.published is None else self.workspace.first_root()
+        return record.files[root_object(1)] if self.state.newest is None else self.state.first_root()
 
     def _signed_file(self, planned: Planned[S]) -> bytes:
         if planned.file is not None:
             return planned.file
-        return seal(planned.role, planned.signed, planned.authorities, self.workspace.keyring, also=planned.also)
+        return seal(planned.role, planned.signed, planned.authorities, self.state.workspace.keyring, also=planned.also)

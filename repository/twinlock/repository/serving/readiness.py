@@ -18,6 +18,7 @@ from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.sign import keyids_of
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
+from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
@@ -78,8 +79,9 @@ def check_room(path: Path) -> None:
 
 
 def _check_keys(workspace: Workspace) -> None:
-    published = workspace.published()
-    signing_marks(workspace, published, workspace.now())
+    state = read_state(workspace)
+    published = state.published
+    signing_marks(workspace, published, state.now)
     for role in sorted(ONLINE_ROLES):
         authority = root_authority(published.root.signed, role)
         authority.check_held(role, keyids_of(workspace.keyring.signers(authority.keyids)))

@@ -35,7 +35,7 @@ class Plan:
     """One publication. A role that is None, or is not among ``targets``, keeps the file that it has.
 
     ``unchanged`` are those files, for a form in which they are not published yet. ``others`` are files in the second form
-    that others signed, by role. ``second_root`` are new Root keys for that form, where they change.
+    that others signed, by role.
     """
 
     root: Planned[Root] | None
@@ -44,7 +44,6 @@ class Plan:
     timestamp: Planned[Timestamp]
     unchanged: tuple[Planned[Root | Snapshot | Targets], ...] = ()
     others: Mapping[str, bytes] = field(default_factory=dict)
-    second_root: Authority | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from twinlock.repository.keys.keyring import KeyPlan
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.plan import Plan, ProfileFiles
+from twinlock.repository.signing.sign import Authority
 from twinlock.repository.store.publication_log import Record
 from twinlock.trust.model.targets import ImageEntry
 
@@ -17,6 +20,19 @@ class ProfileWriter(Protocol):
     @property
     def initial(self) -> bool:
         """Whether files that the plan leaves unchanged have to be written too, since they are not published in it yet."""
+
+    @property
+    def own_root_keys(self) -> Mapping[str, Authority]:
+        """Who signs for Root in the profile's own Root chain, by what such keys are made for; empty where it has no chain of its own."""
+
+    def check_new_keys(self, plans: Mapping[str, KeyPlan]) -> None:
+        """Refuse new keys by ``plans`` that its clients could not read, or that its Root chain could not bring safely.
+
+        Raises: ProfileError.
+        """
+
+    def with_new_root_keys(self, new: NewKeys, plan: KeyPlan) -> ProfileWriter:
+        """This writer with other keys for its own Root chain, made by ``plan``; itself where it has no chain of its own."""
 
     def sign(self, plan: Plan) -> ProfileFiles:
         """Sign the plan in this profile.

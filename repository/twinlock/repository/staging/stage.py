@@ -5,17 +5,17 @@ Images are staged in ``authoring.staged_images``; suppliers' files in ``acceptin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tuf.api.metadata import Targets
 
-from twinlock.repository.aktualizr.staged import check_delegation
 from twinlock.repository.authoring.apply_draft import apply_draft
 from twinlock.repository.authoring.delegations import JOINT, Delegation, read_delegations
 from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_role_name
-from twinlock.repository.workspace.current import Published
-from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
+from twinlock.repository.workspace.draft import Draft, editing_draft
+from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import TARGETS, target_path
@@ -25,41 +25,46 @@ def unstage_image(workspace: Workspace, path: str) -> None:
     """Stage the removal of an entry of ours. Raises: UsageError if there is none, UnsafePathError."""
     target_path(path)
     with editing_draft(workspace.draft_path) as draft:
-        if path not in preview(workspace, draft).targets:
+        if path not in preview(read_state(workspace), draft).targets:
             raise UsageError(reason=f"{path} is not listed in {TARGETS}")
         draft.of(TARGETS).images[path] = None
 
 
-def preview(workspace: Workspace, draft: Draft | None = None) -> Targets:
-    """Our own Targets as they would be after the draft."""
-    candidate = preview_candidate(workspace, draft)
-    return candidate.view_targets(TARGETS) or Targets()
+def preview(state: RepositoryState, draft: Draft) -> Targets:
+    """Our own Targets as they would be after ``draft``."""
+    return preview_candidate(state, draft).view_targets(TARGETS) or Targets()
 
 
-def preview_candidate(
-    workspace: Workspace, draft: Draft | None = None, published: Published | None = None
-) -> Candidate:
-    """The candidate with the draft applied, for looking at; on ``published`` where that was read already."""
-    candidate = Candidate(published or workspace.published(), workspace.keyring, workspace.periods, workspace.now())
-    apply_draft(candidate, draft or read_draft(workspace.draft_path))
+def preview_candidate(state: RepositoryState, draft: Draft) -> Candidate:
+    """The candidate with ``draft`` applied, for looking at."""
+    candidate = Candidate(state)
+    apply_draft(candidate, draft)
     return candidate
 
 
 def delegations_covering(workspace: Workspace, path: str) -> Iterator[str]:
     """The delegations of our Targets that also cover ``path``: their roles would be asked only where we list nothing."""
-    targets = preview(workspace)
+    state = read_state(workspace)
+    targets = preview(state, state.draft)
     if targets.delegations is not None:
         yield from (name for name, _ in targets.delegations.get_roles_for_target(path))
 
 
 def stage_delegation(
-    workspace: Workspace, delegation: Delegation, *, before: str | None = None, delegator: str = TARGETS
+    state: RepositoryState,
+    delegation: Delegation,
+    profiles: Iterable[ProfileRules],
+    *,
+    before: str | None = None,
+    delegator: str = TARGETS,
 ) -> None:
     """Stage a delegation, or a change of one that is there. Raises: UsageError if ``before`` names none, ProfileError."""
-    check_delegation(workspace, delegator, delegation)
-    with editing_draft(workspace.draft_path) as draft:
+    for profile in profiles:
+        profile.check_delegation(delegator, delegation)
+    with editing_draft(state.workspace.draft_path) as draft:
         edits = draft.of(delegator).delegations
-        present = {entry.name for entry in read_delegations(preview(workspace, draft))}
+        # Who published since the first look has taken its edits out of the draft, so both are read under the lock.
+        present = {entry.name for entry in read_delegations(preview(state.latest(), draft))}
         for member in delegation.members:
             if member.name not in present:
                 check_role_name(member.name)
@@ -73,7 +78,7 @@ def unstage_delegation(workspace: Workspace, name: str, *, delegator: str = TARG
     """Stage the end of a delegation; one that was only staged is forgotten. Raises: UsageError if there is none."""
     with editing_draft(workspace.draft_path) as draft:
         edits = draft.of(delegator).delegations
-        published = workspace.published().targets(delegator).signed
+        published = read_state(workspace).published.targets(delegator).signed
         listed = name in {entry.name for entry in read_delegations(published)}
         if not listed and not edits.get(name):
             raise UsageError(reason=f"{delegator} does not delegate to {name}")

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from tuf.api.metadata import TargetFile, Targets
 
-from twinlock.repository.aktualizr.staged import check_entry
 from twinlock.repository.authoring.entries import Description, check_succession, entry_view, target_entry
+from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.model.views import ImageView
 from twinlock.repository.staging.image_requests import ImageRequest
 from twinlock.repository.staging.image_sources import FileSource, ImageSource
-from twinlock.repository.staging.stage import preview_candidate
+from twinlock.repository.staging.stage import preview
 from twinlock.repository.store.image_files import Measured, Progress
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
-from twinlock.repository.workspace.workspace import Workspace
+from twinlock.repository.workspace.state import RepositoryState
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.names import TARGETS, RoleName
 
@@ -61,15 +61,21 @@ class StagingPlace:
     check: Callable[[str, TargetFile, TargetFile | None], None]
 
 
-def own_images(workspace: Workspace) -> StagingPlace:
+def own_images(state: RepositoryState, profiles: Iterable[ProfileRules]) -> StagingPlace:
     """The images that the Image repository lists itself."""
-    published = workspace.published()
+    workspace, profiles = state.workspace, tuple(profiles)
+
+    def check(path: str, entry: TargetFile, listed: TargetFile | None) -> None:
+        for profile in profiles:
+            profile.check_entry(workspace.store, path, entry, listed)
+
     return StagingPlace(
         role=TARGETS,
         store=workspace.store,
         draft_path=workspace.draft_path,
-        listed=lambda draft: preview_candidate(workspace, draft, published).view_targets(TARGETS) or Targets(),
-        check=lambda path, entry, listed: check_entry(workspace, path, entry, listed),
+        # Under the lock of the draft too: who published meanwhile has taken its edits out of the draft.
+        listed=lambda draft: preview(state.latest(), draft),
+        check=check,
     )
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
-from twinlock.repository.aktualizr.staged import check_entry
 from twinlock.repository.authoring.apply_draft import verify_delegated
 from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
@@ -27,13 +25,15 @@ from twinlock.repository.errors import (
     UnacceptableEntryError,
     VersionJumpError,
 )
+from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.signing.clock import check_issued
 from twinlock.repository.staging.stage import preview_candidate
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import Measured, check_stored, copy_image
 from twinlock.repository.store.object_names import aktualizr_object, image_objects
 from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
-from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
+from twinlock.repository.workspace.draft import Draft, editing_draft
+from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
@@ -62,7 +62,8 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     outbox = open_outbox(path)
     offered = read_roles(outbox)
     with editing_draft(workspace.draft_path) as draft:
-        review = _Review(workspace, preview_candidate(workspace, draft), draft, outbox, offered)
+        state = read_state(workspace)
+        review = _Review(state, preview_candidate(state, draft), draft, outbox, offered)
         news = review.judge()
         for role in news:
             review.keep_images(role)
@@ -75,9 +76,10 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
 
 def delisted(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     """What the published file of each role lists and its accepted, unpublished one does not, by role."""
-    published = Candidate(workspace.published(), workspace.keyring, workspace.periods, workspace.now())
+    state = read_state(workspace)
+    published = Candidate(state)
     found = {}
-    for role, file in read_draft(workspace.draft_path).accepted.items():
+    for role, file in state.draft.accepted.items():
         before = published.view_targets(role)
         after = Metadata[Targets].from_bytes(file.encode()).signed.targets
         gone = tuple(sorted(before.targets.keys() - after.keys())) if before else ()
@@ -91,16 +93,18 @@ class _Review:
 
     def __init__(
         self,
-        workspace: Workspace,
+        state: RepositoryState,
         candidate: Candidate,
         draft: Draft,
         outbox: DirectoryStore,
         offered: Mapping[str, bytes],
     ) -> None:
-        self.workspace = workspace
+        self.state = state
+        self.store = state.workspace.store
         self.candidate = candidate
         self.outbox = outbox
         self.offered = offered
+        self.profiles = profile_rules(state.wires)
         self.others = read_others(outbox, offered)
         self.known_others = draft.others
         self.delegations = _all_delegations(candidate, draft)
@@ -123,7 +127,7 @@ class _Review:
         """Put the images that a judged file lists into the store. Raises: StorageError."""
         for path, entry in self.targets[role].targets.items():
             for name in image_objects(path, entry.length, entry.hashes):
-                copy_image(self.outbox, self.workspace.store, name, Measured(entry.length, dict(entry.hashes)))
+                copy_image(self.outbox, self.store, name, Measured(entry.length, dict(entry.hashes)))
 
     def _judge_role(self, role: str, data: bytes) -> bool:
         members = [member for parent in self._parents(role) for member in parent.members if member.name == role]
@@ -169,15 +173,18 @@ class _Review:
 
     def _brings_a_form(self, role: str, version: int) -> bool:
         """Whether the file is known, and its form for aktualizr is not."""
-        known = self.known_others.get(role) or self.workspace.store.stat(aktualizr_object(role, version))
+        known = self.known_others.get(role) or self.store.stat(aktualizr_object(role, version))
         return role in self.others and known is None
 
     def _judge_form(self, role: str, data: bytes, members: list[Member]) -> None:
         other = self.others.get(role)
-        if other is not None:
-            check_other_form(role, data, other, members)
-        elif self.workspace.wires.aktualizr:
-            raise missing_form(role)
+        for (
+            profile
+        ) in OTHER_PROFILES:  # such a file is kept for the day on which the profile begins, so it is judged now
+            if other is not None:
+                profile.check_file(role, data, other, members)
+            elif profile in self.profiles:
+                raise profile.missing_file(role)
 
     def _judge_entries(self, role: str, targets: Targets) -> None:
         current = self.candidate.view_targets(role)
@@ -193,7 +200,8 @@ class _Review:
             except UsageError as error:
                 raise UnacceptableEntryError(role=role, target=path, reason=error.reason) from None
             self._judge_scope(role, path, entry)
-            check_entry(self.workspace, path, entry, previous.get(path))
+            for profile in self.profiles:
+                profile.check_entry(self.store, path, entry, previous.get(path))
             self._judge_bytes(role, path, entry)
 
     def _judge_scope(self, role: str, path: str, entry: TargetFile) -> None:
@@ -215,7 +223,7 @@ class _Review:
         for name in image_objects(path, entry.length, entry.hashes):
             if self.outbox.stat(name) is not None:
                 self._judge_offered(role, path, name, measured)
-            elif self.workspace.store.stat(name) is None:
+            elif self.store.stat(name) is None:
                 raise OutboxImageError(
                     role=role, target=path, reason=f"{name} is missing, and it is not stored here either"
                 )
@@ -230,7 +238,7 @@ class _Review:
 
     def _judge_stored(self, path: str, name: str, measured: Measured) -> None:
         try:
-            check_stored(self.workspace.store, name, measured)
+            check_stored(self.store, name, measured)
         except StorageError as error:
             raise StoredImageError(target=path, reason=f"{name}: {error.reason}") from None
 

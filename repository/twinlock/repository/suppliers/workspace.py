@@ -28,16 +28,12 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.io.files.durable import create_file, locked, read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory, new_directory
-from twinlock.repository.aktualizr.names import reused_name
-from twinlock.repository.aktualizr.outboxes import check_other_form, missing_form
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.authoring.apply_draft import apply_images, verify_delegated
 from twinlock.repository.authoring.delegations import (
     Delegation,
     Member,
     apply_delegations,
     read_delegations,
-    write_delegations,
 )
 from twinlock.repository.authoring.entries import Component, describe, entry_view
 from twinlock.repository.authoring.servable_names import check_role_name
@@ -49,6 +45,7 @@ from twinlock.repository.keys.private_keys import kind_of
 from twinlock.repository.keys.public_keys import authoring_keys, read_key_files
 from twinlock.repository.model.views import ImageView, SupplierView
 from twinlock.repository.publishing.create import ensure_keys
+from twinlock.repository.publishing.profiles import OTHER_PROFILES, expand_patterns, profile_rules
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, seal
 from twinlock.repository.staging.image_requests import ImageRequest
@@ -63,12 +60,8 @@ from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.validity import Clock, utc_now
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import TARGETS, TOP_LEVEL, KeyId, RoleName, role_file, target_path
-from twinlock.trust.wire.aktualizr import form
-from twinlock.trust.wire.aktualizr.encode import translate_targets
-from twinlock.trust.wire.aktualizr.patterns import check_alike, expand
+from twinlock.trust.names import TOP_LEVEL, KeyId, RoleName, role_file, target_path
 
 
 class SupplierPlace:
@@ -138,7 +131,8 @@ class SupplierPlace:
         wires = self.wires.with_aktualizr(root_offset=0)
         for record in self.keyring.records(self.role):
             _check_usable(wires, self.role, KeyPlan(kind=kind_of(record.keytype, record.scheme)))
-        translate_targets(self.role, self._preview(read_draft(self._draft_path)).to_dict())
+        for profile in profile_rules(wires):
+            profile.check_targets(self.role, self._preview(read_draft(self._draft_path)))
         body = {**read_config(self.path / "config.json"), **wires_json(wires)}
         replace_file(self.path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
         self.wires = wires
@@ -212,15 +206,12 @@ class SupplierPlace:
         """
         delegation = Delegation(
             members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
-            paths=tuple(each for path in paths for each in expand(path)),
+            paths=expand_patterns(paths),
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
             terminating=terminating,
         )
-        if self.wires.aktualizr:
-            targets = Targets()
-            write_delegations(targets, [delegation])
-            translate_targets(self.role, targets.to_dict())
-            check_alike(name, delegation.paths or ())
+        for profile in profile_rules(self.wires):
+            profile.check_delegation(self.role, delegation)
         self._forward(delegation.members[0], Path(outbox))
         with editing_draft(self._draft_path) as draft:
             draft.of(self.role).delegations[name] = {"delegation": delegation.as_json(), "before": None}
@@ -251,7 +242,10 @@ class SupplierPlace:
             renew(targets, now, self.valid_for, version=version)
             authority = Authority({record.keyid: record.authoring_key for record in records}, self.threshold)
             # First the form that refuses more; the other file is what counts as signed.
-            files = {other_object(self.role): self._other_form(targets, authority)} if self.wires.aktualizr else {}
+            files = {
+                other_object(self.role): profile.sign_targets(self.role, targets, authority, self.keyring)
+                for profile in profile_rules(self.wires)
+            }
             files[role_object(self.role)] = seal(self.role, targets, [authority], self.keyring)
             with keys.leaving() if keys else nullcontext():
                 for name, data in files.items():
@@ -308,10 +302,6 @@ class SupplierPlace:
             ),
         )
 
-    def _other_form(self, targets: Targets, authority: Authority) -> bytes:
-        signed = translate_targets(self.role, targets.to_dict())
-        return seal_aktualizr(self.role, signed, [authority], self.keyring, max_bytes=form.MAX_BYTES[TARGETS])
-
     @property
     def _images(self) -> StagingPlace:
         return StagingPlace(
@@ -326,8 +316,9 @@ class SupplierPlace:
         """A name that was signed with other bytes does not come back. Raises: ProfileError."""
         signed = self._signed()
         before = signed.targets.get(path) if signed else None
-        if self.wires.aktualizr and before is not None and before.hashes != entry.hashes:
-            raise reused_name(path, before.hashes.get("sha256", ""))
+        if before is not None:
+            for profile in profile_rules(self.wires):
+                profile.check_signed_before(path, entry, before)
 
     def _put(self, name: str, data: bytes) -> None:
         before = self.outbox.stat(name)
@@ -370,12 +361,13 @@ class SupplierPlace:
         roles = read_roles(theirs)
         others = read_others(theirs, roles)
         for role, data in roles.items():
-            if self.wires.aktualizr and role not in others:
-                raise missing_form(role)
+            for profile in profile_rules(self.wires):
+                if role not in others:
+                    raise profile.missing_file(role)
             if role == member.name:
                 verify_delegated(data, member)
-                if role in others:
-                    check_other_form(role, data, others[role], [member])
+                for profile in OTHER_PROFILES if role in others else ():
+                    profile.check_file(role, data, others[role], [member])
             targets = Metadata[Targets].from_bytes(data).signed
             for image, entry in targets.targets.items():
                 for name in image_objects(target_path(image), entry.length, entry.hashes):
@@ -394,6 +386,6 @@ def _check_usable(wires: Wires, role: str, plan: KeyPlan) -> None:
     if role_file(role) and role in TOP_LEVEL:
         raise UsageError(reason=f"{role} is a top-level role; it cannot be delegated to a supplier")
     check_role_name(role)
-    wires.check_plans({role: plan})
-    if wires.aktualizr and not form.is_fetchable(role):
-        raise ProfileError(profile=form.NAME, what=role, reason="this client could not ask for a role of that name")
+    for profile in profile_rules(wires):
+        profile.check_plans({role: plan})
+        profile.check_role(role)

@@ -7,9 +7,10 @@ matter here; an expired repository has to be readable in order to be renewed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
@@ -19,19 +20,22 @@ from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_ob
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.index import check_listed_bytes, check_listed_version
 from twinlock.trust.checks.root import check_next_root
-from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
+from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.keys.signatures import RoleKeys, Verified, verify_signatures
-from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.model.base import FileInfo
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Verified, verify_signatures
+from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.model.delegations import Delegations as TrustedDelegations
 from twinlock.trust.model.delegations import SuccinctBins
 from twinlock.trust.model.root import Root as TrustedRoot
 from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.policy import LAX
+from twinlock.trust.state.floors import Floor, Floors, establish
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
+
+S = TypeVar("S", bound=Signed)
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _CONTEXT = Context(repository=IMAGE, now=_NEVER, limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
@@ -129,40 +133,45 @@ class Published:
         return verified
 
 
-def read_published(store: ObjectReader, anchor: bytes) -> Published | None:
+def read_published(store: ObjectReader, anchor: bytes, *, known: TrustedRepository | None = None) -> Published | None:
     """Read and verify what ``store`` publishes, from the Root ``anchor`` on. None if nothing is published.
+
+    Each file is verified once. A file of ``known``, a state of the same repository that was verified here before, counts
+    again if the store still holds the same bytes under the same Root.
+    Raises: StoreTamperedError.
+    """
+    stored = store.get(TIMESTAMP_OBJECT, max_bytes=DEFAULT_LIMITS.timestamp_bytes)
+    if stored is None:
+        return None
+    root = newest_root(store, anchor, known=known)
+    under = None if known is None or known.root.data != root.data else known
+    try:
+        timestamp = _verified(
+            stored.data, TIMESTAMP, TUF.decode_timestamp, root.signed, known=under and under.timestamp
+        )
+        listed = timestamp.signed.snapshot
+        data = _listed_file(store, SNAPSHOT, listed, DEFAULT_LIMITS.snapshot_bytes)
+        snapshot = _verified(data, SNAPSHOT, TUF.decode_snapshot, root.signed, known=under and under.snapshot)
+        check_listed_version(snapshot.signed, listed, SNAPSHOT, _CONTEXT)
+        listed = snapshot.signed.targets[TARGETS]
+        data = _listed_file(store, TARGETS, listed, DEFAULT_LIMITS.targets_bytes)
+        targets = _verified(data, TARGETS, TUF.decode_targets, root.signed, known=under and under.targets)
+        check_listed_version(targets.signed, listed, TARGETS, _CONTEXT)
+    except RefusalError as error:
+        raise StoreTamperedError(reason=str(error)) from error
+    trusted = TrustedRepository(
+        name=IMAGE, root=root, timestamp=timestamp, snapshot=snapshot, targets=targets, wire=TUF
+    )
+    return Published(store, stored.etag, trusted._replace(floors=_floors(trusted)))
+
+
+def newest_root(store: ObjectReader, anchor: bytes, *, known: TrustedRepository | None = None) -> Verified[TrustedRoot]:
+    """Follow the Root chain in ``store`` from ``anchor`` to its end; a Root of ``known`` is not verified again.
 
     Raises: StoreTamperedError.
     """
-    timestamp = store.get(TIMESTAMP_OBJECT, max_bytes=DEFAULT_LIMITS.timestamp_bytes)
-    if timestamp is None:
-        return None
-    root = newest_root(store, anchor)
-    files = {ROOT: root.data, TIMESTAMP: timestamp.data}
     try:
-        trusted = restore_repository(IMAGE, files)
-        if trusted.timestamp is None:
-            raise StoreTamperedError(reason="timestamp.json is not signed by its keys")
-        listed = trusted.timestamp.signed.snapshot
-        files[SNAPSHOT] = _listed_file(store, SNAPSHOT, listed, DEFAULT_LIMITS.snapshot_bytes)
-        trusted = restore_repository(IMAGE, files)
-        if trusted.snapshot is None:
-            raise StoreTamperedError(reason=f"version {listed.version} of snapshot is not signed by its keys")
-        listed = trusted.snapshot.signed.targets[TARGETS]
-        files[TARGETS] = _listed_file(store, TARGETS, listed, DEFAULT_LIMITS.targets_bytes)
-        trusted = restore_repository(IMAGE, files)
-        if trusted.targets is None:
-            raise StoreTamperedError(reason=f"version {listed.version} of targets is not signed by its keys")
-        check_listed_version(trusted.targets.signed, listed, TARGETS, _CONTEXT)
-    except RefusalError as error:
-        raise StoreTamperedError(reason=str(error)) from error
-    return Published(store, timestamp.etag, trusted)
-
-
-def newest_root(store: ObjectReader, anchor: bytes) -> Verified[TrustedRoot]:
-    """Follow the Root chain in ``store`` from ``anchor`` to its end. Raises: StoreTamperedError."""
-    try:
-        root = bootstrap_repository(IMAGE, anchor).root
+        root = known.root if known is not None and known.root.data == anchor else _trusted_root(anchor)
         while True:
             stored = store.get(root_object(root.signed.version + 1), max_bytes=DEFAULT_LIMITS.root_bytes)
             if stored is None:
@@ -170,6 +179,37 @@ def newest_root(store: ObjectReader, anchor: bytes) -> Verified[TrustedRoot]:
             root = check_next_root(stored.data, trusted=root, context=_CONTEXT)
     except RefusalError as error:
         raise StoreTamperedError(reason=str(error)) from error
+
+
+def _trusted_root(anchor: bytes) -> Verified[TrustedRoot]:
+    return bootstrap_repository(IMAGE, anchor).root
+
+
+def _verified(
+    data: bytes,
+    role: RoleName,
+    decode: Callable[[bytes, str, Limits], Envelope[S]],
+    root: TrustedRoot,
+    *,
+    known: Verified[S] | None,
+) -> Verified[S]:
+    """The file of a top-level role, verified under ``root``; ``known`` if it has the same bytes. Raises: StoreTamperedError."""
+    if known is not None and known.data == data:
+        return known
+    try:
+        envelope = decode(data, f"{IMAGE}/{role}", DEFAULT_LIMITS)
+        return verify_signatures(envelope, root.keys, root.roles[role], repository=IMAGE, role_name=role)
+    except RefusalError as error:
+        raise StoreTamperedError(reason=f"the file of {role} does not verify: {error}") from error
+
+
+def _floors(trusted: TrustedRepository) -> Floors:
+    """What the files of ``trusted`` establish, for a vehicle that has followed the repository up to them."""
+    root, floors = trusted.root.signed, dict[RoleName, Floor]()
+    for role in (ROOT, TIMESTAMP, SNAPSHOT, TARGETS):
+        file: Verified[Signed] = getattr(trusted, role)
+        floors[role] = establish(floors, role, file, keys=root.keys, root=root.version)
+    return floors
 
 
 def check_not_older(published: Published, seen: Published | TrustedRepository) -> None:

@@ -7,16 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from twinlock.repository.keys.keyring import KeyPlan
-from twinlock.repository.keys.private_keys import KeyKind
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import ProfileError
-from twinlock.trust.names import ROOT
-from twinlock.trust.wire.aktualizr.form import NAME as AKTUALIZR
+from twinlock.trust.wire.profiles import PROFILES
 from twinlock.trust.wire.tuf.metadata import TUF
 
-WIRES = (TUF.name, AKTUALIZR)
-READABLE_KINDS = frozenset({KeyKind.ED25519, KeyKind.RSA_PSS})  # by clients of the aktualizr profile
+WIRES = tuple(PROFILES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +44,7 @@ class Wires:
     @property
     def aktualizr(self) -> bool:
         """Whether the aktualizr profile is published too."""
-        return AKTUALIZR in self.names
+        return self.names != (TUF.name,)
 
     def with_aktualizr(self, *, root_offset: int) -> Wires:
         """The same with that profile, whose Root 1 says what Root ``root_offset + 1`` of ours says."""
@@ -99,20 +94,3 @@ class Wires:
             first_timestamp=int(first.get("timestamp", 1)),
             taken_over=str(first.get("takenOver", "")),
         )
-
-    def check_plans(self, plans: Mapping[str, KeyPlan], *, shared_root: bool = False) -> None:
-        """Refuse kinds of keys that clients could not read, before such keys are made.
-
-        Root keys may be of any kind, since the aktualizr profile has its own, unless that chain shares them.
-        Raises: ProfileError.
-        """
-        for role, plan in plans.items():
-            if role == ROOT and not shared_root:
-                continue
-            unreadable = [kind.value for kind in plan.kinds if kind not in READABLE_KINDS]
-            if self.aktualizr and unreadable:
-                readable = " and ".join(sorted(kind.value for kind in READABLE_KINDS))
-                reason = (
-                    f"a key of kind {unreadable[0]} makes the whole file unreadable to them; {readable} can be read"
-                )
-                raise ProfileError(profile=AKTUALIZR, what=role, reason=reason)
