@@ -14,7 +14,7 @@ from pathlib import Path
 from twinlock.director.catalogue.image_site import check_location
 from twinlock.director.catalogue.trusted_files import store_files
 from twinlock.director.config import CONFIG, Settings, write_config
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import note_signature
 from twinlock.director.model.records import AKTUALIZR_WIRE
@@ -53,7 +53,7 @@ def create_director(
         check_plans(plans)
     stored: list[bytes] = []
     with new_directory(path, begun=lambda: bool(stored), mode=0o700):
-        with Database.connect(settings.database, directory=path) as database:
+        with Inventory.connect(settings.database, directory=path) as database:
             database.create()
             database.check_version()
             keyring = open_keyring(path, settings, passphrase)

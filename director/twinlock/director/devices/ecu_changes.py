@@ -73,7 +73,7 @@ class Change:
         return {name: ecus for name, ecus in found.items() if ecus}
 
 
-def take_in(
+def apply_registration(
     connection: Connection,
     vehicle: VehicleId,
     offered: Registration,

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.errors import DailyLimitError, UnknownVehicleError
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import (
     find_seen_nonces,
     insert_accepted,
@@ -54,7 +54,7 @@ class _Reading:
 class Reception:
     """Judges manifests against one inventory."""
 
-    def __init__(self, database: Database, catalogues: CatalogueKeeper, policy: ManifestPolicy) -> None:
+    def __init__(self, database: Inventory, catalogues: CatalogueKeeper, policy: ManifestPolicy) -> None:
         self._database = database
         self._catalogues = catalogues
         self._policy = policy

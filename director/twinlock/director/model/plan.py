@@ -27,7 +27,7 @@ class Outstanding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class PlanInputs:
     """Everything about one vehicle that a plan is made from. ``known`` are entries of installed images, by ECU, that
     the Director remembers; ``ordered`` is what its newest signed Targets list.
 
@@ -51,7 +51,7 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PlannedTargets:
     """A plan with the entries that Director Targets list for it, and the ECUs that each entry is for."""
 
     plan: Plan
@@ -67,7 +67,7 @@ class Planned:
         return found
 
 
-def entries_as_json(planned: Planned, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
+def entries_as_json(planned: PlannedTargets, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
     """What Director Targets list for a plan, by target path: length, hashes and custom, as plain JSON.
 
     The must-agree section is copied as it is; of the author's other members only those that say which software it is and

@@ -172,7 +172,7 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class PlannedImage:
     """One image for one ECU. ``moved`` tells that a dependency, not an assignment, asks for it."""
 
     ecu: EcuId
@@ -200,7 +200,7 @@ class Plan:
 
     vehicle: VehicleId
     outcome: str
-    orders: tuple[Order, ...]
+    orders: tuple[PlannedImage, ...]
     reasons: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
+class InstallationRecord:
     """An image on an ECU: since when the vehicle reports it, until when it did, and who approved it.
 
     ``replaced_at`` None: nothing else was reported since. ``decision`` None: the Director did not order it, as with

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from twinlock.director.catalogue.catalogue import Catalogue
 from twinlock.director.errors import NoImageSetError
-from twinlock.director.model.plan import Planned, Situation, entries_as_json
-from twinlock.director.model.records import AKTUALIZR_WIRE, EcuRecord, Order
+from twinlock.director.model.plan import PlanInputs, PlannedTargets, entries_as_json
+from twinlock.director.model.records import AKTUALIZR_WIRE, EcuRecord, PlannedImage
 from twinlock.director.model.software import read_software, same_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ProfileError
@@ -43,19 +43,19 @@ FIRST_ORDER = (
 )
 
 
-def with_notes(situation: Situation, planned: Planned, catalogue: Catalogue) -> Planned:
+def with_notes(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> PlannedTargets:
     """``planned`` with what this client's operator has to know of its orders, among the reasons. Others pass as they are."""
-    if situation.record.wire != AKTUALIZR_WIRE or not planned.entries:
+    if inputs.record.wire != AKTUALIZR_WIRE or not planned.entries:
         return planned
-    notes = [*_ambiguous_for_tuf_secondaries(situation, planned, catalogue)]
-    if not any(_nameable(situation, catalogue)):
+    notes = [*_ambiguous_for_tuf_secondaries(inputs, planned, catalogue)]
+    if not any(_nameable(inputs, catalogue)):
         notes.append(FIRST_ORDER)
     return replace(planned, plan=replace(planned.plan, reasons=(*planned.plan.reasons, *notes)))
 
 
-def _ambiguous_for_tuf_secondaries(situation: Situation, planned: Planned, catalogue: Catalogue) -> Iterator[str]:
+def _ambiguous_for_tuf_secondaries(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> Iterator[str]:
     """A Secondary with ``verification_type`` Tuf chooses by hardware alone; no registration says how one verifies."""
-    ecus = situation.record.ecus
+    ecus = inputs.record.ecus
     for order in planned.plan.orders:
         hardware = ecus[order.ecu].hardware_id
         if not ecus[order.ecu].primary and catalogue.count(hardware) > 1:
@@ -65,46 +65,46 @@ def _ambiguous_for_tuf_secondaries(situation: Situation, planned: Planned, catal
             )
 
 
-def check_orders(situation: Situation, planned: Planned, catalogue: Catalogue) -> None:
+def check_orders(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> None:
     """Refuse a plan that this client could not carry out. Plans for other vehicles pass.
 
     Raises: NoImageSetError with every cause; RefusalError, TransportError, StorageError of the Image repository.
     """
-    if situation.record.wire != AKTUALIZR_WIRE:
+    if inputs.record.wire != AKTUALIZR_WIRE:
         return
     causes = (
-        *_too_deep(situation, planned, catalogue),
-        *_delegated_beside_secondaries(situation, planned, catalogue),
-        *_names_used_before(situation, planned),
-        *_unwritable(situation, planned),
+        *_too_deep(inputs, planned, catalogue),
+        *_delegated_beside_secondaries(inputs, planned, catalogue),
+        *_names_used_before(inputs, planned),
+        *_unwritable(inputs, planned),
     )
     if causes:
-        raise NoImageSetError(vehicle=situation.record.vehicle, causes=causes)
+        raise NoImageSetError(vehicle=inputs.record.vehicle, causes=causes)
 
 
-def list_installed(situation: Situation, planned: Planned, catalogue: Catalogue | None) -> Planned:
+def list_installed(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue | None) -> PlannedTargets:
     """``planned``, or, where an empty list would have to withdraw something from this client, what it has installed.
 
     Only what the Image repository lists now can be named; without a look at it (None), what the Primary runs, by what is
     remembered. To list what is installed already makes the client do nothing, and forget the list before.
     """
-    if situation.record.wire != AKTUALIZR_WIRE or planned.entries or not situation.listed:
+    if inputs.record.wire != AKTUALIZR_WIRE or planned.entries or not inputs.listed:
         return planned
-    found = list(_nameable(situation, catalogue))
+    found = list(_nameable(inputs, catalogue))
     # Secondaries would refuse a list of which top-level Targets do not list every image; a list without them may.
     chosen = [(ecu, entry) for ecu, entry, at_top in found if at_top]
-    chosen = chosen or [(ecu, entry) for ecu, entry, _ in found if ecu == situation.record.primary]
+    chosen = chosen or [(ecu, entry) for ecu, entry, _ in found if ecu == inputs.record.primary]
     listed = _list(planned, chosen)
-    while listed.entries and any(_unwritable(situation, listed)):
+    while listed.entries and any(_unwritable(inputs, listed)):
         chosen.pop()
         listed = _list(planned, chosen)
     reason = INSTALLED_INSTEAD if listed.entries else UNREACHABLE
     return replace(listed, plan=replace(listed.plan, reasons=(*planned.plan.reasons, reason)))
 
 
-def _too_deep(situation: Situation, planned: Planned, catalogue: Catalogue) -> Iterator[str]:
+def _too_deep(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> Iterator[str]:
     for order in planned.plan.orders:
-        chain = catalogue.chain(order.path, situation.record.ecus[order.ecu].hardware_id)
+        chain = catalogue.chain(order.path, inputs.record.ecus[order.ecu].hardware_id)
         if len(chain) - 1 > _MAX_DEPTH:
             yield (
                 f"{order.path} is listed {len(chain) - 1} delegations down, by {chain[-1]}, and this client follows "
@@ -112,8 +112,8 @@ def _too_deep(situation: Situation, planned: Planned, catalogue: Catalogue) -> I
             )
 
 
-def _delegated_beside_secondaries(situation: Situation, planned: Planned, catalogue: Catalogue) -> Iterator[str]:
-    ecus = situation.record.ecus
+def _delegated_beside_secondaries(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> Iterator[str]:
+    ecus = inputs.record.ecus
     secondaries = sorted(order.ecu for order in planned.plan.orders if not ecus[order.ecu].primary)
     if not secondaries:
         return
@@ -126,15 +126,15 @@ def _delegated_beside_secondaries(situation: Situation, planned: Planned, catalo
             )
 
 
-def _names_used_before(situation: Situation, planned: Planned) -> Iterator[str]:
-    installed = {ecu: report.installed for ecu, report in situation.record.reports.items()}
+def _names_used_before(inputs: PlanInputs, planned: PlannedTargets) -> Iterator[str]:
+    installed = {ecu: report.installed for ecu, report in inputs.record.reports.items()}
     for path, entry in planned.entries.items():
         for ecu, image in sorted(installed.items()):
             if _is_other_content(image, entry):
                 yield f"{path} is the name of another image that {ecu} runs, and this client takes a name for one content"
                 break
         else:
-            if any(_is_other_content(image, entry) for image in situation.listed):
+            if any(_is_other_content(image, entry) for image in inputs.listed):
                 yield f"{path} was ordered with other content before, and this client takes a name for one content"
 
 
@@ -145,9 +145,9 @@ def _is_other_content(image: InstalledImage, entry: ImageEntry) -> bool:
     return image.length != entry.length or any(image.hashes[name] != entry.hashes[name] for name in common)
 
 
-def _unwritable(situation: Situation, planned: Planned) -> Iterator[str]:
+def _unwritable(inputs: PlanInputs, planned: PlannedTargets) -> Iterator[str]:
     """Why the profile could not say it: a size that the client does not read, or a digest that it does not know."""
-    record = situation.record
+    record = inputs.record
     custom = {"vehicleIdentifier": record.vehicle, "correlationId": "urn:uuid:"}
     entries = entries_as_json(planned, record.ecus)
     plain = {"version": 1, "expires": _TIME, "issued": _TIME, "custom": custom, "targets": entries}
@@ -163,13 +163,13 @@ def _unwritable(situation: Situation, planned: Planned) -> Iterator[str]:
             yield f"the order would take {size} bytes, and this client reads at most {limit} of one"
 
 
-def _nameable(situation: Situation, catalogue: Catalogue | None) -> Iterator[tuple[EcuId, ImageEntry, bool]]:
+def _nameable(inputs: PlanInputs, catalogue: Catalogue | None) -> Iterator[tuple[EcuId, ImageEntry, bool]]:
     """The installed images that can be listed, by ECU, and whether top-level Targets list them."""
-    for ecu, record in situation.record.ecus.items():
-        installed = situation.installed_on(ecu)
+    for ecu, record in inputs.record.ecus.items():
+        installed = inputs.installed_on(ecu)
         if installed is None or is_nothing(installed):
             continue
-        entry, at_top = situation.known.get(ecu), False
+        entry, at_top = inputs.known.get(ecu), False
         if catalogue is not None:
             entry = None
             with suppress(TwinlockError):  # whatever is wrong with that entry, it cannot be listed
@@ -183,17 +183,17 @@ def _is_for(entry: ImageEntry, record: EcuRecord) -> bool:
     return entry.must_agree is not None and record.hardware_id in (entry.hardware_ids or ())
 
 
-def _list(planned: Planned, images: Iterable[tuple[EcuId, ImageEntry]]) -> Planned:
+def _list(planned: PlannedTargets, images: Iterable[tuple[EcuId, ImageEntry]]) -> PlannedTargets:
     entries: dict[TargetPath, ImageEntry] = {}
     orders = []
     for ecu, entry in images:
         if entries.setdefault(entry.path, entry) == entry:  # otherwise it is listed differently for other hardware
-            orders.append(_order(ecu, entry))
-    return Planned(plan=replace(planned.plan, orders=tuple(orders)), entries=entries)
+            orders.append(_planned_image(ecu, entry))
+    return PlannedTargets(plan=replace(planned.plan, orders=tuple(orders)), entries=entries)
 
 
-def _order(ecu: EcuId, entry: ImageEntry) -> Order:
+def _planned_image(ecu: EcuId, entry: ImageEntry) -> PlannedImage:
     label: str = entry.path
     with suppress(RefusalError):
         label = read_software(entry).label
-    return Order(ecu=ecu, path=entry.path, label=label, release_counter=entry.release_counter)
+    return PlannedImage(ecu=ecu, path=entry.path, label=label, release_counter=entry.release_counter)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.signed_files import newest_issue, read_file
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.model.records import AKTUALIZR_WIRE, Issue, Served
@@ -27,7 +27,7 @@ _BARE = {f"{role}.json": role for role in (ROOT, SNAPSHOT, TARGETS, TIMESTAMP)}
 class Serving:
     """Gives out the files of vehicles, signing what is due when an unversioned one is asked for."""
 
-    def __init__(self, database: Database, ordering: Ordering) -> None:
+    def __init__(self, database: Inventory, ordering: Ordering) -> None:
         self._database = database
         self._ordering = ordering
 
@@ -52,7 +52,7 @@ class Serving:
     def _current(self, vehicle: str, role: RoleName, now: datetime) -> Served | None:
         held = None
         try:
-            issue = self._ordering.see_to(vehicle, now)
+            issue = self._ordering.ensure_current(vehicle, now)
         except SigningClockError as error:
             # What was signed before is still true, and the vehicle judges its expiry by its own time.
             log.error("%s keeps the files that it has: %s", vehicle, error)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.config import Settings, replace_config
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.schema import schema_version
 from twinlock.director.inventory.signing_marks import read_marks
@@ -69,7 +69,7 @@ STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehic
 class RootKeeper:
     """Publishes the Roots of one Director. ``settings`` are those in force; adding a profile changes them."""
 
-    def __init__(self, directory: Path, database: Database, keyring: Keyring, settings: Settings, actor: str) -> None:
+    def __init__(self, directory: Path, database: Inventory, keyring: Keyring, settings: Settings, actor: str) -> None:
         self._directory = directory
         self._database = database
         self._keyring = keyring

@@ -41,8 +41,8 @@ _INDEX = {TARGETS: "targets.json", SNAPSHOT: "snapshot.json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What to sign: whose it is, what Targets list (by path, plain JSON), and under which correlation id.
+class SigningRequest:
+    """A signing request: vehicle, Targets entries (by path, plain JSON) and correlation id.
 
     It is signed in the wire profile of ``record``. ``members`` go into ``custom`` of Targets.
     """
@@ -54,7 +54,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class InForce:
     """What is in force for the vehicle: the newest set of files, if any."""
 
     issue: Issue | None = None
@@ -62,8 +62,8 @@ class Before:
 
 
 def sign_set(
-    order: Order,
-    before: Before,
+    request: SigningRequest,
+    in_force: InForce,
     *,
     root: bytes,
     keyring: Keyring,
@@ -79,20 +79,20 @@ def sign_set(
     Source: Uptane 2.1.0 5.3.2.1 step 7.
     """
     authority = Metadata[Root].from_bytes(root).signed
-    last = before.issue
+    last = in_force.issue
     files: dict[RoleName, bytes] = {}
 
     def sign(role: RoleName, signed: S) -> None:
         signers = signers_of(authority, role)
-        if order.record.wire == AKTUALIZR_WIRE:
+        if request.record.wire == AKTUALIZR_WIRE:
             files[role] = _seal_aktualizr(role, signed, signers, keyring, files)
         else:
             files[role] = seal(role, signed, [signers], keyring)
 
-    targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(order.entries))
+    targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(request.entries))
     # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
-    whose = {"vehicleIdentifier": order.record.vehicle}
-    targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id, **order.members}
+    whose = {"vehicleIdentifier": request.record.vehicle}
+    targets.unrecognized_fields["custom"] = whose | {"correlationId": request.correlation_id, **request.members}
     renew(targets, now, periods.targets, version=last.targets + 1 if last else 1, lasting_from=lasting_from)
     sign(TARGETS, targets)
     snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: meta_file(targets.version, files[TARGETS])})
@@ -104,14 +104,14 @@ def sign_set(
     renew(timestamp, now, periods.timestamp, version=last.timestamp + 1 if last else 1, lasting_from=lasting_from)
     sign(TIMESTAMP, timestamp)
     issue = Issue(
-        vehicle=order.record.vehicle,
+        vehicle=request.record.vehicle,
         root=authority.version,
         targets=targets.version,
         snapshot=snapshot.version,
         timestamp=timestamp.version,
         issued_at=now,
         expires=min(signed.expires for signed in (targets, snapshot, timestamp)),
-        correlation_id=order.correlation_id,
+        correlation_id=request.correlation_id,
     )
     return issue, files
 
@@ -147,10 +147,10 @@ def keys_changed(old: bytes, new: bytes) -> bool:
 
 
 def verify_set(
-    order: Order,
+    request: SigningRequest,
     files: Mapping[RoleName, bytes],
     *,
-    before: Before,
+    in_force: InForce,
     root: bytes,
     catalogue: Catalogue | None,
     now: datetime,
@@ -162,9 +162,9 @@ def verify_set(
     installed; without one (nothing is ordered) only the Director's files are.
     Raises: RefusalError of every kind; ConflictError if the engine read another order than was meant.
     """
-    wire = AKTUALIZR if order.record.wire == AKTUALIZR_WIRE else TUF
-    director = restore_repository(DIRECTOR, {RoleName("root"): root, **before.files}, wire=wire)
-    vehicle = _as_vehicle(order.record)
+    wire = AKTUALIZR if request.record.wire == AKTUALIZR_WIRE else TUF
+    director = restore_repository(DIRECTOR, {RoleName("root"): root, **in_force.files}, wire=wire)
+    vehicle = _as_vehicle(request.record)
     if catalogue is None:
         drive(
             refresh_repository(director, now, vehicle=vehicle.vehicle),
@@ -181,15 +181,15 @@ def verify_set(
     state = TrustedVehicle(map=plain_map("director:", "image:"), repositories=repositories)
     decision = drive(full_verification(state, vehicle, now), answer)
     approved = {image.ecu: image.entry.path for image in decision.approved}
-    wanted = _wanted(order, vehicle.installed)
+    wanted = _wanted(request, vehicle.installed)
     if approved != wanted:
         reason = f"a vehicle would install {sorted(approved.items())}, and not {sorted(wanted.items())}"
-        raise ConflictError(what=f"the order for {order.record.vehicle}", reason=reason)
+        raise ConflictError(what=f"the order for {request.record.vehicle}", reason=reason)
 
 
-def _wanted(order: Order, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, str]:
+def _wanted(request: SigningRequest, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, str]:
     found = {}
-    for path, entry in order.entries.items():
+    for path, entry in request.entries.items():
         for ecu in map(EcuId, entry["custom"]["ecuIdentifiers"]):
             running = installed.get(ecu)
             if running is None or not is_image(running, path, entry["length"], entry["hashes"]):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, or_, select, update
 
 from twinlock.director.inventory import schema
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import key_identity, load_active_vehicle, lock_vehicle, touch_vehicle
 from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, TUF_WIRE, CounterReset, VehicleRecord
@@ -41,7 +41,7 @@ class Sent(NamedTuple):
     newest: int = 0
 
 
-def read_all_sent(database: Database, vehicle: str) -> Sent:
+def read_all_sent(database: Inventory, vehicle: str) -> Sent:
     """What is stored of a vehicle's reports. Each page is a reading transaction, which no writer waits for."""
     digests, newest = frozenset[tuple[EcuId, str]](), 0
     while True:

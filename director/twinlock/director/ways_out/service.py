@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from twinlock.director.config import Settings
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.model.records import CounterReset
 from twinlock.director.model.vehicle_description import read_ecu
@@ -34,7 +34,7 @@ DAY_S = 86_400
 class WaysOut:
     """What an operator can do about a vehicle that is stuck. Every method may raise UnknownVehicleError, StorageError."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock, actor: str) -> None:
+    def __init__(self, database: Inventory, settings: Settings, clock: Clock, actor: str) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
