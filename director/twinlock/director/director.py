@@ -33,7 +33,8 @@ from twinlock.director.inventory.retention import prune_history
 from twinlock.director.inventory.vehicles import list_vehicles, load_vehicle
 from twinlock.director.manifests.intake import Reception
 from twinlock.director.model.records import (
-    TUF_WIRE,
+    AKTUALIZR_PROFILE,
+    TUF_PROFILE,
     Acceptance,
     Assignment,
     Issue,
@@ -46,15 +47,13 @@ from twinlock.director.model.vehicle_description import read_description
 from twinlock.director.operator.assigning import Assigning
 from twinlock.director.operator.batches import Batches
 from twinlock.director.registration.enrolment import create_token, enrol_vehicle, register_vehicle
-from twinlock.director.setup import create_director, open_keyring
-from twinlock.director.signing.aktualizr_roots import read_wire_root
+from twinlock.director.setup import create_director, open_keyring, open_profiles
 from twinlock.director.signing.clock import SigningClock
-from twinlock.director.signing.imported_roots import read_inheritance
 from twinlock.director.signing.issue import Ordering
 from twinlock.director.signing.metadata_files import Serving
 from twinlock.director.signing.publish_root import RootKeeper
 from twinlock.director.signing.recovery import FleetClockRecovery, recover_clock
-from twinlock.director.signing.roots import check_signing, read_root, time_keyids
+from twinlock.director.signing.roots import check_signing, time_keyids
 from twinlock.director.status.fleet import FleetStatus, read_status
 from twinlock.director.status.history_view import HistoryView
 from twinlock.director.status.readiness import Readiness
@@ -88,17 +87,20 @@ class Director(HistoryView):
         self._database = database
         self._keyring = keyring
         self._clock = clock
+        self._profiles = profiles = open_profiles()
         self._catalogues = CatalogueKeeper(
             database, open_source(settings.image_url), max_age_s=settings.catalogue_max_age_s
         )
         self._signing_clock = SigningClock(database, self._catalogues)
-        self._ordering = Ordering(database, self._catalogues, keyring, settings, clock=self._signing_clock)
+        self._ordering = Ordering(
+            database, self._catalogues, keyring, settings, clock=self._signing_clock, profiles=profiles
+        )
         self._readiness = Readiness(database, self._catalogues, keyring, self._signing_clock)
         self._assigning = Assigning(database, self._catalogues, self._ordering)
-        self._serving = Serving(database, self._ordering)
-        self.roots: RootKeeper = RootKeeper(path, database, keyring, settings, actor)
-        self._reception = Reception(database, self._catalogues, settings.manifest_policy)
-        self.ways_out: WaysOut = WaysOut(database, settings, clock, actor)
+        self._serving = Serving(database, self._ordering, profiles)
+        self.roots: RootKeeper = RootKeeper(path, database, keyring, settings, profiles, actor=actor)
+        self._reception = Reception(database, self._catalogues, settings.manifest_policy, profiles)
+        self.ways_out: WaysOut = WaysOut(database, settings, profiles, clock=clock, actor=actor)
         secret, second = online_secret(passphrase), settings.second_person
         self.devices: DeviceService = DeviceService(
             path, database, secret, online_keys=keyring.online, second_person=second, clock=clock, actor=actor
@@ -162,13 +164,13 @@ class Director(HistoryView):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def root_bytes(self, version: int | None = None, *, wire: str = TUF_WIRE) -> bytes:
+    def root_bytes(self, version: int | None = None, *, wire: str = TUF_PROFILE) -> bytes:
         """A Root file of this Director in a profile: the newest, or that ``version``. What a vehicle is built with."""
         with self._database.reading() as connection:
-            data = read_root(connection, version) if wire == TUF_WIRE else read_wire_root(connection, version)
+            data = self._profiles.named(wire).read_root(connection, version)
         if data is None:
-            where = "" if wire == TUF_WIRE else f" in the profile {wire}"
-            raise UsageError(reason=f"the Director has no Root{'' if version is None else f' {version}'}{where}")
+            wanted = "Root" if version is None else f"Root {version}"
+            raise UsageError(reason=f"the Director has no {wanted} in the profile {wire}")
         return data
 
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
@@ -354,18 +356,16 @@ class Director(HistoryView):
         """Publish Roots in the profile ``wire`` too (``aktualizr``), from version 1 on; returns the newest version in it.
 
         ``continue_from`` are the directories of another Director's Roots and of its Root keys: deployed vehicles then follow.
-        Raises: UsageError for an unknown profile, ProfileError for keys that its clients cannot read; MissingKeysError,
-        RefusalError for the other Director's.
+        Raises: as ``RootKeeper.enable``.
         """
         moment = self._moment(now)
-        inheritance = None if continue_from is None else read_inheritance(*continue_from, moment)
-        version = self.roots.enable(wire, moment, inheritance)
+        version = self.roots.enable(wire, moment, continue_from)
         self.settings = self.roots.settings
         return version
 
     def hand_over(self, until: date | None = None, *, now: datetime | None = None) -> int:
         """See ``RootKeeper.hand_over``, and docs/cross-profile-roots.md for why."""
-        version = self.roots.hand_over(self._moment(now), until)
+        version = self.roots.hand_over(AKTUALIZR_PROFILE, self._moment(now), until)
         self.settings = self.roots.settings
         return version
 

@@ -11,12 +11,12 @@ from sqlalchemy import update
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical, image, outcome
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at, entry, listed, measured
+from twinlock.director.aktualizr.client import FIRST_ORDER, INSTALLED_INSTEAD, UNREACHABLE
 from twinlock.director.director import Director
 from twinlock.director.errors import NoImageSetError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import HELD, IMPOSSIBLE, NOTHING, ORDERED
-from twinlock.director.planning.aktualizr_rules import FIRST_ORDER, INSTALLED_INSTEAD, UNREACHABLE
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.engine.verification import full_verification

@@ -21,7 +21,7 @@ from twinlock.director.devices.certificates import SHARED, SINGLE, is_revoked, k
 from twinlock.director.errors import DeviceIdentityError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
-from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
+from twinlock.director.model.records import AKTUALIZR_PROFILE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.names import VehicleId, identifier
 
@@ -98,7 +98,7 @@ def _by_serial(connection: Connection, peer: TlsPeer | None, serial: str) -> Req
 
 def _identity(connection: Connection, peer: TlsPeer | None, vehicle: str) -> RequestIdentity:
     known = connection.execute(select(_V.wire, _V.identified_by).where(_V.vehicle == vehicle)).one_or_none()
-    if known is not None and known.wire != AKTUALIZR_WIRE:
+    if known is not None and known.wire != AKTUALIZR_PROFILE:
         raise DeviceIdentityError(reason=f"{vehicle} is not registered as a vehicle that runs aktualizr")
     before = None if known is None else known.identified_by
     awaited = known is None and bool(list_certificates(connection, name=vehicle, kind=SINGLE))

@@ -55,7 +55,7 @@ from twinlock.director.errors import (
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import load_vehicle
-from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
+from twinlock.director.model.records import AKTUALIZR_PROFILE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.repository.keys.passphrases import secret_for_new
 from twinlock.repository.keys.private_keys import Secret
 from twinlock.repository.workspace.validity import Clock
@@ -209,7 +209,7 @@ class DeviceService:
                 if not list_certificates(connection, name=vehicle, kind=SINGLE):
                     raise
             else:
-                if record.wire != AKTUALIZR_WIRE:
+                if record.wire != AKTUALIZR_PROFILE:
                     raise UsageError(reason=f"{vehicle} does not run aktualizr, so it needs no certificate")
             moment = now or self._clock()
             return allow_certificate(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from twinlock.director.model.clients import OUR_CLIENT, Client
 from twinlock.director.model.records import EcuRecord, Plan, VehicleRecord
 from twinlock.director.model.software import fingerprint
 from twinlock.trust.model.ecu import InstalledImage
@@ -32,10 +33,11 @@ class PlanInputs:
     the Director remembers; ``ordered`` is what its newest signed Targets list.
 
     ``listed`` are the images that its Targets ever listed, read only for clients that have to be told of these forever.
-    ``unknown`` are the ECUs whose software is unknown.
+    ``unknown`` are the ECUs whose software is unknown; ``client`` is what the vehicle's client can and cannot do.
     """
 
     record: VehicleRecord
+    client: Client = OUR_CLIENT
     assigned: Mapping[EcuId, TargetPath]
     ordered: Images = field(default_factory=dict)
     outstanding: tuple[Outstanding, ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twinlock.director.catalogue.catalogue import Catalogue
+from twinlock.director.model.clients import ImageListing
 from twinlock.director.model.plan import PlanInputs
 from twinlock.director.model.software import Software, mentioned, read_software
 from twinlock.trust.errors.base import RefusalError
@@ -24,12 +24,12 @@ class Possible:
     mentions: frozenset[str]
 
 
-def possible_components(inputs: PlanInputs, ecu: EcuId, catalogue: Catalogue) -> Possible:
+def possible_components(inputs: PlanInputs, ecu: EcuId, listing: ImageListing) -> Possible:
     """What may run on ``ecu``: what it last reported, and everything that is listed for its hardware.
 
     Raises: TransportError, StorageError of the Image repository.
     """
-    listed = catalogue.mentions([inputs.record.ecus[ecu].hardware_id])
+    listed = listing.mentions([inputs.record.ecus[ecu].hardware_id])
     components, mentions = set(listed), {name for names in listed.values() for name in names}
     entry = inputs.known.get(ecu)
     if entry is not None:

@@ -2,7 +2,7 @@
 
 The rules of 5.3.2.1 step 5 that are not about picking versions (``resolver.py`` does that): nothing before the first
 manifest, every image checked, no further order while an earlier one may still be installing, and no order that involves an
-ECU whose software is unknown. No database; the only input from outside is the catalogue.
+ECU whose software is unknown. No database; the only input from outside is the listing.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 
-from twinlock.director.catalogue.catalogue import Catalogue
 from twinlock.director.errors import HostedImageError, NoImageSetError, UnknownImageError
+from twinlock.director.model.clients import ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets
 from twinlock.director.model.records import (
-    AKTUALIZR_WIRE,
     HELD,
     IMPOSSIBLE,
     NOTHING,
@@ -25,7 +24,6 @@ from twinlock.director.model.records import (
     PlannedImage,
 )
 from twinlock.director.model.software import Software, fingerprint, read_software, same_image
-from twinlock.director.planning.aktualizr_rules import check_orders, with_notes
 from twinlock.director.planning.holding import possible_components, why_held, why_unknown
 from twinlock.director.planning.problem import EcuChoices, ImageSetProblem, Selection, relevant_components, violations
 from twinlock.director.planning.resolver import resolve
@@ -34,25 +32,24 @@ from twinlock.trust.checks.image import check_entry
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import CustomFieldError, UnknownEcuError
 from twinlock.trust.model.ecu import InstalledImage
-from twinlock.trust.model.target_format import FILE, OSTREE, target_format
+from twinlock.trust.model.target_format import FILE, target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, EcuId, TargetPath
-from twinlock.trust.wire.aktualizr.reports import is_nothing
 
 
-def make_plan(inputs: PlanInputs, catalogue: Catalogue | None) -> PlannedTargets:
+def make_plan(inputs: PlanInputs, listing: ImageListing | None) -> PlannedTargets:
     """Decide what the vehicle should be told. What stands in the way becomes an outcome with reasons, not an error.
 
-    ``catalogue`` may be None where nothing is assigned: that takes no look at the Image repository.
+    ``listing`` may be None where nothing is assigned: that takes no look at the Image repository.
     Raises: TransportError, StorageError where the Image repository cannot be read.
     """
     vehicle = inputs.record.vehicle
-    if not inputs.assigned or catalogue is None:
+    if not inputs.assigned or listing is None:
         return _nothing(inputs, NOTHING, "nothing is assigned")
     if inputs.manifest is None:
         return _nothing(inputs, WAITING, f"{vehicle} has not reported yet, so what it needs is not known")
     try:
-        planned = plan_around_unknown(inputs, catalogue)
+        planned = plan_around_unknown(inputs, listing)
     except NoImageSetError as error:
         return _nothing(inputs, IMPOSSIBLE, *error.causes)
     except RefusalError as error:
@@ -60,21 +57,21 @@ def make_plan(inputs: PlanInputs, catalogue: Catalogue | None) -> PlannedTargets
     return _hold_back(inputs, planned)
 
 
-def plan_around_unknown(inputs: PlanInputs, catalogue: Catalogue) -> PlannedTargets:
+def plan_around_unknown(inputs: PlanInputs, listing: ImageListing) -> PlannedTargets:
     """The plan for the ECUs whose software is known; orders that involve any other ECU are held, and it says why.
 
     Raises: as ``plan_images``.
     """
     if not inputs.unknown:
-        return plan_images(inputs, catalogue)
-    possible = {ecu: possible_components(inputs, ecu, catalogue) for ecu in inputs.unknown}
+        return plan_images(inputs, listing)
+    possible = {ecu: possible_components(inputs, ecu, listing) for ecu in inputs.unknown}
     assigned, reasons = dict(inputs.assigned), []
     for ecu in sorted(inputs.assigned):
-        entry = None if ecu in inputs.unknown else _assigned(inputs, inputs.record.ecus[ecu], assigned[ecu], catalogue)
+        entry = None if ecu in inputs.unknown else _assigned(inputs, inputs.record.ecus[ecu], assigned[ecu], listing)
         reason = why_unknown(inputs, ecu) if entry is None else why_held(inputs, read_software(entry), possible)
         if reason is not None:
             reasons.append(f"{assigned.pop(ecu)} for {ecu} is held: {reason}")
-    planned = plan_images(replace(inputs, assigned=assigned), catalogue)
+    planned = plan_images(replace(inputs, assigned=assigned), listing)
     for order in planned.plan.orders:
         reason = why_held(inputs, read_software(planned.entries[order.path]), possible) if order.moved else None
         if reason is not None:  # a dependency moved it, so whatever asks for it is held too
@@ -85,7 +82,7 @@ def plan_around_unknown(inputs: PlanInputs, catalogue: Catalogue) -> PlannedTarg
     return PlannedTargets(plan=plan, entries=planned.entries)
 
 
-def plan_images(inputs: PlanInputs, catalogue: Catalogue) -> PlannedTargets:
+def plan_images(inputs: PlanInputs, listing: ImageListing) -> PlannedTargets:
     """The images that the vehicle should have by its assignments, whatever is outstanding.
 
     Raises: UnknownEcuError, UnknownImageError, NoImageSetError, HardwareError, ReleaseCounterError, CustomFieldError,
@@ -95,7 +92,7 @@ def plan_images(inputs: PlanInputs, catalogue: Catalogue) -> PlannedTargets:
     for ecu in inputs.assigned:
         if ecu not in record.ecus:
             raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
-    offers = _all_offers(inputs, catalogue)
+    offers = _all_offers(inputs, listing)
     installed = {ecu: _installed(inputs, ecu, offers[ecu]) for ecu in record.ecus}
     problem = ImageSetProblem(
         vehicle=record.vehicle,
@@ -111,36 +108,36 @@ def plan_images(inputs: PlanInputs, catalogue: Catalogue) -> PlannedTargets:
         ),
     )
     planned = _planned(inputs, problem, resolve(problem), offers)
-    check_orders(inputs, planned, catalogue)
-    return with_notes(inputs, planned, catalogue)
+    inputs.client.check_plan(inputs, planned, listing)
+    return inputs.client.with_notes(inputs, planned, listing)
 
 
 Offers = Mapping[Software, ImageEntry]
 
 
-def _all_offers(inputs: PlanInputs, catalogue: Catalogue) -> dict[EcuId, Offers]:
+def _all_offers(inputs: PlanInputs, listing: ImageListing) -> dict[EcuId, Offers]:
     """The images that the repository lists for each ECU: the assigned one, or, for a free ECU, all that may matter."""
     ecus = inputs.record.ecus
     found: dict[EcuId, Offers] = {}
     for ecu, path in inputs.assigned.items():
-        entry = _assigned(inputs, ecus[ecu], path, catalogue)
+        entry = _assigned(inputs, ecus[ecu], path, listing)
         found[ecu] = {_readable(inputs, entry): entry}
     free = {ecu: record for ecu, record in ecus.items() if ecu not in found}
     present = [software for offers in found.values() for software in offers]
     present += [software for ecu in free if (software := _remembered(inputs, ecu)) is not None]
-    components = relevant_components(present, catalogue.mentions(record.hardware_id for record in ecus.values()))
+    components = relevant_components(present, listing.mentions(record.hardware_id for record in ecus.values()))
     for ecu, record in free.items():
         # What an ECU of unknown software would be moved from is not known, so it is not moved.
-        found[ecu] = {} if ecu in inputs.unknown else _offers(inputs, record, catalogue, components)
+        found[ecu] = {} if ecu in inputs.unknown else _offers(inputs, record, listing, components)
     return found
 
 
 def _offers(
-    inputs: PlanInputs, record: EcuRecord, catalogue: Catalogue, components: Container[str | None] | None
+    inputs: PlanInputs, record: EcuRecord, listing: ImageListing, components: Container[str | None] | None
 ) -> Offers:
     found = {}
     kept = _installed_format(inputs, record)
-    for entry in catalogue.offers(record.hardware_id, components):
+    for entry in listing.offers(record.hardware_id, components):
         if target_format(entry) != kept:
             continue  # it was not asked for, and whether this client can change over is not known
         try:
@@ -154,14 +151,11 @@ def _offers(
 
 
 def _installed_format(inputs: PlanInputs, record: EcuRecord) -> str:
-    """The format of what an ECU runs, which nothing but an assignment changes.
-
-    Aktualizr reports a commit as an image of no length; our own client has none, whatever it reports before its first image.
-    """
+    """The format of what an ECU runs, which nothing but an assignment changes."""
     installed = inputs.installed_on(record.ecu)
-    if installed is None or installed.length or is_nothing(installed):
+    if installed is None or installed.length or inputs.client.reports_no_image(installed):
         return FILE
-    return OSTREE if inputs.record.wire == AKTUALIZR_WIRE else FILE
+    return inputs.client.format_without_length()
 
 
 def _readable(inputs: PlanInputs, entry: ImageEntry) -> Software:
@@ -176,8 +170,8 @@ def _readable(inputs: PlanInputs, entry: ImageEntry) -> Software:
     return software
 
 
-def _assigned(inputs: PlanInputs, record: EcuRecord, path: TargetPath, catalogue: Catalogue) -> ImageEntry:
-    entry = catalogue.find(path, record.hardware_id)
+def _assigned(inputs: PlanInputs, record: EcuRecord, path: TargetPath, listing: ImageListing) -> ImageEntry:
+    entry = listing.find(path, record.hardware_id)
     if entry is None:
         raise UnknownImageError(ecu=record.ecu, target=path)
     _check(inputs, record, entry, inputs.installed_on(record.ecu))
@@ -188,9 +182,9 @@ def _check(inputs: PlanInputs, record: EcuRecord, entry: ImageEntry, installed: 
     """What the ECU itself would check of the entry, and whether it could fetch it. Source: Uptane 2.1.0 5.4.3.4 steps 3 to 5."""
     if entry.must_agree is None:
         raise CustomFieldError(target=entry.path, repository=IMAGE, field="mustAgree")
-    check_entry(entry, inputs.record.judged(record.ecu), installed)
+    check_entry(entry, inputs.record.judged(record.ecu, inputs.client.formats), installed)
     uri = hosted_at(entry.custom)
-    if uri is not None and inputs.record.wire != AKTUALIZR_WIRE:
+    if uri is not None and not inputs.client.reads_addresses:
         raise HostedImageError(ecu=record.ecu, target=entry.path, uri=uri)
 
 

@@ -38,15 +38,14 @@ from twinlock.director.inventory.signed_files import (
 )
 from twinlock.director.inventory.signing_marks import note_signature
 from twinlock.director.inventory.vehicles import load_active_vehicle, lock_vehicle
-from twinlock.director.manifests.acknowledgement import signed_members, stated_members
 from twinlock.director.model.plan import PlanInputs, PlannedTargets, entries_as_json
-from twinlock.director.model.records import AKTUALIZR_WIRE, IMPOSSIBLE, DecisionRecord, Issue, Plan
-from twinlock.director.planning.aktualizr_rules import list_installed
+from twinlock.director.model.profiles import DirectorProfile, Profiles
+from twinlock.director.model.records import IMPOSSIBLE, DecisionRecord, Issue, Plan
 from twinlock.director.planning.plan import make_plan
-from twinlock.director.signing.aktualizr_roots import read_wire_root
+from twinlock.director.signing.acknowledgement import stated_members
 from twinlock.director.signing.clock import SigningClock
 from twinlock.director.signing.roots import read_root
-from twinlock.director.signing.sign import InForce, SigningRequest, is_in_wire, keys_changed, sign_set, verify_set
+from twinlock.director.signing.sign import InForce, SigningRequest, keys_changed, sign_set, verify_set
 from twinlock.io.http.quiet_log import QuietLog
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.signing.clock import BEHIND
@@ -64,7 +63,8 @@ _STRIPES = 64
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleSnapshot:
     """One reading of all that concerns a vehicle. ``decision`` is the newest one; ``in_force`` is the newest set of files, and
-    ``issue_root`` the Root under which that was signed. ``wire_root`` is the newest Root in the vehicle's profile."""
+    ``issue_root`` the Root under which that was signed. ``profile`` is that of the vehicle's client, and
+    ``profile_root`` its newest Root."""
 
     inputs: PlanInputs
     revision: int
@@ -72,7 +72,8 @@ class VehicleSnapshot:
     decision: DecisionRecord | None
     in_force: InForce
     root: bytes
-    wire_root: bytes
+    profile: DirectorProfile
+    profile_root: bytes
     issue_root: bytes | None
 
 
@@ -87,12 +88,14 @@ class Ordering:
         settings: Settings,
         *,
         clock: SigningClock,
+        profiles: Profiles,
     ) -> None:
         self._database = database
         self._catalogues = catalogues
         self._keyring = keyring
         self._settings = settings
         self._clock = clock
+        self._profiles = profiles
         self._quiet = QuietLog(log, lines=1, seconds=60.0)
         self._turns = [threading.Lock() for _ in range(_STRIPES)]
 
@@ -130,7 +133,8 @@ class Ordering:
             if not planned.entries:
                 raise
             # The engine refused the order as the vehicle would have. Tell the vehicle to do nothing, and people why.
-            spare = list_installed(snapshot.inputs, _unusable(snapshot.inputs, error), _usable(catalogue))
+            refused = _unusable(snapshot.inputs, error)
+            spare = snapshot.inputs.client.list_installed(snapshot.inputs, refused, _usable(catalogue))
             made = self._make(snapshot, spare, catalogue if spare.entries else None, planned_from, now=now, force=force)
         self._catalogues.save()
         return made
@@ -138,7 +142,7 @@ class Ordering:
     def snapshot(self, vehicle: str) -> VehicleSnapshot:
         """Read everything that concerns a vehicle, in one transaction. Raises: UnknownVehicleError, StorageError."""
         with self._database.reading() as connection:
-            return _read_snapshot(connection, vehicle)
+            return _read_snapshot(connection, vehicle, self._profiles)
 
     def catalogue_for(self, inputs: PlanInputs, now: datetime) -> Catalogue | RefusalError | TransportError | None:
         """The Image repository if this vehicle needs it: an error if it cannot be used, None if nothing is assigned.
@@ -160,9 +164,9 @@ class Ordering:
             return True
         targets = snapshot.in_force.files.get(TARGETS)
         record = snapshot.inputs.record
-        if targets is not None and not is_in_wire(targets, record.wire):
+        if targets is not None and not snapshot.profile.is_written_in(targets):
             return True
-        if targets is not None and stated_members(targets) != signed_members(record, now):
+        if targets is not None and stated_members(targets) != snapshot.profile.signed_members(record, now):
             return True
         root = snapshot.issue_root
         return root is not None and root != snapshot.root and keys_changed(root, snapshot.root)
@@ -186,8 +190,10 @@ class Ordering:
         usable = _usable(catalogue)
         files: dict[RoleName, bytes] = {}
         if issue is None or force or not same or self._is_due(snapshot, issue, now):
-            members = signed_members(record, now)
-            request = SigningRequest(record=record, entries=entries, correlation_id=correlation, members=members)
+            members = snapshot.profile.signed_members(record, now)
+            request = SigningRequest(
+                record=record, profile=snapshot.profile, entries=entries, correlation_id=correlation, members=members
+            )
             lasting_from = self._clock.check(now).lasting_from(now)
             issue, files = sign_set(
                 request,
@@ -199,7 +205,7 @@ class Ordering:
                 lasting_from=lasting_from,
             )
             judge = usable if entries else None
-            verify_set(request, files, in_force=snapshot.in_force, root=snapshot.wire_root, catalogue=judge, now=now)
+            verify_set(request, files, in_force=snapshot.in_force, root=snapshot.profile_root, catalogue=judge, now=now)
         versions = {} if usable is None else usable.versions
         decision = _Decision(planned, entries, correlation, versions, planned_from)
         try:
@@ -248,7 +254,7 @@ class _Decision:
 
 def plan_with(inputs: PlanInputs, catalogue: Catalogue | RefusalError | TransportError | None) -> PlannedTargets:
     """A plan, also where the Image repository cannot be used: then nothing is ordered, and the plan says so."""
-    return list_installed(inputs, _plan_with(inputs, catalogue), _usable(catalogue))
+    return inputs.client.list_installed(inputs, _plan_with(inputs, catalogue), _usable(catalogue))
 
 
 def _plan_with(inputs: PlanInputs, catalogue: Catalogue | RefusalError | TransportError | None) -> PlannedTargets:
@@ -270,8 +276,9 @@ def _unusable(inputs: PlanInputs, error: Exception) -> PlannedTargets:
     return PlannedTargets(plan=Plan(vehicle=inputs.record.vehicle, outcome=IMPOSSIBLE, orders=(), reasons=(reason,)))
 
 
-def _read_snapshot(connection: Connection, vehicle: str) -> VehicleSnapshot:
+def _read_snapshot(connection: Connection, vehicle: str, profiles: Profiles) -> VehicleSnapshot:
     record = load_active_vehicle(connection, vehicle)
+    profile = profiles.of(record)
     columns = schema.vehicles.c
     query = select(columns.revision, columns.planned_from, columns.last_manifest).where(columns.vehicle == vehicle)
     row = connection.execute(query).one()
@@ -283,20 +290,21 @@ def _read_snapshot(connection: Connection, vehicle: str) -> VehicleSnapshot:
         issue_root = read_root(connection, newest[0].root)
     inputs = PlanInputs(
         record=record,
+        client=profile.client,
         assigned={item.ecu: item.path for item in load_assignments(connection, vehicle)},
         # Whenever a decision changes what is listed, it is stored in one transaction with the files that list it.
         ordered=ordered_images(decisions[0].entries) if decisions else {},
         outstanding=list_outstanding(connection, vehicle),
         known=recall_images(connection, {ecu: report.installed for ecu, report in record.reports.items()}),
         manifest=row.last_manifest,
-        listed=listed_images(connection, vehicle) if record.wire == AKTUALIZR_WIRE else (),
+        listed=() if profile.client.forgets_withdrawn else listed_images(connection, vehicle),
         unknown=record.unknown,
     )
     root = read_root(connection)
     if root is None:
         raise StorageError(path=vehicle, operation="read", reason="the inventory holds no Root")
-    wire_root = read_wire_root(connection) if record.wire == AKTUALIZR_WIRE else root
-    if wire_root is None:
+    profile_root = profile.read_root(connection)
+    if profile_root is None:
         raise WireDisabledError(vehicle=vehicle, wire=record.wire)
     return VehicleSnapshot(
         inputs=inputs,
@@ -305,7 +313,8 @@ def _read_snapshot(connection: Connection, vehicle: str) -> VehicleSnapshot:
         decision=decisions[0] if decisions else None,
         in_force=in_force,
         root=root,
-        wire_root=wire_root,
+        profile=profile,
+        profile_root=profile_root,
         issue_root=issue_root,
     )
 

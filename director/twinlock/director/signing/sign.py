@@ -5,22 +5,21 @@ Files are made with python-tuf and judged by our own engine; what they disagree 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from twinlock.director.catalogue.catalogue import Catalogue, stored_answer
-from twinlock.director.model.records import AKTUALIZR_WIRE, Issue, VehicleRecord
+from twinlock.director.model.profiles import DirectorProfile, S
+from twinlock.director.model.records import Issue, VehicleRecord
 from twinlock.director.model.software import is_image
 from twinlock.director.signing.roots import signers_of
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.authoring.next_publication import meta_file
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, seal
+from twinlock.repository.signing.sign import SPEC_VERSION, renew
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.refresh import refresh_repository
@@ -31,11 +30,6 @@ from twinlock.trust.mapping import plain_map
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RepositoryName, RoleName
 from twinlock.trust.state import TrustedRepository, TrustedVehicle, Vehicle
-from twinlock.trust.wire.aktualizr import encode, form
-from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
-from twinlock.trust.wire.tuf.metadata import TUF
-
-S = TypeVar("S", Targets, Snapshot, Timestamp)
 
 _INDEX = {TARGETS: "targets.json", SNAPSHOT: "snapshot.json"}
 
@@ -44,10 +38,11 @@ _INDEX = {TARGETS: "targets.json", SNAPSHOT: "snapshot.json"}
 class SigningRequest:
     """A signing request: vehicle, Targets entries (by path, plain JSON) and correlation id.
 
-    It is signed in the wire profile of ``record``. ``members`` go into ``custom`` of Targets.
+    ``profile`` is that of the vehicle's client. ``members`` go into ``custom`` of Targets.
     """
 
     record: VehicleRecord
+    profile: DirectorProfile
     entries: Mapping[str, Any]
     correlation_id: str
     members: Mapping[str, Any] = field(default_factory=dict)
@@ -83,11 +78,7 @@ def sign_set(
     files: dict[RoleName, bytes] = {}
 
     def sign(role: RoleName, signed: S) -> None:
-        signers = signers_of(authority, role)
-        if request.record.wire == AKTUALIZR_WIRE:
-            files[role] = _seal_aktualizr(role, signed, signers, keyring, files)
-        else:
-            files[role] = seal(role, signed, [signers], keyring)
+        files[role] = request.profile.sign(role, signed, signers_of(authority, role), keyring, files)
 
     targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(request.entries))
     # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
@@ -116,30 +107,6 @@ def sign_set(
     return issue, files
 
 
-def _seal_aktualizr(
-    role: RoleName,
-    signed: Targets | Snapshot | Timestamp,
-    signers: Authority,
-    keyring: Keyring,
-    files: Mapping[RoleName, bytes],
-) -> bytes:
-    """The file in the other profile: the same content, translated. ``files`` are those of the set made so far."""
-    plain, limit = signed.to_dict(), form.MAX_BYTES[role]
-    if role == TARGETS:
-        translated, limit = encode.translate_director_targets(plain), form.MAX_DIRECTOR_TARGETS_BYTES
-    elif role == SNAPSHOT:
-        translated = encode.translate_snapshot(plain)
-    else:
-        translated = encode.translate_timestamp(plain, files[SNAPSHOT])
-    return seal_aktualizr(role, translated, [signers], keyring, max_bytes=limit)
-
-
-def is_in_wire(data: bytes, wire: str) -> bool:
-    """Whether a file of ours is in the profile ``wire``: they write the type of a file differently."""
-    kind = str(json.loads(data)["signed"]["_type"])
-    return (kind in form.TYPES.values()) is (wire == AKTUALIZR_WIRE)
-
-
 def keys_changed(old: bytes, new: bytes) -> bool:
     """Whether files signed under the Root ``old`` have to be signed again under ``new``."""
     before, after = (Metadata[Root].from_bytes(data).signed for data in (old, new))
@@ -162,9 +129,8 @@ def verify_set(
     installed; without one (nothing is ordered) only the Director's files are.
     Raises: RefusalError of every kind; ConflictError if the engine read another order than was meant.
     """
-    wire = AKTUALIZR if request.record.wire == AKTUALIZR_WIRE else TUF
-    director = restore_repository(DIRECTOR, {RoleName("root"): root, **in_force.files}, wire=wire)
-    vehicle = _as_vehicle(request.record)
+    director = restore_repository(DIRECTOR, {RoleName("root"): root, **in_force.files}, wire=request.profile.reader)
+    vehicle = _as_vehicle(request)
     if catalogue is None:
         drive(
             refresh_repository(director, now, vehicle=vehicle.vehicle),
@@ -197,10 +163,11 @@ def _wanted(request: SigningRequest, installed: Mapping[EcuId, InstalledImage]) 
     return found
 
 
-def _as_vehicle(record: VehicleRecord) -> Vehicle:
+def _as_vehicle(request: SigningRequest) -> Vehicle:
+    record, formats = request.record, request.profile.client.formats
     return Vehicle(
         vehicle=record.vehicle,
-        ecus={ecu: record.judged(ecu) for ecu in record.ecus},
+        ecus={ecu: record.judged(ecu, formats) for ecu in record.ecus},
         installed={ecu: report.installed for ecu, report in record.reports.items()},
     )
 

@@ -1,7 +1,7 @@
-"""What vehicles that run aktualizr need of a plan, beyond what every vehicle needs.
+"""What aktualizr can and cannot do: the facts that manifests are judged by, and what it needs of a plan.
 
-This client forgets no list that it was sent: an empty one withdraws nothing, and a file name stands for one content for
-ever. Its Secondaries read no delegations, and refuse a list of which top-level Targets do not list every image. It reads
+This client forgets no list that it was sent: an empty one withdraws nothing, and it takes a file name for one content
+forever. Its Secondaries read no delegations, and refuse a list of which top-level Targets do not list every image. It reads
 64 KiB of Director Targets.
 """
 
@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import ClassVar
 
-from twinlock.director.catalogue.catalogue import Catalogue
 from twinlock.director.errors import NoImageSetError
+from twinlock.director.model.clients import Client, ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets, entries_as_json
-from twinlock.director.model.records import AKTUALIZR_WIRE, EcuRecord, PlannedImage
+from twinlock.director.model.records import EcuRecord, PlannedImage
 from twinlock.director.model.software import read_software, same_image
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.model.ecu import InstalledImage
+from twinlock.trust.model.target_format import FILE, OSTREE
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, TargetPath
 from twinlock.trust.wire.aktualizr import form
@@ -43,68 +45,84 @@ FIRST_ORDER = (
 )
 
 
-def with_notes(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> PlannedTargets:
-    """``planned`` with what this client's operator has to know of its orders, among the reasons. Others pass as they are."""
-    if inputs.record.wire != AKTUALIZR_WIRE or not planned.entries:
-        return planned
-    notes = [*_ambiguous_for_tuf_secondaries(inputs, planned, catalogue)]
-    if not any(_nameable(inputs, catalogue)):
-        notes.append(FIRST_ORDER)
-    return replace(planned, plan=replace(planned.plan, reasons=(*planned.plan.reasons, *notes)))
+class AktualizrClient(Client):
+    """See ``Client``.
+
+    What a vehicle was built with is not known, so both formats may be ordered; one that cannot pull commits refuses them
+    itself. A restored client sends the very reports that it sent before, with no nonce.
+    """
+
+    formats: ClassVar[tuple[str, ...]] = (FILE, OSTREE)
+    reads_addresses: ClassVar[bool] = True
+    echoes_nonces: ClassVar[bool] = False
+    may_lack_time: ClassVar[bool] = True
+    forgets_withdrawn: ClassVar[bool] = False
+
+    def reports_no_image(self, installed: InstalledImage) -> bool:
+        """See ``Client``."""
+        return is_nothing(installed)
+
+    def format_without_length(self) -> str:
+        """See ``Client``: it reports a commit as an image of no length."""
+        return OSTREE
+
+    def check_plan(self, inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> None:
+        """See ``Client``."""
+        causes = (
+            *_too_deep(inputs, planned, listing),
+            *_delegated_beside_secondaries(inputs, planned, listing),
+            *_names_used_before(inputs, planned),
+            *_unwritable(inputs, planned),
+        )
+        if causes:
+            raise NoImageSetError(vehicle=inputs.record.vehicle, causes=causes)
+
+    def with_notes(self, inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> PlannedTargets:
+        """See ``Client``."""
+        if not planned.entries:
+            return planned
+        notes = [*_ambiguous_for_tuf_secondaries(inputs, planned, listing)]
+        if not any(_nameable(inputs, listing)):
+            notes.append(FIRST_ORDER)
+        return replace(planned, plan=replace(planned.plan, reasons=(*planned.plan.reasons, *notes)))
+
+    def list_installed(
+        self, inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing | None
+    ) -> PlannedTargets:
+        """See ``Client``: what is installed, where an empty list would have to withdraw something.
+
+        Only what the Image repository lists now can be named; without a look at it (None), what the Primary runs, by what
+        is remembered. To list what is installed already makes the client do nothing, and forget the list before.
+        """
+        if planned.entries or not inputs.listed:
+            return planned
+        nameable = list(_nameable(inputs, listing))
+        # Secondaries would refuse a list of which top-level Targets do not list every image; a list without them may.
+        chosen = [(ecu, entry) for ecu, entry, at_top in nameable if at_top]
+        chosen = chosen or [(ecu, entry) for ecu, entry, _ in nameable if ecu == inputs.record.primary]
+        listed = _list(planned, chosen)
+        while listed.entries and any(_unwritable(inputs, listed)):
+            chosen.pop()
+            listed = _list(planned, chosen)
+        reason = INSTALLED_INSTEAD if listed.entries else UNREACHABLE
+        return replace(listed, plan=replace(listed.plan, reasons=(*planned.plan.reasons, reason)))
 
 
-def _ambiguous_for_tuf_secondaries(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> Iterator[str]:
+def _ambiguous_for_tuf_secondaries(inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> Iterator[str]:
     """A Secondary with ``verification_type`` Tuf chooses by hardware alone; no registration says how one verifies."""
     ecus = inputs.record.ecus
     for order in planned.plan.orders:
         hardware = ecus[order.ecu].hardware_id
-        if not ecus[order.ecu].primary and catalogue.count(hardware) > 1:
+        if not ecus[order.ecu].primary and listing.count(hardware) > 1:
             yield (
                 f"{order.ecu}: several images are listed for {hardware}; if this Secondary is configured with verification_type "
                 "Tuf, it refuses the order, and the Primary's installation fails with it (use Full)"
             )
 
 
-def check_orders(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> None:
-    """Refuse a plan that this client could not carry out. Plans for other vehicles pass.
-
-    Raises: NoImageSetError with every cause; RefusalError, TransportError, StorageError of the Image repository.
-    """
-    if inputs.record.wire != AKTUALIZR_WIRE:
-        return
-    causes = (
-        *_too_deep(inputs, planned, catalogue),
-        *_delegated_beside_secondaries(inputs, planned, catalogue),
-        *_names_used_before(inputs, planned),
-        *_unwritable(inputs, planned),
-    )
-    if causes:
-        raise NoImageSetError(vehicle=inputs.record.vehicle, causes=causes)
-
-
-def list_installed(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue | None) -> PlannedTargets:
-    """``planned``, or, where an empty list would have to withdraw something from this client, what it has installed.
-
-    Only what the Image repository lists now can be named; without a look at it (None), what the Primary runs, by what is
-    remembered. To list what is installed already makes the client do nothing, and forget the list before.
-    """
-    if inputs.record.wire != AKTUALIZR_WIRE or planned.entries or not inputs.listed:
-        return planned
-    found = list(_nameable(inputs, catalogue))
-    # Secondaries would refuse a list of which top-level Targets do not list every image; a list without them may.
-    chosen = [(ecu, entry) for ecu, entry, at_top in found if at_top]
-    chosen = chosen or [(ecu, entry) for ecu, entry, _ in found if ecu == inputs.record.primary]
-    listed = _list(planned, chosen)
-    while listed.entries and any(_unwritable(inputs, listed)):
-        chosen.pop()
-        listed = _list(planned, chosen)
-    reason = INSTALLED_INSTEAD if listed.entries else UNREACHABLE
-    return replace(listed, plan=replace(listed.plan, reasons=(*planned.plan.reasons, reason)))
-
-
-def _too_deep(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> Iterator[str]:
+def _too_deep(inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> Iterator[str]:
     for order in planned.plan.orders:
-        chain = catalogue.chain(order.path, inputs.record.ecus[order.ecu].hardware_id)
+        chain = listing.chain(order.path, inputs.record.ecus[order.ecu].hardware_id)
         if len(chain) - 1 > _MAX_DEPTH:
             yield (
                 f"{order.path} is listed {len(chain) - 1} delegations down, by {chain[-1]}, and this client follows "
@@ -112,13 +130,13 @@ def _too_deep(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue)
             )
 
 
-def _delegated_beside_secondaries(inputs: PlanInputs, planned: PlannedTargets, catalogue: Catalogue) -> Iterator[str]:
+def _delegated_beside_secondaries(inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> Iterator[str]:
     ecus = inputs.record.ecus
     secondaries = sorted(order.ecu for order in planned.plan.orders if not ecus[order.ecu].primary)
     if not secondaries:
         return
     for order in planned.plan.orders:
-        chain = catalogue.chain(order.path, ecus[order.ecu].hardware_id)
+        chain = listing.chain(order.path, ecus[order.ecu].hardware_id)
         if len(chain) > 1:
             yield (
                 f"{order.path} for {order.ecu} is listed by the delegated role {chain[-1]}, which the Secondaries of this "
@@ -163,18 +181,18 @@ def _unwritable(inputs: PlanInputs, planned: PlannedTargets) -> Iterator[str]:
             yield f"the order would take {size} bytes, and this client reads at most {limit} of one"
 
 
-def _nameable(inputs: PlanInputs, catalogue: Catalogue | None) -> Iterator[tuple[EcuId, ImageEntry, bool]]:
+def _nameable(inputs: PlanInputs, listing: ImageListing | None) -> Iterator[tuple[EcuId, ImageEntry, bool]]:
     """The installed images that can be listed, by ECU, and whether top-level Targets list them."""
     for ecu, record in inputs.record.ecus.items():
         installed = inputs.installed_on(ecu)
         if installed is None or is_nothing(installed):
             continue
         entry, at_top = inputs.known.get(ecu), False
-        if catalogue is not None:
+        if listing is not None:
             entry = None
             with suppress(TwinlockError):  # whatever is wrong with that entry, it cannot be listed
-                entry = catalogue.find(installed.path, record.hardware_id)
-                at_top = len(catalogue.chain(installed.path, record.hardware_id)) == 1
+                entry = listing.find(installed.path, record.hardware_id)
+                at_top = len(listing.chain(installed.path, record.hardware_id)) == 1
         if entry is not None and same_image(installed, entry) and _is_for(entry, record):
             yield ecu, entry, at_top
 
