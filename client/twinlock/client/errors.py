@@ -7,7 +7,7 @@ from typing import Any
 
 from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError
 from twinlock.trust.errors.local import TransportError
-from twinlock.trust.printable import printable
+from twinlock.trust.text.printable import printable
 
 
 def quoted(value: object, limit: int) -> str:

@@ -22,7 +22,7 @@ from twinlock.director.model.records import (
     VehicleRecord,
     VehicleSummary,
 )
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
 from twinlock.trust.wire.tuf.attestation import key_material
