@@ -193,7 +193,7 @@ def director_gone_on_from(director: Director, path: Path, _patch: pytest.MonkeyP
     foreign.write()
     for _number in range(4):
         director.rotate("targets", "timestamp")
-    director.add_wire("aktualizr", go_on_from=(foreign.repo, foreign.keys))
+    director.add_wire("aktualizr", continue_from=(foreign.repo, foreign.keys))
     director.rotate("targets")
 
 

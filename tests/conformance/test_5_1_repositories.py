@@ -21,7 +21,7 @@ from tests.conformance.real import IMAGES, VIN, Site, keyid_of, make_site, tree
 from tests.unit.director.world import NOW, TestVehicle, content
 from tests.unit.repository.reading import Reader
 from twinlock.director.director import Director
-from twinlock.director.signing.sign import Order, sign_set
+from twinlock.director.signing.sign import SigningRequest, sign_set
 from twinlock.repository.authoring.delegations import Delegation
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.serving.app import image_application
@@ -211,7 +211,7 @@ def test_every_order_names_registered_ecus(made: Site) -> None:
 def test_the_director_delegates_nothing_and_has_no_way_to(made: Site) -> None:
     assert "delegations" not in made.ordered("targets.json")["signed"]
     assert not [name for name in dir(Director) if "delegat" in name]
-    assert "delegations" not in Order.__dataclass_fields__
+    assert "delegations" not in SigningRequest.__dataclass_fields__
     assert "delegations" not in sign_set.__annotations__
 
 

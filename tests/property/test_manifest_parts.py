@@ -12,7 +12,7 @@ from tests.unit.director.aktualizr_vehicle import AktualizrVehicle
 from tests.unit.director.judging import judge_manifest
 from tests.unit.director.test_intake import judge, record_of
 from tests.unit.director.world import NOW, TestVehicle
-from twinlock.director.model.records import AKTUALIZR_WIRE, VehicleRecord
+from twinlock.director.model.records import AKTUALIZR_PROFILE, VehicleRecord
 from twinlock.trust.names import EcuId, VehicleId
 from twinlock.trust.wire.aktualizr.reports import decode_manifest
 
@@ -72,7 +72,7 @@ def test_junk_in_a_report_of_a_secondary_of_aktualizr(path: tuple[str | int, ...
         ecus=known,
         reports={},
         registered_at=NOW,
-        wire=AKTUALIZR_WIRE,
+        wire=AKTUALIZR_PROFILE,
     )
     findings = judge_manifest(decode_manifest(data), record, now=NOW, address=VAN.vin)
     assert findings.reports[EcuId("gw-7")].counter == VAN.counter

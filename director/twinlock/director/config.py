@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twinlock.director.model.judgement import ManifestPolicy
-from twinlock.director.model.records import AKTUALIZR_WIRE, TUF_WIRE
+from twinlock.director.model.records import PROFILES, TUF_PROFILE
 from twinlock.io.files.durable import create_file, read_file, replace_file
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.errors.base import UsageError
@@ -52,7 +52,7 @@ class Settings:
     catalogue_max_age_s: int = 60
     report_future_s: int = 300
     report_past_s: int = 2_592_000
-    wires: tuple[str, ...] = (TUF_WIRE,)
+    wires: tuple[str, ...] = (TUF_PROFILE,)
     second_person: bool = False
     history_days: int = 0
     manifest_bytes_per_day: int = 64 << 20
@@ -69,8 +69,8 @@ class Settings:
             raise UsageError(
                 reason=f"manifest_bytes_per_day must be at least {DEFAULT_LIMITS.report_bytes}: one manifest may be as large"
             )
-        if TUF_WIRE not in self.wires or not set(self.wires) <= {TUF_WIRE, AKTUALIZR_WIRE}:
-            raise UsageError(reason=f"the wire profiles are {TUF_WIRE} and, if wanted, {AKTUALIZR_WIRE}")
+        if TUF_PROFILE not in self.wires or not set(self.wires) <= set(PROFILES):
+            raise UsageError(reason=f"the wire profiles are {TUF_PROFILE} and, if wanted, {', '.join(PROFILES[1:])}")
 
     @property
     def shortest(self) -> timedelta:
@@ -137,7 +137,7 @@ def read_config(directory: Path) -> Settings:
         if found > FORMAT:
             reason = "a newer version wrote it"
             raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=FORMAT)
-        wires = tuple(body.pop("wires", (TUF_WIRE,)))
+        wires = tuple(body.pop("wires", (TUF_PROFILE,)))
         stranded = tuple(body.pop("stranded", ()))
         periods = Periods.from_json(body.pop("periods", {}))
         _check_types(path, body)

@@ -25,15 +25,16 @@ from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.catalogue.source import open_source
 from twinlock.director.config import Settings, read_config
 from twinlock.director.devices.refusals import note_refused_registration
-from twinlock.director.devices.service import DeviceDesk
+from twinlock.director.devices.service import DeviceService
 from twinlock.director.inventory.assignments import load_assignments
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import OPERATOR
 from twinlock.director.inventory.retention import prune_history
 from twinlock.director.inventory.vehicles import list_vehicles, load_vehicle
 from twinlock.director.manifests.intake import Reception
 from twinlock.director.model.records import (
-    TUF_WIRE,
+    AKTUALIZR_PROFILE,
+    TUF_PROFILE,
     Acceptance,
     Assignment,
     Issue,
@@ -46,15 +47,13 @@ from twinlock.director.model.vehicle_description import read_description
 from twinlock.director.operator.assigning import Assigning
 from twinlock.director.operator.batches import Batches
 from twinlock.director.registration.enrolment import create_token, enrol_vehicle, register_vehicle
-from twinlock.director.setup import create_director, open_keyring
-from twinlock.director.signing.aktualizr_roots import read_wire_root
+from twinlock.director.setup import create_director, open_keyring, open_profiles
 from twinlock.director.signing.clock import SigningClock
-from twinlock.director.signing.imported_roots import read_inheritance
 from twinlock.director.signing.issue import Ordering
 from twinlock.director.signing.metadata_files import Serving
 from twinlock.director.signing.publish_root import RootKeeper
-from twinlock.director.signing.recovery import ClockRecovery, recover_clock
-from twinlock.director.signing.roots import check_signing, read_root, time_keyids
+from twinlock.director.signing.recovery import FleetClockRecovery, recover_clock
+from twinlock.director.signing.roots import check_signing, time_keyids
 from twinlock.director.status.fleet import FleetStatus, read_status
 from twinlock.director.status.history_view import HistoryView
 from twinlock.director.status.readiness import Readiness
@@ -78,7 +77,7 @@ class Director(HistoryView):
     """
 
     def __init__(
-        self, path: Path, settings: Settings, database: Database, passphrase: Passphrase, clock: Clock, *, actor: str
+        self, path: Path, settings: Settings, database: Inventory, passphrase: Passphrase, clock: Clock, *, actor: str
     ) -> None:
         """Not for callers: use ``create`` or ``open``."""
         keyring = open_keyring(path, settings, passphrase)
@@ -88,19 +87,22 @@ class Director(HistoryView):
         self._database = database
         self._keyring = keyring
         self._clock = clock
+        self._profiles = profiles = open_profiles()
         self._catalogues = CatalogueKeeper(
             database, open_source(settings.image_url), max_age_s=settings.catalogue_max_age_s
         )
         self._signing_clock = SigningClock(database, self._catalogues)
-        self._ordering = Ordering(database, self._catalogues, keyring, settings, clock=self._signing_clock)
+        self._ordering = Ordering(
+            database, self._catalogues, keyring, settings, clock=self._signing_clock, profiles=profiles
+        )
         self._readiness = Readiness(database, self._catalogues, keyring, self._signing_clock)
         self._assigning = Assigning(database, self._catalogues, self._ordering)
-        self._serving = Serving(database, self._ordering)
-        self.roots: RootKeeper = RootKeeper(path, database, keyring, settings, actor)
-        self._reception = Reception(database, self._catalogues, settings.manifest_policy)
-        self.ways_out: WaysOut = WaysOut(database, settings, clock, actor)
+        self._serving = Serving(database, self._ordering, profiles)
+        self.roots: RootKeeper = RootKeeper(path, database, keyring, settings, profiles, actor=actor)
+        self._reception = Reception(database, self._catalogues, settings.manifest_policy, profiles)
+        self.ways_out: WaysOut = WaysOut(database, settings, profiles, clock=clock, actor=actor)
         secret, second = online_secret(passphrase), settings.second_person
-        self.devices: DeviceDesk = DeviceDesk(
+        self.devices: DeviceService = DeviceService(
             path, database, secret, online_keys=keyring.online, second_person=second, clock=clock, actor=actor
         )
         self.batches: Batches = Batches(database, self._assigning, self.devices, clock, actor)
@@ -142,7 +144,7 @@ class Director(HistoryView):
         """Open a Director; the audit names ``actor``. Raises: UsageError if there is none, NewerStateError."""
         directory = Path(path)
         settings = read_config(directory)
-        database = Database.connect(settings.database, directory=directory)
+        database = Inventory.connect(settings.database, directory=directory)
         try:
             database.check_version()
             return cls(directory, settings, database, passphrase, clock, actor=actor)
@@ -162,13 +164,13 @@ class Director(HistoryView):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def root_bytes(self, version: int | None = None, *, wire: str = TUF_WIRE) -> bytes:
+    def root_bytes(self, version: int | None = None, *, wire: str = TUF_PROFILE) -> bytes:
         """A Root file of this Director in a profile: the newest, or that ``version``. What a vehicle is built with."""
         with self._database.reading() as connection:
-            data = read_root(connection, version) if wire == TUF_WIRE else read_wire_root(connection, version)
+            data = self._profiles.named(wire).read_root(connection, version)
         if data is None:
-            where = "" if wire == TUF_WIRE else f" in the profile {wire}"
-            raise UsageError(reason=f"the Director has no Root{'' if version is None else f' {version}'}{where}")
+            wanted = "Root" if version is None else f"Root {version}"
+            raise UsageError(reason=f"the Director has no {wanted} in the profile {wire}")
         return data
 
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
@@ -275,7 +277,7 @@ class Director(HistoryView):
 
     def issue(self, vehicle: str, *, force: bool = False, now: datetime | None = None) -> Issue:
         """See that the vehicle's metadata is current; with ``force``, sign all of it again."""
-        return self._ordering.see_to(vehicle, now or self._clock(), force=force)
+        return self._ordering.ensure_current(vehicle, now or self._clock(), force=force)
 
     def attest_time(self, nonces: Iterable[str] = (), *, now: datetime | None = None) -> bytes:
         """A signed statement of the time that echoes ``nonces``. Source: Uptane 2.1.0 5.4.3.1.
@@ -288,7 +290,7 @@ class Director(HistoryView):
         self._signing_clock.note(moment)
         return sign_attestation(moment, tuple(nonces), signer)
 
-    def recover_clock(self, *, now: datetime | None = None) -> ClockRecovery:
+    def recover_clock(self, *, now: datetime | None = None) -> FleetClockRecovery:
         """Confirm that the clock is right now and was ahead before, and sign again what stated a time of the future.
 
         Raises: UsageError if there is nothing to correct, ClockContradictedError; and as ``issue``.
@@ -296,7 +298,7 @@ class Director(HistoryView):
         moment = now or self._clock()
 
         def sign(vehicle: str) -> Issue:
-            return self._ordering.see_to(vehicle, moment, force=True)
+            return self._ordering.ensure_current(vehicle, moment, force=True)
 
         return recover_clock(self._database, self._catalogues, sign, actor=self.actor, now=moment)
 
@@ -348,22 +350,22 @@ class Director(HistoryView):
         self._signing_clock.note(moment)
         return version
 
-    def add_wire(self, wire: str, *, go_on_from: tuple[Path, Path] | None = None, now: datetime | None = None) -> int:
+    def add_wire(
+        self, wire: str, *, continue_from: tuple[Path, Path] | None = None, now: datetime | None = None
+    ) -> int:
         """Publish Roots in the profile ``wire`` too (``aktualizr``), from version 1 on; returns the newest version in it.
 
-        ``go_on_from`` are the directories of another Director's Roots and of its Root keys: deployed vehicles then follow.
-        Raises: UsageError for an unknown profile, ProfileError for keys that its clients cannot read; MissingKeysError,
-        RefusalError for the other Director's.
+        ``continue_from`` are the directories of another Director's Roots and of its Root keys: deployed vehicles then follow.
+        Raises: as ``RootKeeper.enable``.
         """
         moment = self._moment(now)
-        inheritance = None if go_on_from is None else read_inheritance(*go_on_from, moment)
-        version = self.roots.enable(wire, moment, inheritance)
+        version = self.roots.enable(wire, moment, continue_from)
         self.settings = self.roots.settings
         return version
 
     def hand_over(self, until: date | None = None, *, now: datetime | None = None) -> int:
         """See ``RootKeeper.hand_over``, and docs/cross-profile-roots.md for why."""
-        version = self.roots.hand_over(self._moment(now), until)
+        version = self.roots.hand_over(AKTUALIZR_PROFILE, self._moment(now), until)
         self.settings = self.roots.settings
         return version
 

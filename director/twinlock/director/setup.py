@@ -11,15 +11,16 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from twinlock.director.aktualizr.profile import AktualizrProfile
 from twinlock.director.catalogue.image_site import check_location
 from twinlock.director.catalogue.trusted_files import store_files
 from twinlock.director.config import CONFIG, Settings, write_config
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import note_signature
-from twinlock.director.model.records import AKTUALIZR_WIRE
-from twinlock.director.signing.aktualizr_roots import check_plans, first_wire_root, insert_wire_root
+from twinlock.director.model.profiles import Profiles
 from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
+from twinlock.director.signing.tuf_profile import TufProfile
 from twinlock.io.files.new_directory import new_directory
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.trust.engine.commands import Persist
@@ -48,24 +49,24 @@ def create_director(
     settings = replace(settings, image_url=check_location(image_url))
     check_plans_of_roles(plans)
     _check_vacant(path)
-    also = AKTUALIZR_WIRE in settings.wires
-    if also:
-        check_plans(plans)
+    translations = [each for each in open_profiles().translations if each.name in settings.wires]
+    for translation in translations:
+        translation.check_plans(plans)
     stored: list[bytes] = []
     with new_directory(path, begun=lambda: bool(stored), mode=0o700):
-        with Database.connect(settings.database, directory=path) as database:
+        with Inventory.connect(settings.database, directory=path) as database:
             database.create()
             database.check_version()
             keyring = open_keyring(path, settings, passphrase)
             root = first_root(keyring, plans, settings.periods, now)
-            translated = first_wire_root(root, keyring) if also else None
+            translated = [(each, each.first(root, keyring)) for each in translations]
             stored.append(root)  # from here on a vehicle may have read it
             with database.writing("create") as connection:
                 if read_root(connection) is None:
                     insert_root(connection, root, now)
                     note_signature(connection, now)
-                    if translated is not None:
-                        insert_wire_root(connection, translated, now)
+                    for translation, data in translated:
+                        translation.insert(connection, data, now)
                 store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))
                 store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
                 record_audit(connection, actor=actor, action="init", now=now)
@@ -78,6 +79,11 @@ def _check_vacant(path: Path) -> None:
     foreign = [name for name in found if not name.startswith(_LEFT_BEHIND)]
     if foreign:
         raise UsageError(reason=f"{path} holds {foreign[0]}, which is not a Director's; choose a new directory")
+
+
+def open_profiles() -> Profiles:
+    """The wire profiles that a Director serves vehicles in. This is the one place that names them all."""
+    return Profiles(TufProfile(), AktualizrProfile())
 
 
 def open_keyring(path: Path, settings: Settings, passphrase: Passphrase) -> Keyring:

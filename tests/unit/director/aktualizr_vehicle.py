@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.unit.director.world import measured
-from twinlock.director.devices.identity import Speaker
+from twinlock.director.devices.identity import RequestIdentity
 from twinlock.director.director import Director
 from twinlock.director.model.records import BY_CERTIFICATE, EcuRecord
 from twinlock.trust.keys.public_keys import load_key
@@ -135,7 +135,7 @@ class AktualizrVehicle:
 
     def register(self, director: Director) -> None:
         director.devices.register(
-            Speaker(vehicle=VehicleId(self.vin), identified_by=BY_CERTIFICATE), self.registration()
+            RequestIdentity(vehicle=VehicleId(self.vin), identified_by=BY_CERTIFICATE), self.registration()
         )
 
     def install(self, ecu: str, path: str) -> None:

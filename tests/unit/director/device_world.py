@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twinlock.director.api.aktualizr_api import aktualizr_application
 from twinlock.director.devices.credentials import Credential, write_files
-from twinlock.director.devices.identity import Speaker
+from twinlock.director.devices.identity import RequestIdentity
 from twinlock.director.director import Director
 from twinlock.director.model.records import BY_CERTIFICATE
 from twinlock.director.ways_out.key_changes import NewKey
@@ -75,8 +75,8 @@ class Device:
     def registration(self) -> bytes:
         return json.dumps(self.body(), sort_keys=True, separators=(",", ":")).encode()
 
-    def speaker(self, identified_by: str = BY_CERTIFICATE) -> Speaker:
-        return Speaker(vehicle=VehicleId(self.vehicle), identified_by=identified_by)
+    def identity(self, identified_by: str = BY_CERTIFICATE) -> RequestIdentity:
+        return RequestIdentity(vehicle=VehicleId(self.vehicle), identified_by=identified_by)
 
 
 def client_context(credential: Credential | None, ca: bytes, place: Path) -> ssl.SSLContext:

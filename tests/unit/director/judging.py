@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from twinlock.director.manifests.judge import conclude, verify_reports
 from twinlock.director.model.judgement import NOTHING_KNOWN, USUAL_POLICY, Findings, Knowledge, ManifestPolicy
 from twinlock.director.model.records import VehicleRecord
+from twinlock.director.setup import open_profiles
 from twinlock.trust.wire.tuf.reports import SignedManifest
 
 
@@ -20,5 +22,6 @@ def judge_manifest(
     policy: ManifestPolicy = USUAL_POLICY,
 ) -> Findings:
     """``verify_reports`` and ``conclude``. Raises: as ``verify_reports``."""
+    knowledge = replace(knowledge, client=open_profiles().of(record).client)
     verified = verify_reports(manifest, record, now=now, address=address, knowledge=knowledge, policy=policy)
     return conclude(verified, record, knowledge)

@@ -11,12 +11,12 @@ from sqlalchemy import update
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical, image, outcome
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at, entry, listed, measured
+from twinlock.director.aktualizr.client import FIRST_ORDER, INSTALLED_INSTEAD, UNREACHABLE
 from twinlock.director.director import Director
 from twinlock.director.errors import NoImageSetError
 from twinlock.director.inventory import schema
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import HELD, IMPOSSIBLE, NOTHING, ORDERED
-from twinlock.director.planning.aktualizr_rules import FIRST_ORDER, INSTALLED_INSTEAD, UNREACHABLE
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.engine.verification import full_verification
@@ -422,7 +422,10 @@ def test_a_vehicle_that_comes_to_speak_the_other_profile_is_signed_for_again(
     wired.register(car.description())
     wired.receive_manifest(car.manifest())
     first = wired.issue(car.vin)
-    with Database.connect(wired.settings.database, directory=wired.path) as database, database.writing() as connection:
+    with (
+        Inventory.connect(wired.settings.database, directory=wired.path) as database,
+        database.writing() as connection,
+    ):
         connection.execute(update(schema.vehicles).where(schema.vehicles.c.vehicle == car.vin).values(wire="aktualizr"))
     second = wired.issue(car.vin)
     assert (second.targets, second.snapshot, second.timestamp) == (2, 2, 2)

@@ -13,7 +13,7 @@ from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.catalogue.source import open_source
 from twinlock.director.catalogue.trusted_files import load_files
 from twinlock.director.director import Director
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import StorageError
@@ -25,7 +25,7 @@ HW7 = HardwareId("hw-7")
 
 @pytest.fixture
 def keeper(director: Director, site: ImageSite) -> Iterator[CatalogueKeeper]:
-    with Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database:
+    with Inventory.connect("sqlite:///inventory.sqlite", directory=director.path) as database:
         yield CatalogueKeeper(database, open_source(str(site.path)), max_age_s=60)
 
 
@@ -73,7 +73,7 @@ def test_a_rolled_back_repository_is_refused_also_after_a_restart(
     shutil.copytree(site.path, tmp_path / "old")
     site.publish()
     keeper.refresh(NOW)
-    with Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database:
+    with Inventory.connect("sqlite:///inventory.sqlite", directory=director.path) as database:
         restarted = CatalogueKeeper(database, open_source(str(tmp_path / "old")), max_age_s=60)
         with pytest.raises(RollbackError) as caught:
             restarted.refresh(NOW)
@@ -125,7 +125,7 @@ def test_delegated_files_that_were_looked_up_are_stored(
     keeper.refresh(NOW).find(TargetPath("acme/lamp.bin"), HW7)
     keeper.save()
     with (
-        Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
+        Inventory.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
         database.reading() as connection,
     ):
         assert "acme" in load_files(connection, IMAGE)

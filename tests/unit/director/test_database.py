@@ -13,13 +13,13 @@ from sqlalchemy import Connection, select
 
 from twinlock.director.director import Director
 from twinlock.director.inventory import schema
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.trust.errors.local import StorageError
 
 
 @pytest.fixture
-def database(director: Director) -> Iterator[Database]:
-    with Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database:
+def database(director: Director) -> Iterator[Inventory]:
+    with Inventory.connect("sqlite:///inventory.sqlite", directory=director.path) as database:
         yield database
 
 
@@ -37,7 +37,7 @@ def is_open(driver: Any) -> bool:
 
 @pytest.mark.parametrize("transaction", ["reading", "writing"])
 def test_a_connection_that_a_thread_is_using_is_closed_when_its_transaction_ends(
-    database: Database, transaction: str
+    database: Inventory, transaction: str
 ) -> None:
     began, closed = threading.Event(), threading.Event()
     seen: list[Any] = []
@@ -63,7 +63,7 @@ def test_a_connection_that_a_thread_is_using_is_closed_when_its_transaction_ends
     assert not is_open(driver)
 
 
-def test_after_closing_no_transaction_begins(database: Database) -> None:
+def test_after_closing_no_transaction_begins(database: Inventory) -> None:
     database.close()
     for transaction in (database.reading, database.writing):
         with pytest.raises(StorageError) as caught, transaction("look"):
@@ -89,7 +89,7 @@ def test_a_file_that_is_no_database_leaves_no_connection(tmp_path: Path, monkeyp
 
     monkeypatch.setattr("sqlite3.dbapi2.connect", noted)
     with (
-        Database.connect("sqlite:///inventory.sqlite", directory=tmp_path) as database,
+        Inventory.connect("sqlite:///inventory.sqlite", directory=tmp_path) as database,
         pytest.raises(StorageError),
         database.reading(),
     ):

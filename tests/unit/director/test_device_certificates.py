@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.unit.director.device_world import DEVICE_FILES, Device, audited
 from tests.unit.director.world import NOW, ImageSite, at
 from twinlock.director.devices.credentials import Credential, provisioning_archive, write_files
-from twinlock.director.devices.identity import Peer
+from twinlock.director.devices.identity import TlsPeer
 from twinlock.director.director import Director
 from twinlock.director.errors import DeviceIdentityError, DeviceTakenError
 from twinlock.trust.errors.base import UsageError
@@ -45,7 +45,7 @@ def openssl(*arguments: str, data: bytes = b"") -> str:
     return (result.stdout + result.stderr).decode()
 
 
-def peer_of(director: Director, credential: Credential) -> Peer:
+def peer_of(director: Director, credential: Credential) -> TlsPeer:
     return director.devices.read_peer(credential.certificate.public_bytes(Encoding.DER))
 
 
@@ -196,7 +196,7 @@ def test_the_archive_for_provisioning_holds_what_the_client_looks_for(ready: Dir
 def test_a_shared_certificate_gets_a_device_its_own_once(ready: Director) -> None:
     shared = peer_of(ready, ready.devices.issue_shared())
     credential = ready.devices.provision(shared, "VIN7", valid=DAYS)
-    assert peer_of(ready, credential) == Peer(name="VIN7", fingerprint=credential.fingerprint, shared=False)
+    assert peer_of(ready, credential) == TlsPeer(name="VIN7", fingerprint=credential.fingerprint, shared=False)
     with pytest.raises(DeviceTakenError) as caught:
         ready.devices.provision(shared, "VIN7", valid=DAYS)
     assert caught.value.fields() == {"vehicle": "VIN7"}
@@ -210,7 +210,7 @@ def test_a_shared_certificate_gets_a_device_its_own_once(ready: Director) -> Non
 
 def test_a_registered_vehicle_gets_none_for_the_asking(ready: Director) -> None:
     device = Device()
-    ready.devices.register(device.speaker(), device.registration())
+    ready.devices.register(device.identity(), device.registration())
     shared = peer_of(ready, ready.devices.issue_shared())
     with pytest.raises(DeviceTakenError):
         ready.devices.provision(shared, "VIN7", valid=DAYS)

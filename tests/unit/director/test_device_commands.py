@@ -57,7 +57,7 @@ def device(shell: Shell) -> Device:
     """A registered device that has told everything."""
     device = Device()
     with Director.open(shell.path) as director:
-        director.devices.register(device.speaker(), device.registration())
+        director.devices.register(device.identity(), device.registration())
         director.devices.take_telemetry("VIN7", "network", b'{"hostname": "gw"}')
         director.devices.take_telemetry("VIN7", "configuration", b"[tls]\n")
         event = {
@@ -127,7 +127,7 @@ def test_what_a_vehicle_told_is_shown(shell: Shell, device: Device) -> None:
 def test_the_vehicle_is_shown_with_its_wire_and_what_left_it(shell: Shell, device: Device) -> None:
     del device.hardware["brake-7"]
     with Director.open(shell.path) as director:
-        director.devices.register(device.speaker(), device.registration())
+        director.devices.register(device.identity(), device.registration())
     shown = shell.json("show", "VIN7")
     assert (shown["wire"], shown["identifiedBy"]) == ("aktualizr", "certificate")
     assert [item["ecu"] for item in shown["ecus"]] == ["gw-7"]
@@ -145,7 +145,7 @@ def test_an_event_of_any_shape_is_shown_and_forges_no_row(shell: Shell, device: 
         "event": {"success": [1], "ecu": {"a": "x"}, "correlationId": "urn:x\nVIN9  forged \x1b[31m row"},
     }
     with Director.open(shell.path) as director:
-        director.devices.register(device.speaker(), device.registration())
+        director.devices.register(device.identity(), device.registration())
         director.devices.take_events("VIN7", json.dumps([strange]).encode())
     assert shell.json("device-events", "VIN7")["events"][0]["detail"] == strange["event"]
     shown = shell.run("device-events", "VIN7").stdout

@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, update
 from tests.unit.director.world import NOW, TestVehicle
 from twinlock.director.director import Director
 from twinlock.director.inventory import schema
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import VehicleSummary
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
@@ -57,8 +57,8 @@ OF_OTHER_WIRES: dict[str, dict[str, Any]] = {
 }
 
 
-def open_database(director: Director) -> Database:
-    return Database.connect("sqlite:///inventory.sqlite", directory=director.path)
+def open_database(director: Director) -> Inventory:
+    return Inventory.connect("sqlite:///inventory.sqlite", directory=director.path)
 
 
 @pytest.mark.parametrize("name", [table.name for table in schema.APPEND_ONLY])
@@ -181,7 +181,7 @@ def test_a_newer_schema_is_refused_and_not_touched(filled: Director) -> None:
 def test_what_is_no_inventory_is_an_error(tmp_path: Path, name: str, error: type[Exception]) -> None:
     (tmp_path / "noise.sqlite").write_bytes(b"this is no database" * 100)
     (tmp_path / "empty.sqlite").write_bytes(b"")
-    with Database.connect(f"sqlite:///{name}.sqlite", directory=tmp_path) as database, pytest.raises(error):
+    with Inventory.connect(f"sqlite:///{name}.sqlite", directory=tmp_path) as database, pytest.raises(error):
         database.check_version()
     assert not (tmp_path / "none.sqlite").exists()
 
@@ -189,7 +189,7 @@ def test_what_is_no_inventory_is_an_error(tmp_path: Path, name: str, error: type
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "not a url"])
 def test_a_database_that_would_forget_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(UsageError):
-        Database.connect(url, directory=tmp_path)
+        Inventory.connect(url, directory=tmp_path)
 
 
 def test_vehicles_are_listed_with_what_they_have(filled: Director) -> None:

@@ -279,7 +279,7 @@ def test_an_order_that_the_engine_refuses_at_the_last_moment_is_not_stored(
 ) -> None:
     real = issuing.verify_set
 
-    def refuse(order: issuing.Order, *arguments: Any, **options: Any) -> None:
+    def refuse(order: issuing.SigningRequest, *arguments: Any, **options: Any) -> None:
         if order.entries:
             raise ExpiredError(repository="image", role="acme", version=1, expires=NOW, now=NOW)
         real(order, *arguments, **options)

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.director.world import TestVehicle
 from twinlock.director.director import Director
 from twinlock.director.inventory import migrations, schema
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.reports import ReportReplayError
 
@@ -119,7 +119,7 @@ def test_opening_an_old_inventory_brings_it_up_to_date(old: Director, car: TestV
 
 def test_it_is_then_as_if_it_had_been_made_today(old: Director, tmp_path: Path) -> None:
     Director.open(old.path).close()
-    with Database.connect("sqlite:///new.sqlite", directory=tmp_path) as database:
+    with Inventory.connect("sqlite:///new.sqlite", directory=tmp_path) as database:
         database.create()
     assert shape(old.path / "inventory.sqlite") == shape(tmp_path / "new.sqlite")
 
@@ -161,7 +161,7 @@ def test_of_several_that_open_it_at_once_one_does_the_work(old: Director) -> Non
 
 def test_what_is_up_to_date_is_left_alone(old: Director) -> None:
     Director.open(old.path).close()
-    with Database.connect("sqlite:///inventory.sqlite", directory=old.path) as database:
+    with Inventory.connect("sqlite:///inventory.sqlite", directory=old.path) as database:
         before = shape(old.path / "inventory.sqlite")
         with database.writing() as connection:
             migrations.migrate(connection)

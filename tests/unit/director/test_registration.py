@@ -24,7 +24,7 @@ from twinlock.director.errors import (
 )
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.counters import raise_counter
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.vehicles import key_identity
 from twinlock.director.model.records import BY_CERTIFICATE, BY_SERIAL, VehicleRecord
 from twinlock.director.ways_out.key_changes import NewKey
@@ -41,7 +41,7 @@ def device() -> Device:
 
 
 def register(director: Director, device: Device, **options: Any) -> Any:
-    return director.devices.register(device.speaker(), device.registration(), **options)
+    return director.devices.register(device.identity(), device.registration(), **options)
 
 
 def record_of(director: Director, device: Device) -> VehicleRecord:
@@ -50,7 +50,7 @@ def record_of(director: Director, device: Device) -> VehicleRecord:
 
 def write(director: Director, *statements: Any) -> None:
     with (
-        Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
+        Inventory.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
         database.writing() as connection,
     ):
         for statement in statements:
@@ -89,7 +89,7 @@ def test_the_same_again_changes_nothing_in_any_order(director: Director, device:
     before = record_of(director, device)
     body = device.body()
     body["ecus"].reverse()
-    assert director.devices.register(device.speaker(), json.dumps(body).encode()).nothing
+    assert director.devices.register(device.identity(), json.dumps(body).encode()).nothing
     assert record_of(director, device) == before
     assert [row["action"] for row in director.audit("VIN7")] == ["register"]
 
@@ -120,9 +120,9 @@ def test_an_unsound_registration_is_refused(
     body = device.body()
     change(body)
     with pytest.raises(error):
-        director.devices.register(device.speaker(), json.dumps(body).encode())
+        director.devices.register(device.identity(), json.dumps(body).encode())
     with pytest.raises(RefusalError):
-        director.devices.register(device.speaker(), b"x" * 1_000_001)
+        director.devices.register(device.identity(), b"x" * 1_000_001)
     assert director.vehicles() == ()
 
 
@@ -150,7 +150,7 @@ def test_an_ecu_that_is_left_away_is_retired_and_its_assignment_ends(director: D
     assert audited(director, "VIN7", "unassign") == [{"ecus": ["brake-7"]}]
     # Nothing waits for the ECU that is gone.
     with (
-        Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
+        Inventory.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
         database.reading() as connection,
     ):
         assert connection.execute(select(schema.outstanding)).all() == []
@@ -168,7 +168,7 @@ def test_an_ecu_that_comes_back_with_its_key_is_what_it_was(director: Director, 
     assert (change.returned, change.added, change.rekeyed) == ((BRAKE,), (), ())
     assert record_of(director, device) == before
     with (
-        Database.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
+        Inventory.connect("sqlite:///inventory.sqlite", directory=director.path) as database,
         database.reading() as connection,
     ):
         query = select(schema.report_counters.c.highest).where(schema.report_counters.c.ecu == BRAKE)
@@ -206,7 +206,7 @@ def test_a_key_that_is_named_beforehand_is_taken_once_and_no_other(director: Dir
     register(director, device)
     before, old = record_of(director, device), device.keys["gw-7"]
     device.keys["gw-7"] = wire_key("ED25519", ed25519_public("announced"))
-    announced = read_registration(device.registration(), device.speaker().vehicle).ecus[GW]
+    announced = read_registration(device.registration(), device.identity().vehicle).ecus[GW]
     wanted = NewKey(ecu=GW, fingerprint=key_identity(announced.key))
     director.ways_out.change_key("VIN7", wanted, valid_s=60)
     device.keys["gw-7"] = wire_key("ED25519", ed25519_public("a thief's"))
@@ -357,7 +357,7 @@ def test_senders_that_prove_nothing_do_not_keep_the_vehicles_own_key_from_the_op
     def come(name: str, identified_by: str, **options: Any) -> None:
         noise.keys["gw-7"] = wire_key("ED25519", ed25519_public(name))
         with pytest.raises(EcuKeyChangedError):
-            director.devices.register(noise.speaker(identified_by), noise.registration(), **options)
+            director.devices.register(noise.identity(identified_by), noise.registration(), **options)
 
     for number in range(12):
         come(f"noise {number}", BY_SERIAL)

@@ -6,7 +6,7 @@ import pytest
 
 from twinlock.director.errors import NoImageSetError
 from twinlock.director.model.software import Software
-from twinlock.director.planning.problem import EcuChoices, Problem
+from twinlock.director.planning.problem import EcuChoices, ImageSetProblem
 from twinlock.director.planning.resolver import resolve
 from twinlock.repository.model.versions import VersionRange, read_range, read_version
 from twinlock.trust.errors.metadata import LimitError
@@ -39,13 +39,13 @@ def ecu(name: str, *offered: Software, installed: Software | None = None, assign
 
 
 def choose(*ecus: EcuChoices) -> dict[str, str]:
-    selection = resolve(Problem(vehicle="VIN", ecus=ecus))
+    selection = resolve(ImageSetProblem(vehicle="VIN", ecus=ecus))
     return {name: chosen.label if chosen is not None else "?" for name, chosen in selection.items()}
 
 
 def causes(*ecus: EcuChoices) -> tuple[str, ...]:
     with pytest.raises(NoImageSetError) as caught:
-        resolve(Problem(vehicle="VIN", ecus=ecus))
+        resolve(ImageSetProblem(vehicle="VIN", ecus=ecus))
     assert caught.value.vehicle == "VIN"
     return caught.value.causes
 
@@ -174,7 +174,7 @@ def test_an_assignment_that_is_not_offered_is_told() -> None:
 
 def test_a_search_that_takes_too_long_is_cut_off_and_says_so() -> None:
     with pytest.raises(LimitError) as caught:
-        resolve(Problem(vehicle="VIN", ecus=(ecu("g", GW13, installed=GW13), ecu("b", BRAKE1))), max_rounds=1)
+        resolve(ImageSetProblem(vehicle="VIN", ecus=(ecu("g", GW13, installed=GW13), ecu("b", BRAKE1))), max_rounds=1)
     assert caught.value.limit == 1
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from twinlock.director.errors import NoImageSetError
 from twinlock.director.model.software import Software, Terms, mentioned
-from twinlock.director.planning.problem import EcuChoices, Problem, relevant_components
+from twinlock.director.planning.problem import EcuChoices, ImageSetProblem, relevant_components
 from twinlock.director.planning.resolver import resolve
 from twinlock.repository.model.versions import VersionRange, read_range, read_version
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
@@ -28,7 +28,7 @@ def rarely(strategy: st.SearchStrategy[Terms]) -> st.SearchStrategy[Terms]:
 
 
 @st.composite
-def problems(draw: st.DrawFn) -> Problem:
+def problems(draw: st.DrawFn) -> ImageSetProblem:
     catalogue = []
     for component in COMPONENTS:
         for version in range(1, 4):
@@ -59,7 +59,7 @@ def problems(draw: st.DrawFn) -> Problem:
                 assigned=assigned,
             )
         )
-    return Problem(vehicle="VIN", ecus=tuple(ecus))
+    return ImageSetProblem(vehicle="VIN", ecus=tuple(ecus))
 
 
 def counter(image: Software | None) -> int:
@@ -100,7 +100,7 @@ def holds(selection: tuple[Software | None, ...]) -> bool:
 
 @settings(max_examples=400, deadline=None)
 @given(problems())
-def test_a_set_is_found_exactly_when_there_is_one(problem: Problem) -> None:
+def test_a_set_is_found_exactly_when_there_is_one(problem: ImageSetProblem) -> None:
     every = [selection for selection in product(*(allowed(choices) for choices in problem.ecus)) if holds(selection)]
     try:
         found = resolve(problem)
@@ -115,7 +115,7 @@ def test_a_set_is_found_exactly_when_there_is_one(problem: Problem) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(problems())
-def test_nothing_is_moved_that_could_have_stayed(problem: Problem) -> None:
+def test_nothing_is_moved_that_could_have_stayed(problem: ImageSetProblem) -> None:
     try:
         found = resolve(problem)
     except NoImageSetError:
@@ -129,8 +129,8 @@ def test_nothing_is_moved_that_could_have_stayed(problem: Problem) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(problems(), st.randoms())
-def test_the_answer_does_not_depend_on_the_order_of_ecus_or_images(problem: Problem, random: Random) -> None:
-    def answer(question: Problem) -> object:
+def test_the_answer_does_not_depend_on_the_order_of_ecus_or_images(problem: ImageSetProblem, random: Random) -> None:
+    def answer(question: ImageSetProblem) -> object:
         try:
             return dict(resolve(question))
         except NoImageSetError as error:
@@ -150,12 +150,12 @@ def test_the_answer_does_not_depend_on_the_order_of_ecus_or_images(problem: Prob
             )
         )
     random.shuffle(shuffled)
-    assert answer(problem) == answer(Problem(vehicle="VIN", ecus=tuple(shuffled)))
+    assert answer(problem) == answer(ImageSetProblem(vehicle="VIN", ecus=tuple(shuffled)))
 
 
 @settings(max_examples=300, deadline=None)
 @given(problems())
-def test_leaving_out_irrelevant_components_never_changes_whether_there_is_a_set(problem: Problem) -> None:
+def test_leaving_out_irrelevant_components_never_changes_whether_there_is_a_set(problem: ImageSetProblem) -> None:
     present, mentions = [], dict[str, frozenset[str]]()
     for choices in problem.ecus:
         assigned = [image for image in choices.offered if image.path == choices.assigned]

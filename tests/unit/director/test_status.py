@@ -115,10 +115,10 @@ def test_a_director_that_cannot_sign_says_so(fleet: Director) -> None:
 
 def test_a_vehicle_that_never_registered_shows_what_was_refused_from_it(wired: Director, tmp_path: Path) -> None:
     device = Device()
-    wired.devices.register(device.speaker(), device.registration())
+    wired.devices.register(device.identity(), device.registration())
     thief = Device(vehicle="VIN-NEVER")
     with pytest.raises(RefusalError) as caught:
-        wired.devices.register(thief.speaker(), device.registration())
+        wired.devices.register(thief.identity(), device.registration())
     shown = CliRunner().invoke(main, ["director", "show", str(wired.path), "VIN-NEVER", "--json"])
     assert shown.exit_code == 0, shown.output
     found = json.loads(shown.stdout)

@@ -29,7 +29,7 @@ VIN = "VIN7"
 def known(director: Director) -> Director:
     """A Director with a registered device."""
     device = Device(VIN)
-    director.devices.register(device.speaker(), device.registration())
+    director.devices.register(device.identity(), device.registration())
     return director
 
 
@@ -121,7 +121,7 @@ def test_a_device_without_a_clock_is_heard_too(known: Director) -> None:
 
 def test_two_vehicles_may_use_one_id(known: Director) -> None:
     other = Device("VIN8", {"gw-8": "gateway"})
-    known.devices.register(other.speaker(), other.registration())
+    known.devices.register(other.identity(), other.registration())
     assert known.devices.take_events(VIN, batch(event(1))) == 1
     assert known.devices.take_events("VIN8", batch(event(1))) == 1
 

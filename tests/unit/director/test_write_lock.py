@@ -49,7 +49,7 @@ def test_what_came_while_a_reset_was_prepared_is_remembered_too(
     late = car.manifest(now=at(minutes=1))
     read = counter_resets.read_all_sent
 
-    def meanwhile(inventory: database.Database, vehicle: str) -> counter_resets.Sent:
+    def meanwhile(inventory: database.Inventory, vehicle: str) -> counter_resets.Sent:
         found = read(inventory, vehicle)
         fleet.receive_manifest(late, now=at(minutes=1))
         return found

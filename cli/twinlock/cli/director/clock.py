@@ -11,16 +11,16 @@ from twinlock.cli.signing.clock_recovery import highest_line, recover_clock_comm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twinlock.director.signing.recovery import ClockRecovery
+    from twinlock.director.signing.recovery import FleetClockRecovery
 
 
-def _recover(directory: Path, passphrase_file: Path | None) -> tuple[ClockRecovery, Iterator[str]]:
+def _recover(directory: Path, passphrase_file: Path | None) -> tuple[FleetClockRecovery, Iterator[str]]:
     with open_director(directory, passphrase_file) as director:
         found = director.recover_clock()
     return found, _lines(found)
 
 
-def _lines(found: ClockRecovery) -> Iterator[str]:
+def _lines(found: FleetClockRecovery) -> Iterator[str]:
     yield f"signed again for {len(found.vehicles)} vehicle(s)"
     yield highest_line(found.highest)
     if found.root_needed:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from twinlock.director.director import Director
-    from twinlock.director.model.records import Installation
+    from twinlock.director.model.records import InstallationRecord
 
 _HEADER = ("VEHICLE", "ECU", "IMAGE", "REPORTED", "REPLACED", "APPROVED BY", "APPROVED")
 
@@ -74,12 +74,12 @@ def installed(
 
 def _wherever(
     director: Director, ecus: tuple[str, ...], *, since: datetime | None, limit: int
-) -> dict[str, tuple[Installation, ...]]:
+) -> dict[str, tuple[InstallationRecord, ...]]:
     """What ran on ``ecus`` in whatever vehicle they are or were. Raises: UsageError for one that no vehicle had."""
     from twinlock.trust.errors.base import UsageError
     from twinlock.trust.errors.images import UnknownEcuError
 
-    found: dict[str, tuple[Installation, ...]] = {}
+    found: dict[str, tuple[InstallationRecord, ...]] = {}
     unknown = set(ecus)
     for item in director.vehicles():
         for ecu in ecus:
@@ -92,7 +92,7 @@ def _wherever(
     return found
 
 
-def _row(item: Installation) -> tuple[str, ...]:
+def _row(item: InstallationRecord) -> tuple[str, ...]:
     approved = ("-", "-") if item.actor is None else (foreign(item.actor), when(item.approved_at))
     replaced = "-" if item.replaced_at is None else when(item.replaced_at)
     return (item.vehicle, item.ecu, foreign(item.path), when(item.reported_at), replaced, *approved)

@@ -80,5 +80,5 @@ def wire(
             out.result({"wire": profile, "root": version}, text)
             return
         with own_input():
-            version = opened.add_wire(profile, go_on_from=(old, keys) if old and keys else None)
+            version = opened.add_wire(profile, continue_from=(old, keys) if old and keys else None)
     out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")

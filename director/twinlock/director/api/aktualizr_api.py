@@ -25,8 +25,8 @@ from cryptography import x509
 
 from twinlock.director.api.requests import DIRECTOR, IMMUTABLE, application, note, read_body, run
 from twinlock.director.devices.events import MAX_BYTES as MAX_EVENT_BYTES
-from twinlock.director.devices.identity import Speaker
-from twinlock.director.devices.service import DEVICE_VALID, DeviceDesk
+from twinlock.director.devices.identity import RequestIdentity
+from twinlock.director.devices.service import DEVICE_VALID, DeviceService
 from twinlock.director.devices.telemetry import CONFIGURATION, KINDS, NETWORK, PACKAGES, SYSTEM_INFO
 from twinlock.director.director import Director
 from twinlock.director.errors import (
@@ -90,29 +90,29 @@ def aktualizr_application(
 
 
 async def _ecus(request: web.Request) -> web.Response:
-    speaker = await _speaker(request)
+    identity = await _identify(request)
     data = await read_body(request, "registration of ECUs", DEFAULT_LIMITS.report_bytes)
     serial = request.match_info.get("serial")
-    change = await run(request, lambda: _desk(request).register(speaker, data, serial=serial))
+    change = await run(request, lambda: _service(request).register(identity, data, serial=serial))
     note(change=change.as_json())
     return web.json_response({}, status=201 if change.new else 200)
 
 
 async def _manifest(request: web.Request) -> web.Response:
-    director, speaker = request.app[DIRECTOR], await _speaker(request)
+    director, identity = request.app[DIRECTOR], await _identify(request)
     data = await read_body(request, "manifest", DEFAULT_LIMITS.report_bytes)
-    proven = speaker.identified_by == BY_CERTIFICATE
+    proven = identity.identified_by == BY_CERTIFICATE
     accepted = await run(
-        request, lambda: director.receive_manifest(data, vehicle=speaker.vehicle, authenticated=proven)
+        request, lambda: director.receive_manifest(data, vehicle=identity.vehicle, authenticated=proven)
     )
     note(manifest=accepted.manifest, events=[event.code for event in accepted.events])
     return web.json_response({})
 
 
 async def _metadata(request: web.Request) -> web.Response:
-    director, speaker = request.app[DIRECTOR], await _speaker(request)
+    director, identity = request.app[DIRECTOR], await _identify(request)
     name = request.match_info["name"]
-    served = await run(request, lambda: director.serve(speaker.vehicle, name))
+    served = await run(request, lambda: director.serve(identity.vehicle, name))
     if served is None:
         return problem(404, code="not-found", detail="there is no such file")
     note(correlation_id=served.correlation_id, held=served.held)
@@ -139,29 +139,29 @@ async def _packages(request: web.Request) -> web.Response:
 
 
 async def _telemetry(request: web.Request, kind: str) -> web.Response:
-    speaker = await _speaker(request)
+    identity = await _identify(request)
     data = await read_body(request, kind, KINDS[kind].max_bytes)
-    await run(request, lambda: _desk(request).take_telemetry(speaker.vehicle, kind, data))
+    await run(request, lambda: _service(request).take_telemetry(identity.vehicle, kind, data))
     return web.Response(status=204)
 
 
 async def _events(request: web.Request) -> web.Response:
-    speaker = await _speaker(request)
+    identity = await _identify(request)
     data = await read_body(request, "events", MAX_EVENT_BYTES)
-    note(new_events=await run(request, lambda: _desk(request).take_events(speaker.vehicle, data)))
+    note(new_events=await run(request, lambda: _service(request).take_events(identity.vehicle, data)))
     return web.Response(status=204)
 
 
 async def _devices(request: web.Request) -> web.Response:
     """A certificate and, since the client asks for it so, its private key: made here, sent once, kept nowhere."""
-    desk, certificate = _desk(request), _certificate(request)
-    if certificate is None or not desk.has_ca:
+    service, certificate = _service(request), _certificate(request)
+    if certificate is None or not service.has_ca:
         raise DeviceIdentityError(reason="certificates are given out over TLS only, against the shared one")
-    peer = await run(request, lambda: desk.read_peer(certificate))
+    peer = await run(request, lambda: service.read_peer(certificate))
     data = await read_body(request, "request for a certificate", _MAX_REQUEST_BYTES)
     device, asked = _read_request(data)
     valid = min(asked, request.app[_MAX_VALID])
-    credential = await run(request, lambda: desk.provision(peer, device, valid=valid))
+    credential = await run(request, lambda: service.provision(peer, device, valid=valid))
     note(vehicle=device, certificate=credential.fingerprint)
     headers = {"Cache-Control": "no-store"}
     return web.Response(body=credential.p12(), content_type="application/x-pkcs12", headers=headers)
@@ -177,12 +177,12 @@ def _read_request(data: bytes) -> tuple[str, timedelta]:
     return node.get("deviceId").text(), timedelta(days=min(int(text[:9]), _MAX_DAYS))
 
 
-async def _speaker(request: web.Request) -> Speaker:
+async def _identify(request: web.Request) -> RequestIdentity:
     """The vehicle that the request is from. Raises: DeviceIdentityError."""
     certificate, serial = _certificate(request), request.match_info.get("serial")
-    speaker = await run(request, lambda: _desk(request).identify(certificate, serial))
-    note(vehicle=speaker.vehicle)
-    return speaker
+    identity = await run(request, lambda: _service(request).identify(certificate, serial))
+    note(vehicle=identity.vehicle)
+    return identity
 
 
 def _certificate(request: web.Request) -> bytes | None:
@@ -203,7 +203,7 @@ def _certificate(request: web.Request) -> bytes | None:
     return certificate
 
 
-def _desk(request: web.Request) -> DeviceDesk:
+def _service(request: web.Request) -> DeviceService:
     return request.app[DIRECTOR].devices
 
 

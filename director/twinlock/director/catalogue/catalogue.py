@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from twinlock.director.catalogue.source import FetchFile
 from twinlock.director.catalogue.trusted_files import load_files, load_floors, newest_versions, store_files
 from twinlock.director.catalogue.waiting import SOURCE, Waiting
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.software import mentioned, read_software
 from twinlock.repository.signing.clock import SecondTime
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
@@ -240,7 +240,7 @@ class _Asked:
 class CatalogueKeeper:
     """Keeps the view up to date. Threads may share it; it is refreshed by one at a time."""
 
-    def __init__(self, database: Database, fetch: FetchFile, *, max_age_s: int) -> None:
+    def __init__(self, database: Inventory, fetch: FetchFile, *, max_age_s: int) -> None:
         self._database = database
         self._fetch = fetch
         self._max_age = timedelta(seconds=max_age_s)

@@ -34,7 +34,7 @@ from twinlock.director.inventory.vehicles import (
     lock_vehicle,
     touch_vehicle,
 )
-from twinlock.director.model.records import AKTUALIZR_WIRE, EcuRecord, VehicleRecord
+from twinlock.director.model.records import AKTUALIZR_PROFILE, EcuRecord, VehicleRecord
 from twinlock.director.ways_out.key_changes import permitted_changes, use_changes
 from twinlock.director.ways_out.known_serials import BY_VEHICLE, claim_keys
 from twinlock.director.ways_out.retirement import end_orders, retire_row
@@ -73,7 +73,7 @@ class Change:
         return {name: ecus for name, ecus in found.items() if ecus}
 
 
-def take_in(
+def apply_registration(
     connection: Connection,
     vehicle: VehicleId,
     offered: Registration,
@@ -98,7 +98,7 @@ def take_in(
         return _register(connection, vehicle, offered, identified_by, actor=actor, now=now)
     lock_vehicle(connection, vehicle)
     check_active(record)
-    if record.wire != AKTUALIZR_WIRE:
+    if record.wire != AKTUALIZR_PROFILE:
         reason = "it is registered already, as a vehicle that does not run aktualizr"
         raise RegistrationError(vehicle=vehicle, field="vehicle", reason=reason)
     rows = {EcuId(row.ecu): row for row in connection.execute(select(schema.ecus).where(_E.vehicle == vehicle))}
@@ -128,9 +128,9 @@ def _register(
     now: datetime,
 ) -> Change:
     ecus = offered.ecus.values()
-    insert_vehicle(connection, vehicle, ecus, now, wire=AKTUALIZR_WIRE, identified_by=identified_by)
+    insert_vehicle(connection, vehicle, ecus, now, wire=AKTUALIZR_PROFILE, identified_by=identified_by)
     change = Change(new=True, added=tuple(sorted(offered.ecus)))
-    detail = {"ecus": sorted(offered.ecus), "wire": AKTUALIZR_WIRE, "identifiedBy": identified_by}
+    detail = {"ecus": sorted(offered.ecus), "wire": AKTUALIZR_PROFILE, "identifiedBy": identified_by}
     record_audit(connection, actor=actor, action="register", vehicle=vehicle, detail=detail, now=now)
     return change
 

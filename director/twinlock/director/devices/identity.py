@@ -21,7 +21,7 @@ from twinlock.director.devices.certificates import SHARED, SINGLE, is_revoked, k
 from twinlock.director.errors import DeviceIdentityError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
-from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
+from twinlock.director.model.records import AKTUALIZR_PROFILE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.names import VehicleId, identifier
 
@@ -30,7 +30,7 @@ _E = schema.ecus.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
+class TlsPeer:
     """Whose certificate TLS verified. ``shared`` is the one that many devices have, and which names no vehicle."""
 
     name: str
@@ -39,7 +39,7 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speaker:
+class RequestIdentity:
     """The vehicle that a request is from, registered or not yet, and how that is known now and was known before."""
 
     vehicle: VehicleId
@@ -47,7 +47,7 @@ class Speaker:
     before: str | None = None
 
 
-def read_peer(connection: Connection, certificate: bytes) -> Peer:
+def read_peer(connection: Connection, certificate: bytes) -> TlsPeer:
     """Whose a certificate (in DER, verified by TLS) is. Raises: DeviceIdentityError, also if it was taken back."""
     try:
         read = x509.load_der_x509_certificate(certificate)
@@ -63,10 +63,10 @@ def read_peer(connection: Connection, certificate: bytes) -> Peer:
         name = identifier(names[0])
     except UnsafePathError as error:
         raise DeviceIdentityError(reason=f"its certificate names no vehicle: {error}") from None
-    return Peer(name=name, fingerprint=fingerprint, shared=kind_of(connection, fingerprint) == SHARED)
+    return TlsPeer(name=name, fingerprint=fingerprint, shared=kind_of(connection, fingerprint) == SHARED)
 
 
-def find_speaker(connection: Connection, peer: Peer | None, serial: str | None) -> Speaker:
+def identify_request(connection: Connection, peer: TlsPeer | None, serial: str | None) -> RequestIdentity:
     """The vehicle that a request is from. ``serial`` is that of the path, None where there is none.
 
     Raises: DeviceIdentityError, UnsafePathError.
@@ -77,32 +77,32 @@ def find_speaker(connection: Connection, peer: Peer | None, serial: str | None) 
         return _by_serial(connection, peer, serial)
     if peer is None:
         raise DeviceIdentityError(reason="it came without a client certificate")
-    return _speaker(connection, peer, peer.name)
+    return _identity(connection, peer, peer.name)
 
 
-def keep_to_certificate(connection: Connection, speaker: Speaker, now: datetime) -> None:
+def keep_to_certificate(connection: Connection, identity: RequestIdentity, now: datetime) -> None:
     """Note that a vehicle has shown a certificate: from now on its serial alone is not enough."""
-    query = update(schema.vehicles).where(_V.vehicle == speaker.vehicle, _V.identified_by == speaker.before)
-    if connection.execute(query.values(identified_by=speaker.identified_by)).rowcount:
-        detail = {"before": speaker.before, "now": speaker.identified_by}
-        record_audit(connection, actor="vehicle", action="identify", vehicle=speaker.vehicle, detail=detail, now=now)
+    query = update(schema.vehicles).where(_V.vehicle == identity.vehicle, _V.identified_by == identity.before)
+    if connection.execute(query.values(identified_by=identity.identified_by)).rowcount:
+        detail = {"before": identity.before, "now": identity.identified_by}
+        record_audit(connection, actor="vehicle", action="identify", vehicle=identity.vehicle, detail=detail, now=now)
 
 
-def _by_serial(connection: Connection, peer: Peer | None, serial: str) -> Speaker:
+def _by_serial(connection: Connection, peer: TlsPeer | None, serial: str) -> RequestIdentity:
     owner = select(_E.vehicle).where(_E.ecu == serial, _E.retired_at.is_(None), _E.primary_ecu.is_(True))
     vehicle = connection.execute(owner).scalar_one_or_none() or identifier(serial)
     if peer is not None and peer.name != vehicle:
         raise DeviceIdentityError(reason=f"the certificate of {peer.name} does not speak for {vehicle}")
-    return _speaker(connection, peer, vehicle)
+    return _identity(connection, peer, vehicle)
 
 
-def _speaker(connection: Connection, peer: Peer | None, vehicle: str) -> Speaker:
+def _identity(connection: Connection, peer: TlsPeer | None, vehicle: str) -> RequestIdentity:
     known = connection.execute(select(_V.wire, _V.identified_by).where(_V.vehicle == vehicle)).one_or_none()
-    if known is not None and known.wire != AKTUALIZR_WIRE:
+    if known is not None and known.wire != AKTUALIZR_PROFILE:
         raise DeviceIdentityError(reason=f"{vehicle} is not registered as a vehicle that runs aktualizr")
     before = None if known is None else known.identified_by
     awaited = known is None and bool(list_certificates(connection, name=vehicle, kind=SINGLE))
     if peer is None and (before == BY_CERTIFICATE or awaited):
         raise DeviceIdentityError(reason=f"a serial is not enough to speak for {vehicle}")
     now = BY_SERIAL if peer is None else BY_CERTIFICATE
-    return Speaker(vehicle=VehicleId(vehicle), identified_by=now, before=before)
+    return RequestIdentity(vehicle=VehicleId(vehicle), identified_by=now, before=before)

@@ -1,11 +1,11 @@
 """Everything that one can do about vehicles with aktualizr beside manifests and metadata, as one object.
 
-    desk = director.devices
-    desk.create_ca(valid=timedelta(days=7300))                 # once
-    desk.issue_server("server", ["fleet.example"])             # a credential to run TLS with
-    desk.issue_device("VIN1")                                  # a credential to import into one vehicle
-    desk.register("VIN1", body, identified_by=BY_CERTIFICATE)  # what the vehicle itself does over HTTP
-    desk.telemetry("VIN1"), desk.events("VIN1"), desk.certificates()
+    devices = director.devices
+    devices.create_ca(valid=timedelta(days=7300))                 # once
+    devices.issue_server("server", ["fleet.example"])             # a credential to run TLS with
+    devices.issue_device("VIN1")                                  # a credential to import into one vehicle
+    devices.register("VIN1", body, identified_by=BY_CERTIFICATE)  # what the vehicle itself does over HTTP
+    devices.telemetry("VIN1"), devices.events("VIN1"), devices.certificates()
 
 The modules next to this one do the work.
 """
@@ -32,9 +32,15 @@ from twinlock.director.devices.certificates import (
     revoke,
 )
 from twinlock.director.devices.credentials import Credential, make_credential
-from twinlock.director.devices.ecu_changes import Change, take_in
+from twinlock.director.devices.ecu_changes import Change, apply_registration
 from twinlock.director.devices.events import DeviceEvent, list_device_events, read_events, store_events
-from twinlock.director.devices.identity import Peer, Speaker, find_speaker, keep_to_certificate, read_peer
+from twinlock.director.devices.identity import (
+    RequestIdentity,
+    TlsPeer,
+    identify_request,
+    keep_to_certificate,
+    read_peer,
+)
 from twinlock.director.devices.permissions import allow_certificate
 from twinlock.director.devices.refusals import note_refused_registration
 from twinlock.director.devices.registration import read_registration
@@ -46,10 +52,10 @@ from twinlock.director.errors import (
     RetiredVehicleError,
     UnknownVehicleError,
 )
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import load_vehicle
-from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, BY_SERIAL
+from twinlock.director.model.records import AKTUALIZR_PROFILE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.repository.keys.passphrases import secret_for_new
 from twinlock.repository.keys.private_keys import Secret
 from twinlock.repository.workspace.validity import Clock
@@ -65,13 +71,13 @@ CA_VALID = timedelta(days=9_125)
 SERVER_VALID = timedelta(days=825)  # the longest that every TLS client accepts
 
 
-class DeviceDesk:
+class DeviceService:
     """Devices of one Director. Every method may raise StorageError; those that sign PassphraseError, UsageError."""
 
     def __init__(
         self,
         path: Path,
-        database: Database,
+        database: Inventory,
         passphrase: Secret,
         *,
         online_keys: Path,
@@ -160,7 +166,9 @@ class DeviceDesk:
         subject = Subject(name=hosts[0], usage=SERVER_AUTH, hosts=tuple(hosts))
         return self._issue(subject, SERVER, valid, actor=self._actor, now=now or self._clock())
 
-    def provision(self, peer: Peer | None, device: str, *, valid: timedelta, now: datetime | None = None) -> Credential:
+    def provision(
+        self, peer: TlsPeer | None, device: str, *, valid: timedelta, now: datetime | None = None
+    ) -> Credential:
         """A device's first credential, asked for with a shared one.
 
         Raises: DeviceIdentityError, DeviceTakenError, UnsafePathError.
@@ -201,33 +209,35 @@ class DeviceDesk:
                 if not list_certificates(connection, name=vehicle, kind=SINGLE):
                     raise
             else:
-                if record.wire != AKTUALIZR_WIRE:
+                if record.wire != AKTUALIZR_PROFILE:
                     raise UsageError(reason=f"{vehicle} does not run aktualizr, so it needs no certificate")
             moment = now or self._clock()
             return allow_certificate(
                 connection, VehicleId(vehicle), valid_s=valid_s, actor=actor or self._actor, now=moment
             )
 
-    def read_peer(self, certificate: bytes) -> Peer:
+    def read_peer(self, certificate: bytes) -> TlsPeer:
         """Whose certificate (DER, verified by TLS) it is. Raises: DeviceIdentityError."""
         with self._database.reading() as connection:
             return read_peer(connection, certificate)
 
-    def identify(self, certificate: bytes | None, serial: str | None, *, now: datetime | None = None) -> Speaker:
+    def identify(
+        self, certificate: bytes | None, serial: str | None, *, now: datetime | None = None
+    ) -> RequestIdentity:
         """Which vehicle a request is from: by a verified certificate (DER), or by the serial in its path.
 
         Raises: DeviceIdentityError, UnsafePathError.
         """
         with self._database.reading() as connection:
             peer = None if certificate is None else read_peer(connection, certificate)
-            speaker = find_speaker(connection, peer, serial)
-        if speaker.before == BY_SERIAL and speaker.identified_by != BY_SERIAL:
+            identity = identify_request(connection, peer, serial)
+        if identity.before == BY_SERIAL and identity.identified_by != BY_SERIAL:
             with self._database.writing("note how a vehicle is known") as connection:
-                keep_to_certificate(connection, speaker, now or self._clock())
-        return speaker
+                keep_to_certificate(connection, identity, now or self._clock())
+        return identity
 
     def register(
-        self, speaker: Speaker, data: bytes, *, serial: str | None = None, now: datetime | None = None
+        self, identity: RequestIdentity, data: bytes, *, serial: str | None = None, now: datetime | None = None
     ) -> Change:
         """Take in the ECUs that a vehicle registers; ``serial`` is what its path called its Primary, if anything.
 
@@ -235,17 +245,17 @@ class DeviceDesk:
         """
         moment, ecus = now or self._clock(), {}
         try:
-            offered = read_registration(data, speaker.vehicle)
+            offered = read_registration(data, identity.vehicle)
             ecus = dict(offered.ecus)
             if serial not in (None, offered.primary):
                 reason = f"the path names the Primary {serial}, the registration {offered.primary}"
-                raise RegistrationError(vehicle=speaker.vehicle, field="primary_ecu_serial", reason=reason)
+                raise RegistrationError(vehicle=identity.vehicle, field="primary_ecu_serial", reason=reason)
             with self._database.writing("register a vehicle") as connection:
-                return take_in(
+                return apply_registration(
                     connection,
-                    speaker.vehicle,
+                    identity.vehicle,
                     offered,
-                    identified_by=speaker.identified_by,
+                    identified_by=identity.identified_by,
                     second_person=self.second_person,
                     now=moment,
                 )
@@ -253,10 +263,10 @@ class DeviceDesk:
             with self._database.writing("note a refused registration") as connection:
                 note_refused_registration(
                     connection,
-                    speaker.vehicle,
+                    identity.vehicle,
                     ecus,
                     error,
-                    authenticated=speaker.identified_by == BY_CERTIFICATE,
+                    authenticated=identity.identified_by == BY_CERTIFICATE,
                     now=moment,
                 )
             raise
@@ -279,7 +289,7 @@ class DeviceDesk:
         offered = read_registration(data, name)
         with self._database.writing("enter a vehicle") as connection:
             moment = now or self._clock()
-            return take_in(
+            return apply_registration(
                 connection,
                 name,
                 offered,

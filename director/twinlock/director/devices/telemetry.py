@@ -43,7 +43,7 @@ class Telemetry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class TelemetryKind:
     """How much a vehicle may send of one kind, in bytes, and what it has to be."""
 
     max_bytes: int
@@ -113,9 +113,9 @@ def _check_configuration(data: bytes, what: str) -> None:
         raise MalformedError(what=what, json_path="$", reason="it holds a control character")
 
 
-KINDS: Mapping[str, Kind] = {
-    SYSTEM_INFO: Kind(max_bytes=2_097_152, check=_check_system),  # a large server has half a megabyte
-    NETWORK: Kind(max_bytes=16_384, check=_check_network),
-    CONFIGURATION: Kind(max_bytes=262_144, check=_check_configuration),
-    PACKAGES: Kind(max_bytes=4_194_304, check=_check_packages),
+KINDS: Mapping[str, TelemetryKind] = {
+    SYSTEM_INFO: TelemetryKind(max_bytes=2_097_152, check=_check_system),  # a large server has half a megabyte
+    NETWORK: TelemetryKind(max_bytes=16_384, check=_check_network),
+    CONFIGURATION: TelemetryKind(max_bytes=262_144, check=_check_configuration),
+    PACKAGES: TelemetryKind(max_bytes=4_194_304, check=_check_packages),
 }

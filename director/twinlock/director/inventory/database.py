@@ -28,7 +28,7 @@ BUSY_TIMEOUT_S = 4.0  # how long one waits for another; longer than any transact
 _WRITE = "twinlock_write"
 
 
-class Database:
+class Inventory:
     """One inventory. Threads may share it; each transaction has its own connection. Close it, or use ``with``."""
 
     def __init__(self, engine: Engine, name: str) -> None:
@@ -39,7 +39,7 @@ class Database:
         self._closed = False
 
     @classmethod
-    def connect(cls, url: str, *, directory: Path) -> Database:
+    def connect(cls, url: str, *, directory: Path) -> Inventory:
         """Prepare a connection; ``directory`` is what a relative SQLite path is relative to. Raises: UsageError."""
         try:
             parsed = make_url(url)

@@ -16,7 +16,7 @@ from twinlock.director.inventory import schema
 from twinlock.director.inventory.counters import count_on, note_evidence, note_resets, raise_counter
 from twinlock.director.inventory.installations import MAX_PER_DAY, note_installations
 from twinlock.director.model.judgement import Findings
-from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Order, Plan
+from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Plan, PlannedImage
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
 from twinlock.trust.wire.tuf.reports import EcuReport
@@ -241,7 +241,7 @@ def list_decisions(connection: Connection, vehicle: str, limit: int) -> tuple[De
 
 def _decision(row: Any) -> DecisionRecord:
     orders = tuple(
-        Order(
+        PlannedImage(
             ecu=EcuId(order["ecu"]),
             path=TargetPath(order["path"]),
             label=order["label"],

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, insert, select
 
 from twinlock.director.inventory import schema
-from twinlock.director.model.records import Installation
+from twinlock.director.model.records import InstallationRecord
 from twinlock.director.model.software import fingerprint
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
@@ -98,7 +98,7 @@ def _is_full(connection: Connection, vehicle: str, ecu: str, now: datetime) -> b
 
 def list_installations(
     connection: Connection, vehicle: str, *, ecus: Collection[str] = (), since: datetime | None = None, limit: int
-) -> tuple[Installation, ...]:
+) -> tuple[InstallationRecord, ...]:
     """What ran on the ECUs of ``vehicle`` at ``since`` or later, newest first, each with when the next one was reported."""
     wanted = [_I.ecu.in_(list(ecus))] if ecus else []
     query = select(schema.installations).where(_I.vehicle == vehicle, *wanted).order_by(_I.number.desc())
@@ -127,8 +127,8 @@ def _newest(connection: Connection, vehicle: str, ecus: Iterable[EcuId]) -> dict
     return {row.ecu: row.image for row in rows}
 
 
-def _installation(row: Any, until: datetime | None) -> Installation:
-    return Installation(
+def _installation(row: Any, until: datetime | None) -> InstallationRecord:
+    return InstallationRecord(
         vehicle=VehicleId(row.vehicle),
         ecu=EcuId(row.ecu),
         path=TargetPath(row.path),

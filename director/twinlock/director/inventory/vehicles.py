@@ -14,7 +14,14 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from twinlock.director.errors import RetiredVehicleError, UnknownVehicleError
 from twinlock.director.inventory import schema
-from twinlock.director.model.records import TUF_WIRE, CounterReset, EcuRecord, LastReport, VehicleRecord, VehicleSummary
+from twinlock.director.model.records import (
+    TUF_PROFILE,
+    CounterReset,
+    EcuRecord,
+    LastReport,
+    VehicleRecord,
+    VehicleSummary,
+)
 from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
@@ -176,7 +183,7 @@ def insert_vehicle(
     ecus: Iterable[EcuRecord],
     now: datetime,
     *,
-    wire: str = TUF_WIRE,
+    wire: str = TUF_PROFILE,
     identified_by: str | None = None,
 ) -> None:
     """Add a vehicle with its ECUs. Raises: IntegrityError where an id or key is taken."""

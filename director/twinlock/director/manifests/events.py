@@ -14,7 +14,6 @@ from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId
 from twinlock.trust.text.times import format_time
-from twinlock.trust.wire.aktualizr.reports import is_nothing
 from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport
 
 
@@ -42,7 +41,9 @@ def report_events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> li
     entry = knowledge.images.get(report.ecu)
     if entry is None or not same_image(report.installed, entry):
         declared = knowledge.delivered.get(report.ecu)
-        if not knowledge.complete or is_nothing(report.installed) or _is_declared(report.installed, declared):
+        if not knowledge.complete or knowledge.client.reports_no_image(report.installed):
+            return found
+        if _is_declared(report.installed, declared):
             return found
         detail = f"{report.installed.path}, as installed, is not what the Image repository ever listed"
         found.append(Event(kind=NOTICE, code="unlisted-image", ecu=report.ecu, detail=detail))

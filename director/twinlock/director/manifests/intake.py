@@ -12,7 +12,7 @@ from datetime import datetime
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.errors import DailyLimitError, UnknownVehicleError
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import (
     find_seen_nonces,
     insert_accepted,
@@ -28,7 +28,8 @@ from twinlock.director.manifests.judge import conclude, verify_reports
 from twinlock.director.manifests.offered import find_candidates
 from twinlock.director.manifests.senders import content_digest, is_news_of
 from twinlock.director.model.judgement import Findings, Knowledge, ManifestPolicy, VerifiedReports
-from twinlock.director.model.records import AKTUALIZR_WIRE, Acceptance, VehicleRecord
+from twinlock.director.model.profiles import Profiles
+from twinlock.director.model.records import Acceptance, VehicleRecord
 from twinlock.director.model.software import same_image
 from twinlock.director.ways_out.counter_resets import find_spent
 from twinlock.director.ways_out.delivery import load_delivered
@@ -36,8 +37,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.wire.aktualizr import reports as aktualizr
-from twinlock.trust.wire.tuf.reports import SignedManifest, decode_manifest, report_digest
+from twinlock.trust.wire.tuf.reports import SignedManifest, report_digest
 
 _ATTEMPTS = 5
 
@@ -54,10 +54,13 @@ class _Reading:
 class Reception:
     """Judges manifests against one inventory."""
 
-    def __init__(self, database: Database, catalogues: CatalogueKeeper, policy: ManifestPolicy) -> None:
+    def __init__(
+        self, database: Inventory, catalogues: CatalogueKeeper, policy: ManifestPolicy, profiles: Profiles
+    ) -> None:
         self._database = database
         self._catalogues = catalogues
         self._policy = policy
+        self._profiles = profiles
 
     def receive(self, data: bytes, *, address: str | None, authenticated: bool = False, now: datetime) -> Acceptance:
         """Accept a manifest, or store it as refused. ``address`` is the vehicle whose URL it came to.
@@ -107,10 +110,10 @@ class Reception:
     def _decode(self, data: bytes, address: str | None) -> SignedManifest:
         """Read a manifest in the profile that the vehicle speaks; one that names its vehicle, without an address."""
         if address is None:
-            return decode_manifest(data)
+            return self._profiles.authored.decode_manifest(data)
         with self._database.reading() as connection:
-            wire = load_vehicle(connection, address).wire
-        return aktualizr.decode_manifest(data) if wire == AKTUALIZR_WIRE else decode_manifest(data)
+            profile = self._profiles.of(load_vehicle(connection, address))
+        return profile.decode_manifest(data)
 
     def _accept(self, manifest: SignedManifest, data: bytes, vehicle: str, now: datetime) -> Acceptance:
         """Judge from one reading, look images up, and store it if the vehicle is still as it was read."""
@@ -153,6 +156,7 @@ class Reception:
                     spent=find_spent(connection, digests),
                     delivered=load_delivered(connection, vehicle),
                     images=recall_images(connection, {report.ecu: report.installed for report in reports}),
+                    client=self._profiles.of(record).client,
                 ),
             )
 

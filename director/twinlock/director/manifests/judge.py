@@ -27,9 +27,7 @@ from twinlock.director.model.judgement import (
     VerifiedReports,
 )
 from twinlock.director.model.records import (
-    AKTUALIZR_WIRE,
     REFUSAL,
-    TUF_WIRE,
     CounterReset,
     EcuRecord,
     Event,
@@ -88,7 +86,7 @@ def verify_reports(
     if record.primary in absent:
         raise MissingEcuError(vehicle=record.vehicle, missing=tuple(sorted(absent)))
     missing = tuple(sorted(ecu for ecu in absent if record.ecus[ecu].out_of_order_since is None))
-    timed = [report for report in reports.values() if not _has_no_time(report, record)]
+    timed = [report for report in reports.values() if not _has_no_time(report, knowledge)]
     return VerifiedReports(
         reports=reports,
         missing=missing,
@@ -195,11 +193,11 @@ def _check_offered(
     """The one report of an ECU that counts."""
     signed = check_signed_once(offered, ecu, record)
     report = signed.report
-    if not _has_no_time(report, record):
+    if not _has_no_time(report, knowledge):
         _check_time(report, record.reports.get(ecu), now, policy)
     sound = _check_fresh(report, record, knowledge, now)
     known = record.ecus[ecu]
-    kept = record.wire == TUF_WIRE and (known.counter_base > 0 or known.reset is not None)
+    kept = knowledge.client.echoes_nonces and (known.counter_base > 0 or known.reset is not None)
     digest = report_digest(signed.message)
     return sound._replace(digest=digest if kept else None, signed=digest)
 
@@ -230,7 +228,7 @@ def _check_fresh(report: EcuReport, record: VehicleRecord, knowledge: Knowledge,
         _check_covered(report, ecu)
         return _Sound(report, None, None, None)
     stored, highest = report.counter + ecu.counter_base, ecu.highest_counter
-    reset = _reset_for(report, ecu, record, now)
+    reset = _reset_for(report, ecu, knowledge, now)
     if reset is not None and highest is not None:
         # Counting goes on from the highest; no stored counter ever falls.
         return _Sound(report._replace(counter=report.counter + highest), report.counter, reset.number, None)
@@ -239,17 +237,17 @@ def _check_fresh(report: EcuReport, record: VehicleRecord, knowledge: Knowledge,
     return _Sound(report._replace(counter=stored), report.counter, None, None)
 
 
-def _reset_for(report: EcuReport, ecu: EcuRecord, record: VehicleRecord, now: datetime) -> CounterReset | None:
+def _reset_for(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge, now: datetime) -> CounterReset | None:
     """The permission under which this report starts its counter again, if it has one and needs it.
 
-    A client of aktualizr cannot carry the nonce; there the next report that would be too low uses the permission up.
+    Where a client cannot carry the nonce, the next report that would be too low uses the permission up.
     """
     reset = ecu.reset
     if reset is None or reset.expires <= now or ecu.highest_counter is None or report.counter is None:
         return None
     if report.nonce == reset.nonce:
         return reset
-    unable = record.wire == AKTUALIZR_WIRE and report.counter + ecu.counter_base <= ecu.highest_counter
+    unable = not knowledge.client.echoes_nonces and report.counter + ecu.counter_base <= ecu.highest_counter
     return reset if unable else None
 
 
@@ -260,9 +258,9 @@ def _check_covered(report: EcuReport, ecu: EcuRecord) -> None:
         raise ReportReplayError(ecu=report.ecu, field="counter", offered="(none)", last=seen)
 
 
-def _has_no_time(report: EcuReport, record: VehicleRecord) -> bool:
-    """Whether the report says that it knows no time, as all of this client do; our own profile has no such word."""
-    return record.wire == AKTUALIZR_WIRE and report.time == NO_TIME
+def _has_no_time(report: EcuReport, knowledge: Knowledge) -> bool:
+    """Whether the report states that the ECU knows no time, where its client may state that."""
+    return knowledge.client.may_lack_time and report.time == NO_TIME
 
 
 def _installed(report: EcuReport, entry: ImageEntry | None) -> InstalledImage:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from twinlock.director.model.clients import OUR_CLIENT, Client
 from twinlock.director.model.records import Event
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
@@ -38,7 +39,8 @@ class Knowledge:
     ``nonces`` are those in this manifest that were seen before, by ECU; ``images`` is what the Director knows of the
     image that each ECU reports (absent: nothing). ``complete`` False: the Image repository could not be asked, so what
     is not known may well be listed. ``spent`` are the ECUs whose report counted before a reset of its counter;
-    ``delivered`` is the software that an operator or the factory declared.
+    ``delivered`` is the software that an operator or the factory declared. ``client`` is what the vehicle's client can and
+    cannot do.
     """
 
     nonces: frozenset[tuple[EcuId, str]] = frozenset()
@@ -46,6 +48,7 @@ class Knowledge:
     delivered: Mapping[EcuId, InstalledImage] = field(default_factory=dict)
     images: Mapping[EcuId, ImageEntry] = field(default_factory=dict)
     complete: bool = True
+    client: Client = OUR_CLIENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

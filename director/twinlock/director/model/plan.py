@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from twinlock.director.model.clients import OUR_CLIENT, Client
 from twinlock.director.model.records import EcuRecord, Plan, VehicleRecord
 from twinlock.director.model.software import fingerprint
 from twinlock.trust.model.ecu import InstalledImage
@@ -27,15 +28,16 @@ class Outstanding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class PlanInputs:
     """Everything about one vehicle that a plan is made from. ``known`` are entries of installed images, by ECU, that
     the Director remembers; ``ordered`` is what its newest signed Targets list.
 
     ``listed`` are the images that its Targets ever listed, read only for clients that have to be told of these forever.
-    ``unknown`` are the ECUs whose software is unknown.
+    ``unknown`` are the ECUs whose software is unknown; ``client`` is what the vehicle's client can and cannot do.
     """
 
     record: VehicleRecord
+    client: Client = OUR_CLIENT
     assigned: Mapping[EcuId, TargetPath]
     ordered: Images = field(default_factory=dict)
     outstanding: tuple[Outstanding, ...] = ()
@@ -51,7 +53,7 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PlannedTargets:
     """A plan with the entries that Director Targets list for it, and the ECUs that each entry is for."""
 
     plan: Plan
@@ -67,7 +69,7 @@ class Planned:
         return found
 
 
-def entries_as_json(planned: Planned, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
+def entries_as_json(planned: PlannedTargets, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
     """What Director Targets list for a plan, by target path: length, hashes and custom, as plain JSON.
 
     The must-agree section is copied as it is; of the author's other members only those that say which software it is and

@@ -10,7 +10,6 @@ from typing import Any
 
 from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.model.ecu import Ecu, InstalledImage
-from twinlock.trust.model.target_format import FILE, OSTREE
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
 
 NOTHING = "nothing"  # the vehicle has what it should have, or nothing is assigned
@@ -19,8 +18,9 @@ HELD = "held"  # an earlier order has to be confirmed by a manifest first
 WAITING = "waiting"  # the vehicle has not reported yet
 IMPOSSIBLE = "impossible"  # no set of images fits; nothing is ordered
 
-TUF_WIRE = "tuf"  # a vehicle that speaks our own profile
-AKTUALIZR_WIRE = "aktualizr"  # a vehicle that runs aktualizr
+TUF_PROFILE = "tuf"  # a vehicle that speaks our own profile
+AKTUALIZR_PROFILE = "aktualizr"  # a vehicle that runs aktualizr
+PROFILES = (TUF_PROFILE, AKTUALIZR_PROFILE)  # every wire profile; Roots are authored in the first
 
 ATTACK, REFUSAL, FAILURE, NOTICE = "attack", "refusal", "failure", "notice"  # the kinds of events
 
@@ -105,18 +105,13 @@ class VehicleRecord:
     registered_at: datetime
     last_manifest_at: datetime | None = None
     share_used: int = 0
-    wire: str = TUF_WIRE
+    wire: str = TUF_PROFILE
     identified_by: str | None = None
     retired: Mapping[EcuId, datetime] = field(default_factory=dict)
     retired_at: datetime | None = None
 
-    def judged(self, ecu: EcuId) -> Ecu:
-        """An ECU as the trust engine judges images for it.
-
-        Our own client installs files only. What a vehicle that runs aktualizr was built with is not known, so both formats
-        may be ordered; one that cannot pull commits refuses them itself.
-        """
-        formats = (FILE, OSTREE) if self.wire == AKTUALIZR_WIRE else (FILE,)
+    def judged(self, ecu: EcuId, formats: tuple[str, ...]) -> Ecu:
+        """An ECU as the trust engine judges images for it; ``formats`` are those that may be ordered (``Client``)."""
         return Ecu(ecu=ecu, hardware_id=self.ecus[ecu].hardware_id, formats=formats)
 
     @property
@@ -172,7 +167,7 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class PlannedImage:
     """One image for one ECU. ``moved`` tells that a dependency, not an assignment, asks for it."""
 
     ecu: EcuId
@@ -200,7 +195,7 @@ class Plan:
 
     vehicle: VehicleId
     outcome: str
-    orders: tuple[Order, ...]
+    orders: tuple[PlannedImage, ...]
     reasons: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -229,7 +224,7 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
+class InstallationRecord:
     """An image on an ECU: since when the vehicle reports it, until when it did, and who approved it.
 
     ``replaced_at`` None: nothing else was reported since. ``decision`` None: the Director did not order it, as with
@@ -270,7 +265,7 @@ class VehicleSummary:
     registered_at: datetime
     last_manifest_at: datetime | None
     assignments: int
-    wire: str = TUF_WIRE
+    wire: str = TUF_PROFILE
     retired_at: datetime | None = None
 
 

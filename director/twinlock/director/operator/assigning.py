@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 
 from twinlock.director.catalogue.catalogue import Catalogue, CatalogueKeeper
 from twinlock.director.inventory.assignments import drop_assignments, put_assignments
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.vehicles import lock_vehicle
-from twinlock.director.model.plan import Planned, Situation
+from twinlock.director.model.plan import PlanInputs, PlannedTargets
 from twinlock.director.model.records import Plan
 from twinlock.director.planning.plan import plan_images
 from twinlock.director.signing.issue import Ordering, plan_with
@@ -31,8 +31,8 @@ class PreparedAssignment:
 
     vehicle: str
     images: Mapping[EcuId, TargetPath]
-    situation: Situation
-    planned: Planned
+    inputs: PlanInputs
+    planned: PlannedTargets
     revision: int
 
     def store(self, connection: Connection, *, actor: str, now: datetime) -> None:
@@ -45,7 +45,7 @@ class PreparedAssignment:
 class Assigning:
     """Takes the operator's wishes for vehicles of one inventory."""
 
-    def __init__(self, database: Database, catalogues: CatalogueKeeper, ordering: Ordering) -> None:
+    def __init__(self, database: Inventory, catalogues: CatalogueKeeper, ordering: Ordering) -> None:
         self._database = database
         self._catalogues = catalogues
         self._ordering = ordering
@@ -57,7 +57,7 @@ class Assigning:
         with self._database.writing("store assignments") as connection:
             prepared.store(connection, actor=actor, now=now)
         self._catalogues.save()
-        return plan_with(prepared.situation, catalogue, images=prepared.planned).plan
+        return plan_with(prepared.inputs, catalogue, images=prepared.planned).plan
 
     def preparing(self, now: datetime) -> Callable[[str, Mapping[str, str]], PreparedAssignment]:
         """What checks one vehicle's assignment as ``assign`` does and stores nothing, with one look at the repository.
@@ -75,22 +75,22 @@ class Assigning:
         if not images:
             raise UsageError(reason="name at least one ECU and its image")
         wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
-        view = self._ordering.view(vehicle)
-        situation = _with(view.situation, wanted)
+        snapshot = self._ordering.snapshot(vehicle)
+        inputs = _with(snapshot.inputs, wanted)
         # An order for an ECU of unknown software is stored and held; whether it fits is judged by what was known last.
-        planned = plan_images(replace(situation, unknown=frozenset()), catalogue)
+        planned = plan_images(replace(inputs, unknown=frozenset()), catalogue)
         return PreparedAssignment(
-            vehicle=vehicle, images=wanted, situation=situation, planned=planned, revision=view.revision
+            vehicle=vehicle, images=wanted, inputs=inputs, planned=planned, revision=snapshot.revision
         )
 
     def unassign(self, vehicle: str, ecus: Iterable[str] | None, *, actor: str, now: datetime) -> Plan:
         """Withdraw assignments (None: all). Raises: see ``Director.unassign``."""
-        situation = self._ordering.view(vehicle).situation
-        gone = set(situation.assigned) if ecus is None else {EcuId(ecu) for ecu in ecus}
-        for ecu in sorted(gone - situation.record.ecus.keys()):
+        inputs = self._ordering.snapshot(vehicle).inputs
+        gone = set(inputs.assigned) if ecus is None else {EcuId(ecu) for ecu in ecus}
+        for ecu in sorted(gone - inputs.record.ecus.keys()):
             raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
-        if not gone or not gone <= situation.assigned.keys():
-            missing = ", ".join(sorted(gone - situation.assigned.keys())) or vehicle
+        if not gone or not gone <= inputs.assigned.keys():
+            missing = ", ".join(sorted(gone - inputs.assigned.keys())) or vehicle
             raise UsageError(reason=f"nothing is assigned to {missing}")
         with self._database.writing("withdraw assignments") as connection:
             lock_vehicle(connection, vehicle)
@@ -99,16 +99,16 @@ class Assigning:
 
     def explain(self, vehicle: str, images: Mapping[str, str] | None, *, now: datetime) -> Plan:
         """What the vehicle would be told, with ``images`` as if they were assigned. Raises: see ``Director.explain``."""
-        situation = self._ordering.view(vehicle).situation
+        inputs = self._ordering.snapshot(vehicle).inputs
         if images:
             wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
-            situation = _with(situation, wanted)
-            for ecu in sorted(wanted.keys() - situation.record.ecus.keys()):
+            inputs = _with(inputs, wanted)
+            for ecu in sorted(wanted.keys() - inputs.record.ecus.keys()):
                 raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
-        if situation.assigned:
-            return plan_with(situation, self._catalogues.refresh(now)).plan
-        return plan_with(situation, self._ordering.catalogue_for(situation, now)).plan
+        if inputs.assigned:
+            return plan_with(inputs, self._catalogues.refresh(now)).plan
+        return plan_with(inputs, self._ordering.catalogue_for(inputs, now)).plan
 
 
-def _with(situation: Situation, wanted: Mapping[EcuId, TargetPath]) -> Situation:
-    return replace(situation, assigned={**situation.assigned, **wanted})
+def _with(inputs: PlanInputs, wanted: Mapping[EcuId, TargetPath]) -> PlanInputs:
+    return replace(inputs, assigned={**inputs.assigned, **wanted})

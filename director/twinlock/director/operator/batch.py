@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from twinlock.director.errors import DailyLimitError
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.metadata import UnsafePathError
@@ -97,7 +97,7 @@ def read_job(read: Callable[..., Job], source: str, *rest: Any) -> Job:
 
 
 def run_batch(
-    database: Database,
+    database: Inventory,
     operation: str,
     jobs: Iterable[Job],
     *,

@@ -21,10 +21,10 @@ from sqlalchemy import Connection
 from twinlock.director.devices.certificates import SINGLE, list_certificates, note_issued, revoke
 from twinlock.director.devices.credentials import Credential
 from twinlock.director.devices.deliveries import Deliveries
-from twinlock.director.devices.ecu_changes import take_in
+from twinlock.director.devices.ecu_changes import apply_registration
 from twinlock.director.devices.registration import read_registration
-from twinlock.director.devices.service import DEVICE_VALID, DeviceDesk
-from twinlock.director.inventory.database import Database
+from twinlock.director.devices.service import DEVICE_VALID, DeviceService
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import BY_CERTIFICATE
 from twinlock.director.model.vehicle_description import read_description
 from twinlock.director.operator.assigning import Assigning, PreparedAssignment
@@ -48,7 +48,9 @@ def _silent(_count: int) -> None:
 class Batches:
     """Batches of one Director."""
 
-    def __init__(self, database: Database, assigning: Assigning, devices: DeviceDesk, clock: Clock, actor: str) -> None:
+    def __init__(
+        self, database: Inventory, assigning: Assigning, devices: DeviceService, clock: Clock, actor: str
+    ) -> None:
         self._database = database
         self._assigning = assigning
         self._devices = devices
@@ -79,7 +81,7 @@ class Batches:
         advance: Advance = _silent,
         now: datetime | None = None,
     ) -> BatchResult:
-        """Enter vehicles with aktualizr, each as ``DeviceDesk.enter``: (source, vehicle, body) triples.
+        """Enter vehicles with aktualizr, each as ``DeviceService.enter``: (source, vehicle, body) triples.
 
         An item may carry a UsageError, as in ``assign``.
         """
@@ -127,7 +129,7 @@ class Batches:
         advance: Advance = _silent,
         now: datetime | None = None,
     ) -> BatchResult:
-        """Make credentials, each as ``DeviceDesk.issue_device``: (source, vehicle) pairs.
+        """Make credentials, each as ``DeviceService.issue_device``: (source, vehicle) pairs.
 
         Certificates are recorded first, all in one transaction, and then written by ``deliveries``, so that none is valid that
         the Director does not know. Those that cannot be written are revoked, and so are those that a run before was cut off
@@ -230,7 +232,7 @@ def _entry(
     offered = read_registration(data, name)
 
     def apply(connection: Connection) -> tuple[str, dict[str, Any]]:
-        change = take_in(
+        change = apply_registration(
             connection,
             name,
             offered,

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from twinlock.director.model.software import Software
-from twinlock.director.planning.problem import EcuChoices, Problem
+from twinlock.director.planning.problem import EcuChoices, ImageSetProblem
 from twinlock.repository.model.versions import VersionRange
 
 _MAX_CAUSES = 20
 
 
-def explain_failure(problem: Problem, contradiction: tuple[str, ...]) -> tuple[str, ...]:
+def explain_failure(problem: ImageSetProblem, contradiction: tuple[str, ...]) -> tuple[str, ...]:
     """The causes, those about assigned images first. ``contradiction`` is what the resolver knows, for want of better."""
     assigned = [choices for choices in problem.by_id.values() if choices.assigned is not None]
     free = [choices for choices in problem.by_id.values() if choices.assigned is None]
@@ -27,7 +27,7 @@ def _unique(sentences: Iterator[str] | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(sentences))[:_MAX_CAUSES]
 
 
-def _why_none(problem: Problem, choices: EcuChoices) -> Iterator[str]:
+def _why_none(problem: ImageSetProblem, choices: EcuChoices) -> Iterator[str]:
     """Why this ECU can run nothing of what it may; nothing if one of its options is free of trouble by itself."""
     if not choices.options:
         yield _why_not_assigned(choices)
@@ -48,7 +48,7 @@ def _why_not_assigned(choices: EcuChoices) -> str:
 
 
 def _blocked(
-    problem: Problem, choices: EcuChoices, image: Software | None, trail: tuple[Software, ...]
+    problem: ImageSetProblem, choices: EcuChoices, image: Software | None, trail: tuple[Software, ...]
 ) -> Iterator[str]:
     """What keeps ``image`` out of every set, as far as one dependency or conflict by itself can."""
     if image is None or image in trail:
@@ -61,7 +61,7 @@ def _blocked(
 
 
 def _missing(  # noqa: PLR0917 - one question, asked at each step of the walk
-    problem: Problem,
+    problem: ImageSetProblem,
     choices: EcuChoices,
     image: Software,
     component: str,

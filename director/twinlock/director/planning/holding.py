@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twinlock.director.catalogue.catalogue import Catalogue
-from twinlock.director.model.plan import Situation
+from twinlock.director.model.clients import ImageListing
+from twinlock.director.model.plan import PlanInputs
 from twinlock.director.model.software import Software, mentioned, read_software
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.names import EcuId
@@ -24,14 +24,14 @@ class Possible:
     mentions: frozenset[str]
 
 
-def possible_components(situation: Situation, ecu: EcuId, catalogue: Catalogue) -> Possible:
+def possible_components(inputs: PlanInputs, ecu: EcuId, listing: ImageListing) -> Possible:
     """What may run on ``ecu``: what it last reported, and everything that is listed for its hardware.
 
     Raises: TransportError, StorageError of the Image repository.
     """
-    listed = catalogue.mentions([situation.record.ecus[ecu].hardware_id])
+    listed = listing.mentions([inputs.record.ecus[ecu].hardware_id])
     components, mentions = set(listed), {name for names in listed.values() for name in names}
-    entry = situation.known.get(ecu)
+    entry = inputs.known.get(ecu)
     if entry is not None:
         try:
             software = read_software(entry)
@@ -43,23 +43,21 @@ def possible_components(situation: Situation, ecu: EcuId, catalogue: Catalogue) 
     return Possible(components=frozenset(components), mentions=frozenset(mentions))
 
 
-def why_held(situation: Situation, image: Software, possible: Mapping[EcuId, Possible]) -> str | None:
+def why_held(inputs: PlanInputs, image: Software, possible: Mapping[EcuId, Possible]) -> str | None:
     """Why an order of ``image`` is held, None if it involves no ECU of unknown software."""
     for ecu, running in sorted(possible.items()):
         wanted = sorted(mentioned(image) & running.components)
         if wanted:
-            return (
-                f"{image.label} needs or conflicts with {wanted[0]}, which {ecu} may run; {why_unknown(situation, ecu)}"
-            )
+            return f"{image.label} needs or conflicts with {wanted[0]}, which {ecu} may run; {why_unknown(inputs, ecu)}"
         if image.component is not None and image.component in running.mentions:
             reason = f"what {ecu} may run needs or conflicts with {image.component}"
-            return f"{reason}; {why_unknown(situation, ecu)}"
+            return f"{reason}; {why_unknown(inputs, ecu)}"
     return None
 
 
-def why_unknown(situation: Situation, ecu: EcuId) -> str:
+def why_unknown(inputs: PlanInputs, ecu: EcuId) -> str:
     """Why the software of an ECU is unknown, and what leads out."""
-    vehicle, known = situation.record.vehicle, situation.record.ecus[ecu]
+    vehicle, known = inputs.record.vehicle, inputs.record.ecus[ecu]
     way_out = f"`twinlock director retire DIRECTORY {vehicle} {ecu}` removes it, `replace-ecu` replaces it"
     if known.out_of_order_since is not None:
         since = known.out_of_order_since

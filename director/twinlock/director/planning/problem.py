@@ -55,7 +55,7 @@ class EcuChoices:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class ImageSetProblem:
     """A vehicle whose ECUs have to be given images that go together. The order of ``ecus`` does not matter."""
 
     vehicle: str

@@ -19,7 +19,7 @@ from resolvelib.resolvers import ResolutionTooDeep
 from twinlock.director.errors import NoImageSetError
 from twinlock.director.model.software import Software
 from twinlock.director.planning.conflicts import explain_failure
-from twinlock.director.planning.problem import EcuChoices, Problem, Selection, violations
+from twinlock.director.planning.problem import EcuChoices, ImageSetProblem, Selection, violations
 from twinlock.repository.model.versions import VersionRange
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.names import EcuId
@@ -72,7 +72,7 @@ class HasHost:
     component: str
 
 
-def resolve(problem: Problem, *, max_rounds: int = MAX_ROUNDS) -> Selection:
+def resolve(problem: ImageSetProblem, *, max_rounds: int = MAX_ROUNDS) -> Selection:
     """Choose an image for every ECU so that all assignments, dependencies and conflicts hold; None: as it is.
 
     No single ECU that was moved could have kept what it runs.
@@ -91,7 +91,7 @@ def resolve(problem: Problem, *, max_rounds: int = MAX_ROUNDS) -> Selection:
     return _keep_what_can_stay(problem, {ecu: mapping[ecu].image for ecu in problem.by_id})
 
 
-def _keep_what_can_stay(problem: Problem, selection: Mapping[EcuId, Software | None]) -> Selection:
+def _keep_what_can_stay(problem: ImageSetProblem, selection: Mapping[EcuId, Software | None]) -> Selection:
     """Undo every move that turned out not to be needed: a search may leave some behind."""
     current = dict(selection)
     moved = [ecu for ecu, choices in problem.by_id.items() if _is_moved(choices, current[ecu])]
@@ -113,7 +113,7 @@ def _is_moved(choices: EcuChoices, image: Software | None) -> bool:
 class _Provider(AbstractProvider[Any, Any, Any]):
     """Answers resolvelib's questions about one problem."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: ImageSetProblem) -> None:
         self._problem = problem
 
     def identify(self, requirement_or_candidate: Any) -> Any:

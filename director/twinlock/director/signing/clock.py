@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.signing_marks import is_news, note_signature, read_marks
 from twinlock.repository.signing.clock import ClockMarks, check_signing_clock
 
@@ -17,7 +17,7 @@ from twinlock.repository.signing.clock import ClockMarks, check_signing_clock
 class SigningClock:
     """Says whether this Director may sign at a time. Threads and processes may share the inventory behind it."""
 
-    def __init__(self, database: Database, catalogues: CatalogueKeeper) -> None:
+    def __init__(self, database: Inventory, catalogues: CatalogueKeeper) -> None:
         self._database = database
         self._catalogues = catalogues
 

@@ -11,7 +11,7 @@ from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.inventory import schema
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import marks_of_issues, read_marks, write_marks
 from twinlock.director.signing.roots import read_root
@@ -22,7 +22,7 @@ _I = schema.issues.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClockRecovery:
+class FleetClockRecovery:
     """What a recovery did. ``highest`` is the highest false time, ``vehicles`` are those that were signed for again.
 
     ``root_needed``: the newest Root states a time of the future, or expires before ``highest``. Vehicles that took the
@@ -35,13 +35,13 @@ class ClockRecovery:
 
 
 def recover_clock(
-    database: Database,
+    database: Inventory,
     catalogues: CatalogueKeeper,
     sign: Callable[[str], object],
     *,
     actor: str,
     now: datetime,
-) -> ClockRecovery:
+) -> FleetClockRecovery:
     """Confirm that the clock is right at ``now``, and sign again for every vehicle whose files state a later time.
 
     ``sign`` signs for one vehicle. The confirmation is stored and audited first; a recovery that was cut off is repeated.
@@ -61,7 +61,7 @@ def recover_clock(
         root_needed = _is_root_needed(connection, false or now, now)
     for vehicle in vehicles:
         sign(vehicle)
-    return ClockRecovery(highest=false or now, vehicles=vehicles, root_needed=root_needed)
+    return FleetClockRecovery(highest=false or now, vehicles=vehicles, root_needed=root_needed)
 
 
 def _highest_time(connection: Connection) -> datetime | None:

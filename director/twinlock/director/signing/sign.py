@@ -5,22 +5,21 @@ Files are made with python-tuf and judged by our own engine; what they disagree 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from twinlock.director.catalogue.catalogue import Catalogue, stored_answer
-from twinlock.director.model.records import AKTUALIZR_WIRE, Issue, VehicleRecord
+from twinlock.director.model.profiles import DirectorProfile, S
+from twinlock.director.model.records import Issue, VehicleRecord
 from twinlock.director.model.software import is_image
 from twinlock.director.signing.roots import signers_of
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
 from twinlock.repository.authoring.next_publication import meta_file
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, seal
+from twinlock.repository.signing.sign import SPEC_VERSION, renew
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.refresh import refresh_repository
@@ -31,30 +30,26 @@ from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RepositoryName, RoleName
 from twinlock.trust.state.repository_map import plain_map
 from twinlock.trust.state.trusted import TrustedRepository, TrustedVehicle, Vehicle
-from twinlock.trust.wire.aktualizr import encode, form
-from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
-from twinlock.trust.wire.tuf.metadata import TUF
-
-S = TypeVar("S", Targets, Snapshot, Timestamp)
 
 _INDEX = {TARGETS: "targets.json", SNAPSHOT: "snapshot.json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What to sign: whose it is, what Targets list (by path, plain JSON), and under which correlation id.
+class SigningRequest:
+    """A signing request: vehicle, Targets entries (by path, plain JSON) and correlation id.
 
-    It is signed in the wire profile of ``record``. ``members`` go into ``custom`` of Targets.
+    ``profile`` is that of the vehicle's client. ``members`` go into ``custom`` of Targets.
     """
 
     record: VehicleRecord
+    profile: DirectorProfile
     entries: Mapping[str, Any]
     correlation_id: str
     members: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class InForce:
     """What is in force for the vehicle: the newest set of files, if any."""
 
     issue: Issue | None = None
@@ -62,8 +57,8 @@ class Before:
 
 
 def sign_set(
-    order: Order,
-    before: Before,
+    request: SigningRequest,
+    in_force: InForce,
     *,
     root: bytes,
     keyring: Keyring,
@@ -79,20 +74,16 @@ def sign_set(
     Source: Uptane 2.1.0 5.3.2.1 step 7.
     """
     authority = Metadata[Root].from_bytes(root).signed
-    last = before.issue
+    last = in_force.issue
     files: dict[RoleName, bytes] = {}
 
     def sign(role: RoleName, signed: S) -> None:
-        signers = signers_of(authority, role)
-        if order.record.wire == AKTUALIZR_WIRE:
-            files[role] = _seal_aktualizr(role, signed, signers, keyring, files)
-        else:
-            files[role] = seal(role, signed, [signers], keyring)
+        files[role] = request.profile.sign(role, signed, signers_of(authority, role), keyring, files)
 
-    targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(order.entries))
+    targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(request.entries))
     # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
-    whose = {"vehicleIdentifier": order.record.vehicle}
-    targets.unrecognized_fields["custom"] = whose | {"correlationId": order.correlation_id, **order.members}
+    whose = {"vehicleIdentifier": request.record.vehicle}
+    targets.unrecognized_fields["custom"] = whose | {"correlationId": request.correlation_id, **request.members}
     renew(targets, now, periods.targets, version=last.targets + 1 if last else 1, lasting_from=lasting_from)
     sign(TARGETS, targets)
     snapshot = Snapshot(spec_version=SPEC_VERSION, meta={_INDEX[TARGETS]: meta_file(targets.version, files[TARGETS])})
@@ -104,40 +95,16 @@ def sign_set(
     renew(timestamp, now, periods.timestamp, version=last.timestamp + 1 if last else 1, lasting_from=lasting_from)
     sign(TIMESTAMP, timestamp)
     issue = Issue(
-        vehicle=order.record.vehicle,
+        vehicle=request.record.vehicle,
         root=authority.version,
         targets=targets.version,
         snapshot=snapshot.version,
         timestamp=timestamp.version,
         issued_at=now,
         expires=min(signed.expires for signed in (targets, snapshot, timestamp)),
-        correlation_id=order.correlation_id,
+        correlation_id=request.correlation_id,
     )
     return issue, files
-
-
-def _seal_aktualizr(
-    role: RoleName,
-    signed: Targets | Snapshot | Timestamp,
-    signers: Authority,
-    keyring: Keyring,
-    files: Mapping[RoleName, bytes],
-) -> bytes:
-    """The file in the other profile: the same content, translated. ``files`` are those of the set made so far."""
-    plain, limit = signed.to_dict(), form.MAX_BYTES[role]
-    if role == TARGETS:
-        translated, limit = encode.translate_director_targets(plain), form.MAX_DIRECTOR_TARGETS_BYTES
-    elif role == SNAPSHOT:
-        translated = encode.translate_snapshot(plain)
-    else:
-        translated = encode.translate_timestamp(plain, files[SNAPSHOT])
-    return seal_aktualizr(role, translated, [signers], keyring, max_bytes=limit)
-
-
-def is_in_wire(data: bytes, wire: str) -> bool:
-    """Whether a file of ours is in the profile ``wire``: they write the type of a file differently."""
-    kind = str(json.loads(data)["signed"]["_type"])
-    return (kind in form.TYPES.values()) is (wire == AKTUALIZR_WIRE)
 
 
 def keys_changed(old: bytes, new: bytes) -> bool:
@@ -147,10 +114,10 @@ def keys_changed(old: bytes, new: bytes) -> bool:
 
 
 def verify_set(
-    order: Order,
+    request: SigningRequest,
     files: Mapping[RoleName, bytes],
     *,
-    before: Before,
+    in_force: InForce,
     root: bytes,
     catalogue: Catalogue | None,
     now: datetime,
@@ -162,9 +129,8 @@ def verify_set(
     installed; without one (nothing is ordered) only the Director's files are.
     Raises: RefusalError of every kind; ConflictError if the engine read another order than was meant.
     """
-    wire = AKTUALIZR if order.record.wire == AKTUALIZR_WIRE else TUF
-    director = restore_repository(DIRECTOR, {RoleName("root"): root, **before.files}, wire=wire)
-    vehicle = _as_vehicle(order.record)
+    director = restore_repository(DIRECTOR, {RoleName("root"): root, **in_force.files}, wire=request.profile.reader)
+    vehicle = _as_vehicle(request)
     if catalogue is None:
         drive(
             refresh_repository(director, now, vehicle=vehicle.vehicle),
@@ -181,15 +147,15 @@ def verify_set(
     state = TrustedVehicle(map=plain_map("director:", "image:"), repositories=repositories)
     decision = drive(full_verification(state, vehicle, now), answer)
     approved = {image.ecu: image.entry.path for image in decision.approved}
-    wanted = _wanted(order, vehicle.installed)
+    wanted = _wanted(request, vehicle.installed)
     if approved != wanted:
         reason = f"a vehicle would install {sorted(approved.items())}, and not {sorted(wanted.items())}"
-        raise ConflictError(what=f"the order for {order.record.vehicle}", reason=reason)
+        raise ConflictError(what=f"the order for {request.record.vehicle}", reason=reason)
 
 
-def _wanted(order: Order, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, str]:
+def _wanted(request: SigningRequest, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, str]:
     found = {}
-    for path, entry in order.entries.items():
+    for path, entry in request.entries.items():
         for ecu in map(EcuId, entry["custom"]["ecuIdentifiers"]):
             running = installed.get(ecu)
             if running is None or not is_image(running, path, entry["length"], entry["hashes"]):
@@ -197,10 +163,11 @@ def _wanted(order: Order, installed: Mapping[EcuId, InstalledImage]) -> dict[Ecu
     return found
 
 
-def _as_vehicle(record: VehicleRecord) -> Vehicle:
+def _as_vehicle(request: SigningRequest) -> Vehicle:
+    record, formats = request.record, request.profile.client.formats
     return Vehicle(
         vehicle=record.vehicle,
-        ecus={ecu: record.judged(ecu) for ecu in record.ecus},
+        ecus={ecu: record.judged(ecu, formats) for ecu in record.ecus},
         installed={ecu: report.installed for ecu, report in record.reports.items()},
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from twinlock.director.inventory import schema
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, ORDERED, WAITING
 from twinlock.trust.errors.base import TwinlockError
 
@@ -68,7 +68,7 @@ class FleetStatus:
 
 
 def read_status(
-    database: Database, attempts: Mapping[str, Callable[[], object]], *, root_expires: datetime, now: datetime
+    database: Inventory, attempts: Mapping[str, Callable[[], object]], *, root_expires: datetime, now: datetime
 ) -> FleetStatus:
     """The states of all vehicles, and what of ``attempts``, by the sentence for its failure, does not work.
 

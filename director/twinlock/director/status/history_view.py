@@ -6,19 +6,19 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import list_decisions, list_events, list_manifests, read_audit
 from twinlock.director.inventory.installations import list_installations, was_in
 from twinlock.director.inventory.junk import list_junk
 from twinlock.director.inventory.vehicles import load_vehicle
-from twinlock.director.model.records import DecisionRecord, Event, Installation, ManifestRecord
+from twinlock.director.model.records import DecisionRecord, Event, InstallationRecord, ManifestRecord
 from twinlock.trust.errors.images import UnknownEcuError
 
 
 class HistoryView:
     """The part of a Director that only reads its history."""
 
-    _database: Database
+    _database: Inventory
 
     def decisions(self, vehicle: str, *, limit: int = 50) -> tuple[DecisionRecord, ...]:
         """What was decided for the vehicle, newest first."""
@@ -46,7 +46,7 @@ class HistoryView:
 
     def installations(
         self, vehicle: str, *, ecus: Collection[str] = (), since: datetime | None = None, limit: int = 50
-    ) -> tuple[Installation, ...]:
+    ) -> tuple[InstallationRecord, ...]:
         """What ran on the vehicle's ECUs (None named: all) at ``since`` or later, newest first.
 
         Raises: UnknownVehicleError; UnknownEcuError for an ECU that never was in the vehicle.

@@ -8,7 +8,7 @@ from datetime import datetime
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.signing_marks import write_probe
 from twinlock.director.signing.clock import SigningClock
 from twinlock.director.signing.roots import check_signing, read_root
@@ -26,7 +26,7 @@ log = logging.getLogger("twinlock.director.readiness")
 class Readiness:
     """Judges one Director. Threads may share it."""
 
-    def __init__(self, database: Database, catalogues: CatalogueKeeper, keyring: Keyring, clock: SigningClock) -> None:
+    def __init__(self, database: Inventory, catalogues: CatalogueKeeper, keyring: Keyring, clock: SigningClock) -> None:
         self._database = database
         self._catalogues = catalogues
         self._keyring = keyring

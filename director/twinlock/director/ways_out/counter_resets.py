@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, or_, select, update
 
 from twinlock.director.inventory import schema
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import key_identity, load_active_vehicle, lock_vehicle, touch_vehicle
-from twinlock.director.model.records import AKTUALIZR_WIRE, BY_CERTIFICATE, TUF_WIRE, CounterReset, VehicleRecord
+from twinlock.director.model.profiles import Profiles
+from twinlock.director.model.records import BY_CERTIFICATE, CounterReset, VehicleRecord
 from twinlock.director.ways_out.key_changes import MAX_VALID_S
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.images import UnknownEcuError
@@ -41,7 +42,7 @@ class Sent(NamedTuple):
     newest: int = 0
 
 
-def read_all_sent(database: Database, vehicle: str) -> Sent:
+def read_all_sent(database: Inventory, vehicle: str) -> Sent:
     """What is stored of a vehicle's reports. Each page is a reading transaction, which no writer waits for."""
     digests, newest = frozenset[tuple[EcuId, str]](), 0
     while True:
@@ -58,6 +59,7 @@ def arm_reset(
     ecus: Iterable[EcuId],
     *,
     sent: Sent,
+    profiles: Profiles,
     valid_s: int,
     actor: str,
     now: datetime,
@@ -70,7 +72,8 @@ def arm_reset(
         raise UsageError(reason=f"a reset is valid for 1 to {MAX_VALID_S} seconds, not {valid_s}")
     lock_vehicle(connection, vehicle)
     record = load_active_vehicle(connection, vehicle)
-    if record.wire == AKTUALIZR_WIRE and record.identified_by != BY_CERTIFICATE:
+    echoes_nonces = profiles.of(record).client.echoes_nonces
+    if not echoes_nonces and record.identified_by != BY_CERTIFICATE:
         reason = f"nothing proves who sends the reports of {vehicle}; give it a certificate, or other keys with `rekey`"
         raise UsageError(reason=reason)
     counting = {ecu for ecu, item in record.ecus.items() if item.highest_counter is not None}
@@ -81,30 +84,33 @@ def arm_reset(
         silent = ", ".join(sorted(named - counting)) or vehicle
         raise UsageError(reason=f"{silent} has sent no counter yet, so there is nothing to reset")
     _check_countable(record, named)
-    if record.wire == TUF_WIRE:
+    if echoes_nonces:
         _remember_reports(connection, vehicle, named, sent)
-    found: dict[EcuId, CounterReset] = {}
-    for ecu in sorted(named):
-        nonce, expires = secrets.token_hex(_NONCE_BYTES), now + timedelta(seconds=valid_s)
-        connection.execute(
-            update(schema.counter_resets)
-            .where(_R.vehicle == vehicle, _R.ecu == ecu, _R.used_at.is_(None), _R.expires > now)
-            .values(expires=now)
-        )
-        row: dict[str, Any] = {
-            "vehicle": vehicle,
-            "ecu": ecu,
-            "key_identity": key_identity(record.ecus[ecu].key),
-            "nonce": nonce,
-        }
-        row |= {"created_at": now, "expires": expires, "actor": actor, "confirmed_by": actor}
-        inserted = connection.execute(insert(schema.counter_resets).values(**row)).inserted_primary_key
-        assert inserted is not None
-        found[ecu] = CounterReset(number=int(inserted[0]), nonce=nonce, expires=expires)
+    expires = now + timedelta(seconds=valid_s)
+    resets = {
+        ecu: _insert_reset(connection, record, ecu, expires=expires, actor=actor, now=now) for ecu in sorted(named)
+    }
     detail = {"ecus": sorted(named), "validS": valid_s}
     record_audit(connection, actor=actor, action="reset-counter", vehicle=vehicle, detail=detail, now=now)
     touch_vehicle(connection, vehicle)
-    return found
+    return resets
+
+
+def _insert_reset(
+    connection: Connection, record: VehicleRecord, ecu: EcuId, *, expires: datetime, actor: str, now: datetime
+) -> CounterReset:
+    """Store the permission of one ECU; one that was not used ends."""
+    nonce = secrets.token_hex(_NONCE_BYTES)
+    connection.execute(
+        update(schema.counter_resets)
+        .where(_R.vehicle == record.vehicle, _R.ecu == ecu, _R.used_at.is_(None), _R.expires > now)
+        .values(expires=now)
+    )
+    row: dict[str, Any] = {"vehicle": record.vehicle, "ecu": ecu, "key_identity": key_identity(record.ecus[ecu].key)}
+    row |= {"nonce": nonce, "created_at": now, "expires": expires, "actor": actor, "confirmed_by": actor}
+    inserted = connection.execute(insert(schema.counter_resets).values(**row)).inserted_primary_key
+    assert inserted is not None
+    return CounterReset(number=int(inserted[0]), nonce=nonce, expires=expires)
 
 
 def _check_countable(record: VehicleRecord, ecus: Iterable[EcuId]) -> None:

@@ -16,8 +16,9 @@ from datetime import datetime
 from typing import Any
 
 from twinlock.director.config import Settings
-from twinlock.director.inventory.database import Database
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.vehicles import load_vehicle
+from twinlock.director.model.profiles import Profiles
 from twinlock.director.model.records import CounterReset
 from twinlock.director.model.vehicle_description import read_ecu
 from twinlock.director.ways_out import key_changes, retirement
@@ -34,9 +35,12 @@ DAY_S = 86_400
 class WaysOut:
     """What an operator can do about a vehicle that is stuck. Every method may raise UnknownVehicleError, StorageError."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock, actor: str) -> None:
+    def __init__(
+        self, database: Inventory, settings: Settings, profiles: Profiles, *, clock: Clock, actor: str
+    ) -> None:
         self._database = database
         self._settings = settings
+        self._profiles = profiles
         self._clock = clock
         self._actor = actor
 
@@ -162,6 +166,7 @@ class WaysOut:
                 VehicleId(vehicle),
                 map(EcuId, ecus),
                 sent=sent,
+                profiles=self._profiles,
                 valid_s=valid_s,
                 actor=actor or self._actor,
                 now=now or self._clock(),

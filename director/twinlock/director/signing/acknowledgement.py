@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from twinlock.director.model.records import TUF_WIRE, VehicleRecord
+from twinlock.director.model.records import VehicleRecord
 
 ACKNOWLEDGED, REPORTS, RESETS = "acknowledged", "acknowledgedReports", "resets"
 
@@ -15,11 +15,7 @@ ACKNOWLEDGED, REPORTS, RESETS = "acknowledged", "acknowledgedReports", "resets"
 def signed_members(record: VehicleRecord, now: datetime) -> dict[str, Any]:
     """The members of ``custom`` in a vehicle's Targets: counters and digests of reports whose evidence is stored, and armed
     resets.
-
-    The profile of aktualizr has neither.
     """
-    if record.wire != TUF_WIRE:
-        return {}
     acknowledged = {
         ecu: item.evidence_counter for ecu, item in sorted(record.ecus.items()) if item.evidence_counter is not None
     }
