@@ -1,6 +1,6 @@
 """What runs in the vehicle: Primary, Secondary, trusted state, fetching, staging, installing.
 
-Every decision about metadata is made by ``twinlock.trust``; here is only what moves bytes and keeps them.
+``twinlock.trust`` makes every decision about metadata; the client moves and stores bytes.
 """
 
 from __future__ import annotations

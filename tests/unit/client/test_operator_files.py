@@ -138,7 +138,7 @@ def test_one_ecu_id_twice_is_refused(made: Path, tmp_path: Path, number: int, ec
     with pytest.raises(UsageError) as caught:
         load_primary(path)
     assert ecu in caught.value.reason
-    assert "again" in caught.value.reason
+    assert "repeats" in caught.value.reason
 
 
 @pytest.mark.parametrize(

@@ -308,7 +308,7 @@ def test_registration_says_which_ecus_there_are(tmp_path: Path) -> None:
         (b'{"code":"ecu_already_registered","description":"known"}', "ecu_already_registered", "known"),
         (b'{"code":"x","detail":"y"}', "x", "y"),
         (b"<html>go away</html>", "refused", "<html>go away</html>"),
-        (b"", "refused", "it did not say why"),
+        (b"", "refused", "no reason given"),
         (b"[1]", "refused", "[1]"),
     ],
 )

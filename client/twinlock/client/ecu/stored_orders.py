@@ -1,6 +1,6 @@
-"""What the stored metadata of an ECU order for it, verified again from nothing but its Roots.
+"""The orders in the stored metadata of an ECU, verified again from its Roots alone.
 
-Anyone who can write to the state can write a row that states anything; a row counts only as far as signatures bear it out.
+Anyone who can write to the state can write a row that states anything; a row counts only if signatures prove it.
 """
 
 from __future__ import annotations

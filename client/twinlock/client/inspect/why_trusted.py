@@ -92,7 +92,7 @@ def why_trusted(settings: EcuSettings, state: TrustedState, path: TargetPath, no
 
 @dataclass(slots=True)
 class _Account:
-    """One walk along everything that has a say on one image, in the order of the Standard."""
+    """One walk along every role that bears on one image, in the order of the Standard."""
 
     settings: EcuSettings
     state: TrustedState
@@ -229,7 +229,7 @@ def _authority(role: RoleName, delegations: Delegations) -> Authority:
         for delegated in entry.roles:
             if delegated.name == role:
                 return Authority(role, delegations.keys, delegated.signers)
-    raise KeyError(role)  # the search came through this delegation, so it is there
+    raise KeyError(role)  # the search came through this delegation, so the role exists
 
 
 def _offline(command: Command) -> Answer:

@@ -1,6 +1,6 @@
 """The link over HTTP, on loopback TCP, a vehicle's Ethernet or a Unix socket: the Primary's side.
 
-The Secondary's side is ``secondary/server.py``; ``/v1`` is the version that both speak.
+The Secondary's side is ``secondary/server.py``; ``/v1`` is the version of the protocol.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
 
 _ANSWER_BYTES = 65_536
-_INSTALL_BYTES_PER_S = 100_000  # slow flash memory; what an ECU may take to verify and install after the last byte
+_INSTALL_BYTES_PER_S = 100_000  # for slow flash memory: the time to verify and install after the last byte
 
 
 class HttpLink:
-    """A ``SecondaryLink``. ``address`` is ``http://host:port`` or ``unix:PATH``; times out as ``settings`` says, and reads
-    no more than ``limits`` allow."""
+    """A ``SecondaryLink``. ``address`` is ``http://host:port`` or ``unix:PATH``; ``settings`` set its timeouts, ``limits``
+    its largest answers."""
 
     def __init__(self, ecu: EcuId, address: str, settings: FetchSettings, limits: Limits) -> None:
         self._ecu = ecu
@@ -70,7 +70,9 @@ class HttpLink:
                 body, total = pieces(), settings.image_deadline_s
                 await self._call("PUT", path, body, max_bytes=_ANSWER_BYTES, deadline_s=total)
         except TimeoutError:
-            reason = f"it took nothing for {patience:.4g} s, or did not install the image within {installing:.4g} s"
+            reason = (
+                f"the ECU accepted no data for {patience:.4g} s, or did not install the image within {installing:.4g} s"
+            )
             raise SecondaryTimeoutError(url=f"{self._base}/v1/{path}", reason=reason, ecu=self._ecu) from None
 
     async def report(self) -> bytes:
@@ -99,7 +101,7 @@ class HttpLink:
                     return answer
                 raise self._refusal(url, reply.status, answer)
         except SlowRetrievalError as error:
-            # Nothing is retrieved from a Secondary, so a slow one is not an attack of that name.
+            # A Primary retrieves nothing from a Secondary, so a slow one is not slow retrieval.
             raise SecondaryTimeoutError(url=url, reason=error.reason, ecu=self._ecu) from error
 
     def _refusal(self, url: str, status: int, answer: bytes) -> SecondaryRefusedError | FetchError:
@@ -114,7 +116,7 @@ class HttpLink:
                 stated_kind=quoted(problem.get("kind", ""), 64),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return FetchError(url=url, status=status, reason="the Secondary failed without saying why")
+            return FetchError(url=url, status=status, reason="the Secondary failed and gave no reason")
 
     def _object(self, answer: bytes) -> Mapping[str, Any]:
         try:
@@ -122,12 +124,12 @@ class HttpLink:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise TransportError(url=self._base, reason="its answer is not a JSON object")
+            raise TransportError(url=self._base, reason="the answer is not a JSON object")
         return found
 
 
 async def _file_chunks(path: Path) -> AsyncIterator[bytes]:
-    """The file piece by piece. Reading blocks for one piece at a time, which is as long as a page cache miss."""
+    """The file piece by piece. Reading one piece blocks for a page cache miss at most."""
     with storage_errors("read", path), path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

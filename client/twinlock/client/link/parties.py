@@ -1,4 +1,4 @@
-"""The boundary to parts that a product brings: installers, preconditions and links. Whatever they raise becomes theirs.
+"""The boundary to parts that a product supplies: installers, preconditions and links. What they raise becomes a ``PartyError``.
 
 Source: Uptane 2.1.0 5.4.3.6 (every failure ends in a report).
 """
@@ -26,9 +26,9 @@ _REASON_CHARACTERS = 500
 
 @contextmanager
 def party_faults(error: type[PartyError], party: str, name: str, step: str) -> Iterator[None]:
-    """Turn whatever ``party`` raises inside into ``error``.
+    """Turn what ``party`` raises inside the block into ``error``.
 
-    Errors of ours pass, and so does the cancellation of the task that runs this. A CancelledError, a SystemExit or another
+    A ``TwinlockError`` passes, and so does the cancellation of the task that runs this. A CancelledError, a SystemExit or another
     BaseException that the party raised by itself is a failure of that party: none of them may end the cycle.
     """
     try:
@@ -47,7 +47,7 @@ def link_faults(ecu: EcuId, step: str) -> AbstractContextManager[None]:
 
 
 class GuardedInstaller:
-    """An ``Installer`` of a product, behind the boundary: it raises errors of ours and nothing else."""
+    """A product's ``Installer`` behind the boundary: it raises nothing but a ``TwinlockError``."""
 
     def __init__(self, installer: Installer, ecu: EcuId) -> None:
         self._installer = installer
@@ -55,7 +55,7 @@ class GuardedInstaller:
 
     def installed(self) -> InstalledImage:
         """See ``Installer.installed``. Raises: InstallerError."""
-        return self._call("tell what is installed", self._installer.installed)
+        return self._call("report what is installed", self._installer.installed)
 
     def install(self, entry: ImageEntry, source: Path) -> InstalledImage:
         """See ``Installer.install``. Raises: InstallerError."""
@@ -69,12 +69,12 @@ class GuardedInstaller:
         with party_faults(InstallerError, "installer", self._ecu, step):
             found = method()
             if not isinstance(found, InstalledImage):
-                raise TypeError(f"it returned {type(found).__name__} in place of what is installed")
+                raise TypeError(f"expected an InstalledImage, got {type(found).__name__}")
             return found
 
 
 def guarded_precondition(precondition: Precondition | None, ecu: EcuId) -> Precondition | None:
-    """``precondition`` behind the boundary. One that raises has not agreed: nothing is installed."""
+    """``precondition`` behind the boundary. If it raises, nothing is installed."""
     if precondition is None:
         return None
 
@@ -86,7 +86,7 @@ def guarded_precondition(precondition: Precondition | None, ecu: EcuId) -> Preco
 
 
 def software_fault(raised: Exception, step: str) -> SoftwareFaultError:
-    """A programming error of ours as an error that a report can carry; the traceback goes to the log."""
+    """A bug of ours as an error that a report can carry; the traceback goes to the log."""
     _LOG.error("unexpected %s at %s", type(raised).__name__, step, exc_info=raised)
     return SoftwareFaultError(
         step=step, exception=type(raised).__name__, reason=quoted(raised, _REASON_CHARACTERS) or "no reason given"
@@ -110,7 +110,7 @@ def _text(raised: BaseException) -> str:
     try:
         return str(raised)
     except Exception:  # noqa: BLE001 - the class is not ours either, and may fail to describe itself
-        return "it cannot describe itself"
+        return "the exception cannot describe itself"
 
 
 def _is_cancelled() -> bool:

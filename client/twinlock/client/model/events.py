@@ -1,4 +1,4 @@
-"""An event of the evidence as the state keeps it and as ``--json`` shows it."""
+"""An event of the evidence, as the state stores it and as ``--json`` shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twinlock.trust.times import format_time, parse_time
 
 
 class StoredEvent(NamedTuple):
-    """An event and how far it got. ``told`` marks one that another party stated, ``unproven`` one that takes no key to bring about.
+    """An event and what became of it. ``relayed`` marks one that another party reported, ``unproven`` one that needs no key to cause.
 
     ``carried`` is the counter of the first report that carries it as it is now, ``accepted`` the version of the Director's
     Timestamp when a Director without acknowledgements accepted that report; None before.
@@ -24,7 +24,7 @@ class StoredEvent(NamedTuple):
 
 
 def encode_event(event: StoredEvent) -> dict[str, Any]:
-    """``event`` as the state keeps it."""
+    """``event`` as the state stores it."""
     return {
         **event_as_json(event.evidence),
         "told": event.told,

@@ -1,4 +1,4 @@
-"""The boundary to a server: whatever it does while it answers becomes a transport failure of that URL, in plain words.
+"""The boundary to a server: any fault while it answers becomes a transport failure of that URL, in plain words.
 
 The HTTP library and the parts under it raise many classes, and which one depends on their versions. None of their names
 reaches a report, a log line or an operator.
@@ -15,7 +15,7 @@ from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import TransportError
 
 _LOG = logging.getLogger(__name__)
-_REASON_CHARACTERS = 200  # some exceptions quote whatever the other end sent
+_REASON_CHARACTERS = 200  # some exceptions quote what the other end sent
 
 
 @contextmanager
@@ -53,24 +53,24 @@ def _words(error: Exception) -> str:
         (aiohttp.ServerTimeoutError, "the connection took too long"),
         (aiohttp.ClientConnectorError, "cannot connect"),
         (aiohttp.ServerDisconnectedError, "the server closed the connection without an answer"),
-        (aiohttp.ClientPayloadError, "the answer broke off before its end"),
-        ((aiohttp.InvalidURL, UnicodeError), "this address cannot be requested"),
+        (aiohttp.ClientPayloadError, "the answer ended early"),
+        ((aiohttp.InvalidURL, UnicodeError), "the address is not a usable URL"),
         ((aiohttp.ClientResponseError, HttpProcessingError), "the answer is not valid HTTP"),
         (aiohttp.ClientError, "the connection failed"),
         (OSError, "the connection failed"),
-        (ValueError, "this address cannot be requested"),
+        (ValueError, "the address is not a usable URL"),
     )
     return next((words for kind, words in names if isinstance(error, kind)), "the answer cannot be processed")
 
 
 def _system_reason(error: Exception) -> str:
-    """What the operating system said, if it said something: the rest would be the words of a library."""
+    """The operating system's reason, if there is one; other text is a library's wording."""
     cause: object = getattr(error, "os_error", error)
     return str(getattr(cause, "strerror", None) or "") if isinstance(cause, OSError) else ""
 
 
 def _is_librarys(error: Exception) -> bool:
-    """Whether a TimeoutError is the HTTP library's own; the others are deadlines of ours, judged further up."""
+    """Whether a TimeoutError is the HTTP library's own; the others are our own deadlines, handled by the caller."""
     import aiohttp
 
     return isinstance(error, aiohttp.ClientError)

@@ -1,7 +1,7 @@
 """One update cycle of a Primary: the seven steps of Uptane 2.1.0 5.4.2, in their order, and the report at the end.
 
-Nothing is kept between cycles but trusted state, verified files and what the ECUs run, so a cycle that was cut off
-anywhere is simply run again.
+Only trusted state, verified files and what the ECUs run survive a cycle, so one that was interrupted anywhere is
+simply run again.
 
 =======  ==================================================  ===========================
 step     what                                                where
@@ -62,7 +62,7 @@ _LOOKS = 3  # a Director that signs again during each of three downloads does no
 
 @dataclass(slots=True)
 class UpdateCycle:
-    """One run. Use a new one for each; ``run`` does it."""
+    """One cycle. Make a new object for each and call ``run``."""
 
     equipment: PrimaryServices
     progress: Progress | None = None
@@ -76,7 +76,7 @@ class UpdateCycle:
     _step: Step = Step.MANIFEST
 
     async def run(self) -> CycleResult:
-        """Run the steps. Whatever is refused or fails is in the result; nothing of it is raised."""
+        """Run the steps. Refusals and failures are in the result and are not raised."""
         try:
             make_room(self.equipment.config)
             await self._send_manifest(Step.MANIFEST)
@@ -85,7 +85,7 @@ class UpdateCycle:
             await self._carry_out(await self._verify(now))
         except TwinlockError as error:
             self.problems.append(Problem(step=self._step, error=as_met(error, self.equipment.state)))
-        except Exception as raised:  # noqa: BLE001 - a fault of ours must not keep the report from the Director
+        except Exception as raised:  # noqa: BLE001 - a bug of ours must not prevent the report to the Director
             self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
         self.notices += self.equipment.fetcher.take_refused()
         self.notices += self.equipment.state.take_refused()
@@ -118,7 +118,7 @@ class UpdateCycle:
                 tools.state.store_unreported(None)
 
     async def _own_image(self, step: Step) -> InstalledImage:
-        """What this ECU runs, for its report. An installer of the product that cannot tell must not silence the vehicle."""
+        """What this ECU runs, for its report. A product's installer that fails here must not silence the vehicle."""
         own = self.equipment.config.ecu.ecu
         try:
             return await asyncio.to_thread(self.equipment.installer.installed)  # it may read a whole slot
@@ -127,7 +127,7 @@ class UpdateCycle:
             return InstalledImage(path=UNKNOWN, length=0, hashes={"sha256": hashlib.sha256().hexdigest()})
 
     def _mark_accepted(self, report: bytes) -> None:
-        """A Director without acknowledgements took our report: note how new its metadata were then."""
+        """A Director without acknowledgements accepted our report: record the version of its Timestamp."""
         tools = self.equipment
         counter = tools.reports.decode_report(report, tools.config.limits).report.counter
         timestamp = tools.state.repository(DIRECTOR).timestamp
@@ -172,7 +172,7 @@ class UpdateCycle:
         return decision
 
     def _hear(self, decision: Decision) -> None:
-        """What verified Director metadata say of our reports: which evidence they have, and whether to restart the count."""
+        """Apply what verified Director metadata acknowledge: evidence that the Director has, and a counter reset."""
         tools, own = self.equipment, self.equipment.config.ecu.ecu
         director = decision.repositories[DIRECTOR]
         assert director.targets is not None
@@ -185,7 +185,7 @@ class UpdateCycle:
         CounterResets(tools.state).arm(own, targets)
 
     async def _carry_out(self, decision: Decision) -> None:
-        """Steps 4 to 7. Before the first write, a look at whether the Director has published meanwhile: then it all counts again."""
+        """Steps 4 to 7. Starts over if the Director has published new metadata before the first write."""
         for _ in range(_LOOKS):
             files = await self._download(decision)
             wants = await self._inform_secondaries(decision)
@@ -193,11 +193,11 @@ class UpdateCycle:
                 await self._install(decision, files, wants)
                 return
             decision = await self._verify(self.equipment.clock.now())
-        reason = f"the Director published something newer at each of {_LOOKS} looks, so nothing was installed"
+        reason = f"the Director published newer metadata at each of {_LOOKS} checks, so nothing was installed"
         raise ConflictError(what="the order for this vehicle", reason=reason)
 
     async def _is_superseded(self, decision: Decision) -> bool:
-        """The last look at the Director's Timestamp. If it cannot be had or is refused, the approval lives by its own expiry."""
+        """The last look at the Director's Timestamp. If it is unavailable or refused, the approval is valid until its own expiry."""
         tools, config = self.equipment, self.equipment.config
         self._step = Step.LAST_LOOK
         steps = is_superseded(
@@ -220,9 +220,9 @@ class UpdateCycle:
             return False
 
     async def _complete_begun(self) -> None:
-        """Install our own image of a bundle that was begun, if a crash cut it off and its deadline has not passed.
+        """Install our own image of a bundle that was begun, if a crash interrupted it and its deadline has not passed.
 
-        What goes wrong is a problem of this cycle and does not end it: the Director may have ordered something else since.
+        A failure here is a problem of this cycle and does not end it: the Director may have ordered something else since.
         """
         self._step = Step.INSTALL
         tools, own = self.equipment, self.equipment.config.ecu.ecu
@@ -242,7 +242,7 @@ class UpdateCycle:
             self.problems.append(Problem(step=self._step, ecu=own, error=error))
 
     async def _download(self, decision: Decision) -> Mapping[EcuId, Path]:
-        """Step 4 (5.4.2.4): every approved image is here and verified before anything else happens."""
+        """Step 4 (5.4.2.4): download and verify every approved image before anything else happens."""
         self._step = Step.IMAGES
         tools, config = self.equipment, self.equipment.config
         tools.staging.tidy(keep=[image.entry for image in decision.approved])
@@ -259,10 +259,10 @@ class UpdateCycle:
         return files
 
     async def _inform_secondaries(self, decision: Decision) -> Mapping[EcuId, bool]:
-        """Steps 5 and 6: time and metadata to every Secondary. Holds back the whole bundle if one cannot follow."""
+        """Steps 5 and 6: time and metadata to every Secondary. Withholds the whole bundle if one ECU of it fails."""
         tools = self.equipment
         wants = await self._pass_time_and_metadata(tools.secondaries.members)
-        # A Secondary that refused the time may not have known its key. The metadata brought the Root that names it.
+        # A Secondary may have refused the time for want of the key. The metadata included the Root that names it.
         again = {problem.ecu for problem in self.problems if _refused_time(problem)} - wants.keys()
         if again:
             self.problems = [problem for problem in self.problems if problem.ecu not in again]
@@ -278,7 +278,7 @@ class UpdateCycle:
         return wants
 
     async def _pass_time_and_metadata(self, ecus: Container[EcuId | None]) -> dict[EcuId, bool]:
-        """Offer both to each Secondary in ``ecus``: whether it then wants an image. One that failed is left out."""
+        """Send both to each Secondary in ``ecus``; returns whether it wants an image. Omits those that failed."""
         tools = self.equipment
         self._step = Step.SECONDARY_TIME
         await tools.secondaries.pass_time(tools.director, self.problems, ecus)
@@ -310,7 +310,7 @@ class UpdateCycle:
         self.equipment.approvals.end()
 
     async def _report(self) -> None:
-        """What every failure jumps to (5.4.3.6): keep all evidence, and tell the Director if there is news."""
+        """Every failure continues here (5.4.3.6): store all evidence, and report to the Director if there is news."""
         tools = self.equipment
         try:
             cleared = make_room(tools.config)
@@ -319,19 +319,18 @@ class UpdateCycle:
             if not self.problems:
                 tools.staging.tidy()
             news = bool(self.installed) or tools.evidence.has_news
-            if news and (
-                cleared or self._step is not Step.MANIFEST
-            ):  # a Director that cannot be reached is not asked twice
+            # A Director that could not be reached is not asked twice.
+            if news and (cleared or self._step is not Step.MANIFEST):
                 await self._send_manifest(Step.REPORT)
         except TwinlockError as failed:
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=failed))
-        except Exception as raised:  # noqa: BLE001 - the result has to reach the caller
+        except Exception as raised:  # noqa: BLE001 - the result must reach the caller
             self.reported = False
             self.problems.append(Problem(step=Step.REPORT, error=software_fault(raised, Step.REPORT.value)))
 
     def _keep_evidence(self) -> None:
-        """Every problem and notice of this cycle, for the Director until it acknowledges them; the most severe for people here."""
+        """Store every problem and notice for the Director until it acknowledges them, and the most severe for people here."""
         tools, now = self.equipment, self.now or self.equipment.clock.best_known()
         notices = [Problem(step=Step.METADATA, error=notice) for notice in self.notices]
         looked = [Problem(step=Step.LAST_LOOK, error=error) for error in self.last_look]
@@ -342,7 +341,7 @@ class UpdateCycle:
         tools.state.store_refusal(refusal)
 
     def _store_outcome(self) -> None:
-        """Keep how an order ended until the Director has heard it, where its profile has a place for that."""
+        """Store how an order ended until the Director has received it, if its profile has a place for that."""
         decision = self.decision
         if decision is None or not decision.approved or decision.correlation_id is None:
             return

@@ -1,4 +1,4 @@
-"""Step 2 of a Primary's cycle (Uptane 2.1.0 5.4.2.2): the time, which is fixed here for the whole cycle."""
+"""Step 2 of a Primary's cycle (Uptane 2.1.0 5.4.2.2): the time, fixed once for the whole cycle."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from twinlock.trust.names import DIRECTOR
 
 
 async def take_time(tools: PrimaryServices, notices: list[RefusalError]) -> datetime:
-    """The time now (UTC), from a signed answer where it is attested. Raises: TimeError, AttestationError, TransportError."""
+    """The time now (UTC), from a signed attestation if the ECU requires one. Raises: TimeError, AttestationError, TransportError."""
     if tools.config.time.attested:
         attestation = await tools.director.attest_time(tools.clock.ask)
         director = tools.state.repository(DIRECTOR)
         try:
             tools.clock.accept(attestation, director.root.signed)
         except UnsolicitedTimeError as error:
-            # It came as the answer to our question, so it is a replay and no stray message.
+            # It arrived as the answer to our question, so it is a replay, not a stray message.
             raise AttestationError(reason=error.reason) from error
         except AttestationKeyError:
-            # The source's key may have changed: a newer Root would say so, and needs no time to be followed.
+            # The source's key may have changed. A newer Root would name the new one, and can be followed without a time.
             director = await run_verification(
                 follow_roots(director, tools.config.limits),
                 fetch=tools.fetcher.fetch,
@@ -37,7 +37,7 @@ async def take_time(tools: PrimaryServices, notices: list[RefusalError]) -> date
 
 
 def _accept_under_newest(clock: Clock, attestation: bytes, root: Root) -> None:
-    """Accept the time under the newest Root. A key that not even this Root names is not a matter of rotation any more."""
+    """Accept the time under the newest Root. If not even this Root names the key, rotation does not explain it."""
     try:
         clock.accept(attestation, root)
     except AttestationKeyError as error:

@@ -1,4 +1,4 @@
-"""What is asked while an ECU is made: whether both repositories are where the operator says, under the Roots given."""
+"""The first contact while an ECU is provisioned: do both repositories answer at the given URLs, under the given Roots?"""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SETTINGS = FetchSettings(attempts=1, deadline_s=60.0)  # an operator waits
 async def ask_repositories(repositories: Repositories, now: datetime, *, policy: str = "strict") -> tuple[str, ...]:
     """Read each repository that has a URL in ``repositories`` as an ECU would; returns warnings. Stores nothing.
 
-    ``now`` is UTC. Raises: UsageError where one does not fit the Root given, TransportError where one does not answer, and
-    as ``given_anchors``.
+    ``now`` is UTC. Raises: UsageError if one does not match its Root, TransportError if one does not answer, and what
+    ``given_anchors`` raises.
     """
     anchors = given_anchors(repositories)
     urls = {DIRECTOR: repositories.director_url, IMAGE: repositories.image_url}

@@ -1,4 +1,4 @@
-"""The bundle for each Secondary: made from what it says it has and what its own walk visits, or whole."""
+"""The bundle for each Secondary: only what it states that it lacks and its own walk visits, or everything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from twinlock.trust.policy import Policy
 from twinlock.trust.state import Decision
 from twinlock.trust.wire.tuf.metadata import TUF
 
-_OLD_BUNDLE_BYTES = 16_000_000  # what a Secondary takes that does not state it
+_OLD_BUNDLE_BYTES = 16_000_000  # the bound of a Secondary that does not state one
 _Links = dict[tuple[RepositoryName, int], bytes]
 
 
@@ -53,7 +53,7 @@ class SecondaryBundles:
         self._fetching = asyncio.Lock()  # a fetcher looks for one file at a time
 
     async def trimmed(self, secondary: SecondarySettings, stated: Mapping[str, Any]) -> Bundle:
-        """What ``secondary`` needs beside what it ``stated`` that it has. Raises: LimitError, StorageError."""
+        """What ``secondary`` needs, without what it ``stated`` that it has. Raises: LimitError, StorageError."""
         has = _stated_roots(stated)
         full = secondary.verification is Verification.FULL
         names = tuple(self._map.repositories) if full else (DIRECTOR,)
@@ -66,7 +66,7 @@ class SecondaryBundles:
         return self._bundle(secondary, stated, Needs(roots=has, visited=visited, links=links))
 
     async def whole(self, secondary: SecondarySettings, stated: Mapping[str, Any]) -> Bundle:
-        """Everything that is stored, whatever it said. Raises: LimitError, StorageError."""
+        """Everything stored, whatever it stated. Raises: LimitError, StorageError."""
         has = _stated_roots(stated)
         links = {name: await self._links_to(name, has[name]) for name in self._map.repositories if name in has}
         return self._bundle(secondary, stated, Needs(links=links))
@@ -86,7 +86,7 @@ class SecondaryBundles:
         return self._stored[name]
 
     async def _links_to(self, name: RepositoryName, newest: int) -> dict[int, bytes]:
-        """The Roots between the one that a Secondary has and the oldest that is stored here."""
+        """The Roots between the newest of a Secondary and the oldest stored here."""
         oldest = min((file for file in self._files(name) if file.role == ROOT), key=lambda file: file.version)
         missing = range(oldest.version - 1, newest, -1)
         if not missing or len(missing) > self._limits.root_rotations:

@@ -22,7 +22,7 @@ from twinlock.trust.mapping import RepositoryMap
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrimaryServices:
-    """Everything a cycle works with."""
+    """The services, one of each; ``Primary.open`` makes them."""
 
     config: PrimaryConfig
     map: RepositoryMap

@@ -1,6 +1,6 @@
 """The read-only trust anchor: a directory with one Root file for each repository, ``<repository>.root.json``.
 
-It belongs where the writer of ``state.db`` cannot write: a read-only root file system, a signed image, a ROM.
+Put it where the writer of ``state.db`` cannot write: a read-only root file system, a signed image, a ROM.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def load_anchor(directory: Path, limits: Limits) -> dict[RepositoryName, bytes]:
             if path.name.endswith(_SUFFIX)
         }
     if not found:
-        reason = f"it holds no file <repository>{_SUFFIX}; put the Root of each repository there"
+        reason = f"the directory has no file <repository>{_SUFFIX}; put the Root of each repository there"
         raise StorageError(path=str(directory), operation="read the trust anchor in", reason=reason)
     return found
 

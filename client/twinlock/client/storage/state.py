@@ -35,7 +35,7 @@ from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult
 class LastRefusal:
     """Why the last cycle did not end well: the error's kind, code, attack, clause and sentence, and where it happened.
 
-    For people who look at this ECU. What the Director has to hear is in ``events``.
+    For people who look at this ECU. What the Director must receive is in ``events``.
     """
 
     kind: str
@@ -175,8 +175,8 @@ class TrustedState:
     def reserve_counter(self, at_least: int = 1, *, stated: datetime | None = None, most: int | None = None) -> int:
         """A report counter that no earlier report has used, even if this process dies now. Starts at 1, or ``at_least``.
 
-        ``stated`` is the time that the report will state, kept with its counter. A stored counter of ``most`` or more is not
-        counted on: ``at_least`` holds.
+        ``stated`` is the time that the report will state, kept with its counter. A stored counter of ``most`` or more is
+        ignored, and ``at_least`` used.
 
         Source: Uptane 2.1.0 5.4.2.1.2 (a new value in every cycle).
         """
@@ -222,7 +222,7 @@ class TrustedState:
 
     @property
     def verified_time(self) -> datetime | None:
-        """The time of the last cycle that had one."""
+        """The time of the last cycle that had a time."""
         found = self._fact("verified-time")
         return parse_time(found) if found else None
 
@@ -242,7 +242,7 @@ class TrustedState:
         self._store_fact("refusal", fields)
 
     def store_decision(self, decision: Decision) -> None:
-        """Keep what may be installed now, to be shown later. Installing decides again."""
+        """Store what may be installed now, for display only. Installing decides again."""
         images = [
             {
                 "ecu": image.ecu,
@@ -294,7 +294,7 @@ class TrustedState:
         images = {} if begun is None else {ecu: list(entry[:4]) for ecu, entry in begun.images.items()}
         self._store_fact("begun", begun and {"images": images, "deadline": format_time(begun.deadline)})
 
-    # What the Director has to hear
+    # What the Director must receive
 
     def events(self) -> list[StoredEvent]:
         """The evidence that no Director has acknowledged, in the order in which it was met."""
@@ -315,7 +315,7 @@ class TrustedState:
 
     @property
     def unreported(self) -> InstallationReport | None:
-        """How the last order ended, until a Director that wants to know has heard of it."""
+        """How the last order ended, until a Director that asks for outcomes has received it."""
         found = self._fact("unreported")
         if not found:
             return None
@@ -323,7 +323,7 @@ class TrustedState:
         return InstallationReport(found["correlationId"], InstallResult(*found["result"]), ecus)
 
     def store_unreported(self, report: InstallationReport | None) -> None:
-        """Keep how an order ended over crashes and broken lines; None when it has been heard."""
+        """Store how an order ended across crashes and broken connections; None once the Director has received it."""
         if report is None:
             self._store_fact("unreported", None)
             return
@@ -333,12 +333,12 @@ class TrustedState:
 
     @property
     def counter_reset(self) -> tuple[str | None, int]:
-        """The nonce that the next report has to carry, if any; and the version of the Director's Targets that last named one."""
+        """The nonce that the next report must carry, if any; and the version of the Director's Targets that last named one."""
         found = self._fact("counter-reset")
         return (found["nonce"], found["version"]) if found else (None, 0)
 
     def store_counter_reset(self, nonce: str | None, version: int) -> None:
-        """Keep which nonce is to be sent, until it is in a report."""
+        """Store the nonce to send, until a report carries it."""
         self._store_fact("counter-reset", {"nonce": nonce, "version": version})
 
     # Reports of other ECUs
@@ -349,16 +349,16 @@ class TrustedState:
         return found
 
     def store_counter_of(self, ecu: EcuId, key: PublicKey, counter: int) -> None:
-        """Keep it, also while another key reports for ``ecu``."""
+        """Store it, also while another key reports for ``ecu``."""
         self._store_fact(_counter_name(ecu, key), counter)
 
     def counter_after_reset(self, ecu: EcuId, key: PublicKey) -> CounterAfterReset | None:
-        """Where ``ecu`` counts below ``counter_of`` since its Director let it."""
+        """The counter of ``ecu`` since its Director reset it below ``counter_of``; None if there was no reset."""
         found = self._fact(f"reset-{_counter_name(ecu, key)}")
         return CounterAfterReset(*found) if found else None
 
     def store_counter_after_reset(self, ecu: EcuId, key: PublicKey, counter: CounterAfterReset) -> None:
-        """Keep it; ``counter_of`` stays what it is."""
+        """Store it; ``counter_of`` is unchanged."""
         self._store_fact(f"reset-{_counter_name(ecu, key)}", list(counter))
 
     def store_report(self, ecu: EcuId, data: bytes) -> None:
