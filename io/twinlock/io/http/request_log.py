@@ -14,14 +14,14 @@ from aiohttp import web
 
 from twinlock.io.http.problems import problem_code
 
-# What the line of the request in hand says beside the usual.
+# What the line of the current request has in addition to the usual fields.
 _FACTS: ContextVar[dict[str, object]] = ContextVar("facts")
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def note(**facts: object) -> None:
-    """Have the line of the request in hand say so, too. Without a line nothing happens."""
+    """Add ``facts`` to the line of the current request. Does nothing outside a request."""
     found = _FACTS.get(None)
     if found is not None:
         found.update(facts)

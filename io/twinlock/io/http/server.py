@@ -82,7 +82,7 @@ class HttpServer:
 
     @property
     def addresses(self) -> list[Any]:
-        """Where it listens, as sockets say it."""
+        """The addresses that it listens on, as the sockets report them."""
         return [listening.getsockname() for listening in self._sockets]
 
     async def cleanup(self) -> None:
@@ -100,7 +100,7 @@ class HttpServer:
             await asyncio.wait_for(self._idle.wait(), self._shutdown_s)
         await self._runner.cleanup()
 
-    # What a connection tells its owner.
+    # Events of a connection
 
     def opened(self, connection: Connection) -> None:
         """See ``Owner``."""
@@ -171,7 +171,7 @@ class HttpServer:
             reason = getattr(error, "reason", None) or getattr(error, "verify_message", None) or str(error)
             self._quiet.line("tls-refused", client=address, reason=str(reason) or type(error).__name__)
         finally:
-            if not made or not made[0].was_opened:  # what became a connection gives its place back when it is lost
+            if not made or not made[0].was_opened:  # a connection releases its place when it is lost
                 self._release(address)
 
     def _release(self, address: str) -> None:
@@ -180,7 +180,7 @@ class HttpServer:
             del self._by_address[address]
 
     async def _sweep(self) -> None:
-        """End connections whose other side takes nothing of what waits for it."""
+        """End connections whose other side does not read what is queued for it."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._bounds.stall_s / _SWEEPS)
@@ -231,7 +231,7 @@ def allow_descriptors(wanted: int) -> None:
 
 
 def bind_tcp(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every address of ``host``; port 0 takes a free one. Raises: OSError."""
+    """Sockets that listen on every address of ``host``; port 0 picks a free one. Raises: OSError."""
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     bound: list[socket.socket] = []
     try:
@@ -274,7 +274,7 @@ def _listen(listening: socket.socket) -> None:
 
 
 def address_of(address: Any) -> str:
-    """Whose connection it is: an IPv4 address, an IPv6 network of 64 bits, or ``unix``."""
+    """The owner of a connection, for counting: an IPv4 address, an IPv6 network of 64 bits, or ``unix``."""
     if not isinstance(address, tuple):
         return "unix"
     try:
@@ -293,7 +293,9 @@ def _refuse_encoded(request: web.Request) -> web.Response | None:
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.strip().lower() in ("", "identity"):
         return None
-    return problem(415, code="unsupported-media-type", detail="bodies are taken as they are, without Content-Encoding")
+    return problem(
+        415, code="unsupported-media-type", detail="Content-Encoding is not accepted; send the body as it is"
+    )
 
 
 async def _name(_: web.Request, response: web.StreamResponse) -> None:
