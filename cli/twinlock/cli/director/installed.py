@@ -27,7 +27,7 @@ _HEADER = ("VEHICLE", "ECU", "IMAGE", "REPORTED", "REPLACED", "APPROVED BY", "AP
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicles", nargs=-1, metavar="[VEHICLE]...")
-@click.option("--ecu", "ecus", multiple=True, help="Only this ECU; may be given several times.")
+@click.option("--ecu", "ecus", multiple=True, help="Only this ECU (repeat).")
 @click.option(
     "--since",
     type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")),
@@ -38,7 +38,7 @@ _HEADER = ("VEHICLE", "ECU", "IMAGE", "REPORTED", "REPLACED", "APPROVED BY", "AP
     type=click.IntRange(1),
     default=50,
     show_default=True,
-    help="At most so many rows per vehicle, newest first.",
+    help="The most rows per vehicle, newest first.",
 )
 @output_options
 def installed(
@@ -75,7 +75,7 @@ def installed(
 def _wherever(
     director: Director, ecus: tuple[str, ...], *, since: datetime | None, limit: int
 ) -> dict[str, tuple[Installation, ...]]:
-    """What ran on ``ecus`` in whatever vehicle they are or were. Raises: UsageError for one that no vehicle had."""
+    """What ran on ``ecus``, in every vehicle they are or were in. Raises: UsageError for one that no vehicle had."""
     from twinlock.trust.errors.base import UsageError
     from twinlock.trust.errors.images import UnknownEcuError
 

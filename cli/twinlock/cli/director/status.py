@@ -24,7 +24,7 @@ _JUNK_SHOWN = 20
 @passphrase_option
 @output_options
 def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path | None) -> None:
-    """Say what the Director cannot do and which vehicles need attention: failing, silent, waiting, under attack.
+    """Show what the Director cannot do and which vehicles need attention: failing, silent, waiting, under attack.
 
     Exit status 1: something is wrong now. 6: something is due, such as a Root that expires soon. 0: neither.
 
@@ -114,7 +114,7 @@ def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
     with open_director(directory) as director:
         kept = timedelta(days=director.settings.history_days) if age is None else read_duration(age)
         if kept <= timedelta(0):
-            raise UsageError(reason="say how old; history_days in config.json is 0, which keeps everything")
+            raise UsageError(reason="give an age; history_days is 0 in config.json, which keeps everything")
         out.confirm(f"delete history that is older than {kept.days} days", yes=yes)
         deleted = director.prune(kept)
     lines = [f"deleted {count} {name}" for name, count in deleted.items()]
@@ -146,7 +146,7 @@ def show(out: Output, directory: Path, *, vehicle: str | None, limit: int) -> No
     with open_director(directory) as director:
         rows = director.audit(vehicle, limit=limit)
         if vehicle is not None and not rows:
-            director.vehicle(vehicle)  # a mistyped name is not a vehicle with which nothing was done
+            director.vehicle(vehicle)  # a mistyped name is not a vehicle without entries
     rows = [{**row, "detail": {camel(name): item for name, item in row["detail"].items()}} for row in rows]
     shown = [{name: row[name] for name in ("number", "at", "actor", "action", "vehicle", "detail")} for row in rows]
     cells = [
@@ -154,7 +154,7 @@ def show(out: Output, directory: Path, *, vehicle: str | None, limit: int) -> No
         for row in rows
     ]
     header = ("TIME", "ACTOR", "ACTION", "VEHICLE", "DETAIL")
-    out.result({"audit": shown}, table(header, cells) if cells else "nothing was done yet")
+    out.result({"audit": shown}, table(header, cells) if cells else "no entries yet")
 
 
 COMMANDS = (vehicles, status, prune)

@@ -1,4 +1,4 @@
-"""``twinlock primary recover`` and ``twinlock secondary recover``: a damaged state file made good again, on the ECU itself."""
+"""``twinlock primary recover`` and ``twinlock secondary recover``: recover a damaged state file on the ECU itself."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def recover_command(role: str) -> click.Command:
 
     @click.command(
         "recover",
-        help=f"""Make a damaged or lost state file good again from what can still be read of it.
+        help=f"""Recover a damaged or lost state file from what can still be read of it.
 
-        Metadata count if they verify, floors as they were. Stop the ECU first; the damaged file is kept. Of a lost one nothing
+        Keeps metadata that verify, and floors. Stop the ECU first; the damaged file is kept. Of a lost one nothing
         can be read: then give the factory's Roots, unless the ECU has an anchor.
 
         \b
@@ -39,7 +39,7 @@ def recover_command(role: str) -> click.Command:
     @click.option(
         "--director-root", type=_FILE, help="The factory's Root of the Director, if no stored one can be read."
     )
-    @click.option("--image-root", type=_FILE, help="The same of the Image repository.")
+    @click.option("--image-root", type=_FILE, help="The factory's Root of the Image repository, likewise.")
     @click.option(
         "--release-counter", type=click.IntRange(min=0), help="The counter of the image that runs, if it is lost."
     )
@@ -76,7 +76,7 @@ def _as_json(found: Recovered) -> dict[str, Any]:
 
 
 def _lines(found: Recovered, state: Path) -> Iterator[str]:
-    damaged = "no file was left of it" if found.damaged is None else f"the damaged file is {found.damaged}"
+    damaged = "the file was lost" if found.damaged is None else f"the damaged file is {found.damaged}"
     yield f"recovered {state}; {damaged}"
     for name, versions in found.versions.items():
         yield f"{name}: " + ", ".join(f"{role} {version}" for role, version in versions.items())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twinlock.client.storage.state import TrustedState
 
 _DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-_KEYID_DIGITS = 12  # enough to tell keys apart by eye
+_KEYID_DIGITS = 12  # enough to distinguish keys by eye
 
 
 @click.group()
@@ -95,7 +95,7 @@ def _settings(directory: Path) -> EcuSettings:
         return load_primary(directory / "primary.json")
     if (directory / "secondary.json").is_file():
         return load_secondary(directory / "secondary.json")
-    raise UsageError(reason=f"{directory} holds neither a primary.json nor a secondary.json")
+    raise UsageError(reason=f"{directory} has neither a primary.json nor a secondary.json")
 
 
 def _show_lines(found: dict[str, Any]) -> Iterator[str]:
