@@ -74,10 +74,10 @@ def clean_stale(directory: Path) -> int:
     if directory.is_symlink():
         return 0
     try:
-        found = [path for path in directory.iterdir() if _OURS.fullmatch(path.name)]
+        temporary = [path for path in directory.iterdir() if _OURS.fullmatch(path.name)]
     except OSError:
         return 0
-    return sum(_remove_unlocked(path) for path in found)
+    return sum(_remove_unlocked(path) for path in temporary)
 
 
 def _remove_unlocked(path: Path) -> bool:

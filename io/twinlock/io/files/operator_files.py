@@ -42,16 +42,16 @@ def find_operator_file(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES, *
         # Without O_NONBLOCK opening a pipe waits for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            first = _first_of_pipe(file, path, operation) if pipe and stat.S_ISFIFO(found.st_mode) else None
-            if first is None and not stat.S_ISREG(found.st_mode):
+            status = os.fstat(descriptor)
+            first = _first_of_pipe(file, path, operation) if pipe and stat.S_ISFIFO(status.st_mode) else None
+            if first is None and not stat.S_ISREG(status.st_mode):
                 raise OperatorFileError(path=str(path), operation=operation, reason="not a regular file")
-            data = b"" if found.st_size > max_bytes else (first or b"") + file.read(max_bytes + 1)
+            data = b"" if status.st_size > max_bytes else (first or b"") + file.read(max_bytes + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise OperatorFileError(path=str(path), operation=operation, reason=reason_of(error)) from error
-    if found.st_size > max_bytes or len(data) > max_bytes:
+    if status.st_size > max_bytes or len(data) > max_bytes:
         reason = f"larger than {max_bytes} bytes; check that it is the right file"
         raise OperatorFileError(path=str(path), operation=operation, reason=reason)
     return data.removeprefix(BYTE_ORDER_MARK)
@@ -73,14 +73,14 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
     """The JSON object in ``path``. Raises: OperatorFileError; UsageError if it is not one, or names a member twice."""
     data = read_operator_file(path, what)
     try:
-        found = json.loads(data.decode(), object_pairs_hook=_distinct)
+        value = json.loads(data.decode(), object_pairs_hook=_distinct)
     except _DoubledError as error:
         raise UsageError(reason=f"{path} names the member {error.args[0]!r} twice; remove one") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(reason=f"{path} is not JSON: {printable(str(error)[:_SHOWN_CHARACTERS])}") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise UsageError(reason=f"{path} must hold a JSON object")
-    return found
+    return value
 
 
 def check_path(path: Path, operation: str) -> None:
@@ -98,8 +98,8 @@ class _DoubledError(Exception):
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         raise _DoubledError(next(name for name in names if names.count(name) > 1))
-    return found
+    return members

@@ -170,9 +170,9 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int | None:
-        found = self._raw.readinto(buffer)
-        self._count(found or 0)
-        return found
+        received = self._raw.readinto(buffer)
+        self._count(received or 0)
+        return received
 
     def close(self) -> None:
         self._raw.close()

@@ -22,9 +22,9 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def note(**facts: object) -> None:
     """Add ``facts`` to the line of the current request. Does nothing outside a request."""
-    found = _FACTS.get(None)
-    if found is not None:
-        found.update(facts)
+    line = _FACTS.get(None)
+    if line is not None:
+        line.update(facts)
 
 
 def request_lines(logger: logging.Logger) -> Any:

@@ -232,10 +232,10 @@ def allow_descriptors(wanted: int) -> None:
 
 def bind_tcp(host: str, port: int) -> list[socket.socket]:
     """Sockets that listen on every address of ``host``; port 0 picks a free one. Raises: OSError."""
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     bound: list[socket.socket] = []
     try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
+        for family, kind, protocol, _, address in dict.fromkeys(addresses):
             listening = socket.socket(family, kind, protocol)
             bound.append(listening)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -278,14 +278,14 @@ def address_of(address: Any) -> str:
     if not isinstance(address, tuple):
         return "unix"
     try:
-        found = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        parsed = ipaddress.ip_address(str(address[0]).partition("%")[0])
     except ValueError:
         return "unknown"
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _refuse_encoded(request: web.Request) -> web.Response | None:
