@@ -49,7 +49,11 @@ NO_REFERENT = r"reason=f?[\"']it "
 
 def hits(pattern: str, lines: str) -> list[str]:
     """The lines with a banned word, outside of code in backticks, addresses of links, and plain words that look like one."""
-    return [line.strip() for line in lines.splitlines() if re.search(pattern, re.sub(r"`[^`]*`|\]\([^)]*\)|has no say", "", line))]
+    return [
+        line.strip()
+        for line in lines.splitlines()
+        if re.search(pattern, re.sub(r"`[^`]*`|\]\([^)]*\)|has no say", "", line))
+    ]
 
 
 def prose(source: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from twinlock.cli.main import main
-from twinlock.client.config import load_primary, load_secondary
+from twinlock.client.ecu.config import load_primary, load_secondary
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.testing.simulator.world import World

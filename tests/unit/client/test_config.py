@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.client.vehicle import roots
-from twinlock.client.config import load_primary, load_secondary
+from twinlock.client.ecu.config import load_primary, load_secondary
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
 from twinlock.client.primary.secondaries import manifest_share
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.unit.client.liars import Answer, endless, lying, says, silent, stalling, trickling
-from twinlock.client.config import FetchSettings, TlsSettings
+from twinlock.client.ecu.config import FetchSettings, TlsSettings
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
 from twinlock.testing.servers import serving

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.cli.main import main
-from twinlock.client.config import load_primary
+from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary

@@ -189,7 +189,7 @@ def certificates(out: Output, directory: Path, *, name: str | None) -> None:
       twinlock director certificates ./director VIN7
     """
     with open_director(directory) as director:
-        found = director.devices.certificates(name)
+        issued = director.devices.certificates(name)
     rows = [
         (
             item.kind,
@@ -198,10 +198,10 @@ def certificates(out: Output, directory: Path, *, name: str | None) -> None:
             "-" if item.revoked_at is None else when(item.revoked_at),
             item.fingerprint,
         )
-        for item in found
+        for item in issued
     ]
     header = ("KIND", "NAME", "VALID UNTIL", "REVOKED", "FINGERPRINT")
-    shown = {"certificates": [item.as_json() for item in found]}
+    shown = {"certificates": [item.as_json() for item in issued]}
     out.result(shown, table(header, rows) if rows else "no certificates")
 
 
@@ -220,8 +220,8 @@ def revoke_certificate(out: Output, directory: Path, name: str, *, yes: bool) ->
     """
     out.confirm(f"revoke the certificates of {name}", yes=yes)
     with open_director(directory) as director:
-        found = director.devices.revoke(name)
-    out.result({"revoked": list(found)}, [f"revoked {fingerprint}" for fingerprint in found])
+        revoked = director.devices.revoke(name)
+    out.result({"revoked": list(revoked)}, [f"revoked {fingerprint}" for fingerprint in revoked])
 
 
 COMMANDS = (create_device_ca, issue_device, issue_server, issue_provisioning, certificates, revoke_certificate)

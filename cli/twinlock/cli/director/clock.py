@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def _recover(directory: Path, passphrase_file: Path | None) -> tuple[ClockRecovery, Iterator[str]]:
     with open_director(directory, passphrase_file) as director:
-        found = director.recover_clock()
-    return found, _lines(found)
+        recovery = director.recover_clock()
+    return recovery, _lines(recovery)
 
 
-def _lines(found: ClockRecovery) -> Iterator[str]:
-    yield f"signed again for {len(found.vehicles)} vehicle(s)"
-    yield highest_line(found.highest)
-    if found.root_needed:
+def _lines(recovery: ClockRecovery) -> Iterator[str]:
+    yield f"signed again for {len(recovery.vehicles)} vehicle(s)"
+    yield highest_line(recovery.highest)
+    if recovery.root_needed:
         yield "remaining: Root states a future time or expires before that time; run `director refresh --root`"
 
 

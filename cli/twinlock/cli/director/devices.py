@@ -132,16 +132,16 @@ def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -
       twinlock director telemetry ./director VIN7 --kind network
     """
     with open_director(directory) as director:
-        found = [item for item in director.devices.telemetry(vehicle) if kind in (None, item.kind)]
+        telemetry = [item for item in director.devices.telemetry(vehicle) if kind in (None, item.kind)]
     if kind is None:
-        rows = [(item.kind, when(item.received_at)) for item in found]
+        rows = [(item.kind, when(item.received_at)) for item in telemetry]
         lines = table(("KIND", "RECEIVED"), rows) if rows else ["nothing was reported yet"]
     else:
         lines = [
             item.value if isinstance(item.value, str) else json.dumps(item.value, indent=2, ensure_ascii=False)
-            for item in found
+            for item in telemetry
         ]
-    out.result({"vehicle": vehicle, "telemetry": [item.as_json() for item in found]}, lines)
+    out.result({"vehicle": vehicle, "telemetry": [item.as_json() for item in telemetry]}, lines)
 
 
 @click.command("device-events")
@@ -157,7 +157,7 @@ def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> 
       twinlock director device-events ./director VIN7 --json
     """
     with open_director(directory) as director:
-        found = director.devices.events(vehicle, limit=limit)
+        events = director.devices.events(vehicle, limit=limit)
     rows = [
         (
             when(item.device_time),
@@ -166,10 +166,10 @@ def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> 
             _shown(item.detail.get("success")),
             _shown(item.detail.get("correlationId")),
         )
-        for item in found
+        for item in events
     ]
     lines = table(("DEVICE TIME", "EVENT", "ECU", "SUCCESS", "CORRELATION"), rows) if rows else ["no events yet"]
-    out.result({"vehicle": vehicle, "events": [item.as_json() for item in found]}, lines)
+    out.result({"vehicle": vehicle, "events": [item.as_json() for item in events]}, lines)
 
 
 @click.command("serve-aktualizr")

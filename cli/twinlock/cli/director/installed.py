@@ -64,11 +64,11 @@ def installed(
     with open_director(directory) as director, own_input():
         if vehicles or not ecus:
             names = vehicles or tuple(item.vehicle for item in director.vehicles())
-            found = {name: director.installations(name, ecus=ecus, since=start, limit=limit) for name in names}
+            installations = {name: director.installations(name, ecus=ecus, since=start, limit=limit) for name in names}
         else:
-            found = _wherever(director, ecus, since=start, limit=limit)
-    shown = {"vehicles": [{"vehicle": name, "installations": items} for name, items in found.items()]}
-    rows = [_row(item) for items in found.values() for item in items]
+            installations = _wherever(director, ecus, since=start, limit=limit)
+    shown = {"vehicles": [{"vehicle": name, "installations": items} for name, items in installations.items()]}
+    rows = [_row(item) for items in installations.values() for item in items]
     out.result(shown, _lines(rows))
 
 
@@ -79,17 +79,17 @@ def _wherever(
     from twinlock.trust.errors.base import UsageError
     from twinlock.trust.errors.images import UnknownEcuError
 
-    found: dict[str, tuple[Installation, ...]] = {}
+    installations: dict[str, tuple[Installation, ...]] = {}
     unknown = set(ecus)
     for item in director.vehicles():
         for ecu in ecus:
             with suppress(UnknownEcuError):
                 rows = director.installations(item.vehicle, ecus=[ecu], since=since, limit=limit)
-                found[item.vehicle] = (*found.get(item.vehicle, ()), *rows)
+                installations[item.vehicle] = (*installations.get(item.vehicle, ()), *rows)
                 unknown.discard(ecu)
     if unknown:
         raise UsageError(reason=f"no vehicle has or had {', '.join(sorted(unknown))}; see `twinlock director vehicles`")
-    return found
+    return installations
 
 
 def _row(item: Installation) -> tuple[str, ...]:

@@ -144,10 +144,10 @@ def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str 
     if ecu not in director.vehicle(vehicle).ecus:
         raise UsageError(reason=f"{vehicle} has no ECU {ecu}; see `twinlock director show`")
     pending = {item["fingerprint"] for item in director.ways_out.pending_keys(vehicle)}
-    found = [fingerprint for fingerprint in pending if fingerprint.startswith(key.lower())]
-    if len(found) != 1 and len(key) != 64:
-        raise UsageError(reason=f"{len(found)} pending keys of {vehicle} start with {key}; give all 64 digits")
-    fingerprint = found[0] if len(found) == 1 else key.lower()
+    matching = [fingerprint for fingerprint in pending if fingerprint.startswith(key.lower())]
+    if len(matching) != 1 and len(key) != 64:
+        raise UsageError(reason=f"{len(matching)} pending keys of {vehicle} start with {key}; give all 64 digits")
+    fingerprint = matching[0] if len(matching) == 1 else key.lower()
     return NewKey(ecu=EcuId(ecu), fingerprint=fingerprint, new_ecu=named)
 
 

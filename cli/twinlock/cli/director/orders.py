@@ -135,7 +135,7 @@ def decisions(out: Output, directory: Path, vehicle: str, *, limit: int) -> None
       twinlock director decisions ./director VIN1 --json
     """
     with open_director(directory) as director:
-        found = director.decisions(vehicle, limit=limit)
+        decisions = director.decisions(vehicle, limit=limit)
     shown = [
         {
             "number": item.number,
@@ -145,10 +145,10 @@ def decisions(out: Output, directory: Path, vehicle: str, *, limit: int) -> None
             "imageVersions": dict(item.versions),
             **item.plan.as_json(),
         }
-        for item in found
+        for item in decisions
     ]
     lines = []
-    for item in found:
+    for item in decisions:
         lines += [f"{item.number}  {when(item.made_at)}  {item.correlation_id}"]
         lines += [f"   {line}" for line in _plan_lines(item.plan)]
     out.result({"vehicle": vehicle, "decisions": shown}, lines or "no decisions yet")
@@ -181,14 +181,14 @@ def _images(values: Iterable[str]) -> dict[str, str]:
     from twinlock.trust.errors.base import UsageError
     from twinlock.trust.names import identifier, target_path
 
-    found: dict[str, str] = {}
+    images: dict[str, str] = {}
     for value in values:
         ecu, separator, image = value.partition("=")
-        if not separator or not ecu or not image or ecu in found:
+        if not separator or not ecu or not image or ecu in images:
             raise UsageError(reason=f"{value!r} is not ECU=IMAGE, with each ECU once")
         with own_input():
-            found[identifier(ecu)] = target_path(image)
-    return found
+            images[identifier(ecu)] = target_path(image)
+    return images
 
 
 def _plan_lines(plan: Plan) -> Iterator[str]:

@@ -34,10 +34,10 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
       twinlock director status ./director --metrics > /var/lib/node-exporter/twinlock.prom
     """
     with open_director(directory, passphrase_file) as director:
-        found, junk = director.status(look=True), director.junk(None, limit=_JUNK_SHOWN)
-    notable = {name: item for name, item in found.vehicles.items() if item.state not in ("ok", "retired")}
-    lines = [*(f"problem: {foreign(text)}" for text in found.problems), *(f"due: {text}" for text in found.due)]
-    lines += [f"{count} {state}" for state, count in found.counts.items() if count]
+        status, junk = director.status(look=True), director.junk(None, limit=_JUNK_SHOWN)
+    notable = {name: item for name, item in status.vehicles.items() if item.state not in ("ok", "retired")}
+    lines = [*(f"problem: {foreign(text)}" for text in status.problems), *(f"due: {text}" for text in status.due)]
+    lines += [f"{count} {state}" for state, count in status.counts.items() if count]
     rows = [(name, item.state, "; ".join(item.reasons)) for name, item in notable.items()]
     lines += table(("VEHICLE", "STATE", "REASON"), rows) if rows else []
     cells = [
@@ -46,16 +46,16 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
     ]
     lines += table(("UNPROVEN SENDERS TO", "DAY", "CODE", "COUNT", "LAST SAMPLE"), cells) if cells else []
     shown = {
-        "problems": list(found.problems),
-        "due": list(found.due),
-        "counts": dict(found.counts),
-        "vehicles": [{"vehicle": name, **item.as_json()} for name, item in found.vehicles.items()],
+        "problems": list(status.problems),
+        "due": list(status.due),
+        "counts": dict(status.counts),
+        "vehicles": [{"vehicle": name, **item.as_json()} for name, item in status.vehicles.items()],
         "junk": junk,
     }
-    out.result(shown, found.metrics().rstrip() if metrics else lines or "no vehicles")
-    if found.problems or found.counts["failing"] or found.counts["attacked"]:
+    out.result(shown, status.metrics().rstrip() if metrics else lines or "no vehicles")
+    if status.problems or status.counts["failing"] or status.counts["attacked"]:
         raise SystemExit(EXIT_REFUSED)
-    if found.due:
+    if status.due:
         raise SystemExit(EXIT_DUE)
 
 
@@ -70,9 +70,9 @@ def vehicles(out: Output, directory: Path) -> None:
       twinlock director vehicles ./director
     """
     with open_director(directory) as opened:
-        found, states = opened.vehicles(), opened.status()
+        vehicles, states = opened.vehicles(), opened.status()
     rows, shown = [], []
-    for item in found:
+    for item in vehicles:
         state = states.vehicles[item.vehicle]
         last = when(item.last_manifest_at)
         rows.append((item.vehicle, item.primary or "-", item.ecus, item.assignments, last, item.wire, state.state))

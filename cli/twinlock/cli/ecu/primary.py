@@ -97,7 +97,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     """
     from twinlock.client.ecu.clock import system_clock
     from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary
-    from twinlock.client.primary.first_contact import ask_repositories
+    from twinlock.client.primary.repository_check import check_repositories
     from twinlock.io.files.operator_files import read_operator_file
 
     plan = EcuPlan(
@@ -121,7 +121,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     with own_input():
         warnings = ask_unless(
             out,
-            lambda: asyncio.run(ask_repositories(repositories, system_clock(), policy=plan.policy)),
+            lambda: asyncio.run(check_repositories(repositories, system_clock(), policy=plan.policy)),
             offline=offline,
         )
         config = provision_primary(directory, plan, repositories, secondaries=described)
@@ -148,7 +148,7 @@ def describe(out: Output, directory: Path) -> None:
     """
     import json
 
-    from twinlock.client.config import load_primary
+    from twinlock.client.ecu.config import load_primary
     from twinlock.client.primary.primary import describe_vehicle
 
     description = describe_vehicle(load_primary(config_file(directory, "primary.json")))
@@ -255,19 +255,19 @@ def show(out: Output, directory: Path) -> None:
     Example:
       twinlock primary show ./gateway
     """
-    from twinlock.client.config import load_primary
+    from twinlock.client.ecu.config import load_primary
     from twinlock.client.inspect.status import inspect_primary
 
-    found = inspect_primary(load_primary(config_file(directory, "primary.json")))
+    status = inspect_primary(load_primary(config_file(directory, "primary.json")))
     rows = [
-        (ecu["ecu"], ecu["hardwareId"], ecu["verification"], _image_name(ecu["installed"])) for ecu in found["ecus"]
+        (ecu["ecu"], ecu["hardwareId"], ecu["verification"], _image_name(ecu["installed"])) for ecu in status["ecus"]
     ]
     out.result(
-        found,
+        status,
         [
-            f"vehicle {found['vehicle']}",
+            f"vehicle {status['vehicle']}",
             *table(("ECU", "HARDWARE", "VERIFICATION", "RUNS"), rows),
-            *refusal_lines(found),
+            *refusal_lines(status),
         ],
     )
 

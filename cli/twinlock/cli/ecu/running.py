@@ -61,11 +61,11 @@ def chosen_wires(options: Mapping[str, Any]) -> dict[str, str]:
     return {name: wire for name, wire in chosen.items() if wire != "tuf"}
 
 
-def refusal_lines(found: dict[str, Any]) -> Iterator[str]:
+def refusal_lines(status: dict[str, Any]) -> Iterator[str]:
     """How the last cycle failed, if it did, and which guarantees its last verdict lacked."""
-    yield from weaker_lines((found["lastDecision"] or {}).get("weaker", ()))
-    yield from evidence_lines(found["evidence"])
-    refusal = found["lastRefusal"]
+    yield from weaker_lines((status["lastDecision"] or {}).get("weaker", ()))
+    yield from evidence_lines(status["evidence"])
+    refusal = status["lastRefusal"]
     if refusal is None:
         yield "the last cycle succeeded, or there was none yet"
         return

@@ -31,14 +31,14 @@ def set_secondary(out: Output, directory: Path, description: Path, *, replaces: 
       twinlock primary set-secondary ./gateway brake.json
       twinlock primary set-secondary ./gateway new-brake.json --replaces ecu-brake
     """
-    from twinlock.client.ecu.fitting import fit_secondary
+    from twinlock.client.ecu.configured_secondaries import fit_secondary
 
-    found = read_object(description)
-    replaced = fit_secondary(config_file(directory, "primary.json"), found, replaces=replaces, new=new)
+    described = read_object(description)
+    replaced = fit_secondary(config_file(directory, "primary.json"), described, replaces=replaces, new=new)
     place = "was added" if replaced is None else f"replaces {replaced}"
     out.result(
-        {"ecu": found["ecu"], "address": found["address"], "keyid": found["keyid"], "replaced": replaced},
-        f"{found['ecu']} at {found['address']} {place}",
+        {"ecu": described["ecu"], "address": described["address"], "keyid": described["keyid"], "replaced": replaced},
+        f"{described['ecu']} at {described['address']} {place}",
     )
 
 
@@ -54,7 +54,7 @@ def remove_secondary(out: Output, directory: Path, ecu: str) -> None:
       twinlock primary remove-secondary ./gateway ecu-lamp
       twinlock director retire ./director VIN1 ecu-lamp
     """
-    from twinlock.client.ecu.fitting import remove_secondary as remove
+    from twinlock.client.ecu.configured_secondaries import remove_secondary as remove
 
     remove(config_file(directory, "primary.json"), ecu)
     out.result({"removed": ecu}, f"{ecu} is no longer a Secondary of this Primary")

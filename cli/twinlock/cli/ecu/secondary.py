@@ -76,7 +76,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     """
     from twinlock.client.ecu.clock import system_clock
     from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_secondary
-    from twinlock.client.primary.first_contact import ask_repositories
+    from twinlock.client.primary.repository_check import check_repositories
     from twinlock.io.files.operator_files import read_operator_file
 
     plan = EcuPlan(
@@ -97,7 +97,9 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     )
     with own_input():
         urls = {"director_url": options["director_url"], "image_url": options["image_url"]}
-        for warning in asyncio.run(ask_repositories(replace(repositories, **urls), system_clock(), policy=plan.policy)):
+        for warning in asyncio.run(
+            check_repositories(replace(repositories, **urls), system_clock(), policy=plan.policy)
+        ):
             out.note(f"warning: {warning}")
         description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)
     out.result(
@@ -119,7 +121,7 @@ def describe(out: Output, directory: Path) -> None:
     Example:
       twinlock secondary describe ./brake > brake.json
     """
-    from twinlock.client.config import load_secondary
+    from twinlock.client.ecu.config import load_secondary
     from twinlock.client.ecu.provision import describe_secondary
 
     description = describe_secondary(load_secondary(config_file(directory, "secondary.json")))
@@ -165,15 +167,15 @@ def show(out: Output, directory: Path) -> None:
     Example:
       twinlock secondary show ./brake
     """
-    from twinlock.client.config import load_secondary
+    from twinlock.client.ecu.config import load_secondary
     from twinlock.client.inspect.status import inspect_secondary
 
-    found = inspect_secondary(load_secondary(config_file(directory, "secondary.json")))
+    status = inspect_secondary(load_secondary(config_file(directory, "secondary.json")))
     out.result(
-        found,
+        status,
         [
-            f"{found['ecu']} ({found['hardwareId']}) of {found['vehicle']}: {found['verification']} verification",
-            f"runs {found['installed']['path']}, listens on {found['listen']}",
-            *refusal_lines(found),
+            f"{status['ecu']} ({status['hardwareId']}) of {status['vehicle']}: {status['verification']} verification",
+            f"runs {status['installed']['path']}, listens on {status['listen']}",
+            *refusal_lines(status),
         ],
     )

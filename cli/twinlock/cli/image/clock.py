@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def _recover(directory: Path, passphrase_file: Path | None) -> tuple[ClockRecovery, Iterator[str]]:
-    found = open_image_repository(directory, passphrase_file).recover_clock(actor=actor())
-    return found, _lines(found)
+    recovery = open_image_repository(directory, passphrase_file).recover_clock(actor=actor())
+    return recovery, _lines(recovery)
 
 
-def _lines(found: ClockRecovery) -> Iterator[str]:
-    yield f"published {found.publication.version}: {', '.join(found.publication.files)}"
-    yield highest_line(found.highest)
-    for role in found.left:
+def _lines(recovery: ClockRecovery) -> Iterator[str]:
+    yield f"published {recovery.publication.version}: {', '.join(recovery.publication.files)}"
+    yield highest_line(recovery.highest)
+    for role in recovery.left:
         yield f"remaining: {role} still states a future time, and its keys are not here; repeat where they are"
-    for role in found.short:
+    for role in recovery.short:
         yield f"remaining: {role} expires before that time; vehicles that accepted the false files need a newer {role} first"
 
 

@@ -87,13 +87,13 @@ def status(out: Output, directory: Path, *, within: str | None, deep: bool) -> N
       twinlock image status ./image --within 14d
       twinlock image status ./image --deep
     """
-    found = open_image_repository(directory, None).status(read_duration(within) if within else None, deep=deep)
-    out.result(found, _status_lines(found))
-    if found.damaged:
+    status = open_image_repository(directory, None).status(read_duration(within) if within else None, deep=deep)
+    out.result(status, _status_lines(status))
+    if status.damaged:
         raise SystemExit(EXIT_BROKEN)
-    if found.clock.problem:
+    if status.clock.problem:
         raise SystemExit(EXIT_REFUSED)
-    if within and found.due:
+    if within and status.due:
         raise SystemExit(EXIT_DUE)
 
 
@@ -112,28 +112,28 @@ def _way_out(role: str, prepared_root: int | None) -> str:
     return f"its keys are not here; {role} runs `twinlock supplier sign`, then run `twinlock image accept` and `twinlock image publish`"
 
 
-def _status_lines(found: StatusView) -> Iterator[str]:
+def _status_lines(status: StatusView) -> Iterator[str]:
     staged = [
-        *(("image", name) for name in found.staged_images),
-        *(("removal", name) for name in found.staged_removals),
-        *(("delegation", name) for name in found.staged_delegations),
-        *(("end of delegation", name) for name in found.staged_undelegations),
-        *(("supplier's file", role) for role in found.accepted),
+        *(("image", name) for name in status.staged_images),
+        *(("removal", name) for name in status.staged_removals),
+        *(("delegation", name) for name in status.staged_delegations),
+        *(("end of delegation", name) for name in status.staged_undelegations),
+        *(("supplier's file", role) for role in status.accepted),
     ]
     yield from table(("STAGED", "NAME"), staged) if staged else ["nothing is staged"]
-    if found.prepared_root is not None:
-        yield f"prepared: Root {found.prepared_root} is collecting signatures; no other Root of that number is made"
-    for role in found.waiting:
+    if status.prepared_root is not None:
+        yield f"prepared: Root {status.prepared_root} is collecting signatures; no other Root of that number is made"
+    for role in status.waiting:
         yield f"waiting: the delegation to {role} has no signed file yet"
-    for due in found.due:
-        signable = due.can_sign and not (due.role == "root" and found.prepared_root)
-        what = "twinlock image refresh signs it" if signable else _way_out(due.role, found.prepared_root)
+    for due in status.due:
+        signable = due.can_sign and not (due.role == "root" and status.prepared_root)
+        what = "twinlock image refresh signs it" if signable else _way_out(due.role, status.prepared_root)
         yield f"expires {due.expires:%Y-%m-%d %H:%M}Z: {due.role} ({what})"
-    if not found.due:
+    if not status.due:
         yield "nothing expires soon"
-    for image in found.damaged:
+    for image in status.damaged:
         yield f"damaged: {foreign(image.path)} of {image.role}: {image.reason}; add the right file again under the same name"
-    yield from _clock_lines(found.clock)
+    yield from _clock_lines(status.clock)
 
 
 def _clock_lines(clock: ClockView) -> Iterator[str]:

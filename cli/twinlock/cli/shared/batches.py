@@ -69,10 +69,10 @@ def _files(source: Path) -> list[Path]:
 
     if str(source) == STANDARD_INPUT or not source.is_dir():
         return [source]
-    found = sorted(file for file in source.iterdir() if file.suffix in _SUFFIXES and file.is_file())
-    if not found:
+    files = sorted(file for file in source.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+    if not files:
         raise UsageError(reason=f"{source} has no file whose name ends in {', '.join(_SUFFIXES)}")
-    return found
+    return files
 
 
 def _documents(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:

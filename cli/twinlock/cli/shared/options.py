@@ -210,13 +210,13 @@ def read_replacement(
         raise UsageError(reason="--replace works on one role at a time")
     if plan is not None:
         raise UsageError(reason="--replace keeps the number and the kinds of keys; omit --keys")
-    found = []
+    replaced = []
     for keyid in given:
         matching = [each for each in known.get(role, ()) if each.startswith(keyid)]
         if len(matching) != 1:
             raise UsageError(reason=f"{keyid} matches {len(matching)} keys of {role}")
-        found += matching
-    return replace(now(role), replacing=tuple(dict.fromkeys(found)))
+        replaced += matching
+    return replace(now(role), replacing=tuple(dict.fromkeys(replaced)))
 
 
 def read_rotation(roles: Iterable[str], *, keys: str | None, kind: str | None, demand: bool | None) -> KeyPlan | None:
@@ -254,20 +254,20 @@ def read_duration(value: str) -> timedelta:
     number, unit = value[:-1], value[-1:]
     if not (number.isascii() and number.isdigit() and len(number) < 8) or unit not in units:
         raise UsageError(reason=f"{value!r} is not a duration; write a number and one of s, m, h, d, w, such as 36h")
-    found = timedelta(seconds=int(number) * units[unit])
-    if found > _LONGEST:
+    duration = timedelta(seconds=int(number) * units[unit])
+    if duration > _LONGEST:
         raise UsageError(reason=f"{value} is longer than {_LONGEST.days} days")
-    return found
+    return duration
 
 
 def read_validity(value: str) -> timedelta:
     """A duration for which something signed is valid. Raises: UsageError, also for none at all."""
     from twinlock.trust.errors.base import UsageError
 
-    found = read_duration(value)
-    if not found:
+    validity = read_duration(value)
+    if not validity:
         raise UsageError(reason="a validity must be longer than 0")
-    return found
+    return validity
 
 
 def read_periods(values: Iterable[str]) -> Periods:

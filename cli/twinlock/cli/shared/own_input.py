@@ -55,8 +55,8 @@ class OwnInputError(Exception):
 
     def as_json(self) -> dict[str, Any]:
         """The refusal for programs, without an attack."""
-        found = {**self.refusal.as_json(), "kind": "refusal", "attack": "none"}
-        return {**found, "hint": self.hint} if self.hint else found
+        described = {**self.refusal.as_json(), "kind": "refusal", "attack": "none"}
+        return {**described, "hint": self.hint} if self.hint else described
 
 
 def read_own_file(path: Path, what: str, *, max_bytes: int = 8_000_000) -> bytes:

@@ -89,8 +89,8 @@ def opened_secrets(file: Path | None) -> Mapping[str, Secret]:
     """The passphrases that open the existing keys, for ``offline`` and ``online`` ones."""
     from twinlock.repository.keys.passphrases import offline_secret, online_secret
 
-    found = passphrase_for(file)
-    return {"offline": offline_secret(found), "online": online_secret(found)}
+    passphrase = passphrase_for(file)
+    return {"offline": offline_secret(passphrase), "online": online_secret(passphrase)}
 
 
 def passphrase_for(file: Path | None) -> Passphrase:
@@ -151,10 +151,10 @@ def key_passphrase(file: Path | None, *, prompt: str = "Passphrase of the keys")
 
     @functools.cache
     def passphrase() -> str:
-        found = read_passphrase(file, prompt=prompt)
-        if found is None:
+        passphrase = read_passphrase(file, prompt=prompt)
+        if passphrase is None:
             raise NoPassphraseError(reason="a key is encrypted, and no passphrase was given")
-        return found
+        return passphrase
 
     return passphrase
 

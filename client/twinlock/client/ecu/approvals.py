@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from twinlock.client.ecu.clock import Clock
-from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
-from twinlock.client.storage.records import Begun
+from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError
+from twinlock.client.storage.records import BegunBundle
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.model.ecu import InstalledImage
@@ -42,7 +42,7 @@ class Approvals:
                 )
         if images:
             entries = {image.ecu: _bare(image.entry) for image in images}
-            self._state.store_begun(Begun(entries, now + COMPLETION))
+            self._state.store_begun(BegunBundle(entries, now + COMPLETION))
 
     def unfinished(self, ecu: EcuId) -> ImageEntry | None:
         """The image of ``ecu`` in a bundle that was recorded as begun, not finished, and whose deadline has not passed.

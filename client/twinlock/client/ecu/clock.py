@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from twinlock.client.config import TimeSettings
+from twinlock.client.ecu.config import TimeSettings
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import Steps

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from twinlock.client.model.events import StoredEvent
-from twinlock.client.model.results import is_told, is_unproven
+from twinlock.client.model.results import is_relayed, is_unproven
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import Attack, Kind, TwinlockError
 from twinlock.trust.model.evidence import Evidence
@@ -39,7 +39,7 @@ class EvidenceBook:
     def note(self, error: TwinlockError, *, step: str, now: datetime) -> None:
         """Keep ``error``, met at ``step`` when the best known time was ``now``. The same again is counted. Raises: StorageError."""
         described = error.as_json()
-        found = Evidence(
+        event = Evidence(
             id=secrets.token_hex(8),
             kind=error.kind,
             code=error.code,
@@ -51,12 +51,12 @@ class EvidenceBook:
             last=now,
         )
         self._state.store_events(
-            _with(self._state.events(), StoredEvent(found, is_told(error), unproven=is_unproven(error)))
+            _with(self._state.events(), StoredEvent(event, is_relayed(error), unproven=is_unproven(error)))
         )
 
     def events(self) -> tuple[Evidence, ...]:
         """All events, the most severe first: attacks, then refusals, then failures; its own before those relayed."""
-        ranked = sorted(self._state.events(), key=lambda event: (_RANK[event.evidence.kind], event.told))
+        ranked = sorted(self._state.events(), key=lambda event: (_RANK[event.evidence.kind], event.relayed))
         return tuple(event.evidence for event in ranked)
 
     @property
@@ -117,7 +117,7 @@ def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:
             known, again = event.evidence, new.evidence
             count, latest = known.occurrences + 1, "" if again.detail == known.detail else again.detail
             merged = known._replace(last=again.last, latest=latest, occurrences=count)
-            kept[number] = StoredEvent(merged, event.told, unproven=event.unproven)
+            kept[number] = StoredEvent(merged, event.relayed, unproven=event.unproven)
             return kept
     alike = [event for event in kept if _shelf(event) == _shelf(new)]
     if len(alike) >= _room(new):
@@ -137,13 +137,13 @@ def _least(alike: list[StoredEvent], new: StoredEvent) -> StoredEvent:
 def _room(event: StoredEvent) -> int:
     if event.unproven:
         return UNPROVEN
-    return ATTACKS if event.evidence.kind is Kind.ATTACK and not event.told else OTHERS
+    return ATTACKS if event.evidence.kind is Kind.ATTACK and not event.relayed else OTHERS
 
 
 def _shelf(event: StoredEvent) -> tuple[Kind, bool] | None:
-    return None if event.unproven else (event.evidence.kind, event.told)
+    return None if event.unproven else (event.evidence.kind, event.relayed)
 
 
 def _sort(event: StoredEvent) -> tuple[object, ...]:
-    found = event.evidence
-    return (found.kind, event.told, found.code, found.attack, found.clause, found.step)
+    evidence = event.evidence
+    return (evidence.kind, event.relayed, evidence.code, evidence.attack, evidence.clause, evidence.step)

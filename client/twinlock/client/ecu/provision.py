@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.config import FORMAT, SecondaryConfig, load_primary, load_secondary
+from twinlock.client.ecu.config import FORMAT, SecondaryConfig, load_primary, load_secondary
 from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identity
 from twinlock.client.ecu.reports import check_key_type
 from twinlock.client.install.ab_slots import SlotInstaller
@@ -158,11 +158,11 @@ def given_anchors(repositories: Repositories) -> dict[RepositoryName, TrustedRep
         if url and not is_base_url(url):
             raise UsageError(reason=f"{url!r} is not a server URL; write http://HOST/PATH or https://HOST/PATH")
     wires = _profiles(repositories.wires)
-    found = {DIRECTOR: check_given_root(DIRECTOR, repositories.director_root, wire=wires.get(DIRECTOR, TUF))}
+    anchors = {DIRECTOR: check_given_root(DIRECTOR, repositories.director_root, wire=wires.get(DIRECTOR, TUF))}
     if repositories.image_root is not None:
-        found[IMAGE] = check_given_root(IMAGE, repositories.image_root, wire=wires.get(IMAGE, TUF))
-    check_given_roots(found[DIRECTOR], found.get(IMAGE))
-    return found
+        anchors[IMAGE] = check_given_root(IMAGE, repositories.image_root, wire=wires.get(IMAGE, TUF))
+    check_given_roots(anchors[DIRECTOR], anchors.get(IMAGE))
+    return anchors
 
 
 @contextmanager

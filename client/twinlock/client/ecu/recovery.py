@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from twinlock.client.config import EcuSettings
 from twinlock.client.ecu.clock import follow_roots
-from twinlock.client.ecu.running import counter_floor
+from twinlock.client.ecu.config import EcuSettings
+from twinlock.client.ecu.running_image import counter_floor
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import take_lock
@@ -119,14 +119,14 @@ def _salvaged(path: Path, table: str, columns: tuple[str, ...]) -> list[tuple[An
 def _anchors(
     settings: EcuSettings, roots: Mapping[RepositoryName, bytes], metadata: list[tuple[Any, ...]]
 ) -> dict[RepositoryName, bytes]:
-    found = {**(load_anchor(settings.anchor, settings.limits) if settings.anchor is not None else {}), **roots}
+    known = {**(load_anchor(settings.anchor, settings.limits) if settings.anchor is not None else {}), **roots}
     for name in _repositories(settings):
         stored = [(version, data) for repository, role, version, data in metadata if (repository, role) == (name, ROOT)]
-        if name not in found and not stored:
+        if name not in known and not stored:
             reason = f"no Root of {name} can be read from {settings.state}; give the factory Root with --{name}-root"
             raise UsageError(reason=reason)
-        found.setdefault(name, min(stored, default=(0, b""))[1])
-    return {name: found[name] for name in _repositories(settings)}
+        known.setdefault(name, min(stored, default=(0, b""))[1])
+    return {name: known[name] for name in _repositories(settings)}
 
 
 def _keep_facts(state: TrustedState, rows: Mapping[str, list[tuple[Any, ...]]]) -> None:

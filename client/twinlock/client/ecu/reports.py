@@ -28,12 +28,12 @@ from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport, Signe
 class ReportForm(Protocol):
     """The reports of one wire profile. What is signed here is what the Director of that profile reads.
 
-    ``key_types`` are those of ``identity.py`` whose signatures it can carry; ``tells_outcomes`` is whether a manifest has
+    ``key_types`` are those of ``identity.py`` whose signatures it can carry; ``reports_outcomes`` is whether a manifest has
     a place for how an order ended; ``acknowledges`` whether its Director acknowledges evidence in signed metadata.
     """
 
     key_types: tuple[str, ...]
-    tells_outcomes: bool
+    reports_outcomes: bool
     acknowledges: bool
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
@@ -60,7 +60,7 @@ class TufReports:
     """See ``ReportForm``: the form of ``docs/POUF.md``. How an order ended is in the reports themselves."""
 
     key_types: tuple[str, ...] = KEY_TYPES
-    tells_outcomes = False
+    reports_outcomes = False
     acknowledges = True
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
@@ -87,7 +87,7 @@ class TufReports:
 class AktualizrReports:
     """See ``ReportForm``: the form of ``docs/POUF-aktualizr.md``. It names no vehicle."""
 
-    tells_outcomes = True
+    reports_outcomes = True
     acknowledges = False
     key_types: tuple[str, ...] = tuple(keytype for keytype in KEY_TYPES if keytype != "ecdsa")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from datetime import datetime
 
-from twinlock.client.config import EcuSettings
 from twinlock.client.ecu.clock import BUILT
+from twinlock.client.ecu.config import EcuSettings
 from twinlock.client.storage.bundle import make_bundle
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.engine.commands import Answer, Command, Fetch, drive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twinlock.client.config import EcuSettings, PrimaryConfig, SecondaryConfig
+from twinlock.client.ecu.config import EcuSettings, PrimaryConfig, SecondaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.reports import report_form
 from twinlock.client.install.ab_slots import SlotInstaller

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from twinlock.client.errors import PreconditionError
 from twinlock.client.install.installer import Precondition
+from twinlock.client.model.errors import PreconditionError
 from twinlock.client.model.results import image_as_json
 from twinlock.client.storage.staging import CHUNK_BYTES, RESERVE_BYTES, verify_file
 from twinlock.io.files.durable import clean_stale, flush_directory, replace_file, storage_errors
@@ -187,8 +187,8 @@ class SlotInstaller:
             with storage_errors("read", path):
                 data = path.read_bytes()
             state = json.loads(data)
-            found = state["format"]
-            if found == _FORMAT:
+            stored_format = state["format"]
+            if stored_format == _FORMAT:
                 previous = state["previous"]
                 return _slot_from_json(state["active"]), None if previous is None else _slot_from_json(previous)
         except StorageError:
@@ -197,7 +197,7 @@ class SlotInstaller:
             return self._newest(), None
         except (ValueError, KeyError, TypeError, RefusalError):
             return self._newest(), None
-        reason = f"{_ACTIVE} has format {found!r}; install the version of this software that wrote it"
+        reason = f"{_ACTIVE} has format {stored_format!r}; install the version of this software that wrote it"
         raise self._unusable("read what is installed from", reason)
 
     def _newest(self) -> _Slot:
@@ -225,9 +225,9 @@ class SlotInstaller:
                 length += len(chunk)
                 for digest in running.values():
                     digest.update(chunk)
-        found = _Contents(identity, length, {name: digest.hexdigest() for name, digest in running.items()})
-        self._read[slot.name] = found
-        return found
+        contents = _Contents(identity, length, {name: digest.hexdigest() for name, digest in running.items()})
+        self._read[slot.name] = contents
+        return contents
 
     def _file(self, name: str) -> Path:
         return self.directory / f"slot-{name}"

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from twinlock.client.config import FetchSettings
-from twinlock.client.errors import SecondaryRefusedError, SecondaryTimeoutError, quoted
+from twinlock.client.ecu.config import FetchSettings
+from twinlock.client.model.errors import SecondaryRefusedError, SecondaryTimeoutError
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.transport import CHUNK_BYTES, Transport
 from twinlock.client.storage.bundle import Bundle
 from twinlock.io.files.durable import storage_errors
@@ -109,23 +110,23 @@ class HttpLink:
             problem = json.loads(answer)
             return SecondaryRefusedError(
                 ecu=self._ecu,
-                problem=quoted(problem["code"], 64),
-                attack=quoted(problem.get("attack", "none"), 64),
-                clause=quoted(problem.get("clause", ""), 64),
-                detail=quoted(problem["detail"], 500),
-                stated_kind=quoted(problem.get("kind", ""), 64),
+                problem=sanitize(problem["code"], 64),
+                attack=sanitize(problem.get("attack", "none"), 64),
+                clause=sanitize(problem.get("clause", ""), 64),
+                detail=sanitize(problem["detail"], 500),
+                stated_kind=sanitize(problem.get("kind", ""), 64),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return FetchError(url=url, status=status, reason="the Secondary failed and gave no reason")
 
     def _object(self, answer: bytes) -> Mapping[str, Any]:
         try:
-            found = json.loads(answer)
+            document = json.loads(answer)
         except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
+            document = None
+        if not isinstance(document, dict):
             raise TransportError(url=self._base, reason="the answer is not a JSON object")
-        return found
+        return document
 
 
 async def _file_chunks(path: Path) -> AsyncIterator[bytes]:

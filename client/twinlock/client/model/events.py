@@ -17,7 +17,7 @@ class StoredEvent(NamedTuple):
     """
 
     evidence: Evidence
-    told: bool
+    relayed: bool
     carried: int | None = None
     accepted: int | None = None
     unproven: bool = False
@@ -27,24 +27,24 @@ def encode_event(event: StoredEvent) -> dict[str, Any]:
     """``event`` as the state stores it."""
     return {
         **event_as_json(event.evidence),
-        "told": event.told,
+        "told": event.relayed,
         "carried": event.carried,
         "accepted": event.accepted,
         "unproven": event.unproven,
     }
 
 
-def decode_event(found: dict[str, Any]) -> StoredEvent:
+def decode_event(stored: dict[str, Any]) -> StoredEvent:
     """The inverse of ``encode_event``."""
     evidence = Evidence(
-        kind=Kind(found["kind"]),
-        first=parse_time(found["first"]),
-        last=parse_time(found["last"]),
-        occurrences=found["count"],
-        **{name: found[name] for name in ("id", "code", "attack", "clause", "detail", "step")},
-        latest=found.get("latest", ""),
+        kind=Kind(stored["kind"]),
+        first=parse_time(stored["first"]),
+        last=parse_time(stored["last"]),
+        occurrences=stored["count"],
+        **{name: stored[name] for name in ("id", "code", "attack", "clause", "detail", "step")},
+        latest=stored.get("latest", ""),
     )
-    return StoredEvent(evidence, found["told"], found["carried"], found["accepted"], found.get("unproven", False))
+    return StoredEvent(evidence, stored["told"], stored["carried"], stored["accepted"], stored.get("unproven", False))
 
 
 def event_as_json(event: Evidence) -> dict[str, Any]:

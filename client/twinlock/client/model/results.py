@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from twinlock.client.errors import ManifestRefusedError, SecondaryRefusedError
+from twinlock.client.model.errors import ManifestRefusedError, SecondaryRefusedError
 from twinlock.trust.errors.base import Kind, TwinlockError
 from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
 from twinlock.trust.errors.local import SlowRetrievalError
@@ -106,8 +106,8 @@ class CycleResult:
     @property
     def error(self) -> TwinlockError | None:
         """What went wrong, None if nothing did. See ``most_severe``."""
-        found = most_severe(self.problems)
-        return found.error if found else None
+        worst = most_severe(self.problems)
+        return worst.error if worst else None
 
     def as_json(self) -> dict[str, Any]:
         """The whole result as plain JSON values."""
@@ -131,11 +131,11 @@ def most_severe(problems: Sequence[Problem]) -> Problem | None:
     A Secondary that refuses or is dead must not hide what its Primary found.
     """
     order = list(Kind)
-    ranked = sorted(problems, key=lambda problem: (order.index(problem.error.kind), is_told(problem.error)))
+    ranked = sorted(problems, key=lambda problem: (order.index(problem.error.kind), is_relayed(problem.error)))
     return next(iter(ranked), None)
 
 
-def is_told(error: TwinlockError) -> bool:
+def is_relayed(error: TwinlockError) -> bool:
     """Whether the error relays a refusal of another party."""
     return isinstance(error, (SecondaryRefusedError, ManifestRefusedError))
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from twinlock.client.errors import SecondaryBusyError
+from twinlock.client.model.errors import SecondaryBusyError
 from twinlock.trust.names import EcuId
 
 GRACE_S = 2.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from twinlock.client.errors import EnrolmentRefusedError, ManifestRefusedError, quoted
+from twinlock.client.model.errors import EnrolmentRefusedError, ManifestRefusedError
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.transport import Transport, with_retries
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import TimeError
@@ -142,7 +143,7 @@ def _problem(url: str, status: int, answer: bytes) -> tuple[int, str, str]:
         raise FetchError(url=url, status=status, reason="the Director cannot accept this now")
     try:
         problem = json.loads(answer)
-        return status, quoted(problem["code"], 64), quoted(problem["detail"], 500)
+        return status, sanitize(problem["code"], 64), sanitize(problem["detail"], 500)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise FetchError(url=url, status=status, reason="the Director refused and gave no reason") from None
 
@@ -155,4 +156,4 @@ def _foreign_problem(answer: bytes) -> tuple[str, str]:
         document = None
     members = document if isinstance(document, dict) else {}
     detail = members.get("description") or members.get("detail") or answer.decode("utf-8", "replace")
-    return quoted(members.get("code") or "refused", 64), quoted(detail, 500) or "no reason given"
+    return sanitize(members.get("code") or "refused", 64), sanitize(detail, 500) or "no reason given"

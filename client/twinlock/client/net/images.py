@@ -38,13 +38,13 @@ def image_urls(
     Source: Uptane 2.1.0 5.4.3.3 (the name by the naming rules, or the download URL) and 5.2.7.
     """
     address = image.entry.download_url
-    found = [address] if address is not None and address.lower().startswith(("http://", "https://")) else []
+    places = [address] if address is not None and address.lower().startswith(("http://", "https://")) else []
     for repository in image.repositories:
         if repository != DIRECTOR:
             names = wires.get(repository, TUF).image_file_names(image.entry)
-            quoted = [quote(name, safe="/") for name in names]
-            found.extend(f"{base.rstrip('/')}/targets/{name}" for base in urls[repository] for name in quoted)
-    return tuple(dict.fromkeys(found))
+            encoded = [quote(name, safe="/") for name in names]
+            places.extend(f"{base.rstrip('/')}/targets/{name}" for base in urls[repository] for name in encoded)
+    return tuple(dict.fromkeys(places))
 
 
 async def download_image(
@@ -63,9 +63,9 @@ async def download_image(
     TransportError, or SlowRetrievalError before it, where no place gave anything; StorageError. What arrived before a
     fault of transport or the deadline is kept. Source: Uptane 2.1.0 5.4.3.3 and 5.4.3.4.
     """
-    found = await asyncio.to_thread(staging.find, image.entry)
-    if found is not None:
-        return found
+    staged = await asyncio.to_thread(staging.find, image.entry)
+    if staged is not None:
+        return staged
     search = _Search(image, transport, staging, progress)
     loop = asyncio.get_running_loop()
     ends = loop.time() + transport.settings.image_deadline_s

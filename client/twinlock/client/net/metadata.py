@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from twinlock.client.errors import quoted
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.transport import Transport, with_retries
 from twinlock.client.storage.metadata import Wires
 from twinlock.trust.engine.commands import ABSENT, Absent, Fetch, FetchElsewhere
@@ -76,11 +76,11 @@ class MetadataFetcher:
         deadline = asyncio.get_running_loop().time() + self._transport.settings.deadline_s
         places = sorted(self._urls[command.repository], key=lambda url: url == self._last.get(command.repository))
         search = self._search = _Search(command, places, deadline)
-        found = await self._continue(search)
-        if found is None:
+        data = await self._continue(search)
+        if data is None:
             return search.answer()
         self._refused += search.refusals
-        return found
+        return data
 
     async def elsewhere(self, command: FetchElsewhere) -> bytes | None:
         """The same file from the next place that has it; None if none is left. Raises nothing: the refusal remains."""
@@ -89,10 +89,10 @@ class MetadataFetcher:
             return None
         if command.error is not None:
             self._demote(search, command.error)
-        found = await self._continue(search)
-        if found is None:
+        data = await self._continue(search)
+        if data is None:
             self._refused += [refusal for refusal in search.refusals if refusal is not command.error]
-        return found
+        return data
 
     def take_refused(self) -> list[RefusalError]:
         """Refusals of copies since the last call, although another place may have served the file."""
@@ -108,7 +108,7 @@ class MetadataFetcher:
             search.place = search.places.pop(0)
             url = f"{search.place.rstrip('/')}/{folder}{command.name}"
             try:
-                found = await with_retries(
+                data = await with_retries(
                     self._transport.settings,
                     lambda url=url, ends=ends: self._ask(url, command, ends),  # type: ignore[misc]
                 )
@@ -119,13 +119,13 @@ class MetadataFetcher:
                 self._demote(search, refusal)
                 search.refusals.append(refusal)
             else:
-                if found is not ABSENT:
-                    return found
+                if data is not ABSENT:
+                    return data
         return None
 
     def _demote(self, search: _Search, refusal: RefusalError) -> None:
         self._last[search.command.repository] = search.place
-        place = quoted(search.place, _SHOWN_CHARACTERS)
+        place = sanitize(search.place, _SHOWN_CHARACTERS)
         _LOG.warning("refused what %s served: error[%s]: %s", place, refusal.code, refusal)
 
     async def _ask(self, url: str, command: Fetch, ends: float) -> bytes | Absent:
@@ -134,7 +134,7 @@ class MetadataFetcher:
             if reply.status == 200:
                 coding = reply.headers.get("Content-Encoding", "identity")
                 if coding.lower() != "identity":
-                    shown = quoted(coding, _SHOWN_CHARACTERS)
+                    shown = sanitize(coding, _SHOWN_CHARACTERS)
                     reason = (
                         f"the server sent Content-Encoding {shown}, but only identity is accepted; disable compression"
                     )

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from twinlock.client.errors import quoted
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import TransportError
 
@@ -31,14 +31,14 @@ def server_faults(url: str) -> Iterator[None]:
             raise
         raise TransportError(url=url, reason=reason_of(error)) from error
     except Exception as error:
-        _LOG.debug("%s: the HTTP library raised %s", quoted(url, _REASON_CHARACTERS), type(error).__name__)
+        _LOG.debug("%s: the HTTP library raised %s", sanitize(url, _REASON_CHARACTERS), type(error).__name__)
         raise TransportError(url=url, reason=reason_of(error)) from error
 
 
 def reason_of(error: Exception) -> str:
     """What broke, in at most 200 printable characters."""
     words = _words(error)
-    detail = quoted(getattr(error, "message", "") or _system_reason(error), _REASON_CHARACTERS)
+    detail = sanitize(getattr(error, "message", "") or _system_reason(error), _REASON_CHARACTERS)
     return (f"{words}: {detail}" if detail else words)[:_REASON_CHARACTERS]
 
 

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from twinlock.client.config import FetchSettings, TlsSettings
-from twinlock.client.errors import quoted
+from twinlock.client.ecu.config import FetchSettings, TlsSettings
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.server_faults import server_faults
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.io.files.operator_files import read_operator_file
@@ -220,10 +220,10 @@ def _onward(url: str, status: int, target: URL, location: str) -> URL:
         onward = target.join(URL(location))
         same = onward.origin() == target.origin()
     except ValueError:
-        reason = f"the server redirects to {quoted(location, _SHOWN_CHARACTERS)}, which is not a URL"
+        reason = f"the server redirects to {sanitize(location, _SHOWN_CHARACTERS)}, which is not a URL"
         raise FetchError(url=url, status=status, reason=reason) from None
     if not same:
-        reason = f"the server redirects to another host: {quoted(onward, _SHOWN_CHARACTERS)}"
+        reason = f"the server redirects to another host: {sanitize(onward, _SHOWN_CHARACTERS)}"
         raise FetchError(url=url, status=status, reason=reason)
     return onward
 

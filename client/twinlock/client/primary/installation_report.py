@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twinlock.client.errors import quoted
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.model.results import Problem, Step, most_severe
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult, clip
@@ -29,7 +29,7 @@ def installation_report(
     It succeeded if every one of them installed. ``description`` starts with our error code, for which the profile has
     no other place. An ECU that was not reached has no result of its own.
     """
-    correlation_id = quoted(correlation_id, _MAX_CORRELATION)
+    correlation_id = sanitize(correlation_id, _MAX_CORRELATION)
     ecus = dict.fromkeys(installed, _DONE)
     for problem in problems:
         if problem.ecu is not None and problem.ecu in approved and problem.ecu not in ecus:

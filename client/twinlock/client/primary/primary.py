@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.config import PrimaryConfig, load_primary
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock, Wall, system_clock
+from twinlock.client.ecu.config import PrimaryConfig, load_primary
+from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.identity import load_identity
 from twinlock.client.ecu.reports import check_reporting_key, report_form
-from twinlock.client.ecu.room import open_state
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.install.guarded import GuardedInstaller, guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
 from twinlock.client.link.http import HttpLink
-from twinlock.client.link.parties import GuardedInstaller, guarded_precondition
 from twinlock.client.link.protocol import SecondaryLink
 from twinlock.client.model.results import CycleResult
 from twinlock.client.net.director import DirectorLink
@@ -43,8 +43,8 @@ from twinlock.trust.wire.tuf.metadata import TUF
 class Primary:
     """A vehicle's Primary. One event loop, one cycle at a time; it holds the state of this ECU until it is closed."""
 
-    def __init__(self, equipment: PrimaryServices) -> None:
-        self._equipment = equipment
+    def __init__(self, services: PrimaryServices) -> None:
+        self._services = services
         self._cycle = asyncio.Lock()
 
     @classmethod
@@ -108,18 +108,18 @@ class Primary:
     @property
     def config(self) -> PrimaryConfig:
         """The configuration that it was opened with."""
-        return self._equipment.config
+        return self._services.config
 
     async def update_cycle(self, *, progress: Progress | None = None) -> CycleResult:
         """Run the seven steps of Uptane 2.1.0 5.4.2 once. Refusals and faults are in the result, not raised."""
         if self._cycle.locked():
             raise UsageError(reason="an update cycle is already running")
         async with self._cycle:
-            return await UpdateCycle(self._equipment, progress).run()
+            return await UpdateCycle(self._services, progress).run()
 
     def describe(self) -> dict[str, Any]:
         """The vehicle description that a Director registers: vehicle, Primary, and every ECU with its public key."""
-        return describe_vehicle(self._equipment.config)
+        return describe_vehicle(self._services.config)
 
     async def enrol(self, token: str) -> bool:
         """Register this vehicle with its Director by a one-time ``token``; returns whether it was new there.
@@ -130,7 +130,7 @@ class Primary:
             raise UsageError(
                 reason="a Director of the aktualizr profile does not use enrolment tokens; use `twinlock primary register`"
             )
-        return await self._equipment.director.enrol(json.dumps(self.describe()).encode(), token)
+        return await self._services.director.enrol(json.dumps(self.describe()).encode(), token)
 
     async def register(self) -> None:
         """Register the ECUs of this vehicle with a Director of the aktualizr profile, again whenever they change.
@@ -141,18 +141,18 @@ class Primary:
             raise UsageError(
                 reason="only a Director of the aktualizr profile accepts a registration; use `twinlock primary enrol`"
             )
-        await self._equipment.director.register(describe_ecus(self.config))
+        await self._services.director.register(describe_ecus(self.config))
 
     def installed(self) -> dict[EcuId, InstalledImage]:
         """What every ECU runs: this one as measured, the others as last reported."""
-        tools = self._equipment
-        return {tools.config.ecu.ecu: tools.installer.installed(), **tools.secondaries.installed()}
+        services = self._services
+        return {services.config.ecu.ecu: services.installer.installed(), **services.secondaries.installed()}
 
     async def close(self) -> None:
         """Release the state and all connections."""
-        await self._equipment.secondaries.close()
-        await self._equipment.transport.close()
-        self._equipment.state.close()
+        await self._services.secondaries.close()
+        await self._services.transport.close()
+        self._services.state.close()
 
     async def __aenter__(self) -> Primary:
         return self

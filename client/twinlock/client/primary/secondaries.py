@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.config import FetchSettings, SecondarySettings
+from twinlock.client.ecu.config import FetchSettings, SecondarySettings
 from twinlock.client.ecu.counters import check_counter, named_reset
 from twinlock.client.ecu.reports import report_form
-from twinlock.client.errors import SecondaryTimeoutError
-from twinlock.client.link.parties import link_faults
 from twinlock.client.link.protocol import SecondaryLink
+from twinlock.client.model.errors import SecondaryTimeoutError
+from twinlock.client.model.party_faults import link_faults
 from twinlock.client.model.results import Problem, Step
 from twinlock.client.net.director import DirectorLink
 from twinlock.client.net.metadata import MetadataFetcher
@@ -138,15 +138,15 @@ class Secondaries:
     def installed(self) -> dict[EcuId, InstalledImage]:
         """What each Secondary runs, by its last stored report that verifies."""
         stored = self._state.reports()
-        found = {}
+        images = {}
         for ecu, member in self.members.items():
             if ecu in stored:
                 try:
                     key = self._form.reporting_key(member.settings.key)
-                    found[ecu] = verify_report(self._form.decode_report(stored[ecu], self._limits), key).installed
+                    images[ecu] = verify_report(self._form.decode_report(stored[ecu], self._limits), key).installed
                 except TwinlockError:
                     continue  # its key was replaced in the workshop; the next report is under the new one
-        return found
+        return images
 
     async def pass_time(self, director: DirectorLink, problems: list[Problem], ecus: Container[EcuId | None]) -> None:
         """Send each of ``ecus`` that asks for one an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""

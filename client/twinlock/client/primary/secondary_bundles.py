@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from twinlock.client.config import SecondarySettings
+from twinlock.client.ecu.config import SecondarySettings
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.storage.bundle import Bundle, Needs, make_bundle
 from twinlock.client.storage.metadata import StoredFile, Wires
@@ -95,7 +95,7 @@ class SecondaryBundles:
             wire, fetch, elsewhere = self._wires.get(name, TUF), self._fetcher.fetch, self._fetcher.elsewhere
             try:
                 async with self._fetching:
-                    found = await fetch_links(
+                    fetched = await fetch_links(
                         name,
                         missing,
                         oldest.data,
@@ -106,7 +106,7 @@ class SecondaryBundles:
                     )
             except (TransportError, RefusalError):
                 return {}
-            self._links |= {(name, version): data for version, data in found.items()}
+            self._links |= {(name, version): data for version, data in fetched.items()}
         return {version: self._links[name, version] for version in missing if (name, version) in self._links}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twinlock.client.config import PrimaryConfig
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock
+from twinlock.client.ecu.config import PrimaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.reports import ReportForm
 from twinlock.client.install.installer import Installer

@@ -11,21 +11,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock, Wall, follow_roots, system_clock
+from twinlock.client.ecu.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.ecu.first_contact import as_met
 from twinlock.client.ecu.identity import Identity, load_identity
+from twinlock.client.ecu.missing_files import as_first_contact
 from twinlock.client.ecu.reports import check_reporting_key, make_report, report_form
-from twinlock.client.ecu.room import open_state
-from twinlock.client.ecu.running import running_image
+from twinlock.client.ecu.running_image import running_image
 from twinlock.client.ecu.stored_orders import stored_orders
-from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.install.guarded import guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
-from twinlock.client.link.parties import guarded_precondition
+from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError
 from twinlock.client.model.results import Step
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.storage.needed_files import unneeded_files
@@ -171,7 +171,7 @@ class Secondary:
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
         except TwinlockError as raised:
-            error = as_met(raised, self._state)
+            error = as_first_contact(raised, self._state)
             for notice in notices:  # their files are already stored, so no later bundle shows them again
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
@@ -185,7 +185,7 @@ class Secondary:
         self._state.store_refusal(None)
         for notice in (*notices, *self._state.take_refused()):
             self._note(notice, Step.METADATA, now)
-        self._hear(decision)
+        self._apply_acknowledgements(decision)
         self._wanted = decision.approved[0] if decision.approved else None
         self._approvals.replace(decision.approved)
         return None if self._wanted is None else self._wanted.entry
@@ -245,7 +245,7 @@ class Secondary:
         self._state.store_refusal(LastRefusal.of(error, step=step.value, now=now))
         self._evidence.note(error, step=step.value, now=now or self._clock.best_known())
 
-    def _hear(self, decision: Decision) -> None:
+    def _apply_acknowledgements(self, decision: Decision) -> None:
         """Apply what verified Director Targets acknowledge: evidence that the Director has, and a counter reset."""
         director = decision.repositories[DIRECTOR].targets
         assert director is not None

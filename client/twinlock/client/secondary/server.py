@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from twinlock.client.errors import NeverServedError, SecondaryBusyError
+from twinlock.client.model.errors import NeverServedError, SecondaryBusyError
 from twinlock.client.model.results import image_as_json
 from twinlock.client.net.arrivals import Arrivals
 from twinlock.client.net.slow_retrieval import SpeedWatch

@@ -37,7 +37,7 @@ def visited_roles(
     targets = decision.repositories[DIRECTOR].targets
     if targets is None:
         return None
-    found: dict[RepositoryName, frozenset[RoleName]] = {}
+    opened: dict[RepositoryName, frozenset[RoleName]] = {}
     images = targets.signed.images
     try:
         for path in images:
@@ -49,10 +49,10 @@ def visited_roles(
                     find_image(searched, path, ecu.hardware_id, decision.now, limits=limits, policy=policy),
                     _nothing_new,
                 )
-                found[name] = found.get(name, frozenset()) | {role for role, _ in outcome.trusted.opened}
+                opened[name] = opened.get(name, frozenset()) | {role for role, _ in outcome.trusted.opened}
     except TwinlockError:
         return None
-    return found
+    return opened
 
 
 def unneeded_files(decision: Decision) -> Iterator[Persist]:

@@ -10,7 +10,7 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
 
 
-class Begun(NamedTuple):
+class BegunBundle(NamedTuple):
     """A bundle whose first write was allowed: the image of each ECU in it, and until when (UTC) it may be completed."""
 
     images: Mapping[EcuId, ImageEntry]

@@ -13,27 +13,27 @@ from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR
 
 
-async def take_time(tools: PrimaryServices, notices: list[RefusalError]) -> datetime:
+async def take_time(services: PrimaryServices, notices: list[RefusalError]) -> datetime:
     """The time now (UTC), from a signed attestation if the ECU requires one. Raises: TimeError, AttestationError, TransportError."""
-    if tools.config.time.attested:
-        attestation = await tools.director.attest_time(tools.clock.ask)
-        director = tools.state.repository(DIRECTOR)
+    if services.config.time.attested:
+        attestation = await services.director.attest_time(services.clock.ask)
+        director = services.state.repository(DIRECTOR)
         try:
-            tools.clock.accept(attestation, director.root.signed)
+            services.clock.accept(attestation, director.root.signed)
         except UnsolicitedTimeError as error:
             # It arrived as the answer to our question, so it is a replay, not a stray message.
             raise AttestationError(reason=error.reason) from error
         except AttestationKeyError:
             # The source's key may have changed. A newer Root would name the new one, and can be followed without a time.
             director = await run_verification(
-                follow_roots(director, tools.config.limits),
-                fetch=tools.fetcher.fetch,
-                elsewhere=tools.fetcher.elsewhere,
-                persist=tools.state.persist,
+                follow_roots(director, services.config.limits),
+                fetch=services.fetcher.fetch,
+                elsewhere=services.fetcher.elsewhere,
+                persist=services.state.persist,
                 notices=notices,
             )
-            _accept_under_newest(tools.clock, attestation, director.root.signed)
-    return tools.clock.now()
+            _accept_under_newest(services.clock, attestation, director.root.signed)
+    return services.clock.now()
 
 
 def _accept_under_newest(clock: Clock, attestation: bytes, root: Root) -> None:

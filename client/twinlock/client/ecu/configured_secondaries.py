@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from twinlock.client.config import load_primary
+from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.reports import check_reporting_key
 from twinlock.client.storage.database import take_lock
 from twinlock.io.files.durable import clean_stale, replace_file, storage_errors
@@ -76,12 +76,12 @@ def _changed(config: Path, change: Callable[[list[dict[str, Any]]], T]) -> T:
     lock = take_lock(load_primary(config).state)
     try:
         values = read_json_object(config, "the configuration")
-        found = change(values.setdefault("secondaries", []))
+        result = change(values.setdefault("secondaries", []))
         data = json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n"
         _check(config, data)
         clean_stale(config.parent)
         replace_file(config, data)
-        return found
+        return result
     finally:
         os.close(lock)
 

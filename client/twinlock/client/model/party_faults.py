@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import TypeVar
 
-from twinlock.client.errors import InstallerError, LinkError, PartyError, SoftwareFaultError, quoted
-from twinlock.client.install.installer import Installer, Precondition
+from twinlock.client.model.errors import LinkError, PartyError, SoftwareFaultError
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.model.ecu import InstalledImage
-from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
 
 T = TypeVar("T")
@@ -46,50 +43,11 @@ def link_faults(ecu: EcuId, step: str) -> AbstractContextManager[None]:
     return party_faults(LinkError, "link", ecu, step)
 
 
-class GuardedInstaller:
-    """A product's ``Installer`` behind the boundary: it raises nothing but a ``TwinlockError``."""
-
-    def __init__(self, installer: Installer, ecu: EcuId) -> None:
-        self._installer = installer
-        self._ecu = ecu
-
-    def installed(self) -> InstalledImage:
-        """See ``Installer.installed``. Raises: InstallerError."""
-        return self._call("report what is installed", self._installer.installed)
-
-    def install(self, entry: ImageEntry, source: Path) -> InstalledImage:
-        """See ``Installer.install``. Raises: InstallerError."""
-        return self._call(f"install {entry.path}", lambda: self._installer.install(entry, source))
-
-    def rollback(self) -> InstalledImage:
-        """See ``Installer.rollback``. Raises: InstallerError."""
-        return self._call("roll back", self._installer.rollback)
-
-    def _call(self, step: str, method: Callable[[], InstalledImage]) -> InstalledImage:
-        with party_faults(InstallerError, "installer", self._ecu, step):
-            found = method()
-            if not isinstance(found, InstalledImage):
-                raise TypeError(f"expected an InstalledImage, got {type(found).__name__}")
-            return found
-
-
-def guarded_precondition(precondition: Precondition | None, ecu: EcuId) -> Precondition | None:
-    """``precondition`` behind the boundary. If it raises, nothing is installed."""
-    if precondition is None:
-        return None
-
-    def ask(entry: ImageEntry) -> str | None:
-        with party_faults(InstallerError, "precondition", ecu, f"judge {entry.path}"):
-            return precondition(entry)
-
-    return ask
-
-
 def software_fault(raised: Exception, step: str) -> SoftwareFaultError:
     """A bug of ours as an error that a report can carry; the traceback goes to the log."""
     _LOG.error("unexpected %s at %s", type(raised).__name__, step, exc_info=raised)
     return SoftwareFaultError(
-        step=step, exception=type(raised).__name__, reason=quoted(raised, _REASON_CHARACTERS) or "no reason given"
+        step=step, exception=type(raised).__name__, reason=sanitize(raised, _REASON_CHARACTERS) or "no reason given"
     )
 
 
@@ -102,7 +60,7 @@ def _failure(error: type[PartyError], where: tuple[str, str, str], raised: BaseE
         name=name,
         step=step,
         exception=type(raised).__name__,
-        reason=quoted(_text(raised), _REASON_CHARACTERS) or "no reason given",
+        reason=sanitize(_text(raised), _REASON_CHARACTERS) or "no reason given",
     )
 
 

@@ -262,10 +262,10 @@ _PATHS = {"key": "identity.pem", "state": "state.db", "staging": "staging", "slo
 
 def _limits(section: _Section) -> Limits:
     """Bounds provisioned for this ECU, by the names of ``Limits`` in camelCase."""
-    found = section.section("limits")
+    limits = section.section("limits")
     values = {
-        re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name): found.take(name, int)
-        for name in list(found.values)
+        re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name): limits.take(name, int)
+        for name in list(limits.values)
     }
     try:
         return provision(values)
@@ -274,13 +274,13 @@ def _limits(section: _Section) -> Limits:
 
 
 def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:
-    found = {}
+    profiles = {}
     for name in list(section.values):
         wire = section.take(name, str)
         if wire not in PROFILES:
             raise section.fail(name, f"must be one of {', '.join(PROFILES)}")
-        found[RepositoryName(name)] = PROFILES[wire]
-    return found
+        profiles[RepositoryName(name)] = PROFILES[wire]
+    return profiles
 
 
 def _ecu(section: _Section) -> Ecu:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from twinlock.client.config import EcuSettings
+from twinlock.client.ecu.config import EcuSettings
 from twinlock.client.install.ab_slots import drop_half_written
 from twinlock.client.storage.staging import RESERVE_BYTES, drop_staged
 from twinlock.client.storage.state import TrustedState

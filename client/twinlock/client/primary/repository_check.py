@@ -1,11 +1,11 @@
-"""The first contact while an ECU is provisioned: do both repositories answer at the given URLs, under the given Roots?"""
+"""A check while an ECU is provisioned: both repositories answer at the given URLs, under the given Roots."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from twinlock.client.config import FetchSettings
+from twinlock.client.ecu.config import FetchSettings
 from twinlock.client.ecu.provision import Repositories, given_anchors
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
@@ -19,7 +19,7 @@ from twinlock.trust.state import TrustedRepository
 _SETTINGS = FetchSettings(attempts=1, deadline_s=60.0)  # an operator waits
 
 
-async def ask_repositories(repositories: Repositories, now: datetime, *, policy: str = "strict") -> tuple[str, ...]:
+async def check_repositories(repositories: Repositories, now: datetime, *, policy: str = "strict") -> tuple[str, ...]:
     """Read each repository that has a URL in ``repositories`` as an ECU would; returns warnings. Stores nothing.
 
     ``now`` is UTC. Raises: UsageError if one does not match its Root, TransportError if one does not answer, and what

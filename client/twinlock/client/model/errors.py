@@ -10,12 +10,6 @@ from typing import Any
 
 from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError
 from twinlock.trust.errors.local import TransportError
-from twinlock.trust.printable import printable
-
-
-def quoted(value: object, limit: int) -> str:
-    """Text of another party made safe to show: on one line, escaped, at most ``limit`` characters."""
-    return printable(" ".join(str(value).split())[:limit])[:limit]
 
 
 class ManifestRefusedError(TwinlockError):
