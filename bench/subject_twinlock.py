@@ -16,10 +16,10 @@ from twinlock.trust.engine.delegation import find_image
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
 from twinlock.trust.engine.verification import full_verification
-from twinlock.trust.mapping import plain_map
 from twinlock.trust.model.ecu import Ecu
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId, RepositoryName, RoleName, TargetPath, VehicleId
-from twinlock.trust.state import TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state.repository_map import plain_map
+from twinlock.trust.state.trusted import TrustedRepository, TrustedVehicle, Vehicle
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MAP = plain_map("http://director.test", "http://image.test")

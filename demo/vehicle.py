@@ -21,7 +21,7 @@ from demo.process import Part
 from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
 from twinlock.client.primary.primary import describe_vehicle
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.wire.tuf.reports import decode_report, verify_report
 
 VEHICLE = "DEMO-0001"

@@ -17,7 +17,7 @@ ALLOWED = {
     "testing": ("twinlock.trust", "twinlock.client"),
 }
 # Bases of the command's own errors; a class needs its base when its module loads.
-CLI_AT_LOAD = ("twinlock.cli", "twinlock.trust.errors", "twinlock.trust.times")
+CLI_AT_LOAD = ("twinlock.cli", "twinlock.trust.errors", "twinlock.trust.text.times")
 
 
 def wrong_directions(module: Module, part: str) -> list[str]:
@@ -96,9 +96,11 @@ def test_a_right_direction_passes(part: str, line: str) -> None:
 
 def test_an_eager_import_is_seen() -> None:
     lazy = "def f():\n    from twinlock.client.primary.primary import Primary\n"
-    typing_only = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from twinlock.trust.keys import PublicKey\n"
+    typing_only = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from twinlock.trust.keys.public_keys import PublicKey\n"
     assert eager_imports(snippet(lazy + typing_only)) == []
-    assert eager_imports(snippet("from twinlock.trust.keys import PublicKey")) == ["twinlock.trust.keys.PublicKey"]
+    assert eager_imports(snippet("from twinlock.trust.keys.public_keys import PublicKey")) == [
+        "twinlock.trust.keys.public_keys.PublicKey"
+    ]
     assert eager_imports(snippet("class A:\n    import twinlock.client.storage.state")) == [
         "twinlock.client.storage.state"
     ]

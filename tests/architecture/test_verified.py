@@ -12,7 +12,7 @@ from tests.architecture.source import Module, all_modules, snippet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOME = "twinlock.trust.signatures"
+HOME = "twinlock.trust.keys.signatures"
 CLASS, COUNTED = "Verified", "_COUNTED"
 # These two try to make one, and assert that they cannot.
 REFUSED = {"tests/unit/trust/test_verified.py": {"Verified()"}}
@@ -57,7 +57,7 @@ def test_only_a_count_of_signatures_makes_a_verified() -> None:
         ("Verified[Root](s, b'', t, c)", ["Verified()"]),
         ("object.__new__(Verified)", ["Verified.__new__()"]),
         ("Verified.__new__(signatures.Verified)", ["Verified.__new__()"]),
-        ("from twinlock.trust.signatures import _COUNTED", ["_COUNTED"]),
+        ("from twinlock.trust.keys.signatures import _COUNTED", ["_COUNTED"]),
         ("signatures._COUNTED", ["_COUNTED"]),
         ("getattr(signatures, '_COUNTED')", ["_COUNTED"]),
     ],

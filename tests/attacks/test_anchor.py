@@ -13,15 +13,15 @@ import pytest
 from twinlock.client.storage.state import TrustedState
 from twinlock.testing.simulator.repository import seal
 from twinlock.testing.simulator.world import World
-from twinlock.trust import signatures
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import ThresholdError
+from twinlock.trust.keys import signatures
+from twinlock.trust.keys.proofs import authority_digest, make_proof
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
-from twinlock.trust.proofs import authority_digest, make_proof
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 NAMES = (DIRECTOR, IMAGE)
 ROLES = (TIMESTAMP, SNAPSHOT, TARGETS)

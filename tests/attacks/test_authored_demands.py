@@ -22,10 +22,10 @@ from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.engine.verification import full_verification
 from twinlock.trust.errors.metadata import PostQuantumError
-from twinlock.trust.mapping import plain_map
 from twinlock.trust.model.ecu import Ecu
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId, VehicleId
-from twinlock.trust.state import TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state.repository_map import plain_map
+from twinlock.trust.state.trusted import TrustedRepository, TrustedVehicle, Vehicle
 
 VIN, ECU = "VIN1", "ecu-gw"
 RELEASES = ("gw/1.3.bin", "gw/1.4.bin", "gw/1.5.bin")

@@ -40,10 +40,10 @@ from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import Attack, RefusalError
 from twinlock.trust.errors.metadata import OtherChainError, ThresholdError
+from twinlock.trust.keys.signatures import verify_signatures
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, TIMESTAMP
 from twinlock.trust.policy import LAX
-from twinlock.trust.signatures import verify_signatures
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf.metadata import TUF
 

@@ -11,9 +11,9 @@ from twinlock.testing.simulator.vehicle import changed
 from twinlock.testing.simulator.world import ADAS, BRAKE, PARTS, World
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
+from twinlock.trust.keys.signatures import RoleKeys, Signature, count_signers
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
-from twinlock.trust.signatures import RoleKeys, Signature, count_signers
 
 NEWEST = {"root": DEFAULT_LIMITS.root_bytes, "timestamp": DEFAULT_LIMITS.timestamp_bytes}
 

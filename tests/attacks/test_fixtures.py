@@ -26,12 +26,12 @@ from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.floors import Floor
-from twinlock.trust.mapping import decode_map
 from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, VehicleId, target_path
 from twinlock.trust.policy import LAX
-from twinlock.trust.state import Decision, TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state.floors import Floor
+from twinlock.trust.state.repository_map import decode_map
+from twinlock.trust.state.trusted import Decision, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.wire.profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parents[2] / "metadata-fixtures"

@@ -13,8 +13,8 @@ from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnmappedImageError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.mapping import RepositoryMap, decode_map, plain_map
 from twinlock.trust.names import TargetPath
+from twinlock.trust.state.repository_map import RepositoryMap, decode_map, plain_map
 
 BOTH = ["director", "image"]
 

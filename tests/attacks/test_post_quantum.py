@@ -26,7 +26,7 @@ from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.metadata import MalformedError, PostQuantumError
 from twinlock.trust.names import IMAGE, HardwareId, TargetPath
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 
 def _demand(world: World, place: Place) -> None:

@@ -19,9 +19,9 @@ from twinlock.trust.engine.delegation import Found, find_image
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.metadata import ExpiredError, ThresholdError
+from twinlock.trust.keys.proofs import authority_digest, make_proof
 from twinlock.trust.names import IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
-from twinlock.trust.proofs import authority_digest, make_proof
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.json.olpc import encode_canonical
 
 ACME = RoleName("acme")

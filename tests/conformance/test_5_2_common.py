@@ -16,9 +16,9 @@ from twinlock.testing.simulator.repository import seal
 from twinlock.testing.simulator.world import ADAS, BRAKE, World
 from twinlock.trust.errors.images import CustomFieldError, ImageNotFoundError
 from twinlock.trust.errors.metadata import MalformedError, ThresholdError, UnsafePathError
-from twinlock.trust.keys import load_key
+from twinlock.trust.keys.public_keys import load_key
+from twinlock.trust.keys.signatures import RoleKeys, Signature, count_signers
 from twinlock.trust.names import target_path
-from twinlock.trust.signatures import RoleKeys, Signature, count_signers
 from twinlock.trust.wire.json.parser import parse_json
 
 everywhere = pytest.mark.parametrize("place", EVERYWHERE, ids="-".join)

@@ -13,9 +13,9 @@ from twinlock.testing.simulator.vehicle import Store
 from twinlock.testing.simulator.world import ADAS, PARTS, World
 from twinlock.trust.errors.images import ImageNotFoundError, UnmappedImageError
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError
-from twinlock.trust.mapping import RepositoryMap, decode_map, plain_map
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import RoleName, TargetPath, identifier, role_file, target_path
+from twinlock.trust.state.repository_map import RepositoryMap, decode_map, plain_map
 from twinlock.trust.wire.tuf.metadata import TUF
 
 DIRECTOR, IMAGE, FLEET = "director", "image", "fleet"

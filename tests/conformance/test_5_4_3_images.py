@@ -20,7 +20,7 @@ from twinlock.trust.errors.images import (
     RepositoryMismatchError,
     TargetNotAcceptedError,
 )
-from twinlock.trust.keys import load_key
+from twinlock.trust.keys.public_keys import load_key
 from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, HardwareId, TargetPath

@@ -12,11 +12,11 @@ from twinlock.director.devices.events import read_events
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.telemetry import KINDS, check_telemetry
 from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.keys.signatures import Envelope
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.mapping import decode_map
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import VehicleId, identifier, role_file, target_path
-from twinlock.trust.signatures import Envelope
+from twinlock.trust.state.repository_map import decode_map
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf.attestation import check_attestation

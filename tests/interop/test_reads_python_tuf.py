@@ -29,7 +29,7 @@ from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import ExpiredError, MixAndMatchError, RollbackError, ThresholdError
 from twinlock.trust.names import IMAGE, TargetPath
 from twinlock.trust.policy import LAX
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=30)

@@ -26,7 +26,7 @@ from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, RoleName, target_path
 from twinlock.trust.policy import LAX
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _CHUNK = 65_536

@@ -14,10 +14,10 @@ from twinlock.testing.simulator.vehicle import changed
 from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.mapping import decode_map
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
+from twinlock.trust.state.repository_map import decode_map
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.profile import WireProfile

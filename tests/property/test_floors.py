@@ -21,12 +21,12 @@ from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persi
 from twinlock.trust.engine.refresh import refresh_repository, walk_roots
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import TransportError
-from twinlock.trust.floors import Floor
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, ROOT, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.state import TrustedRepository
-from twinlock.trust.wire.stored_floor import decode_floor
+from twinlock.trust.state.floors import Floor
+from twinlock.trust.state.stored_floor import decode_floor
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
 
 KEYS = KeyPool()

@@ -11,8 +11,8 @@ from tests.simulator.scenario import current
 from twinlock.testing.simulator.repository import seal
 from twinlock.testing.simulator.world import World
 from twinlock.trust.engine.restore import restore_repository
+from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
-from twinlock.trust.signatures import Verified
 
 ROLES = (TIMESTAMP, SNAPSHOT, TARGETS)
 

@@ -31,7 +31,7 @@ from twinlock.trust.errors.images import (
 )
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError, UnsupportedSpecError
 from twinlock.trust.policy import STRICT
-from twinlock.trust.state import Decision
+from twinlock.trust.state.trusted import Decision
 
 Place = tuple[str, str]
 

@@ -25,7 +25,7 @@ from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import IMAGE
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 IMAGES = ("a.bin", "b.bin", "acme/c.bin")

@@ -28,7 +28,7 @@ from tests.unit.repository.reading import Reader
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 DIED = 77
 _CALLS = ("fsync", "link", "rename", "unlink", "mkdir")  # what a write changes shows only in these

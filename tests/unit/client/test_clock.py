@@ -20,7 +20,7 @@ from twinlock.trust.errors.reports import AttestationError, UnsolicitedTimeError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import DIRECTOR
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.tuf.attestation import Attestation, key_material, sign_attestation
 
 ATTESTED = TimeSettings(source="attested")

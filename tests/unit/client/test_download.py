@@ -24,7 +24,7 @@ from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthEr
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId
-from twinlock.trust.state import ApprovedImage
+from twinlock.trust.state.trusted import ApprovedImage
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 ENTRY = entry_of(DATA, "brake/brake 1.bin")

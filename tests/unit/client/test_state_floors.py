@@ -15,10 +15,10 @@ from twinlock.trust.engine.commands import Answer, Command, Fetch, Persist, driv
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import RollbackError
-from twinlock.trust.floors import Floor
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
-from twinlock.trust.wire.stored_floor import encode_floor
+from twinlock.trust.state.floors import Floor
+from twinlock.trust.state.stored_floor import encode_floor
 
 ALL = {ROOT, TIMESTAMP, SNAPSHOT, TARGETS}
 

@@ -22,7 +22,7 @@ from tests.unit.director.world import measured
 from twinlock.director.devices.identity import Speaker
 from twinlock.director.director import Director
 from twinlock.director.model.records import BY_CERTIFICATE, EcuRecord
-from twinlock.trust.keys import load_key
+from twinlock.trust.keys.public_keys import load_key
 from twinlock.trust.names import EcuId, HardwareId, VehicleId
 
 EPOCH = "1970-01-01T00:00:00Z"

@@ -20,10 +20,10 @@ from twinlock.director.planning.aktualizr_rules import FIRST_ORDER, INSTALLED_IN
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.engine.verification import full_verification
-from twinlock.trust.mapping import plain_map
 from twinlock.trust.model.ecu import Ecu
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId, VehicleId
-from twinlock.trust.state import TrustedVehicle, Vehicle
+from twinlock.trust.state.repository_map import plain_map
+from twinlock.trust.state.trusted import TrustedVehicle, Vehicle
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 VIN = "VIN7"

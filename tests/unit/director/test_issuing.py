@@ -26,10 +26,10 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import VehicleMismatchError
 from twinlock.trust.errors.metadata import ExpiredError, ThresholdError
 from twinlock.trust.errors.reports import AttestationError
-from twinlock.trust.mapping import plain_map
 from twinlock.trust.model.ecu import Ecu
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, HardwareId, VehicleId
-from twinlock.trust.state import Decision, TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state.repository_map import plain_map
+from twinlock.trust.state.trusted import Decision, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.wire.tuf.attestation import check_attestation
 
 VIN = "VIN1"

@@ -18,7 +18,7 @@ from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.metadata import RollbackError
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
 from twinlock.trust.policy import LAX
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 Files = Mapping[str, bytes]
 

@@ -25,7 +25,7 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
 from twinlock.trust.wire.tuf.reports import EcuReport, sign_manifest, sign_report

@@ -14,7 +14,7 @@ from typing import Any
 from twinlock.testing.simulator.director import DirectorSimulator
 from twinlock.testing.simulator.keys import JSON, Key, KeyPool
 from twinlock.testing.simulator.repository import RepositorySimulator
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath
 from twinlock.trust.wire.aktualizr import encode, form, reports

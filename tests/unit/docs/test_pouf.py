@@ -29,10 +29,10 @@ from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.engine.guarantees import GUARANTEES
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import RefusalError, TwinlockError
-from twinlock.trust.keys import SUPPORTED_SCHEMES
+from twinlock.trust.keys.public_keys import SUPPORTED_SCHEMES
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
-from twinlock.trust.mapping import decode_map
 from twinlock.trust.names import DIRECTOR, Verification
+from twinlock.trust.state.repository_map import decode_map
 from twinlock.trust.wire.json.olpc import encode_canonical
 from twinlock.trust.wire.tuf.attestation import check_attestation
 from twinlock.trust.wire.tuf.metadata import TUF

@@ -12,7 +12,7 @@ from twinlock.trust.engine.delegation import Found, find_image
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.names import IMAGE, HardwareId, TargetPath
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF

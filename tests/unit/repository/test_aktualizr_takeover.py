@@ -36,7 +36,7 @@ from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import ProfileError, StorageError
 from twinlock.trust.errors.metadata import MissingMetadataError, MixAndMatchError, ThresholdError
 from twinlock.trust.names import IMAGE, TargetPath
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 IMAGES = ("fw-1.0.bin", "acme/fw-2.0.bin")

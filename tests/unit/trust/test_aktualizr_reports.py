@@ -17,7 +17,7 @@ from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError
 from twinlock.trust.errors.reports import ReportSignatureError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId

@@ -12,10 +12,10 @@ from twinlock.testing.simulator.keys import Key, canonical
 from twinlock.testing.simulator.world import World
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
+from twinlock.trust.keys.signatures import RoleKeys
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import KeyId
-from twinlock.trust.signatures import RoleKeys
 from twinlock.trust.wire.tuf.attestation import (
     Attestation,
     check_attestation,

@@ -13,12 +13,12 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.snapshot import check_snapshot
 from twinlock.trust.checks.targets import Authority, check_targets, read_targets
 from twinlock.trust.engine.restore import bootstrap_repository, top_level_authority
+from twinlock.trust.keys.proofs import authority_digest, make_proof, read_proof
+from twinlock.trust.keys.signatures import RoleKeys, prove
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.names import IMAGE, TARGETS, KeyId
 from twinlock.trust.policy import STRICT
-from twinlock.trust.proofs import authority_digest, make_proof, read_proof
-from twinlock.trust.signatures import RoleKeys, prove
 from twinlock.trust.wire.tuf.metadata import TUF
 
 KEYS = KeyPool()

@@ -10,7 +10,7 @@ from twinlock.trust.engine.verification import full_verification, partial_verifi
 from twinlock.trust.errors.metadata import IssuedInFutureError
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TARGETS, TOP_LEVEL
 from twinlock.trust.policy import LAX
-from twinlock.trust.state import TrustedVehicle
+from twinlock.trust.state.trusted import TrustedVehicle
 
 
 def test_a_proven_clock_caps_the_time_of_every_file() -> None:

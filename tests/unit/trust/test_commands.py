@@ -28,7 +28,7 @@ from twinlock.trust.errors.metadata import (
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, TargetPath
 from twinlock.trust.policy import LAX
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
 
 T = TypeVar("T")

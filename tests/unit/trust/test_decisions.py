@@ -19,7 +19,7 @@ from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId
 from twinlock.trust.policy import LAX, Policy
-from twinlock.trust.state import Decision
+from twinlock.trust.state.trusted import Decision
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import drive
 from twinlock.trust.engine.refresh import walk_roots
+from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.signatures import Verified
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
 
 ONLINE = ("timestamp", "snapshot")

@@ -10,9 +10,9 @@ import pytest
 
 from twinlock.testing.simulator.keys import KeyPool
 from twinlock.testing.simulator.world import START
-from twinlock.trust.floors import Floor, ahead_of, establish
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Signature, verify_signatures
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
-from twinlock.trust.signatures import Envelope, RoleKeys, Signature, verify_signatures
+from twinlock.trust.state.floors import Floor, ahead_of, establish
 
 KEY, OTHER = KeyPool()("a"), KeyPool()("b")
 PUBLIC = {KEY.public_key.keyid: KEY.public_key}

@@ -13,7 +13,9 @@ from twinlock.testing.simulator.repository import RepositorySimulator
 from twinlock.testing.simulator.world import START
 from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
 from twinlock.trust.errors.metadata import MalformedError
-from twinlock.trust.floors import (
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Signature, Verified, verify_signatures
+from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
+from twinlock.trust.state.floors import (
     Floor,
     Floors,
     Signers,
@@ -23,9 +25,7 @@ from twinlock.trust.floors import (
     role_signers,
     root_signers,
 )
-from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
-from twinlock.trust.signatures import Envelope, RoleKeys, Signature, Verified, verify_signatures
-from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
+from twinlock.trust.state.stored_floor import decode_floor, encode_floor
 
 KEYS = KeyPool()
 ACME = RoleName("acme")

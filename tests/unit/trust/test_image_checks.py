@@ -30,14 +30,14 @@ from twinlock.trust.errors.images import (
     VehicleMismatchError,
 )
 from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.keys.signatures import RoleKeys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations, SuccinctBins
 from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import IMAGE, EcuId, HardwareId, RoleName, TargetPath, VehicleId
 from twinlock.trust.policy import LAX, STRICT, Policy
-from twinlock.trust.signatures import RoleKeys
-from twinlock.trust.state import Vehicle
+from twinlock.trust.state.trusted import Vehicle
 
 PATH, OTHER = TargetPath("brake/brake-1.bin"), TargetPath("brake/brake-2.bin")
 BRAKE, GATEWAY = EcuId("ecu-brake"), EcuId("ecu-gw")

@@ -7,7 +7,7 @@ import pytest
 from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.metadata import UnusableKeyError
-from twinlock.trust.keys import load_key
+from twinlock.trust.keys.public_keys import load_key
 
 KEYS = KeyPool()
 ED25519 = KEYS("a").public["keyval"]["public"]

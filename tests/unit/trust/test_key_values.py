@@ -8,7 +8,7 @@ import pytest
 
 from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.metadata import UnusableKeyError
-from twinlock.trust.keys import load_key
+from twinlock.trust.keys.public_keys import load_key
 
 KEYS = KeyPool()
 # SubjectPublicKeyInfo of the made-up algorithm 1.2.3.4, and of an elliptic curve on the made-up curve 1.2.3.4.

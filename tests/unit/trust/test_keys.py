@@ -12,7 +12,7 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from tests.attacks.test_weak_keys import LOW_ORDER
 from twinlock.trust.errors.metadata import UnusableKeyError, WeakKeyError
-from twinlock.trust.keys import SUPPORTED_SCHEMES, PublicKey, load_key
+from twinlock.trust.keys.public_keys import SUPPORTED_SCHEMES, PublicKey, load_key
 
 MESSAGE = b'{"a":1}'
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -11,7 +11,7 @@ from twinlock.trust.errors.images import VehicleMismatchError
 from twinlock.trust.errors.metadata import EquivocationError, RollbackError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, TIMESTAMP, VehicleId
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 
 @pytest.fixture

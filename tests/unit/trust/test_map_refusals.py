@@ -9,7 +9,7 @@ import pytest
 
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.mapping import decode_map
+from twinlock.trust.state.repository_map import decode_map
 
 URLS = {"director": ["https://d"], "image": ["https://i"]}
 RULE = {"paths": ["*"], "repositories": ["director", "image"]}

@@ -35,14 +35,14 @@ from twinlock.trust.errors.metadata import (
     RootVersionError,
     ThresholdError,
 )
-from twinlock.trust.floors import Floor, establish
+from twinlock.trust.keys.signatures import RoleKeys, Verified
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import NOTHING, FileInfo
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName, VehicleId
 from twinlock.trust.policy import LAX, STRICT
-from twinlock.trust.signatures import RoleKeys, Verified
+from twinlock.trust.state.floors import Floor, establish
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf.metadata import TUF
 

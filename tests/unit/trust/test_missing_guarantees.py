@@ -22,13 +22,13 @@ from twinlock.trust.engine.guarantees import (
 )
 from twinlock.trust.engine.unusable_keys import note_delegated_keys, note_root_keys
 from twinlock.trust.errors.metadata import KeyLeftOutError
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Signature, Verified, verify_signatures
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations, SuccinctBins
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import IMAGE, ROOT, TARGETS, TIMESTAMP, HardwareId, KeyId, RoleName, TargetPath
 from twinlock.trust.policy import STRICT
-from twinlock.trust.signatures import Envelope, RoleKeys, Signature, Verified, verify_signatures
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
 
 CONTEXT = Context(repository=IMAGE, now=START, limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)

@@ -9,10 +9,10 @@ import pytest
 
 from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Steps, drive
+from twinlock.trust.keys.signatures import RoleKeys
 from twinlock.trust.model.delegations import DelegatedRole, Delegation
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import IMAGE, ROOT, HardwareId, KeyId, RoleName, TargetPath
-from twinlock.trust.signatures import RoleKeys
 from twinlock.trust.wire.json.olpc import encode_canonical
 
 KEYS = KeyPool()

@@ -11,13 +11,13 @@ from twinlock.testing.simulator.world import START, World
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.restore import follow_root, restore_repository, under_root
-from twinlock.trust.floors import Floor
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Signature, Verified, verify_signatures
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, KeyId, RoleName
 from twinlock.trust.policy import STRICT
-from twinlock.trust.signatures import Envelope, RoleKeys, Signature, Verified, verify_signatures
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.floors import Floor
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
 
 CONTEXT = Context(repository=IMAGE, now=START, limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)

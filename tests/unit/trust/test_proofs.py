@@ -8,10 +8,9 @@ from collections.abc import Mapping
 import pytest
 
 from twinlock.testing.simulator.keys import KeyPool
-from twinlock.trust.keys import PublicKey
-from twinlock.trust.names import KeyId
-from twinlock.trust.proofs import authority_digest, make_proof
-from twinlock.trust.signatures import (
+from twinlock.trust.keys.proofs import authority_digest, make_proof
+from twinlock.trust.keys.public_keys import PublicKey
+from twinlock.trust.keys.signatures import (
     Envelope,
     RoleKeys,
     Signature,
@@ -21,6 +20,7 @@ from twinlock.trust.signatures import (
     recall,
     verify_signatures,
 )
+from twinlock.trust.names import KeyId
 
 KEYS = KeyPool()
 A, B, C = (KeyId(KEYS(name).keyid) for name in "abc")

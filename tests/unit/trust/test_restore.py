@@ -12,9 +12,9 @@ from twinlock.trust.engine.delegation import find_image
 from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, ThresholdError
+from twinlock.trust.keys.proofs import authority_digest, make_proof
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
-from twinlock.trust.proofs import authority_digest, make_proof
 from twinlock.trust.wire.tuf.metadata import TufProfile
 
 

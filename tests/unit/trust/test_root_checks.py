@@ -14,12 +14,12 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.metadata import EquivocationError, OtherChainError, ThresholdError
-from twinlock.trust.floors import Floor
+from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import IMAGE, ROOT
 from twinlock.trust.policy import STRICT
-from twinlock.trust.signatures import Verified
+from twinlock.trust.state.floors import Floor
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf.metadata import TUF
 

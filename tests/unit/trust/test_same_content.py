@@ -12,13 +12,13 @@ from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.index import as_stored, check_floor, is_same_content
 from twinlock.trust.errors.metadata import EquivocationError
-from twinlock.trust.floors import Floor
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Verified, verify_signatures
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import IMAGE, TARGETS
 from twinlock.trust.policy import STRICT
-from twinlock.trust.signatures import Envelope, RoleKeys, Verified, verify_signatures
+from twinlock.trust.state.floors import Floor
 from twinlock.trust.wire.tuf.metadata import TUF
 
 KEY = KeyPool()("image-targets-1")

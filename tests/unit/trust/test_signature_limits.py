@@ -6,8 +6,7 @@ import pytest
 
 from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.metadata import PostQuantumError, ThresholdError
-from twinlock.trust.names import KeyId
-from twinlock.trust.signatures import (
+from twinlock.trust.keys.signatures import (
     Envelope,
     RoleKeys,
     Signature,
@@ -16,6 +15,7 @@ from twinlock.trust.signatures import (
     count_signers,
     verify_signatures,
 )
+from twinlock.trust.names import KeyId
 
 POOL = KeyPool()
 KEYS = {name: POOL(name, "ml-dsa-44" if name == "q" else "ed25519") for name in "abcq"}

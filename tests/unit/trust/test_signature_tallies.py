@@ -6,8 +6,8 @@ import pytest
 
 from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.metadata import ThresholdError
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Signature, SignatureTally, verify_signatures
 from twinlock.trust.names import KeyId
-from twinlock.trust.signatures import Envelope, RoleKeys, Signature, SignatureTally, verify_signatures
 
 KEYS = KeyPool()
 NAMES = ("a", "b")

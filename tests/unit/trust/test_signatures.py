@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.metadata import ThresholdError
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Signature, count_signers, verify_signatures
 from twinlock.trust.names import KeyId
-from twinlock.trust.signatures import Envelope, RoleKeys, Signature, count_signers, verify_signatures
 
 KEYS = KeyPool()
 MESSAGE = b"message"

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from twinlock.trust.errors.metadata import MalformedError
-from twinlock.trust.floors import Floor
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import SNAPSHOT, TARGETS, TIMESTAMP
+from twinlock.trust.state.floors import Floor
+from twinlock.trust.state.stored_floor import decode_floor, encode_floor
 from twinlock.trust.wire.json.cursor import MAX_INTEGER
-from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
 
 CONTENT = hashlib.sha256(b"content").digest()
 KEYS = frozenset(hashlib.sha256(bytes([number])).digest() for number in range(16))

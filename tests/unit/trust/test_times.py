@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinlock.trust.times import format_time, parse_time
+from twinlock.trust.text.times import format_time, parse_time
 
 
 def test_a_year_has_four_digits() -> None:

@@ -10,13 +10,13 @@ from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.engine.restore import bootstrap_repository
-from twinlock.trust.floors import Floor, establish
+from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import IMAGE, TIMESTAMP
 from twinlock.trust.policy import STRICT
-from twinlock.trust.signatures import Verified
+from twinlock.trust.state.floors import Floor, establish
 from twinlock.trust.wire.tuf.metadata import TUF
 
 CONTEXT = Context(repository=IMAGE, now=START, limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)

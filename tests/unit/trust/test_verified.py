@@ -9,8 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from twinlock.testing.simulator.keys import KeyPool
-from twinlock.trust.names import IMAGE, TARGETS, KeyId
-from twinlock.trust.signatures import (
+from twinlock.trust.keys.signatures import (
     Envelope,
     RoleKeys,
     Signature,
@@ -19,6 +18,7 @@ from twinlock.trust.signatures import (
     reduce_to_signed,
     verify_signatures,
 )
+from twinlock.trust.names import IMAGE, TARGETS, KeyId
 
 KEY = KeyPool()("a")
 KEYID = KeyId(KEY.keyid)

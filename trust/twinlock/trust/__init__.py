@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     from twinlock.trust.engine.refresh import refresh_repository
     from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
     from twinlock.trust.engine.verification import full_verification, partial_verification
-    from twinlock.trust.floors import Floor
-    from twinlock.trust.keys import PublicKey, Signer
+    from twinlock.trust.keys.public_keys import PublicKey, Signer
     from twinlock.trust.limits import DEFAULT_LIMITS, Limits
-    from twinlock.trust.mapping import RepositoryMap, decode_map, plain_map
     from twinlock.trust.model.ecu import Ecu, InstalledImage
     from twinlock.trust.model.targets import ImageEntry
     from twinlock.trust.names import (
@@ -47,10 +45,12 @@ if TYPE_CHECKING:
         target_path,
     )
     from twinlock.trust.policy import LAX, STRICT, Policy
-    from twinlock.trust.state import ApprovedImage, Decision, TrustedRepository, TrustedVehicle, Vehicle
+    from twinlock.trust.state.floors import Floor
+    from twinlock.trust.state.repository_map import RepositoryMap, decode_map, plain_map
+    from twinlock.trust.state.stored_floor import decode_floor, encode_floor
+    from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedRepository, TrustedVehicle, Vehicle
     from twinlock.trust.wire.profile import WireProfile
     from twinlock.trust.wire.profiles import PROFILES
-    from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -72,10 +72,10 @@ else:
             "engine.refresh": ("refresh_repository",),
             "engine.restore": ("bootstrap_repository", "restore_repository"),
             "engine.verification": ("full_verification", "partial_verification"),
-            "floors": ("Floor",),
-            "keys": ("PublicKey", "Signer"),
+            "state.floors": ("Floor",),
+            "keys.public_keys": ("PublicKey", "Signer"),
             "limits": ("DEFAULT_LIMITS", "Limits"),
-            "mapping": ("RepositoryMap", "decode_map", "plain_map"),
+            "state.repository_map": ("RepositoryMap", "decode_map", "plain_map"),
             "model.ecu": ("Ecu", "InstalledImage"),
             "model.targets": ("ImageEntry",),
             "names": (
@@ -91,10 +91,10 @@ else:
                 "target_path",
             ),
             "policy": ("LAX", "Policy", "STRICT"),
-            "state": ("ApprovedImage", "Decision", "TrustedRepository", "TrustedVehicle", "Vehicle"),
+            "state.trusted": ("ApprovedImage", "Decision", "TrustedRepository", "TrustedVehicle", "Vehicle"),
             "wire.profile": ("WireProfile",),
             "wire.profiles": ("PROFILES",),
-            "wire.stored_floor": ("decode_floor", "encode_floor"),
+            "state.stored_floor": ("decode_floor", "encode_floor"),
         },
     )
 

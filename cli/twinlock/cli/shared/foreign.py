@@ -9,7 +9,7 @@ MAX_CHARACTERS = 300
 
 def foreign(value: object, limit: int = MAX_CHARACTERS) -> str:
     """``value`` as one printable line of at most ``limit`` characters; what is not text is shown as JSON."""
-    from twinlock.trust.printable import printable
+    from twinlock.trust.text.printable import printable
 
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, sort_keys=True)
     line = printable(text)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 
 
 def camel(name: str) -> str:

@@ -16,7 +16,7 @@ from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
-from twinlock.trust.state import ApprovedImage
+from twinlock.trust.state.trusted import ApprovedImage
 
 COMPLETION = timedelta(hours=1)
 """How long a bundle may take from its first write: longer than any flashing, shorter than the lifetime of metadata."""

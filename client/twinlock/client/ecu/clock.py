@@ -23,7 +23,7 @@ from twinlock.trust.errors.reports import UnsolicitedTimeError
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.root import Root
 from twinlock.trust.policy import STRICT
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.attestation import check_attestation, check_attested_floor, stated_nonces
 
 BUILT = datetime(2025, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from twinlock.io.files.operator_files import check_path, read_json_object
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits, provision
 from twinlock.trust.model.ecu import Ecu
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, VehicleId, Verification, identifier

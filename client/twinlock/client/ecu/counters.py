@@ -12,7 +12,7 @@ from datetime import datetime
 from twinlock.client.storage.records import CounterAfterReset
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.reports import ReportReplayError
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.wire.tuf.reports import MAX_COUNTER, EcuReport

@@ -15,7 +15,7 @@ from twinlock.io.files.durable import PRIVATE, create_once, storage_errors
 from twinlock.io.files.operator_files import check_path, read_operator_file
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.wire.json.olpc import encode_canonical
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _RSA_BITS = 3_072  # a size that every reader of RSA keys accepts
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An ECU's key pair; a ``twinlock.trust.keys.Signer``. The private half never leaves this object."""
+    """An ECU's key pair; a ``twinlock.trust.keys.public_keys.Signer``. The private half never leaves this object."""
 
     public_key: PublicKey
     _sign: Callable[[bytes], bytes] = field(repr=False, compare=False)

@@ -25,10 +25,10 @@ from twinlock.trust.engine.first_contact import check_given_root, check_given_ro
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.mapping import decode_map
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, RepositoryName, Verification, identifier, target_path
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.repository_map import decode_map
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.profiles import PROFILES
 from twinlock.trust.wire.tuf.metadata import TUF

@@ -25,9 +25,9 @@ from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
-from twinlock.trust.mapping import decode_map
 from twinlock.trust.names import DIRECTOR, ROOT, TOP_LEVEL, RepositoryName, RoleName
-from twinlock.trust.wire.stored_floor import decode_floor
+from twinlock.trust.state.repository_map import decode_map
+from twinlock.trust.state.stored_floor import decode_floor
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _TABLES = {

@@ -13,7 +13,7 @@ from twinlock.client.storage.metadata import Wires
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import ProfileError
-from twinlock.trust.keys import PublicKey, Signer, load_key
+from twinlock.trust.keys.public_keys import PublicKey, Signer, load_key
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, EcuId, VehicleId

@@ -14,11 +14,11 @@ from twinlock.client.storage.bundle import make_bundle
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.engine.commands import Answer, Command, Fetch, drive
 from twinlock.trust.engine.verification import full_verification, partial_verification
-from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName, Verification
-from twinlock.trust.state import Decision, TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state.repository_map import RepositoryMap
+from twinlock.trust.state.trusted import Decision, TrustedRepository, TrustedVehicle, Vehicle
 
 
 def stored_orders(

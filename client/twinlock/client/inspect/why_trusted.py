@@ -23,7 +23,7 @@ from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.delegation import find_image
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import ImageNotFoundError
-from twinlock.trust.mapping import RepositoryMap, decode_map
+from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.delegations import Delegations
 from twinlock.trust.model.ecu import Ecu
@@ -40,9 +40,9 @@ from twinlock.trust.names import (
     RoleName,
     TargetPath,
 )
-from twinlock.trust.signatures import Verified
-from twinlock.trust.state import TrustedRepository
-from twinlock.trust.times import format_time
+from twinlock.trust.state.repository_map import RepositoryMap, decode_map
+from twinlock.trust.state.trusted import TrustedRepository
+from twinlock.trust.text.times import format_time
 
 
 def what_is_trusted(settings: EcuSettings, state: TrustedState, now: datetime) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.model.evidence import Evidence
-from twinlock.trust.times import format_time, parse_time
+from twinlock.trust.text.times import format_time, parse_time
 
 
 class StoredEvent(NamedTuple):

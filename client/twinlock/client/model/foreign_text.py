@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twinlock.trust.printable import printable
+from twinlock.trust.text.printable import printable
 
 
 def sanitize(value: object, limit: int) -> str:

@@ -23,7 +23,7 @@ from twinlock.trust.errors.metadata import (
 from twinlock.trust.errors.reports import AttestationError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 
 
 class Outcome(enum.Enum):

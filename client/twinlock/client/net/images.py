@@ -20,8 +20,8 @@ from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import DIRECTOR, RepositoryName
-from twinlock.trust.printable import printable
-from twinlock.trust.state import ApprovedImage
+from twinlock.trust.state.trusted import ApprovedImage
+from twinlock.trust.text.printable import printable
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _LOG = logging.getLogger(__name__)

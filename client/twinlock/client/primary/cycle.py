@@ -55,7 +55,7 @@ from twinlock.trust.errors.local import ConflictError, TransportError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId
-from twinlock.trust.state import ApprovedImage, Decision, TrustedVehicle, Vehicle
+from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedVehicle, Vehicle
 
 _LOOKS = 3  # a Director that signs again during each of three downloads does not make us download forever
 

@@ -31,9 +31,9 @@ from twinlock.client.primary.services import PrimaryServices
 from twinlock.client.storage.staging import Staging
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, EcuId, Verification
+from twinlock.trust.state.repository_map import RepositoryMap, decode_map
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.aktualizr.form import encode_canonical
 from twinlock.trust.wire.aktualizr.reports import encode_public_key

@@ -14,7 +14,7 @@ from twinlock.trust.engine.commands import Persist, Steps
 from twinlock.trust.engine.first_contact import meet_director, meet_image_repository
 from twinlock.trust.names import DIRECTOR, IMAGE, RepositoryName
 from twinlock.trust.policy import LAX, STRICT
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 _SETTINGS = FetchSettings(attempts=1, deadline_s=60.0)  # an operator waits
 

@@ -25,15 +25,15 @@ from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.limits import Limits
-from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
 from twinlock.trust.policy import Policy
-from twinlock.trust.state import Decision
+from twinlock.trust.state.repository_map import RepositoryMap
+from twinlock.trust.state.trusted import Decision
 from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import verify_report
 

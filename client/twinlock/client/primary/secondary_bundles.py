@@ -16,10 +16,10 @@ from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import Limits
-from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName, Verification
 from twinlock.trust.policy import Policy
-from twinlock.trust.state import Decision
+from twinlock.trust.state.repository_map import RepositoryMap
+from twinlock.trust.state.trusted import Decision
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _OLD_BUNDLE_BYTES = 16_000_000  # the bound of a Secondary that does not state one

@@ -16,8 +16,8 @@ from twinlock.client.net.transport import Transport
 from twinlock.client.primary.secondaries import Secondaries
 from twinlock.client.storage.staging import Staging
 from twinlock.client.storage.state import TrustedState
-from twinlock.trust.keys import Signer
-from twinlock.trust.mapping import RepositoryMap
+from twinlock.trust.keys.public_keys import Signer
+from twinlock.trust.state.repository_map import RepositoryMap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

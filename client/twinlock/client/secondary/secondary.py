@@ -36,11 +36,11 @@ from twinlock.trust.engine.commands import Answer, Command, Fetch, Notice, Persi
 from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.metadata import TimeError
-from twinlock.trust.mapping import RepositoryMap, decode_map
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, ROOT, EcuId, Verification
-from twinlock.trust.state import ApprovedImage, Decision, TrustedVehicle, Vehicle
+from twinlock.trust.state.repository_map import RepositoryMap, decode_map
+from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedVehicle, Vehicle
 from twinlock.trust.wire.tuf.metadata import TUF
 
 

@@ -39,8 +39,8 @@ from twinlock.io.http.server import HttpServer, address_of, bind_tcp, bind_unix
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import SlowRetrievalError, StorageError
-from twinlock.trust.printable import printable
-from twinlock.trust.times import format_time
+from twinlock.trust.text.printable import printable
+from twinlock.trust.text.times import format_time
 
 _LOG = logging.getLogger(__name__)
 _SECONDARY = web.AppKey("secondary", Secondary)

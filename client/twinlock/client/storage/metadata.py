@@ -13,13 +13,13 @@ from twinlock.trust.engine.commands import Persist
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.floors import Floor
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import ROOT, RepositoryName, RoleName
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.floors import Floor
+from twinlock.trust.state.stored_floor import decode_floor, encode_floor
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
 from twinlock.trust.wire.tuf.metadata import TUF
 
 Wires: TypeAlias = Mapping[RepositoryName, WireProfile]

@@ -14,12 +14,12 @@ from twinlock.trust.engine.delegation import find_image
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.limits import Limits
-from twinlock.trust.mapping import RepositoryMap
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.ecu import Ecu
 from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName, RoleName
 from twinlock.trust.policy import LAX, Policy
-from twinlock.trust.state import Decision
+from twinlock.trust.state.repository_map import RepositoryMap
+from twinlock.trust.state.trusted import Decision
 from twinlock.trust.wire.profile import WireProfile
 
 Visited = Mapping[RepositoryName, frozenset[RoleName]]

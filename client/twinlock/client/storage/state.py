@@ -18,14 +18,14 @@ from twinlock.trust.engine.commands import Persist
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.engine.time_floor import time_floor
 from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError
-from twinlock.trust.floors import Floor
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, ROOT, EcuId, RepositoryName, RoleName
-from twinlock.trust.state import Decision, TrustedRepository
-from twinlock.trust.times import format_time, parse_time
+from twinlock.trust.state.floors import Floor
+from twinlock.trust.state.trusted import Decision, TrustedRepository
+from twinlock.trust.text.times import format_time, parse_time
 from twinlock.trust.wire.tuf.attestation import Attestation, key_material
 from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult

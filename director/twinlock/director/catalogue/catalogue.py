@@ -33,7 +33,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
 from twinlock.trust.policy import LAX
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
 
 log = logging.getLogger("twinlock.director.catalogue.catalogue")

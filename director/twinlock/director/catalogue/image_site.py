@@ -13,7 +13,7 @@ from twinlock.director.catalogue.source import FetchFile, open_source
 from twinlock.trust.engine.commands import Answer, Command, Fetch, drive
 from twinlock.trust.engine.first_contact import is_base_url, meet_image_repository
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 
 def check_location(location: str) -> str:

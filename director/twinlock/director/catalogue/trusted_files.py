@@ -10,10 +10,10 @@ from twinlock.director.inventory import schema
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError
-from twinlock.trust.floors import Floor, Floors, lower_floors, root_signers
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import ROOT, SNAPSHOT, TOP_LEVEL, RepositoryName, RoleName
-from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
+from twinlock.trust.state.floors import Floor, Floors, lower_floors, root_signers
+from twinlock.trust.state.stored_floor import decode_floor, encode_floor
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _F = schema.trusted_files.c

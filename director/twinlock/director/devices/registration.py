@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from twinlock.director.errors import DescriptionError
 from twinlock.director.model.records import EcuRecord
 from twinlock.trust.errors.metadata import LimitError
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import EcuId, HardwareId, VehicleId, identifier
 from twinlock.trust.wire.aktualizr.form import key_id

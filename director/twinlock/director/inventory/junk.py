@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from twinlock.director.inventory import schema
-from twinlock.trust.printable import printable
+from twinlock.trust.text.printable import printable
 
 SAMPLE_BYTES = 4_096
 SHOWN_BYTES = 120

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from twinlock.director.errors import RetiredVehicleError, UnknownVehicleError
 from twinlock.director.inventory import schema
 from twinlock.director.model.records import TUF_WIRE, CounterReset, EcuRecord, LastReport, VehicleRecord, VehicleSummary
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
 from twinlock.trust.wire.tuf.attestation import key_material

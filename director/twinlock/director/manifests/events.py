@@ -13,7 +13,7 @@ from twinlock.trust.errors.reports import MissingEcuError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.aktualizr.reports import is_nothing
 from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport
 

@@ -48,7 +48,7 @@ from twinlock.trust.errors.reports import (
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.tuf.reports import (
     NO_TIME,
     EcuReport,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.target_format import FILE, OSTREE
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification

@@ -18,7 +18,7 @@ from typing import Any
 from twinlock.director.errors import DescriptionError, VehicleIdError
 from twinlock.director.model.records import EcuRecord
 from twinlock.trust.errors.metadata import LimitError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, identifier
 from twinlock.trust.wire.json.cursor import Node

@@ -27,10 +27,10 @@ from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.engine.verification import full_verification
 from twinlock.trust.errors.local import ConflictError
-from twinlock.trust.mapping import plain_map
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RepositoryName, RoleName
-from twinlock.trust.state import TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state.repository_map import plain_map
+from twinlock.trust.state.trusted import TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.wire.aktualizr import encode, form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf.metadata import TUF

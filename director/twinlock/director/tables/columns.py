@@ -18,7 +18,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-from twinlock.trust.times import format_time, parse_time
+from twinlock.trust.text.times import format_time, parse_time
 
 metadata = MetaData()
 _ID = 128  # characters of an identifier or of who did something

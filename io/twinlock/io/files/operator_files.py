@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from twinlock.io.files.durable import reason_of
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import OperatorFileError
-from twinlock.trust.printable import printable
+from twinlock.trust.text.printable import printable
 
 MAX_FILE_BYTES = 1_000_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

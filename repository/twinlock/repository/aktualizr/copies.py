@@ -26,7 +26,7 @@ from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_obje
 from twinlock.repository.workspace.current import Published
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import (
     Json,

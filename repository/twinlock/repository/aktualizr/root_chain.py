@@ -20,7 +20,7 @@ from twinlock.repository.keys.private_keys import KeyKind
 from twinlock.repository.signing.sign import Authority
 from twinlock.repository.workspace.profiles import READABLE_KINDS
 from twinlock.trust.errors.local import ProfileError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.root import Root as TrustedRoot
 from twinlock.trust.names import ROOT

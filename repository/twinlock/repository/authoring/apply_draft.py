@@ -12,11 +12,11 @@ from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.draft import Draft
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.keys import load_key
+from twinlock.trust.keys.public_keys import load_key
+from twinlock.trust.keys.signatures import RoleKeys, verify_signatures
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import IMAGE, KeyId, RoleName
-from twinlock.trust.signatures import RoleKeys, verify_signatures
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 

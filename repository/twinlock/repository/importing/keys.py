@@ -18,7 +18,7 @@ from twinlock.repository.keys.private_keys import MAX_KEY_FILE_BYTES
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
 from twinlock.trust.errors.metadata import UnusableKeyError
-from twinlock.trust.keys import load_key
+from twinlock.trust.keys.public_keys import load_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes

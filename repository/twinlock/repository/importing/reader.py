@@ -23,13 +23,13 @@ from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import MissingMetadataError, UnlistedRoleError
+from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.signatures import Verified
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 

@@ -53,7 +53,7 @@ from twinlock.repository.workspace.validity import Clock, Periods
 from twinlock.repository.workspace.workspace import Workspace, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, RoleName, TargetPath
 from twinlock.trust.wire.aktualizr.encode import translate_root, translate_targets
 

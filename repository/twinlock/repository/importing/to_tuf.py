@@ -17,7 +17,7 @@ from twinlock.repository.importing.images import FoundImage
 from twinlock.repository.keys.public_keys import checked_key
 from twinlock.repository.signing.sign import SPEC_VERSION
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.model.delegations import Delegation as TrustedDelegation
 from twinlock.trust.model.root import Root as TrustedRoot
 from twinlock.trust.model.target_format import OSTREE, target_format

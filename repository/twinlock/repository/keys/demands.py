@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.keys import is_post_quantum
+from twinlock.trust.keys.public_keys import is_post_quantum
 from twinlock.trust.wire.tuf.delegation_members import POST_QUANTUM
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from twinlock.repository.keys.private_keys import (
 from twinlock.repository.keys.records import PEM, KeyPlan, KeyRecord, encode_record, key_stem, read_record
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.names import KeyId, role_file
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tuf.api.metadata import Key
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.repository.keys.private_keys import MAX_KEY_FILE_BYTES
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.keys import load_key
+from twinlock.trust.keys.public_keys import load_key
 from twinlock.trust.wire.json.olpc import encode_canonical
 
 Json = dict[str, Any]

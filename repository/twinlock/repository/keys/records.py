@@ -16,7 +16,7 @@ from twinlock.repository.keys.demands import check_demand
 from twinlock.repository.keys.private_keys import MAX_KEY_FILE_BYTES, KeyKind, kind_of
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.names import KeyId, role_file
 
 if TYPE_CHECKING:

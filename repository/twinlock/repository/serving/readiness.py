@@ -22,7 +22,7 @@ from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, RoleName
-from twinlock.trust.times import parse_time
+from twinlock.trust.text.times import parse_time
 
 LONGEST_NOTICE = timedelta(days=7)
 """How long before its expiry a file with a long life counts as about to expire; others for a quarter of their life."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from twinlock.repository.errors import ClockBehindError, ClockContradictedError, FutureSignatureError, SigningClockError
-from twinlock.trust.times import parse_time
+from twinlock.trust.text.times import parse_time
 
 BEHIND = timedelta(seconds=60)
 """How far behind its last signature a signer's own clock may lie: a clock that is steered steps back by less."""

@@ -29,7 +29,7 @@ from twinlock.repository.workspace.current import Published
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError, TransportError
-from twinlock.trust.times import format_time, parse_time
+from twinlock.trust.text.times import format_time, parse_time
 
 log = logging.getLogger("twinlock.repository.clock")
 

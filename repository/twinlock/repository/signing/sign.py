@@ -13,9 +13,9 @@ from tuf.api.metadata import Key, Metadata, Root, Signed, Snapshot, Targets, Tim
 from twinlock.repository.errors import MissingKeysError, MissingPostQuantumKeyError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.keys import is_post_quantum
+from twinlock.trust.keys.public_keys import is_post_quantum
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 
 SPEC_VERSION = "1.0.34"
 ISSUED = "issued"

@@ -21,6 +21,7 @@ from twinlock.trust.checks.index import check_listed_bytes, check_listed_version
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.keys.signatures import RoleKeys, Verified, verify_signatures
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.delegations import Delegations as TrustedDelegations
@@ -29,8 +30,7 @@ from twinlock.trust.model.root import Root as TrustedRoot
 from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.signatures import RoleKeys, Verified, verify_signatures
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _NEVER = datetime.min.replace(tzinfo=UTC)

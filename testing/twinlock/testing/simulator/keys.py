@@ -12,7 +12,7 @@ from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import SSlibKey
 
 from twinlock.testing.simulator.rsa import make_rsa
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
 
 JSON = dict[str, Any]
 

@@ -19,13 +19,13 @@ from twinlock.trust.engine.restore import bootstrap_repository, restore_reposito
 from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
-from twinlock.trust.mapping import RepositoryMap, plain_map
 from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, VehicleId
 from twinlock.trust.policy import LAX, STRICT, Policy
-from twinlock.trust.state import Decision, TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state.repository_map import RepositoryMap, plain_map
+from twinlock.trust.state.stored_floor import decode_floor, encode_floor
+from twinlock.trust.state.trusted import Decision, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.stored_floor import decode_floor, encode_floor
 from twinlock.trust.wire.tuf.metadata import TUF
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from twinlock.testing.simulator.keys import KeyPool
 from twinlock.testing.simulator.repository import RepositorySimulator
 from twinlock.testing.simulator.vehicle import VehicleSimulator
 from twinlock.testing.simulator.wires import WIRES
-from twinlock.trust.state import Decision
+from twinlock.trust.state.trusted import Decision
 
 VIN = "TESTVIN0000000001"
 OTHER_VIN = "TESTVIN0000000002"

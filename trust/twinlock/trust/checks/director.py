@@ -15,7 +15,7 @@ from twinlock.trust.limits import Limits
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import DIRECTOR, EcuId, TargetPath, VehicleId
 from twinlock.trust.policy import Policy
-from twinlock.trust.state import Vehicle
+from twinlock.trust.state.trusted import Vehicle
 
 
 def check_director_targets(targets: Targets, vehicle: Vehicle, *, policy: Policy, limits: Limits) -> None:

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.errors.metadata import EquivocationError, ExpiredError, MixAndMatchError, RollbackError
-from twinlock.trust.floors import Floor
+from twinlock.trust.keys.signatures import Envelope, Verified, reduce_to_signed
 from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.names import RoleName
-from twinlock.trust.signatures import Envelope, Verified, reduce_to_signed
+from twinlock.trust.state.floors import Floor
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 
 S = TypeVar("S", bound=Signed)

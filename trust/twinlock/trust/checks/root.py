@@ -5,10 +5,10 @@ from __future__ import annotations
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.index import as_stored, check_floor
 from twinlock.trust.errors.metadata import OtherChainError, RootVersionError
-from twinlock.trust.floors import Floor
+from twinlock.trust.keys.signatures import Verified, verify_signatures
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import ROOT, RoleName
-from twinlock.trust.signatures import Verified, verify_signatures
+from twinlock.trust.state.floors import Floor
 
 
 def check_next_root(

@@ -13,12 +13,12 @@ from twinlock.trust.checks.index import (
     check_not_older,
 )
 from twinlock.trust.errors.metadata import RoleRemovedError
-from twinlock.trust.floors import Floor
+from twinlock.trust.keys.signatures import Verified, verify_signatures
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.names import SNAPSHOT
-from twinlock.trust.signatures import Verified, verify_signatures
+from twinlock.trust.state.floors import Floor
 
 
 def check_snapshot(

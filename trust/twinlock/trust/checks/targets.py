@@ -13,13 +13,13 @@ from twinlock.trust.checks.index import (
     check_listed_bytes,
     check_listed_version,
 )
-from twinlock.trust.floors import Floor, Signers, role_signers
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.proofs import authority_digest
+from twinlock.trust.keys.public_keys import PublicKey
+from twinlock.trust.keys.signatures import Envelope, RoleKeys, Verified, recall, verify_signatures
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import KeyId, RoleName
-from twinlock.trust.proofs import authority_digest
-from twinlock.trust.signatures import Envelope, RoleKeys, Verified, recall, verify_signatures
+from twinlock.trust.state.floors import Floor, Signers, role_signers
 
 
 class Authority(NamedTuple):

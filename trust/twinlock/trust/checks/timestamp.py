@@ -6,11 +6,11 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.director import check_vehicle
 from twinlock.trust.checks.index import as_stored, check_expiry, check_floor, check_not_older
 from twinlock.trust.errors.metadata import EquivocationError, MalformedError
-from twinlock.trust.floors import Floor
+from twinlock.trust.keys.signatures import Verified, verify_signatures
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import SNAPSHOT, TIMESTAMP
-from twinlock.trust.signatures import Verified, verify_signatures
+from twinlock.trust.state.floors import Floor
 
 
 def check_timestamp(

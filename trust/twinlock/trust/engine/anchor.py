@@ -15,13 +15,13 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.keys.signatures import Verified, prove
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import SNAPSHOT, TARGETS, TIMESTAMP, RepositoryName, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.signatures import Verified, prove
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.floors import Floor
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import RepositoryName, RoleName
+from twinlock.trust.state.floors import Floor
 
 
 class Absent(enum.Enum):

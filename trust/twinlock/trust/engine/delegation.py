@@ -22,15 +22,15 @@ from twinlock.trust.engine.time_floor import not_before
 from twinlock.trust.engine.unusable_keys import note_delegated_keys
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
-from twinlock.trust.floors import Floor, establish, is_established, lower_floors
+from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
 from twinlock.trust.model.target_format import target_format
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import TARGETS, HardwareId, RoleName, TargetPath
 from twinlock.trust.policy import STRICT, Policy
-from twinlock.trust.signatures import Verified
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.floors import Floor, establish, is_established, lower_floors
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.json.olpc import encode_canonical
 
 

@@ -11,11 +11,11 @@ from twinlock.trust.checks.targets import Authority
 from twinlock.trust.engine.commands import ABSENT, Absent, Fetch, FetchElsewhere, Notice, Persist, Steps
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import IssuedInFutureError, LimitError, MissingMetadataError
-from twinlock.trust.floors import Floors, ahead_of, establish
+from twinlock.trust.keys.signatures import Verified, prove
 from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TIMESTAMP, RepositoryName, RoleName
-from twinlock.trust.signatures import Verified, prove
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.floors import Floors, ahead_of, establish
+from twinlock.trust.state.trusted import TrustedRepository
 
 R = TypeVar("R")
 S = TypeVar("S", bound=Signed)

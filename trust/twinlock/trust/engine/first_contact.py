@@ -19,7 +19,7 @@ from twinlock.trust.errors.metadata import ExpiredError, MissingMetadataError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName
 from twinlock.trust.policy import STRICT, Policy
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 NO_DIRECTOR_INDEX = "director-without-index"
 """The Director has no Timestamp and no Snapshot: its Targets alone say what is current."""

@@ -15,7 +15,7 @@ from twinlock.trust.engine.fetching import fetch_required
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import TIMESTAMP, VehicleId
 from twinlock.trust.policy import STRICT, Policy
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 
 def is_superseded(

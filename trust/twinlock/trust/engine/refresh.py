@@ -22,6 +22,7 @@ from twinlock.trust.engine.time_floor import not_before
 from twinlock.trust.engine.unusable_keys import note_delegated_keys, note_root_keys
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError
+from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
@@ -29,8 +30,7 @@ from twinlock.trust.model.targets import Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName, VehicleId
 from twinlock.trust.policy import STRICT, Policy
-from twinlock.trust.signatures import Verified
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.trusted import TrustedRepository
 
 Inspect = Callable[[Targets], None]
 

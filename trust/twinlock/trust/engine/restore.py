@@ -10,14 +10,14 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.targets import Authority
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.floors import Floor, Floors, establish, is_established, lower_floors, root_signers
+from twinlock.trust.keys.signatures import Envelope, Verified, recall, verify_signatures
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.base import NOTHING, Signed
 from twinlock.trust.model.root import Root
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, RepositoryName, RoleName
 from twinlock.trust.policy import LAX
-from twinlock.trust.signatures import Envelope, Verified, recall, verify_signatures
-from twinlock.trust.state import TrustedRepository
+from twinlock.trust.state.floors import Floor, Floors, establish, is_established, lower_floors, root_signers
+from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 

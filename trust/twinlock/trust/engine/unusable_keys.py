@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import Notice, Steps
 from twinlock.trust.errors.metadata import KeyLeftOutError
+from twinlock.trust.keys.signatures import RoleKeys
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import ROOT, KeyId, RoleName
-from twinlock.trust.signatures import RoleKeys
 
 _MOST = 8  # notices of one file: enough to see what it is, too few to fill a report
 

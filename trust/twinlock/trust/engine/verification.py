@@ -41,7 +41,7 @@ from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.names import DIRECTOR, ROOT, RepositoryName
 from twinlock.trust.policy import STRICT, Policy
-from twinlock.trust.state import ApprovedImage, Decision, TrustedRepository, TrustedVehicle, Vehicle
+from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 
 

@@ -20,8 +20,8 @@ import enum
 from datetime import datetime
 from typing import Any, ClassVar, dataclass_transform
 
-from twinlock.trust.printable import printable
-from twinlock.trust.times import format_time
+from twinlock.trust.text.printable import printable
+from twinlock.trust.text.times import format_time
 
 
 class Attack(enum.Enum):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
+from twinlock.trust.keys.signatures import RoleKeys
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import HardwareId, KeyId, RoleName, TargetPath
-from twinlock.trust.signatures import RoleKeys
 
 
 class DelegatedRole(NamedTuple):

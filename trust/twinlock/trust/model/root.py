@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
+from twinlock.trust.keys.signatures import RoleKeys
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import SNAPSHOT, TIMESTAMP, KeyId, RoleName
-from twinlock.trust.signatures import RoleKeys
 
 
 class Root(NamedTuple):

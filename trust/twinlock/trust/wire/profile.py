@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from twinlock.trust.keys.signatures import Envelope
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import RoleName
-from twinlock.trust.signatures import Envelope
 
 
 class WireProfile(Protocol):

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.keys.signatures import Envelope
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING, FileInfo
 from twinlock.trust.model.root import Root
@@ -19,7 +20,6 @@ from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
-from twinlock.trust.signatures import Envelope
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import (
     decode_hashes,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
+from twinlock.trust.keys.signatures import RoleKeys, Signature
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import KeyId
-from twinlock.trust.signatures import RoleKeys, Signature
 from twinlock.trust.wire.aktualizr.form import MAX_THRESHOLD, METHODS, decode_base64
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS, Node, check_text
 from twinlock.trust.wire.tuf import members as tuf_members

@@ -14,11 +14,11 @@ from typing import Any
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
-from twinlock.trust.keys import PublicKey, Signer
+from twinlock.trust.keys.public_keys import PublicKey, Signer
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, KeyId, TargetPath, identifier, target_path
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.members import decode_hashes
 from twinlock.trust.wire.json.cursor import Node

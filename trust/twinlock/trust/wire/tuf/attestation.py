@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from twinlock.trust.errors.metadata import ThresholdError
 from twinlock.trust.errors.reports import AttestationError, AttestationKeyError
-from twinlock.trust.keys import PublicKey, Signer
+from twinlock.trust.keys.public_keys import PublicKey, Signer
+from twinlock.trust.keys.signatures import Envelope, verify_signatures
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
-from twinlock.trust.signatures import Envelope, verify_signatures
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.json.cursor import Node
 from twinlock.trust.wire.json.olpc import encode_canonical
 from twinlock.trust.wire.json.parser import parse_envelope

@@ -6,7 +6,7 @@ from typing import Any
 
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.model.evidence import MAX_EVENT_DETAIL_BYTES, MAX_EVENT_WORD, MAX_EVENTS, Evidence
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.json.cursor import Node
 
 _KINDS = {kind.value: kind for kind in Kind}

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, UnusableKeyError
-from twinlock.trust.keys import PublicKey, load_key
+from twinlock.trust.keys.public_keys import PublicKey, load_key
+from twinlock.trust.keys.signatures import RoleKeys, Signature
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import EcuId, KeyId, VehicleId, identifier
-from twinlock.trust.signatures import RoleKeys, Signature
 from twinlock.trust.wire.json.cursor import Node, check_text
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from twinlock.trust.errors.metadata import UnsupportedSpecError
+from twinlock.trust.keys.signatures import Envelope
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING, FileInfo
 from twinlock.trust.model.root import Root
@@ -17,7 +18,6 @@ from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TOP_LEVEL, RoleName, role_file
-from twinlock.trust.signatures import Envelope
 from twinlock.trust.wire.json.bare import compose_bare
 from twinlock.trust.wire.json.cursor import MAX_INTEGER, Node, check_text
 from twinlock.trust.wire.json.parser import parse_envelope

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.errors.reports import ReportSignatureError
-from twinlock.trust.keys import PublicKey, Signer
+from twinlock.trust.keys.public_keys import PublicKey, Signer
+from twinlock.trust.keys.signatures import RoleKeys, Signature, count_signers
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId, KeyId, TargetPath, VehicleId, identifier, target_path
-from twinlock.trust.signatures import RoleKeys, Signature, count_signers
-from twinlock.trust.times import format_time
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.json.cursor import Node
 from twinlock.trust.wire.json.olpc import encode_canonical
 from twinlock.trust.wire.json.parser import parse_json

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.names import KeyId
 
 _PROOF, _AUTHORITY = b"twinlock proof 2", b"twinlock authority 1"

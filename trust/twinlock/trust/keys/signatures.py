@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, NamedTuple, Never, TypeVar, final
 
 from twinlock.trust.errors.metadata import PostQuantumError, ThresholdError
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.proofs import authority_digest, make_proof, read_proof
+from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import KeyId
-from twinlock.trust.proofs import authority_digest, make_proof, read_proof
 
 T = TypeVar("T")
 

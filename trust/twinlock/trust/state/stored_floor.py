@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from twinlock.trust.floors import Floor
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import RoleName
-from twinlock.trust.times import format_time
+from twinlock.trust.state.floors import Floor
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.json.cursor import MAX_INTEGER, Node
 from twinlock.trust.wire.json.parser import parse_json
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from twinlock.trust.floors import Floors
-from twinlock.trust.mapping import RepositoryMap
+from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.root import Root
@@ -15,7 +14,8 @@ from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.targets import ImageEntry, Targets
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, RoleName, VehicleId
-from twinlock.trust.signatures import Verified
+from twinlock.trust.state.floors import Floors
+from twinlock.trust.state.repository_map import RepositoryMap
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 

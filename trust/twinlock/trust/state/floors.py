@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from twinlock.trust.keys import PublicKey
+from twinlock.trust.keys.public_keys import PublicKey
+from twinlock.trust.keys.signatures import RoleKeys, Verified
 from twinlock.trust.model.base import NOTHING, Signed
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.snapshot import Snapshot
 from twinlock.trust.model.timestamp import Timestamp
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL, KeyId, RoleName
-from twinlock.trust.signatures import RoleKeys, Verified
 
 S = TypeVar("S", bound=Signed)
 _INDEX = (TIMESTAMP, SNAPSHOT)

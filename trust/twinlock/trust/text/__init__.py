@@ -1,0 +1,1 @@
+"""Text: how times are written, and how text of another party is shown."""
