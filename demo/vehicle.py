@@ -18,7 +18,7 @@ import aiohttp
 
 from demo.clock import StageClock
 from demo.process import Part
-from twinlock.client.config import load_primary
+from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
 from twinlock.client.primary.primary import describe_vehicle
 from twinlock.trust.keys.public_keys import PublicKey

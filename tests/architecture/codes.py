@@ -1,7 +1,6 @@
 """The list of every error code, made from the classes: ``docs/codes.md``.
 
-Run it (``make fix`` does) to write that page again. Belongs here: making the page. What each error means is said where
-its class is.
+Run it (``make fix`` does) to write that page again. The docstring of each class has the meaning of its error.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ PAGE = ROOT / "docs" / "codes.md"
 HEAD = """\
 # Codes
 
-Every error has a stable code. It stands in the command's output (`error[code]`), in problems over HTTP, and in version
-reports. This page is made from the classes by `make fix`.
+Every error has a stable code. It appears in the command's output (`error[code]`), in problems over HTTP, and in version
+reports. `make fix` generates this page from the classes.
 
-A *refusal* is a verdict on what was offered; trusted state is then what it was before. All others say that something
+A *refusal* is a verdict on what was offered; trusted state is then what it was before. All other errors mean that something
 could not be done.
 
-The *kind* is what an operator acts on: `attack` is evidence of someone's act, `refusal` is a rule that said no, `failure` is
-something that broke. `secondary-refused` has the kind that the Secondary gave.
+The *kind* is what an operator acts on: `attack` is evidence of someone's act, `refusal` is a rule that was not met, `failure` is
+something that broke. `secondary-refused` has the kind that the Secondary stated.
 
 """
 EVENTS = (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULTS_ALLOWED = {
-    "twinlock.client.config",  # where the provisioned ones are read
+    "twinlock.client.ecu.config",  # where the provisioned ones are read
     "twinlock.client.ecu.provision",  # an ECU that is being made has none yet
 }
 

@@ -16,8 +16,8 @@ import pytest
 
 from tests.unit.client.test_secondary_server import offered, serve
 from tests.unit.client.test_staging import entry_of
-from twinlock.client.errors import SecondaryBusyError
 from twinlock.client.link.http import HttpLink
+from twinlock.client.model.errors import SecondaryBusyError
 from twinlock.client.net import arrivals as places
 from twinlock.client.net.arrivals import Arrivals
 from twinlock.testing.simulator.world import BRAKE, World

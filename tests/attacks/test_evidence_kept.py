@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.client.ecu.evidence import ATTACKS
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
-from twinlock.client.errors import PreconditionError, SecondaryRefusedError
+from twinlock.client.model.errors import PreconditionError, SecondaryRefusedError
 from twinlock.client.model.results import Outcome, Step
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
@@ -291,7 +291,7 @@ def test_in_the_aktualizr_profile_an_answer_in_the_directors_place_makes_evidenc
         car.world.director.publish("targets")
         await car.primary.update_cycle()
         timestamp = rolling_back(car, folder="")
-        book = car.primary._equipment.evidence
+        book = car.primary._services.evidence
 
         async def swallow(request: web.Request) -> web.Response:
             return await answering(request, 204)
@@ -334,7 +334,7 @@ def test_a_hostile_secondary_masks_nothing_that_its_primary_saw(tmp_path: Path) 
             async def close(self) -> None:
                 await honest.close()
 
-        member = car.primary._equipment.secondaries.members[EcuId("ecu-adas")]
+        member = car.primary._services.secondaries.members[EcuId("ecu-adas")]
         honest = member.link
         object.__setattr__(member, "link", Link())
         for _ in range(4):
@@ -370,7 +370,7 @@ def test_after_an_attack_no_cycle_reports_it_a_second_time(tmp_path: Path) -> No
 def test_refusals_and_failures_are_no_attacks(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
         refuse = [True]
-        car.primary._equipment.installer._precondition = lambda _entry: "not parked" if refuse[0] else None  # type: ignore[attr-defined]
+        car.primary._services.installer._precondition = lambda _entry: "not parked" if refuse[0] else None  # type: ignore[attr-defined]
         result = await car.primary.update_cycle()
         assert [problem.as_json()["error"]["kind"] for problem in result.problems] == ["refusal"]
         own = car.servers.manifests[-1].reports[0].report

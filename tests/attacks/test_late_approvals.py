@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.unit.client.vehicle import Car, only_the_gateway, roots, running_car
 from twinlock.client.ecu.approvals import COMPLETION
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
-from twinlock.client.errors import ApprovalExpiredError, PreconditionError
+from twinlock.client.model.errors import ApprovalExpiredError, PreconditionError
 from twinlock.client.model.results import Outcome, Step
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
@@ -266,7 +266,7 @@ def test_a_primary_completes_its_own_image_of_a_bundle_that_a_crash_cut_off(tmp_
         def install(_entry: ImageEntry, _source: Path) -> InstalledImage:
             raise Interrupted
 
-        car.primary._equipment.installer.install = install  # type: ignore[method-assign,assignment]
+        car.primary._services.installer.install = install  # type: ignore[method-assign,assignment]
         with pytest.raises(Interrupted):
             await car.primary.update_cycle()
         await car.primary.close()
@@ -278,7 +278,7 @@ def test_a_primary_completes_its_own_image_of_a_bundle_that_a_crash_cut_off(tmp_
         async with Primary.open(car.config, wall=world.time) as again:
             result = await again.update_cycle()
             assert [done.ecu for done in result.installed] == [GATEWAY.ecu]
-            assert again._equipment.state.begun is None
+            assert again._services.state.begun is None
             assert again.installed()[result.installed[0].ecu].path == GATEWAY.path(1)
 
     drive(tmp_path, scenario)
@@ -293,7 +293,7 @@ def test_an_own_image_that_cannot_be_completed_stops_no_newer_order(tmp_path: Pa
         def install(_entry: ImageEntry, _source: Path) -> InstalledImage:
             raise Interrupted
 
-        car.primary._equipment.installer.install = install  # type: ignore[method-assign,assignment]
+        car.primary._services.installer.install = install  # type: ignore[method-assign,assignment]
         with pytest.raises(Interrupted):
             await car.primary.update_cycle()
         await car.primary.close()

@@ -17,10 +17,10 @@ from aiohttp import web
 from tests.attacks.test_late_approvals import Interrupted, bundle, interrupted, provisioned, slots, take
 from tests.unit.client.vehicle import running_car
 from twinlock.client.ecu.approvals import COMPLETION
-from twinlock.client.errors import BegunUnlistedError
+from twinlock.client.model.errors import BegunUnlistedError
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
-from twinlock.client.storage.records import Begun
+from twinlock.client.storage.records import BegunBundle
 from twinlock.client.storage.state import TrustedState
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from twinlock.trust.errors.base import Kind, UsageError
@@ -32,7 +32,7 @@ ENTRY = ImageEntry(TargetPath("x/evil.bin"), len(EVIL), {"sha256": hashlib.sha25
 
 
 def plant(state: TrustedState, ecu: str, world: World, entry: ImageEntry = ENTRY) -> None:
-    state.store_begun(Begun({EcuId(ecu): entry}, world.now + COMPLETION / 2))
+    state.store_begun(BegunBundle({EcuId(ecu): entry}, world.now + COMPLETION / 2))
 
 
 async def evil() -> AsyncIterator[bytes]:
@@ -82,9 +82,9 @@ def test_a_primary_installs_nothing_by_a_planted_record(tmp_path: Path) -> None:
     async def run() -> None:
         async with running_car(tmp_path, with_secondaries=False) as car:
             assert (await car.primary.update_cycle()).installed
-            equipment, before = car.primary._equipment, car.slot_bytes()
-            equipment.staging._path(ENTRY, "image").write_bytes(EVIL)
-            plant(equipment.state, GATEWAY.ecu, car.world)
+            services, before = car.primary._services, car.slot_bytes()
+            services.staging._path(ENTRY, "image").write_bytes(EVIL)
+            plant(services.state, GATEWAY.ecu, car.world)
             await car.primary.close()
 
             async def away(_request: web.Request) -> web.Response:
@@ -97,7 +97,7 @@ def test_a_primary_installs_nothing_by_a_planted_record(tmp_path: Path) -> None:
                 assert (result.installed, car.slot_bytes()) == ((), before)
                 (error,) = [notice for notice in result.notices if isinstance(notice, BegunUnlistedError)]
                 assert (error.ecu, error.target) == (GATEWAY.ecu, ENTRY.path)
-                assert again._equipment.state.begun is None
+                assert again._services.state.begun is None
                 del car.servers.lies[timestamp]
                 assert (await again.update_cycle()).problems == ()
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from tests.unit.client.vehicle import roots, running_car
-from twinlock.client.config import load_secondary
+from twinlock.client.ecu.config import load_secondary
 from twinlock.client.ecu.provision import EcuPlan, describe_secondary, provision_secondary
 from twinlock.client.model.results import CycleResult, Outcome
 from twinlock.client.primary.primary import Primary
@@ -44,7 +44,7 @@ async def _scenario(directory: Path) -> None:
                     said = [item.report for item in car.servers.manifests[-1].reports]
                     assert {report.ecu: report.counter for report in said}[EcuId(BRAKE.ecu)] == 2
 
-                    link = primary._equipment.secondaries.members[EcuId(BRAKE.ecu)].link
+                    link = primary._services.secondaries.members[EcuId(BRAKE.ecu)].link
                     kept = await link.report()
                     assert complaints(await primary.update_cycle()) == []
 

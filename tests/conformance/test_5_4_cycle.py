@@ -45,7 +45,7 @@ class Trace:
             for name in ("accept_time", "accept_metadata", "accept_image", "report"):
                 self._note(monkeypatch, secondary, name, f"{ecu} {name}")
             self._note(monkeypatch, secondary._installer, "install", f"{ecu} install")
-        self._note(monkeypatch, car.primary._equipment.installer, "install", f"{GATEWAY.ecu} install")
+        self._note(monkeypatch, car.primary._services.installer, "install", f"{GATEWAY.ecu} install")
 
     def of(self, *kinds: str) -> list[str]:
         """The entries that hold one of the words."""
@@ -227,7 +227,7 @@ def test_after_its_first_cycle_an_ecu_holds_all_that_it_has_to(tmp_path: Path) -
         before = car.world.director.files["targets.json"]
         await car.primary.update_cycle()
         for name in ("director", "image"):
-            held = {file.role for file in car.primary._equipment.state.files(next(iter(state_names(car, name))))}
+            held = {file.role for file in car.primary._services.state.files(next(iter(state_names(car, name))))}
             assert {"root", "timestamp", "snapshot", "targets"} <= held
         partial = car.secondaries[ADAS.ecu]._state
         assert {"root", "targets"} <= {file.role for file in partial.files(next(iter(state_names(car, "director"))))}
@@ -278,10 +278,10 @@ def test_reports_stay_with_their_senders_over_a_restart(tmp_path: Path) -> None:
         await car.primary.update_cycle()
         config, links = car.config, dict(car.secondaries)
         keys = {ecu: secondary._identity.public_key for ecu, secondary in links.items()}
-        keys[GATEWAY.ecu] = car.primary._equipment.signer.public_key
+        keys[GATEWAY.ecu] = car.primary._services.signer.public_key
         await car.primary.close()
         again = Primary.open(config, wall=car.world.time)
-        stored = again._equipment.state.reports()
+        stored = again._services.state.reports()
         assert set(stored) == {part.ecu for part in PARTS}
         for ecu, data in stored.items():
             assert verify_report(decode_report(data), keys[ecu]).ecu == ecu
@@ -295,12 +295,12 @@ def test_the_installer_runs_only_with_what_was_verified(tmp_path: Path, monkeypa
     """5.4 and 5.4.3.4: metadata and image were verified before, and the stored copy is what is checked."""
 
     async def scenario(car: Car) -> None:
-        installer = car.primary._equipment.installer
+        installer = car.primary._services.installer
         whole = installer.install
         seen: list[str] = []
 
         def install(entry: Any, source: Path) -> InstalledImage:
-            decision = car.primary._equipment.state.decision
+            decision = car.primary._services.state.decision
             assert decision is not None
             assert entry.path in str(decision)
             assert source.suffix == ".image"
@@ -352,4 +352,4 @@ def test_an_image_that_is_not_ordered_is_not_taken(tmp_path: Path) -> None:
 
 def state_names(car: Car, name: str) -> list[Any]:
     """The repository of that name, as the state calls it."""
-    return [known for known in car.primary._equipment.map.repositories if known == name]
+    return [known for known in car.primary._services.map.repositories if known == name]

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from tests.unit.client.liars import lying
 from tests.unit.client.vehicle import Car, roots, running_car
-from twinlock.client.config import FetchSettings
+from twinlock.client.ecu.config import FetchSettings
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
-from twinlock.client.errors import InstallerError, LinkError
 from twinlock.client.link.http import HttpLink
-from twinlock.client.link.parties import party_faults
+from twinlock.client.model.errors import InstallerError, LinkError
+from twinlock.client.model.party_faults import party_faults
 from twinlock.client.model.results import CycleResult, Outcome
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport

@@ -27,6 +27,6 @@ def completion(out: Output, shell: str) -> None:
 
     completer = get_completion_class(shell)
     if completer is None:
-        raise click.UsageError(f"there is no completion for {shell}")
+        raise click.UsageError(f"{shell} is not a supported shell")
     script = completer(main, {}, "twinlock", "_TWINLOCK_COMPLETE").source()
     out.result({"shell": shell, "script": script}, script)

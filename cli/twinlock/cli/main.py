@@ -29,7 +29,7 @@ COMMANDS: dict[str, Lazy] = {
     "up": Lazy("twinlock.cli.up:up", "Run both repositories here, with embedded defaults."),
     "image": Lazy("twinlock.cli.image.group:image", "The Image repository: which images are genuine."),
     "supplier": Lazy(
-        "twinlock.cli.supplier.supplier:supplier", "A supplier's own place: sign images delegated to you."
+        "twinlock.cli.supplier.supplier:supplier", "A supplier's workspace: sign images delegated to you."
     ),
     "director": Lazy("twinlock.cli.director.group:director", "The Director: which vehicle installs what, now."),
     "audit": Lazy("twinlock.cli.director.status:audit", "Who did what at a Director."),
@@ -84,7 +84,7 @@ class LazyGroup(click.Group):
             if sys.stdout is not None:
                 sys.stdout.flush()
         except SystemExit:
-            if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # click's answer to a reader that has gone
+            if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):  # click's answer to a closed pipe
                 sys.exit(EXIT_READER_GONE)
             raise
         except click.exceptions.NoArgsIsHelpError as error:
@@ -131,8 +131,8 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 def main() -> None:
     """Software updates for vehicles that stay safe when a server does not.
 
-    Two repositories each hold one lock: the Image repository says "this image is genuine", the Director says "this
-    vehicle should install it now". A vehicle installs an image only when both agree.
+    Two repositories each hold one lock: the Image repository decides which images are genuine, the Director which
+    of them a vehicle installs now. A vehicle installs an image only when both agree.
 
     \b
     Example:

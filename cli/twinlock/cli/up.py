@@ -33,8 +33,8 @@ _PORT = click.IntRange(0, 65535)
     help="Where both repositories are, or will be made.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--image-port", type=_PORT, default=8080, show_default=True, help="0 takes a free port.")
-@click.option("--director-port", type=_PORT, default=8081, show_default=True, help="0 takes a free port.")
+@click.option("--image-port", type=_PORT, default=8080, show_default=True, help="0 picks a free port.")
+@click.option("--director-port", type=_PORT, default=8081, show_default=True, help="0 picks a free port.")
 @click.option("--plain", is_flag=True, help="Let --host be an address that other machines reach, without TLS.")
 @plain_keys_option
 @passphrase_option
@@ -52,9 +52,9 @@ def up(
 ) -> None:
     """Run an Image repository and a Director until interrupted; the first time, make them.
 
-    What expires is renewed meanwhile. Everything else is done with the other commands while this one runs: it says
-    how. All keys are kept in the same directory, which is for trying things out; they are encrypted under a passphrase, which is
-    asked for unless one is given. Without --plain only this machine reaches the Director, and each start says so.
+    It renews what expires. Use the other commands while this one runs; it prints
+    how. All keys are in the same directory, which suits trials only; they are encrypted under a passphrase, which is
+    asked for unless one is given. Without --plain only this machine reaches the Director, and each start warns of that.
 
     \b
     Example:
@@ -64,7 +64,7 @@ def up(
     """
     check_plain(host, plain=plain)
     places = directory / "image", directory / "director"
-    # Asked once for both, and twice over only where keys are made.
+    # Asked once for both repositories, and a second time only when keys are made.
     passphrase = (
         passphrase_for(passphrase_file) if _are_made(*places) else new_passphrase(passphrase_file, plain=plain_keys)
     )

@@ -1,6 +1,6 @@
 """What runs in the vehicle: Primary, Secondary, trusted state, fetching, staging, installing.
 
-Every decision about metadata is made by ``twinlock.trust``; here is only what moves bytes and keeps them.
+``twinlock.trust`` makes every decision about metadata; the client moves and stores bytes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from twinlock.trust.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from twinlock.client.config import PrimaryConfig, SecondaryConfig, load_primary, load_secondary
+    from twinlock.client.ecu.config import PrimaryConfig, SecondaryConfig, load_primary, load_secondary
     from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
-    from twinlock.client.errors import (
+    from twinlock.client.install.installer import Installer, Precondition
+    from twinlock.client.link.protocol import SecondaryLink
+    from twinlock.client.model.errors import (
         ApprovalExpiredError,
         BegunUnlistedError,
         BundleHeldError,
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
         SecondaryTimeoutError,
         SoftwareFaultError,
     )
-    from twinlock.client.install.installer import Installer, Precondition
-    from twinlock.client.link.protocol import SecondaryLink
     from twinlock.client.model.results import CycleResult, Installation, Outcome, Problem, Step
     from twinlock.client.primary.primary import Primary
     from twinlock.client.secondary.secondary import Secondary
@@ -41,9 +41,9 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "config": ("PrimaryConfig", "SecondaryConfig", "load_primary", "load_secondary"),
+            "ecu.config": ("PrimaryConfig", "SecondaryConfig", "load_primary", "load_secondary"),
             "ecu.provision": ("EcuPlan", "Repositories", "provision_primary", "provision_secondary"),
-            "errors": (
+            "model.errors": (
                 "ApprovalExpiredError",
                 "BegunUnlistedError",
                 "BundleHeldError",

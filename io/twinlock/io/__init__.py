@@ -1,1 +1,1 @@
-"""What every part that touches the world shares: files and HTTP."""
+"""Files and HTTP, as every part that does I/O uses them."""

@@ -19,7 +19,7 @@ class Attacker:
     """Each attack is a context manager: the servers lie inside the block and are honest again after it.
 
     ``repository`` is ``"director"`` or ``"image"``. During an attack a new release is pending, so that the vehicle asks both
-    repositories. Afterwards honest people take that release back and sign everything again, with higher versions.
+    repositories. Afterwards honest people withdraw that release and sign everything again, with higher versions.
     """
 
     def __init__(self, repositories: Repositories) -> None:

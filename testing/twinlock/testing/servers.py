@@ -27,7 +27,7 @@ class Servers:
 
     ``lies`` maps a path to a handler that answers in its stead. ``manifests`` holds what was handed in, in order;
     ``refuse_manifest`` is the code of the problem to answer with. ``asked`` lists (method, path) of every request.
-    ``registered`` are the bodies that a Director of the aktualizr profile was told of the vehicle's ECUs.
+    ``registered`` are the bodies by which the vehicle registered its ECUs with a Director of the aktualizr profile.
     """
 
     def __init__(self, world: World) -> None:
@@ -139,7 +139,7 @@ class Servers:
         foreign = self.world.director.wire is AKTUALIZR_WIRE
         manifest = (aktualizr.decode_manifest if foreign else decode_manifest)(await request.read())
         if self.refuse_manifest is not None:
-            problem = {"code": self.refuse_manifest, "detail": "a test wants it so", "status": 422}
+            problem = {"code": self.refuse_manifest, "detail": "as the test configured", "status": 422}
             return web.Response(status=422, text=json.dumps(problem), content_type="application/problem+json")
         self.manifests.append(manifest)
         return web.Response(status=204)

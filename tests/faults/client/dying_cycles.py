@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp  # noqa: F401 - once here, not in every child
 
 from tests.faults.client.dying import every_death
-from twinlock.client.config import load_primary
+from twinlock.client.ecu.config import load_primary
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.primary.primary import Primary
 from twinlock.client.storage.state import TrustedState

@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.faults.client.test_no_space import error_of
 from tests.unit.client.test_slots import NEW, OLD, image
 from tests.unit.client.vehicle import Car, only_the_gateway, running_car
-from twinlock.client.ecu import room
+from twinlock.client.ecu import disk_space
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.results import Outcome
 from twinlock.client.primary.primary import Primary
@@ -126,15 +126,15 @@ def test_what_is_dropped_to_make_room(tmp_path: Path, monkeypatch: pytest.Monkey
             staged = settings.staging / "x.image"
             staged.write_bytes(b"x")
             before = car.slot_bytes()
-            assert not room.make_room(settings)
+            assert not disk_space.make_room(settings)
             assert staged.exists()
-            monkeypatch.setattr(room, "free_bytes", lambda _directory: 4096)
-            assert room.make_room(settings)
+            monkeypatch.setattr(disk_space, "free_bytes", lambda _directory: 4096)
+            assert disk_space.make_room(settings)
             assert list(settings.staging.iterdir()) == []
             assert car.slot_bytes() == before  # both slots hold an image that the record names
             record = settings.slots / "active.json"
             record.write_bytes(b"damaged")
-            assert room.make_room(settings)
+            assert disk_space.make_room(settings)
             assert (settings.slots / "slot-a").exists()
             assert (settings.slots / "slot-b").exists()
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from tests.unit.client.vehicle import roots
 from twinlock.cli.main import main
-from twinlock.client.config import load_secondary
+from twinlock.client.ecu.config import load_secondary
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.ecu.recovery import check_damaged, recover_state
 from twinlock.client.secondary.secondary import Secondary

@@ -18,7 +18,7 @@ from twinlock.cli.shared.exit_status import exit_status
 from twinlock.cli.shared.json_form import json_value
 from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.own_input import own_input
-from twinlock.client.errors import PreconditionError
+from twinlock.client.model.errors import PreconditionError
 from twinlock.director.errors import UnknownImageError
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError

@@ -78,7 +78,7 @@ def test_plain_keys_and_a_passphrase_contradict_each_other(
     place: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], name: str
 ) -> None:
     monkeypatch.setenv(name, "TEST secret")
-    assert f"contradicts the passphrase from ${name}" in typed(*words, "--plain-keys", status=2)
+    assert f"cannot be combined with the passphrase from ${name}" in typed(*words, "--plain-keys", status=2)
     assert not (place / "made").exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from twinlock.cli.main import main
-from twinlock.client.config import load_primary, load_secondary
+from twinlock.client.ecu.config import load_primary, load_secondary
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.testing.simulator.world import World
@@ -77,5 +77,5 @@ def test_an_anchor_with_other_roots_makes_nothing(tmp_path: Path, anchor: Path, 
         (anchor / "image.root.json").write_bytes((anchor / "director.root.json").read_bytes())
     status, output = init("primary", tmp_path / "gw", anchor, *URLS, "--anchor", str(anchor), image=image)
     assert status == 2
-    assert "image.root.json is not the Root of the repository image that was given" in output
+    assert "image.root.json is not the Root given for the repository image" in output
     assert not (tmp_path / "gw").exists()

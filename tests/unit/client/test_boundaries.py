@@ -17,11 +17,12 @@ from tests.unit.client.liars import lying, says
 from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.vehicle import Car, only_the_gateway, running_car
 from twinlock.client.ecu.identity import load_identity
-from twinlock.client.errors import InstallerError, LinkError, SoftwareFaultError
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.install.guarded import GuardedInstaller, guarded_precondition
 from twinlock.client.install.installer import Installer
 from twinlock.client.link.http import HttpLink
-from twinlock.client.link.parties import GuardedInstaller, guarded_precondition, party_faults
+from twinlock.client.model.errors import InstallerError, LinkError, SoftwareFaultError
+from twinlock.client.model.party_faults import party_faults
 from twinlock.client.model.results import CycleResult, Outcome, Problem, Step
 from twinlock.client.primary.primary import Primary
 from twinlock.testing.servers import serving
@@ -52,7 +53,7 @@ def release(car: Car) -> None:
 
 
 def replace_link(car: Car, ecu: str, link: object) -> Any:
-    member = car.primary._equipment.secondaries.members[EcuId(ecu)]
+    member = car.primary._services.secondaries.members[EcuId(ecu)]
     genuine = member.link
     object.__setattr__(member, "link", link)
     return genuine
@@ -121,7 +122,7 @@ def test_a_broken_server_is_described_in_our_words(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
         async with lying(says("SSH-2.0-x")) as garbage:
             for url in ("http://127.0.0.1:1", garbage):
-                car.primary._equipment.director._urls = (url,)
+                car.primary._services.director._urls = (url,)
                 result = await car.primary.update_cycle()
                 assert isinstance(result.error, TransportError)
                 for name in ("Client", "Error", "Exception", "aiohttp", "Server"):
@@ -137,8 +138,8 @@ def test_a_fault_of_our_own_is_logged_with_its_traceback_and_reported(
         def broken(*_values: object, **_named: object) -> None:
             raise IndexError("tuple index out of range")
 
-        genuine = car.primary._equipment.staging.tidy
-        car.primary._equipment.staging.tidy = broken  # type: ignore[method-assign]
+        genuine = car.primary._services.staging.tidy
+        car.primary._services.staging.tidy = broken  # type: ignore[method-assign]
         before = car.slot_bytes()
         result = await car.primary.update_cycle()
         error = result.error
@@ -148,7 +149,7 @@ def test_a_fault_of_our_own_is_logged_with_its_traceback_and_reported(
         assert car.slot_bytes() == before
         assert result.reported
         assert any(record.exc_info and record.levelname == "ERROR" for record in caplog.records)
-        car.primary._equipment.staging.tidy = genuine  # type: ignore[method-assign]
+        car.primary._services.staging.tidy = genuine  # type: ignore[method-assign]
         await updated(car)
 
     drive(tmp_path, scenario, with_secondaries=False)
@@ -261,7 +262,7 @@ def signed_report(car: Car, directory: Path, more: str) -> bytes:
 @pytest.mark.parametrize("depth", [40, 900, 960, 972, 980, 990, 1100, 50_000])
 def test_a_report_nested_too_deep_for_a_manifest_is_left_out(tmp_path: Path, depth: int) -> None:
     async def scenario(car: Car) -> None:
-        genuine = car.primary._equipment.secondaries.members[EcuId(ADAS.ecu)].link
+        genuine = car.primary._services.secondaries.members[EcuId(ADAS.ecu)].link
         genuine_report = genuine.report
 
         async def report() -> bytes:
@@ -282,10 +283,10 @@ def test_a_report_nested_too_deep_for_a_manifest_is_left_out(tmp_path: Path, dep
 
 def test_a_padded_report_does_not_push_the_manifest_over_the_bound(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
-        link = car.primary._equipment.secondaries.members[EcuId(ADAS.ecu)].link
+        link = car.primary._services.secondaries.members[EcuId(ADAS.ecu)].link
         sizes: list[int] = []
         whole = DEFAULT_LIMITS.report_bytes - 10_000
-        put = car.primary._equipment.director.put_manifest
+        put = car.primary._services.director.put_manifest
 
         async def measured(manifest: bytes) -> None:
             sizes.append(len(manifest))
@@ -294,7 +295,7 @@ def test_a_padded_report_does_not_push_the_manifest_over_the_bound(tmp_path: Pat
         async def report() -> bytes:
             return signed_report(car, tmp_path, '"' + "x" * whole + '"')
 
-        car.primary._equipment.director.put_manifest = measured  # type: ignore[method-assign]
+        car.primary._services.director.put_manifest = measured  # type: ignore[method-assign]
         link.report = report  # type: ignore[method-assign]
         result = await car.primary.update_cycle()
         (first, *_) = problems_of(result, ADAS.ecu)
@@ -438,7 +439,7 @@ def test_without_a_precondition_there_is_nothing_to_guard() -> None:
 
 def test_a_guarded_installer_is_an_installer(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
-        guarded: Installer = GuardedInstaller(car.primary._equipment.installer, EcuId(GATEWAY.ecu))
+        guarded: Installer = GuardedInstaller(car.primary._services.installer, EcuId(GATEWAY.ecu))
         assert guarded.installed().path == GATEWAY.path(1)
         assert guarded.rollback().path == "factory"
 
@@ -473,7 +474,7 @@ def test_what_one_place_serves_is_a_reason_to_ask_the_next_and_is_reported(tmp_p
         release(car)
         body = {"garbage": b"garbage", "yesterday": old, "endless": b" " * 400_000}[attack]
         async with await garbage_place(body) as bad:
-            fetcher = car.primary._equipment.fetcher
+            fetcher = car.primary._services.fetcher
             genuine = dict(fetcher._urls)
             fetcher._urls = {name: (bad, *urls) if name == "director" else urls for name, urls in genuine.items()}
             result = await car.primary.update_cycle()
@@ -498,7 +499,7 @@ def test_where_every_place_lies_all_refusals_are_told(tmp_path: Path) -> None:
         release(car)
         before = car.slot_bytes()
         async with await garbage_place(b"garbage") as one, await garbage_place(old) as two:
-            fetcher = car.primary._equipment.fetcher
+            fetcher = car.primary._services.fetcher
             genuine = dict(fetcher._urls)
             fetcher._urls = {name: (one, two) if name == "director" else urls for name, urls in genuine.items()}
             result = await car.primary.update_cycle()
@@ -522,7 +523,7 @@ def test_a_place_that_repeats_an_old_timestamp_is_asked_past_half_its_life_only(
         assert "issued" in json.dumps(life)
         release(car)
         async with await garbage_place(old) as frozen:
-            fetcher = car.primary._equipment.fetcher
+            fetcher = car.primary._services.fetcher
             fetcher._urls = {n: (frozen, *urls) if n == "director" else urls for n, urls in fetcher._urls.items()}
             result = await car.primary.update_cycle()
             assert result.outcome is Outcome.UP_TO_DATE  # still young: nothing says that it is old

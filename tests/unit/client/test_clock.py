@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from twinlock.client.config import TimeSettings
 from twinlock.client.ecu.clock import BUILT, OPEN_QUESTIONS, Clock, boot_clock, system_clock
+from twinlock.client.ecu.config import TimeSettings
 from twinlock.client.storage.state import TrustedState
 from twinlock.testing.simulator.world import START, World
 from twinlock.trust.engine.restore import bootstrap_repository

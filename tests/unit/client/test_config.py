@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.client.vehicle import roots
-from twinlock.client.config import load_primary, load_secondary
+from twinlock.client.ecu.config import load_primary, load_secondary
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
 from twinlock.client.primary.secondaries import manifest_share
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
@@ -101,12 +101,12 @@ def test_every_ecu_of_a_full_manifest_has_room_for_the_largest_signature() -> No
         ({"fetch": {"attempts": 0}}, "fetch.attempts"),
         ({"fetch": {"attempts": True}}, "fetch.attempts"),
         ({"fetch": {"windowSeconds": 0}}, "fetch.windowSeconds"),
-        ({"fetch": {"windowseconds": 1}}, "fetch.windowseconds is not known"),
+        ({"fetch": {"windowseconds": 1}}, "fetch.windowseconds is unknown"),
         ({"tls": {"certificate": "c.pem"}}, "tls.certificate"),
         ({"secondaries": {}}, "secondaries must be a list"),
         ({"secondaries": [3]}, "secondaries[0] must be an object"),
         ({"secondaries": [{}]}, "secondaries[0].keyid is missing"),
-        ({"hold": True}, "hold is not known"),
+        ({"hold": True}, "hold is unknown"),
         ({"limits": {"images": 5}}, "there is no limit 'images'"),
         ({"limits": {"ecus": 0}}, "the limit ecus has to be an integer from 1"),
         ({"limits": {"ecus": "8"}}, "limits.ecus"),
@@ -126,7 +126,7 @@ def test_a_mistake_is_named(made: Path, tmp_path: Path, change: dict[str, Any], 
         ({"verification": "none"}, "verification"),
         ({"listen": "serial:/dev/ttyS0"}, "listen"),
         ({"listen": None}, "listen is missing"),
-        ({"secondaries": []}, "secondaries is not known"),
+        ({"secondaries": []}, "secondaries is unknown"),
     ],
 )
 def test_a_mistake_of_a_secondary_is_named(made: Path, tmp_path: Path, change: dict[str, Any], named: str) -> None:

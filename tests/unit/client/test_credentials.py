@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from tests.aktualizr.authority import Authority
-from twinlock.client.config import FetchSettings, TlsSettings
+from twinlock.client.ecu.config import FetchSettings, TlsSettings
 from twinlock.client.net.transport import Transport
 from twinlock.io.http.tls import server_context
 from twinlock.repository.serving.http import serving

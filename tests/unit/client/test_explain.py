@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.client.vehicle import Car, roots, running_car
-from twinlock.client.config import load_primary, load_secondary
+from twinlock.client.ecu.config import load_primary, load_secondary
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.inspect.status import inspect_primary, inspect_secondary
 from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.unit.client.liars import Answer, endless, lying, says, silent, stalling, trickling
-from twinlock.client.config import FetchSettings, TlsSettings
+from twinlock.client.ecu.config import FetchSettings, TlsSettings
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
 from twinlock.testing.servers import serving
@@ -243,7 +243,7 @@ def test_one_deadline_covers_all_places_and_a_slow_one_leaves_time_for_the_next(
             assert await fetch(slow, there, settings=settings) == b"good"
             with pytest.raises(SlowRetrievalError) as caught:
                 await fetch(slow, slow, settings=settings)
-            assert "not done within 1 s" in caught.value.reason
+            assert "not finished within 1 s" in caught.value.reason
             assert caught.value.bytes_per_s > 1
             assert "below the floor" not in str(caught.value)
             assert time.monotonic() - started < 5

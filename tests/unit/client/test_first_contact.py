@@ -62,10 +62,10 @@ REFUSED: dict[str, tuple[Change, int, str]] = {
     "another Image repository's Root": (other_root("image"), 2, "not signed under the Image Root given|does not serve"),
     "no Director there": (url("director", "BASE/elsewhere"), 2, "not this vehicle's URL at a Director"),
     "no Image repository there": (url("image", "BASE/elsewhere"), 2, "is not an Image repository"),
-    "a dead Director": (url("director", "http://127.0.0.1:1/vehicles/V"), 4, "with --offline no server is asked"),
-    "a dead Image repository": (url("image", "http://127.0.0.1:1"), 4, "with --offline no server is asked"),
-    "an absurd address": (url("image", "htp://images.example"), 2, "not the URL of a server"),
-    "an address with a query": (url("director", "https://gw.example/?key=1"), 2, "not the URL of a server"),
+    "a dead Director": (url("director", "http://127.0.0.1:1/vehicles/V"), 4, "--offline skips this check"),
+    "a dead Image repository": (url("image", "http://127.0.0.1:1"), 4, "--offline skips this check"),
+    "an absurd address": (url("image", "htp://images.example"), 2, "not a server URL"),
+    "an address with a query": (url("director", "https://gw.example/?key=1"), 2, "not a server URL"),
 }
 NEVER_ASKED = ("an absurd address", "an address with a query", "one Root for both", "swapped Roots")
 """What is refused with ``--offline`` too."""

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from tests.unit.client.vehicle import Car, roots, running_car
 from twinlock.cli.main import main
-from twinlock.client.config import load_primary
+from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
@@ -51,7 +51,7 @@ def test_a_wiped_secondary_is_named_to_its_primary_and_updates_again(tmp_path: P
                     assert status == 3, output  # it runs
                 assert run("set-secondary", car.config.parent, file) == (
                     0,
-                    f"{BRAKE.ecu} at {address} has the place of {BRAKE.ecu}\n",
+                    f"{BRAKE.ecu} at {address} replaces {BRAKE.ecu}\n",
                 )
                 async with Primary.open(car.config, wall=car.world.time) as again:
                     result = await again.update_cycle()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.attacks.test_future_dated import attest, bundle, opened
 from tests.unit.client.vehicle import roots, running_car
-from twinlock.client.config import load_primary, load_secondary
+from twinlock.client.ecu.config import load_primary, load_secondary
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_secondary
 from twinlock.client.ecu.recovery import recover_state
 from twinlock.client.inspect.status import inspect_primary

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.vehicle import Car
-from twinlock.client.errors import SecondaryRefusedError, SecondaryTimeoutError
+from twinlock.client.model.errors import SecondaryRefusedError, SecondaryTimeoutError
 from twinlock.client.storage.bundle import Bundle, max_bundle_bytes
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY
 from twinlock.trust.errors.images import EndlessDataError
@@ -24,7 +24,7 @@ BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
 
 def recorded(car: Car, ecu: str) -> list[Bundle]:
     """The bundles that ``ecu`` is offered from now on."""
-    link = car.primary._equipment.secondaries.members[EcuId(ecu)].link
+    link = car.primary._services.secondaries.members[EcuId(ecu)].link
     genuine, bundles = link.send_metadata, []
 
     async def send(bundle: Bundle) -> bool:
@@ -96,7 +96,7 @@ def test_a_secondary_with_an_older_root_than_its_primary_gets_the_links_between(
 
 
 def forget_roots(car: Car, *, below: int) -> None:
-    with car.primary._equipment.state._database.transaction("forget") as connection:
+    with car.primary._services.state._database.transaction("forget") as connection:
         connection.execute("DELETE FROM metadata WHERE role = 'root' AND version < ?", (below,))
 
 
@@ -162,7 +162,7 @@ def test_on_any_failure_with_its_own_bundle_a_secondary_is_offered_everything(
         car.world.image.delegate("targets", "other-supplier", ["adas/*"])
         car.world.image.publish("targets", "other-supplier")
         brake = recorded(car, BRAKE.ecu)
-        link = car.primary._equipment.secondaries.members[EcuId(BRAKE.ecu)].link
+        link = car.primary._services.secondaries.members[EcuId(BRAKE.ecu)].link
         send = link.send_metadata
 
         async def once(bundle: Bundle) -> bool:
@@ -207,7 +207,7 @@ def test_one_suppliers_large_file_blocks_nobody_else_and_is_dropped_with_its_sup
         await updated(car)
         assert car.paths() == RELEASE[1]
         assert not [name for name in brake[-1].files[IMAGE] if "bulky" in name]
-        state = car.primary._equipment.state
+        state = car.primary._services.state
         assert "bulky" in {file.role for file in state.files(IMAGE)}
         delegations = image.bodies["targets"]["delegations"]["roles"]
         delegations[:] = [item for item in delegations if item["name"] != "bulky"]

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tests.unit.client.test_explain import why
 from tests.unit.client.vehicle import Car, only_the_gateway, running_car
-from twinlock.client.errors import NeverServedError
+from twinlock.client.model.errors import NeverServedError
 from twinlock.testing.simulator.world import GATEWAY, VIN
 from twinlock.trust.errors.base import Attack, Kind
 from twinlock.trust.errors.metadata import MissingMetadataError
@@ -40,7 +40,7 @@ def test_what_was_never_served_is_a_failure_and_later_an_attack(tmp_path: Path, 
         assert isinstance(problem.error, NeverServedError)
         assert (problem.error.repository, problem.error.kind) == (name, Kind.FAILURE)
         assert "attack" not in problem.error.as_json()
-        events = car.primary._equipment.evidence.events()
+        events = car.primary._services.evidence.events()
         assert [(event.code, event.kind) for event in events] == [("never-served", Kind.FAILURE)]
         assert why(car, GATEWAY.path(1))["refusal"]["attack"] == Attack.NONE.value
         del car.servers.lies[path]

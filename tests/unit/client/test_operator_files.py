@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.unit.client.test_config import changed, made
 from twinlock.cli.main import main
-from twinlock.client.config import load_primary
+from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.identity import load_identity
 from twinlock.client.primary.primary import Primary
 from twinlock.io.files.operator_files import MAX_FILE_BYTES, read_json_object, read_operator_file
@@ -101,7 +101,7 @@ def test_a_byte_order_mark_is_passed_over_in_every_file(made: Path, tmp_path: Pa
     for what in ("primary.json", "map.json", "identity.pem"):
         (gateway / what).write_bytes(MARK + (gateway / what).read_bytes())
     primary = Primary.open(gateway / "primary.json")
-    primary._equipment.state.close()
+    primary._services.state.close()
 
 
 def test_a_file_at_the_bound_is_read(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_one_ecu_id_twice_is_refused(made: Path, tmp_path: Path, number: int, ec
     with pytest.raises(UsageError) as caught:
         load_primary(path)
     assert ecu in caught.value.reason
-    assert "again" in caught.value.reason
+    assert "repeats" in caught.value.reason
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tests.unit.client.vehicle import Car, running_car
 from twinlock.cli.shared.exit_status import EXIT_TRANSPORT, exit_status
-from twinlock.client.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
+from twinlock.client.model.errors import BundleHeldError, ManifestRefusedError, SecondaryRefusedError
 from twinlock.client.model.results import CycleResult, Outcome, Step
 from twinlock.testing.servers import Servers
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS
@@ -111,7 +111,7 @@ def test_manifests_are_signed_complete_and_never_repeat_a_counter(tmp_path: Path
         await car.primary.update_cycle()
         counters: dict[str, list[int | None]] = {part.ecu: [] for part in PARTS}
         keys = {item.ecu.ecu: item.key for item in car.primary.config.secondaries}
-        keys[EcuId(GATEWAY.ecu)] = car.primary._equipment.signer.public_key
+        keys[EcuId(GATEWAY.ecu)] = car.primary._services.signer.public_key
         for manifest in car.servers.manifests:
             verify_manifest(manifest, keys[manifest.primary])
             assert {report.report.ecu for report in manifest.reports} == {part.ecu for part in PARTS}
@@ -206,7 +206,7 @@ def test_refused_metadata_touches_no_ecu_and_is_reported(tmp_path: Path, name: s
         honest = await car.primary.update_cycle()
         assert honest.problems == ()
         assert car.paths() == RELEASE[2]
-        assert car.primary._equipment.state.refusal is None
+        assert car.primary._services.state.refusal is None
         assert error.code in car.servers.evidence()[GATEWAY.ecu]  # nobody has acknowledged it yet
         await car.acknowledge()
         assert car.servers.evidence() == {part.ecu: [] for part in PARTS}
@@ -335,7 +335,7 @@ def test_a_system_clock_without_battery_means_no_update(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
         from datetime import UTC, datetime
 
-        car.primary._equipment.clock._wall = lambda: datetime(1970, 1, 1, tzinfo=UTC)
+        car.primary._services.clock._wall = lambda: datetime(1970, 1, 1, tzinfo=UTC)
         await refused(car, TimeError, Step.TIME)
 
     drive(tmp_path, scenario)
@@ -347,9 +347,9 @@ def test_a_clock_set_back_behind_what_was_proved_means_no_update(tmp_path: Path)
         now = car.world.now
         car.world.pass_time(days=2)
         car.world.release()
-        car.primary._equipment.clock._wall = lambda: now
+        car.primary._services.clock._wall = lambda: now
         await refused(car, TimeError, Step.METADATA)
-        car.primary._equipment.clock._wall = car.world.time
+        car.primary._services.clock._wall = car.world.time
         await updated(car)
 
     drive(tmp_path, scenario, with_secondaries=True)
@@ -391,14 +391,14 @@ def test_without_the_hold_the_others_are_updated(tmp_path: Path) -> None:
 
 def cut_off(car: Car, ecu: str) -> None:
     """Nobody answers at the address of ``ecu`` any more."""
-    link = car.primary._equipment.secondaries.members[EcuId(ecu)].link
+    link = car.primary._services.secondaries.members[EcuId(ecu)].link
     link._real_base = link._base  # type: ignore[attr-defined]
     link._base = "http://127.0.0.1:1"  # type: ignore[attr-defined]
 
 
 def restore(car: Car) -> None:
     """Undo ``cut_off``."""
-    for member in car.primary._equipment.secondaries.members.values():
+    for member in car.primary._services.secondaries.members.values():
         member.link._base = getattr(member.link, "_real_base", member.link._base)  # type: ignore[attr-defined]
 
 
@@ -471,17 +471,17 @@ def test_a_manifest_that_arrived_before_the_way_broke_is_not_an_attack(tmp_path:
 
         path = car.servers.director_url.removeprefix(car.servers.base) + "/manifest"
         car.servers.lies[path] = broken
-        await car.primary._equipment.director.put_manifest(b"{}")
+        await car.primary._services.director.put_manifest(b"{}")
         answers = iter([422])
         with pytest.raises(ManifestRefusedError):
-            await car.primary._equipment.director.put_manifest(b"{}")
+            await car.primary._services.director.put_manifest(b"{}")
 
     drive(tmp_path, scenario)
 
 
 def test_an_unreachable_director_ends_the_cycle_at_once(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
-        car.primary._equipment.director._urls = ("http://127.0.0.1:1",)
+        car.primary._services.director._urls = ("http://127.0.0.1:1",)
         result = await car.primary.update_cycle()
         assert [(problem.step, type(problem.error)) for problem in result.problems] == [(Step.MANIFEST, TransportError)]
         assert not result.reported
@@ -495,7 +495,7 @@ def test_a_cycle_that_died_half_way_is_simply_run_again(tmp_path: Path) -> None:
     """The brake has its image, the others do not: the next cycle finishes what is left."""
 
     async def scenario(car: Car) -> None:
-        link = car.primary._equipment.secondaries.members[EcuId(ADAS.ecu)].link
+        link = car.primary._services.secondaries.members[EcuId(ADAS.ecu)].link
 
         async def fail(*_arguments: object) -> None:
             raise TransportError(url="bus", reason="the cable was pulled")
@@ -514,7 +514,7 @@ def test_a_cycle_that_died_half_way_is_simply_run_again(tmp_path: Path) -> None:
 
 def test_a_precondition_of_the_primary_is_reported(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
-        car.primary._equipment.installer._precondition = lambda _entry: "not parked"  # type: ignore[attr-defined]
+        car.primary._services.installer._precondition = lambda _entry: "not parked"  # type: ignore[attr-defined]
         result = await car.primary.update_cycle()
         assert [(problem.step, problem.error.code) for problem in result.problems] == [(Step.INSTALL, "precondition")]
         assert car.paths()[GATEWAY.ecu] == "factory"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.client.vehicle import roots
-from twinlock.client.config import FetchSettings
+from twinlock.client.ecu.config import FetchSettings
 from twinlock.client.ecu.provision import EcuPlan, provision_primary, provision_secondary
-from twinlock.client.errors import SecondaryRefusedError
 from twinlock.client.link.http import HttpLink
+from twinlock.client.model.errors import SecondaryRefusedError
 from twinlock.client.model.results import Problem, Step
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
@@ -68,7 +68,7 @@ def test_a_primary_reads_a_report_within_its_own_limits(tmp_path: Path, small: b
             primary = Primary.open(provisioned(config, reportBytes=100 if small else 10_000))
             problems: list[Problem] = []
             try:
-                found = await primary._equipment.secondaries.collect_reports(Step.MANIFEST, problems)
+                found = await primary._services.secondaries.collect_reports(Step.MANIFEST, problems)
             finally:
                 await primary.close()
                 await server.cleanup()
@@ -79,7 +79,7 @@ def test_a_primary_reads_a_report_within_its_own_limits(tmp_path: Path, small: b
 
 
 def provision_description(tmp_path: Path, address: str) -> dict[str, object]:
-    from twinlock.client.config import load_secondary
+    from twinlock.client.ecu.config import load_secondary
     from twinlock.client.ecu.provision import describe_secondary
 
     return describe_secondary(load_secondary(tmp_path / "brake" / "secondary.json")) | {"address": address}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.client.test_clock import Ticks, attest
-from twinlock.client.config import TimeSettings
 from twinlock.client.ecu.clock import Clock
+from twinlock.client.ecu.config import TimeSettings
 from twinlock.client.ecu.reports import TufReports, make_report
 from twinlock.client.storage.state import TrustedState
 from twinlock.testing.simulator.keys import make_key

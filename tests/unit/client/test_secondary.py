@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.client.vehicle import roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
-from twinlock.client.errors import NeverServedError, PreconditionError
+from twinlock.client.model.errors import NeverServedError, PreconditionError
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
 from twinlock.testing.simulator.world import ADAS, BRAKE, VIN, Part, World

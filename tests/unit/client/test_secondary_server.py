@@ -16,8 +16,8 @@ from tests.unit.client.test_fetch import SETTINGS
 from tests.unit.client.test_secondary import bundle
 from tests.unit.client.vehicle import roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
-from twinlock.client.errors import SecondaryRefusedError
 from twinlock.client.link.http import HttpLink
+from twinlock.client.model.errors import SecondaryRefusedError
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import start_secondary
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes

@@ -19,8 +19,8 @@ from tests.unit.client.test_secondary import bundle
 from tests.unit.client.test_staging import entry_of
 from tests.unit.client.vehicle import Car, roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
-from twinlock.client.errors import SecondaryTimeoutError
 from twinlock.client.link.http import HttpLink
+from twinlock.client.model.errors import SecondaryTimeoutError
 from twinlock.client.net import arrivals
 from twinlock.client.primary.secondaries import manifest_share, oversize_reports
 from twinlock.client.secondary import server as secondary_server
@@ -34,7 +34,7 @@ from twinlock.trust.names import EcuId
 
 def test_a_secondary_that_takes_nothing_of_its_image_delays_no_other(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
-        genuine = car.primary._equipment.secondaries.members[EcuId(ADAS.ecu)].link
+        genuine = car.primary._services.secondaries.members[EcuId(ADAS.ecu)].link
         fetch = replace(car.primary.config.fetch, floor_bytes_per_s=100_000, deadline_s=2.0)
         async with lying(silent) as url:
             stalled = HttpLink(EcuId(ADAS.ecu), url, fetch, DEFAULT_LIMITS)
@@ -66,7 +66,7 @@ def test_a_link_that_hangs_has_its_own_time(tmp_path: Path) -> None:
                 await asyncio.Event().wait()
                 return b""
 
-        secondaries = car.primary._equipment.secondaries
+        secondaries = car.primary._services.secondaries
         secondaries._fetch = replace(secondaries._fetch, deadline_s=0.2)
         replace_link(car, ADAS.ecu, Hanging(lambda: None))
         result = await car.primary.update_cycle()

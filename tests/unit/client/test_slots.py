@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.unit.client.test_staging import entry_of
-from twinlock.client.errors import PreconditionError
 from twinlock.client.install.ab_slots import UNKNOWN, SlotInstaller, as_installed
+from twinlock.client.model.errors import PreconditionError
 from twinlock.io.files.durable import TEMPORARY
 from twinlock.trust.errors.images import DigestError, ReleaseCounterError
 from twinlock.trust.errors.local import StorageError

@@ -15,9 +15,9 @@ from aiohttp import web
 from tests.unit.client.vehicle import FAST_FETCH, Car, only_the_gateway, roots, running_car
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
 from twinlock.client.ecu.reports import report_form
-from twinlock.client.errors import EnrolmentRefusedError, ManifestRefusedError
 from twinlock.client.inspect.status import inspect_primary
 from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
+from twinlock.client.model.errors import EnrolmentRefusedError, ManifestRefusedError
 from twinlock.client.model.results import Outcome, Step
 from twinlock.client.primary.primary import Primary
 from twinlock.client.storage.state import TrustedState
@@ -86,7 +86,7 @@ def test_what_is_reported(tmp_path: Path) -> None:
     async def story(car: Car) -> None:
         await car.primary.update_cycle()
         first, last = car.servers.manifests
-        keys = {GATEWAY.ecu: car.primary._equipment.signer.public_key}
+        keys = {GATEWAY.ecu: car.primary._services.signer.public_key}
         keys |= {ecu: item._identity.public_key for ecu, item in car.secondaries.items()}
         for manifest in (first, last):
             assert (manifest.vehicle, manifest.primary) == (None, GATEWAY.ecu)
@@ -292,7 +292,7 @@ def test_registration_says_which_ecus_there_are(tmp_path: Path) -> None:
             (part.ecu, part.hardware_id) for part in (GATEWAY, BRAKE, ADAS)
         ]
         assert {item["clientKey"]["keytype"] for item in told["ecus"]} == {"ED25519"}
-        own = car.primary._equipment.signer.public_key
+        own = car.primary._services.signer.public_key
         assert told["ecus"][0]["clientKey"]["keyval"]["public"] == own.public.upper()
         await car.primary.register()
         assert car.servers.registered == [body, body]
@@ -308,7 +308,7 @@ def test_registration_says_which_ecus_there_are(tmp_path: Path) -> None:
         (b'{"code":"ecu_already_registered","description":"known"}', "ecu_already_registered", "known"),
         (b'{"code":"x","detail":"y"}', "x", "y"),
         (b"<html>go away</html>", "refused", "<html>go away</html>"),
-        (b"", "refused", "it did not say why"),
+        (b"", "refused", "no reason given"),
         (b"[1]", "refused", "[1]"),
     ],
 )
@@ -369,7 +369,7 @@ def test_rsa_keys_sign_reports(tmp_path: Path) -> None:
             async with Primary.open(config, wall=world.time) as primary:
                 assert (await primary.update_cycle()).outcome is Outcome.UPDATED
                 await primary.register()
-                key = primary._equipment.signer.public_key
+                key = primary._services.signer.public_key
             verify_manifest(servers.manifests[-1], FOREIGN.reporting_key(key))
             assert json.loads(servers.registered[0])["ecus"][0]["clientKey"]["keytype"] == "RSA"
 
@@ -425,9 +425,9 @@ def test_stored_state_is_of_one_profile(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with Primary.open(config) as primary:
-            state = primary._equipment.state
+            state = primary._services.state
             with pytest.raises(ThresholdError):
-                state.repositories(primary._equipment.map.repositories)
+                state.repositories(primary._services.map.repositories)
 
     asyncio.run(scenario())
 

@@ -96,7 +96,7 @@ def test_the_audit_is_narrowed_down_to_what_an_auditor_asks(fleet: Director) -> 
     assert len(shown("--since", f"{day:%Y-%m-%d}")) == len(shown())
     assert shown("--since", f"{day + timedelta(days=1):%Y-%m-%d}") == []
     text = CliRunner().invoke(main, ["audit", "show", str(fleet.path), "--by", "nobody-here"]).output
-    assert text == "nothing was done that fits\n"
+    assert text == "no entry matches\n"
 
 
 @pytest.mark.parametrize(("value", "line"), [("a\nb", "a\\nb"), ([1], "[1]"), ({"a": "\x1b"}, '{"a": "\\u001b"}')])

@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import SSlibKey
 
-from twinlock.client.config import FetchSettings
 from twinlock.client.ecu.clock import Clock
+from twinlock.client.ecu.config import FetchSettings
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
 from twinlock.client.model.results import Outcome
 from twinlock.client.net.transport import Reply, Transport

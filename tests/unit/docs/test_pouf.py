@@ -18,7 +18,7 @@ from tests.architecture.source import ROOT
 from tests.unit.docs.members import TYPES, Found, everything
 from tests.unit.docs.pouf import PAGE, examples, filled, hash_bins, layout, pretty, sent, several_roles, tables
 from tests.unit.docs.scene import NOW, VIN, Play, play
-from twinlock.client.config import FetchSettings, TimeSettings
+from twinlock.client.ecu.config import FetchSettings, TimeSettings
 from twinlock.client.secondary.server import _status, secondary_application
 from twinlock.client.storage.bundle import max_bundle_bytes
 from twinlock.director.api.device_api import director_application

@@ -69,8 +69,8 @@ def test_importing(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fi
     root = re.search(r"the Root for new vehicles of the tuf profile: (\S+)", text)
     assert root is not None
     assert Path(root[1]).is_file()
-    assert "it had expired: timestamp" in text
-    assert "left behind: the delegation to acme" in text
+    assert "had expired: timestamp" in text
+    assert "dropped: the delegation to acme" in text
     assert "in use" in shell.json(*words, "--drop-delegation", "acme", status=2)["error"]["message"]
     other = shell.json("image", "import", "other", *words[3:], "--drop-delegation", "acme", "--release-counter", "4")
     assert (other["publication"], other["releaseCounter"], other["dropped"]) == (8, 4, ["acme"])

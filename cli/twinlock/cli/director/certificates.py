@@ -1,4 +1,4 @@
-"""``twinlock director create-device-ca`` and its kin: the certificates by which vehicles with aktualizr are known."""
+"""``twinlock director create-device-ca`` and related commands: the certificates that identify vehicles with aktualizr."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from twinlock.director.director import Director
     from twinlock.director.operator.batch import BatchResult
 
-DEVICE_FILES = ("ca.pem", "client.pem", "pkey.pem")  # as the client's own documentation calls them
+DEVICE_FILES = ("ca.pem", "client.pem", "pkey.pem")  # the names in the client's own documentation
 SERVER_FILES = ("ca.pem", "server.pem", "server.key.pem")
 _VALID = "3650d"
 
 
 @click.command("create-device-ca")
 @click.argument("directory", type=DIRECTORY)
-@click.option("--valid", default="9125d", show_default=True, help="How long; no certificate outlives it.")
+@click.option("--valid", default="9125d", show_default=True, help="The lifetime of the CA; no certificate outlives it.")
 @ACTOR
 @passphrase_option
 @output_options
 def create_device_ca(out: Output, directory: Path, *, valid: str, passphrase_file: Path | None) -> None:
-    """Make the CA whose certificates say which vehicle speaks. It has no say in what vehicles install.
+    """Make the CA whose certificates identify vehicles. It has no authority over what they install.
 
     \b
     Example:
@@ -49,9 +49,11 @@ def create_device_ca(out: Output, directory: Path, *, valid: str, passphrase_fil
 @click.command("issue-device")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicles", nargs=-1, metavar="VEHICLE...")
-@click.option("--list", "listed", type=LIST, help="A list of vehicles, one a line (- is standard input).")
+@click.option("--list", "listed", type=LIST, help="A list of vehicles, one per line (- is standard input).")
 @click.option("--output", type=DIRECTORY, required=True, help="The folder for ca.pem, client.pem and pkey.pem.")
-@click.option("--valid", default=_VALID, show_default=True, help="How long; the client cannot renew it.")
+@click.option(
+    "--valid", default=_VALID, show_default=True, help="The lifetime; the client cannot renew the certificate."
+)
 @skip_refused_option
 @ACTOR
 @passphrase_option
@@ -67,10 +69,10 @@ def issue_device(
     skip_refused: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Make a credential for each VEHICLE, to be imported there. Its private key is kept nowhere else.
+    """Make a credential for each VEHICLE, to be imported there. Its private key is stored nowhere else.
 
-    For several vehicles, or with --list, each gets a folder of its own name below --output. A run that was cut off is
-    finished by the same command: certificates whose keys were not written yet are revoked, and their vehicles get new ones.
+    For several vehicles, or with --list, each gets a folder of its own name below --output. The same command
+    completes an interrupted run: it revokes certificates whose keys were not written yet, and issues new ones.
 
     \b
     Example:
@@ -80,7 +82,7 @@ def issue_device(
     from twinlock.director.devices.credentials import check_vacant, write_files
 
     if bool(vehicles) == (listed is not None):
-        raise click.UsageError("name the VEHICLEs, or give --list")
+        raise click.UsageError("name the VEHICLEs, or use --list")
     lifetime = read_duration(valid)
     if listed is not None or len(vehicles) > 1:
         named = read_lines(listed) if listed is not None else ((f"argument {n}", v) for n, v in enumerate(vehicles, 1))
@@ -187,8 +189,8 @@ def certificates(out: Output, directory: Path, *, name: str | None) -> None:
       twinlock director certificates ./director VIN7
     """
     with open_director(directory) as director:
-        found = director.devices.certificates(name)
-        if name is not None and not found:
+        issued = director.devices.certificates(name)
+        if name is not None and not issued:
             director.vehicle(name)  # a mistyped name is not a vehicle without certificates
     rows = [
         (
@@ -198,10 +200,10 @@ def certificates(out: Output, directory: Path, *, name: str | None) -> None:
             "-" if item.revoked_at is None else when(item.revoked_at),
             item.fingerprint,
         )
-        for item in found
+        for item in issued
     ]
     header = ("KIND", "NAME", "VALID UNTIL", "REVOKED", "FINGERPRINT")
-    shown = {"certificates": [item.as_json() for item in found]}
+    shown = {"certificates": [item.as_json() for item in issued]}
     out.result(shown, table(header, rows) if rows else "no certificates")
 
 
@@ -220,8 +222,8 @@ def revoke_certificate(out: Output, directory: Path, name: str, *, yes: bool) ->
     """
     out.confirm(f"revoke the certificates of {name}", yes=yes)
     with open_director(directory) as director:
-        found = director.devices.revoke(name)
-    out.result({"revoked": list(found)}, [f"revoked {fingerprint}" for fingerprint in found])
+        revoked = director.devices.revoke(name)
+    out.result({"revoked": list(revoked)}, [f"revoked {fingerprint}" for fingerprint in revoked])
 
 
 COMMANDS = (create_device_ca, issue_device, issue_server, issue_provisioning, certificates, revoke_certificate)

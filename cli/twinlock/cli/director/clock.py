@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 def _recover(directory: Path, passphrase_file: Path | None) -> tuple[FleetClockRecovery, Iterator[str]]:
     with open_director(directory, passphrase_file) as director:
-        found = director.recover_clock()
-    return found, _lines(found)
+        recovery = director.recover_clock()
+    return recovery, _lines(recovery)
 
 
-def _lines(found: FleetClockRecovery) -> Iterator[str]:
-    yield f"signed again for {len(found.vehicles)} vehicle(s)"
-    yield highest_line(found.highest)
-    if found.root_needed:
-        yield "left: Root states a time of the future or expires before that one; run `director refresh --root`"
+def _lines(recovery: FleetClockRecovery) -> Iterator[str]:
+    yield f"signed again for {len(recovery.vehicles)} vehicle(s)"
+    yield highest_line(recovery.highest)
+    if recovery.root_needed:
+        yield "remaining: Root states a future time or expires before that time; run `director refresh --root`"
 
 
 COMMANDS = (
     recover_clock_command(
         "director",
-        "Every vehicle whose files state a time of the future gets new ones with the true time and the next versions. They "
-        "stay valid for longer than the false time, so that a vehicle that took the false ones takes these. No key of Root "
+        "Every vehicle whose files state a future time gets new ones with the true time and the next versions. They "
+        "stay valid for longer than the false time, so that a vehicle that accepted the false ones accepts these. No Root key "
         "is needed unless Root itself was signed then, or expires before that time.",
         _recover,
     ),

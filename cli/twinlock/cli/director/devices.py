@@ -1,4 +1,4 @@
-"""``twinlock director serve-aktualizr`` and its kin: vehicles that run aktualizr, beside what they are told to install."""
+"""``twinlock director serve-aktualizr`` and related commands: vehicles that run aktualizr, apart from their assignments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS = ("system-info", "network", "configuration", "installed-packages")
 @click.command("allow-certificate")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
-@click.option("--valid", default="1d", show_default=True, help="How long it holds, if it is not used before.")
+@click.option("--valid", default="1d", show_default=True, help="How long it is valid, unless it is used before.")
 @ACTOR
 @output_options
 def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
@@ -57,10 +57,10 @@ def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str)
     "--list",
     "listed",
     type=LIST,
-    help='Many at once, JSON lines: {"vehicle": ..., "registration": {...}} (- is stdin).',
+    help='Many at once, as JSON lines: {"vehicle": ..., "registration": {...}} (- is stdin).',
 )
 @click.option(
-    "--by-serial", is_flag=True, help="It has no certificate: its serial is taken for it (no authentication)."
+    "--by-serial", is_flag=True, help="It has no certificate and is identified by its serial (no authentication)."
 )
 @skip_refused_option
 @ACTOR
@@ -75,7 +75,7 @@ def enter_aktualizr(
     by_serial: bool,
     skip_refused: bool,
 ) -> None:
-    """Take VEHICLE into the inventory by the REGISTRATION of its ECUs that its client sent to another Director.
+    """Register VEHICLE by the REGISTRATION of its ECUs that its client sent to another Director.
 
     aktualizr registers once. A vehicle that comes from another Director has done so there, and does not do it again; this
     takes the JSON body that it sent (POST /director/ecus), such as that Director's records give it. - reads standard input.
@@ -97,18 +97,18 @@ def enter_aktualizr(
         show_batch(out, result, "entered vehicles")
         return
     if vehicle is None or registration is None or listed is not None:
-        raise click.UsageError("name one VEHICLE and its REGISTRATION, or give --list")
+        raise click.UsageError("name one VEHICLE and its REGISTRATION, or use --list")
     data = read_input(registration)
     with open_director(directory) as director, own_input():
         change = director.devices.enter(vehicle, data, identified_by=known_by)
-    text = f"entered {vehicle}" if change.new else f"{vehicle} is registered already, unchanged"
+    text = f"entered {vehicle}" if change.new else f"{vehicle} is already registered, unchanged"
     if not (change.new or change.nothing):
         text = f"changed the ECUs of {vehicle}"
     out.result({"vehicle": vehicle, "new": change.new, "change": change.as_json()}, text)
 
 
 def _registered(line: str) -> tuple[str, bytes | UsageError]:
-    """The vehicle and the body of one line of a list, or in place of the body what is wrong with the line."""
+    """The vehicle and the body of one line of a list, or an error in place of the body."""
     from twinlock.trust.errors.base import UsageError
 
     try:
@@ -124,7 +124,7 @@ def _registered(line: str) -> tuple[str, bytes | UsageError]:
 @click.option("--kind", type=click.Choice(KINDS), help="Show this one as it was sent.")
 @output_options
 def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -> None:
-    """Show what a VEHICLE with aktualizr last told of itself. None of it is signed.
+    """Show what a VEHICLE with aktualizr last reported of itself. None of it is signed.
 
     \b
     Example:
@@ -132,16 +132,16 @@ def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -
       twinlock director telemetry ./director VIN7 --kind network
     """
     with open_director(directory) as director:
-        found = [item for item in director.devices.telemetry(vehicle) if kind in (None, item.kind)]
+        telemetry = [item for item in director.devices.telemetry(vehicle) if kind in (None, item.kind)]
     if kind is None:
-        rows = [(item.kind, when(item.received_at)) for item in found]
-        lines = table(("KIND", "RECEIVED"), rows) if rows else ["nothing was told yet"]
+        rows = [(item.kind, when(item.received_at)) for item in telemetry]
+        lines = table(("KIND", "RECEIVED"), rows) if rows else ["nothing was reported yet"]
     else:
         lines = [
             item.value if isinstance(item.value, str) else json.dumps(item.value, indent=2, ensure_ascii=False)
-            for item in found
+            for item in telemetry
         ]
-    out.result({"vehicle": vehicle, "telemetry": [item.as_json() for item in found]}, lines)
+    out.result({"vehicle": vehicle, "telemetry": [item.as_json() for item in telemetry]}, lines)
 
 
 @click.command("device-events")
@@ -150,14 +150,14 @@ def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @output_options
 def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
-    """List what a VEHICLE with aktualizr told of the progress of its updates, newest first. None of it is signed.
+    """List what a VEHICLE with aktualizr reported of the progress of its updates, newest first. None of it is signed.
 
     \b
     Example:
       twinlock director device-events ./director VIN7 --json
     """
     with open_director(directory) as director:
-        found = director.devices.events(vehicle, limit=limit)
+        events = director.devices.events(vehicle, limit=limit)
     rows = [
         (
             when(item.device_time),
@@ -166,25 +166,27 @@ def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> 
             _shown(item.detail.get("success")),
             _shown(item.detail.get("correlationId")),
         )
-        for item in found
+        for item in events
     ]
     lines = table(("DEVICE TIME", "EVENT", "ECU", "SUCCESS", "CORRELATION"), rows) if rows else ["no events yet"]
-    out.result({"vehicle": vehicle, "events": [item.as_json() for item in found]}, lines)
+    out.result({"vehicle": vehicle, "events": [item.as_json() for item in events]}, lines)
 
 
 @click.command("serve-aktualizr")
 @click.argument("directory", type=DIRECTORY)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="0 takes a free port.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="0 picks a free port.")
 @click.option("--tls-cert", type=FILE, help="The server's certificate (PEM), such as issue-server makes.")
 @click.option("--tls-key", type=FILE, help="Its private key (PEM, not encrypted).")
 @click.option("--client-ca", type=FILE, help="The CA of the vehicles' certificates (default: the device CA made here).")
 @click.option(
     "--allow-serial",
     is_flag=True,
-    help="Take a serial in the path (/serial/SERIAL/...) for a vehicle. This is NO authentication.",
+    help="Accept a serial in the path (/serial/SERIAL/...) as identity. This is NO authentication.",
 )
-@click.option("--device-valid", default="3650d", show_default=True, help="The longest that a certificate is given for.")
+@click.option(
+    "--device-valid", default="3650d", show_default=True, help="The longest lifetime of an issued certificate."
+)
 @serving_options
 @passphrase_option
 @output_options
@@ -204,10 +206,10 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Serve the device API of aktualizr until interrupted, apart from that of `serve`.
 
-    A vehicle is the one that its verified client certificate names. With --allow-serial it may also name the serial of
-    its Primary in the path and prove nothing: anyone who can reach the port can then pose as such a vehicle, register
-    other ECUs for it, and read what it is told. Manifests are signed all the same, and a vehicle that has ever shown a
-    certificate is never taken at its word.
+    A verified client certificate identifies the vehicle. With --allow-serial the serial of its Primary in the path
+    does too, without proof: anyone who can reach the port can then pose as such a vehicle, register other ECUs for it,
+    and read its orders. Manifests are still signed, and a vehicle that has ever presented a certificate must
+    always present one.
 
     \b
     Example:
@@ -225,7 +227,7 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
         if allow_serial:
             out.note("with --allow-serial anyone who reaches this port can pose as a vehicle that has no certificate")
         if director.devices.has_ca:
-            director.devices.ca_pem()  # asks for a passphrase now, not when the first device comes
+            director.devices.ca_pem()  # asks for a passphrase now, not at the first request
         application = aktualizr_application(director, allow_serial=allow_serial, max_valid=read_duration(device_valid))
         asyncio.run(
             serve_until_stopped(
@@ -253,7 +255,7 @@ def _shown(value: object) -> str:
 def _context(
     director: Director, files: tuple[Path | None, Path | None, Path | None], *, allow_serial: bool
 ) -> ssl.SSLContext | None:
-    """TLS as the options say; None for plain HTTP. Raises: UsageError where vehicles could not prove who they are."""
+    """TLS from the options; None for plain HTTP. Raises: UsageError if vehicles could not prove their identity."""
     from twinlock.io.http.tls import server_context
     from twinlock.trust.errors.base import UsageError
 
@@ -261,14 +263,14 @@ def _context(
     if client_ca is None and director.devices.has_ca:
         client_ca = director.devices.ca_file
     if (certificate is None) != (key is None):
-        raise UsageError(reason="--tls-cert and --tls-key belong together")
+        raise UsageError(reason="--tls-cert and --tls-key must be given together")
     if certificate is None or key is None:
         if not allow_serial:
             reason = "without TLS vehicles cannot prove who they are; give --tls-cert and --tls-key, or --allow-serial"
             raise UsageError(reason=reason)
         return None
     if client_ca is None and not allow_serial:
-        raise UsageError(reason="there is no device CA here; make one with create-device-ca, or give --client-ca")
+        raise UsageError(reason="this Director has no device CA; make one with create-device-ca, or use --client-ca")
     return server_context(certificate, key, client_ca=client_ca, required=not allow_serial)
 
 

@@ -1,4 +1,4 @@
-"""``twinlock director retire`` and its kin: ECUs and vehicles that break, leave, join and come back."""
+"""``twinlock director retire`` and related commands: ECUs and vehicles that break, leave, join and return."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def add_ecu(out: Output, directory: Path, vehicle: str, description: Path) -> No
 def retire(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, release: bool, yes: bool) -> None:
     """Retire VEHICLE, or remove ECUs from it. History keeps both, and `reactivate` brings them back.
 
-    A retired vehicle is told nothing and its reports are refused. With --release its serials and keys can be registered in
+    A retired vehicle gets no metadata and its reports are refused. With --release its serials and keys can be registered in
     another vehicle, and `register` takes a released vehicle id again.
 
     \b
@@ -79,7 +79,7 @@ def retire(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *,
     with open_director(directory) as director, own_input():
         director.ways_out.retire(vehicle, ecus or None, release=release)
     what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
-    text = f"retired {what}" + (" and released what it had" if release else "")
+    text = f"retired {what}" + (" and released its serials and keys" if release else "")
     out.result({"vehicle": vehicle, "ecus": list(ecus), "released": release}, text)
 
 

@@ -50,12 +50,12 @@ if TYPE_CHECKING:
     from twinlock.repository.keys.keyring import Keyring
     from twinlock.repository.signing.named_keys import NamedKey
 
-WIRES = ("aktualizr",)  # beside tuf, which is always there
+WIRES = ("aktualizr",)  # in addition to tuf, which is always published
 
 
 @click.group()
 def director() -> None:
-    """Create and run a Director: the lock that says "this vehicle should install it now".
+    """Create and run a Director: the lock that decides what a vehicle installs now.
 
     \b
     Example:
@@ -85,7 +85,7 @@ for _command in _COMMANDS:
 
 @director.command()
 @click.argument("directory", type=DIRECTORY)
-@click.option("--image-root", type=FILE, required=True, help="A Root file of the Image repository, which is trusted.")
+@click.option("--image-root", type=FILE, required=True, help="A trusted Root file of the Image repository.")
 @click.option("--image", required=True, help="The Image repository's base URL, or its directory.")
 @click.option("--kind", type=click.Choice(KEY_KINDS), default="ed25519", show_default=True, help="The kind of keys.")
 @click.option(
@@ -116,7 +116,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Make a Director: keys for each role, the first Root, an empty inventory.
 
-    The Image repository has to be there and signed under the Root given; --offline does without asking it.
+    The Image repository must be reachable and signed under the Root given; --offline skips that check.
     The keys are encrypted under a passphrase, which is asked for unless one is given.
 
     \b
@@ -145,7 +145,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
         {"created": str(directory), "image": location, "warnings": list(warnings)},
         [
             f"created the Director {directory}",
-            f"move {directory / 'keys' / 'offline'} to a medium that you can take away; the Root keys are in it",
+            f"move {directory / 'keys' / 'offline'} to a medium that you can take offline; it has the Root keys",
             f"next: twinlock director register {directory} DESCRIPTION",
         ],
     )
@@ -196,7 +196,7 @@ def _register_one(out: Output, opened: Director, data: bytes) -> None:
     with own_input():
         description = read_description(data)
         new = opened.register(data)
-    text = f"registered {description.vehicle}" if new else f"{description.vehicle} is registered already, unchanged"
+    text = f"registered {description.vehicle}" if new else f"{description.vehicle} is already registered, unchanged"
     out.result({"vehicle": description.vehicle, "new": new, "ecus": len(description.ecus)}, text)
 
 
@@ -207,7 +207,7 @@ def _register_one(out: Output, opened: Director, data: bytes) -> None:
 @ACTOR
 @output_options
 def token(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
-    """Make a one-time token with which VEHICLE may register itself over HTTP. It is shown only now.
+    """Make a one-time token with which VEHICLE may register itself over HTTP. It is shown only once.
 
     \b
     Example:

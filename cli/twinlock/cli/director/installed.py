@@ -27,7 +27,7 @@ _HEADER = ("VEHICLE", "ECU", "IMAGE", "REPORTED", "REPLACED", "APPROVED BY", "AP
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicles", nargs=-1, metavar="[VEHICLE]...")
-@click.option("--ecu", "ecus", multiple=True, help="Only this ECU; may be given several times.")
+@click.option("--ecu", "ecus", multiple=True, help="Only this ECU (repeat).")
 @click.option(
     "--since",
     type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")),
@@ -38,7 +38,7 @@ _HEADER = ("VEHICLE", "ECU", "IMAGE", "REPORTED", "REPLACED", "APPROVED BY", "AP
     type=click.IntRange(1),
     default=50,
     show_default=True,
-    help="At most so many rows per vehicle, newest first.",
+    help="The most rows per vehicle, newest first.",
 )
 @output_options
 def installed(
@@ -64,32 +64,32 @@ def installed(
     with open_director(directory) as director, own_input():
         if vehicles or not ecus:
             names = vehicles or tuple(item.vehicle for item in director.vehicles())
-            found = {name: director.installations(name, ecus=ecus, since=start, limit=limit) for name in names}
+            installations = {name: director.installations(name, ecus=ecus, since=start, limit=limit) for name in names}
         else:
-            found = _wherever(director, ecus, since=start, limit=limit)
-    shown = {"vehicles": [{"vehicle": name, "installations": items} for name, items in found.items()]}
-    rows = [_row(item) for items in found.values() for item in items]
+            installations = _wherever(director, ecus, since=start, limit=limit)
+    shown = {"vehicles": [{"vehicle": name, "installations": items} for name, items in installations.items()]}
+    rows = [_row(item) for items in installations.values() for item in items]
     out.result(shown, _lines(rows))
 
 
 def _wherever(
     director: Director, ecus: tuple[str, ...], *, since: datetime | None, limit: int
 ) -> dict[str, tuple[InstallationRecord, ...]]:
-    """What ran on ``ecus`` in whatever vehicle they are or were. Raises: UsageError for one that no vehicle had."""
+    """What ran on ``ecus``, in every vehicle they are or were in. Raises: UsageError for one that no vehicle had."""
     from twinlock.trust.errors.base import UsageError
     from twinlock.trust.errors.images import UnknownEcuError
 
-    found: dict[str, tuple[InstallationRecord, ...]] = {}
+    installations: dict[str, tuple[InstallationRecord, ...]] = {}
     unknown = set(ecus)
     for item in director.vehicles():
         for ecu in ecus:
             with suppress(UnknownEcuError):
                 rows = director.installations(item.vehicle, ecus=[ecu], since=since, limit=limit)
-                found[item.vehicle] = (*found.get(item.vehicle, ()), *rows)
+                installations[item.vehicle] = (*installations.get(item.vehicle, ()), *rows)
                 unknown.discard(ecu)
     if unknown:
         raise UsageError(reason=f"no vehicle has or had {', '.join(sorted(unknown))}; see `twinlock director vehicles`")
-    return found
+    return installations
 
 
 def _row(item: InstallationRecord) -> tuple[str, ...]:

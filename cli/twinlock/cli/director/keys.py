@@ -1,4 +1,4 @@
-"""``twinlock director rekey`` and its kin: ECUs with another key, and counters that start again."""
+"""``twinlock director rekey`` and related commands: ECUs with a new key, and counter resets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twinlock.director.ways_out.key_changes import KeyChange, NewKey
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
-VALID = click.option("--valid", default="1d", show_default=True, help="How long it holds, if it is not used before.")
+VALID = click.option("--valid", default="1d", show_default=True, help="How long it is valid, unless it is used before.")
 
 
 @click.command()
@@ -31,10 +31,10 @@ VALID = click.option("--valid", default="1d", show_default=True, help="How long 
 @ACTOR
 @output_options
 def rekey(out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, valid: str) -> None:
-    """Let ECU of VEHICLE have the new KEY once: an ECU that was wiped and made itself another key.
+    """Let ECU of VEHICLE have the new KEY once: an ECU that was wiped and made a new key.
 
     KEY is its fingerprint (SHA-256 of the key material, of a pending one the first 16 digits do), or a file with the ECU's
-    description. `director show` lists the keys that a vehicle came with. Compare the fingerprint with the part itself.
+    description. `director show` lists the keys that a vehicle presented. Compare the fingerprint with the part itself.
 
     \b
     Example:
@@ -49,14 +49,14 @@ def rekey(out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, val
 @click.argument("vehicle")
 @click.argument("ecu")
 @click.argument("key")
-@click.option("--serial", help="The serial of the new part, if it has another (a description says it by itself).")
+@click.option("--serial", help="The serial of the new part, if it differs (a description includes it).")
 @VALID
 @ACTOR
 @output_options
 def replace_ecu(
     out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, serial: str | None, valid: str
 ) -> None:
-    """Put a new part in the place of ECU of VEHICLE. KEY is as for `rekey`.
+    """Replace ECU of VEHICLE by a new part. KEY is as for `rekey`.
 
     The new part may have another serial and other hardware. What it runs is unknown until it reports.
 
@@ -71,7 +71,7 @@ def replace_ecu(
 @click.command("confirm-key")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("number", type=click.IntRange(1))
-@actor_option("Who confirms it, for the audit: not the one who asked for it.", required=True)
+@actor_option("Who confirms it, for the audit: a different person than the one who asked for it.", required=True)
 @output_options
 def confirm_key(out: Output, directory: Path, number: int) -> None:
     """Confirm, as the second person, the change of a key that `rekey` or `replace-ecu` numbered NUMBER.
@@ -93,10 +93,10 @@ def confirm_key(out: Output, directory: Path, number: int) -> None:
 @ACTOR
 @output_options
 def reset_counter(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *, valid: str) -> None:
-    """Let ECUs of VEHICLE (none named: all) count their reports from the start once, such as after a restored backup.
+    """Let ECUs of VEHICLE (none named: all) restart the count of their reports once, such as after a restored backup.
 
-    No stored counter falls: the Director signs a nonce into the vehicle's metadata, the next report carries it, and counting
-    goes on from there. A client of aktualizr cannot carry it; there the next report counts, known by the vehicle's
+    No stored counter falls: the Director signs a nonce into the vehicle's metadata, the next report carries it, and the
+    count continues from there. aktualizr cannot carry the nonce; its next report counts, identified by the vehicle's
     certificate.
 
     \b
@@ -106,7 +106,7 @@ def reset_counter(out: Output, directory: Path, vehicle: str, ecus: tuple[str, .
     with open_director(directory) as director, own_input():
         valid_s = int(read_duration(valid).total_seconds())
         armed = director.ways_out.reset_counter(vehicle, ecus, valid_s=valid_s)
-    lines = [f"{ecu} may count from the start once, until {when(reset.expires)}" for ecu, reset in armed.items()]
+    lines = [f"{ecu} may restart its count once, until {when(reset.expires)}" for ecu, reset in armed.items()]
     shown = [{"ecu": ecu, "expires": reset.expires} for ecu, reset in armed.items()]
     out.result({"vehicle": vehicle, "resets": shown}, lines)
 
@@ -144,17 +144,17 @@ def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str 
     if ecu not in director.vehicle(vehicle).ecus:
         raise UsageError(reason=f"{vehicle} has no ECU {ecu}; see `twinlock director show`")
     pending = {item["fingerprint"] for item in director.ways_out.pending_keys(vehicle)}
-    found = [fingerprint for fingerprint in pending if fingerprint.startswith(key.lower())]
-    if len(found) != 1 and len(key) != 64:
-        raise UsageError(reason=f"{len(found)} pending keys of {vehicle} begin with {key}; give all 64 digits")
-    fingerprint = found[0] if len(found) == 1 else key.lower()
+    matching = [fingerprint for fingerprint in pending if fingerprint.startswith(key.lower())]
+    if len(matching) != 1 and len(key) != 64:
+        raise UsageError(reason=f"{len(matching)} pending keys of {vehicle} start with {key}; give all 64 digits")
+    fingerprint = matching[0] if len(matching) == 1 else key.lower()
     return NewKey(ecu=EcuId(ecu), fingerprint=fingerprint, new_ecu=named)
 
 
 def _told(change: KeyChange) -> str:
     what = f"{change.ecu} of {change.vehicle}"
     if change.applied:
-        return f"{what} has the key {change.fingerprint[:16]} now" + (
+        return f"{what} now has the key {change.fingerprint[:16]}" + (
             f", as {change.new_ecu}" if change.new_ecu != change.ecu else ""
         )
     if change.confirmed_by is None:
@@ -162,7 +162,7 @@ def _told(change: KeyChange) -> str:
             f"change {change.number} waits for a second person until {when(change.expires)}: "
             f"twinlock director confirm-key DIRECTORY {change.number} --actor NAME"
         )
-    return f"{what} may come once with the key {change.fingerprint[:16]} until {when(change.expires)}"
+    return f"{what} may register once with the key {change.fingerprint[:16]} until {when(change.expires)}"
 
 
 COMMANDS = (rekey, replace_ecu, confirm_key, reset_counter)

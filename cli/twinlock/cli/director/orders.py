@@ -1,4 +1,4 @@
-"""``twinlock director assign``, ``unassign``, ``explain`` and ``decisions``: what vehicles are told, and why."""
+"""``twinlock director assign``, ``unassign``, ``explain`` and ``decisions``: what vehicles are to install, and why."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.argument("vehicle", required=False)
 @click.argument("images", nargs=-1, metavar="ECU=IMAGE...")
 @click.option(
-    "--list", "listed", type=LIST, help="A list of vehicles (- is standard input): VEHICLE ECU=IMAGE... a line."
+    "--list", "listed", type=LIST, help="A list of vehicles (- is standard input), on each line VEHICLE ECU=IMAGE..."
 )
 @skip_refused_option
 @ACTOR
@@ -53,7 +53,7 @@ def assign(
       twinlock director assign ./director --list wave-1.txt --json
     """
     if (listed is None) == (vehicle is None):
-        raise click.UsageError("name one VEHICLE with its ECU=IMAGE..., or give --list")
+        raise click.UsageError("name one VEHICLE with its ECU=IMAGE..., or use --list")
     if listed is not None:
         _assign_many(out, directory, listed, skip_refused=skip_refused)
         return
@@ -94,7 +94,7 @@ def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], 
       twinlock director unassign ./director VIN1 ecu-brake
     """
     if not ecus:
-        undo = "What a vehicle fetched already it may still install; `assign` orders it again."
+        undo = "A vehicle may still install what it has already fetched; `assign` orders it again."
         out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes, undo=undo)
     with open_director(directory) as director, _own_order():
         plan = director.unassign(vehicle, ecus or None)
@@ -107,9 +107,9 @@ def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], 
 @click.argument("images", nargs=-1, metavar="[ECU=IMAGE]...")
 @output_options
 def explain(out: Output, directory: Path, vehicle: str, images: tuple[str, ...]) -> None:
-    """Say what VEHICLE would be told now, and why; with IMAGEs, what would come of assigning them. Changes nothing.
+    """Show what VEHICLE is to install now, and why; with IMAGEs, the result of assigning them. Changes nothing.
 
-    Exit status 1: what is wanted is impossible.
+    Exit status 1: the assignment is impossible.
 
     \b
     Example:
@@ -135,7 +135,7 @@ def decisions(out: Output, directory: Path, vehicle: str, *, limit: int) -> None
       twinlock director decisions ./director VIN1 --json
     """
     with open_director(directory) as director:
-        found = director.decisions(vehicle, limit=limit)
+        decisions = director.decisions(vehicle, limit=limit)
     shown = [
         {
             "number": item.number,
@@ -145,13 +145,13 @@ def decisions(out: Output, directory: Path, vehicle: str, *, limit: int) -> None
             "imageVersions": dict(item.versions),
             **item.plan.as_json(),
         }
-        for item in found
+        for item in decisions
     ]
     lines = []
-    for item in found:
+    for item in decisions:
         lines += [f"{item.number}  {when(item.made_at)}  {item.correlation_id}"]
         lines += [f"   {line}" for line in _plan_lines(item.plan)]
-    out.result({"vehicle": vehicle, "decisions": shown}, lines or "nothing was decided yet")
+    out.result({"vehicle": vehicle, "decisions": shown}, lines or "no decisions yet")
 
 
 COMMANDS = (assign, unassign, explain, decisions)
@@ -181,14 +181,14 @@ def _images(values: Iterable[str]) -> dict[str, str]:
     from twinlock.trust.errors.base import UsageError
     from twinlock.trust.names import identifier, target_path
 
-    found: dict[str, str] = {}
+    images: dict[str, str] = {}
     for value in values:
         ecu, separator, image = value.partition("=")
-        if not separator or not ecu or not image or ecu in found:
-            raise UsageError(reason=f"{value!r} is not ECU=IMAGE, each ECU once")
+        if not separator or not ecu or not image or ecu in images:
+            raise UsageError(reason=f"{value!r} is not ECU=IMAGE, with each ECU once")
         with own_input():
-            found[identifier(ecu)] = target_path(image)
-    return found
+            images[identifier(ecu)] = target_path(image)
+    return images
 
 
 def _plan_lines(plan: Plan) -> Iterator[str]:

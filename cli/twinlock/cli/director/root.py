@@ -42,9 +42,11 @@ PROFILES = ("tuf", "aktualizr")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("roles", nargs=-1, type=click.Choice(ROLES))
 @click.option(
-    "--keys", metavar="T/N[:KIND[+KIND]]", help="How many new keys, and how many of them must sign; else as it is now."
+    "--keys",
+    metavar="T/N[:KIND[+KIND]]",
+    help="How many new keys, and how many of them must sign (default: unchanged).",
 )
-@click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
+@click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys (default: unchanged).")
 @DEMAND_OF_ROTATION
 @REPLACED_KEYS
 @click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next Root to FILE, for others to sign.")
@@ -65,13 +67,13 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     yes: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Give each of ROLES new keys, by a new Root. Vehicles get metadata signed with them when they next ask.
+    """Replace the keys of ROLES, by a new Root. Vehicles get metadata signed with them at their next request.
 
     After a theft of the online keys rotate targets, snapshot, timestamp and time together. Where the Root keys are in
     several places, prepare the Root here, and see `twinlock director root`. With --prepare and no ROLES the next Root has
     the same keys and a later expiry: a renewal.
 
-    Without --keys each role gets as many keys of the same kinds. T/N takes the kinds of its last keys too, as in
+    Without --keys each role gets as many keys of the same kinds. T/N accepts the kinds of its last keys too, as in
     2/3:ed25519+ml-dsa-65: two of the first kind, one of the other.
 
     \b
@@ -85,7 +87,7 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     from twinlock.trust.errors.base import UsageError
 
     if not roles and (prepare is None or keys):
-        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews Root as it is")
+        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews Root unchanged")
     plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
     if replaced:
         with open_director(directory, passphrase_file) as opened:
@@ -109,7 +111,7 @@ class _ShownByDefault(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Take a first word that names no subcommand for the directory."""
+        """Treat a first word that is not a subcommand as the directory."""
         return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
 
 
@@ -133,7 +135,7 @@ def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | N
 
 root_group.add_command(sign_root_command("director"))
 root_group.add_command(
-    publish_root_command("director", "Vehicles get metadata signed by its keys when they next ask.", _publish, ACTOR)
+    publish_root_command("director", "Vehicles get metadata signed by its keys at their next request.", _publish, ACTOR)
 )
 
 
@@ -176,7 +178,7 @@ root_group.add_command(cancel_root_command("director", _cancel, ACTOR))
 @click.option("--output", type=FILE, help="Write the file here instead of to standard output.")
 @output_options
 def show_root_command(out: Output, directory: Path, *, version: int | None, wire: str, output: Path | None) -> None:
-    """Give out the Root that a vehicle is built with.
+    """Print the Root that a vehicle is built with.
 
     \b
     Example:

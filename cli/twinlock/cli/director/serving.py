@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0 takes a free port.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0 picks a free port.")
 @click.option(
     "--plain", is_flag=True, help="Serve without TLS: anyone who reaches the port reads any vehicle's orders."
 )
@@ -33,8 +33,8 @@ def serve(
 ) -> None:
     """Serve the device API until interrupted: manifests, metadata, time, enrolment.
 
-    It authenticates no vehicle: without certificates it is served only with --plain, which every start
-    repeats in the log. Manifests and descriptions are signed or need a token all the same.
+    It authenticates no vehicle: without certificates it is served only with --plain, and every start
+    logs a warning. Manifests are signed, and a registration needs a token.
 
     \b
     Example:
@@ -47,7 +47,9 @@ def serve(
     from twinlock.trust.errors.base import UsageError
 
     if not plain:
-        reason = "this API knows no certificates yet, so anyone who reaches it can read the orders of every vehicle"
+        reason = (
+            "this API does not support certificates yet, so anyone who reaches it can read the orders of every vehicle"
+        )
         raise UsageError(reason=f"{reason}; add --plain to serve it on a network that you trust")
 
     def started(server: RunningServer) -> None:

@@ -26,7 +26,7 @@ _DETAIL_SHOWN = 2_000  # characters; a Root that changes the keys of all roles n
 @passphrase_option
 @output_options
 def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path | None) -> None:
-    """Say what the Director cannot do and which vehicles need attention: failing, silent, waiting, under attack.
+    """Show what the Director cannot do and which vehicles need attention: failing, silent, waiting, under attack.
 
     Exit status 1: something is wrong now. 6: something is due, such as a Root that expires soon. 0: neither.
 
@@ -36,10 +36,10 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
       twinlock director status ./director --metrics > /var/lib/node-exporter/twinlock.prom
     """
     with open_director(directory, passphrase_file) as director:
-        found, junk = director.status(look=True), director.junk(None, limit=_JUNK_SHOWN)
-    notable = {name: item for name, item in found.vehicles.items() if item.state not in ("ok", "retired")}
-    lines = [*(f"problem: {foreign(text)}" for text in found.problems), *(f"due: {text}" for text in found.due)]
-    lines += [f"{count} {state}" for state, count in found.counts.items() if count]
+        status, junk = director.status(look=True), director.junk(None, limit=_JUNK_SHOWN)
+    notable = {name: item for name, item in status.vehicles.items() if item.state not in ("ok", "retired")}
+    lines = [*(f"problem: {foreign(text)}" for text in status.problems), *(f"due: {text}" for text in status.due)]
+    lines += [f"{count} {state}" for state, count in status.counts.items() if count]
     rows = [(name, item.state, "; ".join(item.reasons)) for name, item in notable.items()]
     lines += table(("VEHICLE", "STATE", "REASON"), rows) if rows else []
     cells = [
@@ -48,16 +48,16 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
     ]
     lines += table(("UNPROVEN SENDERS TO", "DAY", "CODE", "COUNT", "LAST SAMPLE"), cells) if cells else []
     shown = {
-        "problems": list(found.problems),
-        "due": list(found.due),
-        "counts": dict(found.counts),
-        "vehicles": [{"vehicle": name, **item.as_json()} for name, item in found.vehicles.items()],
+        "problems": list(status.problems),
+        "due": list(status.due),
+        "counts": dict(status.counts),
+        "vehicles": [{"vehicle": name, **item.as_json()} for name, item in status.vehicles.items()],
         "junk": junk,
     }
-    out.result(shown, found.metrics().rstrip() if metrics else lines or "no vehicles")
-    if found.problems or found.counts["failing"] or found.counts["attacked"]:
+    out.result(shown, status.metrics().rstrip() if metrics else lines or "no vehicles")
+    if status.problems or status.counts["failing"] or status.counts["attacked"]:
         raise SystemExit(EXIT_REFUSED)
-    if found.due:
+    if status.due:
         raise SystemExit(EXIT_DUE)
 
 
@@ -72,9 +72,9 @@ def vehicles(out: Output, directory: Path) -> None:
       twinlock director vehicles ./director
     """
     with open_director(directory) as opened:
-        found, states = opened.vehicles(), opened.status()
+        vehicles, states = opened.vehicles(), opened.status()
     rows, shown = [], []
-    for item in found:
+    for item in vehicles:
         state = states.vehicles[item.vehicle]
         last = when(item.last_manifest_at)
         rows.append((item.vehicle, item.primary or "-", item.ecus, item.assignments, last, item.wire, state.state))
@@ -116,7 +116,7 @@ def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
     with open_director(directory) as director:
         kept = timedelta(days=director.settings.history_days) if age is None else read_duration(age)
         if kept <= timedelta(0):
-            raise UsageError(reason="say how old; history_days in config.json is 0, which keeps everything")
+            raise UsageError(reason="give an age; history_days is 0 in config.json, which keeps everything")
         out.confirm(f"delete history that is older than {kept.days} days", yes=yes)
         deleted = director.prune(kept)
     lines = [f"deleted {count} {name}" for name, count in deleted.items()]
@@ -166,7 +166,7 @@ def show(
     with open_director(directory) as director:
         rows = director.audit(vehicle, actor=actor, action=action, since=start, limit=limit)
         if vehicle is not None and not rows:
-            director.vehicle(vehicle)  # a mistyped name is not a vehicle with which nothing was done
+            director.vehicle(vehicle)  # a mistyped name is not a vehicle without entries
     rows = [{**row, "detail": {camel(name): item for name, item in row["detail"].items()}} for row in rows]
     shown = [{name: row[name] for name in ("number", "at", "actor", "action", "vehicle", "detail")} for row in rows]
     cells = [
@@ -181,7 +181,7 @@ def show(
     ]
     header = ("TIME", "ACTOR", "ACTION", "VEHICLE", "DETAIL")
     filtered = any(wanted is not None for wanted in (vehicle, actor, action, since))
-    nothing = "nothing was done that fits" if filtered else "nothing was done yet"
+    nothing = "no entry matches" if filtered else "no entries yet"
     out.result({"audit": shown}, table(header, cells) if cells else nothing)
 
 

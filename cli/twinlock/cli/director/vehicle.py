@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="How many events, newest first.")
 @output_options
 def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
-    """Show a VEHICLE: its ECUs and keys, what each reported last, what is assigned, what stood out and what is waiting.
+    """Show a VEHICLE: its ECUs and keys, what each reported last, what is assigned, notable events and what is waiting.
 
     \b
     Example:
@@ -84,14 +84,14 @@ def _show_unregistered(out: Output, director: Director, vehicle: str, limit: int
 
 def _pending_lines(pending: list[dict[str, Any]]) -> list[str]:
     return [
-        f"{item['ecu']} came with the key {item['fingerprint'][:16]} at {when(item['lastSeen'])} from a sender "
+        f"{item['ecu']} presented the key {item['fingerprint'][:16]} at {when(item['lastSeen'])} from a sender "
         f"{'that proved to be the vehicle' if item['authenticated'] else 'that proved nothing'}; it was refused"
         for item in pending
     ]
 
 
 def _vehicle_json(record: VehicleRecord, assigned: tuple[Assignment, ...]) -> dict[str, Any]:
-    wishes = {item.ecu: item.path for item in assigned}
+    assigned_paths = {item.ecu: item.path for item in assigned}
     ecus = []
     for ecu, item in record.ecus.items():
         report = record.reports.get(ecu)
@@ -113,7 +113,7 @@ def _vehicle_json(record: VehicleRecord, assigned: tuple[Assignment, ...]) -> di
                 "fingerprint": item.fingerprint,
                 **_away(item),
                 "installed": installed,
-                "assigned": wishes.get(ecu),
+                "assigned": assigned_paths.get(ecu),
             }
         )
     return {
@@ -135,7 +135,7 @@ def _away(item: EcuRecord) -> dict[str, datetime | None]:
 def _vehicle_lines(
     record: VehicleRecord, assigned: tuple[Assignment, ...], events: tuple[tuple[datetime, Event], ...]
 ) -> Iterator[str]:
-    wishes = {item.ecu: item.path for item in assigned}
+    assigned_paths = {item.ecu: item.path for item in assigned}
     yield f"{record.vehicle}: last manifest {when(record.last_manifest_at)}"
     rows = []
     for ecu, item in record.ecus.items():
@@ -143,7 +143,9 @@ def _vehicle_lines(
         kind = "Primary" if item.primary else "Secondary"
         installed = "not reported" if report is None else report.installed.path
         attack = "" if report is None else report.attack
-        rows.append((ecu, kind, item.verification.value, item.hardware_id, installed, wishes.get(ecu, "-"), attack))
+        rows.append(
+            (ecu, kind, item.verification.value, item.hardware_id, installed, assigned_paths.get(ecu, "-"), attack)
+        )
     yield from table(("ECU", "KIND", "VERIFIES", "HARDWARE", "INSTALLED", "ASSIGNED", "ATTACK"), rows)
     for ecu, at in record.retired.items():
         yield f"{ecu} left the vehicle at {when(at)}"

@@ -17,7 +17,7 @@ from twinlock.cli.shared.passphrase import passphrase_option
 if TYPE_CHECKING:
     from datetime import datetime
 
-WIRES = ("aktualizr",)  # beside tuf, which is always there
+WIRES = ("aktualizr",)  # in addition to tuf, which is always published
 
 
 @click.command()
@@ -28,7 +28,7 @@ WIRES = ("aktualizr",)  # beside tuf, which is always there
 )
 @click.option("--keys", type=DIRECTORY, help="Its private Root keys: root/private.key, or PEM files in one directory.")
 @click.option(
-    "--hand-over", is_flag=True, help="Give a Root chain that shares its keys with the tuf chain Root keys of its own."
+    "--hand-over", is_flag=True, help="Give the chain Root keys of its own, if it shares those of the tuf chain."
 )
 @click.option(
     "--until",
@@ -51,13 +51,13 @@ def wire(
 ) -> None:
     """Publish Roots in another wire PROFILE too, from version 1 on, so that its clients can be served.
 
-    The Root keys have to be here; the profile gets as many of its own. Every key of Root but its own, and that of the time
-    source, has to be of a kind that these clients read. With --go-on-from the Root chain of another Director is taken over:
-    its Roots stay as they are, and the next one, signed by its keys and the profile's own, leads vehicles that trust it to
+    The Root keys must be here; the profile gets as many of its own. Every key of Root but its own, and that of the time
+    source, must be of a kind that these clients read. With --go-on-from it continues the Root chain of another Director:
+    the old Roots stay as they are, and the next one, signed by its keys and the profile's own, leads vehicles that trust it to
     this Director.
 
     A Director that began the profile with an earlier version shares its Root keys with the tuf chain. --hand-over gives it
-    its own; until then keys cannot be rotated. docs/cross-profile-roots.md says why.
+    its own; until then keys cannot be rotated. docs/cross-profile-roots.md explains why.
 
     \b
     Example:
@@ -68,9 +68,9 @@ def wire(
     from twinlock.trust.errors.base import UsageError
 
     if (old is None) != (keys is None):
-        raise UsageError(reason="--go-on-from and --keys belong together")
+        raise UsageError(reason="--go-on-from and --keys must be given together")
     if hand_over and old is not None:
-        raise UsageError(reason="--hand-over is for a chain that this Director publishes already; omit --go-on-from")
+        raise UsageError(reason="--hand-over is for a chain that this Director already publishes; omit --go-on-from")
     if until is not None and not hand_over:
         raise UsageError(reason="--until needs --hand-over")
     with open_director(directory, passphrase_file) as opened:

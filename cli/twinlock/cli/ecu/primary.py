@@ -59,20 +59,22 @@ primary.add_command(remove_secondary)
 @click.option(
     "--director-url",
     required=True,
-    help="This vehicle's URL at the Director: .../vehicles/VEHICLE, or as aktualizr has it.",
+    help="This vehicle's URL at the Director: .../vehicles/VEHICLE, or the one for aktualizr.",
 )
 @click.option("--image-url", required=True, help="The Image repository's URL.")
 @click.option("--director-root", required=True, type=_FILE, help="The Director's Root file that the factory trusts.")
-@click.option("--image-root", required=True, type=_FILE, help="The Image repository's Root file that it trusts.")
+@click.option(
+    "--image-root", required=True, type=_FILE, help="The Image repository's Root file that the factory trusts."
+)
 @click.option("--secondary", "secondaries", multiple=True, type=_FILE, help="What `secondary describe` printed.")
 @click.option("--factory-image", type=_FILE, help="What the ECU runs now.  [default: nothing]")
 @click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
 @click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa", "rsa"]))
-@click.option("--time-url", help="Take the time from signed attestations of this service, not from the system clock.")
+@click.option("--time-url", help="Use signed attestations of this service instead of the system clock.")
 @click.option(
     "--anchor",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="A read-only directory with director.root.json and image.root.json: no stored Root counts by itself then.",
+    help="A read-only directory with director.root.json and image.root.json: stored Roots must then chain from these.",
 )
 @wire_options
 @offline_option("both repositories")
@@ -80,7 +82,7 @@ primary.add_command(remove_secondary)
 def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline: bool, **options: Any) -> None:
     """Make a Primary in a new DIRECTORY: its key, trusted state, slots and configuration.
 
-    Both repositories have to be there under the Roots given; --offline does without asking them. The key is not encrypted,
+    Both repositories must be reachable and signed under the Roots given; --offline skips that check. The key is not encrypted,
     because a gateway starts without an operator to type a passphrase: protect the storage of the ECU.
 
     \b
@@ -95,7 +97,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     """
     from twinlock.client.ecu.clock import system_clock
     from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary
-    from twinlock.client.primary.first_contact import ask_repositories
+    from twinlock.client.primary.repository_check import check_repositories
     from twinlock.io.files.operator_files import read_operator_file
 
     plan = EcuPlan(
@@ -119,7 +121,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     with own_input():
         warnings = ask_unless(
             out,
-            lambda: asyncio.run(ask_repositories(repositories, system_clock(), policy=plan.policy)),
+            lambda: asyncio.run(check_repositories(repositories, system_clock(), policy=plan.policy)),
             offline=offline,
         )
         config = provision_primary(directory, plan, repositories, secondaries=described)
@@ -146,7 +148,7 @@ def describe(out: Output, directory: Path) -> None:
     """
     import json
 
-    from twinlock.client.config import load_primary
+    from twinlock.client.ecu.config import load_primary
     from twinlock.client.primary.primary import describe_vehicle
 
     description = describe_vehicle(load_primary(config_file(directory, "primary.json")))
@@ -158,7 +160,7 @@ def describe(out: Output, directory: Path) -> None:
 @click.option("--token-file", type=_FILE, help="Where the token is.  [default: $TWINLOCK_ENROLMENT_TOKEN]")
 @output_options
 def enrol(out: Output, directory: Path, *, token_file: Path | None) -> None:
-    """Register the vehicle with its Director, by a one-time token that the Director gave out.
+    """Register the vehicle with its Director, by a one-time token from the Director.
 
     \b
     Example:
@@ -172,14 +174,14 @@ def enrol(out: Output, directory: Path, *, token_file: Path | None) -> None:
             return await opened.enrol(token)
 
     new = asyncio.run(once())
-    out.result({"registered": True, "new": new}, "registered" if new else "this vehicle is registered already")
+    out.result({"registered": True, "new": new}, "registered" if new else "this vehicle is already registered")
 
 
 @primary.command()
 @_DIRECTORY
 @output_options
 def register(out: Output, directory: Path) -> None:
-    """Tell a Director of the aktualizr profile which ECUs the vehicle has. Again whenever they change.
+    """Register the ECUs with a Director of the aktualizr profile. Repeat it whenever they change.
 
     \b
     Example:
@@ -247,25 +249,25 @@ def run(out: Output, directory: Path, *, interval: float) -> None:
 @_DIRECTORY
 @output_options
 def show(out: Output, directory: Path) -> None:
-    """Show the vehicle: its ECUs, what each runs by its last report, and how the last cycle went.
+    """Show the vehicle: its ECUs, what each runs according to its last report, and how the last cycle went.
 
     \b
     Example:
       twinlock primary show ./gateway
     """
-    from twinlock.client.config import load_primary
+    from twinlock.client.ecu.config import load_primary
     from twinlock.client.inspect.status import inspect_primary
 
-    found = inspect_primary(load_primary(config_file(directory, "primary.json")))
+    status = inspect_primary(load_primary(config_file(directory, "primary.json")))
     rows = [
-        (ecu["ecu"], ecu["hardwareId"], ecu["verification"], _image_name(ecu["installed"])) for ecu in found["ecus"]
+        (ecu["ecu"], ecu["hardwareId"], ecu["verification"], _image_name(ecu["installed"])) for ecu in status["ecus"]
     ]
     out.result(
-        found,
+        status,
         [
-            f"vehicle {found['vehicle']}",
+            f"vehicle {status['vehicle']}",
             *table(("ECU", "HARDWARE", "VERIFICATION", "RUNS"), rows),
-            *refusal_lines(found),
+            *refusal_lines(status),
         ],
     )
 
@@ -291,7 +293,7 @@ def _token(file: Path | None) -> str:
         else os.environ.get("TWINLOCK_ENROLMENT_TOKEN", "")
     )
     if not token.strip():
-        raise UsageError(reason="no token: set TWINLOCK_ENROLMENT_TOKEN or use --token-file")
+        raise UsageError(reason="no enrolment token: set TWINLOCK_ENROLMENT_TOKEN or use --token-file")
     return token.strip()
 
 

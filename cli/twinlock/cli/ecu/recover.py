@@ -1,4 +1,4 @@
-"""``twinlock primary recover`` and ``twinlock secondary recover``: a damaged state file made good again, on the ECU itself."""
+"""``twinlock primary recover`` and ``twinlock secondary recover``: recover a damaged state file on the ECU itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twinlock.cli.shared.output import Output, output_options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twinlock.client.config import EcuSettings
+    from twinlock.client.ecu.config import EcuSettings
     from twinlock.client.ecu.recovery import Recovered
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -24,9 +24,9 @@ def recover_command(role: str) -> click.Command:
 
     @click.command(
         "recover",
-        help=f"""Make a damaged or lost state file good again from what can still be read of it.
+        help=f"""Recover a damaged or lost state file from what can still be read of it.
 
-        Metadata count if they verify, floors as they were. Stop the ECU first; the damaged file is kept. Of a lost one nothing
+        Keeps metadata that verify, and floors. Stop the ECU first; the damaged file is kept. Of a lost one nothing
         can be read: then give the factory's Roots, unless the ECU has an anchor.
 
         \b
@@ -39,7 +39,7 @@ def recover_command(role: str) -> click.Command:
     @click.option(
         "--director-root", type=_FILE, help="The factory's Root of the Director, if no stored one can be read."
     )
-    @click.option("--image-root", type=_FILE, help="The same of the Image repository.")
+    @click.option("--image-root", type=_FILE, help="The factory's Root of the Image repository, likewise.")
     @click.option(
         "--release-counter", type=click.IntRange(min=0), help="The counter of the image that runs, if it is lost."
     )
@@ -60,31 +60,31 @@ def recover_command(role: str) -> click.Command:
         check_damaged(settings)
         given = {DIRECTOR: director_root, IMAGE: image_root}
         roots = {name: read_operator_file(path, "the Root") for name, path in given.items() if path is not None}
-        found = recover_state(settings, roots, release_counter, system_clock())
-        out.result(_as_json(found), _lines(found, settings.state))
+        recovered = recover_state(settings, roots, release_counter, system_clock())
+        out.result(_as_json(recovered), _lines(recovered, settings.state))
 
     return recover
 
 
-def _as_json(found: Recovered) -> dict[str, Any]:
+def _as_json(recovered: Recovered) -> dict[str, Any]:
     return {
-        "versions": {name: dict(versions) for name, versions in found.versions.items()},
-        "releaseCounter": found.release_counter,
-        "reportCounter": found.report_counter,
-        "damaged": None if found.damaged is None else str(found.damaged),
+        "versions": {name: dict(versions) for name, versions in recovered.versions.items()},
+        "releaseCounter": recovered.release_counter,
+        "reportCounter": recovered.report_counter,
+        "damaged": None if recovered.damaged is None else str(recovered.damaged),
     }
 
 
-def _lines(found: Recovered, state: Path) -> Iterator[str]:
-    damaged = "no file was left of it" if found.damaged is None else f"the damaged file is {found.damaged}"
+def _lines(recovered: Recovered, state: Path) -> Iterator[str]:
+    damaged = "the file was lost" if recovered.damaged is None else f"the damaged file is {recovered.damaged}"
     yield f"recovered {state}; {damaged}"
-    for name, versions in found.versions.items():
+    for name, versions in recovered.versions.items():
         yield f"{name}: " + ", ".join(f"{role} {version}" for role, version in versions.items())
-    yield f"release counter {found.release_counter}, report counter {found.report_counter}"
+    yield f"release counter {recovered.release_counter}, report counter {recovered.report_counter}"
 
 
 def _settings(directory: Path, role: str) -> EcuSettings:
-    from twinlock.client.config import load_primary, load_secondary
+    from twinlock.client.ecu.config import load_primary, load_secondary
 
     path = config_file(directory, f"{role}.json")
     return load_primary(path) if role == "primary" else load_secondary(path)

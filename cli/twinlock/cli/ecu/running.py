@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def cycle_lines(result: CycleResult) -> Iterator[str]:
     """One cycle, for people: the outcome, then each installation, each problem with its attack and clause."""
-    yield f"cycle: {result.outcome.value}" + ("" if result.reported else " (the Director has no report of it)")
+    yield f"cycle: {result.outcome.value}" + ("" if result.reported else " (not reported to the Director)")
     for done in result.installed:
         yield f"  {done.ecu} runs {done.image.path}"
     for problem in result.problems:
@@ -32,13 +32,13 @@ def cycle_lines(result: CycleResult) -> Iterator[str]:
 
 
 def weaker_lines(weaker: Sequence[str]) -> Iterator[str]:
-    """Which guarantees a lax policy let be missing, if any."""
+    """The guarantees that a lax policy dropped, if any."""
     if weaker:
         yield f"  weaker: {', '.join(weaker)}"
 
 
 def wire_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of ``init`` that say in which form the repositories speak, and how strictly they are taken."""
+    """The options of ``init`` for the wire profiles of the repositories and the policy."""
     import click
 
     choice = click.Choice(["tuf", "aktualizr"])
@@ -51,7 +51,7 @@ def wire_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["strict", "lax"]),
         default="strict",
         show_default=True,
-        help="lax takes repositories that others run, and says what they leave out.",
+        help="lax accepts repositories that others run, and names the guarantees that they lack.",
     )(command)
 
 
@@ -61,13 +61,13 @@ def chosen_wires(options: Mapping[str, Any]) -> dict[str, str]:
     return {name: wire for name, wire in chosen.items() if wire != "tuf"}
 
 
-def refusal_lines(found: dict[str, Any]) -> Iterator[str]:
-    """How the last cycle failed, if it did, and what its last verdict went without."""
-    yield from weaker_lines((found["lastDecision"] or {}).get("weaker", ()))
-    yield from evidence_lines(found["evidence"])
-    refusal = found["lastRefusal"]
+def refusal_lines(status: dict[str, Any]) -> Iterator[str]:
+    """How the last cycle failed, if it did, and which guarantees its last verdict lacked."""
+    yield from weaker_lines((status["lastDecision"] or {}).get("weaker", ()))
+    yield from evidence_lines(status["evidence"])
+    refusal = status["lastRefusal"]
     if refusal is None:
-        yield "the last cycle ended well, or there was none yet"
+        yield "the last cycle succeeded, or there was none yet"
         return
     yield f"last cycle, {refusal['kind']} at {refusal['step']}: error[{refusal['code']}]: {refusal['detail']}"
     if refusal["attack"] != "none":
@@ -90,7 +90,7 @@ def config_file(directory: Path, name: str) -> Path:
     path = directory / name
     if not path.is_file():
         role = name.removesuffix(".json")
-        raise UsageError(reason=f"{directory} holds no {name}; make one with `twinlock {role} init`")
+        raise UsageError(reason=f"{directory} has no {name}; make one with `twinlock {role} init`")
     return path
 
 
@@ -99,7 +99,7 @@ def own_map(configuration: Path) -> Iterator[None]:
     """Judge the map that ``configuration`` names as the operator's own file inside the block. Raises: OwnInputError."""
     from twinlock.trust.errors.metadata import LimitError, MalformedError
 
-    hint = f"correct the map that {configuration} names (map.json beside it, unless it says otherwise)"
+    hint = f"correct the map that {configuration} names (by default map.json in the same directory)"
     with own_input(MalformedError, LimitError, hints={"malformed": hint, "limit": hint}):
         yield
 

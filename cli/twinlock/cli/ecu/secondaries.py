@@ -16,13 +16,13 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.command("set-secondary")
 @_DIRECTORY
 @click.argument("description", type=_FILE)
-@click.option("--replaces", metavar="ECU", help="The ECU whose place a part with another identifier takes.")
-@click.option("--new", is_flag=True, help="The part is an additional one and replaces none.")
+@click.option("--replaces", metavar="ECU", help="The ECU that a part with another identifier replaces.")
+@click.option("--new", is_flag=True, help="The part is an addition and replaces none.")
 @output_options
 def set_secondary(out: Output, directory: Path, description: Path, *, replaces: str | None, new: bool) -> None:
-    """Give the Primary in DIRECTORY a Secondary's new key or address, or another part in its place.
+    """Set a Secondary's new key or address, or a part that replaces it, in the Primary in DIRECTORY.
 
-    DESCRIPTION is what `secondary describe` printed. Stop the Primary first. The Director has to know as well: see
+    DESCRIPTION is what `secondary describe` printed. Stop the Primary first. Register it with the Director too: see
     `director rekey`, `replace-ecu` and `add-ecu`.
 
     \b
@@ -31,14 +31,14 @@ def set_secondary(out: Output, directory: Path, description: Path, *, replaces: 
       twinlock primary set-secondary ./gateway brake.json
       twinlock primary set-secondary ./gateway new-brake.json --replaces ecu-brake
     """
-    from twinlock.client.ecu.fitting import fit_secondary
+    from twinlock.client.ecu.configured_secondaries import fit_secondary
 
-    found = read_object(description)
-    replaced = fit_secondary(config_file(directory, "primary.json"), found, replaces=replaces, new=new)
-    place = "is one more Secondary" if replaced is None else f"has the place of {replaced}"
+    described = read_object(description)
+    replaced = fit_secondary(config_file(directory, "primary.json"), described, replaces=replaces, new=new)
+    place = "was added" if replaced is None else f"replaces {replaced}"
     out.result(
-        {"ecu": found["ecu"], "address": found["address"], "keyid": found["keyid"], "replaced": replaced},
-        f"{found['ecu']} at {found['address']} {place}",
+        {"ecu": described["ecu"], "address": described["address"], "keyid": described["keyid"], "replaced": replaced},
+        f"{described['ecu']} at {described['address']} {place}",
     )
 
 
@@ -47,14 +47,14 @@ def set_secondary(out: Output, directory: Path, description: Path, *, replaces: 
 @click.argument("ecu")
 @output_options
 def remove_secondary(out: Output, directory: Path, ecu: str) -> None:
-    """Take a Secondary out of the Primary in DIRECTORY, which asks it no longer. Stop the Primary first.
+    """Remove a Secondary from the Primary in DIRECTORY. Stop the Primary first.
 
     \b
     Example:
       twinlock primary remove-secondary ./gateway ecu-lamp
       twinlock director retire ./director VIN1 ecu-lamp
     """
-    from twinlock.client.ecu.fitting import remove_secondary as remove
+    from twinlock.client.ecu.configured_secondaries import remove_secondary as remove
 
     remove(config_file(directory, "primary.json"), ecu)
     out.result({"removed": ecu}, f"{ecu} is no longer a Secondary of this Primary")

@@ -29,7 +29,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.group()
 def secondary() -> None:
-    """A Secondary ECU: verify what the Primary hands over, install, report.
+    """A Secondary ECU: verify what the Primary sends, install, report.
 
     \b
     Example:
@@ -53,21 +53,21 @@ secondary.add_command(recover_command("secondary"))
 @click.option("--factory-image", type=_FILE, help="What the ECU runs now.  [default: nothing]")
 @click.option("--factory-name", default="factory", show_default=True, help="The name of that image.")
 @click.option("--key-type", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa", "rsa"]))
-@click.option("--attested-time", is_flag=True, help="It has no clock; the Primary passes on signed time attestations.")
+@click.option("--attested-time", is_flag=True, help="It has no clock; the Primary forwards signed time attestations.")
 @click.option(
     "--anchor",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="A read-only directory with director.root.json and image.root.json: no stored Root counts by itself then.",
+    help="A read-only directory with director.root.json and image.root.json: stored Roots must then chain from these.",
 )
-@click.option("--director-url", default="", help="Ask there whether the Director's Root fits. It is not stored.")
-@click.option("--image-url", default="", help="Ask there whether the Image repository's Root fits. It is not stored.")
+@click.option("--director-url", default="", help="The Director's URL, to check the Root there. It is not stored.")
+@click.option("--image-url", default="", help="The Image repository's URL, to check the Root there. It is not stored.")
 @wire_options
 @output_options
 def init(out: Output, directory: Path, *, listen: str, verification: str, **options: Any) -> None:
     """Make a Secondary in a new DIRECTORY: its key, trusted state, slots and configuration.
 
-    A Secondary meets the repositories through its Primary only, so it is asked whether they fit the Roots given only where
-    their URLs are named. The key is not encrypted: an ECU starts without an operator to type a passphrase.
+    A Secondary reaches the repositories only through its Primary, so the Roots are checked with them only if you give
+    their URLs. The key is not encrypted: an ECU starts without an operator to type a passphrase.
 
     \b
     Example:
@@ -76,7 +76,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     """
     from twinlock.client.ecu.clock import system_clock
     from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_secondary
-    from twinlock.client.primary.first_contact import ask_repositories
+    from twinlock.client.primary.repository_check import check_repositories
     from twinlock.io.files.operator_files import read_operator_file
 
     plan = EcuPlan(
@@ -97,7 +97,9 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     )
     with own_input():
         urls = {"director_url": options["director_url"], "image_url": options["image_url"]}
-        for warning in asyncio.run(ask_repositories(replace(repositories, **urls), system_clock(), policy=plan.policy)):
+        for warning in asyncio.run(
+            check_repositories(replace(repositories, **urls), system_clock(), policy=plan.policy)
+        ):
             out.note(f"warning: {warning}")
         description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)
     out.result(
@@ -119,7 +121,7 @@ def describe(out: Output, directory: Path) -> None:
     Example:
       twinlock secondary describe ./brake > brake.json
     """
-    from twinlock.client.config import load_secondary
+    from twinlock.client.ecu.config import load_secondary
     from twinlock.client.ecu.provision import describe_secondary
 
     description = describe_secondary(load_secondary(config_file(directory, "secondary.json")))
@@ -165,15 +167,15 @@ def show(out: Output, directory: Path) -> None:
     Example:
       twinlock secondary show ./brake
     """
-    from twinlock.client.config import load_secondary
+    from twinlock.client.ecu.config import load_secondary
     from twinlock.client.inspect.status import inspect_secondary
 
-    found = inspect_secondary(load_secondary(config_file(directory, "secondary.json")))
+    status = inspect_secondary(load_secondary(config_file(directory, "secondary.json")))
     out.result(
-        found,
+        status,
         [
-            f"{found['ecu']} ({found['hardwareId']}) of {found['vehicle']}: {found['verification']} verification",
-            f"runs {found['installed']['path']}, listens on {found['listen']}",
-            *refusal_lines(found),
+            f"{status['ecu']} ({status['hardwareId']}) of {status['vehicle']}: {status['verification']} verification",
+            f"runs {status['installed']['path']}, listens on {status['listen']}",
+            *refusal_lines(status),
         ],
     )

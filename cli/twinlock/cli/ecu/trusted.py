@@ -15,11 +15,11 @@ from twinlock.cli.shared.own_input import own_input
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twinlock.client.config import EcuSettings
+    from twinlock.client.ecu.config import EcuSettings
     from twinlock.client.storage.state import TrustedState
 
 _DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-_KEYID_DIGITS = 12  # enough to tell keys apart by eye
+_KEYID_DIGITS = 12  # enough to distinguish keys by eye
 
 
 @click.group()
@@ -48,8 +48,8 @@ def show(out: Output, directory: Path) -> None:
 
     settings = _settings(directory)
     with _open(settings) as state:
-        found = what_is_trusted(settings, state, system_clock())
-    out.result(found, list(_show_lines(found)))
+        trust = what_is_trusted(settings, state, system_clock())
+    out.result(trust, list(_show_lines(trust)))
 
 
 @trusted.command()
@@ -73,9 +73,9 @@ def why(out: Output, target: str, directory: Path) -> None:
     with own_input():
         path = target_path(target)
     with _open(settings) as state:
-        found = why_trusted(settings, state, path, system_clock())
-    out.result(found, list(_why_lines(found)))
-    if not found["trusted"]:
+        explanation = why_trusted(settings, state, path, system_clock())
+    out.result(explanation, list(_why_lines(explanation)))
+    if not explanation["trusted"]:
         raise SystemExit(EXIT_REFUSED)
 
 
@@ -88,40 +88,44 @@ def _open(settings: EcuSettings) -> TrustedState:
 
 
 def _settings(directory: Path) -> EcuSettings:
-    from twinlock.client.config import load_primary, load_secondary
+    from twinlock.client.ecu.config import load_primary, load_secondary
     from twinlock.trust.errors.base import UsageError
 
     if (directory / "primary.json").is_file():
         return load_primary(directory / "primary.json")
     if (directory / "secondary.json").is_file():
         return load_secondary(directory / "secondary.json")
-    raise UsageError(reason=f"{directory} holds neither a primary.json nor a secondary.json")
+    raise UsageError(reason=f"{directory} has neither a primary.json nor a secondary.json")
 
 
-def _show_lines(found: dict[str, Any]) -> Iterator[str]:
-    yield f"{found['ecu']} of {found['vehicle']}"
-    for repository in found["repositories"]:
+def _show_lines(trust: dict[str, Any]) -> Iterator[str]:
+    yield f"{trust['ecu']} of {trust['vehicle']}"
+    for repository in trust["repositories"]:
         yield ""
         yield f"{repository['name']}:"
         rows = [_row(role) for role in repository["roles"]]
         rows += [(role["role"], role["version"], "", "verified again at each use") for role in repository["delegated"]]
         yield from table(("ROLE", "VERSION", "EXPIRES", "SIGNED BY"), rows)
     yield ""
-    yield from refusal_lines(found)
+    yield from refusal_lines(trust)
 
 
-def _why_lines(found: dict[str, Any]) -> Iterator[str]:
-    verdict = "trusted" if found["trusted"] else "not trusted"
-    yield f"{found['target']} is {verdict}" + (f" for {', '.join(found['ecus'])}" if found["ecus"] else "")
-    if found["entry"] is not None:
-        hashes = ", ".join(f"{name} {digest[:_KEYID_DIGITS]}..." for name, digest in found["entry"]["hashes"].items())
-        yield f"{found['entry']['length']} bytes, {hashes}, release counter {found['entry']['releaseCounter']}"
+def _why_lines(explanation: dict[str, Any]) -> Iterator[str]:
+    verdict = "trusted" if explanation["trusted"] else "not trusted"
+    yield f"{explanation['target']} is {verdict}" + (
+        f" for {', '.join(explanation['ecus'])}" if explanation["ecus"] else ""
+    )
+    if explanation["entry"] is not None:
+        hashes = ", ".join(
+            f"{name} {digest[:_KEYID_DIGITS]}..." for name, digest in explanation["entry"]["hashes"].items()
+        )
+        yield f"{explanation['entry']['length']} bytes, {hashes}, release counter {explanation['entry']['releaseCounter']}"
     rows = [
         (link["repository"], *_row(link), {True: "yes", False: "no"}.get(link.get("lists"), ""))
-        for link in found["chain"]
+        for link in explanation["chain"]
     ]
     yield from table(("REPOSITORY", "ROLE", "VERSION", "EXPIRES", "SIGNED BY", "LISTS IT"), rows)
-    refusal = found["refusal"]
+    refusal = explanation["refusal"]
     if refusal is not None:
         yield f"error[{refusal['code']}]: {refusal['message']}"
         if refusal["attack"] != "none":

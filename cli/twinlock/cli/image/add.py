@@ -37,7 +37,7 @@ _MAX_MANIFEST_BYTES = 1 << 28
 
 @dataclass(frozen=True, kw_only=True)
 class AddArguments:
-    """What the command line says of one image or many, as text."""
+    """The options that describe one image or many, as text."""
 
     sources: tuple[Path, ...]
     into: str | None
@@ -59,12 +59,12 @@ class AddArguments:
 _HOSTED = click.option(
     "--uri",
     metavar="https://...",
-    help="Another host serves the bytes, which are read once and not kept; give a NAME and no SOURCE.",
+    help="Another host serves the bytes, which are read once and not stored; give a NAME and no SOURCE.",
 )
 
 
 def add_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Options of a command that stages images: files, a directory or a manifest, handed over as ``wanted``."""
+    """Options of a command that stages images: files, a directory or a manifest, passed as ``wanted``."""
     return packed(
         function,
         "wanted",
@@ -140,7 +140,7 @@ def _stage(out: Output, repository: ImageRepository, wanted: AddArguments, uri: 
 
 
 def stage(out: Output, place: ImageRepository | SupplierPlace, wanted: AddArguments, *, replace: bool) -> None:
-    """Stage what a command was told, in the Image repository or a supplier's place, and show it."""
+    """Stage what a command was given, in the Image repository or a supplier's workspace, and show it."""
     if wanted.manifest is None and wanted.into is None:
         _stage_one(out, place, _entry(wanted), replace=replace)
     else:
@@ -164,7 +164,7 @@ def _entry(wanted: AddArguments) -> EntryArguments:
 
 
 def _described(wanted: AddArguments, name: str) -> dict[str, Any]:
-    """What the options say of the one image ``name``. Raises: click.UsageError."""
+    """The description of the one image ``name`` by the options. Raises: click.UsageError."""
     hardware, counter = _required(wanted)
     return {
         "name": name,
@@ -318,7 +318,7 @@ def _status(result: ImageResult) -> int:
 
 def _note_covering(out: Output, name: str, roles: Sequence[str]) -> None:
     for role in roles:
-        out.note(f"note: {role} may list {name} too; vehicles use our own entry first")
+        out.note(f"note: {role} may list {name} too; vehicles use the entry here first")
 
 
 def _size(source: Path) -> int:

@@ -32,7 +32,7 @@ PROFILES = ("aktualizr",)
 @click.argument("directory", type=DIRECTORY)
 @click.argument("profile", type=click.Choice(PROFILES))
 @click.option(
-    "--hand-over", is_flag=True, help="Give a Root chain that shares its keys with the tuf chain Root keys of its own."
+    "--hand-over", is_flag=True, help="Give the chain Root keys of its own, if it shares those of the tuf chain."
 )
 @click.option(
     "--until",
@@ -66,15 +66,15 @@ def wire(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Publish in the wire profile PROFILE too, from now on: for vehicles that run aktualizr.
 
-    Everything that is published, and what is staged, is published once in that form; the keys of root and targets have
-    to be here. The profile gets as many root keys of its own as root has, in the same place: move them to their holders.
+    Everything that is published, and what is staged, is published once in that form; the keys of root and targets must
+    be here. The profile gets as many root keys of its own as root has, in the same place: move them to their holders.
     What those vehicles could not read is refused, with the reason, and nothing changes. Safe to repeat.
 
     A repository that began the profile with an earlier version shares its root keys with the tuf chain. --hand-over gives
-    it its own; until then keys cannot be rotated. docs/cross-profile-roots.md says why.
+    it its own; until then keys cannot be rotated. docs/cross-profile-roots.md explains why.
 
-    Where root keys are in several places, --prepare writes a root that travels; image root publish then begins the
-    profile, or hands its chain over.
+    If root keys are in several places, --prepare writes a root for their holders to sign; image root publish then starts
+    the profile, or hands its chain over.
 
     \b
     Example:
@@ -96,12 +96,12 @@ def wire(  # noqa: PLR0913 - one parameter for each option
         return
     if hand_over:
         publication = repository.hand_over(until.date() if until else None)
-        text = f"published {publication.version}: the chain for {profile} has root keys of its own now"
-        unchanged = f"the chain for {profile} in {directory} has root keys of its own already"
+        text = f"published {publication.version}: the chain for {profile} now has Root keys of its own"
+        unchanged = f"the chain for {profile} in {directory} already has Root keys of its own"
     else:
         publication = repository.publish_for_aktualizr()
         text = f"published {publication.version} for {profile} too: {', '.join(publication.files)}"
-        unchanged = f"{directory} publishes for {profile} already"
+        unchanged = f"{directory} already publishes for {profile}"
     out.result({"profile": profile, **json_value(publication)}, text if publication.changed else unchanged)
 
 
@@ -128,17 +128,13 @@ def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChange
 @click.option(
     "--release-counter", type=click.IntRange(0), default=0, show_default=True, help="For images that state none."
 )
-@click.option(
-    "--drop-delegation", "dropped", multiple=True, metavar="ROLE", help="Go on without this delegated role (repeat)."
-)
+@click.option("--drop-delegation", "dropped", multiple=True, metavar="ROLE", help="Drop this delegated role (repeat).")
 @click.option(
     "--valid", multiple=True, metavar="ROLE=DURATION", help="How long files stay valid, such as timestamp=1d."
 )
+@click.option("--treehub", type=DIRECTORY, help="The OSTree repository with the listed commits, to serve from here.")
 @click.option(
-    "--treehub", type=DIRECTORY, help="The OSTree repository with the commits that it lists, to serve from here."
-)
-@click.option(
-    "--dry-run", is_flag=True, help="Only say what would be imported, what not, and what will not work later."
+    "--dry-run", is_flag=True, help="Only show what would be imported, what not, and what will not work later."
 )
 @plain_keys_option
 @passphrase_option
@@ -162,8 +158,8 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     All of it is verified first; its root files, key ids and version numbers are kept. It is only read. An import that was
     cut off is finished by repeating it. The keys are encrypted under a passphrase, which is asked for unless one is given.
 
-    OSTree commits are taken over as entries; with --treehub they are checked there and served below /treehub. Images that
-    another host serves are read once from there. An image that cannot be taken over (bytes that are missing or differ, an
+    OSTree commits are imported as entries; with --treehub they are checked there and served below /treehub. Images that
+    another host serves are read once from there. An image that cannot be imported (bytes that are missing or differ, an
     address that is not public) is left out and named; the exit status is then 1. --dry-run shows that first, and what will not
     work later, and writes nothing.
 
@@ -206,7 +202,7 @@ def _show_findings(out: Output, wanted: Takeover, size: int) -> None:
     with own_input(), out.progress(size, "reading images") as advance:
         findings = foresee(wanted, now=utc_now(), progress=advance)
     lines = [f"would import {findings.images} images and {findings.roots} root versions; nothing was written"]
-    lines += [f"expired: {role}; it would be signed again" for role in findings.expired]
+    lines += [f"expired: {role}; would be signed again" for role in findings.expired]
     lines += [f"would drop the delegation to {role} and its images" for role in findings.dropped]
     out.result(
         {"dryRun": True, **json_value(findings)}, [*lines, *_finding_lines(findings.left_out, findings.warnings)]
@@ -233,12 +229,12 @@ def _import_lines(view: TakeoverView, directory: Path) -> Iterator[str]:
     uncounted = sum(finding.code == NO_COUNTER for finding in view.warnings)
     if uncounted:
         yield (
-            f"{uncounted} images that stated no release counter have {view.release_counter} now; it may only rise from there"
+            f"{uncounted} images that stated no release counter have {view.release_counter} now; later releases must be higher"
         )
     for role in view.expired:
-        yield f"it had expired: {role}; signed again"
+        yield f"had expired: {role}; signed again"
     for role in view.dropped:
-        yield f"left behind: the delegation to {role}; its images are listed no more"
+        yield f"dropped: the delegation to {role}; its images are no longer listed"
     if view.left_out:
         yield f"left out: {len(view.left_out)} images, named above; add their files with twinlock image add"
     yield f"the Root for new vehicles of the tuf profile: {directory}/public/metadata/{view.versions['root']}.root.json"

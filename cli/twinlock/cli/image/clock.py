@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 def _recover(directory: Path, passphrase_file: Path | None) -> tuple[ClockRecovery, Iterator[str]]:
-    found = open_image_repository(directory, passphrase_file).recover_clock(actor=actor())
-    return found, _lines(found)
+    recovery = open_image_repository(directory, passphrase_file).recover_clock(actor=actor())
+    return recovery, _lines(recovery)
 
 
-def _lines(found: ClockRecovery) -> Iterator[str]:
-    yield f"published {found.publication.version}: {', '.join(found.publication.files)}"
-    yield highest_line(found.highest)
-    for role in found.left:
-        yield f"left: {role} still states a time of the future, and its keys are not here; repeat where they are"
-    for role in found.short:
-        yield f"left: {role} expires before that time; vehicles that took the false files need a newer {role} first"
+def _lines(recovery: ClockRecovery) -> Iterator[str]:
+    yield f"published {recovery.publication.version}: {', '.join(recovery.publication.files)}"
+    yield highest_line(recovery.highest)
+    for role in recovery.left:
+        yield f"remaining: {role} still states a future time, and its keys are not here; repeat where they are"
+    for role in recovery.short:
+        yield f"remaining: {role} expires before that time; vehicles that accepted the false files need a newer {role} first"
 
 
 recover_clock = recover_clock_command(
     "image",
-    "Every role whose file states a time of the future is signed again with the true time and the next version. The new files "
-    "stay valid for longer than the false time, so that vehicles that took the false ones take these. No key of Root is needed "
+    "Every role whose file states a future time is signed again with the true time and the next version. The new files "
+    "stay valid for longer than the false time, so that vehicles that accepted the false ones accept these. No Root key is needed "
     "unless Root itself was signed then.",
     _recover,
 )
@@ -46,7 +46,7 @@ recover_clock = recover_clock_command(
 @click.argument("directory", type=DIRECTORY)
 @click.argument("url", required=False)
 @click.option("--director-root", type=FILE, help="The Director's Root, which names the keys that attest the time.")
-@click.option("--offline", is_flag=True, help="Do not ask the source now whether it answers.")
+@click.option("--offline", is_flag=True, help="Do not check now that the source answers.")
 @output_options
 def time_source(out: Output, directory: Path, url: str | None, *, director_root: Path | None, offline: bool) -> None:
     """Compare the clock with a second source before anything is signed: the time that a Director attests at URL.
@@ -62,11 +62,11 @@ def time_source(out: Output, directory: Path, url: str | None, *, director_root:
     from twinlock.trust.errors.base import UsageError
 
     if (url is None) != (director_root is None):
-        raise UsageError(reason="give URL and --director-root together, or neither")
+        raise UsageError(reason="URL and --director-root must be given together")
     with own_input():
         root = b"" if director_root is None else read_own_file(director_root, "the Director's Root")
         open_image_repository(directory, None).set_time_source(url, root, ask=url is not None and not offline)
-    text = f"the clock is compared with {url}" if url else "no second source of time is asked"
+    text = f"the clock is now compared with {url}" if url else "no second source of time is used"
     out.result({"directory": directory, "url": url}, text)
 
 

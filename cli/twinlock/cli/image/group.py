@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def image() -> None:
-    """Create, fill, publish and serve an Image repository: the lock that says "this image is genuine".
+    """Create, fill, publish and serve an Image repository: the lock that decides which images are genuine.
 
     \b
     Example:
@@ -80,7 +80,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Make a repository: keys for each role, and the first publication. Safe to repeat if it was cut off.
+    """Make a repository: keys for each role, and the first publication. Safe to repeat if it was interrupted.
 
     The keys are encrypted under a passphrase, which is asked for unless one is given.
 
@@ -106,7 +106,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
         {"created": str(directory), "publication": shown.publication, "roles": shown.roles},
         [
             f"created the Image repository {directory}",
-            f"move {repository.keyring.offline} to a medium that you can take away; root and targets keys are in it",
+            f"move {repository.keyring.offline} to a medium that you can take offline; it has the Root and Targets keys",
             f"next: twinlock image add {directory} FILE NAME --hardware-id ID --release-counter N",
         ],
     )
@@ -118,14 +118,14 @@ def init(  # noqa: PLR0913 - one parameter for each option
 @yes_option
 @output_options
 def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
-    """Take an image out of the next publication. Its bytes stay for vehicles that still follow the old one.
+    """Remove an image from the next publication. Its bytes stay for vehicles that still follow the old one.
 
     \b
     Example:
       twinlock image remove ./image brake/brake-1.0.bin --yes
     """
     repository = open_image_repository(directory, None)
-    out.confirm(f"take {name} out of {directory}", yes=yes)
+    out.confirm(f"remove {name} from {directory}", yes=yes)
     with own_input():
         repository.remove_image(name)
     out.result({"removed": name}, f"staged the removal of {name}; run `twinlock image publish`")
@@ -198,7 +198,7 @@ def _software(entry: ImageView) -> str:
 @image.command()
 @click.argument("directory", type=DIRECTORY)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free port.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 picks a free port.")
 @click.option("--tls-cert", type=FILE, help="Serve over TLS with this certificate (PEM).")
 @click.option("--tls-key", type=FILE, help="Its private key (PEM, not encrypted).")
 @click.option("--refresh/--no-refresh", default=True, help="Renew Snapshot and Timestamp while serving.")
@@ -234,7 +234,7 @@ def serve(  # noqa: PLR0913 - one parameter for each option
     from twinlock.trust.errors.base import UsageError
 
     if (tls_cert is None) != (tls_key is None):
-        raise UsageError(reason="--tls-cert and --tls-key belong together")
+        raise UsageError(reason="--tls-cert and --tls-key must be given together")
     tls = server_context(tls_cert, tls_key, client_ca=None) if tls_cert and tls_key else None
     repository = open_image_repository(directory, passphrase_file)
     asyncio.run(

@@ -51,7 +51,7 @@ def add_ostree(
 ) -> None:
     """Stage an OSTree commit listed as NAME, for vehicles that run aktualizr. Its objects stay in the OSTree repository.
 
-    twinlock image serve offers that repository below /treehub. The commit has to be in it; publishing has `ostree fsck` check
+    twinlock image serve offers that repository below /treehub. The commit must be in it; publishing has `ostree fsck` check
     every object where that program is installed.
 
     \b

@@ -65,7 +65,7 @@ def _publication_lines(publication: Publication) -> Iterator[str]:
     else:
         yield f"nothing to publish; publication {publication.version} is current"
     for role in publication.waiting:
-        yield f"held back: the delegation to {role}, until its first signed file is accepted (twinlock image accept)"
+        yield f"waiting: the delegation to {role} is published once its first signed file is accepted (twinlock image accept)"
     for role in publication.overdue:
         yield f"due: {role} ({_way_out(role, publication.prepared_root)})"
     for commit in publication.unchecked:
@@ -87,13 +87,13 @@ def status(out: Output, directory: Path, *, within: str | None, deep: bool) -> N
       twinlock image status ./image --within 14d
       twinlock image status ./image --deep
     """
-    found = open_image_repository(directory, None).status(read_duration(within) if within else None, deep=deep)
-    out.result(found, _status_lines(found))
-    if found.damaged:
+    status = open_image_repository(directory, None).status(read_duration(within) if within else None, deep=deep)
+    out.result(status, _status_lines(status))
+    if status.damaged:
         raise SystemExit(EXIT_BROKEN)
-    if found.clock.problem:
+    if status.clock.problem:
         raise SystemExit(EXIT_REFUSED)
-    if within and found.due:
+    if within and status.due:
         raise SystemExit(EXIT_DUE)
 
 
@@ -104,7 +104,7 @@ def _way_out(role: str, prepared_root: int | None) -> str:
     if role in TOP_LEVEL:
         if role == ROOT and prepared_root is not None:
             return (
-                f"Root {prepared_root} is prepared; run `twinlock image root publish`, or `root cancel` to begin again"
+                f"Root {prepared_root} is prepared; run `twinlock image root publish`, or `root cancel` to start over"
             )
         if role == ROOT:
             return "its keys are not here; run `twinlock image rotate DIRECTORY --prepare FILE`, and have their holders sign FILE"
@@ -112,28 +112,28 @@ def _way_out(role: str, prepared_root: int | None) -> str:
     return f"its keys are not here; {role} runs `twinlock supplier sign`, then run `twinlock image accept` and `twinlock image publish`"
 
 
-def _status_lines(found: StatusView) -> Iterator[str]:
+def _status_lines(status: StatusView) -> Iterator[str]:
     staged = [
-        *(("image", name) for name in found.staged_images),
-        *(("removal", name) for name in found.staged_removals),
-        *(("delegation", name) for name in found.staged_delegations),
-        *(("end of delegation", name) for name in found.staged_undelegations),
-        *(("supplier's file", role) for role in found.accepted),
+        *(("image", name) for name in status.staged_images),
+        *(("removal", name) for name in status.staged_removals),
+        *(("delegation", name) for name in status.staged_delegations),
+        *(("end of delegation", name) for name in status.staged_undelegations),
+        *(("supplier's file", role) for role in status.accepted),
     ]
     yield from table(("STAGED", "NAME"), staged) if staged else ["nothing is staged"]
-    if found.prepared_root is not None:
-        yield f"prepared: Root {found.prepared_root} collects signatures; no other Root of that number is made"
-    for role in found.waiting:
+    if status.prepared_root is not None:
+        yield f"prepared: Root {status.prepared_root} is collecting signatures; no other Root of that number is made"
+    for role in status.waiting:
         yield f"waiting: the delegation to {role} has no signed file yet"
-    for due in found.due:
-        signable = due.can_sign and not (due.role == "root" and found.prepared_root)
-        what = "twinlock image refresh signs it" if signable else _way_out(due.role, found.prepared_root)
+    for due in status.due:
+        signable = due.can_sign and not (due.role == "root" and status.prepared_root)
+        what = "twinlock image refresh signs it" if signable else _way_out(due.role, status.prepared_root)
         yield f"expires {due.expires:%Y-%m-%d %H:%M}Z: {due.role} ({what})"
-    if not found.due:
+    if not status.due:
         yield "nothing expires soon"
-    for image in found.damaged:
+    for image in status.damaged:
         yield f"damaged: {foreign(image.path)} of {image.role}: {image.reason}; add the right file again under the same name"
-    yield from _clock_lines(found.clock)
+    yield from _clock_lines(status.clock)
 
 
 def _clock_lines(clock: ClockView) -> Iterator[str]:
@@ -144,16 +144,16 @@ def _clock_lines(clock: ClockView) -> Iterator[str]:
     elif clock.answered:
         yield f"the signing clock agrees with {clock.source}"
     else:
-        yield f"warning: {clock.source} gave no usable answer, so no second source vouches for the signing clock"
+        yield f"warning: {clock.source} gave no usable answer, so the signing clock was not compared"
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @delegation_options
-@click.option("--before", metavar="ROLE", help="Ask it before this role; last if left away.")
+@click.option("--before", metavar="ROLE", help="Search it before this role (default: last).")
 @output_options
 def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, before: str | None) -> None:
-    """Stage a delegation: the supplier ROLE signs for some names with its own keys, in its own place.
+    """Stage a delegation: the supplier ROLE signs for some names with its own keys, in its own workspace.
 
     It is published together with the supplier's first signed file. Delegating again replaces keys and names.
 
@@ -195,7 +195,7 @@ def undelegate(out: Output, directory: Path, role: str, *, yes: bool) -> None:
 
 
 _LOST_MEMORY = (
-    "if the supplier's place lost what it signed, have it signed again above the version here: "
+    "if the supplier's workspace lost what it signed, have it signed again above the version here: "
     "`twinlock supplier sign --above VERSION`; then compare what it lists"
 )
 _ACCEPT_HINTS = {
@@ -224,14 +224,16 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
         roles = repository.accept(outbox)
     removed = {role: names for role, names in repository.delisted().items() if role in roles}
     for role, names in removed.items():
-        out.note(f"warning: {role} does not list {', '.join(names)} any more; if that is a mistake, do not publish")
+        out.note(f"warning: {role} no longer lists {', '.join(names)}; if that is a mistake, do not publish")
     text = f"accepted the files of {', '.join(roles)}; run `twinlock image publish`" if roles else "nothing new in it"
     out.result({"accepted": list(roles), "removed": removed}, text)
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
-@click.option("--within", metavar="DURATION", help="Sign what expires within this time; else each role has a margin.")
+@click.option(
+    "--within", metavar="DURATION", help="Sign what expires within this time (default: a margin for each role)."
+)
 @passphrase_option
 @output_options
 def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file: Path | None) -> None:
@@ -250,9 +252,11 @@ def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file
 @click.argument("directory", type=DIRECTORY)
 @click.argument("roles", nargs=-1)
 @click.option(
-    "--keys", metavar="T/N[:KIND[+KIND]]", help="How many new keys, and how many of them must sign; else as it is now."
+    "--keys",
+    metavar="T/N[:KIND[+KIND]]",
+    help="How many new keys, and how many of them must sign (default: unchanged).",
 )
-@click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys; else as it is now.")
+@click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys (default: unchanged).")
 @DEMAND_OF_ROTATION
 @REPLACED_KEYS
 @click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next root to FILE, for others to sign.")
@@ -272,14 +276,14 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     passphrase_file: Path | None,
     yes: bool,
 ) -> None:
-    """Give ROLES new keys and publish that: a new root, signed by old and new keys, and what the roles sign.
+    """Replace the keys of ROLES and publish that: a new root, signed by old and new keys, and what the roles sign.
 
     Rotating snapshot and timestamp together also drops ended delegations from Snapshot.
 
     With --prepare and no ROLES the next root has the same keys and a later expiry: a renewal where root keys are in
     several places.
 
-    Without --keys each role gets as many keys of the same kinds. T/N takes the kinds of its last keys too, as in
+    Without --keys each role gets as many keys of the same kinds. T/N accepts the kinds of its last keys too, as in
     2/3:ed25519+ml-dsa-65: two of the first kind, one of the other.
 
     \b
@@ -293,7 +297,7 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     from twinlock.trust.errors.base import UsageError
 
     if not roles and (prepare is None or keys):
-        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews root as it is")
+        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews root unchanged")
     repository = open_image_repository(directory, passphrase_file)
     plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
     if replaced:
@@ -333,7 +337,7 @@ root_group.add_command(sign_root_command("image"))
 root_group.add_command(
     publish_root_command(
         "image",
-        "Everything that has to be signed again because of it goes along.",
+        "Signs again everything that depends on it.",
         _publish,
         click.option(
             "--until",

@@ -1,4 +1,4 @@
-"""The option ``--actor``: the name under which the audit notes what a command did."""
+"""The option ``--actor``: the name under which the audit records what a command did."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def actor() -> str:
 
 def _note(context: click.Context, _parameter: click.Parameter, value: str) -> str:
     if not 0 < len(value) <= MAX_CHARACTERS or not value.isprintable() or value != value.strip():
-        raise click.BadParameter(f"a name has 1 to {MAX_CHARACTERS} printable characters, and no space around it")
+        raise click.BadParameter(f"a name has 1 to {MAX_CHARACTERS} printable characters, and no space at either end")
     context.meta[_META] = value
     return value
 

@@ -57,7 +57,7 @@ def read_input(source: Path) -> bytes:
 
 
 def show_batch(out: Output, result: BatchResult, verb: str) -> None:
-    """Show a batch and end the command: status 0 if everything was taken, else 1 (3: only conflicts). Raises: SystemExit."""
+    """Show a batch and end the command: status 0 if everything was accepted, else 1 (3: only conflicts). Raises: SystemExit."""
     out.result(result.as_json(), _lines(result, verb))
     if result.refused:
         conflicts = all(item.error is not None and item.error.code == "conflict" for item in result.refused)
@@ -69,10 +69,10 @@ def _files(source: Path) -> list[Path]:
 
     if str(source) == STANDARD_INPUT or not source.is_dir():
         return [source]
-    found = sorted(file for file in source.iterdir() if file.suffix in _SUFFIXES and file.is_file())
-    if not found:
-        raise UsageError(reason=f"{source} holds no file whose name ends in {', '.join(_SUFFIXES)}")
-    return found
+    files = sorted(file for file in source.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+    if not files:
+        raise UsageError(reason=f"{source} has no file whose name ends in {', '.join(_SUFFIXES)}")
+    return files
 
 
 def _documents(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:

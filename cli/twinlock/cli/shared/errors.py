@@ -6,33 +6,33 @@ from twinlock.trust.errors.base import TwinlockError, UsageError
 
 
 class MissingExtraError(UsageError):
-    """A command for servers, run where only the vehicle's packages are installed."""
+    """A command for servers, run where only the packages for vehicles are installed."""
 
     hint = "install twinlock[server]"
 
 
 class ConfirmationError(UsageError):
-    """Something that cannot be undone, and no terminal to confirm it on."""
+    """The command cannot be undone, and there is no terminal to confirm it on."""
 
     hint = "add --yes to confirm"
 
 
 class NoPassphraseError(UsageError):
-    """An encrypted key, no passphrase, and no terminal to type it on."""
+    """A key is encrypted, and there is neither a passphrase nor a terminal to type it on."""
 
     hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file"
 
 
 class NewKeysPassphraseError(NoPassphraseError):
-    """Keys to make, no passphrase for them, and no terminal to type one on."""
+    """New keys need a passphrase, and there is neither one nor a terminal to type it on."""
 
     hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file; --plain-keys makes keys that are not encrypted"
 
 
 class NoNewPassphraseError(UsageError):
-    """A new passphrase is wanted, and there is no terminal to type it on."""
+    """A new passphrase is required, and there is no terminal to type it on."""
 
-    hint = "give it in a file: --new-passphrase-file"
+    hint = "give it in a file with --new-passphrase-file"
 
 
 class DeclinedError(TwinlockError):
@@ -53,18 +53,18 @@ class SystemFaultError(TwinlockError):
 
 
 class BrokenOutputError(SystemFaultError):
-    """Standard output takes nothing any more; what the command did is done."""
+    """Standard output cannot be written; the command has finished its work."""
 
     code = "broken-output"
     template = "cannot write the result to standard output: {reason}"
 
 
 class InternalError(TwinlockError):
-    """A fault in Twinlock itself: an exception that we did not foresee."""
+    """A bug in Twinlock: an unexpected exception."""
 
     code = "internal"
     template = "unexpected {exception}: {reason}"
-    hint = "this is a fault in twinlock; run the command again with --debug and report what it prints"
+    hint = "this is a bug in twinlock; run the command again with --debug and report what it prints"
     exception: str
     reason: str
 

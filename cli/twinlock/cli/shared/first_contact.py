@@ -1,4 +1,4 @@
-"""The option ``--offline`` of every ``init`` that asks other servers whether what it was given fits."""
+"""The option ``--offline`` of every ``init`` that checks its input with other servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def offline_option(servers: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--offline``: ``servers`` are not asked."""
-    return click.option("--offline", is_flag=True, help=f"Do not ask {servers} whether the Root and the URL fit.")
+    return click.option("--offline", is_flag=True, help=f"Do not check the Root and the URL with {servers}.")
 
 
 def ask_unless(out: Output, ask: Callable[[], tuple[str, ...]], *, offline: bool) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ def ask_unless(out: Output, ask: Callable[[], tuple[str, ...]], *, offline: bool
     try:
         warnings = () if offline else ask()
     except TransportError:
-        out.note("note: nothing was made; with --offline no server is asked")
+        out.note("note: nothing was made; --offline skips this check")
         raise
     for warning in warnings:
         out.note(f"warning: {warning}")

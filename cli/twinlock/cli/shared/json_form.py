@@ -39,10 +39,10 @@ def json_value(value: Any) -> Any:
 
 def _object(value: Mapping[Any, Any]) -> dict[str, Any]:
     """A mapping; the fields of an error (see ``TwinlockError.as_json``) are names of ours and become camelCase."""
-    found = {str(key): json_value(item) for key, item in value.items()}
-    if found.keys() >= {"code", "message", "fields"} and isinstance(found["fields"], dict):
-        found["fields"] = {camel(name): item for name, item in found["fields"].items()}
-    return found
+    members = {str(key): json_value(item) for key, item in value.items()}
+    if members.keys() >= {"code", "message", "fields"} and isinstance(members["fields"], dict):
+        members["fields"] = {camel(name): item for name, item in members["fields"].items()}
+    return members
 
 
 _FORMS: dict[type, Callable[[Any], Any]] = {

@@ -33,7 +33,7 @@ DEMAND_OF_ROLES = click.option(
     "demanding",
     multiple=True,
     type=click.Choice(("root", "targets", "snapshot", "timestamp")),
-    help="One signature of this role has to be by an ml-dsa key, as in --keys root=2/3:ed25519+ml-dsa-65 (repeat).",
+    help="One signature of this role must be by an ml-dsa key, as in --keys root=2/3:ed25519+ml-dsa-65 (repeat).",
 )
 REPLACED_KEYS = click.option(
     "--replace",
@@ -46,13 +46,13 @@ DEMAND_OF_ROTATION = click.option(
     "--demand-post-quantum/--no-demand-post-quantum",
     "demand",
     default=None,
-    help="Whether one of the signatures has to be by an ml-dsa key; else as it is now.",
+    help="Whether one of the signatures must be by an ml-dsa key (default: unchanged).",
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptionArguments:
-    """What the command line says of one image apart from its bytes, as text; ``read_component`` turns it into values."""
+    """The options that describe one image apart from its bytes, as text; ``read_component`` turns it into values."""
 
     name: str
     hardware: tuple[str, ...]
@@ -65,14 +65,14 @@ class DescriptionArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class EntryArguments(DescriptionArguments):
-    """The same of an image that is the file ``source``."""
+    """The options of an image that is the file ``source``."""
 
     source: Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class DelegationArguments:
-    """What the command line says of one delegation."""
+    """The options of one delegation."""
 
     role: str
     keys: tuple[Path, ...]
@@ -95,7 +95,7 @@ class DelegationArguments:
 
 
 def description_options(*, required: bool) -> tuple[Callable[[Callable[..., _R]], Callable[..., _R]], ...]:
-    """What is said of one image, wherever its bytes are. ``required``: the command takes one image and no manifest."""
+    """The options of one image, wherever its bytes are. ``required``: the command takes one image and no manifest."""
     return (
         click.option(
             "--hardware-id", "hardware", multiple=True, required=required, help="A hardware id that it is for (repeat)."
@@ -109,7 +109,7 @@ def description_options(*, required: bool) -> tuple[Callable[[Callable[..., _R]]
 
 
 def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
-    """Everything that is said about one delegation (ROLE and options), handed over as ``delegation``."""
+    """The parameters of one delegation (ROLE and options), passed as ``delegation``."""
     return packed(
         function,
         "delegation",
@@ -125,14 +125,14 @@ def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
             help='Names, such as "acme/*", or "acme/**" for all below (repeat).',
         ),
         click.option(
-            "--hardware-id", "hardware", multiple=True, help="Hardware it may speak for (repeat); any if left away."
+            "--hardware-id", "hardware", multiple=True, help="Hardware it may sign for (repeat; default: any)."
         ),
-        click.option("--terminating", is_flag=True, help="Ask no later delegation for these names."),
+        click.option("--terminating", is_flag=True, help="Do not search later delegations for these names."),
         click.option(
             "--demand-post-quantum",
             "post_quantum",
             is_flag=True,
-            help="One of the signatures has to be by an ml-dsa key; needs a threshold of 2 or more.",
+            help="One of the signatures must be by an ml-dsa key; needs a threshold of 2 or more.",
         ),
     )
 
@@ -140,7 +140,7 @@ def delegation_options(function: Callable[..., _R]) -> Callable[..., _R]:
 def packed(
     function: Callable[..., _R], name: str, kind: type[DataclassInstance], *parameters: Any
 ) -> Callable[..., _R]:
-    """Give a command ``parameters`` and hand their values over as one argument of type ``kind``."""
+    """Give a command ``parameters`` and pass their values as one argument of type ``kind``."""
 
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> _R:
@@ -160,10 +160,10 @@ def read_component(entry: DescriptionArguments) -> Component | None:
 
     if entry.component is None:
         if entry.version or entry.needs or entry.conflicts:
-            raise UsageError(reason="--version, --needs and --conflicts say something of a --component; name it")
+            raise UsageError(reason="--version, --needs and --conflicts require a --component")
         return None
     if entry.version is None:
-        raise UsageError(reason=f"the component {entry.component} needs a --version")
+        raise UsageError(reason=f"the component {entry.component} requires a --version")
     return Component(
         name=entry.component,
         version=entry.version,
@@ -200,23 +200,23 @@ def read_replacement(
 ) -> KeyPlan:
     """The plan by which the keys ``given``, whose ids may be shortened, are replaced.
 
-    ``plan`` is what was asked for beside, ``now`` gives the plan that a role has, ``known`` are the key ids of each.
+    ``plan`` is what else was asked for, ``now`` gives the plan that a role has, ``known`` are the key ids of each.
     Raises: UsageError.
     """
     from twinlock.trust.errors.base import UsageError
 
     role, *others = roles
     if others:
-        raise UsageError(reason="--replace is for keys of one role at a time")
+        raise UsageError(reason="--replace works on one role at a time")
     if plan is not None:
-        raise UsageError(reason="--replace keeps the number and the kinds of keys; leave --keys away")
-    found = []
+        raise UsageError(reason="--replace keeps the number and the kinds of keys; omit --keys")
+    replaced = []
     for keyid in given:
         matching = [each for each in known.get(role, ()) if each.startswith(keyid)]
         if len(matching) != 1:
-            raise UsageError(reason=f"{keyid} names {len(matching)} keys of {role}")
-        found += matching
-    return replace(now(role), replacing=tuple(dict.fromkeys(found)))
+            raise UsageError(reason=f"{keyid} matches {len(matching)} keys of {role}")
+        replaced += matching
+    return replace(now(role), replacing=tuple(dict.fromkeys(replaced)))
 
 
 def read_rotation(roles: Iterable[str], *, keys: str | None, kind: str | None, demand: bool | None) -> KeyPlan | None:
@@ -226,7 +226,7 @@ def read_rotation(roles: Iterable[str], *, keys: str | None, kind: str | None, d
     if keys is None:
         for name, given in (("--kind", kind), ("--demand-post-quantum", demand)):
             if given is not None:
-                raise UsageError(reason=f"{name} needs --keys: how many of them?")
+                raise UsageError(reason=f"{name} requires --keys, the number of keys")
         return None
     plan = _read_plan(keys, keys, kind or "ed25519")
     return plan if demand is None else plan.for_role(" and ".join(roles), demanded=demand)
@@ -254,20 +254,20 @@ def read_duration(value: str) -> timedelta:
     number, unit = value[:-1], value[-1:]
     if not (number.isascii() and number.isdigit() and len(number) < 8) or unit not in units:
         raise UsageError(reason=f"{value!r} is not a duration; write a number and one of s, m, h, d, w, such as 36h")
-    found = timedelta(seconds=int(number) * units[unit])
-    if found > _LONGEST:
+    duration = timedelta(seconds=int(number) * units[unit])
+    if duration > _LONGEST:
         raise UsageError(reason=f"{value} is longer than {_LONGEST.days} days")
-    return found
+    return duration
 
 
 def read_validity(value: str) -> timedelta:
     """A duration for which something signed is valid. Raises: UsageError, also for none at all."""
     from twinlock.trust.errors.base import UsageError
 
-    found = read_duration(value)
-    if not found:
+    validity = read_duration(value)
+    if not validity:
         raise UsageError(reason="a validity must be longer than 0")
-    return found
+    return validity
 
 
 def read_periods(values: Iterable[str]) -> Periods:

@@ -92,7 +92,7 @@ class Output:
         _write((_document(value, indent=None) if self.json else text,))
 
     def note(self, text: str) -> None:
-        """Tell a person something on the side. Programs (``--json``) do not see it."""
+        """Show a person a note on stderr. Programs (``--json``) do not get it."""
         if not self.json:
             click.echo(text, err=True)
 
@@ -107,7 +107,7 @@ class Output:
     def progress(self, total: int | None, label: str) -> Iterator[Callable[[int], None]]:
         """A progress bar of ``total`` steps on stderr, or where that is None the bytes so far; yields what advances it.
 
-        It shows nothing when stderr is no terminal or with ``--json``.
+        It shows nothing with ``--json`` or when stderr is not a terminal.
         """
         if self.json or not sys.stderr.isatty():
             yield lambda _steps: None
@@ -129,7 +129,7 @@ class Output:
             click.echo(line, err=True)
 
     def refused_input(self, refused: OwnInputError) -> None:
-        """Show what was wrong with the user's own input, which is never called an attack."""
+        """Show a fault of the user's own input, which is never called an attack."""
         if self.json:
             _write((_document({"error": refused.as_json()}),))
             return
@@ -179,7 +179,7 @@ def _write(lines: Iterable[str]) -> None:
     from twinlock.cli.shared.errors import BrokenOutputError
 
     if sys.stdout is None:  # it was closed before the command began
-        raise BrokenOutputError(reason="it is closed")
+        raise BrokenOutputError(reason="standard output is closed")
     try:
         for line in lines:
             click.echo(line)
@@ -211,7 +211,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 
 @contextlib.contextmanager
 def command_errors(out: Output) -> Iterator[None]:
-    """Turn whatever is raised inside into an error message and an exit status.
+    """Turn what is raised inside into an error message and an exit status.
 
     Click's own exceptions pass: the command group renders those. Raises: SystemExit.
     """
@@ -233,7 +233,7 @@ def command_errors(out: Output) -> Iterator[None]:
 
 
 def as_twinlock_error(raised: Exception) -> TwinlockError:
-    """``raised`` as an error of ours: itself, a missing extra, what the system refused, or a fault in Twinlock."""
+    """``raised`` as an error of ours: itself, a missing extra, what the system refused, or a bug in Twinlock."""
     from twinlock.cli.shared.errors import InternalError, MissingExtraError, SystemFaultError
     from twinlock.trust.errors.base import TwinlockError
     from twinlock.trust.errors.local import StorageError
@@ -241,7 +241,7 @@ def as_twinlock_error(raised: Exception) -> TwinlockError:
     if isinstance(raised, TwinlockError):
         return raised
     if isinstance(raised, ModuleNotFoundError) and (raised.name or "").partition(".")[0] in SERVER_MODULES:
-        return MissingExtraError(reason=f"this command needs {raised.name}, which only servers install")
+        return MissingExtraError(reason=f"this command requires {raised.name}, which only servers install")
     if isinstance(raised, OSError):
         reason = raised.strerror or str(raised)
         if raised.filename is None:
@@ -286,6 +286,6 @@ def confirm_destructive(what: str, *, yes: bool, interactive: bool = True, undo:
     except click.Abort as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise
-        raise ConfirmationError(reason=f"no answer to whether to {what}. {undo}") from None
+        raise ConfirmationError(reason=f"no answer whether to {what}. {undo}") from None
     if not agreed:
         raise DeclinedError(what=what)

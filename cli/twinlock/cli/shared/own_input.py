@@ -1,7 +1,7 @@
-"""What operators type, or write into their own files: refused as their input, never as someone's attack.
+"""Input of operators, typed or in their own files: refused as input, never as an attack.
 
 The checks are the trust engine's, whose refusals name the attack that the same input would be if it came from outside.
-A command that judges input of its own user says so::
+A command that judges input of its own user does it so::
 
     with own_input():
         path = target_path(name)                       # UnsafePathError: exit status 2, without an attack
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "-"
 
-# Sound input that a rule does not admit; any other refused input is a mistake of form, or names something unknown.
+# Well-formed input that a rule forbids; other refused input is malformed or names something unknown.
 _RULES = frozenset(
     {
         *("registration", "wrong-hardware", "release-counter", "no-image-set", "ecu-already-registered"),
@@ -50,13 +50,13 @@ class OwnInputError(Exception):
 
     @property
     def exit_status(self) -> int:
-        """1 where a rule said no, 2 for a mistake."""
+        """1 if a rule forbids the input, 2 for a mistake."""
         return EXIT_REFUSED if self.refusal.code in _RULES else EXIT_USAGE
 
     def as_json(self) -> dict[str, Any]:
         """The refusal for programs, without an attack."""
-        found = {**self.refusal.as_json(), "kind": "refusal", "attack": "none"}
-        return {**found, "hint": self.hint} if self.hint else found
+        described = {**self.refusal.as_json(), "kind": "refusal", "attack": "none"}
+        return {**described, "hint": self.hint} if self.hint else described
 
 
 def read_own_file(path: Path, what: str, *, max_bytes: int = 8_000_000) -> bytes:
@@ -71,7 +71,7 @@ def read_own_file(path: Path, what: str, *, max_bytes: int = 8_000_000) -> bytes
         return read_operator_file(path, what, max_bytes, pipe=True)
     data = sys.stdin.buffer.read(max_bytes + 1)
     if len(data) > max_bytes:
-        reason = f"it has more than {max_bytes} bytes, so it is something else"
+        reason = f"larger than {max_bytes} bytes; check that it is the right input"
         raise OperatorFileError(path="standard input", operation=f"read {what} from", reason=reason)
     return data.removeprefix(BYTE_ORDER_MARK)
 
@@ -80,7 +80,7 @@ def read_own_file(path: Path, what: str, *, max_bytes: int = 8_000_000) -> bytes
 def own_input(*kinds: type[RefusalError], hints: Mapping[str, str] | None = None) -> Iterator[None]:
     """Judge input of the command's own user inside the block; ``kinds`` (none: all) are what it can cause.
 
-    ``hints`` are ways out by the refusal's code, where this command knows a better one.
+    ``hints`` are better remedies of this command, by the refusal's code.
     Raises: OwnInputError.
     """
     from twinlock.trust.errors.base import RefusalError

@@ -41,7 +41,7 @@ def passphrase_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return click.option(
         "--passphrase-file",
         type=click.Path(dir_okay=False, path_type=Path),
-        help=f"Read the passphrase of the keys from this file (otherwise from ${ENVIRONMENT}).",
+        help=f"Read the passphrase of the keys from this file (default: from ${ENVIRONMENT}).",
     )(function)
 
 
@@ -69,7 +69,7 @@ def change_options(function: Callable[_P, _R]) -> Callable[_P, _R]:
         "--new-passphrase-file",
         "new_file",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Read the new passphrase from this file (otherwise it is asked for).",
+        help="Read the new passphrase from this file (default: ask for it).",
     )(function)
 
 
@@ -80,17 +80,17 @@ def new_secret(file: Path | None) -> str:
     if file is not None:
         return _from_file(file)
     if not sys.stdin.isatty():
-        raise NoNewPassphraseError(reason="no new passphrase was given, and there is no terminal to ask on")
+        raise NoNewPassphraseError(reason="no new passphrase was given, and there is no terminal to ask for one")
     answer: str = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return answer
 
 
 def opened_secrets(file: Path | None) -> Mapping[str, Secret]:
-    """What opens the keys that there are, for ``offline`` and ``online`` keys."""
+    """The passphrases that open the existing keys, for ``offline`` and ``online`` ones."""
     from twinlock.repository.keys.passphrases import offline_secret, online_secret
 
-    found = passphrase_for(file)
-    return {"offline": offline_secret(found), "online": online_secret(found)}
+    passphrase = passphrase_for(file)
+    return {"offline": offline_secret(passphrase), "online": online_secret(passphrase)}
 
 
 def passphrase_for(file: Path | None) -> Passphrase:
@@ -121,14 +121,12 @@ def new_passphrase(file: Path | None, *, plain: bool) -> Passphrase:
         given += [f"${name}" for name in (ENVIRONMENT, ONLINE, ONLINE_FILE) if name in os.environ]
         if given:
             raise UsageError(
-                reason=f"--plain-keys contradicts the passphrase from {', '.join(given)}; give one of the two"
+                reason=f"--plain-keys cannot be combined with the passphrase from {', '.join(given)}; choose one"
             )
         return None
     secret = read_passphrase(file, prompt="Passphrase for the new keys", confirm=True)
     if secret is None:
-        reason = (
-            "new keys are encrypted: no passphrase was given, and stdin is not a terminal to ask on; nothing was made"
-        )
+        reason = "new keys are encrypted: no passphrase was given, and stdin is not a terminal to ask for one; nothing was made"
         raise NewKeysPassphraseError(reason=reason)
     return _with_online(secret)
 
@@ -153,10 +151,10 @@ def key_passphrase(file: Path | None, *, prompt: str = "Passphrase of the keys")
 
     @functools.cache
     def passphrase() -> str:
-        found = read_passphrase(file, prompt=prompt)
-        if found is None:
+        passphrase = read_passphrase(file, prompt=prompt)
+        if passphrase is None:
             raise NoPassphraseError(reason="a key is encrypted, and no passphrase was given")
-        return found
+        return passphrase
 
     return passphrase
 
@@ -167,7 +165,7 @@ def _from_file(file: Path) -> str:
     try:
         text = read_own_file(file, "the passphrase", max_bytes=MAX_PASSPHRASE_BYTES).decode()
     except UnicodeDecodeError:
-        raise UsageError(reason=f"{file} is not UTF-8 text: not a passphrase file") from None
+        raise UsageError(reason=f"{file} is not UTF-8 text, so it is not a passphrase file") from None
     return _checked(text.removesuffix("\n").removesuffix("\r"), str(file))
 
 

@@ -1,4 +1,4 @@
-"""Options of every command that serves: how many connections it takes, and whether it logs requests."""
+"""Options of every command that serves: how many connections it accepts, and whether it logs requests."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check_plain(host: str, *, plain: bool) -> None:
     from twinlock.trust.errors.base import UsageError
 
     if not plain and not _is_loopback(host):
-        reason = f"the Director's API knows no certificates yet, so anyone who reaches {host} can read every vehicle's orders"
+        reason = f"the Director's API does not support certificates yet, so anyone who reaches {host} can read every vehicle's orders"
         raise UsageError(reason=f"{reason}; add --plain to serve it on a network that you trust")
 
 
@@ -61,7 +61,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def warn_of_plain_api(url: str) -> None:
-    """Say in the log that anyone who reaches ``url`` can read what any vehicle is told."""
+    """Warn in the log that anyone who reaches ``url`` can read the orders of any vehicle."""
     logging.getLogger("twinlock.director").warning(
         "%s is served without TLS and without certificates: anyone who reaches it can read the orders of every vehicle",
         url,

@@ -1,4 +1,4 @@
-"""Which clients cannot read a kind of key, or do not know a demand, for the commands that choose them."""
+"""Clients that cannot read a kind of key, or that ignore a demand, for the commands that choose these."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CANNOT_READ = {
 """By kind of key. Most of these clients then refuse the whole file that names such a key. Others read every kind."""
 
 IGNORES_DEMAND = ("aktualizr", "go-tuf", "python-tuf", "tough", "tuf-js", "Twinlock before 0.2")
-"""Clients that do not know a demand for a post-quantum signature, so that it protects nothing there."""
+"""Clients that ignore a demand for a post-quantum signature, which therefore does not protect them."""
 
 
 def note_kinds(out: Output, plans: Mapping[str, KeyPlan]) -> None:
-    """Tell which clients cannot read the keys of ``plans``, and which do not know the demands in them."""
+    """Name the clients that cannot read the keys of ``plans``, and those that ignore the demands in them."""
     for kind in dict.fromkeys(kind.value for plan in plans.values() for kind in plan.kinds):
         if kind in CANNOT_READ:
             out.note(
@@ -38,4 +38,4 @@ def note_kinds(out: Output, plans: Mapping[str, KeyPlan]) -> None:
 def demand_note(roles: Iterable[str]) -> str:
     """The line for a demand on ``roles``."""
     clients = ", ".join(IGNORES_DEMAND)
-    return f"note: {clients} do not know the demand for a post-quantum signature by {', '.join(roles)} and accept files without"
+    return f"note: {clients} ignore the demand for a post-quantum signature by {', '.join(roles)} and accept files without one"

@@ -1,4 +1,4 @@
-"""``recover-clock`` of either repository: the way out after something was signed by a clock that was ahead."""
+"""``recover-clock`` of either repository: recovery after metadata was signed by a clock that was ahead."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def recover_clock_command(party: str, effect: str, recover: Recover) -> click.Co
 
     @click.command(
         "recover-clock",
-        help="Correct what was signed while the clock was ahead. The clock has to be right now.\n\n"
+        help="Correct what was signed while the clock was ahead. The clock must be right now.\n\n"
         f"{effect}\n\n\b\nExample:\n"
         "  date --utc                    # compare it with another clock first\n"
         f"  twinlock {party} recover-clock ./{party}",

@@ -47,7 +47,7 @@ def _example(party: str, example: str) -> str:
 def _add_list(group: click.Group, example: str, open_keyring: OpenKeyring, named: FindNamed) -> None:
     @group.command(
         name="list",
-        help="List the keys that are known here, and those that published metadata name.\n\n"
+        help="List the keys on record here, and those that published metadata name.\n\n"
         "A key that is not in use was prepared for a Root that is not published, or replaced.\n\n"
         f"\b\nExample:\n  twinlock {example}",
     )
@@ -91,7 +91,7 @@ def _known_and_named(ring: Keyring, used: Mapping[str, NamedKey]) -> tuple[KeyRe
 def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring, named: FindNamed) -> None:
     @group.command(
         name="mark",
-        help="Keep on record that the private half of a key is lost, or that it was found. KEYID may be shortened.\n\n"
+        help="Record that the private half of a key is lost, or that it was found. KEYID may be shortened.\n\n"
         "A lost key signs nothing and counts as absent; thresholds stay as they are. A file that is merely not here needs "
         f"no mark.\n\n\b\nExample:\n  twinlock {example}",
     )
@@ -106,7 +106,7 @@ def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring, named
         used = named(directory)
         matching = [record.keyid for record in _known_and_named(ring, used) if record.keyid.startswith(keyid)]
         if len(matching) != 1:
-            raise UsageError(reason=f"{keyid} names {len(matching)} keys here; see `keys list`")
+            raise UsageError(reason=f"{keyid} matches {len(matching)} keys here; see `keys list`")
         if not ring.known(matching):
             ring.note(used[matching[0]].role, used[matching[0]].key)
         record = ring.mark(matching[0], lost=state == "lost")
@@ -117,8 +117,8 @@ def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring, named
 def _add_passphrase(group: click.Group, example: str, open_keyring: OpenKeyring, extra: tuple[str, ...]) -> None:
     @group.command(
         name="passphrase",
-        help="Encrypt the private keys under another passphrase. Repeating it finishes a change that was cut off.\n\n"
-        "Offline and online keys can have one each: TWINLOCK_ONLINE_PASSPHRASE (or _FILE) is used for online keys where it "
+        help="Encrypt the private keys under another passphrase. Repeat it to complete a change that was interrupted.\n\n"
+        "Offline and online keys can have different ones: TWINLOCK_ONLINE_PASSPHRASE (or _FILE) is used for online keys where it "
         f"is set.\n\n\b\nExample:\n  twinlock {example}",
     )
     @click.argument("directory", type=DIRECTORY)

@@ -30,7 +30,7 @@ def sign_root_command(party: str) -> click.Command:
     )
     @click.argument("file", type=FILE)
     @click.option("--keys", type=DIRECTORY, required=True, help="The directory of the root keys that are here.")
-    @click.option("--previous", type=FILE, help="The root it follows (default: the one that FILE carries).")
+    @click.option("--previous", type=FILE, help="The root it follows (default: the one in FILE).")
     @passphrase_option
     @output_options
     def sign(out: Output, file: Path, *, keys: Path, previous: Path | None, passphrase_file: Path | None) -> None:
@@ -76,18 +76,18 @@ def quorum(threshold: int, count: int, *, post_quantum: bool) -> str:
 
 
 def publish_hints(party: str, file: Path) -> dict[str, str]:
-    """Ways out where a prepared root may not be published, by the code of the refusal."""
+    """Remedies for a prepared root that cannot be published, by the code of the refusal."""
     return {
         "threshold": f"other holders of root keys sign it first: `twinlock {party} root sign {file} --keys DIRECTORY`",
-        "rollback": f"a root of that number is published already; prepare the next one: `twinlock {party} rotate --prepare`",
-        "root-version": f"it does not follow the root that is published; prepare it again: `twinlock {party} rotate --prepare`",
+        "rollback": f"a root of that number is already published; prepare the next one: `twinlock {party} rotate --prepare`",
+        "root-version": f"the prepared root does not follow the published one; prepare it again: `twinlock {party} rotate --prepare`",
         "expired": f"end it with `twinlock {party} root cancel DIRECTORY {file}`, then prepare the next one: "
         f"`twinlock {party} rotate --prepare FILE`",
     }
 
 
 def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str]:
-    """A root on its way, for people."""
+    """A prepared root, for people."""
     issued = f"issued {view.issued:%Y-%m-%dT%H:%M:%SZ}, " if view.issued else ""
     yield f"root {view.version}, {issued}valid until {view.expires:%Y-%m-%d}, in {file}"
     rows = [
@@ -101,8 +101,7 @@ def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str
     yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
     yield f"signed by {', '.join(key[:12] for key in view.signed) or 'no key yet'}"
     yield (
-        f"still lacks {view.missing} signature(s)"
-        + (", one of them by an ml-dsa key" if view.lacks_post_quantum else "")
+        f"lacks {view.missing} signature(s)" + (", one of them by an ml-dsa key" if view.lacks_post_quantum else "")
         if view.missing
         else f"complete; publish it with twinlock {party} root publish"
     )
@@ -125,7 +124,7 @@ def cancel_root_command(
     @output_options
     def cancel_root(out: Output, directory: Path, file: Path) -> None:
         cancelled = cancel(directory, file)
-        lines = [f"Root {cancelled.root} is not prepared any more; have every copy of its file destroyed"]
+        lines = [f"Root {cancelled.root} is no longer prepared; have every copy of its file destroyed"]
         lines += [f"destroyed the key {keyid}" for keyid in cancelled.destroyed]
         lines += [f"kept the key {keyid} in `retired`: the Root had all its signatures" for keyid in cancelled.kept]
         shown = {"root": cancelled.root, "destroyed": list(cancelled.destroyed), "kept": list(cancelled.kept)}

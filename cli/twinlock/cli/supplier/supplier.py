@@ -1,4 +1,4 @@
-"""``twinlock supplier``: a supplier's own place, from the shell."""
+"""``twinlock supplier``: a supplier's workspace, from the shell."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def supplier() -> None:
-    """Sign images that were delegated to you, with your own keys, in your own place.
+    """Sign images that were delegated to you, with your own keys, in your own workspace.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Make a place with keys, and a file with the public ones to give away.
+    """Make a workspace with keys, and a file of the public keys for your delegator.
 
     The keys are encrypted under a passphrase, which is asked for unless one is given.
 
@@ -94,7 +94,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     out.result(
         {"created": str(directory), "role": role, "publicKeyFile": str(place.public_key_file)},
         [
-            f"created the supplier's place {directory} for {role}",
+            f"created the supplier's workspace {directory} for {role}",
             f"give {place.public_key_file} to the owner of the Image repository; private keys stay in {place.keyring.offline}",
         ],
     )
@@ -103,7 +103,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
 @supplier.command()
 @click.argument("directory", type=DIRECTORY)
 @add_options
-@click.option("--replace", is_flag=True, help="The names are listed already; list these bytes instead.")
+@click.option("--replace", is_flag=True, help="The names are already listed; replace their bytes.")
 @output_options
 def add(out: Output, directory: Path, *, wanted: AddArguments, replace: bool) -> None:
     """Stage images: one file SOURCE listed as NAME, files and directories --into a folder, or a --manifest.
@@ -125,14 +125,14 @@ def add(out: Output, directory: Path, *, wanted: AddArguments, replace: bool) ->
 @yes_option
 @output_options
 def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
-    """Take an image out of the next signed file.
+    """Remove an image from the next signed file.
 
     \b
     Example:
       twinlock supplier remove ./acme acme/lidar-0.9.bin --yes
     """
     place = _open(directory, None)
-    out.confirm(f"take {name} out of {directory}", yes=yes)
+    out.confirm(f"remove {name} from {directory}", yes=yes)
     with own_input():
         place.remove_image(name)
     out.result({"removed": name}, f"staged the removal of {name}; sign to put it into the outbox")
@@ -164,7 +164,9 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, o
 
 @supplier.command()
 @click.argument("directory", type=DIRECTORY)
-@click.option("--above", type=click.IntRange(0), default=0, help="Sign above this version, if this place lost its own.")
+@click.option(
+    "--above", type=click.IntRange(0), default=0, help="Sign above this version, if this workspace lost its own."
+)
 @passphrase_option
 @output_options
 def sign(out: Output, directory: Path, *, above: int, passphrase_file: Path | None) -> None:
@@ -187,7 +189,7 @@ def sign(out: Output, directory: Path, *, above: int, passphrase_file: Path | No
 @click.argument("profile", type=click.Choice(PROFILES))
 @output_options
 def wire(out: Output, directory: Path, *, profile: str) -> None:
-    """Sign in the wire profile PROFILE too, from the next signing on: what an owner with such vehicles asks for.
+    """Sign in the wire profile PROFILE too, from the next signing on: as an owner with such vehicles requires.
 
     \b
     Example:
@@ -209,8 +211,8 @@ def wire(out: Output, directory: Path, *, profile: str) -> None:
 def rotate(out: Output, directory: Path, *, passphrase_file: Path | None, yes: bool) -> None:
     """Replace the keys, and sign everything that is listed with the new ones.
 
-    Your delegator has to delegate again, to the new public keys, and to accept the outbox. Until then
-    vehicles go on with what the old keys signed.
+    Your delegator must delegate again, to the new public keys, and accept the outbox. Until then
+    vehicles keep using what the old keys signed.
 
     \b
     Example:
@@ -244,7 +246,7 @@ def _show_lines(view: SupplierView) -> Iterator[str]:
     signed = f"version {view.version}, valid until {view.expires:%Y-%m-%d}" if view.expires else "nothing signed yet"
     yield f"{view.role}: {signed}; {view.threshold} of {len(view.keyids)} keys must sign"
     if view.unsigned_changes:
-        yield "there are changes that are not signed yet"
+        yield "some changes are not signed yet"
     rows = [(entry.path, entry.release_counter, ",".join(entry.hardware_ids), entry.length) for entry in view.images]
     yield from table(("IMAGE", "RELEASE", "HARDWARE", "BYTES"), rows) if rows else ["no images"]
     for delegation in view.delegations:

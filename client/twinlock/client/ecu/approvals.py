@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from twinlock.client.ecu.clock import Clock
-from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
-from twinlock.client.storage.records import Begun
+from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError
+from twinlock.client.storage.records import BegunBundle
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.model.ecu import InstalledImage
@@ -19,7 +19,7 @@ from twinlock.trust.names import EcuId
 from twinlock.trust.state.trusted import ApprovedImage
 
 COMPLETION = timedelta(hours=1)
-"""How long a bundle may take from its first write: longer than any flashing, shorter than metadata live."""
+"""How long a bundle may take from its first write: longer than any flashing, shorter than the lifetime of metadata."""
 
 
 class Approvals:
@@ -42,12 +42,12 @@ class Approvals:
                 )
         if images:
             entries = {image.ecu: _bare(image.entry) for image in images}
-            self._state.store_begun(Begun(entries, now + COMPLETION))
+            self._state.store_begun(BegunBundle(entries, now + COMPLETION))
 
     def unfinished(self, ecu: EcuId) -> ImageEntry | None:
         """The image of ``ecu`` in a bundle that was recorded as begun, not finished, and whose deadline has not passed.
 
-        The record alone allows nothing: anyone who can write to the state can make one. Raises: TimeError.
+        The record alone permits nothing, because anyone who can write to the state can forge it. Raises: TimeError.
         """
         begun = self._state.begun
         if begun is None or ecu not in begun.images:
@@ -58,7 +58,7 @@ class Approvals:
     def completable(
         self, ecu: EcuId, installed: InstalledImage, stored: Callable[[], Mapping[EcuId, ImageEntry]]
     ) -> ImageEntry | None:
-        """The unfinished image of ``ecu``, which the metadata of ``stored`` have to list; None if there is nothing to complete.
+        """The unfinished image of ``ecu``, which the metadata of ``stored`` must list; None if there is nothing to complete.
 
         Raises: BegunUnlistedError, after which the record has ended; TimeError, StorageError.
         """
@@ -69,7 +69,7 @@ class Approvals:
             self.end()
             return None
         try:
-            listed, reason = stored().get(ecu), "they list another image, or none"
+            listed, reason = stored().get(ecu), "they list a different image, or none"
         except RefusalError as error:
             listed, reason = None, str(error)
         if listed is None or _bare(listed) != entry:
@@ -84,11 +84,11 @@ class Approvals:
             self.end()
 
     def end(self) -> None:
-        """The bundle is complete, or was refused: nothing of it may be written any more. Raises: StorageError."""
+        """The bundle is complete, or was refused: nothing more of it may be written. Raises: StorageError."""
         self._state.store_begun(None)
 
     def _now(self) -> datetime:
-        """The time now, which a clock that was set back since the last verification does not tell. Raises: TimeError."""
+        """The time now; a clock set back since the last verification is not used. Raises: TimeError."""
         verified = self._state.verified_time
         if verified is not None:
             self._clock.check_lag(verified)

@@ -1,7 +1,7 @@
 """The time of an ECU, as far as the ECU can prove it: the machine's clock, or signed answers to its own questions.
 
 ``docs/lifetimes.md`` has the rules: how long a question is open, from when time counts and what outlives a boot.
-Source: Uptane 2.1.0 5.4.2.2 and 5.4.3.1. Without time there is no update.
+Source: Uptane 2.1.0 5.4.2.2 and 5.4.3.1. Without a time there is no update.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from twinlock.client.config import TimeSettings
+from twinlock.client.ecu.config import TimeSettings
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import Steps
@@ -43,7 +43,7 @@ def follow_roots(director: TrustedRepository, limits: Limits) -> Steps[TrustedRe
 
 
 def boot_clock() -> float:
-    """Seconds since this machine started, the time in suspend included where the system can tell."""
+    """Seconds since this machine started, including time in suspend if the system counts it."""
     return time.clock_gettime(_BOOT_CLOCK) if _BOOT_CLOCK is not None else time.monotonic()
 
 
@@ -57,7 +57,7 @@ OPEN_QUESTIONS = 8
 
 
 class Question(NamedTuple):
-    """A nonce for the time source, when it was made, in seconds of ``boot_clock``, and whether a false answer came."""
+    """A nonce for the time source, when it was made, in seconds of ``boot_clock``, and whether a refused answer to it arrived."""
 
     nonce: str
     asked_at: float
@@ -74,7 +74,7 @@ class Attested(NamedTuple):
 class Clock:
     """The time of one ECU. ``wall`` and ``monotonic`` are replaced in tests.
 
-    The questions and the time that an answer proved live in memory only: all end with this process, and so with the boot.
+    The questions and the time that an answer proved live in memory only: all end with this process, so none outlives a boot.
     """
 
     def __init__(
@@ -100,16 +100,16 @@ class Clock:
             return self._since_attested()
         now = self._wall()
         if now < BUILT:
-            raise TimeError(reason=f"the system clock shows {now:%Y-%m-%dT%H:%M:%SZ}, before this software was made")
+            raise TimeError(reason=f"the system clock shows {now:%Y-%m-%dT%H:%M:%SZ}, before this software was built")
         return now
 
     def ask(self) -> str:
-        """A nonce that was never used before, for one question of this ECU to the time source. Every older one is closed."""
+        """A new nonce for one question of this ECU to the time source. Closes every older question."""
         self._questions = []
         return self._new_question()
 
     def question(self) -> str:
-        """The nonce of a young open question, for others to carry to the time source; a new one if there is none.
+        """The nonce of a recent open question, for another ECU to pass to the time source; a new one if there is none.
 
         At most ``OPEN_QUESTIONS`` are made in the time that each is open for, so no number of requests closes one.
         """
@@ -131,7 +131,7 @@ class Clock:
 
         It counts if it answers an open question and arrives within ``answer_within_s`` of it; the question is closed then.
         A refused attestation does not close it: anyone who can send one could otherwise stop every honest answer. A time before
-        the last attested one is refused, unless a key that attested that one has left the role since.
+        the last attested one is refused, unless a key that attested that one has been removed from the role since.
         ``dispute`` is called with the first refusal of an answer to each question, and never for an unsolicited one.
         Raises: UnsolicitedTimeError, AttestationError, AttestationKeyError, MalformedError, LimitError; nothing changes then.
         """
@@ -156,7 +156,7 @@ class Clock:
             if question.nonce in nonces:
                 return question
         raise UnsolicitedTimeError(
-            reason="it answers no question of this ECU that is still open; "
+            reason="the attestation does not answer an open question of this ECU; "
             f"each is answered once, within {self._settings.answer_within_s:g} s"
         )
 
@@ -165,11 +165,11 @@ class Clock:
         return [item for item in self._questions if now - item.asked_at <= self._settings.answer_within_s]
 
     def ceiling(self, now: datetime) -> datetime | None:
-        """The latest time that a file may prove at ``now``. None with a system clock: it may be behind, so files win."""
+        """The latest time that a file may prove at ``now``. None with a system clock, which may be behind: files then override it."""
         return now + timedelta(seconds=self._settings.tolerance_s) if self._settings.attested else None
 
     def check_lag(self, proved: datetime) -> None:
-        """Refuse to go on when verified metadata proves a time that this clock is far behind.
+        """Refuse a clock that is far behind the time that verified metadata proves.
 
         The engine judged expiry by the later of the two, but nothing shows that no more time has passed than that: a
         clock that was set back would keep old metadata fresh forever. Raises: TimeError.
@@ -189,10 +189,10 @@ class Clock:
             return self._state.verified_time or BUILT
 
     def reported(self) -> datetime:
-        """The time for the next report: never before what the last report stated, which its Director would call a replay.
+        """The time for the next report: never earlier than in the last report, which its Director would refuse as a replay.
 
         An ECU with attested time knows less after each reset than before it. A last report that this clock is further behind
-        than its tolerance stated a false time, so it holds no longer.
+        than its tolerance stated a false time, and is ignored.
         """
         last = self._state.stated_time
         try:
@@ -206,7 +206,7 @@ class Clock:
 
     def _since_attested(self) -> datetime:
         if self._attested is None:
-            raise TimeError(reason="no attested time has arrived since this ECU was started")
-        # Time counts from the question and not from the answer: anyone who holds an answer back must not slow this clock.
+            raise TimeError(reason="no attested time has arrived since this ECU started")
+        # Time counts from the question, not from the answer, so that delaying the answer cannot slow this clock.
         attested, asked_at = self._attested
         return attested + timedelta(seconds=int(self._monotonic() - asked_at))

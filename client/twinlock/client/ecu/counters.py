@@ -1,7 +1,7 @@
 """Report counters: those of this ECU when its Director resets them, and those of others by the key that signed.
 
 A counter belongs to the key that signs with it and not to the name of an ECU: a replaced part starts at 1 with its own key, and
-the old part, put back, goes on where it was. Source: Uptane 2.1.0 5.4.2.1.2 and 5.3.2.1.
+the old part, if refitted, continues its own count. Source: Uptane 2.1.0 5.4.2.1.2 and 5.3.2.1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twinlock.trust.wire.tuf.reports import MAX_COUNTER, EcuReport
 
 
 class CounterResets:
-    """The nonce by which a Director lets this ECU's counter go on, sent once for each Targets that ask for it."""
+    """The nonce by which a Director resets this ECU's counter, sent once for each Targets version that asks for it."""
 
     def __init__(self, state: TrustedState) -> None:
         self._state = state
@@ -40,7 +40,7 @@ class CounterResets:
         """The counter of the next report, which states the time ``now``, and the nonce that it carries, if one is asked for.
 
         With a nonce, the counter is at least the seconds since 1970 at ``now``: above every counter that this key has used,
-        whatever backup this ECU was restored from, so no stored counter has to be lowered. Raises: StorageError.
+        whatever backup this ECU was restored from, so no stored counter need be lowered. Raises: StorageError.
         """
         nonce, version = self._state.counter_reset
         if nonce is None:

@@ -1,7 +1,7 @@
-"""The evidence of one ECU: what it refused or saw fail, kept until its Director has acknowledged it.
+"""The evidence of one ECU: what it refused and what failed, stored until its Director acknowledges it.
 
-Each kind has room for the first event, the latest ones and a count. What a Secondary told its Primary has room of its own, and so
-has what takes no key to bring about, so that noise of one sort displaces nothing of another. ``docs/lifetimes.md`` has the rules.
+Each kind has room for the first event, the latest ones and a count. Events relayed by a Secondary have room of their own, and so
+have those that need no key to cause, so that noise of one sort displaces nothing of another. ``docs/lifetimes.md`` has the rules.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from twinlock.client.model.events import StoredEvent
-from twinlock.client.model.results import is_told, is_unproven
+from twinlock.client.model.results import is_relayed, is_unproven
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import Attack, Kind, TwinlockError
 from twinlock.trust.model.evidence import Evidence
 
 ATTACKS, OTHERS, UNPROVEN = 4, 2, 2
-"""Events kept: attacks that this ECU met; refusals, failures and each kind of what it was told; what takes no key to bring about.
+"""Events kept: attacks on this ECU; refusals, failures and each kind of relayed event; events that need no key to cause.
 
 Together they are the sixteen that a report may carry.
 """
 REPORTS = 16
 """How many reports with evidence an ECU remembers: each later one carries all that an earlier one did."""
 UNCONFIRMED = timedelta(days=30)
-"""How long an ECU keeps an event that it can never know to have arrived: a Secondary in the aktualizr profile."""
+"""How long an ECU keeps an event whose arrival it cannot confirm: a Secondary in the aktualizr profile."""
 
 _RANK = {kind: number for number, kind in enumerate(Kind)}
 
@@ -39,7 +39,7 @@ class EvidenceBook:
     def note(self, error: TwinlockError, *, step: str, now: datetime) -> None:
         """Keep ``error``, met at ``step`` when the best known time was ``now``. The same again is counted. Raises: StorageError."""
         described = error.as_json()
-        found = Evidence(
+        event = Evidence(
             id=secrets.token_hex(8),
             kind=error.kind,
             code=error.code,
@@ -51,17 +51,17 @@ class EvidenceBook:
             last=now,
         )
         self._state.store_events(
-            _with(self._state.events(), StoredEvent(found, is_told(error), unproven=is_unproven(error)))
+            _with(self._state.events(), StoredEvent(event, is_relayed(error), unproven=is_unproven(error)))
         )
 
     def events(self) -> tuple[Evidence, ...]:
-        """All events, the most severe first: attacks, then refusals, then failures; what this ECU met itself before what it was told."""
-        ranked = sorted(self._state.events(), key=lambda event: (_RANK[event.evidence.kind], event.told))
+        """All events, the most severe first: attacks, then refusals, then failures; its own before those relayed."""
+        ranked = sorted(self._state.events(), key=lambda event: (_RANK[event.evidence.kind], event.relayed))
         return tuple(event.evidence for event in ranked)
 
     @property
     def has_news(self) -> bool:
-        """Whether no report carries some event as it is now."""
+        """Whether some event, as it is now, has not been in a report."""
         return any(event.carried is None for event in self._state.events())
 
     def carry(self, counter: int) -> tuple[Evidence, ...]:
@@ -76,9 +76,9 @@ class EvidenceBook:
             self._state.store_reported([*self._state.reported, (counter, digest)][-REPORTS:])
 
     def acknowledge(self, counter: int, digest: str | None) -> None:
-        """The Director has taken the report number ``counter``: forget what it carried, as far as nothing was added since.
+        """The Director has accepted report ``counter``: forget what it carried, unless something was added since.
 
-        It has to be a report that this ECU remembers having signed: one that was restored from a backup counts again, and
+        It must be a report that this ECU remembers having signed: one that was restored from a backup counts again, and
         what the Director took under that number before is something else. ``digest`` is None from a Director that names none.
         """
         if digest is not None and (counter, digest) not in self._state.reported:
@@ -86,7 +86,7 @@ class EvidenceBook:
         self._keep(lambda event: event.carried is None or event.carried > counter)
 
     def mark_accepted(self, counter: int, version: int) -> None:
-        """A Director without acknowledgements took report ``counter`` when its Timestamp had this ``version``."""
+        """A Director without acknowledgements accepted report ``counter`` when its Timestamp had this ``version``."""
         self._state.store_events(
             event._replace(accepted=version)
             if event.accepted is None and event.carried is not None and event.carried <= counter
@@ -99,7 +99,7 @@ class EvidenceBook:
         self._keep(lambda event: event.accepted is None or event.accepted >= version)
 
     def expire(self, now: datetime) -> None:
-        """Forget what was reported and met last ``UNCONFIRMED`` ago, where nothing can confirm that it arrived."""
+        """Forget what was reported and met last ``UNCONFIRMED`` ago, since nothing can confirm its arrival."""
         self._keep(lambda event: event.carried is None or now - event.evidence.last < UNCONFIRMED)
 
     def _keep(self, wanted: Callable[[StoredEvent], bool]) -> None:
@@ -117,7 +117,7 @@ def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:
             known, again = event.evidence, new.evidence
             count, latest = known.occurrences + 1, "" if again.detail == known.detail else again.detail
             merged = known._replace(last=again.last, latest=latest, occurrences=count)
-            kept[number] = StoredEvent(merged, event.told, unproven=event.unproven)
+            kept[number] = StoredEvent(merged, event.relayed, unproven=event.unproven)
             return kept
     alike = [event for event in kept if _shelf(event) == _shelf(new)]
     if len(alike) >= _room(new):
@@ -137,13 +137,13 @@ def _least(alike: list[StoredEvent], new: StoredEvent) -> StoredEvent:
 def _room(event: StoredEvent) -> int:
     if event.unproven:
         return UNPROVEN
-    return ATTACKS if event.evidence.kind is Kind.ATTACK and not event.told else OTHERS
+    return ATTACKS if event.evidence.kind is Kind.ATTACK and not event.relayed else OTHERS
 
 
 def _shelf(event: StoredEvent) -> tuple[Kind, bool] | None:
-    return None if event.unproven else (event.evidence.kind, event.told)
+    return None if event.unproven else (event.evidence.kind, event.relayed)
 
 
 def _sort(event: StoredEvent) -> tuple[object, ...]:
-    found = event.evidence
-    return (found.kind, event.told, found.code, found.attack, found.clause, found.step)
+    evidence = event.evidence
+    return (evidence.kind, event.relayed, evidence.code, evidence.attack, evidence.clause, evidence.step)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEY_TYPES = ("ed25519", "ecdsa", "rsa")
 _KEY_BYTES = 65_536
-_RSA_BITS = 3_072  # one of the sizes that every reader of RSA keys here takes
+_RSA_BITS = 3_072  # a size that every reader of RSA keys accepts
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def create_identity(path: Path, keytype: str = "ed25519") -> Identity:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     if keytype not in KEY_TYPES:
-        raise UsageError(reason=f"an ECU key is of type {' or '.join(KEY_TYPES)}, not {keytype!r}")
+        raise UsageError(reason=f"the type of an ECU key is {' or '.join(KEY_TYPES)}, not {keytype!r}")
     private = _generate(keytype)
     data = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     create_once(path, data, mode=PRIVATE)
@@ -65,12 +65,14 @@ def load_identity(path: Path) -> Identity:
     check_path(path, "read the ECU key from")
     with storage_errors("read the ECU key", path):
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise _unusable(path, "other users may read it; chmod 600 it, or replace the key if they did")
+            raise _unusable(
+                path, "the file is readable by other users; chmod 600 it, or replace the key if they read it"
+            )
     data = read_operator_file(path, "the ECU key", _KEY_BYTES)
     try:
         return _from_private(load_pem_private_key(data, password=None))
     except (ValueError, TypeError, UnsupportedAlgorithm, TwinlockError):
-        raise _unusable(path, "it is not a private key that this version knows; it needs an unencrypted PEM") from None
+        raise _unusable(path, "not a private key of a known type; an unencrypted PEM file is required") from None
 
 
 def _generate(keytype: str) -> Any:
@@ -102,7 +104,7 @@ def _from_private(private: Any) -> Identity:
         scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
         public = _public("rsa", "rsassa-pss-sha256", pem)
         return Identity(public, lambda message: private.sign(message, scheme, hashes.SHA256()))
-    raise ValueError("it is neither ed25519 nor ECDSA P-256 nor RSA")
+    raise ValueError("the key is neither ed25519 nor ECDSA P-256 nor RSA")
 
 
 def _public(keytype: str, scheme: str, public: str) -> PublicKey:

@@ -1,6 +1,6 @@
-"""Making an ECU: its directory, key, trusted Roots, first image and configuration file.
+"""Provisioning an ECU: its directory, key, trusted Roots, first image and configuration file.
 
-Source: Uptane 2.1.0 5.4.1 (what has to be on an ECU when it is made or fitted).
+Source: Uptane 2.1.0 5.4.1 (what an ECU must have when it is made or fitted).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.config import FORMAT, SecondaryConfig, load_primary, load_secondary
+from twinlock.client.ecu.config import FORMAT, SecondaryConfig, load_primary, load_secondary
 from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identity
 from twinlock.client.ecu.reports import check_key_type
 from twinlock.client.install.ab_slots import SlotInstaller
@@ -149,20 +149,20 @@ def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
 
 
 def given_anchors(repositories: Repositories) -> dict[RepositoryName, TrustedRepository]:
-    """The trust that the Root files given lead to, by repository; no server is asked.
+    """The trust established by the given Root files, by repository; asks no server.
 
     Raises: UsageError for swapped or equal files, a URL of another form, or a profile that does not exist; the refusal of a
     file that is not a Root.
     """
     for url in (repositories.director_url, repositories.image_url):
         if url and not is_base_url(url):
-            raise UsageError(reason=f"{url!r} is not the URL of a server; write http://HOST/PATH or https://HOST/PATH")
+            raise UsageError(reason=f"{url!r} is not a server URL; write http://HOST/PATH or https://HOST/PATH")
     wires = _profiles(repositories.wires)
-    found = {DIRECTOR: check_given_root(DIRECTOR, repositories.director_root, wire=wires.get(DIRECTOR, TUF))}
+    anchors = {DIRECTOR: check_given_root(DIRECTOR, repositories.director_root, wire=wires.get(DIRECTOR, TUF))}
     if repositories.image_root is not None:
-        found[IMAGE] = check_given_root(IMAGE, repositories.image_root, wire=wires.get(IMAGE, TUF))
-    check_given_roots(found[DIRECTOR], found.get(IMAGE))
-    return found
+        anchors[IMAGE] = check_given_root(IMAGE, repositories.image_root, wire=wires.get(IMAGE, TUF))
+    check_given_roots(anchors[DIRECTOR], anchors.get(IMAGE))
+    return anchors
 
 
 @contextmanager
@@ -172,7 +172,7 @@ def _new_ecu(directory: Path) -> Iterator[None]:
         raise StorageError(
             path=str(directory),
             operation="provision an ECU in",
-            reason="it is not empty; choose a new one, or remove what an interrupted init left",
+            reason="the directory is not empty; choose a new one, or remove what an interrupted init left",
         )
     with new_directory(directory):
         yield
@@ -239,20 +239,20 @@ def _check_anchor(repositories: Repositories, *, full: bool) -> None:
     for name, root in wanted.items():
         if held.get(name) != root:
             raise UsageError(
-                reason=f"{repositories.anchor}/{name}.root.json is not the Root of the repository {name} that was given; "
-                "put that file there"
+                reason=f"{repositories.anchor}/{name}.root.json is not the Root given for the repository {name}; "
+                "copy that Root there"
             )
 
 
 def _profiles(wires: Mapping[str, str]) -> dict[RepositoryName, WireProfile]:
     unknown = set(wires.values()) - set(PROFILES)
     if unknown:
-        raise UsageError(reason=f"no wire profile is called {', '.join(sorted(unknown))}; {', '.join(PROFILES)} are")
+        raise UsageError(reason=f"unknown wire profile {', '.join(sorted(unknown))}; use {' or '.join(PROFILES)}")
     return {RepositoryName(name): PROFILES[wire] for name, wire in wires.items()}
 
 
 def _map(repositories: Repositories) -> dict[str, Any]:
-    # A Secondary fetches nothing, so it may not know the URLs; the format wants one all the same.
+    # A Secondary fetches nothing and may not know the URLs, but the format requires one.
     return {
         "repositories": {
             DIRECTOR: [repositories.director_url or "primary:"],

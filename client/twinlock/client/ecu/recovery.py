@@ -1,4 +1,4 @@
-"""A damaged or lost state file made good again on the ECU itself: from the rows that can still be read, as far as they are proven.
+"""Recovery of a damaged or lost state file on the ECU itself, from the rows that can still be read and verified.
 
 Without any, it begins at the read-only Roots of the anchor or those of the factory. Metadata count if they verify, floors as they were, and no counter begins at zero. It cannot be done from afar.
 """
@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from twinlock.client.config import EcuSettings
 from twinlock.client.ecu.clock import follow_roots
-from twinlock.client.ecu.running import counter_floor
+from twinlock.client.ecu.config import EcuSettings
+from twinlock.client.ecu.running_image import counter_floor
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import take_lock
@@ -58,9 +58,9 @@ def recover_state(
     The Roots in the anchor, if this ECU has one, need not be given.
 
     ``release_counter`` is for an ECU whose counter can be read nowhere; a proven one that is higher holds. The report counter
-    goes on at the seconds since 1970 at ``now``: above every one that was used.
+    continues at the seconds since 1970 at ``now``: above every one that was used.
     Raises: UsageError if the file is not damaged, or a Root or the counter can be read nowhere; ConflictError if the ECU runs;
-    StorageError; any refusal of a Root. The damaged file is untouched then, and kept beside the new one otherwise.
+    StorageError; any refusal of a Root. The damaged file is untouched then, and kept next to the new one otherwise.
     """
     path = settings.state
     lock = take_lock(path)
@@ -74,7 +74,9 @@ def recover_state(
             versions = {name: _keep_repository(settings, state, name, rows) for name in _repositories(settings)}
             counter = _release_counter(settings, state, release_counter)
             state.store_release_counter(counter)
-            stated = max(state.stated_time or now, now)  # what was stated before may be lost: no report states less
+            stated = max(
+                state.stated_time or now, now
+            )  # the last stated time may be lost, and no report may state an earlier one
             reports = state.reserve_counter(at_least=int(now.timestamp()), stated=stated)
         return Recovered(versions, counter, reports, _swap(path, draft))
     finally:
@@ -82,7 +84,7 @@ def recover_state(
 
 
 def check_damaged(settings: EcuSettings) -> None:
-    """Return if the state cannot be used. Raises: UsageError if it can: recovering it would only lose something."""
+    """Return if the state cannot be used. Raises: UsageError if it can: recovering it could only lose data."""
     try:
         with TrustedState.open(settings.state, wires=settings.wires, limits=settings.limits, read_only=True) as state:
             state.repositories(_repositories(settings))
@@ -110,21 +112,21 @@ def _salvaged(path: Path, table: str, columns: tuple[str, ...]) -> list[tuple[An
         finally:
             connection.close()
     except sqlite3.Error:
-        pass  # what was read so far is what there is
+        pass  # keep what was read so far
     return rows
 
 
 def _anchors(
     settings: EcuSettings, roots: Mapping[RepositoryName, bytes], metadata: list[tuple[Any, ...]]
 ) -> dict[RepositoryName, bytes]:
-    found = {**(load_anchor(settings.anchor, settings.limits) if settings.anchor is not None else {}), **roots}
+    known = {**(load_anchor(settings.anchor, settings.limits) if settings.anchor is not None else {}), **roots}
     for name in _repositories(settings):
         stored = [(version, data) for repository, role, version, data in metadata if (repository, role) == (name, ROOT)]
-        if name not in found and not stored:
-            reason = f"no Root of {name} can be read from {settings.state}; give the factory's with --{name}-root"
+        if name not in known and not stored:
+            reason = f"no Root of {name} can be read from {settings.state}; give the factory Root with --{name}-root"
             raise UsageError(reason=reason)
-        found.setdefault(name, min(stored, default=(0, b""))[1])
-    return {name: found[name] for name in _repositories(settings)}
+        known.setdefault(name, min(stored, default=(0, b""))[1])
+    return {name: known[name] for name in _repositories(settings)}
 
 
 def _keep_facts(state: TrustedState, rows: Mapping[str, list[tuple[Any, ...]]]) -> None:
@@ -184,9 +186,7 @@ def _release_counter(settings: EcuSettings, state: TrustedState, given: int | No
     proven = [counter_floor(ecu, state), given, SlotInstaller(settings.slots, ecu).installed().release_counter]
     known = [counter for counter in proven if counter is not None]
     if not known:
-        raise UsageError(
-            reason=f"no release counter of {ecu} can be read anywhere; give the one of the image that it runs"
-        )
+        raise UsageError(reason=f"no release counter of {ecu} can be read; give that of the image that the ECU runs")
     return max(known)
 
 
@@ -197,9 +197,9 @@ def _swap(path: Path, draft: Path) -> Path | None:
         number += 1
     with storage_errors("replace", path):
         for suffix in ("-wal", "-shm"):
-            beside = path.with_name(path.name + suffix)
-            if beside.exists():
-                beside.replace(damaged.with_name(damaged.name + suffix))
+            neighbour = path.with_name(path.name + suffix)
+            if neighbour.exists():
+                neighbour.replace(damaged.with_name(damaged.name + suffix))
         kept = path.exists()
         if kept:
             path.replace(damaged)

@@ -1,4 +1,4 @@
-"""Making and reading ECU version reports and manifests, each Director in the form of its own wire profile."""
+"""ECU version reports and manifests, made and read in the wire profile of the Director."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport, Signe
 class ReportForm(Protocol):
     """The reports of one wire profile. What is signed here is what the Director of that profile reads.
 
-    ``key_types`` are those of ``identity.py`` whose signatures it can carry; ``tells_outcomes`` says whether a manifest has
+    ``key_types`` are those of ``identity.py`` whose signatures it can carry; ``reports_outcomes`` is whether a manifest has
     a place for how an order ended; ``acknowledges`` whether its Director acknowledges evidence in signed metadata.
     """
 
     key_types: tuple[str, ...]
-    tells_outcomes: bool
+    reports_outcomes: bool
     acknowledges: bool
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
@@ -53,14 +53,14 @@ class ReportForm(Protocol):
         signer: Signer,
         installation: InstallationReport | None,
     ) -> bytes:
-        """All reports, signed by the Primary, and ``installation`` if the form tells outcomes."""
+        """All reports, signed by the Primary, and ``installation`` if the form has a place for outcomes."""
 
 
 class TufReports:
     """See ``ReportForm``: the form of ``docs/POUF.md``. How an order ended is in the reports themselves."""
 
     key_types: tuple[str, ...] = KEY_TYPES
-    tells_outcomes = False
+    reports_outcomes = False
     acknowledges = True
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
@@ -87,7 +87,7 @@ class TufReports:
 class AktualizrReports:
     """See ``ReportForm``: the form of ``docs/POUF-aktualizr.md``. It names no vehicle."""
 
-    tells_outcomes = True
+    reports_outcomes = True
     acknowledges = False
     key_types: tuple[str, ...] = tuple(keytype for keytype in KEY_TYPES if keytype != "ecdsa")
 
@@ -131,12 +131,12 @@ def check_reporting_key(wires: Wires, key: PublicKey) -> None:
 
 
 def check_key_type(wires: Wires, ecu: str, key_type: str) -> None:
-    """The same before there is a key. Raises: ProfileError."""
+    """``check_reporting_key`` for a key that is not made yet. Raises: ProfileError."""
     director = wires.get(DIRECTOR, TUF)
     known = report_form(director).key_types
     if key_type not in known:
-        reason = f"its reports would be signed by a key of type {key_type}, and its Director reads {' and '.join(known)} only"
-        raise ProfileError(profile=director.name, what=f"what {ecu} reports", reason=reason)
+        reason = f"the ECU key is of type {key_type}, and the Director reads only {' and '.join(known)}"
+        raise ProfileError(profile=director.name, what=f"the report of {ecu}", reason=reason)
 
 
 def make_report(

@@ -1,6 +1,6 @@
-"""What the stored metadata of an ECU order for it, verified again from nothing but its Roots.
+"""The orders in the stored metadata of an ECU, verified again from its Roots alone.
 
-Anyone who can write to the state can write a row that states anything; a row counts only as far as signatures bear it out.
+Anyone who can write to the state can write a row that states anything; a row counts only if signatures prove it.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from datetime import datetime
 
-from twinlock.client.config import EcuSettings
 from twinlock.client.ecu.clock import BUILT
+from twinlock.client.ecu.config import EcuSettings
 from twinlock.client.storage.bundle import make_bundle
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.engine.commands import Answer, Command, Fetch, drive

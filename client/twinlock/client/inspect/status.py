@@ -1,10 +1,10 @@
-"""Looking at an ECU that may be running: what it is, what it runs, how its last cycle went. Read-only."""
+"""The status of an ECU that may be running: what it is, what it runs, how its last cycle went. Read-only."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from twinlock.client.config import EcuSettings, PrimaryConfig, SecondaryConfig
+from twinlock.client.ecu.config import EcuSettings, PrimaryConfig, SecondaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.reports import report_form
 from twinlock.client.install.ab_slots import SlotInstaller
@@ -18,7 +18,7 @@ from twinlock.trust.wire.tuf.reports import verify_report
 
 
 def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
-    """A vehicle as its Primary knows it: ``vehicle``, ``primary``, ``ecus``, ``lastRefusal``, ``lastDecision``, ``evidence``.
+    """The status of a vehicle, as its Primary has it: ``vehicle``, ``primary``, ``ecus``, ``lastRefusal``, ``lastDecision``, ``evidence``.
 
     Each of ``ecus`` has ``ecu``, ``hardwareId``, ``verification``, ``address``, and ``installed`` (None if it never
     reported). Raises: StorageError.
@@ -45,7 +45,7 @@ def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
 
 
 def inspect_secondary(config: SecondaryConfig) -> dict[str, Any]:
-    """A Secondary as it knows itself: ``ecu``, ``hardwareId``, ``verification``, ``listen``, ``installed``, and how
+    """The status of a Secondary: ``ecu``, ``hardwareId``, ``verification``, ``listen``, ``installed``, and how
     its last verification went. Raises: StorageError."""
     with _open(config) as state:
         return {

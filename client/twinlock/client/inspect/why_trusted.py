@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from twinlock.client.config import EcuSettings, PrimaryConfig
+from twinlock.client.ecu.config import EcuSettings, PrimaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.errors import NothingVerifiedError, NotOrderedError
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.model.errors import NothingVerifiedError, NotOrderedError
 from twinlock.client.model.events import event_as_json
 from twinlock.client.storage.state import TrustedState
 from twinlock.io.files.operator_files import read_operator_file
@@ -92,7 +92,7 @@ def why_trusted(settings: EcuSettings, state: TrustedState, path: TargetPath, no
 
 @dataclass(slots=True)
 class _Account:
-    """One walk along everything that has a say on one image, in the order of the Standard."""
+    """One walk along every role that bears on one image, in the order of the Standard."""
 
     settings: EcuSettings
     state: TrustedState
@@ -133,14 +133,14 @@ class _Account:
                 limits=self.settings.limits,
                 policy=self.settings.policy,
             )
-            found = drive(steps, _offline)
-            self.chain.extend(self._delegated_links(found.trusted, found.chain))
-            if found.entry is None:
+            outcome = drive(steps, _offline)
+            self.chain.extend(self._delegated_links(outcome.trusted, outcome.chain))
+            if outcome.entry is None:
                 raise ImageNotFoundError(
                     target=self.path, repository=repository.name, hardware_id=hardware_id or "any hardware"
                 )
-            check_match(ordered, found.entry, repository=repository.name, policy=self.settings.policy)
-            ordered = complete_entry(ordered, found.entry, with_address=repository.wire.addresses_images)
+            check_match(ordered, outcome.entry, repository=repository.name, policy=self.settings.policy)
+            ordered = complete_entry(ordered, outcome.entry, with_address=repository.wire.addresses_images)
         return ordered
 
     def _top_level(self, repository: TrustedRepository, *, partial: bool) -> None:
@@ -229,7 +229,7 @@ def _authority(role: RoleName, delegations: Delegations) -> Authority:
         for delegated in entry.roles:
             if delegated.name == role:
                 return Authority(role, delegations.keys, delegated.signers)
-    raise KeyError(role)  # the search came through this delegation, so it is there
+    raise KeyError(role)  # the search came through this delegation, so the role exists
 
 
 def _offline(command: Command) -> Answer:

@@ -1,8 +1,8 @@
-"""The built-in installer: two slot files, and one small file that says which of them runs.
+"""The built-in installer: two slot files, and one small file that names the one that runs.
 
 ``active.json`` is replaced by one rename, so at every instant it names one complete image, and only the slot that does not run
-is written. What it says of a slot counts as far as the bytes of the slot agree: an ECU whose record is lost, or whose slot has
-changed, reports what it measures under the name ``unknown``, and takes an order like any other.
+is written. Its description of a slot counts only if the bytes of the slot match: an ECU whose record is lost, or whose slot has
+changed, reports what it measures under the name ``unknown``, and accepts orders like any other.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from twinlock.client.errors import PreconditionError
 from twinlock.client.install.installer import Precondition
+from twinlock.client.model.errors import PreconditionError
 from twinlock.client.model.results import image_as_json
 from twinlock.client.storage.staging import CHUNK_BYTES, RESERVE_BYTES, verify_file
 from twinlock.io.files.durable import clean_stale, flush_directory, replace_file, storage_errors
@@ -45,7 +45,7 @@ class _Slot:
 
 
 class _Contents(NamedTuple):
-    """What a slot file holds: ``identity`` tells whether the file was touched since it was read."""
+    """What a slot file holds: ``identity`` changes when the file is touched."""
 
     identity: tuple[int, ...]
     length: int
@@ -95,7 +95,7 @@ class SlotInstaller:
         inactive = _SLOTS[1 - _SLOTS.index(active.name)]
         self._check_room(inactive, entry)
         if previous is not None:
-            # The slot about to be written no longer holds what `previous` says, even if we die half-way.
+            # From here on the slot no longer holds `previous`, even if we die half-way.
             self._switch(active, None)
         try:
             self._write_slot(inactive, entry, source)
@@ -110,17 +110,17 @@ class SlotInstaller:
         """See ``Installer.rollback``. The old slot is verified before the switch."""
         active, previous = self._active()
         if previous is None:
-            raise self._unusable("go back to the old image of", "no old image is kept")
+            raise self._unusable("go back to the old image of", "no old image is stored")
         entry = ImageEntry(previous.image.path, previous.image.length, previous.image.hashes)
         try:
             verify_file(self._file(previous.name), entry)
         except RefusalError as error:
-            raise self._unusable("go back to the old image of", f"it is damaged: {error}") from error
+            raise self._unusable("go back to the old image of", f"the old image is damaged: {error}") from error
         self._switch(previous, active)
         return previous.image
 
     def _guard_counter(self, entry: ImageEntry, installed: InstalledImage) -> None:
-        # Decided before, on metadata; held here once more, because this is the last gate. Uptane 2.1.0 5.4.3.4 step 5.
+        # Decided before, on metadata, and checked here again because this is the last gate. Uptane 2.1.0 5.4.3.4 step 5.
         if entry.release_counter is None or installed.release_counter is None:
             return
         if entry.release_counter < installed.release_counter:
@@ -139,7 +139,7 @@ class SlotInstaller:
             free = shutil.disk_usage(self.directory).free + reusable
         needed = entry.length + RESERVE_BYTES
         if needed > free:
-            reason = f"{needed} bytes are needed and {free} are free; free some space and try again"
+            reason = f"{needed} bytes are needed and {free} are available; free some space and try again"
             raise StorageError(path=str(path), operation="write", reason=reason)
 
     def _drop(self, name: str) -> None:
@@ -147,9 +147,9 @@ class SlotInstaller:
             self._file(name).unlink(missing_ok=True)
 
     def drop_half_written(self) -> None:
-        """Remove the slot that does not run where the record names no image in it: a crash cut its writing off.
+        """Remove the slot that does not run if the record names no image in it: a crash interrupted its writing.
 
-        Without a readable record nothing shows which slot that is, and both stay. Raises: StorageError.
+        Without a readable record it is unknown which slot that is, and both stay. Raises: StorageError.
         """
         if not (self.directory / _ACTIVE).exists():
             return
@@ -187,8 +187,8 @@ class SlotInstaller:
             with storage_errors("read", path):
                 data = path.read_bytes()
             state = json.loads(data)
-            found = state["format"]
-            if found == _FORMAT:
+            stored_format = state["format"]
+            if stored_format == _FORMAT:
                 previous = state["previous"]
                 return _slot_from_json(state["active"]), None if previous is None else _slot_from_json(previous)
         except StorageError:
@@ -197,16 +197,16 @@ class SlotInstaller:
             return self._newest(), None
         except (ValueError, KeyError, TypeError, RefusalError):
             return self._newest(), None
-        reason = f"{_ACTIVE} has format {found!r}; install the version of this software that wrote it"
+        reason = f"{_ACTIVE} has format {stored_format!r}; install the version of this software that wrote it"
         raise self._unusable("read what is installed from", reason)
 
     def _newest(self) -> _Slot:
-        """The slot that was written last, where no record says which one runs. Raises: StorageError if there is none."""
+        """The slot that was written last, if no record names the one that runs. Raises: StorageError if there is none."""
         with storage_errors("read what is installed from", self.directory):
             slots = {name: self._file(name).stat().st_mtime_ns for name in _SLOTS if self._file(name).exists()}
         if not slots:
             raise self._unusable(
-                "read what is installed from", "it holds neither a record nor a slot; provision this ECU again"
+                "read what is installed from", "the directory has neither a record nor a slot; provision this ECU again"
             )
         return _Slot(max(slots, key=lambda name: slots[name]), InstalledImage(path=UNKNOWN, length=-1, hashes={}))
 
@@ -225,9 +225,9 @@ class SlotInstaller:
                 length += len(chunk)
                 for digest in running.values():
                     digest.update(chunk)
-        found = _Contents(identity, length, {name: digest.hexdigest() for name, digest in running.items()})
-        self._read[slot.name] = found
-        return found
+        contents = _Contents(identity, length, {name: digest.hexdigest() for name, digest in running.items()})
+        self._read[slot.name] = contents
+        return contents
 
     def _file(self, name: str) -> Path:
         return self.directory / f"slot-{name}"
@@ -261,7 +261,7 @@ def _slot_as_json(slot: _Slot) -> dict[str, Any]:
 
 def _slot_from_json(value: dict[str, Any]) -> _Slot:
     if value["slot"] not in _SLOTS:
-        raise ValueError(f"there is no slot {value['slot']!r}")
+        raise ValueError(f"unknown slot {value['slot']!r}")
     counter = value["releaseCounter"]
     image = InstalledImage(
         path=target_path(value["path"]),

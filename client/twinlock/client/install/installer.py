@@ -1,4 +1,4 @@
-"""What an installer is. The built-in one is in ``ab_slots.py``; a product brings its own for other hardware."""
+"""The interface of an installer. ``ab_slots.py`` has the built-in one; a product supplies its own for other hardware."""
 
 from __future__ import annotations
 

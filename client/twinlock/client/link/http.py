@@ -1,6 +1,6 @@
 """The link over HTTP, on loopback TCP, a vehicle's Ethernet or a Unix socket: the Primary's side.
 
-The Secondary's side is ``secondary/server.py``; ``/v1`` is the version that both speak.
+The Secondary's side is ``secondary/server.py``; ``/v1`` is the version of the protocol.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from twinlock.client.config import FetchSettings
-from twinlock.client.errors import SecondaryRefusedError, SecondaryTimeoutError, quoted
+from twinlock.client.ecu.config import FetchSettings
+from twinlock.client.model.errors import SecondaryRefusedError, SecondaryTimeoutError
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.transport import CHUNK_BYTES, Transport
 from twinlock.client.storage.bundle import Bundle
 from twinlock.io.files.durable import storage_errors
@@ -23,12 +24,12 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
 
 _ANSWER_BYTES = 65_536
-_INSTALL_BYTES_PER_S = 100_000  # slow flash memory; what an ECU may take to verify and install after the last byte
+_INSTALL_BYTES_PER_S = 100_000  # for slow flash memory: the time to verify and install after the last byte
 
 
 class HttpLink:
-    """A ``SecondaryLink``. ``address`` is ``http://host:port`` or ``unix:PATH``; times out as ``settings`` says, and reads
-    no more than ``limits`` allow."""
+    """A ``SecondaryLink``. ``address`` is ``http://host:port`` or ``unix:PATH``; ``settings`` set its timeouts, ``limits``
+    its largest answers."""
 
     def __init__(self, ecu: EcuId, address: str, settings: FetchSettings, limits: Limits) -> None:
         self._ecu = ecu
@@ -70,7 +71,9 @@ class HttpLink:
                 body, total = pieces(), settings.image_deadline_s
                 await self._call("PUT", path, body, max_bytes=_ANSWER_BYTES, deadline_s=total)
         except TimeoutError:
-            reason = f"it took nothing for {patience:.4g} s, or did not install the image within {installing:.4g} s"
+            reason = (
+                f"the ECU accepted no data for {patience:.4g} s, or did not install the image within {installing:.4g} s"
+            )
             raise SecondaryTimeoutError(url=f"{self._base}/v1/{path}", reason=reason, ecu=self._ecu) from None
 
     async def report(self) -> bytes:
@@ -99,7 +102,7 @@ class HttpLink:
                     return answer
                 raise self._refusal(url, reply.status, answer)
         except SlowRetrievalError as error:
-            # Nothing is retrieved from a Secondary, so a slow one is not an attack of that name.
+            # A Primary retrieves nothing from a Secondary, so a slow one is not slow retrieval.
             raise SecondaryTimeoutError(url=url, reason=error.reason, ecu=self._ecu) from error
 
     def _refusal(self, url: str, status: int, answer: bytes) -> SecondaryRefusedError | FetchError:
@@ -107,27 +110,27 @@ class HttpLink:
             problem = json.loads(answer)
             return SecondaryRefusedError(
                 ecu=self._ecu,
-                problem=quoted(problem["code"], 64),
-                attack=quoted(problem.get("attack", "none"), 64),
-                clause=quoted(problem.get("clause", ""), 64),
-                detail=quoted(problem["detail"], 500),
-                stated_kind=quoted(problem.get("kind", ""), 64),
+                problem=sanitize(problem["code"], 64),
+                attack=sanitize(problem.get("attack", "none"), 64),
+                clause=sanitize(problem.get("clause", ""), 64),
+                detail=sanitize(problem["detail"], 500),
+                stated_kind=sanitize(problem.get("kind", ""), 64),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return FetchError(url=url, status=status, reason="the Secondary failed without saying why")
+            return FetchError(url=url, status=status, reason="the Secondary failed and gave no reason")
 
     def _object(self, answer: bytes) -> Mapping[str, Any]:
         try:
-            found = json.loads(answer)
+            document = json.loads(answer)
         except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise TransportError(url=self._base, reason="its answer is not a JSON object")
-        return found
+            document = None
+        if not isinstance(document, dict):
+            raise TransportError(url=self._base, reason="the answer is not a JSON object")
+        return document
 
 
 async def _file_chunks(path: Path) -> AsyncIterator[bytes]:
-    """The file piece by piece. Reading blocks for one piece at a time, which is as long as a page cache miss."""
+    """The file piece by piece. Reading one piece blocks for a page cache miss at most."""
     with storage_errors("read", path), path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

@@ -11,23 +11,23 @@ from twinlock.trust.model.targets import ImageEntry
 
 
 class SecondaryLink(Protocol):
-    """One Secondary, from its Primary's side. Nothing that comes back is trusted: reports are signed by the ECU.
+    """One Secondary, from its Primary's side. No answer is trusted; reports are signed by the ECU.
 
     Every method raises TransportError when the ECU cannot be reached or does not answer, SecondaryTimeoutError when it
     answers too slowly, and SecondaryRefusedError when it refuses.
     """
 
     async def identity(self) -> Mapping[str, Any]:
-        """Who is there: ``ecu``, ``hardwareId``, ``verification``, ``keyid``, ``key``, ``timeNonce`` (or None).
+        """The identity of the ECU: ``ecu``, ``hardwareId``, ``verification``, ``keyid``, ``key``, ``timeNonce`` (or None).
 
-        What it has saves bytes: ``roots``, the newest Root of each repository, and ``bundleBytes``, the largest bundle it takes.
+        Two more save bytes: ``roots``, the newest Root of each repository, and ``bundleBytes``, the largest bundle the ECU accepts.
         """
 
     async def send_time(self, attestation: bytes) -> None:
-        """Hand over a signed time attestation: Uptane 2.1.0 5.4.2.5."""
+        """Send a signed time attestation: Uptane 2.1.0 5.4.2.5."""
 
     async def send_metadata(self, bundle: Bundle) -> bool:
-        """Hand over metadata; whether the ECU now wants an image: Uptane 2.1.0 5.4.2.6."""
+        """Send metadata; returns whether the ECU now wants an image: Uptane 2.1.0 5.4.2.6."""
 
     async def send_image(self, entry: ImageEntry, source: Path) -> None:
         """Stream the verified file of ``entry``; returns when the ECU has installed it: Uptane 2.1.0 5.4.2.7."""
@@ -36,4 +36,4 @@ class SecondaryLink(Protocol):
         """A fresh ECU version report, signed by the ECU: Uptane 2.1.0 5.4.3.6."""
 
     async def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""

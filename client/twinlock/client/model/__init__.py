@@ -1,1 +1,1 @@
-"""Values of an update cycle: results, events, times."""
+"""Values of an update cycle, and the errors of the client: results, events, verdicts of other parties."""

@@ -1,4 +1,4 @@
-"""An event of the evidence as the state keeps it and as ``--json`` shows it."""
+"""An event of the evidence, as the state stores it and as ``--json`` shows it."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from twinlock.trust.text.times import format_time, parse_time
 
 
 class StoredEvent(NamedTuple):
-    """An event and how far it got. ``told`` marks one that another party stated, ``unproven`` one that takes no key to bring about.
+    """An event and what became of it. ``relayed`` marks one that another party reported, ``unproven`` one that needs no key to cause.
 
     ``carried`` is the counter of the first report that carries it as it is now, ``accepted`` the version of the Director's
     Timestamp when a Director without acknowledgements accepted that report; None before.
     """
 
     evidence: Evidence
-    told: bool
+    relayed: bool
     carried: int | None = None
     accepted: int | None = None
     unproven: bool = False
 
 
 def encode_event(event: StoredEvent) -> dict[str, Any]:
-    """``event`` as the state keeps it."""
+    """``event`` as the state stores it."""
     return {
         **event_as_json(event.evidence),
-        "told": event.told,
+        "told": event.relayed,
         "carried": event.carried,
         "accepted": event.accepted,
         "unproven": event.unproven,
     }
 
 
-def decode_event(found: dict[str, Any]) -> StoredEvent:
+def decode_event(stored: dict[str, Any]) -> StoredEvent:
     """The inverse of ``encode_event``."""
     evidence = Evidence(
-        kind=Kind(found["kind"]),
-        first=parse_time(found["first"]),
-        last=parse_time(found["last"]),
-        occurrences=found["count"],
-        **{name: found[name] for name in ("id", "code", "attack", "clause", "detail", "step")},
-        latest=found.get("latest", ""),
+        kind=Kind(stored["kind"]),
+        first=parse_time(stored["first"]),
+        last=parse_time(stored["last"]),
+        occurrences=stored["count"],
+        **{name: stored[name] for name in ("id", "code", "attack", "clause", "detail", "step")},
+        latest=stored.get("latest", ""),
     )
-    return StoredEvent(evidence, found["told"], found["carried"], found["accepted"], found.get("unproven", False))
+    return StoredEvent(evidence, stored["told"], stored["carried"], stored["accepted"], stored.get("unproven", False))
 
 
 def event_as_json(event: Evidence) -> dict[str, Any]:

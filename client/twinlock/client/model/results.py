@@ -1,4 +1,4 @@
-"""What an update cycle did, as values: which ECU installed what, and what was refused, where and why."""
+"""The result of an update cycle: which ECU installed what, and what was refused, where and why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from twinlock.client.errors import ManifestRefusedError, SecondaryRefusedError
+from twinlock.client.model.errors import ManifestRefusedError, SecondaryRefusedError
 from twinlock.trust.errors.base import Kind, TwinlockError
 from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
 from twinlock.trust.errors.local import SlowRetrievalError
@@ -30,9 +30,9 @@ class Outcome(enum.Enum):
     """How a cycle ended."""
 
     UP_TO_DATE = "up-to-date"  # nothing to install, nothing refused
-    UPDATED = "updated"  # everything that was approved is installed
-    INCOMPLETE = "incomplete"  # the metadata passed and something went wrong, but not everything
-    FAILED = "failed"  # the metadata was refused or could not be had, or nothing of what was approved got installed
+    UPDATED = "updated"  # everything approved is installed
+    INCOMPLETE = "incomplete"  # the metadata passed, and part of the rest failed
+    FAILED = "failed"  # the metadata was refused or unavailable, or nothing of what was approved was installed
 
 
 class Step(enum.Enum):
@@ -52,7 +52,7 @@ class Step(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One thing that went wrong: at which step, for which ECU if it was one ECU's affair, and the error itself."""
+    """One thing that went wrong: at which step, for which ECU if it concerns one ECU, and the error."""
 
     step: Step
     error: TwinlockError
@@ -77,11 +77,11 @@ class Installation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CycleResult:
-    """One update cycle. ``reported`` says whether the Director took the final manifest.
+    """One update cycle. ``reported`` is whether the Director accepted the final manifest.
 
-    ``verified`` says whether the metadata passed, so that ``approved`` is the verdict and not just empty. ``problems``
-    and ``notices`` are in order of occurrence; a notice deserves a report but stopped nothing. ``weaker`` names the
-    guarantees that a lax policy left out. ``now`` is the time the cycle relied on, None if there was none.
+    ``verified`` is whether the metadata passed: if not, ``approved`` is empty for want of a verdict. ``problems``
+    and ``notices`` are in order of occurrence; a notice goes into the report and stopped nothing. ``weaker`` names the
+    guarantees that a lax policy dropped. ``now`` is the time that the cycle relied on, None if it had none.
     """
 
     now: datetime | None
@@ -106,8 +106,8 @@ class CycleResult:
     @property
     def error(self) -> TwinlockError | None:
         """What went wrong, None if nothing did. See ``most_severe``."""
-        found = most_severe(self.problems)
-        return found.error if found else None
+        worst = most_severe(self.problems)
+        return worst.error if worst else None
 
     def as_json(self) -> dict[str, Any]:
         """The whole result as plain JSON values."""
@@ -126,22 +126,22 @@ class CycleResult:
 
 
 def most_severe(problems: Sequence[Problem]) -> Problem | None:
-    """The first attack, else the first refusal, else the first failure; of one kind, what this ECU met itself goes first.
+    """The first attack, else the first refusal, else the first failure; of one kind, this ECU's own errors come first.
 
-    A Secondary that refuses or is dead must not hide what its Primary saw.
+    A Secondary that refuses or is dead must not hide what its Primary found.
     """
     order = list(Kind)
-    ranked = sorted(problems, key=lambda problem: (order.index(problem.error.kind), is_told(problem.error)))
+    ranked = sorted(problems, key=lambda problem: (order.index(problem.error.kind), is_relayed(problem.error)))
     return next(iter(ranked), None)
 
 
-def is_told(error: TwinlockError) -> bool:
-    """Whether the error states what another party said it refused."""
+def is_relayed(error: TwinlockError) -> bool:
+    """Whether the error relays a refusal of another party."""
     return isinstance(error, (SecondaryRefusedError, ManifestRefusedError))
 
 
 def is_unproven(error: TwinlockError) -> bool:
-    """Whether anyone on the way can bring the error about, without a key and without a file that a key once signed."""
+    """Whether anyone on the network path can cause the error without a key and without a file that a key once signed."""
     return isinstance(error, _UNPROVEN)
 
 

@@ -1,1 +1,1 @@
-"""The way to servers: what a broken connection is called, and which of several places is asked."""
+"""Requests to servers: their failures as errors, and the choice among several mirrors."""

@@ -1,7 +1,7 @@
-"""Bodies on their way to an ECU: how many and how much of them at once, and which gives way to a newcomer.
+"""Request bodies in transit to an ECU: how many at once, how many bytes, and which one is ended for a new one.
 
-Anyone on a vehicle's network can open a connection and send its body as slowly as the floor allows. So no body takes a turn
-before it has arrived, and where places are short, the slowest body of the address that has the most of them goes first.
+Anyone on a vehicle's network can open a connection and send its body as slowly as the floor allows. So no request is
+handled before its body has arrived; when places run out, the slowest body of the address with the most of them is ended.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from twinlock.client.errors import SecondaryBusyError
+from twinlock.client.model.errors import SecondaryBusyError
 from twinlock.trust.names import EcuId
 
 GRACE_S = 2.0
-"""How long a body may be on its way before it gives way to another one of its own address, or to one of equal right."""
+"""After this time in transit a body may be ended for any new one; before it, only for one from another address with fewer."""
 
 
 @dataclass(eq=False, slots=True)
 class Arrival:
-    """One body. ``complete`` is set when all of it is here: it waits for its turn then, and gives way to no other."""
+    """One body. ``complete`` is set when all of it has arrived; from then on it waits for its turn and is not ended for another."""
 
     address: str
     begun: float
@@ -50,7 +50,7 @@ class Arrivals:
 
     @asynccontextmanager
     async def place(self, address: str) -> AsyncIterator[Arrival]:
-        """A place for one body from ``address``. Raises: SecondaryBusyError, at once or when the body has to give way."""
+        """A place for one body from ``address``. Raises: SecondaryBusyError, at once or when the body must yield its place."""
         if len(self._open) >= self._places:
             self._dismiss(address)
         scope = asyncio.timeout(None)
@@ -68,7 +68,7 @@ class Arrivals:
                 self._open.remove(arrival)
 
     def count(self, arrival: Arrival, received: int) -> None:
-        """Count a piece of a body. Raises: SecondaryBusyError if it does not fit beside the others."""
+        """Count a piece of a body. Raises: SecondaryBusyError if the total exceeds the memory bound."""
         arrival.received += received
         while self._max_bytes is not None and sum(item.received for item in self._open) > self._max_bytes:
             waiting = self._waiting()
@@ -79,7 +79,7 @@ class Arrivals:
             self._end(slowest)
 
     def _dismiss(self, address: str) -> None:
-        """End the body that has to give way to a new one from ``address``. Raises: SecondaryBusyError if none has to."""
+        """End the body that yields its place to a new one from ``address``. Raises: SecondaryBusyError if none does."""
         waiting, now = self._waiting(), self._clock()
         held = Counter(item.address for item in waiting)
         greediest = _greediest(dict.fromkeys(waiting, 1))
@@ -108,7 +108,7 @@ class Arrivals:
 
 
 def _greediest(weights: Mapping[Arrival, int]) -> set[str]:
-    """The addresses whose bodies weigh most together."""
+    """The addresses whose bodies have the largest total weight."""
     held: Counter[str] = Counter()
     for arrival, weight in weights.items():
         held[arrival.address] += weight

@@ -1,11 +1,12 @@
-"""A Primary's side of the Director's device API: handing in the manifest, and asking for the time."""
+"""A Primary's side of the Director's device API: sending the manifest, registering, and asking for the time."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
 
-from twinlock.client.errors import EnrolmentRefusedError, ManifestRefusedError, quoted
+from twinlock.client.model.errors import EnrolmentRefusedError, ManifestRefusedError
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.transport import Transport, with_retries
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import TimeError
@@ -18,7 +19,7 @@ _REPLAYED = "report-replay"
 class DirectorLink:
     """``urls`` are this vehicle's at the Director, the preferred one first; ``time_url`` is the time service's.
 
-    ``foreign`` tells that its refusals need not have the form of ours: whatever it says with such a status is one.
+    With ``foreign``, a refusal need not be a problem document: any answer with such a status is one.
     """
 
     def __init__(
@@ -31,11 +32,11 @@ class DirectorLink:
         self._foreign = foreign
 
     async def put_manifest(self, manifest: bytes) -> None:
-        """Hand in a signed vehicle version manifest: Uptane 2.1.0 5.4.2.1.
+        """Send a signed vehicle version manifest: Uptane 2.1.0 5.4.2.1.
 
-        Raises: ManifestRefusedError when the Director says no, TransportError when it says nothing.
+        Raises: ManifestRefusedError if the Director refuses, TransportError if it does not answer.
         """
-        broken = False  # a way that broke off may have delivered the manifest all the same
+        broken = False  # a connection that broke may still have delivered the manifest
 
         async def attempt() -> None:
             nonlocal broken
@@ -55,15 +56,15 @@ class DirectorLink:
                 return await with_retries(self._transport.settings, attempt)
             except TransportError as error:
                 fault = error
-        raise fault or TransportError(url="director", reason="the map gives no URL for it")
+        raise fault or TransportError(url="director", reason="the map has no URL for the Director")
 
     async def attest_time(self, ask: Callable[[], str]) -> bytes:
         """A signed time attestation that answers the nonce of ``ask``, which is asked for at each attempt; unverified.
 
-        Raises: TimeError where no time service is configured, TransportError when it says nothing.
+        Raises: TimeError where no time service is configured, TransportError if it does not answer.
         """
         if self._time_url is None:
-            raise TimeError(reason="time has to be attested, but no time service is configured (time.url)")
+            raise TimeError(reason="attested time is required, but no time service is configured (time.url)")
         url = self._time_url
 
         async def attempt() -> bytes:
@@ -81,7 +82,7 @@ class DirectorLink:
     async def enrol(self, description: bytes, token: str) -> bool:
         """Register this vehicle with a one-time ``token``; whether it was new to the Director.
 
-        Raises: EnrolmentRefusedError when the Director says no, TransportError when it says nothing.
+        Raises: EnrolmentRefusedError if the Director refuses, TransportError if it does not answer.
         """
         url = f"{self._urls[0].rstrip('/')}/enrolment"
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
@@ -100,9 +101,9 @@ class DirectorLink:
         return await with_retries(self._transport.settings, attempt)
 
     async def register(self, ecus: bytes) -> None:
-        """Tell a Director of the aktualizr profile which ECUs there are, as often as they change.
+        """Register the ECUs with a Director of the aktualizr profile, again whenever they change.
 
-        Raises: EnrolmentRefusedError when the Director says no, TransportError when it says nothing.
+        Raises: EnrolmentRefusedError if the Director refuses, TransportError if it does not answer.
         """
         url = f"{self._urls[0].rstrip('/')}/ecus"
         headers = {"Content-Type": "application/json"}
@@ -137,22 +138,22 @@ class DirectorLink:
 
 
 def _problem(url: str, status: int, answer: bytes) -> tuple[int, str, str]:
-    """Status, code and detail of a refusal. Raises: FetchError when the answer is no verdict of a Director."""
-    if status >= 500 or status == 429:  # a server in trouble; what it says about that is no verdict
-        raise FetchError(url=url, status=status, reason="the Director cannot take this now")
+    """Status, code and detail of a refusal. Raises: FetchError if the answer is not a verdict of a Director."""
+    if status >= 500 or status == 429:  # a server fault is not a verdict
+        raise FetchError(url=url, status=status, reason="the Director cannot accept this now")
     try:
         problem = json.loads(answer)
-        return status, quoted(problem["code"], 64), quoted(problem["detail"], 500)
+        return status, sanitize(problem["code"], 64), sanitize(problem["detail"], 500)
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise FetchError(url=url, status=status, reason="the Director refused, and did not say why") from None
+        raise FetchError(url=url, status=status, reason="the Director refused and gave no reason") from None
 
 
 def _foreign_problem(answer: bytes) -> tuple[str, str]:
-    """Code and detail of a refusal in whatever form: other Directors write ``code`` and ``description``, or nothing."""
+    """Code and detail of a refusal in any form: other Directors write ``code`` and ``description``, or nothing."""
     try:
-        said = json.loads(answer)
+        document = json.loads(answer)
     except (ValueError, RecursionError):
-        said = None
-    found = said if isinstance(said, dict) else {}
-    detail = found.get("description") or found.get("detail") or answer.decode("utf-8", "replace")
-    return quoted(found.get("code") or "refused", 64), quoted(detail, 500) or "it did not say why"
+        document = None
+    members = document if isinstance(document, dict) else {}
+    detail = members.get("description") or members.get("detail") or answer.decode("utf-8", "replace")
+    return sanitize(members.get("code") or "refused", 64), sanitize(detail, 500) or "no reason given"

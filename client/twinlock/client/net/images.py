@@ -1,6 +1,6 @@
-"""Downloading one image into staging: place after place, resuming what broke off, never more bytes than are listed.
+"""Downloading one image into staging: mirror after mirror, resuming interrupted transfers, never more bytes than are listed.
 
-What one place serves and staging refuses is a reason to ask the next place. One deadline covers all of them.
+If staging refuses what one place served, the next place is asked. One deadline covers all of them.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def image_urls(
 ) -> tuple[str, ...]:
     """Where ``image`` may be fetched, best first: its download URL, then the agreeing repositories by their own naming.
 
-    A download URL that is not of the web is passed over; the file of it would be none of ours to read.
+    A download URL that is not http or https is skipped: a file URL must not read our own disk.
     Source: Uptane 2.1.0 5.4.3.3 (the name by the naming rules, or the download URL) and 5.2.7.
     """
     address = image.entry.download_url
-    found = [address] if address is not None and address.lower().startswith(("http://", "https://")) else []
+    places = [address] if address is not None and address.lower().startswith(("http://", "https://")) else []
     for repository in image.repositories:
         if repository != DIRECTOR:
             names = wires.get(repository, TUF).image_file_names(image.entry)
-            quoted = [quote(name, safe="/") for name in names]
-            found.extend(f"{base.rstrip('/')}/targets/{name}" for base in urls[repository] for name in quoted)
-    return tuple(dict.fromkeys(found))
+            encoded = [quote(name, safe="/") for name in names]
+            places.extend(f"{base.rstrip('/')}/targets/{name}" for base in urls[repository] for name in encoded)
+    return tuple(dict.fromkeys(places))
 
 
 async def download_image(
@@ -63,9 +63,9 @@ async def download_image(
     TransportError, or SlowRetrievalError before it, where no place gave anything; StorageError. What arrived before a
     fault of transport or the deadline is kept. Source: Uptane 2.1.0 5.4.3.3 and 5.4.3.4.
     """
-    found = await asyncio.to_thread(staging.find, image.entry)
-    if found is not None:
-        return found
+    staged = await asyncio.to_thread(staging.find, image.entry)
+    if staged is not None:
+        return staged
     search = _Search(image, transport, staging, progress)
     loop = asyncio.get_running_loop()
     ends = loop.time() + transport.settings.image_deadline_s
@@ -82,7 +82,7 @@ async def download_image(
 
 @dataclass(slots=True)
 class _Search:
-    """One image wherever it may be, and what the places so far did."""
+    """One image that several places may have, and what the places asked so far did."""
 
     image: ApprovedImage
     transport: Transport
@@ -102,7 +102,7 @@ class _Search:
             _LOG.info("%s", fault)
             self.failures.append(fault)
         except RefusalError as refusal:
-            _LOG.warning("%s served what was refused: error[%s]: %s", printable(url), refusal.code, refusal)
+            _LOG.warning("refused what %s served: error[%s]: %s", printable(url), refusal.code, refusal)
             self.refusals.append(refusal)
         return None
 
@@ -113,10 +113,10 @@ class _Search:
         slow = [fault for fault in self.failures if isinstance(fault, SlowRetrievalError)]
         for fault in slow or self.failures:
             return fault
-        return TransportError(url=self.image.entry.path, reason="no repository says where to fetch it")
+        return TransportError(url=self.image.entry.path, reason="no repository states where to fetch the image")
 
     def _too_late(self, url: str, seconds: float) -> SlowRetrievalError:
-        reason = f"the image did not arrive within {seconds:.4g} s; what came is kept for the next cycle"
+        reason = f"the image did not arrive within {seconds:.4g} s; what arrived is kept for the next cycle"
         floor = self.transport.settings.floor_bytes_per_s
         return SlowRetrievalError(url=url, reason=reason, bytes_per_s=0, floor_bytes_per_s=floor)
 
@@ -145,7 +145,7 @@ class _Search:
         return await asyncio.to_thread(arrival.finish)
 
     async def _resume(self, url: str, arrival: Arrival) -> bool:
-        """Ask for what is missing; False where this server cannot resume, so that it has to be asked for the whole."""
+        """Request the missing part; False if this server cannot resume, so that the whole must be requested."""
         headers = {"Range": f"bytes={arrival.received}-"}
         async with self.transport.request("GET", url, headers=headers) as reply:
             if reply.status == 200:
@@ -176,7 +176,7 @@ def _goes_on(reply: Reply, arrival: Arrival) -> bool:
 
 
 def _check_whole(reply: Reply, arrival: Arrival) -> None:
-    """Begin at the first byte; only now is the part of an earlier attempt given up."""
+    """Begin at the first byte; only now is the part of an earlier attempt discarded."""
     if reply.status != 200:
         raise FetchError(url=reply.url, status=reply.status, reason="an image was expected")
     if arrival.received:
@@ -185,6 +185,6 @@ def _check_whole(reply: Reply, arrival: Arrival) -> None:
 
 
 def _check_length(reply: Reply, arrival: Arrival) -> None:
-    """Refuse at once what announces too much."""
+    """Refuse at once a reply that announces too many bytes."""
     if reply.length is not None and arrival.received + reply.length > arrival.entry.length:
         raise EndlessDataError(what=arrival.entry.path, limit_bytes=arrival.entry.length)

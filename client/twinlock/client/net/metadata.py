@@ -1,6 +1,6 @@
 """The answer to the engine's ``Fetch``: metadata from the places that the map gives for a repository.
 
-A place is one base URL. One that was silent, failed or served what was refused is a reason to ask the next one, and one
+A place is one base URL. If one was silent, failed or served a file that was refused, the next one is asked; one
 deadline covers all of them.
 """
 
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from twinlock.client.errors import quoted
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.transport import Transport, with_retries
 from twinlock.client.storage.metadata import Wires
 from twinlock.trust.engine.commands import ABSENT, Absent, Fetch, FetchElsewhere
@@ -22,13 +22,13 @@ from twinlock.trust.names import DIRECTOR, RepositoryName
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _LOG = logging.getLogger(__name__)
-_ABSENT_STATUS = (404, 403)  # object stores say 403 for what is not there when listing is not allowed
+_ABSENT_STATUS = (404, 403)  # object stores answer 403 for an absent file when listing is not allowed
 _SHOWN_CHARACTERS = 200
 
 
 @dataclass(slots=True)
 class _Search:
-    """One file wherever it may be: the places not asked yet, and what those before them said."""
+    """One file that several places may have: those not asked yet, and what the others answered."""
 
     command: Fetch
     places: list[str]
@@ -38,7 +38,7 @@ class _Search:
     refusals: list[RefusalError] = field(default_factory=list)
 
     def time_left(self, now: float) -> float:
-        """What the next place may take: an equal share, so that a slow first one leaves time for the others."""
+        """The time for the next place: an equal share, so that a slow first one leaves time for the others."""
         return max((self.ends - now) / len(self.places), 0.0)
 
     def answer(self) -> Absent:
@@ -54,7 +54,7 @@ class _Search:
 class MetadataFetcher:
     """Fetches metadata files. ``urls`` are the base URLs of each repository, the preferred one first.
 
-    ``wires`` are the profiles of the repositories that are not in ``tuf``: where files are is for the profile to say.
+    ``wires`` are the profiles of the repositories that are not in ``tuf``: the profile determines where files are.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class MetadataFetcher:
         self._refused: list[RefusalError] = []
 
     async def fetch(self, command: Fetch) -> bytes | Absent:
-        """The file from the first place that has it; ABSENT if every place says plainly that it does not exist.
+        """The file from the first place that has it; ABSENT if every place answers plainly that the file does not exist.
 
         Raises: EndlessDataError beyond ``command.max_bytes``; TransportError, FetchError or SlowRetrievalError if no place
         gave it and one gave no answer. Such a fault never counts as an absence: Uptane 2.1.0 5.4.4.3 step 2.2.
@@ -76,26 +76,26 @@ class MetadataFetcher:
         deadline = asyncio.get_running_loop().time() + self._transport.settings.deadline_s
         places = sorted(self._urls[command.repository], key=lambda url: url == self._last.get(command.repository))
         search = self._search = _Search(command, places, deadline)
-        found = await self._continue(search)
-        if found is None:
+        data = await self._continue(search)
+        if data is None:
             return search.answer()
         self._refused += search.refusals
-        return found
+        return data
 
     async def elsewhere(self, command: FetchElsewhere) -> bytes | None:
-        """The same file from the next place that has it; None where none is left. Raises nothing: the refusal stands."""
+        """The same file from the next place that has it; None if none is left. Raises nothing: the refusal remains."""
         search = self._search
         if search is None or search.command != command.fetch:
             return None
         if command.error is not None:
             self._demote(search, command.error)
-        found = await self._continue(search)
-        if found is None:
+        data = await self._continue(search)
+        if data is None:
             self._refused += [refusal for refusal in search.refusals if refusal is not command.error]
-        return found
+        return data
 
     def take_refused(self) -> list[RefusalError]:
-        """Refusals of copies that ended here since the last call, although another place may have served the file."""
+        """Refusals of copies since the last call, although another place may have served the file."""
         taken, self._refused = self._refused, []
         return taken
 
@@ -108,7 +108,7 @@ class MetadataFetcher:
             search.place = search.places.pop(0)
             url = f"{search.place.rstrip('/')}/{folder}{command.name}"
             try:
-                found = await with_retries(
+                data = await with_retries(
                     self._transport.settings,
                     lambda url=url, ends=ends: self._ask(url, command, ends),  # type: ignore[misc]
                 )
@@ -119,14 +119,14 @@ class MetadataFetcher:
                 self._demote(search, refusal)
                 search.refusals.append(refusal)
             else:
-                if found is not ABSENT:
-                    return found
+                if data is not ABSENT:
+                    return data
         return None
 
     def _demote(self, search: _Search, refusal: RefusalError) -> None:
         self._last[search.command.repository] = search.place
-        place = quoted(search.place, _SHOWN_CHARACTERS)
-        _LOG.warning("%s served what was refused: error[%s]: %s", place, refusal.code, refusal)
+        place = sanitize(search.place, _SHOWN_CHARACTERS)
+        _LOG.warning("refused what %s served: error[%s]: %s", place, refusal.code, refusal)
 
     async def _ask(self, url: str, command: Fetch, ends: float) -> bytes | Absent:
         seconds = max(ends - asyncio.get_running_loop().time(), 0.0)
@@ -134,9 +134,9 @@ class MetadataFetcher:
             if reply.status == 200:
                 coding = reply.headers.get("Content-Encoding", "identity")
                 if coding.lower() != "identity":
-                    shown = quoted(coding, _SHOWN_CHARACTERS)
+                    shown = sanitize(coding, _SHOWN_CHARACTERS)
                     reason = (
-                        f"it sent Content-Encoding {shown} although only identity is accepted; switch compression off"
+                        f"the server sent Content-Encoding {shown}, but only identity is accepted; disable compression"
                     )
                     raise FetchError(url=url, status=200, reason=reason)
                 return await reply.read(f"{command.repository}/{command.role}", command.max_bytes)
@@ -144,5 +144,5 @@ class MetadataFetcher:
                 return ABSENT
             reason = "a metadata file or 404 was expected"
             if reply.status == 410 and command.repository == DIRECTOR:
-                reason = "this vehicle is not served any more; `twinlock director reactivate` undoes that"
+                reason = "the Director has deactivated this vehicle; `twinlock director reactivate` undoes that"
             raise FetchError(url=url, status=reply.status, reason=reason)

@@ -1,4 +1,4 @@
-"""The boundary to a server: whatever it does while it answers becomes a transport failure of that URL, in plain words.
+"""The boundary to a server: any fault while it answers becomes a transport failure of that URL, in plain words.
 
 The HTTP library and the parts under it raise many classes, and which one depends on their versions. None of their names
 reaches a report, a log line or an operator.
@@ -10,12 +10,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from twinlock.client.errors import quoted
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import TransportError
 
 _LOG = logging.getLogger(__name__)
-_REASON_CHARACTERS = 200  # some exceptions quote whatever the other end sent
+_REASON_CHARACTERS = 200  # some exceptions quote what the other end sent
 
 
 @contextmanager
@@ -31,14 +31,14 @@ def server_faults(url: str) -> Iterator[None]:
             raise
         raise TransportError(url=url, reason=reason_of(error)) from error
     except Exception as error:
-        _LOG.debug("%s: the HTTP library raised %s", quoted(url, _REASON_CHARACTERS), type(error).__name__)
+        _LOG.debug("%s: the HTTP library raised %s", sanitize(url, _REASON_CHARACTERS), type(error).__name__)
         raise TransportError(url=url, reason=reason_of(error)) from error
 
 
 def reason_of(error: Exception) -> str:
     """What broke, in at most 200 printable characters."""
     words = _words(error)
-    detail = quoted(getattr(error, "message", "") or _system_reason(error), _REASON_CHARACTERS)
+    detail = sanitize(getattr(error, "message", "") or _system_reason(error), _REASON_CHARACTERS)
     return (f"{words}: {detail}" if detail else words)[:_REASON_CHARACTERS]
 
 
@@ -53,24 +53,24 @@ def _words(error: Exception) -> str:
         (aiohttp.ServerTimeoutError, "the connection took too long"),
         (aiohttp.ClientConnectorError, "cannot connect"),
         (aiohttp.ServerDisconnectedError, "the server closed the connection without an answer"),
-        (aiohttp.ClientPayloadError, "the answer broke off before its end"),
-        ((aiohttp.InvalidURL, UnicodeError), "this address cannot be requested"),
+        (aiohttp.ClientPayloadError, "the answer ended early"),
+        ((aiohttp.InvalidURL, UnicodeError), "the address is not a usable URL"),
         ((aiohttp.ClientResponseError, HttpProcessingError), "the answer is not valid HTTP"),
         (aiohttp.ClientError, "the connection failed"),
         (OSError, "the connection failed"),
-        (ValueError, "this address cannot be requested"),
+        (ValueError, "the address is not a usable URL"),
     )
     return next((words for kind, words in names if isinstance(error, kind)), "the answer cannot be processed")
 
 
 def _system_reason(error: Exception) -> str:
-    """What the operating system said, if it said something: the rest would be the words of a library."""
+    """The operating system's reason, if there is one; other text is a library's wording."""
     cause: object = getattr(error, "os_error", error)
     return str(getattr(cause, "strerror", None) or "") if isinstance(cause, OSError) else ""
 
 
 def _is_librarys(error: Exception) -> bool:
-    """Whether a TimeoutError is the HTTP library's own; the others are deadlines of ours, judged further up."""
+    """Whether a TimeoutError is the HTTP library's own; the others are our own deadlines, handled by the caller."""
     import aiohttp
 
     return isinstance(error, aiohttp.ClientError)

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class SpeedWatch:
-    """Raises as soon as one window of waiting brought fewer bytes than the floor asks for.
+    """Raises as soon as one window of waiting brought fewer bytes than the floor requires.
 
     ``floor_bytes_per_s`` 0 switches the floor off; a wait of a whole window for nothing at all still ends.
     """
@@ -55,9 +55,9 @@ class SpeedWatch:
         self._waited_s, self._bytes = 0.0, 0
 
     def too_late(self, deadline_s: float | None) -> SlowRetrievalError:
-        """The error for a transfer that was fast enough and still not done within ``deadline_s``."""
+        """The error for a transfer that was fast enough and still not finished within ``deadline_s``."""
         waited, received = self._before[0] + self._waited_s, self._before[1] + self._bytes
-        return self._slow(f"not done within {deadline_s or 0:.4g} s", int(received / waited) if waited else 0)
+        return self._slow(f"not finished within {deadline_s or 0:.4g} s", int(received / waited) if waited else 0)
 
     def _slow(self, reason: str, rate: int) -> SlowRetrievalError:
         return SlowRetrievalError(url=self._url, reason=reason, bytes_per_s=rate, floor_bytes_per_s=self._floor)

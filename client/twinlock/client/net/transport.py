@@ -1,6 +1,6 @@
 """HTTP as an ECU uses it: one session, bounded, watched, without redirects to other hosts.
 
-Whatever a server does becomes a typed failure (``net/server_faults.py``). aiohttp is imported when the first request is
+Every fault of a server becomes a typed failure (``net/server_faults.py``). aiohttp is imported when the first request is
 made.
 """
 
@@ -13,8 +13,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from twinlock.client.config import FetchSettings, TlsSettings
-from twinlock.client.errors import quoted
+from twinlock.client.ecu.config import FetchSettings, TlsSettings
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.server_faults import server_faults
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.io.files.operator_files import read_operator_file
@@ -68,10 +68,10 @@ class Reply:
 
 
 class Transport:
-    """One HTTP session. ``unix_path`` speaks over that socket instead of TCP. Close it when done.
+    """One HTTP session. With ``unix_path`` it uses that socket instead of TCP. Close it when done.
 
-    ``own`` are the addresses of the servers that our certificate is for (None: all): no other host is shown it, whatever
-    address an entry of an image states.
+    ``own`` are the addresses of the servers that our certificate is for (None: all): no other host sees it, whatever
+    address an image entry states.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ class Transport:
         from yarl import URL
 
         if " " in url or not url.isprintable():
-            # It is sent as it is, because names were encoded before: a space would end the request line too early.
-            raise TransportError(url=url, reason="it holds characters that a request cannot carry")
+            # The address is sent as it is, because names were encoded before; a space would end the request line early.
+            raise TransportError(url=url, reason="the address has characters that a request cannot carry")
         target = URL(url, encoded=True)  # names were encoded by the profile; encoding twice would change them
         tls = self._tls_for(target)  # redirects stay with this host
         session = self._open()
@@ -142,7 +142,7 @@ class Transport:
             body = io.BytesIO(body)  # sent in pieces, so that other requests get their turn
         for _ in range(_REDIRECTS + 1):
             sending = session.request(method, target, headers=headers, data=body, allow_redirects=False, ssl=tls)
-            # An upload takes as long as it takes; its answer is only awaited at the end, so no window fits it.
+            # No window fits an upload: its answer comes only at the end, however long it takes.
             response = await (watch.wait(sending) if body is None else sending)
             location = response.headers.get("Location")
             if response.status not in (301, 302, 303, 307, 308) or location is None or method != "GET":
@@ -205,7 +205,7 @@ def _configured_origin(text: str) -> _Origin | None:
     try:
         return _origin(URL(text, encoded=True))
     except ValueError:
-        return None  # nothing is ever asked there
+        return None  # no request can go there
 
 
 def _origin(url: URL) -> _Origin:
@@ -220,23 +220,23 @@ def _onward(url: str, status: int, target: URL, location: str) -> URL:
         onward = target.join(URL(location))
         same = onward.origin() == target.origin()
     except ValueError:
-        reason = f"it redirects to {quoted(location, _SHOWN_CHARACTERS)}, which is not a URL"
+        reason = f"the server redirects to {sanitize(location, _SHOWN_CHARACTERS)}, which is not a URL"
         raise FetchError(url=url, status=status, reason=reason) from None
     if not same:
-        reason = f"it redirects to another host: {quoted(onward, _SHOWN_CHARACTERS)}"
+        reason = f"the server redirects to another host: {sanitize(onward, _SHOWN_CHARACTERS)}"
         raise FetchError(url=url, status=status, reason=reason)
     return onward
 
 
 def _tls_reason(error: OSError) -> str:
-    return getattr(error, "reason", None) or error.strerror or "it holds no usable PEM"
+    return getattr(error, "reason", None) or error.strerror or "no usable PEM in the file"
 
 
 async def with_retries(settings: FetchSettings, attempt: Callable[[], Awaitable[T]]) -> T:
     """Run ``attempt`` until it succeeds, at most ``settings.attempts`` times, waiting longer each time.
 
-    Only faults of transport are tried again: an answer that was understood would be the same, and a server that is
-    slow on purpose would only win time. Raises: whatever the last attempt raised.
+    Only transport faults are retried: another answer would be the same, and a server that is slow on purpose would gain
+    time. Raises: what the last attempt raised.
     """
     for number in range(1, settings.attempts):
         try:
@@ -244,7 +244,7 @@ async def with_retries(settings: FetchSettings, attempt: Callable[[], Awaitable[
         except TransportError as error:
             if not _passing(error):
                 raise
-        # Spread, so that a fleet that lost its server together does not come back in step.
+        # Spread, so that a fleet that lost its server at once does not return all at once.
         await asyncio.sleep(settings.backoff_s * 2 ** (number - 1) * random.uniform(0.5, 1.0))  # noqa: S311
     return await attempt()
 

@@ -1,4 +1,4 @@
-"""The driver of the trust engine over asynchronous fetching. It decides nothing; the engine says what comes next."""
+"""The driver of the trust engine over asynchronous fetching. It decides nothing; the engine determines each step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twinlock.trust.engine.commands import Absent, Answer, Command, Fetch, Fetch
 from twinlock.trust.errors.base import RefusalError
 
 T = TypeVar("T")
-_LARGE = 250_000  # bytes; what takes longer to read than other tasks should wait
+_LARGE = 250_000  # bytes; parsing more than this would delay other tasks
 
 
 async def run_verification(
@@ -24,8 +24,8 @@ async def run_verification(
     """Run one verification of ``twinlock.trust`` to its value.
 
     ``persist`` has stored the files, durably, when it returns. ``elsewhere`` answers from another place where the copy of one
-    was refused; None where there is one place only. What deserves a report but does not end the cycle is appended to
-    ``notices``, also when this raises: among it every refusal of a copy but the one that is raised.
+    was refused; None where there is one place only. What belongs in the report but does not end the cycle is appended to
+    ``notices``, also when this raises: for one, every refusal of a copy but the one that is raised.
     Raises: what the engine, ``fetch`` or ``persist`` raise.
     """
     answer: Answer = None
@@ -54,11 +54,11 @@ async def run_verification(
 
 
 class _Finished(Exception):
-    """The value of a verification: a ``StopIteration`` cannot leave a thread or a coroutine."""
+    """Carries the value of a verification, since a ``StopIteration`` cannot leave a thread or a coroutine."""
 
 
 async def _next_command(steps: Generator[Command, Answer, T], answer: Answer) -> Command:
-    """The next command. A large file is read and verified in a thread, so that the event loop goes on meanwhile."""
+    """The next command. A large file is read and verified in a thread, so that the event loop is not blocked."""
     if not isinstance(answer, bytes) or len(answer) < _LARGE:
         return _send(steps, answer)
     reading = asyncio.ensure_future(asyncio.to_thread(_send, steps, answer))

@@ -1,10 +1,10 @@
-"""How an order ended, in the words of the aktualizr profile: the installation report of a manifest."""
+"""How an order ended, in the terms of the aktualizr profile: the installation report of a manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twinlock.client.errors import quoted
+from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.model.results import Problem, Step, most_severe
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult, clip
@@ -18,18 +18,18 @@ _CODES = {
     Step.INSTALL: "INSTALL_FAILED",
 }
 _OTHER = "GENERAL_ERROR"
-_MAX_CORRELATION = 256  # characters; it is a URN of some sort, and has to have a form in what we sign
+_MAX_CORRELATION = 256  # characters; the profile has a URN of some sort, and what we sign needs a bound
 
 
 def installation_report(
     correlation_id: str, approved: Sequence[EcuId], installed: Sequence[EcuId], problems: Sequence[Problem]
 ) -> InstallationReport:
-    """What to say of the order ``correlation_id``, which approved images for these ECUs.
+    """The report on the order ``correlation_id``, which approved images for these ECUs.
 
-    It succeeded if every one of them installed. ``description`` starts with our code of what went wrong, as the profile has
-    no other place for it. An ECU whose turn did not come has no result of its own.
+    It succeeded if every one of them installed. ``description`` starts with our error code, for which the profile has
+    no other place. An ECU that was not reached has no result of its own.
     """
-    correlation_id = quoted(correlation_id, _MAX_CORRELATION)
+    correlation_id = sanitize(correlation_id, _MAX_CORRELATION)
     ecus = dict.fromkeys(installed, _DONE)
     for problem in problems:
         if problem.ecu is not None and problem.ecu in approved and problem.ecu not in ecus:

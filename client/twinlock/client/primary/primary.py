@@ -1,4 +1,4 @@
-"""A Primary, from the outside: open it from its configuration, run cycles, look at it, close it."""
+"""The public face of a Primary: open it from its configuration, run cycles, inspect it, close it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.config import PrimaryConfig, load_primary
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock, Wall, system_clock
+from twinlock.client.ecu.config import PrimaryConfig, load_primary
+from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.identity import load_identity
 from twinlock.client.ecu.reports import check_reporting_key, report_form
-from twinlock.client.ecu.room import open_state
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.install.guarded import GuardedInstaller, guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
 from twinlock.client.link.http import HttpLink
-from twinlock.client.link.parties import GuardedInstaller, guarded_precondition
 from twinlock.client.link.protocol import SecondaryLink
 from twinlock.client.model.results import CycleResult
 from twinlock.client.net.director import DirectorLink
@@ -43,8 +43,8 @@ from twinlock.trust.wire.tuf.metadata import TUF
 class Primary:
     """A vehicle's Primary. One event loop, one cycle at a time; it holds the state of this ECU until it is closed."""
 
-    def __init__(self, equipment: PrimaryServices) -> None:
-        self._equipment = equipment
+    def __init__(self, services: PrimaryServices) -> None:
+        self._services = services
         self._cycle = asyncio.Lock()
 
     @classmethod
@@ -59,9 +59,9 @@ class Primary:
     ) -> Primary:
         """Open the Primary configured in ``config``, a ``primary.json``.
 
-        ``links`` replaces the way to some Secondaries, ``wall`` the system clock, ``installer`` the built-in one;
-        ``precondition`` says why nothing can be installed now.
-        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it runs already.
+        ``links`` replaces the links to some Secondaries, ``wall`` the system clock, ``installer`` the built-in one;
+        ``precondition`` returns the reason why nothing can be installed now.
+        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it is already running.
         """
         settings = load_primary(config)
         identity = load_identity(settings.key)
@@ -107,50 +107,52 @@ class Primary:
 
     @property
     def config(self) -> PrimaryConfig:
-        """What it was configured with."""
-        return self._equipment.config
+        """The configuration that it was opened with."""
+        return self._services.config
 
     async def update_cycle(self, *, progress: Progress | None = None) -> CycleResult:
         """Run the seven steps of Uptane 2.1.0 5.4.2 once. Refusals and faults are in the result, not raised."""
         if self._cycle.locked():
-            raise UsageError(reason="an update cycle is running already")
+            raise UsageError(reason="an update cycle is already running")
         async with self._cycle:
-            return await UpdateCycle(self._equipment, progress).run()
+            return await UpdateCycle(self._services, progress).run()
 
     def describe(self) -> dict[str, Any]:
         """The vehicle description that a Director registers: vehicle, Primary, and every ECU with its public key."""
-        return describe_vehicle(self._equipment.config)
+        return describe_vehicle(self._services.config)
 
     async def enrol(self, token: str) -> bool:
-        """Register this vehicle with its Director by a one-time ``token``; whether it was new there.
+        """Register this vehicle with its Director by a one-time ``token``; returns whether it was new there.
 
         Raises: EnrolmentRefusedError, TransportError; UsageError for a Director of the aktualizr profile.
         """
         if _is_foreign(self.config):
             raise UsageError(
-                reason="a Director of the aktualizr profile has no enrolment; use `twinlock primary register`"
+                reason="a Director of the aktualizr profile does not use enrolment tokens; use `twinlock primary register`"
             )
-        return await self._equipment.director.enrol(json.dumps(self.describe()).encode(), token)
+        return await self._services.director.enrol(json.dumps(self.describe()).encode(), token)
 
     async def register(self) -> None:
-        """Tell a Director of the aktualizr profile which ECUs this vehicle has; again whenever they change.
+        """Register the ECUs of this vehicle with a Director of the aktualizr profile, again whenever they change.
 
         Raises: EnrolmentRefusedError, TransportError; UsageError for a Director of another profile.
         """
         if not _is_foreign(self.config):
-            raise UsageError(reason="only a Director of the aktualizr profile is told so; use `twinlock primary enrol`")
-        await self._equipment.director.register(describe_ecus(self.config))
+            raise UsageError(
+                reason="only a Director of the aktualizr profile accepts a registration; use `twinlock primary enrol`"
+            )
+        await self._services.director.register(describe_ecus(self.config))
 
     def installed(self) -> dict[EcuId, InstalledImage]:
-        """What every ECU runs: this one in truth, the others by their last report."""
-        tools = self._equipment
-        return {tools.config.ecu.ecu: tools.installer.installed(), **tools.secondaries.installed()}
+        """What every ECU runs: this one as measured, the others as last reported."""
+        services = self._services
+        return {services.config.ecu.ecu: services.installer.installed(), **services.secondaries.installed()}
 
     async def close(self) -> None:
         """Release the state and all connections."""
-        await self._equipment.secondaries.close()
-        await self._equipment.transport.close()
-        self._equipment.state.close()
+        await self._services.secondaries.close()
+        await self._services.transport.close()
+        self._services.state.close()
 
     async def __aenter__(self) -> Primary:
         return self
@@ -183,7 +185,7 @@ def describe_vehicle(config: PrimaryConfig) -> dict[str, Any]:
 
 
 def describe_ecus(config: PrimaryConfig) -> bytes:
-    """The ECUs as a Director of the aktualizr profile is told of them, this Primary first. Raises: StorageError, ProfileError."""
+    """The ECUs in the form of the aktualizr profile, this Primary first. Raises: StorageError, ProfileError."""
     own = (config.ecu, load_identity(config.key).public_key)
     listed = [
         {"clientKey": encode_public_key(key), "ecu_serial": ecu.ecu, "hardware_identifier": ecu.hardware_id}
@@ -204,7 +206,7 @@ def _installer(config: PrimaryConfig, own: Installer | None, precondition: Preco
 
 
 def _own_servers(config: PrimaryConfig, found_map: RepositoryMap) -> Iterator[str]:
-    """The addresses that this vehicle was configured with; those in metadata are not among them."""
+    """The addresses that this vehicle is configured with; those in metadata are not among them."""
     for urls in found_map.repositories.values():
         yield from urls
     if config.time.url is not None:

@@ -1,4 +1,4 @@
-"""A Primary's Secondaries together: one step with all of them at once, so that an ECU that fails stops no other one."""
+"""A Primary's Secondaries: each step runs with all of them at once, so that one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.config import FetchSettings, SecondarySettings
+from twinlock.client.ecu.config import FetchSettings, SecondarySettings
 from twinlock.client.ecu.counters import check_counter, named_reset
 from twinlock.client.ecu.reports import report_form
-from twinlock.client.errors import SecondaryTimeoutError
-from twinlock.client.link.parties import link_faults
 from twinlock.client.link.protocol import SecondaryLink
+from twinlock.client.model.errors import SecondaryTimeoutError
+from twinlock.client.model.party_faults import link_faults
 from twinlock.client.model.results import Problem, Step
 from twinlock.client.net.director import DirectorLink
 from twinlock.client.net.metadata import MetadataFetcher
@@ -41,7 +41,9 @@ _LOG = logging.getLogger(__name__)
 _REPORT_DEPTH = 32  # levels of JSON; a report of ours has 7
 _MESSAGES = 3  # at most, to one Secondary in one step
 _DEFAULT_FETCH = FetchSettings()
-_MANIFEST_RESERVE = 8  # this part of a manifest is for the Primary's own report, the signatures and how an order ended
+_MANIFEST_RESERVE = (
+    8  # one part in eight of a manifest is for the Primary's own report, the signatures and the installation report
+)
 
 
 def manifest_share(reports: int, manifest_bytes: int) -> int:
@@ -50,9 +52,9 @@ def manifest_share(reports: int, manifest_bytes: int) -> int:
 
 
 def oversize_reports(reports: Mapping[EcuId, bytes], manifest_bytes: int) -> list[EcuId]:
-    """Whose reports have to stay out so that the others reach a Director that reads ``manifest_bytes`` at most.
+    """The ECUs whose reports are omitted so that a manifest of the others has at most ``manifest_bytes``.
 
-    The largest first, and never one within its share: an ECU that pads its report silences no other ECU.
+    The largest go first, and never one within its share: an ECU that pads its report silences no other ECU.
     """
     share = manifest_share(len(reports), manifest_bytes)
     total, room = sum(map(len, reports.values())), share * len(reports)
@@ -67,7 +69,7 @@ def oversize_reports(reports: Mapping[EcuId, bytes], manifest_bytes: int) -> lis
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One Secondary: what is configured of it, and the way to it."""
+    """One Secondary: its configuration and its link."""
 
     settings: SecondarySettings
     link: SecondaryLink
@@ -79,7 +81,7 @@ class Member:
 
 
 class Secondaries:
-    """All Secondaries of one Primary. Methods append to ``problems`` what goes wrong, and raise nothing of it."""
+    """All Secondaries of one Primary. Methods append failures to ``problems`` and do not raise them."""
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class Secondaries:
         policy: Policy,
         fetch: FetchSettings = _DEFAULT_FETCH,
     ) -> None:
-        """``fetch`` says how long each of them may take: ``deadline_s`` for a message, ``image_deadline_s`` for an image."""
+        """``fetch`` bounds the time of each: ``deadline_s`` for a message, ``image_deadline_s`` for an image."""
         self._fetch = fetch
         self._limits = limits
         self._policy = policy
@@ -103,7 +105,7 @@ class Secondaries:
         self._form = report_form(wires.get(DIRECTOR, TUF))
 
     async def collect_reports(self, step: Step, problems: list[Problem]) -> dict[EcuId, bytes]:
-        """A fresh report of every Secondary that answers with one it signed; each is stored with its sender.
+        """A fresh report, signed by its ECU, of every Secondary that answers; each is stored under its sender.
 
         Source: Uptane 2.1.0 5.4.2.1 (a Primary may poll) and 5.4.3.6.
         """
@@ -123,20 +125,20 @@ class Secondaries:
         return reports
 
     def installed(self) -> dict[EcuId, InstalledImage]:
-        """What each Secondary runs by the last report of it that is stored and verifies."""
+        """What each Secondary runs, by its last stored report that verifies."""
         stored = self._state.reports()
-        found = {}
+        images = {}
         for ecu, member in self.members.items():
             if ecu in stored:
                 try:
                     key = self._form.reporting_key(member.settings.key)
-                    found[ecu] = verify_report(self._form.decode_report(stored[ecu], self._limits), key).installed
+                    images[ecu] = verify_report(self._form.decode_report(stored[ecu], self._limits), key).installed
                 except TwinlockError:
                     continue  # its key was replaced in the workshop; the next report is under the new one
-        return found
+        return images
 
     async def pass_time(self, director: DirectorLink, problems: list[Problem], ecus: Container[EcuId | None]) -> None:
-        """Give each of ``ecus`` that asks for it an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""
+        """Send each of ``ecus`` that asks for one an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""
 
         async def give(member: Member) -> None:
             self._stated[member.ecu] = stated = await member.link.identity()
@@ -155,9 +157,9 @@ class Secondaries:
         *,
         ecus: Container[EcuId | None],
     ) -> dict[EcuId, bool]:
-        """Offer each of ``ecus`` the metadata it needs (5.4.2.6): whether it now wants an image. One that failed is left out.
+        """Send each of ``ecus`` the metadata it needs (5.4.2.6); returns whether it now wants an image. Omits those that failed.
 
-        What an ECU said it has only saves bytes: on any failure with the bundle made for it, it is offered everything.
+        What an ECU states that it has only saves bytes: if the bundle made for it fails, everything is sent.
         """
         wants: dict[EcuId, bool] = {}
         bundles = SecondaryBundles(
@@ -192,7 +194,7 @@ class Secondaries:
     async def send_images(
         self, images: Mapping[EcuId, tuple[ImageEntry, Path]], problems: list[Problem]
     ) -> frozenset[EcuId]:
-        """Stream each ECU its verified image, all at once (5.4.2.7); which of them installed it."""
+        """Stream each ECU its verified image, all at once (5.4.2.7); returns those that installed it."""
         done: set[EcuId] = set()
 
         async def send(member: Member) -> None:
@@ -204,7 +206,7 @@ class Secondaries:
         return frozenset(done)
 
     async def close(self) -> None:
-        """Give up all connections. A link that cannot even be closed keeps no other one open."""
+        """Close all connections. A link that fails to close keeps no other one open."""
         for member in self.members.values():
             try:
                 with link_faults(member.ecu, "close"):
@@ -216,28 +218,28 @@ class Secondaries:
         return {ecu: member for ecu, member in self.members.items() if ecu in ecus}
 
     def _check_report(self, member: Member, data: bytes) -> None:
-        """Refuse a report that is not this ECU's, or not new. The Director checks again; this finds it where it is."""
+        """Refuse a report that is not this ECU's, or not new. The Director checks again; this check locates the fault."""
         if is_deeper(data, _REPORT_DEPTH):
-            # What one ECU nests deeper fits its own report and no longer the manifest around it.
-            reason = f"it is nested deeper than {_REPORT_DEPTH} levels"
+            # Deeper nesting may pass in the report alone and fail in the manifest around it.
+            reason = f"the report is nested deeper than {_REPORT_DEPTH} levels"
             raise MalformedError(what=f"report of {member.ecu}", json_path="$", reason=reason)
         signed = self._form.decode_report(data, self._limits)
         if signed.report.ecu != member.ecu:
-            raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"it is {signed.report.ecu}'s")
+            raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"the report names {signed.report.ecu}")
         key = self._form.reporting_key(member.settings.key)
         report = verify_report(signed, key)
         self._adopt_counter(member.ecu, key)
         check_counter(self._state, key, report, lambda: named_reset(self._state, member.ecu))
 
     def _adopt_counter(self, ecu: EcuId, key: PublicKey) -> None:
-        """The counter of the stored report, where an earlier version of this software kept none by key."""
+        """Store the counter of the stored report if an earlier version of this software kept none by key."""
         stored = self._state.reports().get(ecu)
         if stored is None or self._state.counter_of(ecu, key) is not None:
             return
         try:
             report = verify_report(self._form.decode_report(stored, self._limits), key)
         except TwinlockError:
-            return  # another key signed it, so it says nothing about the counter of this one
+            return  # another key signed it, so its counter is not that of this key
         if report.counter is not None:
             self._state.store_counter_of(ecu, key, report.counter)
 
@@ -265,5 +267,5 @@ class Secondaries:
         await asyncio.gather(*(guarded(member) for member in members.values()))
 
     def _too_slow(self, member: Member, seconds: float) -> SecondaryTimeoutError:
-        reason = f"not done within {seconds:.4g} s"
+        reason = f"not finished within {seconds:.4g} s"
         return SecondaryTimeoutError(url=member.settings.address, reason=reason, ecu=member.ecu)

@@ -1,4 +1,4 @@
-"""The bundle for each Secondary: made from what it says it has and what its own walk visits, or whole."""
+"""The bundle for each Secondary: only what it states that it lacks and its own walk visits, or everything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from twinlock.client.config import SecondarySettings
+from twinlock.client.ecu.config import SecondarySettings
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.storage.bundle import Bundle, Needs, make_bundle
 from twinlock.client.storage.metadata import StoredFile, Wires
@@ -22,7 +22,7 @@ from twinlock.trust.state.repository_map import RepositoryMap
 from twinlock.trust.state.trusted import Decision
 from twinlock.trust.wire.tuf.metadata import TUF
 
-_OLD_BUNDLE_BYTES = 16_000_000  # what a Secondary takes that does not state it
+_OLD_BUNDLE_BYTES = 16_000_000  # the bound of a Secondary that does not state one
 _Links = dict[tuple[RepositoryName, int], bytes]
 
 
@@ -53,7 +53,7 @@ class SecondaryBundles:
         self._fetching = asyncio.Lock()  # a fetcher looks for one file at a time
 
     async def trimmed(self, secondary: SecondarySettings, stated: Mapping[str, Any]) -> Bundle:
-        """What ``secondary`` needs beside what it ``stated`` that it has. Raises: LimitError, StorageError."""
+        """What ``secondary`` needs, without what it ``stated`` that it has. Raises: LimitError, StorageError."""
         has = _stated_roots(stated)
         full = secondary.verification is Verification.FULL
         names = tuple(self._map.repositories) if full else (DIRECTOR,)
@@ -66,7 +66,7 @@ class SecondaryBundles:
         return self._bundle(secondary, stated, Needs(roots=has, visited=visited, links=links))
 
     async def whole(self, secondary: SecondarySettings, stated: Mapping[str, Any]) -> Bundle:
-        """Everything that is stored, whatever it said. Raises: LimitError, StorageError."""
+        """Everything stored, whatever it stated. Raises: LimitError, StorageError."""
         has = _stated_roots(stated)
         links = {name: await self._links_to(name, has[name]) for name in self._map.repositories if name in has}
         return self._bundle(secondary, stated, Needs(links=links))
@@ -86,7 +86,7 @@ class SecondaryBundles:
         return self._stored[name]
 
     async def _links_to(self, name: RepositoryName, newest: int) -> dict[int, bytes]:
-        """The Roots between the one that a Secondary has and the oldest that is stored here."""
+        """The Roots between the newest of a Secondary and the oldest stored here."""
         oldest = min((file for file in self._files(name) if file.role == ROOT), key=lambda file: file.version)
         missing = range(oldest.version - 1, newest, -1)
         if not missing or len(missing) > self._limits.root_rotations:
@@ -95,7 +95,7 @@ class SecondaryBundles:
             wire, fetch, elsewhere = self._wires.get(name, TUF), self._fetcher.fetch, self._fetcher.elsewhere
             try:
                 async with self._fetching:
-                    found = await fetch_links(
+                    fetched = await fetch_links(
                         name,
                         missing,
                         oldest.data,
@@ -106,7 +106,7 @@ class SecondaryBundles:
                     )
             except (TransportError, RefusalError):
                 return {}
-            self._links |= {(name, version): data for version, data in found.items()}
+            self._links |= {(name, version): data for version, data in fetched.items()}
         return {version: self._links[name, version] for version in missing if (name, version) in self._links}
 
 

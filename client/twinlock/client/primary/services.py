@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twinlock.client.config import PrimaryConfig
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock
+from twinlock.client.ecu.config import PrimaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.reports import ReportForm
 from twinlock.client.install.installer import Installer
@@ -22,7 +22,7 @@ from twinlock.trust.state.repository_map import RepositoryMap
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrimaryServices:
-    """Everything a cycle works with."""
+    """The services, one of each; ``Primary.open`` makes them."""
 
     config: PrimaryConfig
     map: RepositoryMap

@@ -1,4 +1,4 @@
-"""A Secondary: what its Primary may hand it, each checked here again before it counts.
+"""A Secondary: it verifies everything that its Primary sends before it acts on it.
 
 A Secondary trusts its Primary only to deliver bytes.
 """
@@ -11,21 +11,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock, Wall, follow_roots, system_clock
+from twinlock.client.ecu.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.counters import CounterResets
+from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.ecu.first_contact import as_met
 from twinlock.client.ecu.identity import Identity, load_identity
+from twinlock.client.ecu.missing_files import as_first_contact
 from twinlock.client.ecu.reports import check_reporting_key, make_report, report_form
-from twinlock.client.ecu.room import open_state
-from twinlock.client.ecu.running import raise_counter, running_image
+from twinlock.client.ecu.running_image import raise_counter, running_image
 from twinlock.client.ecu.stored_orders import stored_orders
-from twinlock.client.errors import ApprovalExpiredError, BegunUnlistedError
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.install.guarded import guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
-from twinlock.client.link.parties import guarded_precondition
+from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError
 from twinlock.client.model.results import Step
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.storage.needed_files import unneeded_files
@@ -73,7 +73,7 @@ class Secondary:
     def open(cls, config: Path, *, wall: Wall = system_clock, precondition: Precondition | None = None) -> Secondary:
         """Open the Secondary configured in ``config``, a ``secondary.json``. ``wall`` replaces the system clock.
 
-        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it runs already.
+        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it is already running.
         """
         settings = load_secondary(config)
         identity = load_identity(settings.key)
@@ -98,7 +98,7 @@ class Secondary:
         self.close()
 
     def identity(self) -> dict[str, Any]:
-        """Who this is, and what it has. ``timeNonce`` is an open question to the time source, None with an own clock."""
+        """The identity and state of this ECU. ``timeNonce`` is an open question to the time source, None if the ECU has a clock."""
         return {
             "ecu": self.config.ecu.ecu,
             "hardwareId": self.config.ecu.hardware_id,
@@ -116,7 +116,7 @@ class Secondary:
         return max_bundle_bytes(self.config.verification, self.config.limits)
 
     def _newest_roots(self) -> dict[str, int]:
-        """The newest Root of each repository. A Primary need not send those up to it."""
+        """The newest Root of each repository. A Primary need not send the Roots up to it."""
         names = (DIRECTOR,) if self._map is None else tuple(self._map.repositories)
         return {name: max(file.version for file in self._state.files(name) if file.role == ROOT) for name in names}
 
@@ -127,9 +127,9 @@ class Secondary:
     def accept_time(self, attestation: bytes) -> datetime:
         """Step 1 (5.4.3.1): take the time from a signed attestation that answers this ECU's open question.
 
-        A refused answer to a question leaves evidence once; an unsolicited one leaves nothing, so that no sender of such
-        wears out the storage. Raises: AttestationError, UnsolicitedTimeError; AttestationKeyError, after which
-        the Primary should hand over metadata with the newer Root and then ask for a new question; MalformedError,
+        A refused answer to a question is stored as evidence once; an unsolicited one is not stored, so that no sender
+        can wear out the storage. Raises: AttestationError, UnsolicitedTimeError; AttestationKeyError, after which
+        the Primary should send metadata with the newer Root and then ask for a new question; MalformedError,
         LimitError, StorageError.
         """
         root = self._state.repository(DIRECTOR).root.signed
@@ -138,14 +138,14 @@ class Secondary:
     def accept_metadata(self, bundle: bytes | Bundle | TwinlockError) -> ImageEntry | None:
         """Step 2 (5.4.3.2): verify a bundle; returns the image this ECU is to fetch now, None if there is none.
 
-        Whatever is wrong with it is evidence for the Director. The image that was approved before stays approved until its own
+        Every fault of the bundle is evidence for the Director. The image that was approved before stays approved until its own
         expiry: a sender needs no key to send a bundle that is refused. Only a newer Root, which may revoke keys, ends that.
         Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
         """
         return self._accept_bundle(self._read_bundle(bundle) if isinstance(bundle, bytes) else bundle)
 
     async def receive_metadata(self, bundle: bytes) -> ImageEntry | None:
-        """``accept_metadata`` for a server: a bundle has no signature of its own, so it is read apart from the event loop."""
+        """``accept_metadata`` for a server: a bundle is unsigned, so it is parsed in a thread, off the event loop."""
         self._check_idle()
         return self.accept_metadata(await asyncio.to_thread(self._read_bundle, bundle))
 
@@ -157,7 +157,7 @@ class Secondary:
 
     def _check_idle(self) -> None:
         if self._installing.locked():
-            raise UsageError(reason=f"{self.config.ecu.ecu} is installing an image; send metadata when it is done")
+            raise UsageError(reason=f"{self.config.ecu.ecu} is installing an image; send metadata afterwards")
 
     def _accept_bundle(self, offered: Bundle | TwinlockError) -> ImageEntry | None:
         self._check_idle()
@@ -171,8 +171,8 @@ class Secondary:
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
         except TwinlockError as raised:
-            error = as_met(raised, self._state)
-            for notice in notices:  # what they are of is stored already, so no later bundle shows it again
+            error = as_first_contact(raised, self._state)
+            for notice in notices:  # their files are already stored, so no later bundle shows them again
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
             if self._newest_roots() != roots:
@@ -185,7 +185,7 @@ class Secondary:
         self._state.store_refusal(None)
         for notice in (*notices, *self._state.take_refused()):
             self._note(notice, Step.METADATA, now)
-        self._hear(decision)
+        self._apply_acknowledgements(decision)
         self._wanted = decision.approved[0] if decision.approved else None
         self._approvals.replace(decision.approved)
         return None if self._wanted is None else self._wanted.entry
@@ -193,15 +193,15 @@ class Secondary:
     async def accept_image(self, path: str, chunks: AsyncIterable[bytes]) -> InstalledImage:
         """Steps 3 to 5 (5.4.3.3 to 5.4.3.5): receive the wanted image, verify it, install it.
 
-        The approval is judged again before the first write; after that a crash leaves a record, by which the same image
-        may be sent and installed once more.
+        The approval is checked again before the first write; after that a crash leaves a record that lets the same image
+        be sent and installed again.
         Raises: UsageError if ``path`` is not what this ECU wants now; EndlessDataError, LengthError, DigestError,
         ReleaseCounterError; ApprovalExpiredError, TimeError; PreconditionError; StorageError. The ECU then runs what it ran
         before.
         """
         entry = self._expected(path)
         if not self._staging.arriving:
-            self._staging.tidy()  # the link sends whole images: what a crash left is of no use
+            self._staging.tidy()  # the link sends whole images, so a partial one from before a crash is useless
         try:
             with self._staging.arrival(entry, apart=True) as arrival:
                 async for chunk in chunks:
@@ -209,7 +209,7 @@ class Secondary:
                 source = await asyncio.to_thread(arrival.finish)
             async with self._installing:
                 if self._expected(path) != entry:
-                    raise UsageError(reason=f"{self.config.ecu.ecu} wants another {path} by now; send metadata again")
+                    raise UsageError(reason=f"{self.config.ecu.ecu} now wants a different {path}; send metadata again")
                 return await self._install(entry, source)
         except UsageError:
             raise  # the sender came too late, which is evidence of nothing
@@ -220,12 +220,12 @@ class Secondary:
             raise
 
     def _expected(self, path: str) -> ImageEntry:
-        """The image that this ECU takes now under ``path``. Raises: UsageError if it takes none or another one."""
+        """The image that this ECU accepts now under ``path``. Raises: UsageError if it accepts none or another one."""
         wanted = self._wanted
         entry = self._unfinished(path) if wanted is None else wanted.entry
         if entry is None or entry.path != path:
             name = "no image" if entry is None else entry.path
-            raise UsageError(reason=f"{self.config.ecu.ecu} wants {name} now, not {path}; send metadata first")
+            raise UsageError(reason=f"{self.config.ecu.ecu} wants {name}, not {path}; send metadata first")
         return entry
 
     def report(self) -> bytes:
@@ -241,12 +241,12 @@ class Secondary:
         )
 
     def _note(self, error: TwinlockError, step: Step, now: datetime | None) -> None:
-        """Keep what went wrong for ``secondary show``, and for the Director until it acknowledges it."""
+        """Store the failure for ``secondary show``, and for the Director until it acknowledges it."""
         self._state.store_refusal(LastRefusal.of(error, step=step.value, now=now))
         self._evidence.note(error, step=step.value, now=now or self._clock.best_known())
 
-    def _hear(self, decision: Decision) -> None:
-        """What verified Director Targets say of this ECU's reports: which evidence they have, and whether to restart the count."""
+    def _apply_acknowledgements(self, decision: Decision) -> None:
+        """Apply what verified Director Targets acknowledge: evidence that the Director has, and a counter reset."""
         director = decision.repositories[DIRECTOR].targets
         assert director is not None
         ecu, targets = self.config.ecu.ecu, director.signed

@@ -1,6 +1,6 @@
 """The link over HTTP: the Secondary's side. Every answer is small, every request is bounded in size and time.
 
-Few requests are worked on at once, and none ends the server. A body takes its turn when it has arrived (``net/arrivals.py``), so
+Few requests run at once, and none ends the server. A body takes its turn when it has arrived (``net/arrivals.py``), so
 that a sender that trickles keeps no other one waiting.
 
 =======  ===================  ========================================  =====================================
@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from twinlock.client.errors import NeverServedError, SecondaryBusyError
+from twinlock.client.model.errors import NeverServedError, SecondaryBusyError
 from twinlock.client.model.results import image_as_json
 from twinlock.client.net.arrivals import Arrivals
 from twinlock.client.net.slow_retrieval import SpeedWatch
@@ -89,7 +89,7 @@ async def _make_places(application: web.Application) -> None:
 
 
 async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
-    """Listen where the configuration says; returns the server (``cleanup`` it) and the address that was bound.
+    """Listen at the configured address; returns the server (``cleanup`` it) and the address that was bound.
 
     Raises: UsageError if the address cannot be bound.
     """
@@ -169,7 +169,7 @@ async def _body(request: web.Request, what: str, max_bytes: int) -> AsyncIterato
 
 
 async def _chunks(request: web.Request, deadline_s: float) -> AsyncIterator[bytes]:
-    """The body of a request, watched like any download: Uptane 2.1.0 5.4 asks it of every ECU."""
+    """The body of a request, watched like any download, as Uptane 2.1.0 5.4 requires of every ECU."""
     watch = SpeedWatch(printable(request.path), floor_bytes_per_s=_FLOOR_BYTES_PER_S, window_s=_WINDOW_S)
     ends = asyncio.get_running_loop().time() + deadline_s
     while chunk := await watch.wait(request.content.read(CHUNK_BYTES)):
@@ -210,7 +210,7 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     except Exception:  # noqa: BLE001 - one bad request must not end the server
         _LOG.exception("%s %s failed", printable(request.method), printable(request.path))
         return _problem(
-            500, {"code": "internal", "title": "internal", "detail": "a fault of this software; see its log"}
+            500, {"code": "internal", "title": "internal", "detail": "internal error; see the log of the Secondary"}
         )
 
 
@@ -230,7 +230,7 @@ def _status(error: TwinlockError) -> int:
 
 def _problem(status: int, members: dict[str, object]) -> web.Response:
     body = json.dumps({"type": f"urn:twinlock:problem:{members['code']}", "status": status, **members}, default=str)
-    # A body that was not read to its end would be taken for the next request.
+    # The rest of an unread body would be parsed as the next request.
     return web.Response(
         status=status, text=body, content_type="application/problem+json", headers={"Connection": "close"}
     )

@@ -1,1 +1,1 @@
-"""What an ECU keeps on its disk: the values of the state and their stored form."""
+"""What an ECU stores on its disk: the values of the state and their stored form."""

@@ -1,6 +1,6 @@
 """The read-only trust anchor: a directory with one Root file for each repository, ``<repository>.root.json``.
 
-It belongs where the writer of ``state.db`` cannot write: a read-only root file system, a signed image, a ROM.
+Put it where the writer of ``state.db`` cannot write: a read-only root file system, a signed image, a ROM.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _SUFFIX = ".root.json"
 def load_anchor(directory: Path, limits: Limits) -> dict[RepositoryName, bytes]:
     """The Root files in ``directory`` by repository. Raises: StorageError if there is none or one cannot be read."""
     with storage_errors("read the trust anchor in", directory):
-        found = {
+        roots = {
             RepositoryName(path.name.removesuffix(_SUFFIX)): _read(path, limits)
             for path in sorted(directory.iterdir())
             if path.name.endswith(_SUFFIX)
         }
-    if not found:
-        reason = f"it holds no file <repository>{_SUFFIX}; put the Root of each repository there"
+    if not roots:
+        reason = f"the directory has no file <repository>{_SUFFIX}; put the Root of each repository there"
         raise StorageError(path=str(directory), operation="read the trust anchor in", reason=reason)
-    return found
+    return roots
 
 
 def _read(path: Path, limits: Limits) -> bytes:

@@ -1,4 +1,4 @@
-"""What a Primary hands to a Secondary to verify: metadata files by name, byte for byte as the repositories served them.
+"""The bundle that a Primary sends to a Secondary: metadata files by name, byte for byte as the repositories served them.
 
 A Secondary trusts its Primary only to deliver bytes: its own engine verifies them. Source: Uptane 2.1.0 5.4.2.6.
 """
@@ -70,9 +70,9 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What one Secondary needs. ``roots`` are the newest Roots that it says it has, which only saves bytes.
+    """What one Secondary needs. ``roots`` are the newest Roots that it states, which only saves bytes.
 
-    ``visited`` are the delegated roles that its walk opens; None where all have to be sent. ``links`` are Roots between
+    ``visited`` are the delegated roles that its walk opens; None if all must be sent. ``links`` are Roots between
     its newest and the oldest one stored here, by version.
     """
 
@@ -81,7 +81,7 @@ class Needs:
     links: Mapping[RepositoryName, Mapping[int, bytes]] = field(default_factory=dict)
 
     def include(self, name: RepositoryName, file: StoredFile) -> bool:
-        """Whether it needs ``file`` of the repository ``name``."""
+        """Whether the Secondary needs ``file`` of the repository ``name``."""
         if file.role == ROOT:
             return file.version > self.roots.get(name, 0)
         return file.role in TOP_LEVEL or self.visited is None or file.role in self.visited.get(name, ())
@@ -99,7 +99,7 @@ def decode_bundle(data: bytes, verification: Verification, limits: Limits) -> Bu
     try:
         reader = _Reader(data.decode())
     except UnicodeDecodeError as error:
-        raise _malformed(f"it is not UTF-8: {error.reason}") from None
+        raise _malformed(f"the bundle is not UTF-8: {error.reason}") from None
     files: dict[RepositoryName, dict[str, bytes]] = {}
     count = 0
     for repository in reader.members():
@@ -121,7 +121,7 @@ class _Reader:
     position: int = 0
 
     def members(self) -> Iterator[str]:
-        """The names of an object. The value of each has to be read before the next is asked for."""
+        """The names of an object. Read the value of each before asking for the next."""
         self._expect("{")
         if self._next() == "}":
             self.position += 1
@@ -141,7 +141,7 @@ class _Reader:
         try:
             value, self.position = _DECODER.raw_decode(self.text, self.position)
         except ValueError as error:
-            raise _malformed(f"it is not JSON: {error}") from None
+            raise _malformed(f"the bundle is not JSON: {error}") from None
         return str(value)
 
     def end(self) -> None:
@@ -159,7 +159,7 @@ class _Reader:
         self.position += 1
 
     def _wrong(self, expected: str) -> MalformedError:
-        return _malformed(f"{expected} is required at character {self.position}")
+        return _malformed(f"expected {expected} at character {self.position}")
 
 
 def _check_count(what: str, count: int, limit: int) -> None:
@@ -169,7 +169,7 @@ def _check_count(what: str, count: int, limit: int) -> None:
 
 def _new(name: N, known: Mapping[N, object]) -> N:
     if name in known:
-        raise _malformed("a name occurs twice")
+        raise _malformed("duplicate name")
     return name
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from twinlock.io.files.durable import flush_directory, storage_errors
 from twinlock.trust.errors.local import NewerStateError, StateInUseError, StorageError
 
-APPLICATION_ID = 0x54574C4B  # "TWLK"; tells our file from any other SQLite file
+APPLICATION_ID = 0x54574C4B  # "TWLK"; distinguishes our file from any other SQLite file
 SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE metadata (
@@ -25,7 +25,7 @@ CREATE TABLE metadata (
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE reports (ecu TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
-# Version 2. Proofs came late in version 1, in a form that is not read any more.
+# Version 2. Proofs were added late in version 1, in a form that is no longer read.
 _FLOORS = """
 DROP TABLE IF EXISTS proofs;
 CREATE TABLE proofs (
@@ -64,7 +64,7 @@ class Database:
         lock = take_lock(path)
         try:
             if path.exists():
-                raise StorageError(path=str(path), operation="create", reason="it exists already")
+                raise StorageError(path=str(path), operation="create", reason="the file already exists")
             with _sqlite_errors(path, "create"):
                 return cls(path, _create(path, metadata), lock)
         except BaseException:
@@ -122,7 +122,7 @@ class Database:
         """
         if self.version == SCHEMA_VERSION:
             return
-        with self.transaction("bring to its new format") as connection:
+        with self.transaction("migrate") as connection:
             for statement in _FLOORS.split(";"):
                 connection.execute(statement)
             fill(connection)
@@ -130,7 +130,7 @@ class Database:
         self.version = SCHEMA_VERSION
 
     def close(self) -> None:
-        """Close the file and let another process have it."""
+        """Close the file and release it to other processes."""
         self._connection.close()
         if self._lock is not None:
             os.close(self._lock)
@@ -138,7 +138,7 @@ class Database:
 
 
 def _create(path: Path, metadata: Iterable[tuple[str, str, int, bytes]]) -> sqlite3.Connection:
-    # Built beside the final name, so that a crash here leaves no half-made state that would look damaged later.
+    # Built under a temporary name, so that a crash here leaves no half-made state that would look damaged later.
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     connection = sqlite3.connect(draft, isolation_level=None)
@@ -169,9 +169,9 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         if mode == "rw":
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if found != ("ok",):
-                raise _damaged(path, "open", str(found[0]))
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != ("ok",):
+                raise _damaged(path, "open", str(verdict[0]))
     except BaseException:
         connection.close()
         raise
@@ -204,12 +204,12 @@ def _signature(path: Path) -> tuple[int, int, bool]:
 
 
 def _check_format(path: Path) -> None:
-    """Refuse what is not ours or is newer, through a read-only connection, so that nothing is changed by looking."""
+    """Refuse what is not ours or is newer, through a read-only connection, so that looking changes nothing."""
     if not path.exists():
         raise StorageError(
             path=str(path),
             operation="open",
-            reason="it does not exist; if the ECU has run before, restore it with `twinlock primary recover` or "
+            reason="no such file; if the ECU has run before, restore it with `twinlock primary recover` or "
             "`twinlock secondary recover`",
         )
     with _sqlite_errors(path, "open"):
@@ -220,7 +220,7 @@ def _check_format(path: Path) -> None:
         finally:
             connection.close()
     if application != APPLICATION_ID:
-        raise StorageError(path=str(path), operation="open", reason="it is not a Twinlock state file")
+        raise StorageError(path=str(path), operation="open", reason="not a Twinlock state file")
     if version > SCHEMA_VERSION:
         raise NewerStateError(
             path=str(path), operation="open", found=version, supported=SCHEMA_VERSION, reason="a newer version wrote it"
@@ -228,7 +228,7 @@ def _check_format(path: Path) -> None:
 
 
 def take_lock(path: Path) -> int:
-    """Hold the state file for this process alone; closing the descriptor lets it go. Raises: StateInUseError, StorageError."""
+    """Hold the state file for this process alone; closing the descriptor releases it. Raises: StateInUseError, StorageError."""
     name = f"{path}.lock"
     with storage_errors("open", Path(name)):
         lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -254,16 +254,14 @@ def _as_storage_error(path: Path, operation: str, error: sqlite3.Error) -> Stora
         return _damaged(path, operation, str(error))
     reasons = {
         sqlite3.SQLITE_FULL: "the disk is full; free some space and try again",
-        sqlite3.SQLITE_READONLY: "it is read-only; make it and its directory writable and try again",
-        sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that it and its directory may be read and written",
-        sqlite3.SQLITE_BUSY: "another process is writing to it; try again",
-        sqlite3.SQLITE_IOERR: f"the disk failed or is full ({error}); check it and try again",
+        sqlite3.SQLITE_READONLY: "the file is read-only; make it and its directory writable and try again",
+        sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; check the permissions of the file and of its directory",
+        sqlite3.SQLITE_BUSY: "another process is writing to the file; try again",
+        sqlite3.SQLITE_IOERR: f"the disk failed or is full ({error}); check the disk and try again",
     }
     return StorageError(path=str(path), operation=operation, reason=reasons.get(code, str(error)))
 
 
 def _damaged(path: Path, operation: str, detail: str) -> StorageError:
-    reason = (
-        f"it is damaged ({detail}); stop the ECU and run `twinlock primary recover` or `twinlock secondary recover`"
-    )
+    reason = f"the file is damaged ({detail}); stop the ECU and run `twinlock primary recover` or `twinlock secondary recover`"
     return StorageError(path=str(path), operation=operation, reason=reason)

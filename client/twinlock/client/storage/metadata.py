@@ -23,11 +23,13 @@ from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 
 Wires: TypeAlias = Mapping[RepositoryName, WireProfile]
-"""The profiles of repositories; whichever is not named is in ``tuf``."""
+"""The profiles of repositories; any that is not named is in ``tuf``."""
 
 
-# Not a backup: its counters are those of the past, and what it reports is a replay.
-_WAY_OUT = "run `twinlock primary recover` or `twinlock secondary recover` on this ECU, which keeps what is proven"
+# Not a backup: its counters are old, and its reports would be refused as replays.
+_WAY_OUT = (
+    "run `twinlock primary recover` or `twinlock secondary recover` on this ECU, which keeps what can be verified"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +78,7 @@ class MetadataStore:
             self._remember(command)
 
     def take_refused(self) -> list[RefusalError]:
-        """Why stored Roots were not believed since this was asked last; each is discarded and fetched again."""
+        """The refusals of stored Roots since the last call; each such Root is discarded and fetched again."""
         refused, self._refused = self._refused, []
         return refused
 
@@ -100,7 +102,7 @@ class MetadataStore:
         if self._anchor is not None:
             return self._anchored(name, self._anchor, files)
         if ROOT not in newest:
-            raise self._error("read", f"it holds no Root of the repository {name}; provision this ECU with one")
+            raise self._error("read", f"no Root of the repository {name} is stored; provision this ECU with one")
         proofs, wire = (self._proofs(name) if self._proven else {}), self._wires.get(name, TUF)
         return restore_repository(name, newest, wire=wire, proofs=proofs, floors=self.floors(name), limits=self._limits)
 
@@ -108,7 +110,7 @@ class MetadataStore:
         self, name: RepositoryName, anchor: Mapping[RepositoryName, bytes], files: list[StoredFile]
     ) -> TrustedRepository:
         if name not in anchor:
-            raise self._error("read", f"the trust anchor holds no Root of the repository {name}; add it there")
+            raise self._error("read", f"the trust anchor has no Root of the repository {name}; add one")
         if name not in self._newest:
             self._newest[name] = self._follow_roots(name, anchor[name], files)
         newest = {file.role: file.data for file in files} | {ROOT: self._newest[name]}
@@ -148,7 +150,7 @@ class MetadataStore:
                 RoleName(_text(role)): decode_floor(_bytes(floor), f"floor of {name}/{role}") for role, floor in rows
             }
         except RefusalError as error:
-            raise self._error("read", f"it is damaged ({error}); {_WAY_OUT}") from None
+            raise self._error("read", f"the stored value is damaged ({error}); {_WAY_OUT}") from None
 
     def migrate(self) -> None:
         """Bring a file of an older version to this one: each stored file that still verifies establishes its floor.

@@ -32,12 +32,12 @@ def visited_roles(
 ) -> Visited | None:
     """The delegated roles that ``ecu`` opens when it judges its own orders: all that the walk visits, found or not.
 
-    None where that cannot be said, because the repositories were not refreshed in this cycle.
+    None if that is unknown, because the repositories were not refreshed in this cycle.
     """
     targets = decision.repositories[DIRECTOR].targets
     if targets is None:
         return None
-    found: dict[RepositoryName, frozenset[RoleName]] = {}
+    opened: dict[RepositoryName, frozenset[RoleName]] = {}
     images = targets.signed.images
     try:
         for path in images:
@@ -49,14 +49,14 @@ def visited_roles(
                     find_image(searched, path, ecu.hardware_id, decision.now, limits=limits, policy=policy),
                     _nothing_new,
                 )
-                found[name] = found.get(name, frozenset()) | {role for role, _ in outcome.trusted.opened}
+                opened[name] = opened.get(name, frozenset()) | {role for role, _ in outcome.trusted.opened}
     except TwinlockError:
         return None
-    return found
+    return opened
 
 
 def unneeded_files(decision: Decision) -> Iterator[Persist]:
-    """Deletions of stored delegated files that no order of this cycle led to. Floors are not theirs and stay."""
+    """Deletions of stored delegated files that no order of this cycle led to. Their floors stay."""
     refreshed = {name for image in decision.approved for name in image.repositories if name != DIRECTOR}
     for name in sorted(refreshed):
         repository = decision.repositories[name]
@@ -78,8 +78,8 @@ async def fetch_links(
 ) -> dict[int, bytes]:
     """The Roots ``versions``, from the highest down, that lead to ``known``, the Root after them.
 
-    A part from the shelf may trust an older Root than this Primary was made with. Each link is taken only if it names
-    keys that signed the next one. Nothing is given where one is missing: a chain with a gap leads nowhere.
+    A spare part may trust an older Root than this Primary was made with. Each link is taken only if it names
+    keys that signed the next one. Returns nothing if one is missing: a chain with a gap is useless.
     Raises: TransportError.
     """
     links: dict[int, bytes] = {}

@@ -1,4 +1,4 @@
-"""Records that the state of an ECU keeps: a bundle that was begun, and a counter that its Director let count from lower on."""
+"""Records that the state of an ECU keeps: a bundle that was begun, and a counter that its Director reset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId
 
 
-class Begun(NamedTuple):
+class BegunBundle(NamedTuple):
     """A bundle whose first write was allowed: the image of each ECU in it, and until when (UTC) it may be completed."""
 
     images: Mapping[EcuId, ImageEntry]
@@ -18,7 +18,7 @@ class Begun(NamedTuple):
 
 
 class CounterAfterReset(NamedTuple):
-    """The nonce of the report by which an ECU began to count lower than before, and its last counter since."""
+    """The nonce of the report with which an ECU restarted its count, and its last counter since."""
 
     nonce: str | None
     last: int

@@ -1,4 +1,4 @@
-"""Where images arrive: written to disk while their length and hashes are computed, and named verified only then.
+"""The staging area: images are written to disk while they are hashed, and named as verified only afterwards.
 
 An image is never held in memory. Source: Uptane 2.1.0 5.4.2.4, 5.4.3.3 and 5.4.3.4 (checks run on the stored copy
 before installing).
@@ -23,7 +23,7 @@ from twinlock.trust.wire.json.olpc import encode_canonical
 
 CHUNK_BYTES = 65_536
 RESERVE_BYTES = 1_000_000
-"""Kept free for the state, which has to be able to record what happened."""
+"""Reserved for the state, which must always be able to record what happened."""
 
 
 class Staging:
@@ -51,11 +51,11 @@ class Staging:
 
     @property
     def arriving(self) -> bool:
-        """Whether an image is on its way now."""
+        """Whether an image is arriving now."""
         return bool(self._arriving)
 
     def arrival(self, entry: ImageEntry, *, apart: bool = False) -> Arrival:
-        """Begin, or go on with, receiving ``entry``; ``apart`` begins a file of its own beside others of the same image.
+        """Begin, or resume, receiving ``entry``; with ``apart``, in a new file of its own.
 
         Raises: StorageError when the disk cannot hold it; DigestError when it lists a hash we cannot check.
         """
@@ -71,12 +71,12 @@ class Staging:
             raise StorageError(
                 path=str(self.directory),
                 operation="stage an image in",
-                reason=f"{needed} bytes are needed and {free} are free; free some space and try again",
+                reason=f"{needed} bytes are needed and {free} are available; free some space and try again",
             )
         return Arrival(entry, part, self._path(entry, "image"), self._arriving, apart=apart)
 
     def tidy(self, keep: Iterable[ImageEntry] = ()) -> None:
-        """Remove everything but what belongs to ``keep`` or is on its way now. Raises: StorageError."""
+        """Remove everything but the files of ``keep`` and those arriving now. Raises: StorageError."""
         kept = self._arriving | {self._path(entry, suffix) for entry in keep for suffix in ("part", "image")}
         with storage_errors("tidy", self.directory):
             for path in self.directory.iterdir():
@@ -84,19 +84,19 @@ class Staging:
                     path.unlink()
 
     def _path(self, entry: ImageEntry, suffix: str) -> Path:
-        # From the content alone: a name that a server chose never becomes a path here.
+        # From the content alone: a name chosen by a server never becomes a path here.
         key = hashlib.sha256(encode_canonical([entry.length, dict(entry.hashes)])).hexdigest()
         return self.directory / f"{key}.{suffix}"
 
 
 class Arrival:
-    """One image on its way in. Use it as a context manager: it is closed at the end, whatever happens.
+    """One image that is arriving. Use it as a context manager, which closes it in every case.
 
-    What arrived stays for a later attempt if the way broke off; it is removed if it was refused or the disk failed.
+    What arrived stays for a later attempt if the connection broke; it is removed if it was refused or the disk failed.
     """
 
     def __init__(self, entry: ImageEntry, part: Path, verified: Path, arriving: set[Path], *, apart: bool) -> None:
-        """``arriving`` holds ``part`` until this is closed. ``apart``: what is unfinished then is of no use."""
+        """``arriving`` holds ``part`` until this is closed. With ``apart``, an unfinished file is then useless."""
         self._apart = apart
         self.entry = entry
         self._arriving = arriving
@@ -111,7 +111,7 @@ class Arrival:
 
     @property
     def received(self) -> int:
-        """How many bytes are here and counted."""
+        """How many bytes have arrived and been counted."""
         return self._verifier.received
 
     def __enter__(self) -> Arrival:
@@ -141,14 +141,14 @@ class Arrival:
         return self.received
 
     def restart(self) -> None:
-        """Forget what arrived and begin at the first byte."""
+        """Discard what arrived and begin at the first byte."""
         with storage_errors("truncate", self._part):
             self._file.truncate(0)
         self._verifier = ImageVerifier(self.entry)
         self.resumed = False
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes. Raises: EndlessDataError beyond the listed length, StorageError."""
+        """Write the next bytes. Raises: EndlessDataError beyond the listed length, StorageError."""
         self._verifier.update(chunk)
         with storage_errors("write", self._part):
             self._file.write(chunk)

@@ -13,7 +13,7 @@ from twinlock.client.model.events import StoredEvent, decode_event, encode_event
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import Database
 from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
-from twinlock.client.storage.records import Begun, CounterAfterReset
+from twinlock.client.storage.records import BegunBundle, CounterAfterReset
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.engine.time_floor import time_floor
@@ -35,7 +35,7 @@ from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult
 class LastRefusal:
     """Why the last cycle did not end well: the error's kind, code, attack, clause and sentence, and where it happened.
 
-    For people who look at this ECU. What the Director has to hear is in ``events``.
+    For people who look at this ECU. What the Director must receive is in ``events``.
     """
 
     kind: str
@@ -175,8 +175,8 @@ class TrustedState:
     def reserve_counter(self, at_least: int = 1, *, stated: datetime | None = None, most: int | None = None) -> int:
         """A report counter that no earlier report has used, even if this process dies now. Starts at 1, or ``at_least``.
 
-        ``stated`` is the time that the report will state, kept with its counter. A stored counter of ``most`` or more is not
-        counted on: ``at_least`` holds.
+        ``stated`` is the time that the report will state, kept with its counter. A stored counter of ``most`` or more is
+        ignored, and ``at_least`` used.
 
         Source: Uptane 2.1.0 5.4.2.1.2 (a new value in every cycle).
         """
@@ -193,28 +193,26 @@ class TrustedState:
     @property
     def stated_time(self) -> datetime | None:
         """The time that the last report stated; None before the first."""
-        found = self._fact("stated-time")
-        return parse_time(found) if found else None
+        stated = self._fact("stated-time")
+        return parse_time(stated) if stated else None
 
     @property
     def attested(self) -> Attestation | None:
         """The last attested time, and the key material that attested it."""
-        found = self._fact("attested-time")
-        if found:
-            return Attestation(parse_time(found["time"]), frozenset(found["material"]))
+        fact = self._fact("attested-time")
+        if fact:
+            return Attestation(parse_time(fact["time"]), frozenset(fact["material"]))
         return self._attested_by_key_ids()
 
     def _attested_by_key_ids(self) -> Attestation | None:
         """An attested time that an earlier version of this software stored with key ids in place of key material."""
-        found = self._fact("attested")
-        if not found:
+        fact = self._fact("attested")
+        if not fact:
             return None
         keys = self.repository(DIRECTOR).root.signed.keys
-        if not all(keyid in keys for keyid in found["signers"]):
+        if not all(keyid in keys for keyid in fact["signers"]):
             return None
-        return Attestation(
-            parse_time(found["time"]), frozenset(key_material(keys[keyid]) for keyid in found["signers"])
-        )
+        return Attestation(parse_time(fact["time"]), frozenset(key_material(keys[keyid]) for keyid in fact["signers"]))
 
     def store_attested(self, time: datetime, material: Iterable[str]) -> None:
         """Remember a verified attestation: the value that it states, never an estimate of the time now."""
@@ -222,9 +220,9 @@ class TrustedState:
 
     @property
     def verified_time(self) -> datetime | None:
-        """The time of the last cycle that had one."""
-        found = self._fact("verified-time")
-        return parse_time(found) if found else None
+        """The time of the last cycle that had a time."""
+        fact = self._fact("verified-time")
+        return parse_time(fact) if fact else None
 
     def store_verified_time(self, time: datetime) -> None:
         """Remember the time of a cycle."""
@@ -233,8 +231,8 @@ class TrustedState:
     @property
     def refusal(self) -> LastRefusal | None:
         """Why the last cycle failed; None if it ended well."""
-        found = self._fact("refusal")
-        return LastRefusal(**{"kind": Kind.REFUSAL.value, **found}) if found else None
+        fact = self._fact("refusal")
+        return LastRefusal(**{"kind": Kind.REFUSAL.value, **fact}) if fact else None
 
     def store_refusal(self, refusal: LastRefusal | None) -> None:
         """Remember how a cycle ended, for this ECU's reports."""
@@ -242,7 +240,7 @@ class TrustedState:
         self._store_fact("refusal", fields)
 
     def store_decision(self, decision: Decision) -> None:
-        """Keep what may be installed now, to be shown later. Installing decides again."""
+        """Store what may be installed now, for display only. Installing decides again."""
         images = [
             {
                 "ecu": image.ecu,
@@ -267,38 +265,38 @@ class TrustedState:
     @property
     def decision(self) -> Mapping[str, Any] | None:
         """The last decision as plain JSON: ``approved``, ``correlationId``, ``time``, ``weaker``."""
-        found = self._fact("decision")
-        return found if isinstance(found, dict) else None
+        fact = self._fact("decision")
+        return fact if isinstance(fact, dict) else None
 
     @property
     def release_counter(self) -> int | None:
         """The release counter of the image that this ECU installed last; None if none is known."""
-        found: int | None = self._fact("release-counter")
-        return found
+        counter: int | None = self._fact("release-counter")
+        return counter
 
     def store_release_counter(self, counter: int) -> None:
         """Keep it apart from the slots, so that losing their record lowers nothing."""
         self._store_fact("release-counter", counter)
 
     @property
-    def begun(self) -> Begun | None:
+    def begun(self) -> BegunBundle | None:
         """The bundle that was begun and has not ended."""
-        found = self._fact("begun")
-        if not found:
+        fact = self._fact("begun")
+        if not fact:
             return None
-        images = {EcuId(ecu): ImageEntry(*image) for ecu, image in found["images"].items()}
-        return Begun(images, parse_time(found["deadline"]))
+        images = {EcuId(ecu): ImageEntry(*image) for ecu, image in fact["images"].items()}
+        return BegunBundle(images, parse_time(fact["deadline"]))
 
-    def store_begun(self, begun: Begun | None) -> None:
+    def store_begun(self, begun: BegunBundle | None) -> None:
         """Record, before the first write, that a bundle is begun; None when it has ended."""
         images = {} if begun is None else {ecu: list(entry[:4]) for ecu, entry in begun.images.items()}
         self._store_fact("begun", begun and {"images": images, "deadline": format_time(begun.deadline)})
 
-    # What the Director has to hear
+    # What the Director must receive
 
     def events(self) -> list[StoredEvent]:
         """The evidence that no Director has acknowledged, in the order in which it was met."""
-        return [decode_event(found) for found in self._fact("evidence") or ()]
+        return [decode_event(event) for event in self._fact("evidence") or ()]
 
     def store_events(self, events: Iterable[StoredEvent]) -> None:
         """Replace all evidence by ``events``."""
@@ -315,15 +313,15 @@ class TrustedState:
 
     @property
     def unreported(self) -> InstallationReport | None:
-        """How the last order ended, until a Director that wants to know has heard of it."""
-        found = self._fact("unreported")
-        if not found:
+        """How the last order ended, until a Director that asks for outcomes has received it."""
+        fact = self._fact("unreported")
+        if not fact:
             return None
-        ecus = {EcuId(ecu): InstallResult(*result) for ecu, result in found["ecus"].items()}
-        return InstallationReport(found["correlationId"], InstallResult(*found["result"]), ecus)
+        ecus = {EcuId(ecu): InstallResult(*result) for ecu, result in fact["ecus"].items()}
+        return InstallationReport(fact["correlationId"], InstallResult(*fact["result"]), ecus)
 
     def store_unreported(self, report: InstallationReport | None) -> None:
-        """Keep how an order ended over crashes and broken lines; None when it has been heard."""
+        """Store how an order ended across crashes and broken connections; None once the Director has received it."""
         if report is None:
             self._store_fact("unreported", None)
             return
@@ -333,32 +331,32 @@ class TrustedState:
 
     @property
     def counter_reset(self) -> tuple[str | None, int]:
-        """The nonce that the next report has to carry, if any; and the version of the Director's Targets that last named one."""
-        found = self._fact("counter-reset")
-        return (found["nonce"], found["version"]) if found else (None, 0)
+        """The nonce that the next report must carry, if any; and the version of the Director's Targets that last named one."""
+        fact = self._fact("counter-reset")
+        return (fact["nonce"], fact["version"]) if fact else (None, 0)
 
     def store_counter_reset(self, nonce: str | None, version: int) -> None:
-        """Keep which nonce is to be sent, until it is in a report."""
+        """Store the nonce to send, until a report carries it."""
         self._store_fact("counter-reset", {"nonce": nonce, "version": version})
 
     # Reports of other ECUs
 
     def counter_of(self, ecu: EcuId, key: PublicKey) -> int | None:
         """The highest report counter of ``ecu`` under ``key``; None if there was none."""
-        found: int | None = self._fact(_counter_name(ecu, key))
-        return found
+        counter: int | None = self._fact(_counter_name(ecu, key))
+        return counter
 
     def store_counter_of(self, ecu: EcuId, key: PublicKey, counter: int) -> None:
-        """Keep it, also while another key reports for ``ecu``."""
+        """Store it, also while another key reports for ``ecu``."""
         self._store_fact(_counter_name(ecu, key), counter)
 
     def counter_after_reset(self, ecu: EcuId, key: PublicKey) -> CounterAfterReset | None:
-        """Where ``ecu`` counts below ``counter_of`` since its Director let it."""
-        found = self._fact(f"reset-{_counter_name(ecu, key)}")
-        return CounterAfterReset(*found) if found else None
+        """The counter of ``ecu`` since its Director reset it below ``counter_of``; None if there was no reset."""
+        fact = self._fact(f"reset-{_counter_name(ecu, key)}")
+        return CounterAfterReset(*fact) if fact else None
 
     def store_counter_after_reset(self, ecu: EcuId, key: PublicKey, counter: CounterAfterReset) -> None:
-        """Keep it; ``counter_of`` stays what it is."""
+        """Store it; ``counter_of`` is unchanged."""
         self._store_fact(f"reset-{_counter_name(ecu, key)}", list(counter))
 
     def store_report(self, ecu: EcuId, data: bytes) -> None:

@@ -1,6 +1,6 @@
 """Files that hold the old content or the new, never a part, whatever happens to the process, the disk or the power.
 
-An ``OSError`` leaves as a ``StorageError`` that says what was being done to which path, and what to do about it.
+An ``OSError`` becomes a ``StorageError`` that names the operation, the path and, where there is one, the remedy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ADVICE = {
     errno.EROFS: "the file system is read-only; mount it writable and try again",
     errno.EACCES: "permission denied; run as the user that owns the file",
     errno.EPERM: "permission denied; run as the user that owns the file",
-    errno.ENOENT: "it does not exist",
+    errno.ENOENT: "no such file or directory",
 }
 
 
@@ -41,7 +41,7 @@ def storage_errors(operation: str, path: Path | str) -> Iterator[None]:
 
 
 def reason_of(error: OSError) -> str:
-    """What an operator has to know of ``error``, with the way out where there is one."""
+    """The reason for ``error`` in an operator's words, with the remedy where there is one."""
     return _ADVICE.get(error.errno or 0) or error.strerror or str(error)
 
 
@@ -49,7 +49,7 @@ def reason_of(error: OSError) -> str:
 def temporary_file(directory: Path, mode: int) -> Iterator[tuple[int, Path]]:
     """A new file in ``directory``, open for writing and locked; gone after the block unless renamed meanwhile.
 
-    The lock tells ``clean_stale`` that its writer lives. Raises: OSError.
+    The lock shows ``clean_stale`` that its writer is alive. Raises: OSError.
     """
     while True:
         path = directory / f"{TEMPORARY}{os.urandom(8).hex()}"
@@ -69,15 +69,15 @@ def temporary_file(directory: Path, mode: int) -> Iterator[tuple[int, Path]]:
 def clean_stale(directory: Path) -> int:
     """Remove temporary files whose writer died, and return how many. Those being written are locked and stay.
 
-    A symbolic link in the place of ``directory`` is not followed: what it leads to is not ours.
+    A symbolic link in the place of ``directory`` is not followed: its target is not ours.
     """
     if directory.is_symlink():
         return 0
     try:
-        found = [path for path in directory.iterdir() if _OURS.fullmatch(path.name)]
+        temporary = [path for path in directory.iterdir() if _OURS.fullmatch(path.name)]
     except OSError:
         return 0
-    return sum(_remove_unlocked(path) for path in found)
+    return sum(_remove_unlocked(path) for path in temporary)
 
 
 def _remove_unlocked(path: Path) -> bool:
@@ -164,12 +164,12 @@ def read_file(path: Path, *, max_bytes: int) -> bytes | None:
             # Without O_NONBLOCK opening a pipe waits for a writer.
             with open(path, "rb", opener=_open_at_once) as stream:
                 if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                    raise StorageError(path=str(path), operation="read", reason="it is not a regular file")
+                    raise StorageError(path=str(path), operation="read", reason="not a regular file")
                 data = stream.read(max_bytes + 1)
         except FileNotFoundError:
             return None
     if len(data) > max_bytes:
-        raise StorageError(path=str(path), operation="read", reason=f"it is larger than {max_bytes} bytes")
+        raise StorageError(path=str(path), operation="read", reason=f"larger than {max_bytes} bytes")
     return data
 
 

@@ -1,6 +1,6 @@
-"""A directory in the making: what a refused or failed creation wrote is removed, so that the corrected one works.
+"""Creating a directory: what a refused or failed attempt wrote is removed, so that the corrected one works.
 
-A creation that was killed leaves its files; the next one goes on with them and removes nothing that it did not find
+A creation that was killed leaves its files; the next one continues with them and removes nothing that it did not find
 missing.
 """
 
@@ -21,8 +21,8 @@ from twinlock.trust.errors.local import StorageError
 def new_directory(path: Path, *, begun: Callable[[], bool] = lambda: False, mode: int = 0o755) -> Iterator[None]:
     """Make ``path`` and hold it alone; if the block fails, remove all that is in it.
 
-    A directory that had content before is left as it is, and so is one of which ``begun`` says that something signed
-    may have left it. Raises: StorageError.
+    A directory that had content before is left as it is, and so is one for which ``begun`` reports that something
+    signed may have left it. Raises: StorageError.
     """
     missing = next((each for each in (*reversed(path.parents), path) if not each.exists()), None)
     try:

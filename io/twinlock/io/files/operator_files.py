@@ -1,7 +1,7 @@
 """The boundary to files that an operator wrote: configuration, map, keys, Roots, tokens.
 
 Only a regular file of a sensible size is read, so that a pipe, a device or a wrong name neither hangs nor fills memory;
-on request also a pipe that a process writes to, as a shell's ``<(command)`` is one. A byte order mark, which some editors write, is passed over in all of them alike.
+on request also a pipe that a process writes to, as a shell's ``<(command)`` is one. A byte order mark, which some editors write, is skipped in all of them alike.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ def read_operator_file(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES, *
     """
     data = find_operator_file(path, what, max_bytes, pipe=pipe)
     if data is None:
-        raise OperatorFileError(path=str(path), operation=f"read {what} from", reason="it does not exist")
+        raise OperatorFileError(path=str(path), operation=f"read {what} from", reason="no such file or directory")
     return data
 
 
 def find_operator_file(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES, *, pipe: bool = False) -> bytes | None:
-    """As ``read_operator_file``; None if there is no such file."""
+    """As ``read_operator_file``; None if the file does not exist."""
     operation = f"read {what} from"
     check_path(path, operation)
     try:
         # Without O_NONBLOCK opening a pipe waits for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            first = _first_of_pipe(file, path, operation) if pipe and stat.S_ISFIFO(found.st_mode) else None
-            if first is None and not stat.S_ISREG(found.st_mode):
-                raise OperatorFileError(path=str(path), operation=operation, reason="it is not a regular file")
-            data = b"" if found.st_size > max_bytes else (first or b"") + file.read(max_bytes + 1)
+            status = os.fstat(descriptor)
+            first = _first_of_pipe(file, path, operation) if pipe and stat.S_ISFIFO(status.st_mode) else None
+            if first is None and not stat.S_ISREG(status.st_mode):
+                raise OperatorFileError(path=str(path), operation=operation, reason="not a regular file")
+            data = b"" if status.st_size > max_bytes else (first or b"") + file.read(max_bytes + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise OperatorFileError(path=str(path), operation=operation, reason=reason_of(error)) from error
-    if found.st_size > max_bytes or len(data) > max_bytes:
-        reason = f"it has more than {max_bytes} bytes, so it is something else"
+    if status.st_size > max_bytes or len(data) > max_bytes:
+        reason = f"larger than {max_bytes} bytes; check that it is the right file"
         raise OperatorFileError(path=str(path), operation=operation, reason=reason)
     return data.removeprefix(BYTE_ORDER_MARK)
 
 
 def _first_of_pipe(file: BinaryIO, path: Path, operation: str) -> bytes:
-    """What a pipe holds already, once it is known that a process writes to it; reading the rest may wait for that one."""
+    """What a pipe holds already, once a process has it open for writing; reading the rest may wait for that process."""
     try:
         first = os.read(file.fileno(), 1)
     except BlockingIOError:
         first = None
     if first == b"":
-        raise OperatorFileError(path=str(path), operation=operation, reason="it is a pipe that no process writes to")
+        raise OperatorFileError(path=str(path), operation=operation, reason="a pipe that no process writes to")
     os.set_blocking(file.fileno(), True)
     return first or b""
 
@@ -73,35 +73,33 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
     """The JSON object in ``path``. Raises: OperatorFileError; UsageError if it is not one, or names a member twice."""
     data = read_operator_file(path, what)
     try:
-        found = json.loads(data.decode(), object_pairs_hook=_distinct)
+        value = json.loads(data.decode(), object_pairs_hook=_distinct)
     except _DoubledError as error:
-        raise UsageError(
-            reason=f"{path} names the member {error.args[0]!r} twice; keep the one that is meant"
-        ) from None
+        raise UsageError(reason=f"{path} names the member {error.args[0]!r} twice; remove one") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(reason=f"{path} is not JSON: {printable(str(error)[:_SHOWN_CHARACTERS])}") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise UsageError(reason=f"{path} must hold a JSON object")
-    return found
+    return value
 
 
 def check_path(path: Path, operation: str) -> None:
-    """Refuse a path that no system call takes: with a U+0000, or half a character. Raises: OperatorFileError."""
+    """Refuse a path that no system call accepts: with a U+0000, or half a character. Raises: OperatorFileError."""
     try:
         usable = b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise OperatorFileError(path=str(path), operation=operation, reason="no file can have this name")
+        raise OperatorFileError(path=str(path), operation=operation, reason="not a valid file name")
 
 
 class _DoubledError(Exception):
-    """A member that an object names twice: readers disagree which of the two counts."""
+    """A duplicate member: readers disagree which of the two counts."""
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         raise _DoubledError(next(name for name in names if names.count(name) > 1))
-    return found
+    return members

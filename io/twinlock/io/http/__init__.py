@@ -1,1 +1,1 @@
-"""HTTP as all servers of this project speak it: bounded connections and bodies, problems, and quiet logs."""
+"""HTTP as all servers of this project use it: bounded connections and bodies, problems, and quiet logs."""

@@ -15,7 +15,7 @@ async def read_body(request: web.Request, what: str, limit: int, *, seconds: flo
     """The body of a request.
 
     Raises: EndlessDataError above ``limit`` bytes, as soon as that is known; an HTTP 408 after ``seconds``, and an HTTP
-    400 for a body that is not framed as HTTP wants it.
+    400 for a body that is not framed as HTTP requires.
     """
     if (request.content_length or 0) > limit:
         raise EndlessDataError(what=what, limit_bytes=limit)
@@ -30,5 +30,5 @@ async def read_body(request: web.Request, what: str, limit: int, *, seconds: flo
     except TimeoutError:
         raise web.HTTPRequestTimeout(reason=f"the {what} did not arrive within {seconds:.0f} s") from None
     except web.RequestPayloadError:
-        raise web.HTTPBadRequest(reason=f"the {what} is not framed as HTTP demands") from None
+        raise web.HTTPBadRequest(reason=f"the {what} is not framed as HTTP requires") from None
     return b"".join(chunks)

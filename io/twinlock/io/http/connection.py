@@ -1,7 +1,7 @@
-"""One connection of a server: deadlines, a bound on what is thrown away, and problems for what is not HTTP.
+"""One connection of a server: deadlines, a bound on discarded input, and problems for what is not HTTP.
 
-It is aiohttp's handler of a connection with what that leaves open. What it adds: the body of a refused request is read
-only so far that the answer arrives; a reader that takes nothing is cut off; nothing is decompressed.
+It extends aiohttp's handler of a connection: the body of a refused request is read
+only so far that the answer arrives; a reader that stalls is cut off; nothing is decompressed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger("twinlock.http")
 
 
 class Owner(Protocol):
-    """What a connection tells the listener that it belongs to."""
+    """The listener of a connection, which receives its events."""
 
     def opened(self, connection: Connection) -> None:
         """It accepts requests."""
@@ -90,7 +90,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
 
     def discard_rest(self) -> None:
-        """Take what still arrives for the rest of a body that is not used."""
+        """Treat what still arrives as the rest of an unused body."""
         self._discarding = True
 
     def abort(self) -> None:
@@ -105,7 +105,7 @@ class Connection(web.RequestHandler):
         self._waiting = None
 
     def is_stalled(self, now: float) -> bool:
-        """Whether the other side has taken less than the floor of what waits for it; to be asked now and then."""
+        """Whether the other side has read less than the floor of what is queued for it; call it now and then."""
         wire = self._wire
         if wire is None or not (self.writing_paused or (wire.is_closing() and wire.get_write_buffer_size())):
             self._waiting = None
@@ -132,7 +132,7 @@ class Connection(web.RequestHandler):
             self._owner.not_http(self)
         if request.writer.output_size > 0:
             raise ConnectionError("a part of another answer was sent already")
-        detail = "the server failed to answer; its log says why" if status >= 500 else "the request cannot be read"
+        detail = "the server failed to answer; see its log" if status >= 500 else "the request cannot be read"
         response = problem(status, code=STATUS_CODES.get(status, "http"), detail=detail)
         response.headers["Server"] = SERVER_NAME
         response.force_close()
@@ -140,7 +140,7 @@ class Connection(web.RequestHandler):
 
 
 def _unacknowledged(sock: socket | None) -> int:
-    """The bytes that the kernel holds for the other side; 0 where it does not say."""
+    """The bytes that the kernel has queued for the other side; 0 where the kernel does not report them."""
     if sock is None or sys.platform != "linux":
         return 0
     try:

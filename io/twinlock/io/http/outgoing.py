@@ -29,7 +29,7 @@ def open_url(request: urllib.request.Request, *, timeout_s: float, total_s: floa
 
     ``timeout_s`` is for the connection, and for the wait between two bytes.
     Raises: urllib.error.HTTPError for a status of 400 and above; TimeoutError when the time is over; OSError for everything
-    else that the other end does; ValueError for an address that is not one.
+    else that the other end does; ValueError for an invalid address.
     """
     with Deadline(total_s) as deadline:
         try:
@@ -96,7 +96,7 @@ class Deadline:
     def check(self) -> None:
         """Raises: TimeoutError if the time is over."""
         if self._over:
-            raise TimeoutError(f"no whole answer within {self._seconds:g} s")
+            raise TimeoutError(f"no complete answer within {self._seconds:g} s")
 
     def _end(self) -> None:
         with self._lock:
@@ -170,9 +170,9 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int | None:
-        found = self._raw.readinto(buffer)
-        self._count(found or 0)
-        return found
+        received = self._raw.readinto(buffer)
+        self._count(received or 0)
+        return received
 
     def close(self) -> None:
         self._raw.close()

@@ -1,4 +1,4 @@
-"""Problems: how every server of this project tells that a request failed (RFC 9457)."""
+"""Problems: how every server of this project reports a failed request (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STATUS_CODES = {
     501: "not-implemented",
     503: "service-unavailable",
 }
-"""The code of a bare HTTP status. Written down: the standard library changes its phrases between versions."""
+"""The code of a bare HTTP status. Listed here because the standard library changes its phrases between versions."""
 
 STATUS_TITLES = {
     400: "Bad Request",
@@ -74,7 +74,7 @@ def problem(
 ) -> web.Response:
     """An RFC 9457 problem. ``code`` is stable; ``members`` are extension members holding plain JSON values.
 
-    One of status 503 says when to come back.
+    One of status 503 states when to retry.
     """
     body = {
         "type": f"urn:twinlock:problem:{code}",

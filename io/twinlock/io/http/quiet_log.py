@@ -1,4 +1,4 @@
-"""A log that a stranger cannot fill: so many lines in so many seconds, and then a count of what was left out."""
+"""A log that a stranger cannot fill: a bounded number of lines per interval, and then a count of those omitted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LINES, _SECONDS = 20, 10.0
 
 
 class QuietLog:
-    """Structured lines of things that strangers cause at will, such as refused connections."""
+    """Structured lines about events that strangers cause at will, such as refused connections."""
 
     def __init__(self, logger: logging.Logger, *, lines: int = _LINES, seconds: float = _SECONDS) -> None:
         self._logger = logger
@@ -21,7 +21,7 @@ class QuietLog:
         self._left_out = 0
 
     def line(self, event: str, **facts: object) -> None:
-        """Write one line, unless too many were written just now; the next one then says how many are missing."""
+        """Write one line, unless too many were written just now; the next one then states how many are missing."""
         now = time.monotonic()
         if now - self._since > self._seconds:
             self._since, self._written = now, 0

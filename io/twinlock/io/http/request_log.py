@@ -14,17 +14,17 @@ from aiohttp import web
 
 from twinlock.io.http.problems import problem_code
 
-# What the line of the request in hand says beside the usual.
+# What the line of the current request has in addition to the usual fields.
 _FACTS: ContextVar[dict[str, object]] = ContextVar("facts")
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def note(**facts: object) -> None:
-    """Have the line of the request in hand say so, too. Without a line nothing happens."""
-    found = _FACTS.get(None)
-    if found is not None:
-        found.update(facts)
+    """Add ``facts`` to the line of the current request. Does nothing outside a request."""
+    line = _FACTS.get(None)
+    if line is not None:
+        line.update(facts)
 
 
 def request_lines(logger: logging.Logger) -> Any:

@@ -82,7 +82,7 @@ class HttpServer:
 
     @property
     def addresses(self) -> list[Any]:
-        """Where it listens, as sockets say it."""
+        """The addresses that it listens on, as the sockets report them."""
         return [listening.getsockname() for listening in self._sockets]
 
     async def cleanup(self) -> None:
@@ -100,7 +100,7 @@ class HttpServer:
             await asyncio.wait_for(self._idle.wait(), self._shutdown_s)
         await self._runner.cleanup()
 
-    # What a connection tells its owner.
+    # Events of a connection
 
     def opened(self, connection: Connection) -> None:
         """See ``Owner``."""
@@ -171,7 +171,7 @@ class HttpServer:
             reason = getattr(error, "reason", None) or getattr(error, "verify_message", None) or str(error)
             self._quiet.line("tls-refused", client=address, reason=str(reason) or type(error).__name__)
         finally:
-            if not made or not made[0].was_opened:  # what became a connection gives its place back when it is lost
+            if not made or not made[0].was_opened:  # a connection releases its place when it is lost
                 self._release(address)
 
     def _release(self, address: str) -> None:
@@ -180,7 +180,7 @@ class HttpServer:
             del self._by_address[address]
 
     async def _sweep(self) -> None:
-        """End connections whose other side takes nothing of what waits for it."""
+        """End connections whose other side does not read what is queued for it."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._bounds.stall_s / _SWEEPS)
@@ -231,11 +231,11 @@ def allow_descriptors(wanted: int) -> None:
 
 
 def bind_tcp(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every address of ``host``; port 0 takes a free one. Raises: OSError."""
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    """Sockets that listen on every address of ``host``; port 0 picks a free one. Raises: OSError."""
+    addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     bound: list[socket.socket] = []
     try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
+        for family, kind, protocol, _, address in dict.fromkeys(addresses):
             listening = socket.socket(family, kind, protocol)
             bound.append(listening)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -274,18 +274,18 @@ def _listen(listening: socket.socket) -> None:
 
 
 def address_of(address: Any) -> str:
-    """Whose connection it is: an IPv4 address, an IPv6 network of 64 bits, or ``unix``."""
+    """The owner of a connection, for counting: an IPv4 address, an IPv6 network of 64 bits, or ``unix``."""
     if not isinstance(address, tuple):
         return "unix"
     try:
-        found = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        parsed = ipaddress.ip_address(str(address[0]).partition("%")[0])
     except ValueError:
         return "unknown"
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _refuse_encoded(request: web.Request) -> web.Response | None:
@@ -293,7 +293,9 @@ def _refuse_encoded(request: web.Request) -> web.Response | None:
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.strip().lower() in ("", "identity"):
         return None
-    return problem(415, code="unsupported-media-type", detail="bodies are taken as they are, without Content-Encoding")
+    return problem(
+        415, code="unsupported-media-type", detail="Content-Encoding is not accepted; send the body as it is"
+    )
 
 
 async def _name(_: web.Request, response: web.StreamResponse) -> None:

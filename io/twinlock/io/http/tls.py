@@ -1,6 +1,6 @@
 """The server's side of TLS: its own certificate, and the authority whose client certificates it verifies, if any.
 
-Which vehicle or ECU a verified certificate names is decided by the Director's ``devices``.
+The Director's ``devices`` decide which vehicle or ECU a verified certificate names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twinlock.trust.errors.base import UsageError
 
 
 def server_context(certificate: Path, key: Path, *, client_ca: Path | None, required: bool = True) -> ssl.SSLContext:
-    """A context for TLS 1.2 or newer. Clients show a certificate of ``client_ca``, or may show none where it is not ``required``.
+    """A context for TLS 1.2 or newer. Clients present a certificate of ``client_ca``; unless it is ``required`` they may present none.
 
     Without ``client_ca`` the server requests no certificate. Raises: UsageError for files that cannot be used.
     """
@@ -39,4 +39,4 @@ def _why(error: Exception) -> str:
 
 
 def _encrypted() -> NoReturn:
-    raise UsageError(reason="the key of the TLS certificate is encrypted; a server reads one that is not")
+    raise UsageError(reason="the key of the TLS certificate is encrypted; a server needs an unencrypted one")

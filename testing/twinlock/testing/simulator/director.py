@@ -50,7 +50,7 @@ class DirectorSimulator(RepositorySimulator):
         return self.key("time")
 
     def order(self, ecu: str, hardware_id: str, path: str, listed: JSON) -> JSON:
-        """Order (unpublished) the image that the Image repository lists as ``listed`` for ``ecu``; gives the entry."""
+        """Order (unpublished) the image that the Image repository lists as ``listed`` for ``ecu``; returns the entry."""
         self.withdraw(ecu)
         images = self.bodies["targets"]["targets"]
         entry: JSON = images.get(path) or copy.deepcopy(listed)
@@ -59,7 +59,7 @@ class DirectorSimulator(RepositorySimulator):
         return entry
 
     def withdraw(self, ecu: str) -> None:
-        """Take back (unpublished) what is ordered for ``ecu``."""
+        """Withdraw (unpublished) the order for ``ecu``."""
         images = self.bodies["targets"]["targets"]
         for path in list(images):
             images[path]["custom"].get("ecuIdentifiers", {}).pop(ecu, None)

@@ -52,7 +52,7 @@ def seal(body: JSON, signers: Iterable[Key], *, indent: int | None = None) -> by
 class RepositorySimulator:
     """One repository: its bodies, its signers, its files. Starts with everything published at version 1.
 
-    ``wire`` is how its files are spelt; ``orders`` tells that it speaks as a Director.
+    ``wire`` encodes its files; ``orders`` is true for a Director.
     """
 
     orders = False
@@ -139,7 +139,7 @@ class RepositorySimulator:
         self.put("timestamp")
 
     def republish(self, *roles: str) -> None:
-        """Sign ``roles`` as their bodies stand, without a new version of their own, and index them upwards."""
+        """Sign ``roles`` with their present bodies and versions, and index them upwards."""
         for role in roles:
             self.put(role)
             self.index(role)
@@ -157,7 +157,7 @@ class RepositorySimulator:
         body["expires"] = wire_time(self.clock() + LIFETIMES.get(role, TARGETS_LIFETIME))
 
     def put(self, role: str, *, signers: Iterable[Key] | None = None, data: bytes | None = None) -> bytes:
-        """Seal ``role`` as its body stands (or take ``data``) and offer it under its name. Returns the file."""
+        """Sign the present body of ``role`` (or use ``data``) and offer it under its name. Returns the file."""
         if data is None:
             data = self.seal(self.bodies[role], self.signers[role] if signers is None else signers)
         self.files[self.current(role)] = data
@@ -177,19 +177,19 @@ class RepositorySimulator:
         return self.wire.payload(self.wire.dress(body, orders=self.orders))
 
     def reindex(self, *roles: str) -> None:
-        """Make Snapshot (and Timestamp for it) list ``roles`` as they stand, each at its present version."""
+        """Make Snapshot (and Timestamp for it) list the present bodies of ``roles``, each at its present version."""
         for role in roles:
             self.index(role)
         self.reindex_listed()
 
     def reindex_listed(self) -> None:
-        """Sign Snapshot as its body stands and Timestamp for it, both at their present versions."""
+        """Sign the present body of Snapshot, and Timestamp for it, both at their present versions."""
         self.put("snapshot")
         self.index("snapshot")
         self.put("timestamp")
 
     def index(self, role: str) -> None:
-        """List ``role`` as it stands in the body of the role above it (Snapshot, or Timestamp for Snapshot)."""
+        """List the present ``role`` in the body of the role above it (Snapshot, or Timestamp for Snapshot)."""
         if role == "snapshot":
             data = self.files[self.current("snapshot")]
             info = {"version": self.bodies[role]["version"], "length": len(data), "hashes": {"sha256": sha256(data)}}
@@ -246,7 +246,7 @@ class RepositorySimulator:
     # serving
 
     def serve(self, fetch: Fetch) -> bytes | Absent:
-        """Answer one fetch as a driver would: at most ``max_bytes``, unless the driver is told to be careless."""
+        """Answer one fetch as a driver would: at most ``max_bytes``, unless the driver is configured to be careless."""
         self.requests.append(fetch.name)
         trick = self.tricks.get(fetch.name)
         data = trick(fetch) if trick else self.files.get(fetch.name, ABSENT)
@@ -260,7 +260,7 @@ class RepositorySimulator:
     def forgery(self) -> Iterator[None]:
         """Undo on leaving whatever is done to this repository inside.
 
-        What was signed with real keys meanwhile is out in the world, so honest people go on from higher versions
+        What was signed with real keys meanwhile is out in the world, so honest people continue from higher versions
         (within reason) and keep every name in Snapshot that was ever listed there.
         """
         names = ("bodies", "files", "history")

@@ -1,6 +1,6 @@
-"""How a repository of the simulator spells what it publishes: the ``tuf`` form, or the one that aktualizr reads.
+"""How a repository of the simulator encodes what it publishes: in the ``tuf`` form, or in the one that aktualizr reads.
 
-Bodies are always written as TUF has them, so that one scenario can be told in both spellings; ``Wire.dress`` turns a
+Bodies are always written as TUF has them, so that one scenario runs in both encodings; ``Wire.dress`` turns a
 body into what is signed.
 """
 
@@ -30,7 +30,7 @@ class Wire:
         return f"{stem}.json" if version is None or role == "timestamp" else f"{version}.{stem}.json"
 
     def dress(self, body: JSON, *, orders: bool = False) -> JSON:
-        """What is signed for ``body``; ``orders`` tells that a Director says it."""
+        """What is signed for ``body``; ``orders`` is true for a Director."""
         del orders
         return body
 
@@ -61,7 +61,7 @@ class Wire:
 
 
 class AktualizrWire(Wire):
-    """Section by section what ``docs/POUF-aktualizr.md`` says, and nothing taken from the engine."""
+    """Written section by section from ``docs/POUF-aktualizr.md``, with nothing taken from the engine."""
 
     profile = AKTUALIZR
 

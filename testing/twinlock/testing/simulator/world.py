@@ -50,7 +50,7 @@ PARTS = (GATEWAY, BRAKE, ADAS)
 class World:
     """Starts with release 1 published and ordered, and a vehicle that has seen nothing but the factory Roots.
 
-    ``director`` and ``image`` say in which form each repository publishes, by name (``WIRES``). ``parts`` are the ECUs of
+    ``director`` and ``image`` name the form in which each repository publishes (``WIRES``). ``parts`` are the ECUs of
     the vehicle, ``start`` is the first time of the clock (UTC, whole seconds).
     """
 
@@ -102,7 +102,7 @@ class World:
         self.director.bodies["targets"]["custom"]["correlationId"] = f"urn:test:{release}"
 
     def release(self) -> int:
-        """Honest people publish the next release of every image at both repositories; gives its number."""
+        """Honest people publish the next release of every image at both repositories; returns its number."""
         self.releases += 1
         self.list_release(self.releases)
         self.image.publish("targets", "acme")

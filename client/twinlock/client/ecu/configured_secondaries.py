@@ -1,6 +1,6 @@
-"""The Secondaries that a Primary has: a part fitted, replaced, given another key or address, or taken out in the workshop.
+"""The Secondaries of a Primary, changed in the workshop: a part added, replaced, re-keyed, moved or removed.
 
-The Director learns of it from its own operator; see *A vehicle that is stuck at the Director* in ``docs/operations.md``.
+The Director's operator registers the change there; see *A vehicle that is stuck at the Director* in ``docs/operations.md``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from twinlock.client.config import load_primary
+from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.reports import check_reporting_key
 from twinlock.client.storage.database import take_lock
 from twinlock.io.files.durable import clean_stale, replace_file, storage_errors
@@ -24,21 +24,23 @@ T = TypeVar("T")
 def fit_secondary(
     config: Path, description: Mapping[str, Any], *, replaces: str | None = None, new: bool = False
 ) -> str | None:
-    """Put the Secondary of ``description`` into ``config``, a ``primary.json``; returns the ECU whose place it takes, if any.
+    """Add the Secondary of ``description`` to ``config``, a ``primary.json``; returns the ECU that it replaces, if any.
 
-    One of the same id is replaced. One of another id takes the place of ``replaces``, or is added where it is ``new``.
+    It replaces the one with its id. With another id it replaces ``replaces``, or is added if ``new``.
     Raises: UsageError for a description that is not sound or a place that does not exist; ProfileError for a key whose
     reports the Director cannot read; ConflictError while the Primary runs; StorageError. The file is then as it was.
     """
     ecu = description.get("ecu")
     if new and replaces is not None:
-        raise UsageError(reason="a part either takes the place of another or is new; give one of the two")
+        raise UsageError(reason="a part either replaces another or is new, not both")
 
     def change(listed: list[dict[str, Any]]) -> str | None:
         place = ecu if replaces is None else replaces
         number = _number(listed, place)
         if new == (number is not None):
-            reason = "it is there already" if new else "name the one whose place it takes, or say that it is new"
+            reason = (
+                "omit --new to replace it" if new else "name the Secondary that the part replaces, or mark it as new"
+            )
             raise UsageError(reason=f"this vehicle has {'a' if new else 'no'} Secondary {place}: {reason}")
         if number is None:
             listed.append(dict(description))
@@ -50,7 +52,7 @@ def fit_secondary(
 
 
 def remove_secondary(config: Path, ecu: str) -> None:
-    """Take ``ecu`` out of ``config``, a ``primary.json``. Raises: UsageError, ConflictError, StorageError."""
+    """Remove ``ecu`` from ``config``, a ``primary.json``. Raises: UsageError, ConflictError, StorageError."""
 
     def change(listed: list[dict[str, Any]]) -> None:
         number = _number(listed, ecu)
@@ -62,7 +64,7 @@ def remove_secondary(config: Path, ecu: str) -> None:
 
 
 def _kept(old: Mapping[str, Any]) -> dict[str, Any]:
-    """What an operator configured of the place and no description states."""
+    """The settings of an operator that no description states."""
     return {"accepts": old["accepts"]} if "accepts" in old else {}
 
 
@@ -74,18 +76,18 @@ def _changed(config: Path, change: Callable[[list[dict[str, Any]]], T]) -> T:
     lock = take_lock(load_primary(config).state)
     try:
         values = read_json_object(config, "the configuration")
-        found = change(values.setdefault("secondaries", []))
+        result = change(values.setdefault("secondaries", []))
         data = json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n"
         _check(config, data)
         clean_stale(config.parent)
         replace_file(config, data)
-        return found
+        return result
     finally:
         os.close(lock)
 
 
 def _check(config: Path, data: bytes) -> None:
-    """Read the new file as the Primary will, before it is one. Raises: UsageError, ProfileError, StorageError."""
+    """Check the new file, before it is in place, as the Primary will read it. Raises: UsageError, ProfileError, StorageError."""
     draft = config.with_name(f".{config.name}.draft")
     with storage_errors("write", draft):
         draft.write_bytes(data)

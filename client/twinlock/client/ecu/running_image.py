@@ -1,4 +1,4 @@
-"""What an ECU runs, as verification has to see it: with a release counter that is never lower than the one that was proven."""
+"""What an ECU runs, as verification sees it: with a release counter never lower than the proven one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twinlock.trust.names import DIRECTOR, EcuId
 
 
 def running_image(ecu: EcuId, installer: Installer, state: TrustedState) -> InstalledImage:
-    """What ``ecu`` runs. Where its installer knows no release counter, the floor of this ECU holds; see ``counter_floor``.
+    """What ``ecu`` runs. Where its installer has no release counter, the floor of this ECU holds; see ``counter_floor``.
 
     Raises: StorageError. Source: Uptane 2.1.0 5.4.3.4 step 5.
     """

@@ -1,11 +1,11 @@
-"""Room on the disk of an ECU: kept for its state, and made from what the next attempt makes again."""
+"""Disk space of an ECU: reserved for its state, and freed by deleting what the next attempt can make again."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-from twinlock.client.config import EcuSettings
+from twinlock.client.ecu.config import EcuSettings
 from twinlock.client.install.ab_slots import drop_half_written
 from twinlock.client.storage.staging import RESERVE_BYTES, drop_staged
 from twinlock.client.storage.state import TrustedState
@@ -13,7 +13,7 @@ from twinlock.io.files.durable import storage_errors
 
 
 def make_room(settings: EcuSettings) -> bool:
-    """Drop staged images and a half-written slot where the disk is too full for the state; whether it was.
+    """Delete staged images and a half-written slot if the disk is too full for the state; returns whether it was.
 
     An ECU that cannot store a counter cannot report, and so its Director could not even withdraw the order that filled the disk.
     Raises: StorageError.
@@ -32,6 +32,6 @@ def open_state(settings: EcuSettings) -> TrustedState:
 
 
 def free_bytes(directory: Path) -> int:
-    """How much may be written where ``directory`` is. Raises: StorageError."""
+    """The free bytes of the file system of ``directory``. Raises: StorageError."""
     with storage_errors("measure", directory):
         return shutil.disk_usage(directory).free

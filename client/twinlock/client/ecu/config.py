@@ -1,6 +1,6 @@
 """The configuration files of a Primary and of a Secondary: JSON, with paths relative to the file.
 
-Whatever is wrong with one is a single error that names the file and the field.
+Every fault in a file is one error that names the file and the field.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FetchSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TlsSettings:
-    """Files for TLS: who is believed, and this ECU's own certificate where servers ask for one."""
+    """TLS files: the trusted CAs, and this ECU's own certificate if servers require one."""
 
     ca: Path | None = None
     certificate: Path | None = None
@@ -56,8 +56,8 @@ class TimeSettings:
     """Where time comes from. ``attested``: only signed attestations count; ``system``: the clock of this machine.
 
     ``url`` is a Primary's time service. ``tolerance_s`` is how far the system clock may lag behind verified metadata.
-    ``answer_within_s`` is how long a question to the time source is open: two ways over this ECU's own link and, for a
-    Secondary, its Primary's.
+    ``answer_within_s`` is how long a question to the time source stays open: a round trip over this ECU's own link and, for a
+    Secondary, over its Primary's.
     """
 
     source: str = "system"
@@ -73,7 +73,7 @@ class TimeSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecondarySettings:
-    """A Secondary as its Primary knows it. ``address`` is ``http://host:port`` or ``unix:PATH``."""
+    """A Secondary as its Primary is configured to reach it. ``address`` is ``http://host:port`` or ``unix:PATH``."""
 
     ecu: Ecu
     verification: Verification
@@ -85,7 +85,7 @@ class SecondarySettings:
 class EcuSettings:
     """What every ECU is configured with. Paths are absolute here. ``wires`` names what is not in the ``tuf`` profile.
 
-    ``anchor`` is a directory of read-only Root files, None where the Roots in ``state`` are believed.
+    ``anchor`` is a directory of read-only Root files, None if the Roots in ``state`` are trusted.
     """
 
     directory: Path
@@ -105,7 +105,7 @@ class EcuSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrimaryConfig(EcuSettings):
-    """A Primary's file. ``hold_incomplete_bundles``: no ECU installs unless all that should can."""
+    """A Primary's file. With ``hold_incomplete_bundles`` no ECU installs unless all ECUs of the update can."""
 
     fetch: FetchSettings
     tls: TlsSettings
@@ -136,9 +136,7 @@ def load_primary(path: Path) -> PrimaryConfig:
     known = {config.ecu.ecu}
     for number, item in enumerate(config.secondaries):
         if item.ecu.ecu in known:
-            raise section.fail(
-                f"secondaries[{number}].ecu", f"names {item.ecu.ecu} again; each ECU has an id of its own"
-            )
+            raise section.fail(f"secondaries[{number}].ecu", f"repeats {item.ecu.ecu}; every ECU needs its own id")
         known.add(item.ecu.ecu)
     return config
 
@@ -158,7 +156,7 @@ def load_secondary(path: Path) -> SecondaryConfig:
 
 @dataclass(slots=True)
 class _Section:
-    """One JSON object of the file. Each field is taken once; what is left over at the end was misspelt."""
+    """One JSON object of the file. Each field is taken once; any left at the end are unknown."""
 
     path: Path
     where: str
@@ -215,7 +213,7 @@ class _Section:
         for child in self.children:
             child.finish(None)
         if self.values:
-            raise self.fail(", ".join(sorted(self.values)), "is not known here")
+            raise self.fail(", ".join(sorted(self.values)), "is unknown")
         return value
 
 
@@ -233,7 +231,7 @@ def _read(path: Path, role: str) -> _Section:
     values = read_json_object(path, "the configuration")
     section = _Section(path, "", values)
     if section.take("format", int) != FORMAT:
-        raise section.fail("format", f"must be {FORMAT}; another version of this software wrote the file")
+        raise section.fail("format", f"must be {FORMAT}; the file is from another version of this software")
     if section.take("role", str) != role:
         raise section.fail("role", f"must be {role!r}")
     return section
@@ -264,10 +262,10 @@ _PATHS = {"key": "identity.pem", "state": "state.db", "staging": "staging", "slo
 
 def _limits(section: _Section) -> Limits:
     """Bounds provisioned for this ECU, by the names of ``Limits`` in camelCase."""
-    found = section.section("limits")
+    limits = section.section("limits")
     values = {
-        re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name): found.take(name, int)
-        for name in list(found.values)
+        re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name): limits.take(name, int)
+        for name in list(limits.values)
     }
     try:
         return provision(values)
@@ -276,13 +274,13 @@ def _limits(section: _Section) -> Limits:
 
 
 def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:
-    found = {}
+    profiles = {}
     for name in list(section.values):
         wire = section.take(name, str)
         if wire not in PROFILES:
             raise section.fail(name, f"must be one of {', '.join(PROFILES)}")
-        found[RepositoryName(name)] = PROFILES[wire]
-    return found
+        profiles[RepositoryName(name)] = PROFILES[wire]
+    return profiles
 
 
 def _ecu(section: _Section) -> Ecu:
@@ -339,7 +337,7 @@ def _tls(path: Path, section: _Section) -> TlsSettings:
     base = path.absolute().parent
     files = {name: section.file(name, None) for name in ("ca", "certificate", "key")}
     if (files["certificate"] is None) != (files["key"] is None):
-        raise section.fail("certificate", "and key go together")
+        raise section.fail("certificate", "and key must be given together")
     return TlsSettings(**{name: None if file is None else base / file for name, file in files.items()})
 
 

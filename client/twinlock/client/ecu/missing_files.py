@@ -1,18 +1,18 @@
-"""What is missing at the first contact: a failure, and no attack, until a repository has served this ECU anything."""
+"""Missing files at the first contact: a failure rather than an attack, until a repository has served this ECU anything."""
 
 from __future__ import annotations
 
-from twinlock.client.errors import NeverServedError
+from twinlock.client.model.errors import NeverServedError
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.metadata import MissingMetadataError
 from twinlock.trust.names import ROOT, RepositoryName
 
 
-def as_met(error: TwinlockError, state: TrustedState) -> TwinlockError:
+def as_first_contact(error: TwinlockError, state: TrustedState) -> TwinlockError:
     """``error`` as this ECU met it: NeverServedError for a missing file where nothing but Roots was ever accepted.
 
-    Then nothing that this ECU had is withheld: the vehicle is not registered yet, or the URL is wrong. Raises: StorageError.
+    Then no known file is being withheld: the vehicle is not registered yet, or the URL is wrong. Raises: StorageError.
     """
     if not isinstance(error, MissingMetadataError):
         return error

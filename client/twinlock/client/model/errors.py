@@ -1,4 +1,7 @@
-"""What other ends refused, as they said it. What *this* end refuses is in ``twinlock.trust.errors``."""
+"""Errors of the client: verdicts that other parties report, and failures of its parts.
+
+What this ECU itself refuses about metadata and images is in ``twinlock.trust.errors``.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,10 @@ from typing import Any
 
 from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError
 from twinlock.trust.errors.local import TransportError
-from twinlock.trust.text.printable import printable
-
-
-def quoted(value: object, limit: int) -> str:
-    """What another party said, fit to be shown: on one line, escaped, and at most ``limit`` characters."""
-    return printable(" ".join(str(value).split())[:limit])[:limit]
 
 
 class ManifestRefusedError(TwinlockError):
-    """The Director did not accept the vehicle version manifest. ``problem`` is the code it gave, ``status`` HTTP's."""
+    """The Director did not accept the vehicle version manifest. ``problem`` is its code, ``status`` HTTP's."""
 
     code = "manifest-refused"
     by_rule = True
@@ -28,42 +25,42 @@ class ManifestRefusedError(TwinlockError):
 
 
 class EnrolmentRefusedError(TwinlockError):
-    """The Director did not take the vehicle into its inventory. ``problem`` is the code it gave, ``status`` HTTP's."""
+    """The Director did not register the vehicle. ``problem`` is its code, ``status`` HTTP's."""
 
     code = "enrolment-refused"
     by_rule = True
     template = "the Director refused to register the vehicle ({problem}): {detail}"
-    hint = "get a new token with `twinlock director token`; each serves one vehicle, once"
+    hint = "get a new token with `twinlock director token`; each registers one vehicle, once"
     status: int
     problem: str
     detail: str
 
 
 class NotOrderedError(RefusalError):
-    """An image that the Director does not list for this vehicle, so that it must not be fetched."""
+    """An image that the Director does not list for this vehicle, so it must not be fetched."""
 
     code = "not-ordered"
     clause = "Uptane 2.1.0 5.4.3.3"
-    template = "the Director lists no {target} for {vehicle}"
+    template = "the Director does not list {target} for {vehicle}"
     target: str
     vehicle: str
 
 
 class NothingVerifiedError(RefusalError):
-    """A role of which this ECU holds no verified file, new or just recovered, so that nothing rests on it."""
+    """This ECU, new or just recovered, has no verified metadata for a role that the answer depends on."""
 
     code = "nothing-verified"
     clause = "Uptane 2.1.0 5.4.4.2"
-    template = "{repository}/{role}: this ECU holds no verified file of it"
-    hint = "run an update cycle; it fetches the file"
+    template = "{repository}/{role}: this ECU has no verified metadata for this role"
+    hint = "run an update cycle, which fetches the file"
     repository: str
     role: str
 
 
 class SecondaryRefusedError(TwinlockError):
-    """A Secondary refused what its Primary handed it. ``problem``, ``attack`` and ``clause`` are the Secondary's.
+    """A Secondary refused what its Primary sent. ``problem``, ``attack`` and ``clause`` are the Secondary's.
 
-    So is ``stated_kind``, empty where it states none.
+    ``stated_kind`` is too; it is empty if the Secondary states none.
     """
 
     code = "secondary-refused"
@@ -78,7 +75,7 @@ class SecondaryRefusedError(TwinlockError):
 
     @property
     def kind(self) -> Kind:
-        """The kind that the Secondary stated; from one that states none, an attack where it names one."""
+        """The kind that the Secondary stated; without one, an attack if it names an attack, else a refusal."""
         stated = next((kind for kind in Kind if kind.value == self.stated_kind), None)
         return stated or (Kind.REFUSAL if self.attack == Attack.NONE.value else Kind.ATTACK)
 
@@ -87,20 +84,20 @@ class SecondaryRefusedError(TwinlockError):
 
 
 class SecondaryTimeoutError(TransportError):
-    """A Secondary that did not do its step in time: a slow part or a broken line, and no sign of an attack."""
+    """A Secondary that did not finish its step in time: a slow ECU or a broken line, and no sign of an attack."""
 
     code = "secondary-timeout"
     template = "{ecu} at {url} did not finish in time: {reason}"
-    hint = "look at that ECU and its bus; fetch.deadlineSeconds says how long a message may take"
+    hint = "check that ECU and its bus; fetch.deadlineSeconds sets how long a message may take"
     ecu: str
 
 
 class SecondaryBusyError(TwinlockError):
-    """A Secondary works on as many requests as it may. Nothing of this one was read."""
+    """A Secondary is handling as many requests as it accepts at once. It did not process this one."""
 
     code = "busy"
-    template = "{ecu} works on as many requests as it may"
-    hint = "send it again later; if it stays so, look for who else sends on that bus"
+    template = "{ecu} is handling as many requests as it accepts at once"
+    hint = "try again later; if this persists, find out what else sends requests on that bus"
     ecu: str
 
 
@@ -109,8 +106,8 @@ class BundleHeldError(TwinlockError):
 
     code = "bundle-held"
     by_rule = True
-    template = "nothing was installed on [{ready}]: [{waiting}] cannot take what belongs to the same update"
-    hint = "set holdIncompleteBundles to false to install on each ECU by itself"
+    template = "nothing was installed on [{ready}]: [{waiting}] cannot install their part of the same update"
+    hint = "set holdIncompleteBundles to false to install on each ECU independently"
     ready: tuple[str, ...]
     waiting: tuple[str, ...]
 
@@ -126,11 +123,11 @@ class PreconditionError(TwinlockError):
 
 
 class ApprovalExpiredError(RefusalError):
-    """An approval that ended between the verification and the first write. The next cycle verifies again."""
+    """An approval expired between the verification and the first write. The next cycle verifies again."""
 
     code = "approval-expired"
     clause = "Uptane 2.1.0 5.4.3.5"
-    template = "the approval of {target} for {ecu} ended at {valid_until}; the time is {now}"
+    template = "the approval of {target} for {ecu} expired at {valid_until}; the time is {now}"
     ecu: str
     target: str
     valid_until: datetime
@@ -138,22 +135,22 @@ class ApprovalExpiredError(RefusalError):
 
 
 class BegunUnlistedError(RefusalError):
-    """A record that an installation was begun, of an image that the stored metadata do not order. The record has ended."""
+    """An installation is recorded as begun, but the stored metadata do not order its image. The record was deleted."""
 
     code = "begun-unlisted"
     clause = "Uptane 2.1.0 5.4.3.5"
-    template = "{target} was recorded as begun on {ecu}, but the stored metadata do not approve it ({reason}); nothing was written"
-    hint = "a newer order may have replaced it; if there was none, look at what else writes to the storage of this ECU"
+    template = "installing {target} on {ecu} is recorded as begun, but stored metadata do not approve it ({reason}); nothing was written"
+    hint = "a newer order may have replaced it; if not, find out what else writes to the storage of this ECU"
     ecu: str
     target: str
     reason: str
 
 
 class NeverServedError(TwinlockError):
-    """A repository that has no metadata for this ECU, and of which this ECU never accepted any but Roots."""
+    """A repository has no metadata for this ECU, and this ECU has never accepted any but Roots from it."""
 
     code = "never-served"
-    template = "{repository} has no {name} for this ECU, and never served it any metadata"
+    template = "{repository} has no {name} for this ECU, and has never served it any metadata"
     hint = (
         "register the vehicle with `twinlock director register` or `twinlock primary enrol`, and compare the URLs in map.json "
         "with where the repositories are"
@@ -163,14 +160,14 @@ class NeverServedError(TwinlockError):
 
 
 class PartyError(TwinlockError):
-    """Another party failed in a way that this software has no name for. ``exception`` is the class that it raised.
+    """A part that a product supplies failed with an exception of its own; ``exception`` is the class.
 
-    ``party`` is its part in the vehicle, ``name`` which one of them, ``step`` what it was asked for.
+    ``party`` is the sort of part, ``name`` the ECU that it serves, ``step`` what it was asked to do.
     """
 
     code = "party-failed"
     template = "the {party} of {name} failed to {step}: {exception}: {reason}"
-    hint = "look at the log of that part; this software went on without it where it may"
+    hint = "see the log of that part; the cycle continued without it where the rules allow"
     party: str
     name: str
     step: str
@@ -179,13 +176,13 @@ class PartyError(TwinlockError):
 
 
 class InstallerError(PartyError):
-    """An installer that the product brings raised something of its own. The ECU runs what the installer left."""
+    """A product's installer raised an exception of its own. The ECU runs whatever the installer left."""
 
     code = "installer-failed"
 
 
 class LinkError(PartyError):
-    """A link to a Secondary that the product brings raised something of its own, or answered with nonsense."""
+    """A product's link to a Secondary raised an exception of its own, or returned nonsense."""
 
     code = "link-failed"
 
@@ -195,7 +192,7 @@ class SoftwareFaultError(TwinlockError):
 
     code = "software-fault"
     template = "unexpected {exception} at {step}: {reason}"
-    hint = "this is a fault in twinlock; the log holds its traceback"
+    hint = "this is a bug in twinlock; the log has its traceback"
     step: str
     exception: str
     reason: str

@@ -1,11 +1,11 @@
-"""What is asked while an ECU is made: whether both repositories are where the operator says, under the Roots given."""
+"""A check while an ECU is provisioned: both repositories answer at the given URLs, under the given Roots."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from twinlock.client.config import FetchSettings
+from twinlock.client.ecu.config import FetchSettings
 from twinlock.client.ecu.provision import Repositories, given_anchors
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
@@ -19,11 +19,11 @@ from twinlock.trust.state.trusted import TrustedRepository
 _SETTINGS = FetchSettings(attempts=1, deadline_s=60.0)  # an operator waits
 
 
-async def ask_repositories(repositories: Repositories, now: datetime, *, policy: str = "strict") -> tuple[str, ...]:
+async def check_repositories(repositories: Repositories, now: datetime, *, policy: str = "strict") -> tuple[str, ...]:
     """Read each repository that has a URL in ``repositories`` as an ECU would; returns warnings. Stores nothing.
 
-    ``now`` is UTC. Raises: UsageError where one does not fit the Root given, TransportError where one does not answer, and
-    as ``given_anchors``.
+    ``now`` is UTC. Raises: UsageError if one does not match its Root, TransportError if one does not answer, and what
+    ``given_anchors`` raises.
     """
     anchors = given_anchors(repositories)
     urls = {DIRECTOR: repositories.director_url, IMAGE: repositories.image_url}

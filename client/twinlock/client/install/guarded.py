@@ -1,0 +1,55 @@
+"""A product's installer and precondition behind the boundary of ``model/party_faults.py``.
+
+Source: Uptane 2.1.0 5.4.3.6 (every failure ends in a report).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from twinlock.client.install.installer import Installer, Precondition
+from twinlock.client.model.errors import InstallerError
+from twinlock.client.model.party_faults import party_faults
+from twinlock.trust.model.ecu import InstalledImage
+from twinlock.trust.model.targets import ImageEntry
+from twinlock.trust.names import EcuId
+
+
+class GuardedInstaller:
+    """A product's ``Installer`` behind the boundary: it raises nothing but a ``TwinlockError``."""
+
+    def __init__(self, installer: Installer, ecu: EcuId) -> None:
+        self._installer = installer
+        self._ecu = ecu
+
+    def installed(self) -> InstalledImage:
+        """See ``Installer.installed``. Raises: InstallerError."""
+        return self._call("report what is installed", self._installer.installed)
+
+    def install(self, entry: ImageEntry, source: Path) -> InstalledImage:
+        """See ``Installer.install``. Raises: InstallerError."""
+        return self._call(f"install {entry.path}", lambda: self._installer.install(entry, source))
+
+    def rollback(self) -> InstalledImage:
+        """See ``Installer.rollback``. Raises: InstallerError."""
+        return self._call("roll back", self._installer.rollback)
+
+    def _call(self, step: str, method: Callable[[], InstalledImage]) -> InstalledImage:
+        with party_faults(InstallerError, "installer", self._ecu, step):
+            found = method()
+            if not isinstance(found, InstalledImage):
+                raise TypeError(f"expected an InstalledImage, got {type(found).__name__}")
+            return found
+
+
+def guarded_precondition(precondition: Precondition | None, ecu: EcuId) -> Precondition | None:
+    """``precondition`` behind the boundary. If it raises, nothing is installed."""
+    if precondition is None:
+        return None
+
+    def ask(entry: ImageEntry) -> str | None:
+        with party_faults(InstallerError, "precondition", ecu, f"judge {entry.path}"):
+            return precondition(entry)
+
+    return ask
