@@ -184,7 +184,7 @@ def _expectation(expected: Expectation) -> JSON:
         "verdict": "refused",
         "code": expected.error.code,
         "attack": expected.error.attack.value,
-        "clause": expected.error.clause,
+        "clause": expected.stated_clause,
         "fields": {name: _plain(value) for name, value in fields.items()},
         "approved": [],
     }

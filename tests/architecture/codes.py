@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tests.architecture.source import PARTS, ROOT
 from twinlock.director.model.event_codes import EVENT_CODES
 from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.metadata import MetadataFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,9 @@ could not be done.
 
 The *kind* is what an operator acts on: `attack` is evidence of someone's act, `refusal` is a rule that was not met, `failure` is
 something that broke. `secondary-refused` has the kind that the Secondary stated.
+
+The *clause* of a refusal is that of the step that refused. The table has the usual one; where another procedure refuses, its
+own is given, such as 5.4.4.5 where a Snapshot lists an older Targets file.
 
 """
 EVENTS = (
@@ -66,12 +70,16 @@ def page() -> str:
     for error in refusals:
         assert issubclass(error, RefusalError)
         kind = error.usual_kind().value
-        lines.append(f"| `{error.code}` | {kind} | {error.attack.value} | {error.clause} | {_meaning(error)} |")
+        lines.append(f"| `{error.code}` | {kind} | {error.attack.value} | {_clause(error)} | {_meaning(error)} |")
     lines += ["", "## Others", "", "| code | kind | meaning | what helps |", "|---|---|---|---|"]
     lines += [f"| `{error.code}` | {error.usual_kind().value} | {_meaning(error)} | {error.hint} |" for error in others]
     lines += ["", "## Events", "", EVENTS, "", "| code | kind | meaning |", "|---|---|---|"]
     lines += [f"| `{code}` | {kind} | {meaning} |" for code, (kind, meaning) in sorted(EVENT_CODES.items())]
     return HEAD + "\n".join(lines) + "\n"
+
+
+def _clause(error: type[RefusalError]) -> str:
+    return "Uptane 2.1.0 5.4.4.3 to 5.4.4.6, by role" if issubclass(error, MetadataFileError) else error.clause
 
 
 def _meaning(error: type[TwinlockError]) -> str:

@@ -93,7 +93,9 @@ def other_spelling_longer_than_listed(world: World, name: str) -> Refused:
     listed = repository.bodies["timestamp"]["meta"]["snapshot.json"]["length"]
     repository.put("snapshot", data=served)
     repository.careless_driver = True
-    return refused(LimitError, before((name, "snapshot")), value=len(served), limit=listed)
+    return refused(LimitError, before((name, "snapshot")), value=len(served), limit=listed).under(
+        "Uptane 2.1.0 5.4.4.5"
+    )
 
 
 @_here(each=REPOSITORIES)
@@ -135,7 +137,7 @@ def targets_rolled_back_under_a_snapshot_with_digests(world: World, *place: str)
     _list(repository, role, length=len(data), digest=sha256(data))
     repository.reindex_listed()
     fields = {"repository": name, "role": role, "offered": trusted - 1, "trusted": trusted}
-    return refused(RollbackError, before((name, "snapshot")), **fields)
+    return refused(RollbackError, before((name, "snapshot")), **fields).under("Uptane 2.1.0 5.4.4.5")
 
 
 @_here(each=REPOSITORIES)
@@ -294,7 +296,7 @@ def deeper_than_anybody_delegates(world: World) -> Refused:
         above = tier
     image.publish(*reversed(tiers), "targets")
     stored = [*both_repositories(), *(f"image/{tier}" for tier in tiers[:32])]
-    return refused(LimitError, stored, value=33, limit=32)
+    return refused(LimitError, stored, value=33, limit=32).under("Uptane 2.1.0 5.4.4.7")
 
 
 @_here(each=REPOSITORIES)

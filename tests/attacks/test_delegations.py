@@ -65,7 +65,7 @@ def too_deep(world: World) -> Refused:
     nest(world, *roles)
     world.image.publish(*roles, "targets")
     read = [f"image/{role}" for role in roles[:32]]
-    return refused(LimitError, [*both_repositories(), *read], limit=32)
+    return refused(LimitError, [*both_repositories(), *read], limit=32).under("Uptane 2.1.0 5.4.4.7")
 
 
 @scenario("delegations")

@@ -83,7 +83,9 @@ def snapshot(world: World, name: str) -> Refused:
     repository.bodies["timestamp"]["version"] += 5
     repository.put("timestamp")
     version = repository.bodies["snapshot"]["version"]
-    return refused(RollbackError, stored, repository=name, role="snapshot", offered=version, trusted=HIGH)
+    # The Timestamp lists it, and is where the vehicle stops.
+    fields = {"repository": name, "role": "snapshot", "offered": version, "trusted": HIGH}
+    return refused(RollbackError, stored, **fields).under("TUF 1.0.34 5.4.3")
 
 
 @scenario(
@@ -102,7 +104,8 @@ def targets(world: World, name: str) -> Refused:
     repository.bodies["timestamp"]["version"] += 5
     repository.reindex_listed()
     version = repository.bodies["targets"]["version"]
-    return refused(RollbackError, stored, repository=name, role="targets", offered=version, trusted=HIGH)
+    fields = {"repository": name, "role": "targets", "offered": version, "trusted": HIGH}
+    return refused(RollbackError, stored, **fields).under("Uptane 2.1.0 5.4.4.5")
 
 
 def _director_first(world: World, name: str) -> list[str]:

@@ -21,7 +21,7 @@ from twinlock.trust.errors.images import (
 from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import EcuId, HardwareId, TargetPath
-from twinlock.trust.policy import LAX
+from twinlock.trust.policy import LAX, STRICT, Policy
 
 IMAGE = bytes(range(256)) * 40
 PATH = TargetPath("brake/brake-1.bin")
@@ -143,11 +143,11 @@ def test_a_lower_counter_is_refused_by_the_lax_policy_too() -> None:
         check_entry(_entry(), ECU, _installed(4), policy=LAX)
 
 
-@pytest.mark.parametrize("policy", ["strict", "lax"])
-def test_other_hardware(policy: str) -> None:
+@pytest.mark.parametrize("policy", [STRICT, LAX], ids=["strict", "lax"])
+def test_other_hardware(policy: Policy) -> None:
     entry = _entry(kinds=frozenset([HardwareId("brake-8"), HardwareId("brake-70")]))
     with pytest.raises(HardwareError) as caught:
-        check_entry(entry, ECU, None, **({"policy": LAX} if policy == "lax" else {}))
+        check_entry(entry, ECU, None, policy=policy)
     assert caught.value.listed == ("brake-70", "brake-8")
 
 

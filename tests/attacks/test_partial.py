@@ -159,7 +159,8 @@ def older_image(world: World) -> Refused:
     world.director.bodies["targets"]["targets"][BRAKE.path(3)]["custom"]["mustAgree"]["releaseCounter"] = 1
     world.director.put("targets")
     stored = ["director/targets"]
-    return refused(ReleaseCounterError, stored, ecu=BRAKE.ecu, offered=1, installed=2)
+    story = refused(ReleaseCounterError, stored, ecu=BRAKE.ecu, offered=1, installed=2)
+    return story.under("Uptane 2.1.0 5.4.3.4")
 
 
 @_scenario("partial")

@@ -50,8 +50,8 @@ def snapshot_behind_a_new_timestamp(world: World, name: str) -> Refused:
     repository.put("snapshot", data=old)
     repository.index("snapshot")
     repository.put("timestamp")
-    stored = before((name, "timestamp"))
-    return refused(RollbackError, stored, repository=name, role="snapshot", offered=2, trusted=3)
+    fields = {"repository": name, "role": "snapshot", "offered": 2, "trusted": 3}
+    return refused(RollbackError, before((name, "timestamp")), **fields).under("TUF 1.0.34 5.4.3")
 
 
 def _timestamps_lost(world: World) -> None:
@@ -108,7 +108,7 @@ def targets_behind_a_new_snapshot(world: World, *place: str) -> Refused:
     repository.bodies[role]["version"] = trusted - 1
     repository.reindex(role)
     fields = {"repository": name, "role": role, "offered": trusted - 1, "trusted": trusted}
-    return refused(RollbackError, before((name, "snapshot")), **fields)
+    return refused(RollbackError, before((name, "snapshot")), **fields).under("Uptane 2.1.0 5.4.4.5")
 
 
 @scenario("rollback", each=["acme"])

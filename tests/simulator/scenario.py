@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twinlock.testing.simulator.repository import wire_time
@@ -29,7 +29,14 @@ from twinlock.trust.errors.images import (
     UnsupportedFormatError,
     VehicleMismatchError,
 )
-from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError, UnsupportedSpecError
+from twinlock.trust.errors.metadata import (
+    LimitError,
+    MalformedError,
+    MetadataFileError,
+    UnsafePathError,
+    UnsupportedSpecError,
+    procedure_of,
+)
 from twinlock.trust.policy import STRICT
 from twinlock.trust.state.trusted import Decision
 
@@ -50,11 +57,25 @@ EVERYWHERE: tuple[Place, ...] = (("director", "root"), ("image", "root"), *ONLIN
 
 @dataclass(frozen=True)
 class Refused:
-    """The cycle must end in ``error`` with these ``fields``, and exactly the ``stored`` entries may have changed."""
+    """The cycle must end in ``error`` with these ``fields``, and exactly the ``stored`` entries may have changed.
+
+    ``clause`` is for a refusal in another step than the usual one for the error and its role (``under`` sets it).
+    """
 
     error: type[RefusalError]
     fields: dict[str, Any]
     stored: frozenset[str]
+    clause: str = ""
+
+    def under(self, clause: str) -> Refused:
+        """The same, refused in a step of ``clause``, such as ``Uptane 2.1.0 5.4.4.5``."""
+        return replace(self, clause=clause)
+
+    @property
+    def stated_clause(self) -> str:
+        """The clause that the refusal has to state."""
+        role = self.fields.get("role", "") if issubclass(self.error, MetadataFileError) else ""
+        return self.clause or (procedure_of(role) if role else self.error.clause)
 
     @property
     def repository(self) -> str | None:
@@ -254,7 +275,7 @@ def _check_refusal(entry: Scenario, world: World, expected: Refused) -> None:
         assert expected.repository == found.get("repository", expected.repository)
         if "what" in found:
             assert _place(found["what"]) == expected.repository, found
-        assert error.clause
+        assert error.clause == expected.stated_clause
         assert isinstance(error.attack, Attack)
         assert error.as_json()["code"] == error.code
         return

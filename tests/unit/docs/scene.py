@@ -250,8 +250,8 @@ def _recording(made: Play, servers: Mapping[str, str]) -> Iterator[None]:
             server, base = next((name, base) for name, base in servers.items() if url.startswith(base))
             body = options.get("body")
 
-            async def keep(what: str, max_bytes: int) -> bytes:
-                note(await read(what, max_bytes))
+            async def keep(what: str, max_bytes: int, **bound: str) -> bytes:
+                note(await read(what, max_bytes, **bound))
                 return made.exchanges[-1].answer
 
             def note(answer: bytes) -> None:

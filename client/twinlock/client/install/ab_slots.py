@@ -120,7 +120,7 @@ class SlotInstaller:
         return previous.image
 
     def _guard_counter(self, entry: ImageEntry, installed: InstalledImage) -> None:
-        # Decided before, on metadata, and checked here again because this is the last gate. Uptane 2.1.0 5.4.3.4 step 5.
+        # Decided before, on metadata, and checked here again because this is the last gate (step 5).
         if entry.release_counter is None or installed.release_counter is None:
             return
         if entry.release_counter < installed.release_counter:
@@ -129,6 +129,7 @@ class SlotInstaller:
                 target=entry.path,
                 offered=entry.release_counter,
                 installed=installed.release_counter,
+                clause="Uptane 2.1.0 5.4.3.4",
             )
 
     def _check_room(self, name: str, entry: ImageEntry) -> None:

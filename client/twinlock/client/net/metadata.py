@@ -139,7 +139,8 @@ class MetadataFetcher:
                         f"the server sent Content-Encoding {shown}, but only identity is accepted; disable compression"
                     )
                     raise FetchError(url=url, status=200, reason=reason)
-                return await reply.read(f"{command.repository}/{command.role}", command.max_bytes)
+                what = f"{command.repository}/{command.role}"
+                return await reply.read(what, command.max_bytes, clause=command.clause)
             if reply.status in _ABSENT_STATUS:
                 return ABSENT
             reason = "a metadata file or 404 was expected"

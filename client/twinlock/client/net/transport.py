@@ -55,15 +55,18 @@ class Reply:
         with server_faults(self.url):
             return await self._watch.wait(self._response.content.read(CHUNK_BYTES))
 
-    async def read(self, what: str, max_bytes: int) -> bytes:
-        """The whole body. Raises: EndlessDataError as soon as it is, or claims to be, longer than ``max_bytes``."""
+    async def read(self, what: str, max_bytes: int, *, clause: str = EndlessDataError.clause) -> bytes:
+        """The whole body. Raises: EndlessDataError as soon as it is, or claims to be, longer than ``max_bytes``.
+
+        ``clause`` is that of the bound; by default that of the bytes of an image.
+        """
         if self.length is not None and self.length > max_bytes:
-            raise EndlessDataError(what=what, limit_bytes=max_bytes)
+            raise EndlessDataError(what=what, limit_bytes=max_bytes, clause=clause)
         body = bytearray()
         async for chunk in self.chunks():
             body += chunk
             if len(body) > max_bytes:
-                raise EndlessDataError(what=what, limit_bytes=max_bytes)
+                raise EndlessDataError(what=what, limit_bytes=max_bytes, clause=clause)
         return bytes(body)
 
 

@@ -56,7 +56,8 @@ class Bundle:
         if data is None:
             return ABSENT
         if len(data) > command.max_bytes:
-            raise EndlessDataError(what=f"{command.repository}/{command.role}", limit_bytes=command.max_bytes)
+            what = f"{command.repository}/{command.role}"
+            raise EndlessDataError(what=what, limit_bytes=command.max_bytes, clause=command.clause)
         return data
 
     def encode(self) -> bytes:

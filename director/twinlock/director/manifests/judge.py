@@ -37,6 +37,7 @@ from twinlock.director.model.records import (
 from twinlock.director.model.software import same_image
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.reports import (
+    MANIFEST_PROCEDURE,
     DuplicateReportError,
     MissingEcuError,
     ReportReplayError,
@@ -128,7 +129,7 @@ def _check_primary(manifest: SignedManifest, record: VehicleRecord) -> None:
     """The manifest is the registered Primary's, and signed with its key."""
     sender = record.ecus.get(manifest.primary)
     if sender is None:
-        raise UnknownEcuError(vehicle=record.vehicle, ecu=manifest.primary)
+        raise UnknownEcuError(vehicle=record.vehicle, ecu=manifest.primary, clause=MANIFEST_PROCEDURE)
     if not sender.primary:
         reason = f"{manifest.primary} is a Secondary; the Primary is {record.primary}"
         raise ReportSignatureError(what="manifest", ecu=manifest.primary, reason=reason)

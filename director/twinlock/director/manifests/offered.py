@@ -5,7 +5,7 @@ from __future__ import annotations
 from twinlock.director.model.records import ATTACK, EcuRecord, Event, VehicleRecord
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnknownEcuError
-from twinlock.trust.errors.reports import DuplicateReportError, ReportSignatureError
+from twinlock.trust.errors.reports import MANIFEST_PROCEDURE, DuplicateReportError, ReportSignatureError
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import SignedManifest, SignedReport, UnreadablePart, verify_report
 
@@ -34,7 +34,7 @@ def check_signed_once(offered: list[SignedReport], ecu: EcuId, record: VehicleRe
     """
     known = record.ecus.get(ecu)
     if known is None:
-        raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
+        raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu, clause=MANIFEST_PROCEDURE)
     genuine = _signed_by(known, offered)
     if len(genuine) > 1:
         raise DuplicateReportError(vehicle=record.vehicle, ecu=ecu)

@@ -47,7 +47,7 @@ class SecondOverlay:
         if data is None:
             return ABSENT
         if len(data) > command.max_bytes:
-            raise EndlessDataError(what=command.name, limit_bytes=command.max_bytes)
+            raise EndlessDataError(what=command.name, limit_bytes=command.max_bytes, clause=command.clause)
         return data
 
     def read(self, role: str, version: int) -> bytes | None:

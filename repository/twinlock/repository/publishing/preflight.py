@@ -56,7 +56,7 @@ class Overlay:
         if stored is None:
             return ABSENT
         if len(stored.data) > command.max_bytes:
-            raise EndlessDataError(what=command.name, limit_bytes=command.max_bytes)
+            raise EndlessDataError(what=command.name, limit_bytes=command.max_bytes, clause=command.clause)
         return stored.data
 
 

@@ -251,7 +251,8 @@ class RepositorySimulator:
         trick = self.tricks.get(fetch.name)
         data = trick(fetch) if trick else self.files.get(fetch.name, ABSENT)
         if isinstance(data, bytes) and len(data) > fetch.max_bytes and not self.careless_driver:
-            raise EndlessDataError(what=f"{fetch.repository}/{fetch.name}", limit_bytes=fetch.max_bytes)
+            what = f"{fetch.repository}/{fetch.name}"
+            raise EndlessDataError(what=what, limit_bytes=fetch.max_bytes, clause=fetch.clause)
         return data
 
     # the attacker's hands

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from twinlock.trust.errors.metadata import LimitError, procedure_of
+from twinlock.trust.keys.signatures import Envelope
 from twinlock.trust.limits import Limits
 from twinlock.trust.names import RepositoryName, RoleName, VehicleId
 from twinlock.trust.policy import Policy
 from twinlock.trust.wire.profile import WireProfile
+
+S = TypeVar("S")
 
 
 class Context(NamedTuple):
@@ -33,3 +38,11 @@ class Context(NamedTuple):
     def subject(self, role: RoleName) -> str:
         """What a proof is of: the encoding and the role that a file was read as, such as ``tuf/targets``."""
         return f"{self.wire.name}/{role}"
+
+    def decode(self, role: RoleName, decoder: Callable[[bytes, str, Limits], Envelope[S]], data: bytes) -> Envelope[S]:
+        """The file of ``role`` in ``data``. Raises: MalformedError; LimitError under the clause of that role's procedure."""
+        try:
+            return decoder(data, self.what(role), self.limits)
+        except LimitError as error:
+            error.clause = procedure_of(role)
+            raise

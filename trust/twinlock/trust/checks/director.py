@@ -10,10 +10,10 @@ from twinlock.trust.errors.images import (
     UnknownEcuError,
     VehicleMismatchError,
 )
-from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.errors.metadata import LimitError, procedure_of
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.targets import ImageEntry, Targets
-from twinlock.trust.names import DIRECTOR, EcuId, TargetPath, VehicleId
+from twinlock.trust.names import DIRECTOR, TARGETS, EcuId, TargetPath, VehicleId
 from twinlock.trust.policy import Policy
 from twinlock.trust.state.trusted import Vehicle
 
@@ -35,7 +35,12 @@ def check_director_targets(targets: Targets, vehicle: Vehicle, *, policy: Policy
     # other vehicle would hold back an update.
     check_vehicle(targets.vehicle, vehicle.vehicle, required=policy.require_vehicle)
     if len(targets.images) > limits.ecus:
-        raise LimitError(what="images in Director Targets", value=len(targets.images), limit=limits.ecus)
+        raise LimitError(
+            what="images in Director Targets",
+            value=len(targets.images),
+            limit=limits.ecus,
+            clause=procedure_of(TARGETS),
+        )
     seen: dict[EcuId, TargetPath] = {}
     for path in targets.images:
         entry = targets.images[path]

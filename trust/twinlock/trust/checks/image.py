@@ -23,9 +23,17 @@ from twinlock.trust.policy import STRICT, Policy
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 
 
-def check_entry(entry: ImageEntry, ecu: Ecu, installed: InstalledImage | None, *, policy: Policy = STRICT) -> None:
+def check_entry(
+    entry: ImageEntry,
+    ecu: Ecu,
+    installed: InstalledImage | None,
+    *,
+    policy: Policy = STRICT,
+    counter_clause: str = ReleaseCounterError.clause,
+) -> None:
     """Refuse an image that is not for this ECU, not acceptable to it by name or format, or older than the one it has.
 
+    ``counter_clause`` is that of the step which compares release counters: by default full verification's.
     Raises: HardwareError, TargetNotAcceptedError, TargetFormatError, UnsupportedFormatError, ReleaseCounterError,
     CustomFieldError, UnknownHashError where no listed hash is of a known algorithm.
     Source: Uptane 2.1.0 5.4.3.4 steps 3 to 5; 5.4.4.2 step 10.2.3.
@@ -48,7 +56,13 @@ def check_entry(entry: ImageEntry, ecu: Ecu, installed: InstalledImage | None, *
         return
     before = None if installed is None else installed.release_counter
     if before is not None and entry.release_counter < before:
-        raise ReleaseCounterError(ecu=ecu.ecu, target=entry.path, offered=entry.release_counter, installed=before)
+        raise ReleaseCounterError(
+            ecu=ecu.ecu,
+            target=entry.path,
+            offered=entry.release_counter,
+            installed=before,
+            clause=counter_clause,
+        )
 
 
 class ImageVerifier:

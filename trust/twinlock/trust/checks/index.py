@@ -99,10 +99,13 @@ def check_floor(
         raise EquivocationError(repository=context.repository, role=role, version=floor.version)
 
 
-def check_not_older(version: int, trusted: int, role: RoleName, context: Context) -> None:
-    """``version`` is at least the one that was ``trusted``. Raises: RollbackError."""
+def check_not_older(version: int, trusted: int, role: RoleName, context: Context, *, clause: str = "") -> None:
+    """``version`` is at least the one that was ``trusted``. Raises: RollbackError.
+
+    ``clause`` is that of an index which lists the version of another file; empty: ``role``'s own file is judged.
+    """
     if version < trusted:
-        raise RollbackError(repository=context.repository, role=role, offered=version, trusted=trusted)
+        raise RollbackError(repository=context.repository, role=role, offered=version, trusted=trusted, clause=clause)
 
 
 def is_same_content(offered: Verified[S], envelope: Envelope[S], floor: Floor) -> bool:

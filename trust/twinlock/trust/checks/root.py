@@ -22,8 +22,7 @@ def check_next_root(
     EquivocationError.
     Source: Uptane 2.1.0 5.4.4.3 steps 2.3 and 2.4.
     """
-    what = context.what(ROOT)
-    offered = context.wire.decode_root(data, what, context.limits)
+    offered = context.decode(ROOT, context.wire.decode_root, data)
     # Step 2.3: a threshold of distinct keys of the Root that is trusted, and of the one on offer.
     old, new = trusted.signed, offered.signed
     # Where both name the same keys and threshold, the one count below is both.

@@ -12,7 +12,7 @@ from twinlock.trust.checks.index import (
     check_listed_version,
     check_not_older,
 )
-from twinlock.trust.errors.metadata import RoleRemovedError
+from twinlock.trust.errors.metadata import RoleRemovedError, procedure_of
 from twinlock.trust.keys.signatures import Verified, verify_signatures
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.root import Root
@@ -38,7 +38,7 @@ def check_snapshot(
     """
     # Step 2, the hashes: before parsing, so that nothing unlisted is even read.
     check_listed_bytes(data, listed, SNAPSHOT, context)
-    envelope = context.wire.decode_snapshot(data, context.what(SNAPSHOT), context.limits)
+    envelope = context.decode(SNAPSHOT, context.wire.decode_snapshot, data)
     # Step 2, the version.
     check_listed_version(envelope.signed, listed, SNAPSHOT, context)
     # Step 3.
@@ -61,4 +61,4 @@ def _check_listed_roles(new: Snapshot, floor: Floor, context: Context) -> None:
         if role not in new.targets:
             raise RoleRemovedError(repository=context.repository, role=role)
         # Step 5.
-        check_not_older(new.targets[role].version, version, role, context)
+        check_not_older(new.targets[role].version, version, role, context, clause=procedure_of(SNAPSHOT))

@@ -59,7 +59,7 @@ def check_targets(
     role = authority.role
     if listed is not None:
         check_listed_bytes(data, listed, role, context)
-    envelope = context.wire.decode_targets(data, context.what(role), context.limits)
+    envelope = context.decode(role, context.wire.decode_targets, data)
     # Step 2.
     if listed is not None:
         check_listed_version(envelope.signed, listed, role, context)
@@ -80,7 +80,7 @@ def read_targets(
     Raises: MalformedError, LimitError, ThresholdError, PostQuantumError.
     """
     role = authority.role
-    envelope = context.wire.decode_targets(data, context.what(role), context.limits)
+    envelope = context.decode(role, context.wire.decode_targets, data)
     known = recall(envelope, authority.keys, authority.signers, subject=context.subject(role), proof=proof)
     return known or _verified(envelope, authority, context)
 

@@ -32,24 +32,28 @@ def check_timestamp(
     if trusted is not None and data == trusted.data:
         check_expiry(trusted.signed, TIMESTAMP, context)
         return trusted, None
-    envelope = context.wire.decode_timestamp(data, context.what(TIMESTAMP), context.limits)
+    envelope = context.decode(TIMESTAMP, context.wire.decode_timestamp, data)
     # Step 2. Signatures first: a file that the current keys did not sign is neither the same nor evidence.
     offered = verify_signatures(
         envelope, root.keys, root.roles[TIMESTAMP], repository=context.repository, role_name=TIMESTAMP
     )
     check_vehicle(offered.signed.vehicle, context.vehicle, required=False)
     if not offered.signed.snapshot.hashes and context.policy.require_snapshot_hashes:
-        # Uptane 2.1.0 5.2.5 wants at least one; plain TUF does not.
+        # Plain TUF does not want any.
         raise MalformedError(
-            what=context.what(TIMESTAMP), json_path="$.signed.meta", reason="it lists no hash of the Snapshot"
+            what=context.what(TIMESTAMP),
+            json_path="$.signed.meta",
+            reason="it lists no hash of the Snapshot",
+            clause="Uptane 2.1.0 5.2.5",
         )
     offered = as_stored(offered, envelope, None)
     try:
         # Step 3.
         check_floor(offered, envelope, floor, TIMESTAMP, context)
         if floor is not None:
-            # TUF 1.0.34 5.4.3, for the Snapshot that it names.
-            check_not_older(offered.signed.snapshot.version, floor.lists.get(SNAPSHOT, 0), SNAPSHOT, context)
+            # For the Snapshot that it names, which Uptane leaves to the next step.
+            listed, before = offered.signed.snapshot.version, floor.lists.get(SNAPSHOT, 0)
+            check_not_older(listed, before, SNAPSHOT, context, clause="TUF 1.0.34 5.4.3")
         equivocation = None
     except EquivocationError as error:
         if trusted is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.metadata import procedure_of
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import RepositoryName, RoleName
 from twinlock.trust.state.floors import Floor
@@ -35,6 +36,11 @@ class Fetch(NamedTuple):
     version: int | None
     name: str
     max_bytes: int
+
+    @property
+    def clause(self) -> str:
+        """The clause of the step that asks for this file and bounds it: a driver refuses a longer one under it."""
+        return procedure_of(self.role)
 
 
 class Persist(NamedTuple):

@@ -33,6 +33,8 @@ from twinlock.trust.state.floors import Floor, establish, is_established, lower_
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.json.olpc import encode_canonical
 
+_SEARCH = "Uptane 2.1.0 5.4.4.7"
+
 
 class Found(NamedTuple):
     """The outcome of a search: the entry or None, the state with what was fetched, and the roles from the top down.
@@ -148,10 +150,10 @@ class _Search:
         self.visits += 1
         if self.visits > limits.delegation_visits:
             what = f"{self.context.repository}: roles opened in search of {self.path}"
-            raise LimitError(what=what, value=self.visits, limit=limits.delegation_visits)
+            raise LimitError(what=what, value=self.visits, limit=limits.delegation_visits, clause=_SEARCH)
         if len(chain) > limits.delegation_depth:
             what = f"{self.context.repository}: depth of delegations in search of {self.path}"
-            raise LimitError(what=what, value=len(chain), limit=limits.delegation_depth)
+            raise LimitError(what=what, value=len(chain), limit=limits.delegation_depth, clause=_SEARCH)
 
     def _load(self, authority: Authority) -> Steps[Verified[Targets]]:
         """Step 1: the file of a delegated role, from the store if it is still the listed one."""

@@ -10,7 +10,7 @@ from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.targets import Authority
 from twinlock.trust.engine.commands import ABSENT, Absent, Fetch, FetchElsewhere, Notice, Persist, Steps
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.metadata import IssuedInFutureError, LimitError, MissingMetadataError
+from twinlock.trust.errors.metadata import IssuedInFutureError, LimitError, MissingMetadataError, procedure_of
 from twinlock.trust.keys.signatures import Verified, prove
 from twinlock.trust.model.base import FileInfo, Signed
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TIMESTAMP, RepositoryName, RoleName
@@ -28,7 +28,7 @@ def fetch(context: Context, role: RoleName, version: int | None, limit: int) -> 
     if data is None:
         raise TypeError(f"a driver has to answer {command.name} with bytes or ABSENT")
     if data is not ABSENT:
-        _check_size(data, context.what(role), limit)
+        _check_size(data, role, limit, context)
     return data
 
 
@@ -65,7 +65,7 @@ def accept_from_any(context: Context, data: bytes, fetched: Fetch, check: Callab
         other = yield FetchElsewhere(fetched, refusal)
         if not isinstance(other, bytes):
             raise first
-        _check_size(other, context.what(fetched.role), fetched.max_bytes)
+        _check_size(other, fetched.role, fetched.max_bytes, context)
         data = other
 
 
@@ -145,7 +145,8 @@ def _named(context: Context, role: RoleName, version: int | None) -> tuple[Repos
     return context.repository, role, version, context.wire.file_name(role, version)
 
 
-def _check_size(data: bytes, what: str, limit: int) -> None:
+def _check_size(data: bytes, role: RoleName, limit: int, context: Context) -> None:
     # A driver stops reading at the bound. This holds even for one that does not.
     if len(data) > limit:
-        raise LimitError(what=f"{what} in bytes", value=len(data), limit=limit)
+        what = f"{context.what(role)} in bytes"
+        raise LimitError(what=what, value=len(data), limit=limit, clause=procedure_of(role))

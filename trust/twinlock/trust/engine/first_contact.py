@@ -119,7 +119,7 @@ def _context(anchor: TrustedRepository, now: datetime) -> Context:
 
 
 def _signed_part(data: bytes, context: Context) -> bytes:
-    envelope = context.wire.decode_root(data, context.what(ROOT), context.limits)
+    envelope = context.decode(ROOT, context.wire.decode_root, data)
     return envelope.payload if envelope.canonical is None else envelope.canonical()
 
 

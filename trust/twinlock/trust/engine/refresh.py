@@ -21,7 +21,7 @@ from twinlock.trust.engine.restore import follow_root, top_level_authority
 from twinlock.trust.engine.time_floor import not_before
 from twinlock.trust.engine.unusable_keys import note_delegated_keys, note_root_keys
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError
+from twinlock.trust.errors.metadata import EquivocationError, LimitError, MissingRoleError, procedure_of
 from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
@@ -103,6 +103,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
         what=f"{context.repository}: Root rotations in one cycle",
         value=context.limits.root_rotations + 1,
         limit=context.limits.root_rotations,
+        clause=procedure_of(ROOT),
     )
 
 

@@ -37,7 +37,7 @@ def bootstrap_repository(
     Raises: MalformedError, LimitError, ThresholdError, PostQuantumError.
     Source: TUF 1.0.34 5.2; Uptane 2.1.0 5.4.4.3 step 1.
     """
-    envelope = wire.decode_root(root, f"{name}/{ROOT}", limits)
+    envelope = _context(name, limits, wire).decode(ROOT, wire.decode_root, root)
     signed = envelope.signed
     verified = verify_signatures(envelope, signed.keys, signed.roles[ROOT], repository=name, role_name=ROOT)
     floor = establish(NOTHING, ROOT, verified, keys=signed.keys, root=signed.version)
@@ -64,7 +64,7 @@ def restore_repository(
     """
     trusted = bootstrap_repository(name, files[ROOT], limits=limits, wire=wire)
     delegated = {role: data for role, data in files.items() if role not in TOP_LEVEL}
-    context = Context(repository=name, now=_NEVER, limits=limits, wire=wire, policy=LAX)
+    context = _context(name, limits, wire)
     root = trusted.root.signed
     # The stored floor wins a tie: its time may have been capped, and a floor made again from the file knows nothing of that.
     held = {**floors, ROOT: max(floors.get(ROOT, trusted.floors[ROOT]), trusted.floors[ROOT], key=_version)}
@@ -84,6 +84,10 @@ def restore_repository(
         proofs=proofs,
         floors=held,
     )
+
+
+def _context(name: RepositoryName, limits: Limits, wire: WireProfile) -> Context:
+    return Context(repository=name, now=_NEVER, limits=limits, wire=wire, policy=LAX)
 
 
 def _version(floor: Floor) -> int:

@@ -44,6 +44,8 @@ from twinlock.trust.policy import STRICT, Policy
 from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedRepository, TrustedVehicle, Vehicle
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
 
+_IMAGE_CHECK = "Uptane 2.1.0 5.4.3.4"  # partial verification has no step of its own for release counters
+
 
 def full_verification(
     state: TrustedVehicle,
@@ -128,7 +130,7 @@ def partial_verification(
     targets = director.targets
     orders = list(_orders(targets.signed, vehicle, director.valid_until))
     for order in orders:
-        check_entry(order.entry, order.ecu, order.installed, policy=policy)
+        check_entry(order.entry, order.ecu, order.installed, policy=policy, counter_clause=_IMAGE_CHECK)
     return Decision(
         repositories={DIRECTOR: director},
         approved=tuple(order.approve(()) for order in _pending(orders)),

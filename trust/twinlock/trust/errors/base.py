@@ -70,6 +70,8 @@ class TwinlockError(Exception):
     field_names: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
+        if "field_names" in vars(cls):
+            return
         own = cls.__annotations__
         cls.field_names += tuple(name for name, kind in own.items() if not str(kind).startswith("ClassVar"))
 
@@ -127,12 +129,25 @@ class UsageError(TwinlockError):
 
 
 class RefusalError(TwinlockError):
-    """Metadata, an image or a report was refused; trusted state is what it was before."""
+    """Metadata, an image or a report was refused; trusted state is what it was before.
+
+    ``clause`` is the clause whose step refused. It is no field: a class has one for all places that raise it, and a place
+    that carries out another step gives its own by keyword.
+    """
 
     code = "refused"
     by_rule = True
     attack: ClassVar[Attack] = Attack.NONE
-    clause: ClassVar[str] = ""
+    field_names = ()
+    clause: str = ""
+
+    def __init__(self, *, clause: str = "", **values: Any) -> None:
+        if clause:
+            self.clause = clause
+        super().__init__(**values)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.fields() | {"clause": self.clause})
 
     def as_json(self) -> dict[str, Any]:
         return super().as_json() | {"attack": self.attack.value, "clause": self.clause}

@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from twinlock.trust.errors.base import Attack, RefusalError
+
+_PROCEDURES = {"root": "Uptane 2.1.0 5.4.4.3", "timestamp": "Uptane 2.1.0 5.4.4.4", "snapshot": "Uptane 2.1.0 5.4.4.5"}
+_TARGETS = "Uptane 2.1.0 5.4.4.6"
+
+
+def procedure_of(role: str) -> str:
+    """The clause of the procedure that judges a file of ``role``; any name but the top-level ones is a Targets role's."""
+    return _PROCEDURES.get(role, _TARGETS)
+
+
+class MetadataFileError(RefusalError):
+    """One file of a repository was refused. Its clause is that of the procedure for its role, unless the place gives one."""
+
+    clause = "Uptane 2.1.0 5.4.4"
+    template = "{repository}/{role} is refused"
+    repository: str
+    role: str
+
+    def __init__(self, *, clause: str = "", **values: Any) -> None:
+        super().__init__(clause=clause or procedure_of(values.get("role", "")), **values)
 
 
 class MalformedError(RefusalError):
@@ -70,15 +91,12 @@ class KeyLeftOutError(RefusalError):
     reason: str
 
 
-class PostQuantumError(RefusalError):
+class PostQuantumError(MetadataFileError):
     """A file without the post-quantum signature that its delegator demands. ``signed`` are the key ids that count."""
 
     code = "post-quantum"
     attack = Attack.ARBITRARY_SOFTWARE
-    clause = "Uptane 2.1.0 5.2.1"
     template = "{repository}/{role}: a post-quantum signature is required; only [{signed}] signed"
-    repository: str
-    role: str
     signed: tuple[str, ...]
 
 
@@ -93,7 +111,7 @@ class ConsistentSnapshotError(RefusalError):
     version: int
 
 
-class ThresholdError(RefusalError):
+class ThresholdError(MetadataFileError):
     """Too few distinct keys signed. ``signed``, ``invalid``, ``missing``, ``unknown`` and ``unusable`` are key ids.
 
     ``unusable`` are keys of the role that this engine cannot use, so they count for nothing.
@@ -101,13 +119,10 @@ class ThresholdError(RefusalError):
 
     code = "threshold"
     attack = Attack.ARBITRARY_SOFTWARE
-    clause = "Uptane 2.1.0 5.4.4.3"
     template = (
         "{repository}/{role}: {valid} of {required} required signatures are valid "
         "(signed: [{signed}], invalid: [{invalid}], missing: [{missing}], unknown: [{unknown}], unusable: [{unusable}])"
     )
-    repository: str
-    role: str
     valid: int
     required: int
     signed: tuple[str, ...]
@@ -117,15 +132,12 @@ class ThresholdError(RefusalError):
     unusable: tuple[str, ...] = ()
 
 
-class RollbackError(RefusalError):
+class RollbackError(MetadataFileError):
     """A version older than the one already trusted."""
 
     code = "rollback"
     attack = Attack.ROLLBACK
-    clause = "Uptane 2.1.0 5.4.4.4"
     template = "{repository}/{role}: offered version {offered} is older than trusted version {trusted}"
-    repository: str
-    role: str
     offered: int
     trusted: int
 
@@ -181,43 +193,34 @@ class EquivocationError(RefusalError):
     version: int
 
 
-class ExpiredError(RefusalError):
+class ExpiredError(MetadataFileError):
     """Metadata past its time."""
 
     code = "expired"
     attack = Attack.FREEZE
-    clause = "Uptane 2.1.0 5.4.4.4"
     template = "{repository}/{role}: version {version} expired at {expires}; the time is {now}"
-    repository: str
-    role: str
     version: int
     expires: datetime
     now: datetime
 
 
-class MixAndMatchError(RefusalError):
+class MixAndMatchError(MetadataFileError):
     """A file that is not the one its index lists. ``field`` is ``version``, ``length``, ``hashes.NAME`` or ``role``."""
 
     code = "mix-and-match"
     attack = Attack.MIX_AND_MATCH
-    clause = "Uptane 2.1.0 5.4.4.5"
     template = "{repository}/{role}: {field} is {offered}, but {listed} is listed"
-    repository: str
-    role: str
     field: str
     listed: str
     offered: str
 
 
-class MissingMetadataError(RefusalError):
+class MissingMetadataError(MetadataFileError):
     """A file that an index promises, or that must always exist, and that the repository does not have."""
 
     code = "missing-metadata"
     attack = Attack.DROP_REQUEST
-    clause = "Uptane 2.1.0 5.4.4.2"
     template = "{repository}/{role}: {name} is not there"
-    repository: str
-    role: str
     name: str
 
 
@@ -245,11 +248,11 @@ class UnlistedRoleError(RefusalError):
 
 
 class LimitError(RefusalError):
-    """A bound was reached. It is never to be read as an absence."""
+    """A bound was reached. It is never to be read as an absence. The step that reads or searches gives the clause."""
 
     code = "limit"
     attack = Attack.ENDLESS_DATA
-    clause = "Uptane 2.1.0 5.4.4.3"
+    clause = "Uptane 2.1.0 5.2.1"
     template = "{what}: {value} is over the limit of {limit}"
     what: str
     value: int

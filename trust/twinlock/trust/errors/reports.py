@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from twinlock.trust.errors.base import Attack, RefusalError
 
+MANIFEST_PROCEDURE = "Uptane 2.1.0 5.3.2.1"
+"""The clause of the procedure by which a Director judges a manifest and the reports in it."""
+
 
 class ReportSignatureError(RefusalError):
     """A report or manifest that its ECU's key did not sign."""
 
     code = "report-signature"
     attack = Attack.SPOOFED_REPORT
-    clause = "Uptane 2.1.0 5.3.2.1"
+    clause = MANIFEST_PROCEDURE
     template = "the {what} of {ecu} is not signed by that ECU's key: {reason}"
     hint = (
         "if the ECU was replaced or has a new key, name it with `twinlock director replace-ecu` or `rekey`, and a Secondary "
@@ -26,7 +29,7 @@ class ReportReplayError(RefusalError):
 
     code = "report-replay"
     attack = Attack.REPLAY
-    clause = "Uptane 2.1.0 5.3.2.1"
+    clause = MANIFEST_PROCEDURE
     template = "the report of {ecu} repeats {field} {offered}; the last one was {last}"
     hint = "if the ECU lost its storage or was restored from a backup, run `twinlock director reset-counter`"
     ecu: str
@@ -40,7 +43,7 @@ class MissingEcuError(RefusalError):
 
     code = "missing-ecu"
     attack = Attack.DROP_REQUEST
-    clause = "Uptane 2.1.0 5.3.2.1"
+    clause = MANIFEST_PROCEDURE
     template = "the manifest of {vehicle} has no report of [{missing}]"
     hint = "a broken Primary is replaced with `twinlock director replace-ecu`"
     vehicle: str
@@ -52,7 +55,7 @@ class DuplicateReportError(RefusalError):
 
     code = "duplicate-report"
     attack = Attack.SPOOFED_REPORT
-    clause = "Uptane 2.1.0 5.3.2.1"
+    clause = MANIFEST_PROCEDURE
     template = "the manifest of {vehicle} has more than one report of {ecu}"
     vehicle: str
     ecu: str
@@ -63,7 +66,7 @@ class ReportTimeError(RefusalError):
 
     code = "report-time"
     attack = Attack.REPLAY
-    clause = "Uptane 2.1.0 5.3.2.1"
+    clause = MANIFEST_PROCEDURE
     template = "the report of {ecu} says {reported}; it must lie between {earliest} and {latest}"
     ecu: str
     reported: str

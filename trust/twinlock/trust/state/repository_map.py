@@ -56,7 +56,9 @@ def decode_map(data: bytes, limits: Limits = DEFAULT_LIMITS) -> RepositoryMap:
     "two out of three" here), and the first that fits decides; what says otherwise is refused, not reinterpreted.
     """
     if len(data) > limits.map_bytes:
-        raise LimitError(what="repository map in bytes", value=len(data), limit=limits.map_bytes)
+        raise LimitError(
+            what="repository map in bytes", value=len(data), limit=limits.map_bytes, clause="Uptane 2.1.0 5.2.6"
+        )
     node = Node(parse_json(data, "repository map"), "repository map", "$")
     repositories: dict[RepositoryName, tuple[str, ...]] = {}
     for name, urls in node.get("repositories").members(limits.keys):

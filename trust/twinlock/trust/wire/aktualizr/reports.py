@@ -14,6 +14,7 @@ from typing import Any
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.errors.reports import MANIFEST_PROCEDURE
 from twinlock.trust.keys.public_keys import PublicKey, Signer
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.ecu import InstalledImage
@@ -147,7 +148,7 @@ def _reports(members: Iterable[tuple[str, Node]], limits: Limits) -> tuple[list[
 
 def _parse(data: bytes, what: str, limits: Limits) -> Node:
     if len(data) > limits.report_bytes:
-        raise LimitError(what=f"{what} in bytes", value=len(data), limit=limits.report_bytes)
+        raise LimitError(what=f"{what} in bytes", value=len(data), limit=limits.report_bytes, clause=MANIFEST_PROCEDURE)
     return Node(parse_json(data, what), what, "$")
 
 

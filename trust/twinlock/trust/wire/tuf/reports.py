@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
-from twinlock.trust.errors.reports import ReportSignatureError
+from twinlock.trust.errors.reports import MANIFEST_PROCEDURE, ReportSignatureError
 from twinlock.trust.keys.public_keys import PublicKey, Signer
 from twinlock.trust.keys.signatures import RoleKeys, Signature, count_signers
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
@@ -160,7 +160,7 @@ def sign_manifest(vehicle: VehicleId, primary: EcuId, reports: Iterable[bytes], 
 def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedReport:
     """Read one report. Raises: MalformedError, LimitError, UnsafePathError."""
     if len(data) > limits.report_bytes:
-        raise LimitError(what="report in bytes", value=len(data), limit=limits.report_bytes)
+        raise LimitError(what="report in bytes", value=len(data), limit=limits.report_bytes, clause=MANIFEST_PROCEDURE)
     return _report(Node(parse_json(data, "report"), "report", "$"), limits)
 
 
@@ -170,7 +170,9 @@ def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManif
     Raises: MalformedError, LimitError, UnsafePathError for what the manifest itself states.
     """
     if len(data) > limits.report_bytes:
-        raise LimitError(what="manifest in bytes", value=len(data), limit=limits.report_bytes)
+        raise LimitError(
+            what="manifest in bytes", value=len(data), limit=limits.report_bytes, clause=MANIFEST_PROCEDURE
+        )
     node = Node(parse_json(data, "manifest"), "manifest", "$")
     signed = _typed(node, _MANIFEST)
     reports, unreadable = _reports(signed.get("reports").items(limits.ecus), limits)
