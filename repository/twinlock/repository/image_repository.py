@@ -1,23 +1,23 @@
 """The Image repository as one object: what the command, the demo and tests hold in their hands.
 
-    from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
 
-    repository = ImageRepository.create("image-repo")              # keys, first Root, Targets, Snapshot, Timestamp
-    repository.add_image(
-        "build/brake.bin", "brake/brake-2.0.bin",
-        hardware_ids=["hw-7"], release_counter=3,
-        component=Component(name="brake", version="2.0", dependencies={"gateway": ">=1.4"}),
-    )                                                              # staged; the bytes are already in the store
-    repository.publish()                                           # signed, verified by the trust engine, published
-    anchor = repository.root_bytes()                               # what a vehicle is built with
-    app = image_application(repository.store)                      # twinlock.repository.serving.app
+repository = ImageRepository.create("image-repo")              # keys, first Root, Targets, Snapshot, Timestamp
+repository.add_image(
+    "build/brake.bin", "brake/brake-2.0.bin",
+    hardware_ids=["hw-7"], release_counter=3,
+    component=Component(name="brake", version="2.0", dependencies={"gateway": ">=1.4"}),
+)                                                              # staged; the bytes are already in the store
+repository.publish()                                           # signed, verified by the trust engine, published
+anchor = repository.root_bytes()                               # what a vehicle is built with
+app = image_application(repository.store)                      # twinlock.repository.serving.app
 
-    repository = ImageRepository.open("image-repo")                # later; finishes a publication that a crash cut off
-    repository.delegate("acme", keys=["acme.pub.json"], paths=["acme/*"], hardware_ids=["hw-9"])
-    repository.accept("from-acme/outbox")                          # acme's signed file and images, fully checked
-    repository.publish()
-    repository.rotate("timestamp")
-    repository.refresh()
+repository = ImageRepository.open("image-repo")                # later; finishes a publication that a crash cut off
+repository.delegate("acme", keys=["acme.pub.json"], paths=["acme/*"], hardware_ids=["hw-9"])
+repository.accept("from-acme/outbox")                          # acme's signed file and images, fully checked
+repository.publish()
+repository.rotate("timestamp")
+repository.refresh()
 """
 
 from __future__ import annotations
