@@ -114,9 +114,9 @@ def _open_director(out: Output, place: Path, image: ImageRepository, passphrase:
 
 async def _serve(out: Output, image: ImageRepository, director: Director, *, host: str, ports: tuple[int, int]) -> None:
     from twinlock.director.api.device_api import director_application
-    from twinlock.repository.elsewhere.treehub import read_treehub
     from twinlock.repository.serving.http import serve_until_stopped, serving
     from twinlock.repository.serving.renewal import keep_fresh, whole_application
+    from twinlock.repository.store.treehub import read_treehub
 
     stop = asyncio.Event()
     app = whole_application(image.store, renewing=image.workspace, treehub=lambda: read_treehub(image.path))

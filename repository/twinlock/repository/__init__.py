@@ -12,6 +12,7 @@ from twinlock.trust.lazy import lazy_exports
 if TYPE_CHECKING:
     from twinlock.repository.authoring.delegations import Delegation, Member
     from twinlock.repository.authoring.entries import Component
+    from twinlock.repository.authoring.image_requests import ImageRequest
     from twinlock.repository.errors import (
         ClockBehindError,
         ClockContradictedError,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from twinlock.repository.publishing.root_ceremony import RootChanges
     from twinlock.repository.serving.aktualizr_app import aktualizr_image_application
     from twinlock.repository.serving.app import image_application
-    from twinlock.repository.staging.image_requests import ImageRequest
     from twinlock.repository.suppliers.workspace import SupplierPlace
     from twinlock.repository.workspace.validity import Periods
 else:
@@ -47,6 +47,7 @@ else:
         {
             "authoring.delegations": ("Delegation", "Member"),
             "authoring.entries": ("Component",),
+            "authoring.image_requests": ("ImageRequest",),
             "errors": (
                 "ClockBehindError",
                 "ClockContradictedError",
@@ -73,7 +74,6 @@ else:
             "publishing.root_ceremony": ("RootChanges",),
             "serving.aktualizr_app": ("aktualizr_image_application",),
             "serving.app": ("image_application",),
-            "staging.image_requests": ("ImageRequest",),
             "suppliers.workspace": ("SupplierPlace",),
             "workspace.validity": ("Periods",),
         },

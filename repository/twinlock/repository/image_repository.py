@@ -1,25 +1,23 @@
 """The Image repository as one object: what the command, the demo and tests hold in their hands.
 
-    from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.image_repository import ImageRepository
 
-    repository = ImageRepository.create("image-repo")              # keys, first Root, Targets, Snapshot, Timestamp
-    repository.add_image(
-        "build/brake.bin", "brake/brake-2.0.bin",
-        hardware_ids=["hw-7"], release_counter=3,
-        component=Component(name="brake", version="2.0", dependencies={"gateway": ">=1.4"}),
-    )                                                              # staged; the bytes are already in the store
-    repository.publish()                                           # signed, verified by the trust engine, published
-    anchor = repository.root_bytes()                               # what a vehicle is built with
-    app = image_application(repository.store)                      # twinlock.repository.serving.app
+repository = ImageRepository.create("image-repo")              # keys, first Root, Targets, Snapshot, Timestamp
+repository.add_image(
+    "build/brake.bin", "brake/brake-2.0.bin",
+    hardware_ids=["hw-7"], release_counter=3,
+    component=Component(name="brake", version="2.0", dependencies={"gateway": ">=1.4"}),
+)                                                              # staged; the bytes are already in the store
+repository.publish()                                           # signed, verified by the trust engine, published
+anchor = repository.root_bytes()                               # what a vehicle is built with
+app = image_application(repository.store)                      # twinlock.repository.serving.app
 
-    repository = ImageRepository.open("image-repo")                # later; finishes a publication that a crash cut off
-    repository.delegate("acme", keys=["acme.pub.json"], paths=["acme/*"], hardware_ids=["hw-9"])
-    repository.accept("from-acme/outbox")                          # acme's signed file and images, fully checked
-    repository.publish()
-    repository.rotate("timestamp")
-    repository.refresh()
-
-The rooms of this part do the work.
+repository = ImageRepository.open("image-repo")                # later; finishes a publication that a crash cut off
+repository.delegate("acme", keys=["acme.pub.json"], paths=["acme/*"], hardware_ids=["hw-9"])
+repository.accept("from-acme/outbox")                          # acme's signed file and images, fully checked
+repository.publish()
+repository.rotate("timestamp")
+repository.refresh()
 """
 
 from __future__ import annotations
@@ -32,10 +30,16 @@ from typing import TYPE_CHECKING, Self
 from twinlock.io.files.new_directory import new_directory
 from twinlock.repository.authoring.delegations import Delegation, Member
 from twinlock.repository.authoring.entries import Component, describe
-from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts, check_uri
-from twinlock.repository.elsewhere.ostree_commits import commit_id
+from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.image_sources import CommitSource, FileSource, HostedSource
+from twinlock.repository.authoring.staged_edits import (
+    delegations_covering,
+    stage_delegation,
+    unstage_delegation,
+    unstage_image,
+)
+from twinlock.repository.authoring.staged_images import ImageResult, StagingPlace, own_images, stage_image, stage_images
 from twinlock.repository.importing.run import Takeover, take_over
-from twinlock.repository.inspection import show_repository, show_status
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.model.import_findings import ImportFindings
@@ -44,6 +48,7 @@ from twinlock.repository.publishing.aktualizr_hand_over import hand_over
 from twinlock.repository.publishing.clock_recovery import ClockRecovery, recover_clock
 from twinlock.repository.publishing.create import check_roles, create_first
 from twinlock.repository.publishing.enable_aktualizr import publish_for_aktualizr
+from twinlock.repository.publishing.inspection import show_repository, show_status
 from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
 from twinlock.repository.publishing.publish import publish_draft
 from twinlock.repository.publishing.refresh import refresh_due
@@ -53,17 +58,10 @@ from twinlock.repository.publishing.rotation import named_keys, plan_of, rotate_
 from twinlock.repository.signing.clock_record import set_time_source
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.time_source import checked_source
-from twinlock.repository.staging.image_requests import ImageRequest
-from twinlock.repository.staging.image_sources import CommitSource, FileSource, HostedSource
-from twinlock.repository.staging.stage import (
-    delegations_covering,
-    stage_delegation,
-    unstage_delegation,
-    unstage_image,
-)
-from twinlock.repository.staging.staged_images import ImageResult, StagingPlace, own_images, stage_image, stage_images
+from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts, check_uri
 from twinlock.repository.store.image_files import Progress
 from twinlock.repository.store.object_names import root_object
+from twinlock.repository.store.ostree_commits import commit_id
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.state import open_repository, read_state
@@ -322,7 +320,7 @@ class ImageRepository:
         return publish_for_aktualizr(self.workspace)
 
     def hand_over(self, until: date | None = None) -> Publication:
-        """Give the aktualizr Root chain, begun with our Root keys, keys of its own (``aktualizr.hand_over``)."""
+        """Give the aktualizr Root chain, begun with our Root keys, keys of its own (``publishing.aktualizr_hand_over``)."""
         return hand_over(self.workspace, until)
 
     def publish(self) -> Publication:
@@ -371,7 +369,7 @@ class ImageRepository:
         return named_keys(self.workspace)
 
     def recover_clock(self, *, actor: str = "operator") -> ClockRecovery:
-        """Correct signatures that state a time of the future (``authoring.clock_recovery``); the clock is right now."""
+        """Correct signatures that state a time of the future (``publishing.clock_recovery``); the clock is right now."""
         return recover_clock(self.workspace, actor=actor)
 
     def set_time_source(self, url: str | None, director_root: bytes = b"", *, ask: bool = False) -> None:

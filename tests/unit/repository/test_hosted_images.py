@@ -22,7 +22,10 @@ from tests.unit.repository.conftest import START
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
 from twinlock.io.http.tls import server_context
-from twinlock.repository.elsewhere.hosted import (
+from twinlock.repository.errors import ImageUriError
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.serving.http import serving
+from twinlock.repository.store.hosted import (
     MAX_URI_CHARACTERS,
     PUBLIC_HOSTS,
     OutsideHosts,
@@ -31,9 +34,6 @@ from twinlock.repository.elsewhere.hosted import (
     is_public,
     measure_uri,
 )
-from twinlock.repository.errors import ImageUriError
-from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
-from twinlock.repository.staging.image_requests import read_manifest
+from twinlock.repository.authoring.image_requests import read_manifest
 from twinlock.trust.errors.base import UsageError
 
 ROWS = [

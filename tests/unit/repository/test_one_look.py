@@ -11,8 +11,8 @@ import pytest
 
 from tests.counted_calls import counted
 from tests.unit.repository.conftest import HandClock
+from twinlock.repository.authoring.image_requests import ImageRequest
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.staging.image_requests import ImageRequest
 from twinlock.repository.store.image_files import Measured, store_image
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.workspace import workspace
@@ -89,7 +89,7 @@ def after_the_bytes(competitor: Callable[[], object], monkeypatch: pytest.Monkey
         if waiting:
             waiting.pop()()
 
-    monkeypatch.setattr("twinlock.repository.staging.image_sources.store_image", storing)
+    monkeypatch.setattr("twinlock.repository.authoring.image_sources.store_image", storing)
 
 
 def test_what_another_process_published_while_bytes_were_stored_counts(

@@ -16,11 +16,11 @@ from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_aktualizr_serve import Ask, asking
 from tests.unit.repository.test_publish import tree
 from twinlock.repository.authoring.entries import Component
-from twinlock.repository.elsewhere.treehub import read_treehub
 from twinlock.repository.errors import OstreeCommitError, UnacceptableEntryError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.serving.http import serving
 from twinlock.repository.serving.renewal import whole_application
+from twinlock.repository.store.treehub import read_treehub
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import ProfileError
 

@@ -229,7 +229,7 @@ def test_a_file_that_changes_while_it_is_added_is_refused(
         image_file.write_bytes(b"something else")
         store_image(store, source, path, measured)
 
-    monkeypatch.setattr("twinlock.repository.staging.image_sources.store_image", change_first)
+    monkeypatch.setattr("twinlock.repository.authoring.image_sources.store_image", change_first)
     with pytest.raises(UsageError, match="changed while"):
         repository.add_image(image_file, "a.bin", hardware_ids=["hw-7"], release_counter=1)
     assert not list(repository.store.names("targets"))

@@ -15,8 +15,6 @@ from tests.unit.repository.ostree_repository import COMMIT, make_repository
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_commands import Shell, shell  # noqa: F401 - the fixture
 from tests.unit.repository.test_hosted_images import IMAGE, Host, host, says  # noqa: F401 - the fixture
-from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts
-from twinlock.repository.elsewhere.treehub import read_treehub
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.importing.run import Takeover, foresee
 from twinlock.repository.model.import_findings import (
@@ -28,6 +26,8 @@ from twinlock.repository.model.import_findings import (
     EntryFinding,
 )
 from twinlock.repository.model.views import TakeoverView
+from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
+from twinlock.repository.store.treehub import read_treehub
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.model.targets import ImageEntry
 

@@ -25,10 +25,10 @@ from twinlock.cli.shared.passphrase import passphrase_option
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from twinlock.repository.authoring.image_requests import ImageRequest
+    from twinlock.repository.authoring.staged_images import ImageResult
     from twinlock.repository.image_repository import ImageRepository
     from twinlock.repository.model.views import ImageView
-    from twinlock.repository.staging.image_requests import ImageRequest
-    from twinlock.repository.staging.staged_images import ImageResult
     from twinlock.repository.suppliers.workspace import SupplierPlace
 
 
@@ -204,7 +204,7 @@ def _stage_hosted(out: Output, repository: ImageRepository, wanted: AddArguments
 
 def _requests(wanted: AddArguments) -> list[ImageRequest]:
     """The images of --manifest or --into. Raises: click.UsageError, UsageError, StorageError."""
-    from twinlock.repository.staging.image_requests import ImageRequest, named_files, read_manifest
+    from twinlock.repository.authoring.image_requests import ImageRequest, named_files, read_manifest
 
     if wanted.manifest is not None:
         if wanted.sources or wanted.into is not None or wanted.described:

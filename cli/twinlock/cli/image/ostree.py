@@ -59,7 +59,7 @@ def add_ostree(
       twinlock image add-ostree ./image gw/rootfs-2.0 --repo ./ostree-repo --hardware-id gw-1 --release-counter 2 \\
           --commit 28ffd66bb5f5ef34d35a54e5b4eb1c29e2e0ee4e21cd5fcb9d8ba3cb5d6ff1c4 --component gateway --version 2.0
     """
-    from twinlock.repository.elsewhere.ostree_commits import is_program_installed
+    from twinlock.repository.store.ostree_commits import is_program_installed
 
     repository = open_image_repository(directory, passphrase_file)
     with own_input():

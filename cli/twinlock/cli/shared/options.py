@@ -155,7 +155,7 @@ def packed(
 def read_component(entry: DescriptionArguments) -> Component | None:
     """The component that the options describe, or None if they name none. Raises: UsageError, UnsafePathError."""
     from twinlock.repository.authoring.entries import Component
-    from twinlock.repository.staging.image_requests import relation
+    from twinlock.repository.authoring.image_requests import relation
     from twinlock.trust.errors.base import UsageError
 
     if entry.component is None:

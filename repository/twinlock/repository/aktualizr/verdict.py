@@ -1,6 +1,6 @@
 """Before a publication is made: the trust engine reads the ``aktualizr`` form of it as vehicles would, and has to accept.
 
-The same vehicles as in ``precheck``: one that followed up to what is published in the profile now, and one that knows
+The same vehicles as in ``publishing.preflight``: one that followed up to what is published in the profile now, and one that knows
 only its first Root; after a hand-over of the chain also a newcomer, whose first Root is a later one.
 """
 

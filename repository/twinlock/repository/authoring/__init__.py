@@ -1,1 +1,1 @@
-"""The authoring side of the Image repository: what it signs, and when it may sign."""
+"""The authoring side of the Image repository: images and delegations on their way into the next publication."""

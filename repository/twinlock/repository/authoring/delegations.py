@@ -9,7 +9,7 @@ Source: Uptane 2.1.0 5.2.3.2; TAP 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +17,12 @@ from tuf.api.metadata import DelegatedRole, Delegations, Targets
 
 from twinlock.repository.keys.demands import check_demand
 from twinlock.repository.keys.public_keys import authoring_keys, checked_key
+from twinlock.repository.model.views import DelegationView
 from twinlock.repository.signing.sign import Authority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.model.delegations import Delegation as TrustedDelegation
-from twinlock.trust.names import TOP_LEVEL, TargetPath, identifier, role_file, target_path
+from twinlock.trust.names import TOP_LEVEL, HardwareId, KeyId, RoleName, TargetPath, identifier, role_file, target_path
 from twinlock.trust.wire.tuf.delegation_members import HARDWARE, POST_QUANTUM
 
 Json = dict[str, Any]
@@ -305,3 +306,17 @@ def _to_multi(entry: Delegation) -> Json:
             for member in entry.members
         ],
     }
+
+
+def delegation_views(delegator: RoleName, entry: Delegation) -> Iterator[DelegationView]:
+    """A delegation for people: one view for each role that it names."""
+    for member in entry.members:
+        yield DelegationView(
+            name=RoleName(member.name),
+            delegator=delegator,
+            paths=entry.paths or tuple(f"sha256:{prefix}*" for prefix in entry.path_hash_prefixes),
+            threshold=member.threshold,
+            keyids=tuple(map(KeyId, member.keys)),
+            terminating=entry.terminating,
+            hardware_ids=None if entry.hardware_ids is None else tuple(map(HardwareId, entry.hardware_ids)),
+        )

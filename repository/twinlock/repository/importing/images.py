@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from twinlock.repository.elsewhere.hosted import OutsideHosts, check_uri, measure_uri
-from twinlock.repository.elsewhere.ostree_commits import check_commit, check_objects
 from twinlock.repository.errors import ImageUriError, OstreeCommitError
 from twinlock.repository.model.import_findings import (
     HOSTED,
@@ -22,7 +20,9 @@ from twinlock.repository.model.import_findings import (
     EntryFinding,
     LeftOutError,
 )
+from twinlock.repository.store.hosted import OutsideHosts, check_uri, measure_uri
 from twinlock.repository.store.image_files import Measured, Progress, measure_file
+from twinlock.repository.store.ostree_commits import check_commit, check_objects
 from twinlock.trust.checks.formats import check_format
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import TargetFormatError

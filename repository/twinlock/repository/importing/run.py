@@ -25,8 +25,6 @@ from twinlock.repository.aktualizr.names import check_names_agree, new_names
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT
 from twinlock.repository.aktualizr.second import keep_anchor
 from twinlock.repository.authoring.next_publication import Candidate, meta_file, root_authority
-from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts
-from twinlock.repository.elsewhere.treehub import keep_treehub
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.importing.images import FoundImage, ImageFinder
 from twinlock.repository.importing.keys import read_foreign_keys
@@ -45,9 +43,11 @@ from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.signing.sign import SPEC_VERSION, Authority, S, renew, seal
+from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.image_files import Progress, store_image
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object
 from twinlock.repository.store.publication_log import Record, publish_record, timestamp_version
+from twinlock.repository.store.treehub import keep_treehub
 from twinlock.repository.workspace.profiles import WIRES, Wires
 from twinlock.repository.workspace.state import read_begun, read_state
 from twinlock.repository.workspace.validity import Clock, Periods

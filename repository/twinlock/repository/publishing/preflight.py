@@ -95,7 +95,7 @@ def verify_candidate(
 def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:
     check_format(entry)
     if target_format(entry) == OSTREE or hosted_at(entry.custom) is not None:
-        return  # its bytes are elsewhere (``elsewhere.listed``)
+        return  # its bytes are elsewhere (``preflight_elsewhere``)
     fault = find_fault(store, entry.path, entry.length, entry.hashes, deep=True)
     if fault is not None:
         raise StoredImageError(reason=fault, target=entry.path)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from twinlock.repository.authoring.entries import hosted_at
-from twinlock.repository.elsewhere.hosted import OutsideHosts, check_reachable
-from twinlock.repository.elsewhere.treehub import check_commits
+from twinlock.repository.store.hosted import OutsideHosts, check_reachable
+from twinlock.repository.store.treehub import check_commits
 from twinlock.trust.model.target_format import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
 

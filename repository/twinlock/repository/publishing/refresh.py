@@ -6,11 +6,13 @@ from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from twinlock.repository.authoring.next_publication import Candidate
-from twinlock.repository.inspection import due_roles, renewed_until, role_views
+from twinlock.repository.authoring.next_publication import Candidate, root_authority
 from twinlock.repository.model.views import Publication
+from twinlock.repository.publishing.inspection import due_roles, renewed_until, role_views
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
+from twinlock.repository.signing.clock_record import signing_marks
+from twinlock.repository.signing.sign import keyids_of
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
@@ -61,3 +63,15 @@ def next_renewal(workspace: Workspace) -> datetime:
         for role in role_views(state)
         if role.name in ONLINE_ROLES
     )
+
+
+def check_signable(workspace: Workspace) -> None:
+    """See that the online roles could be signed now: their keys are here and open, and the clock is plausible.
+
+    Raises: MissingKeysError, PassphraseError, ClockBehindError, ClockContradictedError, StoreTamperedError.
+    """
+    state = read_state(workspace)
+    signing_marks(workspace, state.published, state.now)
+    for role in sorted(ONLINE_ROLES):
+        authority = root_authority(state.published.root.signed, role)
+        authority.check_held(role, keyids_of(workspace.keyring.signers(authority.keyids)))

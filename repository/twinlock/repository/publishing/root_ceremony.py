@@ -100,7 +100,7 @@ def prepare_root(
 
     ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
     published already and shares its Root keys with ours, it is handed over to keys of its own (``until``: see
-    ``aktualizr.hand_over``), and nothing else may change.
+    ``aktualizr_hand_over``), and nothing else may change.
 
     Until it is published or cancelled no other Root of its number is.
     Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read; RootPreparedError.
@@ -185,7 +185,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     """Publish a Root that has all its signatures, and whatever has to be signed again because of it.
 
     One that was prepared as the first Root for aktualizr begins the publishing for aktualizr; one that was prepared as a
-    hand-over of that chain is one (``until``: see ``aktualizr.hand_over``).
+    hand-over of that chain is one (``until``: see ``aktualizr_hand_over``).
 
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """

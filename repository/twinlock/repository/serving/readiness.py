@@ -12,14 +12,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from twinlock.repository.authoring.next_publication import root_authority
 from twinlock.repository.errors import NotReadyError
-from twinlock.repository.signing.clock_record import signing_marks
-from twinlock.repository.signing.sign import keyids_of
+from twinlock.repository.publishing.refresh import check_signable
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
-from twinlock.repository.workspace.state import read_state
-from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
+from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, RoleName
@@ -52,7 +49,7 @@ def check_served(store: ObjectStore, now: datetime) -> None:
 
 def check_renewal(workspace: Workspace) -> None:
     """See that the online roles can be signed again when they are due. Raises: NotReadyError."""
-    refuse_unready(lambda: _check_keys(workspace), lambda: check_room(workspace.path))
+    refuse_unready(lambda: check_signable(workspace), lambda: check_room(workspace.path))
 
 
 def refuse_unready(*checks: Callable[[], object]) -> None:
@@ -76,15 +73,6 @@ def check_room(path: Path) -> None:
     free = shutil.disk_usage(path).free
     if free < FREE_BYTES:
         raise NotReadyError(reasons=(f"{free >> 20} MiB are free on the disk, and {FREE_BYTES >> 20} MiB are needed",))
-
-
-def _check_keys(workspace: Workspace) -> None:
-    state = read_state(workspace)
-    published = state.published
-    signing_marks(workspace, published, state.now)
-    for role in sorted(ONLINE_ROLES):
-        authority = root_authority(published.root.signed, role)
-        authority.check_held(role, keyids_of(workspace.keyring.signers(authority.keyids)))
 
 
 def _expiring(store: ObjectStore, now: datetime) -> Iterator[str]:

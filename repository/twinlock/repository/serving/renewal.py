@@ -11,7 +11,6 @@ from pathlib import Path
 from aiohttp import web
 
 from twinlock.io.http.bounds import DEFAULT_BOUNDS, Bounds
-from twinlock.repository.elsewhere.treehub import read_treehub
 from twinlock.repository.publishing.refresh import next_renewal, refresh_due
 from twinlock.repository.serving.aktualizr_app import add_aktualizr_routes
 from twinlock.repository.serving.app import image_application
@@ -19,6 +18,7 @@ from twinlock.repository.serving.http import RunningServer, serve_until_stopped
 from twinlock.repository.serving.readiness import check_renewal
 from twinlock.repository.serving.treehub_app import add_treehub_routes
 from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.treehub import read_treehub
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.errors.base import TwinlockError
 

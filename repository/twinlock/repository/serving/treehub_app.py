@@ -14,11 +14,11 @@ from typing import BinaryIO
 
 from aiohttp import web
 
-from twinlock.repository.elsewhere.treehub import CONFIG, is_fixed, is_offered
 from twinlock.repository.serving.app import IMMUTABLE, REVALIDATE, open_object, send_object
 from twinlock.repository.serving.http import problem
 from twinlock.repository.store.directory import DirectoryReader
 from twinlock.repository.store.interface import ObjectInfo
+from twinlock.repository.store.treehub import CONFIG, is_fixed, is_offered
 from twinlock.trust.errors.local import StorageError
 
 PREFIX = "/treehub"

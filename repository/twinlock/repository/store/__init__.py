@@ -1,1 +1,1 @@
-"""Stores of published files: the interface, a directory, object names, the publication log."""
+"""Where the bytes are: stores of published files, and images whose bytes are elsewhere (OSTree commits, other hosts)."""

@@ -3,7 +3,7 @@
 A publication is a record ``publications/N.json`` that holds every metadata file of the step to Timestamp version N.
 Creating the record is the decision, and only one publisher can create it. Putting the files in their places follows,
 in the order of the record; a crash in between is finished by the next reader, with the same result however often it
-is done. Timestamp is the last, or only Root comes after it (see ``candidate``), so vehicles see old or new, never both.
+is done. Timestamp is the last, or only Root comes after it (see ``authoring.next_publication``), so vehicles see old or new, never both.
 
     1. images are in the store already, under names that contain their digests
     2. create publications/N.json       exists: ConflictError, nothing was done

@@ -17,6 +17,7 @@ from twinlock.repository.authoring.delegations import Delegation, Member, read_d
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.authoring.next_publication import Candidate
 from twinlock.repository.authoring.servable_names import check_image_name
+from twinlock.repository.authoring.staged_edits import preview_candidate
 from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import (
     NotDelegatedError,
@@ -27,7 +28,6 @@ from twinlock.repository.errors import (
 )
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.signing.clock import check_issued
-from twinlock.repository.staging.stage import preview_candidate
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import Measured, check_stored, copy_image
 from twinlock.repository.store.object_names import aktualizr_object, image_objects

@@ -33,12 +33,15 @@ from twinlock.repository.authoring.delegations import (
     Delegation,
     Member,
     apply_delegations,
+    delegation_views,
     read_delegations,
 )
 from twinlock.repository.authoring.entries import Component, describe, entry_view
+from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.image_sources import FileSource
 from twinlock.repository.authoring.servable_names import check_role_name
+from twinlock.repository.authoring.staged_images import ImageResult, StagingPlace, stage_image, stage_images
 from twinlock.repository.errors import StoredImageError
-from twinlock.repository.inspection import delegation_views
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.keys.private_keys import kind_of
@@ -48,9 +51,6 @@ from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, expand_patterns, profile_rules
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, seal
-from twinlock.repository.staging.image_requests import ImageRequest
-from twinlock.repository.staging.image_sources import FileSource
-from twinlock.repository.staging.staged_images import ImageResult, StagingPlace, stage_image, stage_images
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import Measured, Progress, check_stored, find_fault
 from twinlock.repository.store.object_names import image_objects

@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import Path
 
 from twinlock.io.files.durable import read_file, replace_file
-from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keys.private_keys import Passphrase
+from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, adopt_served_names, root_object
 from twinlock.repository.store.publication_log import is_decided, roll_forward, timestamp_version
 from twinlock.repository.workspace.current import Published, check_not_older, read_published

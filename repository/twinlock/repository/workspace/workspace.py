@@ -21,10 +21,10 @@ from typing import Any
 
 from twinlock.io.files.durable import clean_stale, create_file, read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
-from twinlock.repository.elsewhere.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.keys.private_keys import Passphrase
 from twinlock.repository.store.directory import DirectoryStore
+from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.validity import Clock, Periods

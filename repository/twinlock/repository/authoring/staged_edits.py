@@ -1,6 +1,6 @@
 """Our own edits to the draft: removals of images, delegations begun and ended, and a preview of the result.
 
-Images are staged in ``authoring.staged_images``; suppliers' files in ``accepting``.
+Images are staged in ``staged_images``; suppliers' files in ``suppliers.review``.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from twinlock.repository.elsewhere.hosted import OutsideHosts, measure_uri
-from twinlock.repository.elsewhere.ostree_commits import check_commit
-from twinlock.repository.elsewhere.treehub import chosen_treehub, keep_treehub
+from twinlock.repository.store.hosted import OutsideHosts, measure_uri
 from twinlock.repository.store.image_files import Measured, Progress, measure_file, store_image
 from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.ostree_commits import check_commit
+from twinlock.repository.store.treehub import chosen_treehub, keep_treehub
 from twinlock.trust.errors.base import UsageError
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from twinlock.repository.authoring.apply_draft import apply_draft
-from twinlock.repository.authoring.delegations import Delegation, read_delegations
+from twinlock.repository.authoring.delegations import delegation_views, read_delegations
 from twinlock.repository.authoring.entries import entry_view
 from twinlock.repository.authoring.next_publication import Candidate, root_authority
 from twinlock.repository.keys.keyring import Keyring
@@ -31,7 +31,7 @@ from twinlock.repository.workspace.validity import Periods
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.target_format import OSTREE
-from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, HardwareId, KeyId, RoleName
+from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, KeyId, RoleName
 
 
 def show_repository(workspace: Workspace) -> RepositoryView:
@@ -52,20 +52,6 @@ def show_repository(workspace: Workspace) -> RepositoryView:
         delegations=tuple(delegations),
         wires=state.wires.names,
     )
-
-
-def delegation_views(delegator: RoleName, entry: Delegation) -> Iterator[DelegationView]:
-    """A delegation for people: one view for each role that it names."""
-    for member in entry.members:
-        yield DelegationView(
-            name=RoleName(member.name),
-            delegator=delegator,
-            paths=entry.paths or tuple(f"sha256:{prefix}*" for prefix in entry.path_hash_prefixes),
-            threshold=member.threshold,
-            keyids=tuple(map(KeyId, member.keys)),
-            terminating=entry.terminating,
-            hardware_ids=None if entry.hardware_ids is None else tuple(map(HardwareId, entry.hardware_ids)),
-        )
 
 
 def role_views(state: RepositoryState) -> Iterator[RoleView]:

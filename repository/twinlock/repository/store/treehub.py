@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from twinlock.io.files.durable import read_file, replace_file
-from twinlock.repository.elsewhere.ostree_commits import (
+from twinlock.repository.store.ostree_commits import (
     check_commit,
     check_commit_object,
     check_objects,

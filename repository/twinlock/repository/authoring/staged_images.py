@@ -12,12 +12,12 @@ from pathlib import Path
 from tuf.api.metadata import TargetFile, Targets
 
 from twinlock.repository.authoring.entries import Description, check_succession, entry_view, target_entry
+from twinlock.repository.authoring.image_requests import ImageRequest
+from twinlock.repository.authoring.image_sources import FileSource, ImageSource
 from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_image_name
+from twinlock.repository.authoring.staged_edits import preview
 from twinlock.repository.model.views import ImageView
-from twinlock.repository.staging.image_requests import ImageRequest
-from twinlock.repository.staging.image_sources import FileSource, ImageSource
-from twinlock.repository.staging.stage import preview
 from twinlock.repository.store.image_files import Measured, Progress
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft

@@ -1,1 +1,0 @@
-"""Images whose bytes are not in the store: OSTree commits, and images that another host serves."""

@@ -1,1 +1,0 @@
-"""Edits on their way into the next publication: images, removals, delegations."""
