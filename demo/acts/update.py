@@ -5,7 +5,7 @@ from __future__ import annotations
 from demo.script import seen_in_cycle
 from demo.stage import Release, Stage
 from demo.vehicle import BRAKE, DOOR, ECUS, GATEWAY, LIDAR, VEHICLE
-from twinlock.director.errors import NoImageSetError
+from twinlock.director.errors.vehicles import NoImageSetError
 
 
 class UpdateError(Exception):

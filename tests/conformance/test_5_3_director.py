@@ -17,7 +17,7 @@ from tests.conformance.real import VIN, Site, keyid_of, make_site
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
-from twinlock.director.errors import RegistrationError, UnknownVehicleError
+from twinlock.director.errors.vehicles import RegistrationError, UnknownVehicleError
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.manifests import intake as reception
 from twinlock.director.manifests import judge as intake

@@ -106,4 +106,4 @@ def test_a_chain_is_taken_over_with_its_keys_and_before_any_other(tmp_path: Path
     assert "1.root.json" in none["message"]
     assert twinlock(*words, "--go-on-from", tmp_path / "old", "--keys", tmp_path / "keys")["root"] == 2
     late = twinlock(*words, "--go-on-from", tmp_path / "strange", "--keys", tmp_path / "strange-keys", status=USAGE)
-    assert "already" in late["message"]
+    assert (late["code"], late["fields"]["profile"]) == ("chain-begun", "aktualizr")

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from twinlock.director.errors.operator import NoDirectorError, SettingError
 from twinlock.director.model.judgement import ManifestPolicy
 from twinlock.director.model.records import PROFILES, TUF_PROFILE
 from twinlock.io.files.durable import create_file, read_file, replace_file
@@ -62,15 +63,19 @@ class Settings:
     def __post_init__(self) -> None:
         shortest = self.shortest.total_seconds()
         if not 0 < self.renew_before_s < shortest:
-            raise UsageError(reason=f"renew_before_s has to lie between 0 and the shortest validity, {shortest:.0f}")
-        if min(self.catalogue_max_age_s, self.report_future_s, self.report_past_s) < 0:
-            raise UsageError(reason="ages and tolerances cannot be negative")
-        if self.manifest_bytes_per_day < DEFAULT_LIMITS.report_bytes:
-            raise UsageError(
-                reason=f"manifest_bytes_per_day must be at least {DEFAULT_LIMITS.report_bytes}: one manifest may be as large"
+            raise SettingError(
+                setting="renew_before_s",
+                reason=f"has to lie between 0 and the shortest validity, {shortest:.0f} seconds",
             )
+        for name in ("catalogue_max_age_s", "report_future_s", "report_past_s"):
+            if getattr(self, name) < 0:
+                raise SettingError(setting=name, reason="cannot be negative")
+        if self.manifest_bytes_per_day < DEFAULT_LIMITS.report_bytes:
+            reason = f"has to be at least {DEFAULT_LIMITS.report_bytes}: one manifest may be as large"
+            raise SettingError(setting="manifest_bytes_per_day", reason=reason)
         if TUF_PROFILE not in self.wires or not set(self.wires) <= set(PROFILES):
-            raise UsageError(reason=f"the wire profiles are {TUF_PROFILE} and, if wanted, {', '.join(PROFILES[1:])}")
+            reason = f"has to list {TUF_PROFILE} and may list {', '.join(PROFILES[1:])}"
+            raise SettingError(setting="wires", reason=reason)
 
     @property
     def shortest(self) -> timedelta:
@@ -115,7 +120,9 @@ def _check_types(path: Path, body: Mapping[str, Any]) -> None:
         default = item.default
         if item.name in body and default is not MISSING and type(body[item.name]) is not type(default):
             wanted = _TYPES.get(type(default), type(default).__name__)
-            raise UsageError(reason=f"{item.name} in {path} has to be {wanted}, not {json.dumps(body[item.name])}")
+            raise SettingError(
+                setting=item.name, reason=f"has to be {wanted}, not {json.dumps(body[item.name])} (in {path})"
+            )
 
 
 def _encode(settings: Settings) -> bytes:
@@ -130,7 +137,7 @@ def read_config(directory: Path) -> Settings:
     path = directory / CONFIG
     data = read_file(path, max_bytes=_MAX_BYTES)
     if data is None:
-        raise UsageError(reason=f"there is no Director in {directory}; `twinlock director init` makes one")
+        raise NoDirectorError(path=str(directory))
     try:
         body = json.loads(data)
         found = int(body.pop("format"))

@@ -1,6 +1,7 @@
 """The Director as one object: what the command, the server, the demo and tests hold in their hands.
 
-    from twinlock.director.director import Director
+    from twinlock.director.errors.operator import UnknownRootError
+from twinlock.director.director import Director
 
     director = Director.create("director", image_root=anchor, image_url="http://127.0.0.1:8080")   # or a directory
     director.register(description)                       # JSON bytes or a mapping: twinlock primary describe
@@ -166,12 +167,7 @@ class Director(HistoryView):
 
     def root_bytes(self, version: int | None = None, *, wire: str = TUF_PROFILE) -> bytes:
         """A Root file of this Director in a profile: the newest, or that ``version``. What a vehicle is built with."""
-        with self._database.reading() as connection:
-            data = self._profiles.named(wire).read_root(connection, version)
-        if data is None:
-            wanted = "Root" if version is None else f"Root {version}"
-            raise UsageError(reason=f"the Director has no {wanted} in the profile {wire}")
-        return data
+        return self.roots.read(version, wire)
 
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
         """Take a vehicle into the inventory; True if it is new, False if it is registered just so already.

@@ -15,6 +15,7 @@ from twinlock.director.aktualizr.profile import AktualizrProfile
 from twinlock.director.catalogue.image_site import check_location
 from twinlock.director.catalogue.trusted_files import store_files
 from twinlock.director.config import CONFIG, Settings, write_config
+from twinlock.director.errors.operator import OccupiedError
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import note_signature
@@ -25,7 +26,6 @@ from twinlock.io.files.new_directory import new_directory
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.engine.first_contact import check_given_root
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import IMAGE, ROOT
 
 _LEFT_BEHIND = ("inventory.sqlite", "keys", ".tmp-")
@@ -44,7 +44,7 @@ def create_director(
 ) -> None:
     """Make a Director at ``path``. Raises: UsageError if there is one, RefusalError for a bad Image Root, StorageError."""
     if (path / CONFIG).exists():
-        raise UsageError(reason=f"there is a Director in {path} already")
+        raise OccupiedError(path=str(path), what="a Director")
     anchor = check_given_root(IMAGE, image_root)
     settings = replace(settings, image_url=check_location(image_url))
     check_plans_of_roles(plans)
@@ -78,7 +78,7 @@ def _check_vacant(path: Path) -> None:
     found = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
     foreign = [name for name in found if not name.startswith(_LEFT_BEHIND)]
     if foreign:
-        raise UsageError(reason=f"{path} holds {foreign[0]}, which is not a Director's; choose a new directory")
+        raise OccupiedError(path=str(path), what=f"{foreign[0]}, which is not a Director's,")
 
 
 def open_profiles() -> Profiles:

@@ -19,7 +19,7 @@ from twinlock.cli.shared.json_form import json_value
 from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.own_input import own_input
 from twinlock.client.model.errors import PreconditionError
-from twinlock.director.errors import UnknownImageError
+from twinlock.director.errors.vehicles import UnknownImageError
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import HardwareError, UnknownEcuError

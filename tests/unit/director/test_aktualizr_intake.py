@@ -12,7 +12,7 @@ from tests.unit.director.device_world import confirm_pending
 from tests.unit.director.judging import judge_manifest
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.errors import EcuKeyChangedError, ManifestVehicleError
+from twinlock.director.errors.vehicles import EcuKeyChangedError, ManifestVehicleError
 from twinlock.director.model.records import AKTUALIZR_PROFILE, VehicleRecord
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnknownEcuError

@@ -13,7 +13,7 @@ from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical, i
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at, entry, listed, measured
 from twinlock.director.aktualizr.client import FIRST_ORDER, INSTALLED_INSTEAD, UNREACHABLE
 from twinlock.director.director import Director
-from twinlock.director.errors import NoImageSetError
+from twinlock.director.errors.vehicles import NoImageSetError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import HELD, IMPOSSIBLE, NOTHING, ORDERED

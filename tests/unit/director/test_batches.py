@@ -137,7 +137,7 @@ def test_a_list_is_assigned_as_a_whole_or_not_at_all(shell: Shell, tmp_path: Pat
     result = shell.json("assign", "--list", wave, status=1)
     assert not result["stored"]
     errors = [item.get("error", {}).get("code") for item in result["items"]]
-    assert errors == [None, "unknown-image", "unknown-vehicle", "usage"]
+    assert errors == [None, "unknown-image", "unknown-vehicle", "named-twice"]
     with Director.open(shell.path) as director:
         assert director.assignments("VIN1") == ()
     wave.write_text(lines("VIN1 ecu-1=gw/2.0.bin", "VIN2 ecu-2=gw/2.0.bin"))

@@ -13,8 +13,8 @@ from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.catalogue.source import open_source
 from twinlock.director.catalogue.trusted_files import load_files
 from twinlock.director.director import Director
+from twinlock.director.errors.operator import SettingError
 from twinlock.director.inventory.database import Inventory
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import ExpiredError, MissingMetadataError, RollbackError
@@ -141,5 +141,5 @@ def test_a_file_that_does_not_end_is_cut_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("location", ["ftp://example.org/x", "gopher://x"])
 def test_only_directories_and_http_are_read(location: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(SettingError):
         open_source(location)

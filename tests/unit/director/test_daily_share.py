@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.unit.director.world import NOW
 from twinlock.director.config import Settings
-from twinlock.director.errors import DailyLimitError
+from twinlock.director.errors.operator import SettingError
+from twinlock.director.errors.vehicles import DailyLimitError
 from twinlock.director.manifests.daily_share import use_share
 from twinlock.director.model.records import VehicleRecord
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId, VehicleId
 
@@ -50,5 +50,5 @@ def test_a_whole_share_is_free_again_after_a_day_and_a_clock_set_back_frees_noth
 
 def test_a_share_holds_one_manifest_at_least() -> None:
     Settings(manifest_bytes_per_day=DEFAULT_LIMITS.report_bytes)
-    with pytest.raises(UsageError, match="one manifest may be as large"):
+    with pytest.raises(SettingError, match="one manifest may be as large"):
         Settings(manifest_bytes_per_day=DEFAULT_LIMITS.report_bytes - 1)

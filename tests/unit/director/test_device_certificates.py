@@ -25,7 +25,8 @@ from tests.unit.director.world import NOW, ImageSite, at
 from twinlock.director.devices.credentials import Credential, provisioning_archive, write_files
 from twinlock.director.devices.identity import TlsPeer
 from twinlock.director.director import Director
-from twinlock.director.errors import DeviceIdentityError, DeviceTakenError
+from twinlock.director.errors.operator import NoCertificateError, NoDeviceCaError, OccupiedError, PastEndError
+from twinlock.director.errors.vehicles import DeviceIdentityError, DeviceTakenError
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
@@ -55,14 +56,14 @@ def everything_stored(director: Director) -> bytes:
 
 def test_the_ca_is_made_once_and_only_its_owner_reads_its_key(director: Director) -> None:
     assert not director.devices.has_ca
-    with pytest.raises(UsageError):
+    with pytest.raises(NoDeviceCaError):
         director.devices.issue_device("VIN7")
     pem = director.devices.create_ca(valid=timedelta(days=100))
     assert director.devices.ca_pem() == pem
     key = director.path / "device-ca" / "key.pem"
     assert key.stat().st_mode & 0o777 == 0o600
     assert key.parent.stat().st_mode & 0o777 == 0o700
-    with pytest.raises(UsageError):
+    with pytest.raises(OccupiedError):
         director.devices.create_ca()
     assert director.devices.ca_pem() == pem
     ca = x509.load_pem_x509_certificate(pem)
@@ -130,7 +131,7 @@ def test_a_device_certificate_names_its_vehicle_and_is_for_clients_only(ready: D
     private = load_pem_private_key(Path(key).read_bytes(), None)
     assert private.public_key() == credential.certificate.public_key()
     assert credential.certificate.not_valid_after_utc == at(days=30)
-    with pytest.raises(UsageError):
+    with pytest.raises(OccupiedError):
         write_files(credential, tmp_path / "import", names=DEVICE_FILES)
 
 
@@ -149,7 +150,7 @@ def test_a_server_certificate_is_for_its_hosts_and_for_servers_only(ready: Direc
 def test_no_certificate_outlives_the_ca(director: Director) -> None:
     director.devices.create_ca(valid=timedelta(days=10))
     assert director.devices.issue_device("VIN7").certificate.not_valid_after_utc == at(days=10)
-    with pytest.raises(UsageError):
+    with pytest.raises(PastEndError):
         director.devices.issue_device("VIN7", now=at(days=10))
 
 
@@ -262,9 +263,9 @@ def test_certificates_can_be_taken_back(ready: Director) -> None:
     assert ready.devices.revoke("VIN7") == (second.fingerprint,)
     assert {item.revoked_at for item in ready.devices.certificates("VIN7")} == {NOW}
     for nothing in ("VIN7", "VIN9", first.fingerprint, "zz"):
-        with pytest.raises(UsageError):
+        with pytest.raises(NoCertificateError):
             ready.devices.revoke(nothing)
     # One of another CA is known by its fingerprint only.
     assert ready.devices.revoke("ab" * 32) == ("ab" * 32,)
-    with pytest.raises(UsageError):
+    with pytest.raises(NoCertificateError):
         ready.devices.revoke("ab" * 32)

@@ -74,7 +74,7 @@ def test_credentials_are_written_once_and_listed_and_taken_back(shell: Shell, tm
     made = shell.json("issue-device", "VIN7", "--output", tmp_path / "import")
     assert sorted(path.name for path in (tmp_path / "import").iterdir()) == ["ca.pem", "client.pem", "pkey.pem"]
     again = shell.json("issue-device", "VIN7", "--output", tmp_path / "import", status=2)
-    assert again["error"]["code"] == "usage"
+    assert (again["error"]["code"], again["error"]["fields"]["what"]) == ("occupied", "ca.pem")
     shell.run("issue-server", "127.0.0.1", "fleet.example", "--output", tmp_path / "tls")
     assert sorted(path.name for path in (tmp_path / "tls").iterdir()) == ["ca.pem", "server.key.pem", "server.pem"]
     listed = shell.json("certificates")["certificates"]
@@ -85,8 +85,8 @@ def test_credentials_are_written_once_and_listed_and_taken_back(shell: Shell, tm
     assert "127.0.0.1" not in text
     assert shell.json("revoke-certificate", "VIN7", status=2)["error"]["code"] == "usage"
     assert shell.json("revoke-certificate", "VIN7", "--yes")["revoked"] == [made["fingerprint"]]
-    assert shell.json("revoke-certificate", "VIN7", "--yes", status=2)["error"]["code"] == "usage"
-    assert shell.json("create-device-ca", status=2)["error"]["code"] == "usage"
+    assert shell.json("revoke-certificate", "VIN7", "--yes", status=2)["error"]["code"] == "no-certificate"
+    assert shell.json("create-device-ca", status=2)["error"]["code"] == "occupied"
 
 
 def test_an_archive_for_provisioning_is_made(shell: Shell, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_an_event_of_any_shape_is_shown_and_forges_no_row(shell: Shell, device: 
 def test_another_certificate_can_be_allowed(shell: Shell, device: Device) -> None:
     assert "expires" in shell.json("allow-certificate", "VIN7", "--valid", "2h", "--actor", "alice")
     assert "may ask for a certificate until" in shell.run("allow-certificate", "VIN7").stdout
-    assert shell.json("allow-certificate", "VIN7", "--valid", "52w", status=2)["error"]["code"] == "usage"
+    assert shell.json("allow-certificate", "VIN7", "--valid", "52w", status=2)["error"]["code"] == "validity"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_server_that_could_know_nobody_does_not_start(shell: Shell, options: t
 def test_without_a_ca_there_are_no_certificates(tmp_path: Path, shell: Shell) -> None:
     for path in (shell.path / "device-ca").iterdir():
         path.rename(tmp_path / path.name)
-    assert shell.json("issue-device", "VIN7", "--output", tmp_path / "x", status=2)["error"]["code"] == "usage"
+    assert shell.json("issue-device", "VIN7", "--output", tmp_path / "x", status=2)["error"]["code"] == "no-device-ca"
     options = ("--tls-cert", tmp_path / "ca.pem", "--tls-key", tmp_path / "key.pem")
     assert shell.json("serve-aktualizr", *options, status=2)["error"]["code"] == "usage"
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.director.world import TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.errors import DailyLimitError, UnknownVehicleError
+from twinlock.director.errors.vehicles import DailyLimitError, UnknownVehicleError
 from twinlock.director.inventory import history
 from twinlock.director.model.judgement import ManifestPolicy
 from twinlock.trust.errors.base import RefusalError

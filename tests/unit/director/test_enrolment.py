@@ -10,8 +10,14 @@ import pytest
 
 from tests.unit.director.world import TestVehicle, at, test_key
 from twinlock.director.director import Director
-from twinlock.director.errors import EcuKeyChangedError, EnrolmentTokenError, RegistrationError, UnknownVehicleError
-from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.director.errors.operator import ValidityError
+from twinlock.director.errors.vehicles import (
+    EcuKeyChangedError,
+    EnrolmentTokenError,
+    RegistrationError,
+    UnknownVehicleError,
+)
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, UnusableKeyError, WeakKeyError
 from twinlock.trust.names import EcuId, Verification
 
@@ -161,5 +167,5 @@ def test_the_inventory_holds_no_token_in_clear(director: Director) -> None:
 
 @pytest.mark.parametrize("valid_s", [0, -1, 10**9])
 def test_a_token_has_a_sane_lifetime(director: Director, valid_s: int) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(ValidityError):
         director.enrolment_token(VIN, valid_s=valid_s)

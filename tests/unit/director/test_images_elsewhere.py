@@ -11,7 +11,7 @@ from tuf.api.metadata import TargetFile
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, image
 from tests.unit.director.world import ImageSite, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.errors import HostedImageError
+from twinlock.director.errors.vehicles import HostedImageError
 from twinlock.director.model.records import NOTHING, ORDERED
 from twinlock.trust.errors.images import TargetFormatError, UnsupportedFormatError
 

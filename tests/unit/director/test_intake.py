@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.director.judging import judge_manifest
 from tests.unit.director.world import NOW, EcuSigner, TestVehicle, at, installed_image
-from twinlock.director.errors import ManifestVehicleError
+from twinlock.director.errors.vehicles import ManifestVehicleError
 from twinlock.director.model.judgement import Findings, Knowledge, ManifestPolicy
 from twinlock.director.model.records import ATTACK, FAILURE, NOTICE, REFUSAL, Event, LastReport, VehicleRecord
 from twinlock.director.model.vehicle_description import read_description

@@ -12,10 +12,10 @@ from sqlalchemy import delete, insert, update
 
 from tests.unit.director.world import NOW, TestVehicle
 from twinlock.director.director import Director
+from twinlock.director.errors.operator import NoDirectorError, OccupiedError, SettingError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import VehicleSummary
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 from twinlock.trust.names import EcuId, VehicleId
 
@@ -177,7 +177,7 @@ def test_a_newer_schema_is_refused_and_not_touched(filled: Director) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(("name", "error"), [("noise", StorageError), ("empty", StorageError), ("none", UsageError)])
+@pytest.mark.parametrize(("name", "error"), [("noise", StorageError), ("empty", StorageError), ("none", SettingError)])
 def test_what_is_no_inventory_is_an_error(tmp_path: Path, name: str, error: type[Exception]) -> None:
     (tmp_path / "noise.sqlite").write_bytes(b"this is no database" * 100)
     (tmp_path / "empty.sqlite").write_bytes(b"")
@@ -188,7 +188,7 @@ def test_what_is_no_inventory_is_an_error(tmp_path: Path, name: str, error: type
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "not a url"])
 def test_a_database_that_would_forget_is_refused(tmp_path: Path, url: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(SettingError):
         Inventory.connect(url, directory=tmp_path)
 
 
@@ -216,10 +216,10 @@ def test_vehicles_are_listed_with_what_they_have(filled: Director) -> None:
 
 
 def test_a_second_director_in_one_place_is_refused(director: Director) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(OccupiedError):
         Director.create(director.path, image_root=b"", image_url="x")
 
 
 def test_a_place_without_a_director_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(NoDirectorError):
         Director.open(tmp_path / "nothing")

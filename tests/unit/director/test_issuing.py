@@ -16,6 +16,7 @@ from tuf.api.metadata import Root
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
 from twinlock.director.config import Settings
 from twinlock.director.director import Director
+from twinlock.director.errors.operator import UnknownDirectorRoleError
 from twinlock.director.signing import sign as issuing
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import KeyPlan
@@ -243,7 +244,7 @@ def test_without_the_offline_keys_root_cannot_be_changed_but_vehicles_are_served
 
 
 def test_an_unknown_role_cannot_be_rotated(fleet: Director) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UnknownDirectorRoleError):
         fleet.rotate("mirrors")
     with pytest.raises(UsageError):
         fleet.rotate()

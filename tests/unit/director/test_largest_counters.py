@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.director.world import TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.trust.errors.base import UsageError
+from twinlock.director.errors.operator import CounterResetError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import MAX_COUNTER, decode_report
@@ -57,5 +57,5 @@ def test_a_reset_that_could_not_be_counted_is_refused_when_it_is_armed(fleet: Di
     """An earlier version stored counters up to 2**63 - 1."""
     with closing(sqlite3.connect(fleet.path / "inventory.sqlite")) as connection, connection:
         connection.execute("UPDATE report_counters SET highest = ? WHERE ecu = ?", (2**63 - 1, BRAKE))
-    with pytest.raises(UsageError, match="rekey"):
+    with pytest.raises(CounterResetError, match="rekey"):
         fleet.ways_out.reset_counter(VIN, [BRAKE], now=at(minutes=3))

@@ -15,7 +15,7 @@ from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.cli.image.publish import _status_lines
 from twinlock.cli.main import main
 from twinlock.director.director import Director
-from twinlock.director.errors import RegistrationError
+from twinlock.director.errors.vehicles import RegistrationError
 from twinlock.director.model.vehicle_description import read_description
 from twinlock.repository.errors import NotReadyError
 from twinlock.repository.image_repository import ImageRepository

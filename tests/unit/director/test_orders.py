@@ -10,10 +10,11 @@ import pytest
 from tests.counted_calls import counted
 from tests.unit.director.world import FACTORY, NOW, ImageSite, TestVehicle, at, listed, measured
 from twinlock.director.director import Director
-from twinlock.director.errors import NoImageSetError, UnknownImageError, UnknownVehicleError
+from twinlock.director.errors.operator import NothingAssignedError
+from twinlock.director.errors.vehicles import NoImageSetError, UnknownImageError, UnknownVehicleError
 from twinlock.director.model.records import HELD, IMPOSSIBLE, NOTHING, ORDERED, WAITING
 from twinlock.director.planning.resolver import resolve
-from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import HardwareError, ReleaseCounterError, UnknownEcuError
 from twinlock.trust.errors.metadata import UnsafePathError
 
@@ -175,11 +176,12 @@ def test_a_withdrawn_assignment_leaves_a_new_version_without_it(fleet: Director)
 
 
 def test_withdrawing_what_is_not_assigned_is_an_error(fleet: Director) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(NothingAssignedError):
         fleet.unassign(VIN)
     fleet.assign(VIN, {"ecu-gw": GW})
-    with pytest.raises(UsageError):
-        fleet.unassign(VIN, ["ecu-brake"])
+    with pytest.raises(NothingAssignedError) as caught:
+        fleet.unassign(VIN, ["ecu-brake", "ecu-gw"])
+    assert (caught.value.vehicle, caught.value.ecus) == (VIN, ("ecu-brake",))
     with pytest.raises(UnknownEcuError):
         fleet.unassign(VIN, ["ecu-x"])
     assert [item.ecu for item in fleet.assignments(VIN)] == ["ecu-gw"]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.director.director import Director
-from twinlock.director.errors import NoImageSetError
+from twinlock.director.errors.vehicles import NoImageSetError
 from twinlock.director.model.records import ORDERED
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.director.world import NOW, EcuSigner, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.errors import ManifestVehicleError, UnknownVehicleError
+from twinlock.director.errors.vehicles import ManifestVehicleError, UnknownVehicleError
 from twinlock.director.inventory import history
 from twinlock.director.model.records import Acceptance
 from twinlock.trust.errors.local import ConflictError

@@ -15,7 +15,8 @@ from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.director.devices import ecu_changes as membership
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.director import Director
-from twinlock.director.errors import (
+from twinlock.director.errors.operator import NeedsNoCertificateError, ValidityError
+from twinlock.director.errors.vehicles import (
     DailyLimitError,
     EcuKeyChangedError,
     EcuTakenError,
@@ -28,7 +29,7 @@ from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.vehicles import key_identity
 from twinlock.director.model.records import BY_CERTIFICATE, BY_SERIAL, VehicleRecord
 from twinlock.director.ways_out.key_changes import NewKey
-from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import MalformedError, UnsafePathError, WeakKeyError
 from twinlock.trust.names import EcuId
 
@@ -337,11 +338,11 @@ def test_a_permission_has_a_sane_lifetime_and_a_known_vehicle(director: Director
     with pytest.raises(UnknownVehicleError):
         director.devices.allow_certificate("VIN7")
     director.register(TestVehicle("VIN1", {"ecu-gw": "gw-1"}).description())
-    with pytest.raises(UsageError):
+    with pytest.raises(NeedsNoCertificateError):
         director.devices.allow_certificate("VIN1")
     register(director, device)
     for valid_s in (0, -1, 10**8):
-        with pytest.raises(UsageError):
+        with pytest.raises(ValidityError):
             director.devices.allow_certificate("VIN7", valid_s=valid_s)
     assert director.devices.allow_certificate("VIN7", valid_s=60, actor="alice") == at(seconds=60)
     assert director.audit("VIN7")[0]["actor"] == "alice"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from twinlock.director.errors import NoImageSetError
+from twinlock.director.errors.vehicles import NoImageSetError
 from twinlock.director.model.software import Software
 from twinlock.director.planning.problem import EcuChoices, ImageSetProblem
 from twinlock.director.planning.resolver import resolve

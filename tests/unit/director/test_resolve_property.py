@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinlock.director.errors import NoImageSetError
+from twinlock.director.errors.vehicles import NoImageSetError
 from twinlock.director.model.software import Software, Terms, mentioned
 from twinlock.director.planning.problem import EcuChoices, ImageSetProblem, relevant_components
 from twinlock.director.planning.resolver import resolve

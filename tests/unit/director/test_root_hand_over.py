@@ -13,11 +13,11 @@ from tests.unit.director.legacy_chain import begin_with_shared_keys
 from tests.unit.director.world import NOW, at
 from twinlock.director.config import read_config
 from twinlock.director.director import Director
+from twinlock.director.errors.operator import PastEndError, ProfileNotPublishedError
 from twinlock.director.signing import publish_root as root_keeper
 from twinlock.director.signing.roots import next_root, verify_successor
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, ProfileError
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
@@ -103,7 +103,7 @@ def test_a_chain_with_equal_numbers_keeps_them_until_then(director: Director, mo
 
 
 def test_what_cannot_be_handed_over_says_why(director: Director, apart: Director) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(PastEndError):
         apart.hand_over(NOW.date() - timedelta(days=1))
     for path in (apart.path / "keys" / "offline").iterdir():
         path.unlink()
@@ -113,7 +113,7 @@ def test_what_cannot_be_handed_over_says_why(director: Director, apart: Director
 
 
 def test_a_director_without_the_profile_has_nothing_to_hand_over(director: Director) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(ProfileNotPublishedError):
         director.hand_over()
     director.add_wire("aktualizr")
     assert director.hand_over() == 1

@@ -12,10 +12,11 @@ from tests.unit.director.stuck_vehicle import AktualizrStuck, NativeVehicle, Stu
 from tests.unit.director.world import NOW, ImageSite
 from twinlock.director.config import Settings
 from twinlock.director.director import Director
-from twinlock.director.errors import EcuKeyChangedError, SecondPersonError
+from twinlock.director.errors.operator import SamePersonError, UnknownKeyChangeError
+from twinlock.director.errors.vehicles import EcuKeyChangedError, SecondPersonError
 from twinlock.director.model.records import BY_CERTIFICATE
 from twinlock.director.ways_out.key_changes import NewKey
-from twinlock.trust.errors.base import Attack, UsageError
+from twinlock.trust.errors.base import Attack
 from twinlock.trust.names import EcuId
 
 LAMP = EcuId("lamp-1")
@@ -42,9 +43,12 @@ def enter(director: Director, vehicle: StuckVehicle) -> None:
 def confirm(director: Director, vin: str, ecu: EcuId, fingerprint: str) -> None:
     change = director.ways_out.change_key(vin, NewKey(ecu=ecu, fingerprint=fingerprint), actor="anna")
     assert not change.applied
-    with pytest.raises(UsageError):
+    with pytest.raises(SamePersonError):
         director.ways_out.confirm(change.number, actor="anna")
     director.ways_out.confirm(change.number, actor="ben")
+    with pytest.raises(UnknownKeyChangeError) as caught:
+        director.ways_out.confirm(change.number, actor="ben")
+    assert caught.value.number == change.number
 
 
 @pytest.mark.parametrize("profile", VEHICLES)

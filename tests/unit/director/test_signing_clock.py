@@ -25,11 +25,11 @@ from twinlock.client.model.results import Outcome
 from twinlock.client.primary.primary import Primary
 from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
+from twinlock.director.errors.operator import NothingToRecoverError
 from twinlock.repository.errors import ClockBehindError, ClockContradictedError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.serving.app import image_application
 from twinlock.repository.serving.http import serving
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import TransportError
 
 VIN, ECU, IMAGE = "VIN1", "ecu-gw", "gw/2.0.bin"
@@ -192,7 +192,7 @@ def test_without_a_second_source_a_false_signature_has_a_way_out_that_needs_no_r
         for name in ("timestamp.json", "snapshot.json", "targets.json"):
             assert await fleet.stated(name, "issued") == "2026-03-01T12:12:00Z"
             assert await fleet.stated(name, "expires") == "2026-04-01T12:00:00Z"
-        with pytest.raises(UsageError):
+        with pytest.raises(NothingToRecoverError):
             await asyncio.to_thread(fleet.director.recover_clock)
 
         fleet.clocks["vehicle"].turn(minutes=2)

@@ -18,7 +18,7 @@ from tests.unit.director.world import NOW, at
 from twinlock.director.devices import events
 from twinlock.director.devices.telemetry import KINDS
 from twinlock.director.director import Director
-from twinlock.director.errors import DailyLimitError, DeviceIdentityError, UnknownVehicleError
+from twinlock.director.errors.vehicles import DailyLimitError, DeviceIdentityError, UnknownVehicleError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import MalformedError
 

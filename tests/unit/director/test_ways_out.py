@@ -15,7 +15,7 @@ from tests.architecture.source import ROOT
 from tests.unit.director.stuck_vehicle import AktualizrStuck, NativeVehicle, StuckVehicle, unknown
 from tests.unit.director.world import at
 from twinlock.director.director import Director
-from twinlock.director.errors import EcuKeyChangedError, EcuTakenError, RetiredVehicleError
+from twinlock.director.errors.vehicles import EcuKeyChangedError, EcuTakenError, RetiredVehicleError
 from twinlock.director.model.vehicle_description import read_ecu
 from twinlock.director.ways_out.key_changes import NewKey
 from twinlock.trust.errors.base import TwinlockError

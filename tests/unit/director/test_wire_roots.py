@@ -15,12 +15,12 @@ from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical
 from tests.unit.director.world import NOW, ImageSite, at
 from twinlock.director.config import CONFIG, Settings, read_config
 from twinlock.director.director import Director
-from twinlock.director.errors import WireDisabledError
+from twinlock.director.errors.operator import SettingError, UnknownProfileError, UnknownRootError
+from twinlock.director.errors.vehicles import WireDisabledError
 from twinlock.director.signing import publish_root as root_keeper
 from twinlock.director.signing.roots import next_root
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, ProfileError, StorageError
 
 VIN = "VIN7"
@@ -65,7 +65,7 @@ def check_chain(director: Director, length: int) -> None:
         for by in (signed, before or signed):
             assert len(signers(body, by)) >= by["roles"]["root"]["threshold"]
         before = signed
-    with pytest.raises(UsageError):
+    with pytest.raises(UnknownRootError):
         director.root_bytes(length + 1, wire="aktualizr")
 
 
@@ -82,7 +82,7 @@ def test_a_director_can_be_made_with_both(wired: Director) -> None:
 
 
 def test_one_without_has_none_and_serves_no_such_vehicle(director: Director) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UnknownRootError):
         director.root_bytes(wire="aktualizr")
     van = AktualizrVehicle()
     van.register(director)
@@ -108,9 +108,9 @@ def test_a_profile_that_is_added_later_starts_at_version_1(director: Director) -
 
 def test_there_is_no_other_profile(director: Director) -> None:
     for wire in ("tuf", "x"):
-        with pytest.raises(UsageError):
+        with pytest.raises(UnknownProfileError):
             director.add_wire(wire)
-    with pytest.raises(UsageError):
+    with pytest.raises(SettingError):
         Settings(wires=("aktualizr",))
 
 

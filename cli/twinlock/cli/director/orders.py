@@ -171,7 +171,7 @@ def open_director(directory: Path, passphrase_file: Path | None = None) -> Direc
 
 def _own_order() -> AbstractContextManager[None]:
     """What an order itself can be refused for; metadata of the Image repository is judged in the same call."""
-    from twinlock.director.errors import UnknownImageError
+    from twinlock.director.errors.vehicles import UnknownImageError
     from twinlock.trust.errors.images import DuplicateEcuError, HardwareError, ReleaseCounterError, UnknownEcuError
 
     return own_input(DuplicateEcuError, HardwareError, ReleaseCounterError, UnknownEcuError, UnknownImageError)

@@ -32,7 +32,7 @@ def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
     Example:
       twinlock director show ./director VIN1 --limit 50
     """
-    from twinlock.director.errors import UnknownVehicleError
+    from twinlock.director.errors.vehicles import UnknownVehicleError
 
     with open_director(directory) as director:
         try:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
-from twinlock.director.errors import NoImageSetError
+from twinlock.director.errors.vehicles import NoImageSetError
 from twinlock.director.model.clients import Client, ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets, entries_as_json
 from twinlock.director.model.records import EcuRecord, PlannedImage

@@ -29,7 +29,7 @@ from twinlock.director.devices.identity import RequestIdentity
 from twinlock.director.devices.service import DEVICE_VALID, DeviceService
 from twinlock.director.devices.telemetry import CONFIGURATION, KINDS, NETWORK, PACKAGES, SYSTEM_INFO
 from twinlock.director.director import Director
-from twinlock.director.errors import (
+from twinlock.director.errors.vehicles import (
     DailyLimitError,
     DeviceIdentityError,
     DeviceTakenError,

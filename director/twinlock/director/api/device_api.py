@@ -19,7 +19,7 @@ from aiohttp import web
 
 from twinlock.director.api.requests import DIRECTOR, IMMUTABLE, application, note, read_body, run
 from twinlock.director.director import Director
-from twinlock.director.errors import EnrolmentTokenError, UnknownVehicleError
+from twinlock.director.errors.vehicles import EnrolmentTokenError, UnknownVehicleError
 from twinlock.director.model.records import Served
 from twinlock.repository.serving.http import Handler, problem, problem_of
 from twinlock.trust.errors.base import UsageError

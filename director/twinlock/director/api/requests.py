@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from twinlock.director.director import Director
-from twinlock.director.errors import DailyLimitError, RetiredVehicleError, UnknownVehicleError
+from twinlock.director.errors.vehicles import DailyLimitError, RetiredVehicleError, UnknownVehicleError
 from twinlock.io.http import bodies
 from twinlock.io.http.request_log import note, request_lines
 from twinlock.repository.serving.http import Handler, add_health, problem_of, problems

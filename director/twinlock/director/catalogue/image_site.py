@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from twinlock.director.catalogue.source import FetchFile, open_source
+from twinlock.director.errors.operator import SettingError
 from twinlock.trust.engine.commands import Answer, Command, Fetch, drive
 from twinlock.trust.engine.first_contact import is_base_url, meet_image_repository
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.state.trusted import TrustedRepository
 
 
@@ -21,10 +21,15 @@ def check_location(location: str) -> str:
     if "://" not in location:
         directory = Path(location).resolve()
         if not directory.is_dir():
-            raise UsageError(reason=f"{location} is not a directory, and not an http(s) URL such as http://host:8080")
+            raise SettingError(
+                setting="image_url",
+                reason=f"is {location}, neither a directory nor an http(s) URL such as http://host:8080",
+            )
         return str(directory)
     if not location.startswith("file://") and not is_base_url(location):
-        raise UsageError(reason=f"{location!a} is not a base URL such as https://images.example:8443")
+        raise SettingError(
+            setting="image_url", reason=f"is {location!a}, not a base URL such as https://images.example:8443"
+        )
     return location
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from twinlock.director.errors.operator import SettingError
 from twinlock.io.http.outgoing import RateFloor, open_url
 from twinlock.repository.store.object_names import served_name
 from twinlock.trust.engine.commands import ABSENT, Absent
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, StorageError, TransportError
 
@@ -36,7 +36,7 @@ def open_source(location: str, *, total_s: float = _TOTAL_S) -> FetchFile:
     if scheme == "file":
         location = urllib.request.url2pathname(urlsplit(location).path)
     elif "://" in location:
-        raise UsageError(reason=f"{location} is neither an http(s) address nor a directory")
+        raise SettingError(setting="image_url", reason=f"is {location}, neither an http(s) URL nor a directory")
     return lambda name, limit: _read_metadata(_metadata_directory(Path(location)), name, limit)
 
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from twinlock.director.errors.operator import NoDeviceCaError, OccupiedError, PastEndError
 from twinlock.io.files.durable import create_file, read_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.keys.private_keys import Secret, read_private_key, write_private_key
@@ -64,7 +65,7 @@ class DeviceCa:
         Raises: UsageError if there is one already, StorageError, PassphraseError.
         """
         if (place / _CERTIFICATE).exists():
-            raise UsageError(reason=f"there is a device CA in {place} already")
+            raise OccupiedError(path=str(place), what="a device CA")
         with storage_errors("create", place):
             make_directory(place, 0o700)
         if not (place / _KEY).exists():
@@ -72,7 +73,7 @@ class DeviceCa:
         private = _open_key(place / _KEY, passphrase)
         certificate = _self_signed(private, valid, now)
         if not create_file(place / _CERTIFICATE, certificate.public_bytes(Encoding.PEM)):
-            raise UsageError(reason=f"there is a device CA in {place} already")
+            raise OccupiedError(path=str(place), what="a device CA")
         return cls(certificate, private)
 
     @classmethod
@@ -80,7 +81,7 @@ class DeviceCa:
         """Open the CA in ``place``. Raises: UsageError if there is none, StorageError, PassphraseError."""
         pem = read_file(place / _CERTIFICATE, max_bytes=_MAX_BYTES)
         if pem is None:
-            raise UsageError(reason="this Director has no device CA; `twinlock director create-device-ca` makes one")
+            raise NoDeviceCaError()
         try:
             certificate = x509.load_pem_x509_certificate(pem)
         except ValueError as error:
@@ -105,7 +106,7 @@ class DeviceCa:
         """
         ends = min(not_after, self.certificate.not_valid_after_utc)
         if ends <= now:
-            raise UsageError(reason=f"a certificate that ends at {ends:%Y-%m-%d %H:%M}Z is of no use")
+            raise PastEndError(what="the certificate", ends=ends)
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._private.public_key())
         builder = (
             x509.CertificateBuilder()

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Row, insert, select
 
 from twinlock.director.devices.credentials import Credential
 from twinlock.director.devices.permissions import use_for_certificate
-from twinlock.director.errors import DeviceTakenError
+from twinlock.director.errors.operator import NoCertificateError
+from twinlock.director.errors.vehicles import DeviceTakenError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import VehicleId
 
 SINGLE, SHARED, SERVER = "single", "shared", "server"
@@ -96,7 +96,7 @@ def revoke(
     if not known and len(name) == 64 and not set(name) - set("0123456789abcdef") and not is_revoked(connection, name):
         found = (name,)
     if not found:
-        raise UsageError(reason=f"{name} has no certificate that is not revoked already")
+        raise NoCertificateError(name=name)
     for fingerprint in found:
         _revoke(connection, fingerprint, actor, now, reason=reason)
     return found

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
 from twinlock.director.devices.ca import DeviceCa, Subject
+from twinlock.director.errors.operator import OccupiedError
 from twinlock.io.files.durable import PRIVATE, create_once, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.trust.errors.base import UsageError
@@ -80,7 +81,7 @@ def check_vacant(folder: Path, names: tuple[str, ...]) -> None:
     """See that none of the files is there. Raises: UsageError."""
     taken = [name for name in names if (folder / name).exists()]
     if taken:
-        raise UsageError(reason=f"{folder / taken[0]} already exists; credentials are never overwritten")
+        raise OccupiedError(path=str(folder), what=taken[0])
 
 
 def write_files(credential: Credential, folder: Path, *, names: tuple[str, str, str]) -> None:

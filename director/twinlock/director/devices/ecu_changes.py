@@ -15,12 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from twinlock.director.devices.registration import Registration
-from twinlock.director.errors import (
-    DailyLimitError,
-    EcuKeyChangedError,
-    EcuTakenError,
-    RegistrationError,
-)
+from twinlock.director.errors.vehicles import DailyLimitError, EcuKeyChangedError, EcuTakenError, RegistrationError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import (

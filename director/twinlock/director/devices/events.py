@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from twinlock.director.devices.unsigned import parse_unsigned
-from twinlock.director.errors import DailyLimitError
+from twinlock.director.errors.vehicles import DailyLimitError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.vehicles import lock_vehicle
 from twinlock.trust.errors.images import EndlessDataError

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection, select, update
 
 from twinlock.director.devices.certificates import SHARED, SINGLE, is_revoked, kind_of, list_certificates
-from twinlock.director.errors import DeviceIdentityError
+from twinlock.director.errors.vehicles import DeviceIdentityError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.model.records import AKTUALIZR_PROFILE, BY_CERTIFICATE, BY_SERIAL

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Column, Connection, insert, select, update
 
+from twinlock.director.errors.operator import ValidityError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import VehicleId
 
 MAX_VALID_S = 31 * 86_400
@@ -24,7 +24,7 @@ def allow_certificate(
 ) -> datetime:
     """Allow it until the time that is returned. Raises: UsageError."""
     if not 0 < valid_s <= MAX_VALID_S:
-        raise UsageError(reason=f"a permission is valid for 1 to {MAX_VALID_S} seconds, not {valid_s}")
+        raise ValidityError(what="a permission", longest_s=MAX_VALID_S, offered_s=valid_s)
     expires = now + timedelta(seconds=valid_s)
     row = {"vehicle": vehicle, "created_at": now, "expires": expires, "actor": actor}
     connection.execute(insert(schema.rekey_permissions).values(**row))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from twinlock.director.errors import EcuKeyChangedError
+from twinlock.director.errors.vehicles import EcuKeyChangedError
 from twinlock.director.inventory.history import record_refusal
 from twinlock.director.model.records import EcuRecord
 from twinlock.director.ways_out.key_changes import note_pending

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twinlock.director.errors import DescriptionError
+from twinlock.director.errors.vehicles import DescriptionError
 from twinlock.director.model.records import EcuRecord
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.keys.public_keys import PublicKey

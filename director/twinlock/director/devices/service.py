@@ -45,7 +45,8 @@ from twinlock.director.devices.permissions import allow_certificate
 from twinlock.director.devices.refusals import note_refused_registration
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.telemetry import Telemetry, check_telemetry, list_telemetry, store_telemetry
-from twinlock.director.errors import (
+from twinlock.director.errors.operator import NeedsNoCertificateError
+from twinlock.director.errors.vehicles import (
     DailyLimitError,
     DeviceIdentityError,
     RegistrationError,
@@ -210,7 +211,7 @@ class DeviceService:
                     raise
             else:
                 if record.wire != AKTUALIZR_PROFILE:
-                    raise UsageError(reason=f"{vehicle} does not run aktualizr, so it needs no certificate")
+                    raise NeedsNoCertificateError(vehicle=vehicle)
             moment = now or self._clock()
             return allow_certificate(
                 connection, VehicleId(vehicle), valid_s=valid_s, actor=actor or self._actor, now=moment

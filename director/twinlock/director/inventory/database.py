@@ -18,10 +18,10 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from twinlock.director.errors.operator import SettingError
 from twinlock.director.inventory.migrations import migrate
 from twinlock.director.inventory.schema import SCHEMA_VERSION, metadata, schema_version
 from twinlock.io.files.durable import storage_errors
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 
 BUSY_TIMEOUT_S = 4.0  # how long one waits for another; longer than any transaction of ours takes, shorter than patience
@@ -44,11 +44,13 @@ class Inventory:
         try:
             parsed = make_url(url)
         except ArgumentError:
-            raise UsageError(reason="the database URL cannot be understood") from None
+            raise SettingError(setting="database", reason="is not a database URL") from None
         if parsed.get_backend_name() != "sqlite":
             return cls(create_engine(parsed, pool_pre_ping=True), parsed.render_as_string(hide_password=True))
         if not parsed.database or parsed.database == ":memory:":
-            raise UsageError(reason="the inventory needs a file; one in memory would forget every counter it has seen")
+            raise SettingError(
+                setting="database", reason="has to name a file: one in memory would forget every counter"
+            )
         path = directory / parsed.database
         engine = create_engine(parsed.set(database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_S})
         event.listen(engine, "connect", _prepare_sqlite)
@@ -80,7 +82,7 @@ class Inventory:
         Raises: NewerStateError, StorageError, UsageError.
         """
         if self.file is not None and not self.file.is_file():
-            raise UsageError(reason=f"there is no inventory at {self.name}")
+            raise SettingError(setting="database", reason=f"names {self.name}, where there is no inventory")
         with self.reading("open") as connection:
             if not inspect(connection).has_table(schema_version.name):
                 raise StorageError(path=self.name, operation="open", reason="it is no inventory of a Director")

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
-from twinlock.director.errors import DailyLimitError
+from twinlock.director.errors.vehicles import DailyLimitError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.counters import count_on, note_evidence, note_resets, raise_counter
 from twinlock.director.inventory.installations import MAX_PER_DAY, note_installations

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from twinlock.director.errors import RetiredVehicleError, UnknownVehicleError
+from twinlock.director.errors.vehicles import RetiredVehicleError, UnknownVehicleError
 from twinlock.director.inventory import schema
 from twinlock.director.model.records import (
     TUF_PROFILE,

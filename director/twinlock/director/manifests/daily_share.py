@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from twinlock.director.errors import DailyLimitError
+from twinlock.director.errors.vehicles import DailyLimitError
 from twinlock.director.model.records import VehicleRecord
 
 _DAY_S = 86_400

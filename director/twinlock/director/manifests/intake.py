@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
-from twinlock.director.errors import DailyLimitError, UnknownVehicleError
+from twinlock.director.errors.vehicles import DailyLimitError, UnknownVehicleError
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import (
     find_seen_nonces,

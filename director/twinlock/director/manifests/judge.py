@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from twinlock.director.errors import ManifestVehicleError
+from twinlock.director.errors.vehicles import ManifestVehicleError
 from twinlock.director.manifests.events import membership_events, outcome_events, report_events, time_events
 from twinlock.director.manifests.offered import (
     check_signed_once,

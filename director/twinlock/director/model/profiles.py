@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
+from twinlock.director.errors.operator import UnknownProfileError
 from twinlock.director.model.clients import Client
 from twinlock.director.model.records import VehicleRecord
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.sign import Authority
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import RoleName
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.reports import SignedManifest
@@ -198,7 +198,7 @@ class Profiles:
     def named(self, name: str) -> DirectorProfile:
         """The profile of that name. Raises: UsageError if there is none."""
         if name not in self._by_name:
-            raise UsageError(reason=f"there is no profile {name!r}; the profiles are {', '.join(self._by_name)}")
+            raise UnknownProfileError(profile=name, known=tuple(self._by_name))
         return self._by_name[name]
 
     def of(self, record: VehicleRecord) -> DirectorProfile:
@@ -215,5 +215,4 @@ class Profiles:
         for found in self.translations:
             if found.name == name:
                 return found
-        names = ", ".join(each.name for each in self.translations)
-        raise UsageError(reason=f"there is no profile {name!r} that could be added; there is {names}")
+        raise UnknownProfileError(profile=name, known=tuple(each.name for each in self.translations))

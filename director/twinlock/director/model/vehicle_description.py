@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twinlock.director.errors import DescriptionError, VehicleIdError
+from twinlock.director.errors.vehicles import DescriptionError, VehicleIdError
 from twinlock.director.model.records import EcuRecord
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.keys.public_keys import PublicKey, load_key

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from twinlock.director.catalogue.catalogue import Catalogue, CatalogueKeeper
+from twinlock.director.errors.operator import NothingAssignedError
 from twinlock.director.inventory.assignments import drop_assignments, put_assignments
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.vehicles import lock_vehicle
@@ -90,8 +91,8 @@ class Assigning:
         for ecu in sorted(gone - inputs.record.ecus.keys()):
             raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
         if not gone or not gone <= inputs.assigned.keys():
-            missing = ", ".join(sorted(gone - inputs.assigned.keys())) or vehicle
-            raise UsageError(reason=f"nothing is assigned to {missing}")
+            missing = (gone or inputs.record.ecus.keys()) - inputs.assigned.keys()
+            raise NothingAssignedError(vehicle=vehicle, ecus=tuple(sorted(missing)))
         with self._database.writing("withdraw assignments") as connection:
             lock_vehicle(connection, vehicle)
             drop_assignments(connection, vehicle, gone, actor=actor, now=now)

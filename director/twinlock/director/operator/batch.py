@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from twinlock.director.errors import DailyLimitError
+from twinlock.director.errors.vehicles import DailyLimitError
 from twinlock.director.inventory.database import Inventory
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import ConflictError

@@ -24,6 +24,7 @@ from twinlock.director.devices.deliveries import Deliveries
 from twinlock.director.devices.ecu_changes import apply_registration
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.service import DEVICE_VALID, DeviceService
+from twinlock.director.errors.operator import NamedTwiceError
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import BY_CERTIFICATE
 from twinlock.director.model.vehicle_description import read_description
@@ -251,4 +252,4 @@ def _check_once(vehicle: str, source: str, seen: dict[str, str]) -> None:
     """See that a vehicle comes once in a batch. Raises: UsageError."""
     first = seen.setdefault(vehicle, source)
     if first != source:
-        raise UsageError(reason=f"{vehicle} is named twice, at {first} and at {source}; name it once")
+        raise NamedTwiceError(vehicle=vehicle, first=first, second=source)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 
-from twinlock.director.errors import HostedImageError, NoImageSetError, UnknownImageError
+from twinlock.director.errors.vehicles import HostedImageError, NoImageSetError, UnknownImageError
 from twinlock.director.model.clients import ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets
 from twinlock.director.model.records import (

@@ -16,7 +16,7 @@ from typing import Any
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
 from resolvelib.resolvers import ResolutionTooDeep
 
-from twinlock.director.errors import NoImageSetError
+from twinlock.director.errors.vehicles import NoImageSetError
 from twinlock.director.model.software import Software
 from twinlock.director.planning.conflicts import explain_failure
 from twinlock.director.planning.problem import EcuChoices, ImageSetProblem, Selection, violations

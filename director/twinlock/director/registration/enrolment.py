@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select, update
 
-from twinlock.director.errors import (
+from twinlock.director.errors.operator import ValidityError
+from twinlock.director.errors.vehicles import (
     DescriptionError,
     EcuKeyChangedError,
     EcuTakenError,
@@ -33,7 +34,6 @@ from twinlock.director.model.records import VehicleRecord
 from twinlock.director.model.vehicle_description import VehicleDescription, read_vehicle_id
 from twinlock.director.ways_out.key_changes import permitted_changes, use_changes
 from twinlock.director.ways_out.known_serials import BY_VEHICLE, claim_keys
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import VehicleId
 
 _TOKEN_BYTES = 32
@@ -101,7 +101,7 @@ def _check_only_keys(
 def create_token(connection: Connection, vehicle: str, *, valid_s: int, actor: str, now: datetime) -> str:
     """Make a one-time token for ``vehicle``. Only its hash is stored. Raises: UsageError, UnsafePathError, RegistrationError."""
     if not 0 < valid_s <= _MAX_VALID_S:
-        raise UsageError(reason=f"a token is valid for 1 to {_MAX_VALID_S} seconds, not {valid_s}")
+        raise ValidityError(what="a token", longest_s=_MAX_VALID_S, offered_s=valid_s)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     connection.execute(
         insert(schema.enrolment_tokens).values(

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select, update
 
 from twinlock.director.catalogue.catalogue import Catalogue, CatalogueKeeper
 from twinlock.director.config import Settings
-from twinlock.director.errors import WireDisabledError
+from twinlock.director.errors.vehicles import WireDisabledError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.assignments import load_assignments
 from twinlock.director.inventory.database import Inventory

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, select
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.config import Settings, replace_config
+from twinlock.director.errors.operator import (
+    ChainBegunError,
+    PastEndError,
+    ProfileNotPublishedError,
+    UnfitRootError,
+    UnknownRootError,
+)
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.schema import schema_version
@@ -44,7 +51,6 @@ from twinlock.repository.signing.named_keys import NamedKey, keys_of_roles, keys
 from twinlock.repository.signing.sign import renew
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.trust.engine.restore import bootstrap_repository
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.names import DIRECTOR, ROOT
 
@@ -92,6 +98,14 @@ class RootKeeper:
     def roles(self) -> tuple[RoleKeysView, ...]:
         """Who signs by the newest Root, role by role."""
         return role_keys(self._read().current, self._keyring)
+
+    def read(self, version: int | None, name: str) -> bytes:
+        """A Root file in the profile ``name``: the newest, or that ``version``. Raises: UnknownProfileError, UnknownRootError."""
+        with self._database.reading() as connection:
+            data = self._profiles.named(name).read_root(connection, version)
+        if data is None:
+            raise UnknownRootError(version=version, profile=name)
+        return data
 
     def plan_of(self, role: str) -> KeyPlan:
         """Number, threshold and kinds of the keys that a role has now. Raises: UsageError for an unknown one."""
@@ -175,14 +189,15 @@ class RootKeeper:
         verify_successor(published.current, data, now)
         trusted = bootstrap_repository(DIRECTOR, data).root.signed
         if trusted.issued is not None and trusted.issued > now:
-            raise UsageError(
-                reason=f"the Root says that it was signed at {trusted.issued:%Y-%m-%d %H:%M}Z, still to come"
+            raise UnfitRootError(
+                version=trusted.version, reason=f"it states that it was signed at {trusted.issued:%Y-%m-%d %H:%M}Z"
             )
         check_signing(data, self._keyring, now)
         chains = self._chains(published, now)
         if bool(chains) is not (translated is not None):
-            raise UsageError(
-                reason="the Root was prepared for other wire profiles than are published; prepare it again"
+            raise UnfitRootError(
+                version=trusted.version,
+                reason="it was prepared for other wire profiles than are published; prepare it again",
             )
         also = {chain.name: chain.accept((translated or {}).values(), now) for chain in chains}
         version = self._store(published, data, also, now)
@@ -256,12 +271,12 @@ class RootKeeper:
         published, translation = self._read(), self._profiles.translation(name)
         newest = published.translated[name]
         if newest is None:
-            raise UsageError(reason=f"it publishes no Roots for {name}, so there is no chain to hand over")
+            raise ProfileNotPublishedError(profile=name)
         chain = translation.chain(published.current, newest, handing_over=True)
         if chain.has_own_keys:
             return translation.version_of(newest)
         if until is not None and until < now.date():
-            raise UsageError(reason=f"the old Root keys cannot sign until {until}: that day has passed")
+            raise PastEndError(what="the use of the old Root keys", ends=datetime.combine(until, time.max, UTC))
         period, lasting_from = self.settings.periods, self._lasting_from(now)
         self._prepared.check(published.version)
         data = next_root(published.current, self._keyring, period, now, lasting_from=lasting_from)
@@ -296,10 +311,7 @@ class RootKeeper:
         if newest is None:
             newest = self._begin(published, translation, inherited, now)
         elif inherited is not None and not self._continued_from(translation, inherited):
-            reason = (
-                f"it publishes Roots for {name} already, and vehicles follow those: no other chain can go before them"
-            )
-            raise UsageError(reason=reason)
+            raise ChainBegunError(profile=name)
         # Last: what has been published decides, so a death in between costs nothing.
         if name not in self.settings.wires:
             self.settings = replace(self.settings, wires=(*self.settings.wires, name))
@@ -355,7 +367,7 @@ class RootKeeper:
         with self._database.reading() as connection:
             published = self._read_published(connection)
         if published is None:
-            raise UsageError(reason="the Director has no Root")
+            raise UnknownRootError(version=None, profile=self._profiles.authored.name)
         return published
 
     def _read_published(self, connection: Connection) -> _Published | None:

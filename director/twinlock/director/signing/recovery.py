@@ -10,13 +10,13 @@ from sqlalchemy import Connection, func, select
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
+from twinlock.director.errors.operator import NothingToRecoverError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import marks_of_issues, read_marks, write_marks
 from twinlock.director.signing.roots import read_root
 from twinlock.repository.signing.clock import BEHIND, ClockMarks, check_signing_clock, highest, issued_of
-from twinlock.trust.errors.base import UsageError
 
 _I = schema.issues.c
 
@@ -54,7 +54,7 @@ def recover_clock(
         vehicles = _vehicles_ahead(connection, now)
         last = read_marks(connection).last
         if not vehicles and (last is None or last <= now + BEHIND):
-            raise UsageError(reason="nothing that is in force states a time of the future; nothing has to be corrected")
+            raise NothingToRecoverError()
         write_marks(connection, ClockMarks(last=now, highest=false or now))
         detail = {"highest": f"{false or now:%Y-%m-%dT%H:%M:%SZ}", "vehicles": len(vehicles)}
         record_audit(connection, actor=actor, action="recover-clock", detail=detail, now=now)

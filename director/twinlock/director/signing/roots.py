@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 from tuf.api.metadata import Key, Metadata, Root
 
+from twinlock.director.errors.operator import UnknownDirectorRoleError
 from twinlock.director.inventory import schema
 from twinlock.repository.keys.demands import demanding_roles, set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
@@ -129,7 +130,7 @@ def next_root(
 def check_role(role: str) -> None:
     """Refuse a role that a Director's Root does not have. Raises: UsageError."""
     if role not in ROTATABLE:
-        raise UsageError(reason=f"there is no role {role!r}; the roles are {', '.join(ROTATABLE)}")
+        raise UnknownDirectorRoleError(role=role, known=ROTATABLE)
 
 
 def signers_of(root: Root, role: str) -> Authority:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from twinlock.director.errors import EcuTakenError, RegistrationError
+from twinlock.director.errors.vehicles import EcuTakenError, RegistrationError
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import (
     claim_ecus,

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, or_, select, update
 
+from twinlock.director.errors.operator import CounterResetError, ValidityError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
@@ -22,7 +23,7 @@ from twinlock.director.inventory.vehicles import key_identity, load_active_vehic
 from twinlock.director.model.profiles import Profiles
 from twinlock.director.model.records import BY_CERTIFICATE, CounterReset, VehicleRecord
 from twinlock.director.ways_out.key_changes import MAX_VALID_S
-from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import EcuId, VehicleId
 from twinlock.trust.wire.json.cursor import MAX_INTEGER
@@ -69,20 +70,20 @@ def arm_reset(
     ``sent`` is what ``read_all_sent`` found before this transaction.
     """
     if not 0 < valid_s <= MAX_VALID_S:
-        raise UsageError(reason=f"a reset is valid for 1 to {MAX_VALID_S} seconds, not {valid_s}")
+        raise ValidityError(what="a reset", longest_s=MAX_VALID_S, offered_s=valid_s)
     lock_vehicle(connection, vehicle)
     record = load_active_vehicle(connection, vehicle)
     echoes_nonces = profiles.of(record).client.echoes_nonces
     if not echoes_nonces and record.identified_by != BY_CERTIFICATE:
-        reason = f"nothing proves who sends the reports of {vehicle}; give it a certificate, or other keys with `rekey`"
-        raise UsageError(reason=reason)
+        reason = "no certificate proves who sends its reports; give the vehicle one, or other keys with `rekey`"
+        raise CounterResetError(vehicle=vehicle, ecus=tuple(ecus) or tuple(record.ecus), reason=reason)
     counting = {ecu for ecu, item in record.ecus.items() if item.highest_counter is not None}
     named = set(ecus) or counting
     for ecu in sorted(named - record.ecus.keys()):
         raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
     if not named or not named <= counting:
-        silent = ", ".join(sorted(named - counting)) or vehicle
-        raise UsageError(reason=f"{silent} has sent no counter yet, so there is nothing to reset")
+        silent = tuple(sorted((named or record.ecus.keys()) - counting))
+        raise CounterResetError(vehicle=vehicle, ecus=silent, reason="none was sent yet, so there is nothing to reset")
     _check_countable(record, named)
     if echoes_nonces:
         _remember_reports(connection, vehicle, named, sent)
@@ -117,9 +118,8 @@ def _check_countable(record: VehicleRecord, ecus: Iterable[EcuId]) -> None:
     """Counting goes on from the highest counter, and has to stay within what the inventory can hold. Raises: UsageError."""
     for ecu in sorted(ecus):
         if (record.ecus[ecu].highest_counter or 0) > MAX_INTEGER - 2 * MAX_COUNTER:
-            raise UsageError(
-                reason=f"the counter of {ecu} is at its end, so none can follow; give it another key (`rekey`)"
-            )
+            reason = "it is at its end, so none can follow; give the ECU another key with `rekey`"
+            raise CounterResetError(vehicle=record.vehicle, ecus=(ecu,), reason=reason)
 
 
 def find_spent(connection: Connection, digests: Iterable[tuple[EcuId, str]]) -> frozenset[EcuId]:

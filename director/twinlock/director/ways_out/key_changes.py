@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from twinlock.director.errors import RegistrationError
+from twinlock.director.errors.operator import SamePersonError, UnknownKeyChangeError, ValidityError
+from twinlock.director.errors.vehicles import RegistrationError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import (
@@ -99,7 +100,7 @@ def change_key(
     Raises: UnknownEcuError, UsageError, RegistrationError if another ECU has the key or the serial.
     """
     if not 0 < valid_s <= MAX_VALID_S:
-        raise UsageError(reason=f"a permission is valid for 1 to {MAX_VALID_S} seconds, not {valid_s}")
+        raise ValidityError(what="a permission", longest_s=MAX_VALID_S, offered_s=valid_s)
     lock_vehicle(connection, vehicle)
     record = load_vehicle(connection, vehicle)
     ecu, fingerprint, described = wanted.ecu, wanted.fingerprint, wanted.described
@@ -133,10 +134,10 @@ def confirm_change(connection: Connection, number: int, *, actor: str, now: date
     """The second person's word for a permission. Raises: UsageError for an unknown or lapsed one, or the same person."""
     row = connection.execute(select(schema.key_changes).where(_C.number == number)).one_or_none()
     if row is None or row.used_at is not None or row.expires <= now:
-        raise UsageError(reason=f"no change of a key waits under number {number}; it may have lapsed")
+        raise UnknownKeyChangeError(number=number)
     lock_vehicle(connection, row.vehicle)
     if row.actor == actor:
-        raise UsageError(reason=f"{actor} asked for this change, so a second person has to confirm it")
+        raise SamePersonError(actor=actor, number=number)
     connection.execute(update(schema.key_changes).where(_C.number == number).values(confirmed_by=actor))
     detail = {"number": number, "askedBy": row.actor, "fingerprint": row.key_identity}
     record_audit(connection, actor=actor, action="confirm-key", vehicle=row.vehicle, detail=detail, now=now)

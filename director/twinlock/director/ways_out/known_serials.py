@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from twinlock.director.errors import EcuKeyChangedError, SecondPersonError
+from twinlock.director.errors.vehicles import EcuKeyChangedError, SecondPersonError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import key_identity

@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from twinlock.director.errors import RegistrationError, UnknownVehicleError
+from twinlock.director.errors.operator import EcusReleasedError, NotRetiredError, PrimaryNeededError, UnknownSerialError
+from twinlock.director.errors.vehicles import RegistrationError, UnknownVehicleError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.assignments import drop_assignments, load_assignments
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import find_held_identities, load_vehicle, lock_vehicle, touch_vehicle
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import EcuId, VehicleId
 
@@ -37,7 +37,7 @@ def declare_out_of_order(
         if ecu not in record.ecus:
             raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
         if ecu == record.primary:
-            raise UsageError(reason=f"{ecu} is the Primary, without which {vehicle} cannot report; replace it")
+            raise PrimaryNeededError(vehicle=vehicle, ecu=ecu)
     values = {"out_of_order_at": now, "missing_since": None}
     connection.execute(update(schema.ecus).where(_E.ecu.in_(named)).values(**values))
     record_audit(connection, actor=actor, action="out-of-order", vehicle=vehicle, detail={"ecus": named}, now=now)
@@ -63,7 +63,7 @@ def retire_ecus(
         if ecu not in rows or (rows[ecu].retired_at is not None and not release):
             raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
         if rows[ecu].primary_ecu:
-            raise UsageError(reason=f"{ecu} is the Primary of {vehicle}; replace it, or retire the whole vehicle")
+            raise PrimaryNeededError(vehicle=vehicle, ecu=ecu)
     for ecu in named:
         retire_row(connection, rows[ecu], now, release=release)
     end_orders(connection, vehicle, named, actor=actor, now=now)
@@ -91,10 +91,9 @@ def reactivate_vehicle(connection: Connection, vehicle: VehicleId, *, actor: str
     lock_vehicle(connection, vehicle)
     retired_at = connection.execute(select(_V.retired_at).where(_V.vehicle == vehicle)).scalar_one()
     if retired_at is None:
-        raise UsageError(reason=f"{vehicle} is not retired; name the ECUs that should be active again")
+        raise NotRetiredError(vehicle=vehicle)
     if not load_vehicle(connection, vehicle).primary:
-        reason = f"the ECUs of {vehicle} were released; register it again with `twinlock director register`"
-        raise UsageError(reason=reason)
+        raise EcusReleasedError(vehicle=vehicle)
     connection.execute(update(schema.vehicles).where(_V.vehicle == vehicle).values(retired_at=None))
     record_audit(connection, actor=actor, action="reactivate", vehicle=vehicle, detail={}, now=now)
     touch_vehicle(connection, vehicle)
@@ -137,15 +136,12 @@ def release_serial(
         declare_owner(connection, ecu, owner, actor=actor, now=now)
     if row is None or row.released_at is not None or row.vehicle == owner:
         if owner is None:
-            raise UsageError(reason=f"no vehicle registered the ECU {ecu}")
+            raise UnknownSerialError(ecu=ecu)
         return None
     holder = VehicleId(row.vehicle)
     lock_vehicle(connection, holder)
     if row.primary_ecu:
-        reason = (
-            f"{ecu} is the Primary of {holder}; free it with `twinlock director retire DIRECTORY {holder} --release`"
-        )
-        raise UsageError(reason=reason)
+        raise PrimaryNeededError(vehicle=holder, ecu=ecu)
     retire_row(connection, row, now, release=True)
     end_orders(connection, holder, [ecu], actor=actor, now=now)
     detail = {"ecu": ecu, "owner": owner}

@@ -1,4 +1,7 @@
-"""What only a Director raises. Refusals of manifests, metadata and images are in ``twinlock.trust.errors``."""
+"""What a Director refuses of vehicles: registrations, requests, manifests and assignments.
+
+Refusals of metadata and images are in ``twinlock.trust.errors``.
+"""
 
 from __future__ import annotations
 

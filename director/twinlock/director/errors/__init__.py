@@ -1,0 +1,1 @@
+"""What only a Director raises: ``vehicles`` has what it refuses of them, ``operator`` what it cannot do for people."""

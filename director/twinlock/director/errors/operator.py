@@ -1,0 +1,248 @@
+"""What an operator asks of a Director and it cannot do: something is missing, taken, over, or not as it would have to be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from twinlock.trust.errors.base import UsageError
+
+
+class NoDirectorError(UsageError):
+    """A directory that an operator named, and that no Director is in."""
+
+    code = "no-director"
+    template = "there is no Director in {path}"
+    hint = "make one with `twinlock director init`, or name another directory"
+    reason: str = ""
+    path: str
+
+
+class OccupiedError(UsageError):
+    """A place for something new that holds something already, which would be lost. ``what`` is what it holds."""
+
+    code = "occupied"
+    template = "{path} holds {what} already; nothing is overwritten"
+    hint = "name another place, or move aside what is there"
+    reason: str = ""
+    path: str
+    what: str
+
+
+class SettingError(UsageError):
+    """A value that a setting of a Director cannot have, in its configuration or as it is given to a command."""
+
+    code = "director-setting"
+    template = "the Director's setting {setting} {reason}"
+    setting: str
+    reason: str
+
+
+class UnknownDirectorRoleError(UsageError):
+    """A role that the Root of a Director does not have."""
+
+    code = "unknown-director-role"
+    template = "a Director has no role {role}; its roles are {known}"
+    reason: str = ""
+    role: str
+    known: tuple[str, ...]
+
+
+class UnknownProfileError(UsageError):
+    """A wire profile that a Director does not have, or that cannot be added to one."""
+
+    code = "unknown-profile"
+    template = "there is no profile {profile} here; there is {known}"
+    reason: str = ""
+    profile: str
+    known: tuple[str, ...]
+
+
+class ProfileNotPublishedError(UsageError):
+    """A change of a Root chain in a profile that the Director publishes nothing in."""
+
+    code = "profile-not-published"
+    template = "this Director publishes no Roots in the profile {profile}"
+    hint = "add the profile with `twinlock director wire`"
+    reason: str = ""
+    profile: str
+
+
+class ChainBegunError(UsageError):
+    """Another Director's Root chain for a profile in which vehicles follow a chain of this one."""
+
+    code = "chain-begun"
+    template = (
+        "this Director publishes Roots in the profile {profile} already, and vehicles follow those: no other chain can come "
+        "before them"
+    )
+    reason: str = ""
+    profile: str
+
+
+class UnknownRootError(UsageError):
+    """A version of a Root that the Director never published in that profile; None: it published none at all."""
+
+    code = "unknown-root"
+    template = "the Director has no Root of version {version} in the profile {profile}"
+    reason: str = ""
+    version: int | None
+    profile: str
+
+
+class UnfitRootError(UsageError):
+    """A prepared Root that is signed and cannot be published as it is."""
+
+    code = "unfit-root"
+    template = "Root {version} cannot be published: {reason}"
+    version: int
+    reason: str
+
+
+class ValidityError(UsageError):
+    """A permission or token that would be valid for no time, or for longer than any may be."""
+
+    code = "validity"
+    template = "{what} is valid for 1 to {longest_s} seconds, not {offered_s}"
+    reason: str = ""
+    what: str
+    longest_s: int
+    offered_s: int
+
+
+class PastEndError(UsageError):
+    """Something that would have ended before it begins."""
+
+    code = "past-end"
+    template = "{what} would end at {ends}, which has passed"
+    reason: str = ""
+    what: str
+    ends: datetime
+
+
+class NothingAssignedError(UsageError):
+    """The withdrawal of assignments that are not there."""
+
+    code = "nothing-assigned"
+    template = "nothing is assigned to {ecus} of {vehicle}"
+    reason: str = ""
+    vehicle: str
+    ecus: tuple[str, ...]
+
+
+class PrimaryNeededError(UsageError):
+    """The removal of a Primary by itself."""
+
+    code = "primary-needed"
+    template = "{ecu} is the Primary of {vehicle}, which cannot report without it"
+    hint = (
+        "replace it with `twinlock director replace-ecu`, or retire the whole vehicle with `twinlock director retire`, which "
+        "frees its serials with `--release`"
+    )
+    reason: str = ""
+    vehicle: str
+    ecu: str
+
+
+class NotRetiredError(UsageError):
+    """The return of a vehicle that is not retired."""
+
+    code = "not-retired"
+    template = "{vehicle} is not retired"
+    hint = "name the ECUs that should be active again"
+    reason: str = ""
+    vehicle: str
+
+
+class EcusReleasedError(UsageError):
+    """The return of a vehicle whose ECUs were released, so that other vehicles may have them."""
+
+    code = "ecus-released"
+    template = "the ECUs of {vehicle} were released when it was retired"
+    hint = "register it again with `twinlock director register`"
+    reason: str = ""
+    vehicle: str
+
+
+class UnknownSerialError(UsageError):
+    """The release of a serial that no vehicle registered."""
+
+    code = "unknown-serial"
+    template = "no vehicle registered the ECU {ecu}"
+    reason: str = ""
+    ecu: str
+
+
+class CounterResetError(UsageError):
+    """Counters that cannot start again. ``ecus`` are those that stand in the way."""
+
+    code = "counter-reset"
+    template = "the counter of {ecus} in {vehicle} cannot start again: {reason}"
+    vehicle: str
+    ecus: tuple[str, ...]
+    reason: str
+
+
+class UnknownKeyChangeError(UsageError):
+    """The confirmation of a key change that was never asked for, was made, or has lapsed."""
+
+    code = "unknown-key-change"
+    template = "no change of a key waits under number {number}; it may have lapsed"
+    hint = "`twinlock director show` lists the changes that wait"
+    reason: str = ""
+    number: int
+
+
+class SamePersonError(UsageError):
+    """The confirmation of a key change by the person who asked for it."""
+
+    code = "same-person"
+    template = "{actor} asked for key change {number}, so a second person has to confirm it"
+    reason: str = ""
+    actor: str
+    number: int
+
+
+class NamedTwiceError(UsageError):
+    """A vehicle that a batch names twice: which of the two counts would be a guess."""
+
+    code = "named-twice"
+    template = "{vehicle} is named twice, at {first} and at {second}; name it once"
+    reason: str = ""
+    vehicle: str
+    first: str
+    second: str
+
+
+class NoDeviceCaError(UsageError):
+    """A certificate that is asked of a Director without a device CA."""
+
+    code = "no-device-ca"
+    template = "this Director has no device CA"
+    hint = "make one with `twinlock director create-device-ca`"
+    reason: str = ""
+
+
+class NoCertificateError(UsageError):
+    """The revocation of certificates that are unknown, or revoked already. ``name`` is a vehicle or a fingerprint."""
+
+    code = "no-certificate"
+    template = "{name} has no certificate that is not revoked already"
+    reason: str = ""
+    name: str
+
+
+class NeedsNoCertificateError(UsageError):
+    """A certificate for a vehicle whose client has none."""
+
+    code = "needs-no-certificate"
+    template = "{vehicle} does not run aktualizr, so it needs no certificate"
+    reason: str = ""
+    vehicle: str
+
+
+class NothingToRecoverError(UsageError):
+    """The recovery of a signing clock that was never ahead."""
+
+    code = "nothing-to-recover"
+    template = "nothing in force states a time of the future, so there is nothing to correct"
+    reason: str = ""
