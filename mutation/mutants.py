@@ -144,11 +144,14 @@ def _enter(node: ast.AST, slot: _Slot, child: ast.AST, place: _Place) -> _Place 
 
 
 def _code(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """A digest of a function without its docstrings, wherever it is."""
+    """A digest of a function without its docstrings and sentences for people, wherever it is."""
     bare = copy.deepcopy(function)
     for node in ast.walk(bare):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
+        elif isinstance(node, ast.Call):
+            node.args = [argument for argument in node.args if not is_prose(node, argument)]
+            node.keywords = [keyword for keyword in node.keywords if not is_prose(node, keyword)]
     return _digest(ast.dump(bare))
 
 

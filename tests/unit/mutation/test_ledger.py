@@ -28,7 +28,8 @@ def digests(text: str, path: str = "a.py") -> dict[str, str]:
 
 def test_a_function_that_moves_or_is_described_otherwise_stays_judged() -> None:
     before = digests(TEXT)
-    assert digests("\n\n" + TEXT.replace("Refuse a high version.", "Bound it."), "rooms/b.py") == before
+    described = TEXT.replace("Refuse a high version.", "Bound it.").replace('"high"', 'f"{version} is over the limit"')
+    assert digests("\n\n" + described, "rooms/b.py") == before
 
 
 @pytest.mark.parametrize("edit", [("version > limit", "version >= limit"), ("version, limit", "version, limit=3")])

@@ -198,7 +198,7 @@ def _log(path: Path) -> Path:
 
 
 def _signature(path: Path) -> tuple[int, int, bool]:
-    """What changes with any write: SQLite does not look again at a file that it was told never changes."""
+    """What changes with any write: SQLite does not look again at a file that it opened as unchanging."""
     found = path.stat()
     return found.st_mtime_ns, found.st_size, _log(path).exists()
 
