@@ -1,6 +1,6 @@
 """``ledger.txt``: the functions whose mutants were all judged, so that another checkout or machine goes on from there.
 
-A function is named by a digest of its code and of the ways to break it. Moving it, or writing its docstring again, does
+A function is named by a digest of its code and of how many ways there are to break it. Moving it, or writing its docstring again, does
 not make it unjudged; changing a statement does. What the ledger cannot see is a test that has become weaker since:
 ``make mutants ARGS=--again`` judges everything afresh.
 """

@@ -9,6 +9,7 @@ import ast
 import copy
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from types import CodeType
 from typing import NamedTuple
@@ -58,7 +59,7 @@ class Source:
     """One file with its mutants. ``compiled`` gives the code of one of them, ``rewritten`` its text.
 
     ``keys`` names each mutant by the text of the file, the change, and how many the same before it on the line.
-    ``units`` names the function of each by its code and the ways to break it, see ``ledger.py``; empty at load time.
+    ``units`` names the function of each by its code and the number of ways to break it, see ``ledger.py``; empty at load time.
     """
 
     def __init__(self, path: str, text: str) -> None:
@@ -113,11 +114,8 @@ class Source:
         self._codes.append(place.code)
 
     def _named_units(self) -> list[str]:
-        ways: dict[str, list[str]] = {}
-        for code, mutant in zip(self._codes, self.mutants, strict=True):
-            ways.setdefault(code, []).append(mutant.change)
-        units = {code: _digest(code, *changes) for code, changes in ways.items() if code}
-        return [units.get(code, "") for code in self._codes]
+        ways = Counter(self._codes)
+        return [_digest(code, str(ways[code])) if code else "" for code in self._codes]
 
 
 def _children(node: ast.AST) -> Iterator[tuple[_Slot, ast.AST]]:
