@@ -142,3 +142,13 @@ def _installation(row: Any, until: datetime | None) -> InstallationRecord:
         actor=row.actor,
         approved_at=row.approved_at,
     )
+
+
+def load_delivered(connection: Connection, vehicle: str) -> dict[EcuId, InstalledImage]:
+    """What the ECUs of a vehicle were delivered with, as far as that was declared."""
+    delivered = schema.delivered_software
+    query = select(delivered).where(delivered.c.vehicle == vehicle)
+    return {
+        EcuId(row.ecu): InstalledImage(path=TargetPath(row.path), length=row.length, hashes=row.hashes)
+        for row in connection.execute(query)
+    }

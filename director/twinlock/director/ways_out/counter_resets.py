@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from twinlock.director.errors.operator import CounterResetError, ValidityError
 from twinlock.director.inventory import schema
@@ -120,14 +120,6 @@ def _check_countable(record: VehicleRecord, ecus: Iterable[EcuId]) -> None:
         if (record.ecus[ecu].highest_counter or 0) > MAX_INTEGER - 2 * MAX_COUNTER:
             reason = "it is at its end, so none can follow; give the ECU another key with `rekey`"
             raise CounterResetError(vehicle=record.vehicle, ecus=(ecu,), reason=reason)
-
-
-def find_spent(connection: Connection, digests: Iterable[tuple[EcuId, str]]) -> frozenset[EcuId]:
-    """The ECUs of which a report, by its digest, counted before."""
-    wanted = [(_S.ecu == ecu) & (_S.digest == digest) for ecu, digest in digests]
-    if not wanted:
-        return frozenset()
-    return frozenset(EcuId(ecu) for ecu in connection.execute(select(_S.ecu).where(or_(*wanted))).scalars())
 
 
 def read_sent(connection: Connection, vehicle: str, *, after: int = 0) -> Sent:

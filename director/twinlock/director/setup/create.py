@@ -14,12 +14,13 @@ from pathlib import Path
 from twinlock.director.aktualizr.profile import AktualizrProfile
 from twinlock.director.catalogue.image_site import check_location
 from twinlock.director.catalogue.trusted_files import store_files
-from twinlock.director.config import CONFIG, Settings, write_config
 from twinlock.director.errors.operator import OccupiedError
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import note_signature
 from twinlock.director.model.profiles import Profiles
+from twinlock.director.model.settings import Settings
+from twinlock.director.setup.config import CONFIG, write_config
 from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
 from twinlock.director.signing.tuf_profile import TufProfile
 from twinlock.io.files.new_directory import new_directory
