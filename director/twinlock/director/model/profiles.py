@@ -212,7 +212,7 @@ class Profiles:
 
     def translation(self, name: str) -> RootTranslation:
         """The translated Root chain of the profile ``name``. Raises: UsageError if there is none."""
-        for found in self.translations:
-            if found.name == name:
-                return found
+        for translation in self.translations:
+            if translation.name == name:
+                return translation
         raise UnknownProfileError(profile=name, known=tuple(each.name for each in self.translations))

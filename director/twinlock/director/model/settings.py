@@ -88,6 +88,6 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        found = {item.name: getattr(self, item.name) for item in fields(self)}
-        found |= {"periods": self.periods.as_json(), "wires": list(self.wires), "stranded": list(self.stranded)}
-        return found if self.stranded else {name: found[name] for name in found if name not in _HAND_OVER}
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        plain |= {"periods": self.periods.as_json(), "wires": list(self.wires), "stranded": list(self.stranded)}
+        return plain if self.stranded else {name: plain[name] for name in plain if name not in _HAND_OVER}

@@ -59,10 +59,10 @@ def read_config(directory: Path) -> Settings:
         raise NoDirectorError(path=str(directory))
     try:
         body = json.loads(data)
-        found = int(body.pop("format"))
-        if found > FORMAT:
+        version = int(body.pop("format"))
+        if version > FORMAT:
             reason = "a newer version wrote it"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=FORMAT)
+            raise NewerStateError(path=str(path), operation="read", reason=reason, found=version, supported=FORMAT)
         wires = tuple(body.pop("wires", (TUF_PROFILE,)))
         stranded = tuple(body.pop("stranded", ()))
         periods = Periods.from_json(body.pop("periods", {}))

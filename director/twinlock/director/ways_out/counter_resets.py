@@ -128,7 +128,7 @@ def read_sent(connection: Connection, vehicle: str, *, after: int = 0) -> Sent:
     Decoding takes its time where a vehicle has sent thousands, so most of it is done before the writing transaction.
     """
     query = select(_M.number, _M.data).where(_M.vehicle == vehicle, _M.number > after).order_by(_M.number).limit(PAGE)
-    found: set[tuple[EcuId, str]] = set()
+    digests: set[tuple[EcuId, str]] = set()
     newest = after
     for row in connection.execute(query):
         newest = int(row.number)
@@ -136,8 +136,8 @@ def read_sent(connection: Connection, vehicle: str, *, after: int = 0) -> Sent:
             manifest = decode_manifest(bytes(row.data))
         except RefusalError:
             continue  # what cannot be read was never accepted, and never will be
-        found |= {(signed.report.ecu, report_digest(signed.message)) for signed in manifest.reports}
-    return Sent(frozenset(found), newest)
+        digests |= {(signed.report.ecu, report_digest(signed.message)) for signed in manifest.reports}
+    return Sent(frozenset(digests), newest)
 
 
 def _remember_reports(connection: Connection, vehicle: VehicleId, ecus: set[EcuId], sent: Sent) -> None:
