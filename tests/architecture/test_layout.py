@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Names that say nothing, and so collect everything.
 BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "types", "misc"})
+# Names that two parts have a class of today: none may be added.
+NAMED_TWICE = frozenset({"Arrival", "Authority", "Clock", "Delegation", "Member", "Plan", "Repositories"})
 
 
 def breaks_namespace(paths: Iterable[str]) -> list[str]:
@@ -25,6 +27,16 @@ def breaks_namespace(paths: Iterable[str]) -> list[str]:
 def vague_names(paths: Iterable[str]) -> list[str]:
     """The files named for nothing in particular."""
     return [path for path in paths if BANNED_NAMES & set(PurePosixPath(path).with_suffix("").parts)]
+
+
+def named_twice(modules: Iterable[Module]) -> set[str]:
+    """The public classes that have the name of another one."""
+    seen, twice = set[str](), set[str]()
+    for module in modules:
+        names = {node.name for node in module.tree.body if isinstance(node, ast.ClassDef) if node.name[0] != "_"}
+        twice |= names & seen
+        seen |= names
+    return twice
 
 
 def undocumented(module: Module) -> list[str]:
@@ -63,6 +75,10 @@ def test_no_file_is_named_for_nothing() -> None:
     assert not vague_names(module.path for module in all_modules())
 
 
+def test_no_two_classes_have_one_name() -> None:
+    assert named_twice(module for part in PARTS for module in part_modules(part)) <= NAMED_TWICE
+
+
 def test_every_module_says_what_it_is() -> None:
     assert not [module.path for module in all_modules() if not ast.get_docstring(module.tree)]
 
@@ -72,6 +88,7 @@ def test_every_public_function_of_trust_is_documented() -> None:
 
 
 def test_each_detector_sees_its_fault() -> None:
+    assert named_twice([snippet("class A: pass"), snippet("class A: pass\nclass B: pass")]) == {"A"}
     assert breaks_namespace(["trust/twinlock/__init__.py", "trust/twinlock/trust/__init__.py"]) == [
         "trust/twinlock/__init__.py",
     ]

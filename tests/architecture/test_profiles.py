@@ -20,7 +20,7 @@ IN_THE_REPOSITORY = (
     "twinlock.repository.serving.aktualizr_app",
 )
 # Beside its own folder: where the Director's profiles are composed, and where its vehicles register their ECUs.
-IN_DIRECTOR = {"twinlock.director.setup", "twinlock.director.devices.registration"}
+IN_DIRECTOR = {"twinlock.director.setup.create", "twinlock.director.devices.registration"}
 CONSTANT = "AKTUALIZR_PROFILE"
 # Who names the profile at all: its folder, the vehicles that speak it, and what makes records and operators' calls of it.
 NAMES_IT = ("twinlock.director.aktualizr.", "twinlock.director.devices.")

@@ -30,8 +30,8 @@ from tests.unit.director.world import NOW, ImageSite
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.foreign_repository import Foreign
 from tests.unit.repository.legacy_chain import begin_with_shared_keys
-from twinlock.director.config import Settings
 from twinlock.director.director import Director
+from twinlock.director.model.settings import Settings
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.importing.run import Takeover
 from twinlock.testing.simulator.world import World

@@ -85,7 +85,7 @@ def _has_image(place: Path) -> bool:
 
 
 def _has_director(place: Path) -> bool:
-    from twinlock.director.config import CONFIG
+    from twinlock.director.setup.config import CONFIG
 
     return (place / CONFIG).exists()
 

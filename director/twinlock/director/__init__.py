@@ -12,7 +12,6 @@ from twinlock.trust.lazy import lazy_exports
 if TYPE_CHECKING:
     from twinlock.director.api.aktualizr_api import aktualizr_application
     from twinlock.director.api.device_api import director_application
-    from twinlock.director.config import Settings
     from twinlock.director.director import Director
     from twinlock.director.errors.operator import (
         ChainBegunError,
@@ -60,13 +59,13 @@ if TYPE_CHECKING:
         WireDisabledError,
     )
     from twinlock.director.model.records import Assignment, Issue, Plan, VehicleRecord, VehicleSummary
+    from twinlock.director.model.settings import Settings
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "api.aktualizr_api": ("aktualizr_application",),
             "api.device_api": ("director_application",),
-            "config": ("Settings",),
             "director": ("Director",),
             "errors.operator": (
                 "ChainBegunError",
@@ -114,6 +113,7 @@ else:
                 "WireDisabledError",
             ),
             "model.records": ("Assignment", "Issue", "Plan", "VehicleRecord", "VehicleSummary"),
+            "model.settings": ("Settings",),
         },
     )
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.catalogue.source import open_source
-from twinlock.director.config import Settings, read_config
+from twinlock.director.devices.enrolment import create_token, enrol_vehicle, register_vehicle
 from twinlock.director.devices.refusals import note_refused_registration
 from twinlock.director.devices.service import DeviceService
 from twinlock.director.inventory.assignments import load_assignments
@@ -44,11 +45,12 @@ from twinlock.director.model.records import (
     VehicleRecord,
     VehicleSummary,
 )
+from twinlock.director.model.settings import Settings
 from twinlock.director.model.vehicle_description import read_description
 from twinlock.director.operator.assigning import Assigning
 from twinlock.director.operator.batches import Batches
-from twinlock.director.registration.enrolment import create_token, enrol_vehicle, register_vehicle
-from twinlock.director.setup import create_director, open_keyring, open_profiles
+from twinlock.director.setup.config import read_config, replace_config
+from twinlock.director.setup.create import create_director, open_keyring, open_profiles
 from twinlock.director.signing.clock import SigningClock
 from twinlock.director.signing.issue import Ordering
 from twinlock.director.signing.metadata_files import Serving
@@ -97,9 +99,11 @@ class Director(HistoryView):
             database, self._catalogues, keyring, settings, clock=self._signing_clock, profiles=profiles
         )
         self._readiness = Readiness(database, self._catalogues, keyring, self._signing_clock)
-        self._assigning = Assigning(database, self._catalogues, self._ordering)
+        self._assigning = Assigning(database, self._ordering)
         self._serving = Serving(database, self._ordering, profiles)
-        self.roots: RootKeeper = RootKeeper(path, database, keyring, settings, profiles, actor=actor)
+        self.roots: RootKeeper = RootKeeper(
+            path, database, keyring, settings, profiles, save=partial(replace_config, path), actor=actor
+        )
         self._reception = Reception(database, self._catalogues, settings.manifest_policy, profiles)
         self.ways_out: WaysOut = WaysOut(database, settings, profiles, clock=clock, actor=actor)
         secret, second = online_secret(passphrase), settings.second_person

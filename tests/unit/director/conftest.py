@@ -9,8 +9,8 @@ import pytest
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle
 from tests.unit.director.world import FACTORY, NOW, ImageSite, TestVehicle
-from twinlock.director.config import Settings
 from twinlock.director.director import Director
+from twinlock.director.model.settings import Settings
 
 
 @pytest.fixture

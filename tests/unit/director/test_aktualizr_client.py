@@ -25,8 +25,8 @@ from tests.aktualizr.server import serving as serving_images
 from tests.unit.director.device_world import confirm_pending
 from tests.unit.director.world import ImageSite, content
 from twinlock.director.api.aktualizr_api import aktualizr_application
-from twinlock.director.config import Settings
 from twinlock.director.director import Director
+from twinlock.director.model.settings import Settings
 from twinlock.repository.serving.http import serving
 from twinlock.repository.workspace.validity import utc_now
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.director.world import NOW
-from twinlock.director.config import Settings
 from twinlock.director.errors.operator import SettingError
 from twinlock.director.errors.vehicles import DailyLimitError
 from twinlock.director.manifests.daily_share import use_share
 from twinlock.director.model.records import VehicleRecord
+from twinlock.director.model.settings import Settings
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId, VehicleId
 

@@ -13,8 +13,8 @@ from tests.plain_keys import plain_keys
 from tests.unit.director.test_issuing import Client
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
 from twinlock.cli.main import main
-from twinlock.director.config import Settings
 from twinlock.director.director import Director
+from twinlock.director.model.settings import Settings
 from twinlock.repository.errors import MissingPostQuantumKeyError
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
 from twinlock.repository.publishing.root_ceremony import sign_root

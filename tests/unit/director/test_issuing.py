@@ -14,9 +14,9 @@ import pytest
 from tuf.api.metadata import Root
 
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
-from twinlock.director.config import Settings
 from twinlock.director.director import Director
 from twinlock.director.errors.operator import UnknownDirectorRoleError
+from twinlock.director.model.settings import Settings
 from twinlock.director.signing import sign as issuing
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import KeyPlan

@@ -9,7 +9,6 @@ import pytest
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle
 from tests.unit.director.world import NOW, TestVehicle, at
-from twinlock.director.config import CONFIG
 from twinlock.director.director import Director
 from twinlock.director.errors.operator import (
     CounterResetError,
@@ -21,6 +20,7 @@ from twinlock.director.errors.operator import (
     UnknownSerialError,
 )
 from twinlock.director.model.records import BY_SERIAL
+from twinlock.director.setup.config import CONFIG
 from twinlock.trust.errors.base import TwinlockError, UsageError
 
 VIN = "VIN1"

@@ -11,9 +11,9 @@ import pytest
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle
 from tests.unit.director.legacy_chain import begin_with_shared_keys
 from tests.unit.director.world import NOW, at
-from twinlock.director.config import read_config
 from twinlock.director.director import Director
 from twinlock.director.errors.operator import PastEndError, ProfileNotPublishedError
+from twinlock.director.setup.config import read_config
 from twinlock.director.signing import publish_root as root_keeper
 from twinlock.director.signing.roots import next_root, verify_successor
 from twinlock.repository.errors import MissingKeysError

@@ -10,11 +10,11 @@ import pytest
 
 from tests.unit.director.stuck_vehicle import AktualizrStuck, NativeVehicle, StuckVehicle, unknown
 from tests.unit.director.world import NOW, ImageSite
-from twinlock.director.config import Settings
 from twinlock.director.director import Director
 from twinlock.director.errors.operator import SamePersonError, UnknownKeyChangeError
 from twinlock.director.errors.vehicles import EcuKeyChangedError, SecondPersonError
 from twinlock.director.model.records import BY_CERTIFICATE
+from twinlock.director.model.settings import Settings
 from twinlock.director.ways_out.key_changes import NewKey
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.names import EcuId

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical
 from tests.unit.director.world import NOW, ImageSite, at
-from twinlock.director.config import CONFIG, Settings, read_config
 from twinlock.director.director import Director
 from twinlock.director.errors.operator import SettingError, UnknownProfileError, UnknownRootError
 from twinlock.director.errors.vehicles import WireDisabledError
+from twinlock.director.model.settings import Settings
+from twinlock.director.setup.config import CONFIG, read_config
 from twinlock.director.signing import publish_root as root_keeper
 from twinlock.director.signing.roots import next_root
 from twinlock.repository.errors import MissingKeysError

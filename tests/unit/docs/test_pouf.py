@@ -22,7 +22,7 @@ from twinlock.client.ecu.config import FetchSettings, TimeSettings
 from twinlock.client.secondary.server import _status, secondary_application
 from twinlock.client.storage.bundle import max_bundle_bytes
 from twinlock.director.api.device_api import director_application
-from twinlock.director.config import Settings
+from twinlock.director.model.settings import Settings
 from twinlock.repository.serving.app import image_application
 from twinlock.repository.serving.http import problem_of
 from twinlock.repository.workspace.validity import Periods

@@ -45,8 +45,8 @@ from twinlock.cli.signing.keys import keys_group
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twinlock.director.config import Settings
     from twinlock.director.director import Director
+    from twinlock.director.model.settings import Settings
     from twinlock.repository.keys.keyring import Keyring
     from twinlock.repository.signing.named_keys import NamedKey
 
@@ -152,7 +152,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
 
 
 def _settings(valid: str, wires: tuple[str, ...]) -> Settings:
-    from twinlock.director.config import Settings
+    from twinlock.director.model.settings import Settings
     from twinlock.repository.workspace.validity import Periods
 
     period = read_validity(valid)
@@ -266,8 +266,8 @@ def refresh(
 
 
 def _keyring(directory: Path) -> Keyring:
-    from twinlock.director.config import read_config
-    from twinlock.director.setup import open_keyring
+    from twinlock.director.setup.config import read_config
+    from twinlock.director.setup.create import open_keyring
 
     return open_keyring(directory, read_config(directory), None)
 

@@ -29,7 +29,7 @@ _ROOT = re.compile(r"([1-9][0-9]{0,17})\.root\.json")
 _BARE = {f"{role}.json": role for role in (SNAPSHOT, TARGETS, TIMESTAMP)}
 
 
-class AktualizrProfile:
+class AktualizrDirectorProfile:
     """See ``DirectorProfile``. Root alone has a version in its name, and nothing else has: its client asks so."""
 
     name: str = AKTUALIZR_PROFILE

@@ -90,11 +90,11 @@ async def _time(request: web.Request) -> web.Response:
     director = request.app[DIRECTOR]
     data = await read_body(request, "time request", _MAX_TIME_BYTES)
     node = Node(parse_json(data or b"{}", "time request"), "time request", "$")
-    found = [node.get("nonce")] if node.has("nonce") else []
+    members = [node.get("nonce")] if node.has("nonce") else []
     if node.has("nonces"):
-        found += node.get("nonces").items(MAX_NONCES)
+        members += node.get("nonces").items(MAX_NONCES)
     nonces = []
-    for item in found:
+    for item in members:
         if len(item.hex()) > _MAX_NONCE_BYTES:
             item.fail(f"a nonce has at most {_MAX_NONCE_BYTES} bytes")
         nonces.append(item.text())

@@ -118,20 +118,20 @@ class Catalogue:
         key = (path, hardware_id)
         with self._waiting.turn(self._lock):
             if key not in self._found:
-                found = drive(find_image(self.trusted, path, hardware_id, self.now, policy=LAX), self._answer)
-                self.trusted = found.trusted
-                self._found[key] = (found.entry, found.chain)
+                lookup = drive(find_image(self.trusted, path, hardware_id, self.now, policy=LAX), self._answer)
+                self.trusted = lookup.trusted
+                self._found[key] = (lookup.entry, lookup.chain)
             return self._found[key]
 
     def mentions(self, hardware_ids: Iterable[HardwareId]) -> Mapping[str, frozenset[str]]:
         """For each component on this hardware, the components that some image of it needs or conflicts with."""
         hardware = frozenset(hardware_ids)
-        found: dict[str, frozenset[str]] = {}
+        mentions: dict[str, frozenset[str]] = {}
         with self._waiting.turn(self._lock):
             for hint in (hint for hints in self._all_hints().values() for hint in hints):
                 if hint.component is not None and hint.hardware_ids & hardware:
-                    found[hint.component] = found.get(hint.component, frozenset()) | hint.mentions
-        return found
+                    mentions[hint.component] = mentions.get(hint.component, frozenset()) | hint.mentions
+        return mentions
 
     def count(self, hardware_id: HardwareId) -> int:
         """How many names of images are listed for ``hardware_id``, by whatever is written there; nothing is verified."""
@@ -151,9 +151,9 @@ class Catalogue:
                 for path, hints in self._all_hints().items()
                 if any(_fits(hint, hardware_id, components) for hint in hints)
             )
-            found = [self._offer(path, hardware_id) for path in names]
+            entries = [self._offer(path, hardware_id) for path in names]
         return tuple(
-            entry for entry in found if entry is not None and hardware_id in (entry.hardware_ids or frozenset())
+            entry for entry in entries if entry is not None and hardware_id in (entry.hardware_ids or frozenset())
         )
 
     def _offer(self, path: TargetPath, hardware_id: HardwareId) -> ImageEntry | None:
@@ -165,14 +165,14 @@ class Catalogue:
 
     def _all_hints(self) -> dict[TargetPath, list[Hint]]:
         if self._hints is None:
-            found: dict[TargetPath, list[Hint]] = {}
+            hints: dict[TargetPath, list[Hint]] = {}
             for targets in self._all_targets():
                 for path in targets.images:
                     try:
-                        found.setdefault(path, []).append(_hint(targets.images[path]))
+                        hints.setdefault(path, []).append(_hint(targets.images[path]))
                     except RefusalError as error:
                         self.problems[path] = error
-            self._hints = found
+            self._hints = hints
         return self._hints
 
     def _all_targets(self) -> Iterator[Targets]:

@@ -48,8 +48,8 @@ def _metadata_directory(base: Path) -> Path:
 
 def _read_metadata(directory: Path, name: str, limit: int) -> bytes | Absent:
     """A file by the name that its URL decodes to, or by the encoded one that an earlier version wrote."""
-    found = _read_file(directory / served_name(name), limit, top=directory)
-    return _read_file(directory / name, limit, top=directory) if found is ABSENT else found
+    served = _read_file(directory / served_name(name), limit, top=directory)
+    return _read_file(directory / name, limit, top=directory) if served is ABSENT else served
 
 
 def _read_file(path: Path, limit: int, *, top: Path) -> bytes | Absent:

@@ -1,4 +1,4 @@
-"""Vehicles that run aktualizr: who they are, which ECUs they have, their certificates, and what they tell of themselves.
+"""How vehicles register and connect: enrolment with a token, and for those that run aktualizr ECUs, certificates and telemetry.
 
-``service.py`` is the way in.
+``service.py`` is the way in for the latter.
 """

@@ -92,14 +92,14 @@ def revoke(
     One that another CA issued can be revoked too, by its fingerprint. Raises: UsageError if there is nothing to do.
     """
     known = [*list_certificates(connection, name=name), *list_certificates(connection, fingerprint=name)]
-    found = tuple(item.fingerprint for item in known if item.revoked_at is None)
+    fingerprints = tuple(item.fingerprint for item in known if item.revoked_at is None)
     if not known and len(name) == 64 and not set(name) - set("0123456789abcdef") and not is_revoked(connection, name):
-        found = (name,)
-    if not found:
+        fingerprints = (name,)
+    if not fingerprints:
         raise NoCertificateError(name=name)
-    for fingerprint in found:
+    for fingerprint in fingerprints:
         _revoke(connection, fingerprint, actor, now, reason=reason)
-    return found
+    return fingerprints
 
 
 def is_revoked(connection: Connection, fingerprint: str) -> bool:

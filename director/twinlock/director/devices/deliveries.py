@@ -36,10 +36,10 @@ class Deliveries:
         """Not for callers: use ``open``."""
         self._output = output
         self._names = names
-        found = {vehicle for vehicle in announced if (output / vehicle / names[2]).exists()} | marked
-        self.delivered: dict[str, str] = {vehicle: announced[vehicle] for vehicle in sorted(found & announced.keys())}
+        written = {vehicle for vehicle in announced if (output / vehicle / names[2]).exists()} | marked
+        self.delivered: dict[str, str] = {vehicle: announced[vehicle] for vehicle in sorted(written & announced.keys())}
         self.undelivered: dict[str, str] = {
-            vehicle: mark for vehicle, mark in announced.items() if vehicle not in found
+            vehicle: mark for vehicle, mark in announced.items() if vehicle not in written
         }
 
     @classmethod

@@ -64,8 +64,8 @@ class Change:
     def as_json(self) -> dict[str, list[str]]:
         """The ECUs by what became of them, without what is empty."""
         names = ("added", "retired", "returned", "rekeyed", "altered")
-        found = {name: list(getattr(self, name)) for name in names}
-        return {name: ecus for name, ecus in found.items() if ecus}
+        changes = {name: list(getattr(self, name)) for name in names}
+        return {name: ecus for name, ecus in changes.items() if ecus}
 
 
 def apply_registration(

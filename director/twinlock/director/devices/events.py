@@ -71,7 +71,7 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
     except LimitError:
         # Told like one with too many bytes, so that the client sends less at once.
         raise EndlessDataError(what=_WHAT, limit_bytes=MAX_BYTES) from None
-    found: dict[str, DeviceEvent] = {}
+    events: dict[str, DeviceEvent] = {}
     refused: list[MalformedError | LimitError] = []
     for item in items:
         try:
@@ -79,12 +79,12 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
         except (MalformedError, LimitError) as error:
             refused.append(error)
             continue
-        found.setdefault(event.event, event)
-    if refused and not found:
+        events.setdefault(event.event, event)
+    if refused and not events:
         raise refused[0]
     for reason in refused:
         log.warning("an event of a batch was dropped: %s", reason)
-    return tuple(found.values())
+    return tuple(events.values())
 
 
 def store_events(connection: Connection, vehicle: VehicleId, events: Iterable[DeviceEvent], now: datetime) -> int:

@@ -5,9 +5,10 @@ All functions take a connection whose transaction the caller owns.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, or_, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from twinlock.director.inventory import schema
 from twinlock.director.model.judgement import VerifiedReports
@@ -57,3 +58,12 @@ def note_resets(connection: Connection, verified: VerifiedReports, now: datetime
     connection.execute(update(schema.counter_resets).where(resets.number.in_(used)).values(used_at=now))
     for ecu, digest in verified.digests.items():
         connection.execute(insert(spent).values(ecu=ecu, digest=digest))
+
+
+def find_spent(connection: Connection, digests: Iterable[tuple[EcuId, str]]) -> frozenset[EcuId]:
+    """The ECUs of which a report, by its digest, counted before."""
+    spent = schema.spent_reports.c
+    wanted = [(spent.ecu == ecu) & (spent.digest == digest) for ecu, digest in digests]
+    if not wanted:
+        return frozenset()
+    return frozenset(EcuId(ecu) for ecu in connection.execute(select(spent.ecu).where(or_(*wanted))).scalars())

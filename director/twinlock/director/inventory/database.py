@@ -86,16 +86,16 @@ class Inventory:
         with self.reading("open") as connection:
             if not inspect(connection).has_table(schema_version.name):
                 raise StorageError(path=self.name, operation="open", reason="it is no inventory of a Director")
-            found = connection.execute(select(schema_version.c.version)).scalar_one()
-        if found > SCHEMA_VERSION:
+            version = connection.execute(select(schema_version.c.version)).scalar_one()
+        if version > SCHEMA_VERSION:
             raise NewerStateError(
                 path=self.name,
                 operation="open",
                 reason="a newer version wrote it",
-                found=found,
+                found=version,
                 supported=SCHEMA_VERSION,
             )
-        if found < SCHEMA_VERSION:
+        if version < SCHEMA_VERSION:
             with self.writing("bring up to date") as connection:
                 migrate(connection)
 

@@ -103,15 +103,15 @@ def list_installations(
     wanted = [_I.ecu.in_(list(ecus))] if ecus else []
     query = select(schema.installations).where(_I.vehicle == vehicle, *wanted).order_by(_I.number.desc())
     replaced: dict[str, datetime] = {}
-    found = []
+    installations = []
     for row in connection.execute(query):
         until = replaced.get(row.ecu)
         replaced[row.ecu] = row.reported_at
         if since is None or until is None or until >= since:
-            found.append(_installation(row, until))
-        if len(found) == limit:
+            installations.append(_installation(row, until))
+        if len(installations) == limit:
             break
-    return tuple(found)
+    return tuple(installations)
 
 
 def was_in(connection: Connection, vehicle: str, ecu: str) -> bool:
@@ -142,3 +142,13 @@ def _installation(row: Any, until: datetime | None) -> InstallationRecord:
         actor=row.actor,
         approved_at=row.approved_at,
     )
+
+
+def load_delivered(connection: Connection, vehicle: str) -> dict[EcuId, InstalledImage]:
+    """What the ECUs of a vehicle were delivered with, as far as that was declared."""
+    delivered = schema.delivered_software
+    query = select(delivered).where(delivered.c.vehicle == vehicle)
+    return {
+        EcuId(row.ecu): InstalledImage(path=TargetPath(row.path), length=row.length, hashes=row.hashes)
+        for row in connection.execute(query)
+    }

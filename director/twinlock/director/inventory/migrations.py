@@ -44,8 +44,8 @@ _PENDING_KEYS_OF_3 = Table(
 
 def migrate(connection: Connection) -> None:
     """Bring the schema up to date. The transaction has to be a writing one; what is up to date already stays as it is."""
-    found = connection.execute(select(schema_version.c.version).with_for_update()).scalar_one()
-    for version in range(found, SCHEMA_VERSION):
+    stored = connection.execute(select(schema_version.c.version).with_for_update()).scalar_one()
+    for version in range(stored, SCHEMA_VERSION):
         _STEPS[version](connection)
         connection.execute(update(schema_version).values(version=version + 1))
 

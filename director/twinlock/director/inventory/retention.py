@@ -23,7 +23,7 @@ def prune_history(connection: Connection, before: datetime, *, actor: str, now: 
     newest = select(schema.ecus.c.last_report).where(schema.ecus.c.last_report.is_not(None))
     decided, seen = schema.decisions.c.manifest, schema.vehicles.c.last_manifest
     told, junk = schema.device_events, schema.junk
-    found = {
+    deleted = {
         "events": connection.execute(delete(schema.events).where(_E.at < before)).rowcount,
         "reports": connection.execute(
             delete(schema.reports).where(_R.manifest.in_(old), _R.number.not_in(newest))
@@ -37,10 +37,10 @@ def prune_history(connection: Connection, before: datetime, *, actor: str, now: 
     )
     unneeded = [_M.number.not_in(query) for query in needed]
     query = delete(schema.manifests).where(_M.received_at < before, *unneeded)
-    found["manifests"] = connection.execute(query).rowcount
-    found["deviceEvents"] = connection.execute(delete(told).where(told.c.received_at < before)).rowcount
-    found["junk"] = connection.execute(delete(junk).where(junk.c.last_at < before)).rowcount
+    deleted["manifests"] = connection.execute(query).rowcount
+    deleted["deviceEvents"] = connection.execute(delete(told).where(told.c.received_at < before)).rowcount
+    deleted["junk"] = connection.execute(delete(junk).where(junk.c.last_at < before)).rowcount
     connection.execute(delete(schema.pruning))
-    detail = {"before": f"{before:%Y-%m-%dT%H:%M:%SZ}", **found}
+    detail = {"before": f"{before:%Y-%m-%dT%H:%M:%SZ}", **deleted}
     record_audit(connection, actor=actor, action="prune", detail=detail, now=now)
-    return found
+    return deleted

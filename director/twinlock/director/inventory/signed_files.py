@@ -64,8 +64,8 @@ def newest_issue(connection: Connection, vehicle: str) -> tuple[Issue, int] | No
 def current_files(connection: Connection, issue: Issue) -> dict[RoleName, bytes]:
     """The three files of a set, by role."""
     versions = {TARGETS: issue.targets, SNAPSHOT: issue.snapshot, TIMESTAMP: issue.timestamp}
-    found = {role: read_file(connection, issue.vehicle, role, version) for role, version in versions.items()}
-    return {role: data for role, data in found.items() if data is not None}
+    files = {role: read_file(connection, issue.vehicle, role, version) for role, version in versions.items()}
+    return {role: data for role, data in files.items() if data is not None}
 
 
 def insert_issue(connection: Connection, issue: Issue, decision: int, files: Mapping[RoleName, bytes]) -> None:
@@ -102,12 +102,12 @@ def ordered_images(entries: Mapping[str, Any]) -> dict[EcuId, str]:
 def listed_images(connection: Connection, vehicle: str) -> tuple[InstalledImage, ...]:
     """Every image that the Targets of a vehicle ever listed, whatever became of it."""
     query = select(_D.entries).where(_D.vehicle == vehicle, _D.entries != {}).distinct()
-    found = {}
+    images = {}
     for entries in connection.execute(query).scalars():
         for path, entry in entries.items():
             image = InstalledImage(path=TargetPath(path), length=entry["length"], hashes=entry["hashes"])
-            found[fingerprint(path, image.length, image.hashes)] = image
-    return tuple(found.values())
+            images[fingerprint(path, image.length, image.hashes)] = image
+    return tuple(images.values())
 
 
 def list_outstanding(connection: Connection, vehicle: str) -> tuple[Outstanding, ...]:
@@ -180,12 +180,12 @@ def recall_images(connection: Connection, installed: Mapping[EcuId, InstalledIma
     paths = {image.path for image in installed.values()}
     query = select(schema.known_images).where(_K.path.in_(list(paths))).order_by(_K.seen_at.desc())
     known = [_entry(row) for row in connection.execute(query)]
-    found: dict[EcuId, ImageEntry] = {}
+    entries: dict[EcuId, ImageEntry] = {}
     for ecu, image in installed.items():
         for entry in known:
-            if ecu not in found and same_image(image, entry):
-                found[ecu] = entry
-    return found
+            if ecu not in entries and same_image(image, entry):
+                entries[ecu] = entry
+    return entries
 
 
 def _entry(row: Any) -> ImageEntry:

@@ -21,8 +21,8 @@ _C = schema.signing_clock.c
 
 def read_marks(connection: Connection) -> ClockMarks:
     """The marks as they are stored."""
-    found: Mapping[str, datetime] = {row.name: row.at for row in connection.execute(select(schema.signing_clock))}
-    return ClockMarks(last=found.get(_LAST), highest=found.get(_HIGHEST))
+    marks: Mapping[str, datetime] = {row.name: row.at for row in connection.execute(select(schema.signing_clock))}
+    return ClockMarks(last=marks.get(_LAST), highest=marks.get(_HIGHEST))
 
 
 def note_signature(connection: Connection, now: datetime) -> None:

@@ -66,20 +66,20 @@ def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
     if row is None:
         raise UnknownVehicleError(vehicle=vehicle)
     rows = connection.execute(select(schema.ecus).where(_E.vehicle == vehicle).order_by(_E.ecu)).all()
-    found = [item for item in rows if item.retired_at is None]
-    counted, resets = _counters(connection, found), _resets(connection, found)
-    taken = _acknowledged(connection, found)
+    active = [item for item in rows if item.retired_at is None]
+    counted, resets = _counters(connection, active), _resets(connection, active)
+    taken = _acknowledged(connection, active)
     records = {
         EcuId(item.ecu): replace(
             _ecu(item, counted.get(item.ecu), resets.get(item.ecu)), evidence_digest=taken.get(item.ecu)
         )
-        for item in found
+        for item in active
     }
     return VehicleRecord(
         vehicle=VehicleId(row.vehicle),
         primary=next((ecu for ecu, record in records.items() if record.primary), EcuId("")),
         ecus=records,
-        reports=_reports(connection, found, records),
+        reports=_reports(connection, active, records),
         registered_at=row.registered_at,
         last_manifest_at=row.last_manifest_at,
         share_used=row.share_used,
@@ -154,8 +154,8 @@ def find_ecu_owners(connection: Connection, ecus: Iterable[str]) -> dict[EcuId, 
     wanted = list(ecus)
     query = select(_E.ecu, _E.vehicle).where(_E.ecu.in_(wanted), _E.released_at.is_(None))
     declared = select(schema.serial_owners).where(schema.serial_owners.c.ecu.in_(wanted))
-    found = {EcuId(row.ecu): VehicleId(row.vehicle) for row in connection.execute(query)}
-    return {**{EcuId(row.ecu): VehicleId(row.vehicle) for row in connection.execute(declared)}, **found}
+    registered = {EcuId(row.ecu): VehicleId(row.vehicle) for row in connection.execute(query)}
+    return {**{EcuId(row.ecu): VehicleId(row.vehicle) for row in connection.execute(declared)}, **registered}
 
 
 def find_key_owners(connection: Connection, keys: Iterable[PublicKey]) -> dict[str, EcuId]:

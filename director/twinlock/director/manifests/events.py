@@ -31,26 +31,26 @@ def time_events(report: EcuReport, last: LastReport | None, now: datetime, polic
 
 def report_events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Event]:
     """What an ECU met by its own word, and what stands out in what it runs."""
-    found = [_met(report, evidence) for evidence in report.evidence]
+    events = [_met(report, evidence) for evidence in report.evidence]
     if report.evidence:
         pass  # ``attack`` and ``detail`` repeat the most severe of it
     elif report.attack:
-        found.append(_reported(report))
+        events.append(_reported(report))
     elif report.detail:
-        found.append(Event(kind=NOTICE, code="detail", ecu=report.ecu, detail=report.detail))
+        events.append(Event(kind=NOTICE, code="detail", ecu=report.ecu, detail=report.detail))
     entry = knowledge.images.get(report.ecu)
     if entry is None or not same_image(report.installed, entry):
         declared = knowledge.delivered.get(report.ecu)
         if not knowledge.complete or knowledge.client.reports_no_image(report.installed):
-            return found
+            return events
         if _is_declared(report.installed, declared):
-            return found
+            return events
         detail = f"{report.installed.path}, as installed, is not what the Image repository ever listed"
-        found.append(Event(kind=NOTICE, code="unlisted-image", ecu=report.ecu, detail=detail))
+        events.append(Event(kind=NOTICE, code="unlisted-image", ecu=report.ecu, detail=detail))
     elif entry.hardware_ids is not None and ecu.hardware_id not in entry.hardware_ids:
         detail = f"{report.installed.path} is for {', '.join(sorted(entry.hardware_ids))}, not {ecu.hardware_id}"
-        found.append(Event(kind=NOTICE, code="wrong-hardware", ecu=report.ecu, detail=detail))
-    return found
+        events.append(Event(kind=NOTICE, code="wrong-hardware", ecu=report.ecu, detail=detail))
+    return events
 
 
 def _is_declared(installed: InstalledImage, declared: InstalledImage | None) -> bool:

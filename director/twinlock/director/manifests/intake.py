@@ -12,6 +12,7 @@ from datetime import datetime
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.errors.vehicles import DailyLimitError, UnknownVehicleError
+from twinlock.director.inventory.counters import find_spent
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import (
     find_seen_nonces,
@@ -20,6 +21,7 @@ from twinlock.director.inventory.history import (
     is_refusal_recorded,
     record_refusal,
 )
+from twinlock.director.inventory.installations import load_delivered
 from twinlock.director.inventory.junk import count_junk
 from twinlock.director.inventory.signed_files import recall_images, remember_images, settle_outstanding
 from twinlock.director.inventory.vehicles import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
@@ -31,8 +33,6 @@ from twinlock.director.model.judgement import Findings, Knowledge, ManifestPolic
 from twinlock.director.model.profiles import Profiles
 from twinlock.director.model.records import Acceptance, VehicleRecord
 from twinlock.director.model.software import same_image
-from twinlock.director.ways_out.counter_resets import find_spent
-from twinlock.director.ways_out.delivery import load_delivered
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.reports import ReportReplayError

@@ -20,11 +20,11 @@ def reports_by_ecu(manifest: SignedManifest) -> dict[EcuId, list[SignedReport]]:
 
 def find_candidates(manifest: SignedManifest, record: VehicleRecord) -> list[SignedReport]:
     """The reports worth looking up: where several name one ECU, only those that its key signed."""
-    found: list[SignedReport] = []
+    candidates: list[SignedReport] = []
     for ecu, offered in reports_by_ecu(manifest).items():
         known = record.ecus.get(ecu)
-        found += offered if len(offered) == 1 or known is None else _signed_by(known, offered)
-    return found
+        candidates += offered if len(offered) == 1 or known is None else _signed_by(known, offered)
+    return candidates
 
 
 def check_signed_once(offered: list[SignedReport], ecu: EcuId, record: VehicleRecord) -> SignedReport:

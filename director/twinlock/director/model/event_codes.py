@@ -51,12 +51,12 @@ def _kinds_of_errors() -> Mapping[str, str]:
     import twinlock.trust.errors.metadata
     import twinlock.trust.errors.reports  # noqa: F401 - their classes are read below
 
-    found: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     waiting: list[type[TwinlockError]] = [TwinlockError]
     while waiting:
         error = waiting.pop()
         waiting += error.__subclasses__()
         kind = error.usual_kind().value
-        if found.get(error.code) != ATTACK:
-            found[error.code] = kind
-    return {**found, **{attack.value: ATTACK for attack in Attack if attack is not Attack.NONE}}
+        if kinds.get(error.code) != ATTACK:
+            kinds[error.code] = kind
+    return {**kinds, **{attack.value: ATTACK for attack in Attack if attack is not Attack.NONE}}

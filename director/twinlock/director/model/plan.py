@@ -62,11 +62,11 @@ class PlannedTargets:
     @property
     def images(self) -> Images:
         """The image ordered for each ECU, by fingerprint."""
-        found = {}
+        images = {}
         for order in self.plan.orders:
             entry = self.entries[order.path]
-            found[order.ecu] = fingerprint(entry.path, entry.length, entry.hashes)
-        return found
+            images[order.ecu] = fingerprint(entry.path, entry.length, entry.hashes)
+        return images
 
 
 def entries_as_json(planned: PlannedTargets, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
@@ -75,11 +75,11 @@ def entries_as_json(planned: PlannedTargets, hardware: Mapping[EcuId, EcuRecord]
     The must-agree section is copied as it is; of the author's other members only those that say which software it is and
     how it is to be taken. None that a client acts on (``uri``, ``downloadUrl``) comes from an Image repository. Source: Uptane 2.1.0 5.2.3.1 and 5.2.3.1.1.
     """
-    found: dict[str, Any] = {}
+    listed: dict[str, Any] = {}
     for path, entry in sorted(planned.entries.items()):
         ecus = sorted(order.ecu for order in planned.plan.orders if order.path == path)
         shown = {name: entry.custom[name] for name in ("name", "version") if name in entry.custom}
-        found[path] = {
+        listed[path] = {
             "length": entry.length,
             "hashes": dict(entry.hashes),
             "custom": {
@@ -89,7 +89,7 @@ def entries_as_json(planned: PlannedTargets, hardware: Mapping[EcuId, EcuRecord]
                 "ecuIdentifiers": {ecu: {"hardwareId": hardware[ecu].hardware_id} for ecu in ecus},
             },
         }
-    return found
+    return listed
 
 
 def _format(entry: ImageEntry) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A wire profile as the Director uses it: one object that encodes, signs, names and reads its files.
 
 The ``tuf`` profile is what Roots are authored in; another one translates them, so it has a Root chain of its own
-(docs/adr/0008). ``director.setup`` composes the two there are.
+(docs/adr/0008). ``director.setup.create`` composes the two there are.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ class Profiles:
 
     def translation(self, name: str) -> RootTranslation:
         """The translated Root chain of the profile ``name``. Raises: UsageError if there is none."""
-        for found in self.translations:
-            if found.name == name:
-                return found
+        for translation in self.translations:
+            if translation.name == name:
+                return translation
         raise UnknownProfileError(profile=name, known=tuple(each.name for each in self.translations))

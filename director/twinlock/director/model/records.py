@@ -152,8 +152,8 @@ class Event:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        found: dict[str, Any] = {"kind": self.kind, "code": self.code, "ecu": self.ecu, "detail": self.detail}
-        return found if self.data is None else {**found, "data": dict(self.data)}
+        plain: dict[str, Any] = {"kind": self.kind, "code": self.code, "ecu": self.ecu, "detail": self.detail}
+        return plain if self.data is None else {**plain, "data": dict(self.data)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from twinlock.director.catalogue.catalogue import Catalogue, CatalogueKeeper
 from twinlock.director.errors.operator import NothingAssignedError
 from twinlock.director.inventory.assignments import drop_assignments, put_assignments
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.vehicles import lock_vehicle
+from twinlock.director.model.clients import ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets
 from twinlock.director.model.records import Plan
-from twinlock.director.planning.plan import plan_images
-from twinlock.director.signing.issue import Ordering, plan_with
+from twinlock.director.signing.issue import Ordering, check_assignments, plan_with
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.local import ConflictError
@@ -34,6 +33,7 @@ class PreparedAssignment:
     images: Mapping[EcuId, TargetPath]
     inputs: PlanInputs
     planned: PlannedTargets
+    planned: PlannedTargets
     revision: int
 
     def store(self, connection: Connection, *, actor: str, now: datetime) -> None:
@@ -44,20 +44,19 @@ class PreparedAssignment:
 
 
 class Assigning:
-    """Takes the operator's wishes for vehicles of one inventory."""
+    """Stores and withdraws an operator's assignments for the vehicles of one inventory."""
 
-    def __init__(self, database: Inventory, catalogues: CatalogueKeeper, ordering: Ordering) -> None:
+    def __init__(self, database: Inventory, ordering: Ordering) -> None:
         self._database = database
-        self._catalogues = catalogues
         self._ordering = ordering
 
     def assign(self, vehicle: str, images: Mapping[str, str], *, actor: str, now: datetime) -> Plan:
         """Store assignments after a full plan with them was found. Raises: see ``Director.assign``."""
-        catalogue = self._catalogues.refresh(now)
+        catalogue = self._ordering.refresh_catalogue(now)
         prepared = self._prepare(vehicle, images, catalogue)
         with self._database.writing("store assignments") as connection:
             prepared.store(connection, actor=actor, now=now)
-        self._catalogues.save()
+        self._ordering.save_catalogue()
         return plan_with(prepared.inputs, catalogue, images=prepared.planned).plan
 
     def preparing(self, now: datetime) -> Callable[[str, Mapping[str, str]], PreparedAssignment]:
@@ -65,21 +64,20 @@ class Assigning:
 
         Not to be called inside a transaction. Raises: RefusalError and TransportError of the Image repository.
         """
-        catalogue = self._catalogues.refresh(now)
+        catalogue = self._ordering.refresh_catalogue(now)
         return lambda vehicle, images: self._prepare(vehicle, images, catalogue)
 
     def save(self) -> None:
         """Store what the look at the repository brought. Not to be called inside a transaction."""
-        self._catalogues.save()
+        self._ordering.save_catalogue()
 
-    def _prepare(self, vehicle: str, images: Mapping[str, str], catalogue: Catalogue) -> PreparedAssignment:
+    def _prepare(self, vehicle: str, images: Mapping[str, str], catalogue: ImageListing) -> PreparedAssignment:
         if not images:
             raise UsageError(reason="name at least one ECU and its image")
         wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
         snapshot = self._ordering.snapshot(vehicle)
         inputs = _with(snapshot.inputs, wanted)
-        # An order for an ECU of unknown software is stored and held; whether it fits is judged by what was known last.
-        planned = plan_images(replace(inputs, unknown=frozenset()), catalogue)
+        planned = check_assignments(inputs, catalogue)
         return PreparedAssignment(
             vehicle=vehicle, images=wanted, inputs=inputs, planned=planned, revision=snapshot.revision
         )
@@ -107,7 +105,7 @@ class Assigning:
             for ecu in sorted(wanted.keys() - inputs.record.ecus.keys()):
                 raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
         if inputs.assigned:
-            return plan_with(inputs, self._catalogues.refresh(now)).plan
+            return plan_with(inputs, self._ordering.refresh_catalogue(now)).plan
         return plan_with(inputs, self._ordering.catalogue_for(inputs, now)).plan
 
 

@@ -22,6 +22,7 @@ from twinlock.director.devices.certificates import SINGLE, list_certificates, no
 from twinlock.director.devices.credentials import Credential
 from twinlock.director.devices.deliveries import Deliveries
 from twinlock.director.devices.ecu_changes import apply_registration
+from twinlock.director.devices.enrolment import register_vehicle
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.service import DEVICE_VALID, DeviceService
 from twinlock.director.errors.operator import NamedTwiceError
@@ -30,7 +31,6 @@ from twinlock.director.model.records import BY_CERTIFICATE
 from twinlock.director.model.vehicle_description import read_description
 from twinlock.director.operator.assigning import Assigning, PreparedAssignment
 from twinlock.director.operator.batch import BatchResult, Job, read_job, run_batch
-from twinlock.director.registration.enrolment import register_vehicle
 from twinlock.repository.workspace.validity import Clock
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, StorageError

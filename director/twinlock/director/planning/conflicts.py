@@ -18,9 +18,9 @@ def explain_failure(problem: ImageSetProblem, contradiction: tuple[str, ...]) ->
     """The causes, those about assigned images first. ``contradiction`` is what the resolver knows, for want of better."""
     assigned = [choices for choices in problem.by_id.values() if choices.assigned is not None]
     free = [choices for choices in problem.by_id.values() if choices.assigned is None]
-    found = _unique(sentence for choices in assigned for sentence in _why_none(problem, choices))
-    found = found or _unique(sentence for choices in free for sentence in _why_none(problem, choices))
-    return found or _unique(contradiction) or ("its images contradict each other",)
+    causes = _unique(sentence for choices in assigned for sentence in _why_none(problem, choices))
+    causes = causes or _unique(sentence for choices in free for sentence in _why_none(problem, choices))
+    return causes or _unique(contradiction) or ("its images contradict each other",)
 
 
 def _unique(sentences: Iterator[str] | tuple[str, ...]) -> tuple[str, ...]:

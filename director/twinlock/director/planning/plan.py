@@ -121,24 +121,24 @@ Offers = Mapping[Software, ImageEntry]
 def _all_offers(inputs: PlanInputs, listing: ImageListing) -> dict[EcuId, Offers]:
     """The images that the repository lists for each ECU: the assigned one, or, for a free ECU, all that may matter."""
     ecus = inputs.record.ecus
-    found: dict[EcuId, Offers] = {}
+    offers: dict[EcuId, Offers] = {}
     for ecu, path in inputs.assigned.items():
         entry = _assigned(inputs, ecus[ecu], path, listing)
-        found[ecu] = {_readable(inputs, entry): entry}
-    free = {ecu: record for ecu, record in ecus.items() if ecu not in found}
-    present = [software for offers in found.values() for software in offers]
+        offers[ecu] = {_readable(inputs, entry): entry}
+    free = {ecu: record for ecu, record in ecus.items() if ecu not in offers}
+    present = [software for choices in offers.values() for software in choices]
     present += [software for ecu in free if (software := _remembered(inputs, ecu)) is not None]
     components = relevant_components(present, listing.mentions(record.hardware_id for record in ecus.values()))
     for ecu, record in free.items():
         # What an ECU of unknown software would be moved from is not known, so it is not moved.
-        found[ecu] = {} if ecu in inputs.unknown else _offers(inputs, record, listing, components)
-    return found
+        offers[ecu] = {} if ecu in inputs.unknown else _offers(inputs, record, listing, components)
+    return offers
 
 
 def _offers(
     inputs: PlanInputs, record: EcuRecord, listing: ImageListing, components: Container[str | None] | None
 ) -> Offers:
-    found = {}
+    offers = {}
     kept = _installed_format(inputs, record)
     for entry in listing.offers(record.hardware_id, components):
         if target_format(entry) != kept:
@@ -149,8 +149,8 @@ def _offers(
             continue  # incomplete, or of a format that it does not install: not a choice. What is older than installed is for the resolver to say
         software = read_software(entry)
         if not software.unreadable:
-            found[software] = entry
-    return found
+            offers[software] = entry
+    return offers
 
 
 def _installed_format(inputs: PlanInputs, record: EcuRecord) -> str:

@@ -113,7 +113,7 @@ def relevant_components(present: Iterable[Software], mentions: Mapping[str, froz
     needs or conflicts with. A free ECU is moved only to give another image a component that it needs, or to a version
     that others tolerate or that tolerates them: so only components count that are mentioned, or mention others.
     """
-    found: set[str] = set()
+    relevant: set[str] = set()
     waiting: list[str] = []
     for software in present:
         names = mentioned(software)
@@ -122,7 +122,7 @@ def relevant_components(present: Iterable[Software], mentions: Mapping[str, froz
         waiting += [*names, *([software.component] if names and software.component is not None else [])]
     while waiting:
         component = waiting.pop()
-        if component not in found:
-            found.add(component)
+        if component not in relevant:
+            relevant.add(component)
             waiting += mentions.get(component, ())
-    return frozenset(found)
+    return frozenset(relevant)

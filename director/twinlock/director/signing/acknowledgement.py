@@ -25,8 +25,8 @@ def signed_members(record: VehicleRecord, now: datetime) -> dict[str, Any]:
         for ecu, item in sorted(record.ecus.items())
         if item.reset is not None and item.reset.expires > now
     }
-    found: dict[str, Any] = {ACKNOWLEDGED: acknowledged, REPORTS: reports, RESETS: resets}
-    return {name: value for name, value in found.items() if value}
+    members: dict[str, Any] = {ACKNOWLEDGED: acknowledged, REPORTS: reports, RESETS: resets}
+    return {name: value for name, value in members.items() if value}
 
 
 def stated_members(targets: bytes) -> Mapping[str, Any]:

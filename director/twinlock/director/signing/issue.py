@@ -12,14 +12,13 @@ import logging
 import threading
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from twinlock.director.catalogue.catalogue import Catalogue, CatalogueKeeper
-from twinlock.director.config import Settings
 from twinlock.director.errors.vehicles import WireDisabledError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.assignments import load_assignments
@@ -38,10 +37,12 @@ from twinlock.director.inventory.signed_files import (
 )
 from twinlock.director.inventory.signing_marks import note_signature
 from twinlock.director.inventory.vehicles import load_active_vehicle, lock_vehicle
+from twinlock.director.model.clients import ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets, entries_as_json
 from twinlock.director.model.profiles import DirectorProfile, Profiles
 from twinlock.director.model.records import IMPOSSIBLE, DecisionRecord, Issue, Plan
-from twinlock.director.planning.plan import make_plan
+from twinlock.director.model.settings import Settings
+from twinlock.director.planning.plan import make_plan, plan_images
 from twinlock.director.signing.acknowledgement import stated_members
 from twinlock.director.signing.clock import SigningClock
 from twinlock.director.signing.roots import read_root
@@ -143,6 +144,14 @@ class Ordering:
         """Read everything that concerns a vehicle, in one transaction. Raises: UnknownVehicleError, StorageError."""
         with self._database.reading() as connection:
             return _read_snapshot(connection, vehicle, self._profiles)
+
+    def refresh_catalogue(self, now: datetime) -> Catalogue:
+        """The Image repository as it is now. Not to be called inside a transaction. Raises: RefusalError, TransportError."""
+        return self._catalogues.refresh(now)
+
+    def save_catalogue(self) -> None:
+        """Store what looks at the Image repository brought. Not to be called inside a transaction."""
+        self._catalogues.save()
 
     def catalogue_for(self, inputs: PlanInputs, now: datetime) -> Catalogue | RefusalError | TransportError | None:
         """The Image repository if this vehicle needs it: an error if it cannot be used, None if nothing is assigned.
@@ -263,6 +272,14 @@ def plan_with(
     ``images``: see ``make_plan``.
     """
     return inputs.client.list_installed(inputs, _plan_with(inputs, catalogue, images), _usable(catalogue))
+
+
+def check_assignments(inputs: PlanInputs, listing: ImageListing) -> PlannedTargets:
+    """The images for assignments; refuses those that no set of images fits. Raises: as ``plan_images``.
+
+    One for an ECU of unknown software is stored and held; whether it fits is judged by what was known last.
+    """
+    return plan_images(replace(inputs, unknown=frozenset()), listing)
 
 
 def _plan_with(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -10,7 +10,6 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.director.config import Settings, replace_config
 from twinlock.director.errors.operator import (
     ChainBegunError,
     PastEndError,
@@ -23,6 +22,7 @@ from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.schema import schema_version
 from twinlock.director.inventory.signing_marks import read_marks
 from twinlock.director.model.profiles import InheritedChain, Profiles, RootTranslation, TranslatedChain
+from twinlock.director.model.settings import Settings
 from twinlock.director.signing.roots import (
     RoleKeysView,
     check_role,
@@ -75,7 +75,7 @@ class _Published:
 
 
 class RootKeeper:
-    """Publishes the Roots of one Director. ``settings`` are those in force; adding a profile changes them."""
+    """Publishes the Roots of one Director. ``settings`` are those in force; adding a profile changes them, and ``save`` keeps them."""
 
     def __init__(
         self,
@@ -85,9 +85,10 @@ class RootKeeper:
         settings: Settings,
         profiles: Profiles,
         *,
+        save: Callable[[Settings], None],
         actor: str,
     ) -> None:
-        self._directory = directory
+        self._save = save
         self._database = database
         self._keyring = keyring
         self.settings: Settings = settings
@@ -294,7 +295,7 @@ class RootKeeper:
 
     def _keep_stranded(self, keyids: tuple[str, ...], until: date) -> None:
         self.settings = replace(self.settings, stranded=keyids, stranded_until=until.isoformat())
-        replace_config(self._directory, self.settings)
+        self._save(self.settings)
 
     def enable(self, name: str, now: datetime, continue_from: tuple[Path, Path] | None = None) -> int:
         """Publish Roots in the profile ``name`` too, from version 1 on; returns the newest version in it.
@@ -315,7 +316,7 @@ class RootKeeper:
         # Last: what has been published decides, so a death in between costs nothing.
         if name not in self.settings.wires:
             self.settings = replace(self.settings, wires=(*self.settings.wires, name))
-            replace_config(self._directory, self.settings)
+            self._save(self.settings)
         return translation.version_of(newest)
 
     def _begin(

@@ -135,9 +135,9 @@ def check_role(role: str) -> None:
 
 def signers_of(root: Root, role: str) -> Authority:
     """Who signs for a role by this Root."""
-    found = root.roles[role]
-    keys = {keyid: root.keys[keyid] for keyid in found.keyids}
-    return Authority(keys, found.threshold, role in demanding_roles(root))
+    signed_role = root.roles[role]
+    keys = {keyid: root.keys[keyid] for keyid in signed_role.keyids}
+    return Authority(keys, signed_role.threshold, role in demanding_roles(root))
 
 
 def check_signing(data: bytes, keyring: Keyring, now: datetime) -> None:
@@ -162,13 +162,13 @@ def time_keyids(root: Root) -> tuple[str, ...]:
 def role_keys(data: bytes, keyring: Keyring) -> tuple[RoleKeysView, ...]:
     """Who signs by a Root file, role by role, and how many of those keys are held here."""
     root = Metadata[Root].from_bytes(data).signed
-    found = []
+    views = []
     for role in ROTATABLE:
         plan = plan_of(root, role)
         keyids = tuple(time_keyids(root) if role == TIME else root.roles[role].keyids)
         held = [record.keyid for record in keyring.held(keyids)]
         lacks = role != TIME and signers_of(root, role).lacks_post_quantum(held)
-        found.append(
+        views.append(
             RoleKeysView(
                 name=role,
                 threshold=plan.threshold,
@@ -179,19 +179,19 @@ def role_keys(data: bytes, keyring: Keyring) -> tuple[RoleKeysView, ...]:
                 lacks_post_quantum=lacks,
             )
         )
-    return tuple(found)
+    return tuple(views)
 
 
 def key_changes(before: bytes, after: bytes) -> dict[str, dict[str, Any]]:
     """What a Root changes, for the audit: by role, the ids of the keys added and removed, and the threshold."""
     old, new = Metadata[Root].from_bytes(before).signed, Metadata[Root].from_bytes(after).signed
-    found: dict[str, dict[str, Any]] = {}
+    changes: dict[str, dict[str, Any]] = {}
     for role in ROTATABLE:
         left, came = set(_keys_of(old, role)), set(_keys_of(new, role))
         threshold = plan_of(new, role).threshold
         if left != came or plan_of(old, role).threshold != threshold:
-            found[role] = {"added": sorted(came - left), "removed": sorted(left - came), "threshold": threshold}
-    return found
+            changes[role] = {"added": sorted(came - left), "removed": sorted(left - came), "threshold": threshold}
+    return changes
 
 
 def root_authority(root: Root) -> Authority:
@@ -226,7 +226,7 @@ def give_keys(root: Root, role: str, keyring: Keyring | NewKeys, plan: KeyPlan) 
         root.roles[role].threshold = plan.threshold
         root.keys.update({record.keyid: record.authoring_key for record in records})
         set_demand(root, role, demanded=bool(plan.post_quantum))
-    used = {keyid for found in root.roles.values() for keyid in found.keyids}
+    used = {keyid for each in root.roles.values() for keyid in each.keyids}
     used |= set(time_keyids(root)) if _TIME_SOURCE in root.unrecognized_fields.get(_CUSTOM, {}) else set()
     for keyid in set(root.keys) - used:
         del root.keys[keyid]
@@ -246,9 +246,9 @@ def _keys_of(root: Root, role: str) -> dict[str, Key]:
 
 
 def _give_time_keys(root: Root, kept: Iterable[str], records: Iterable[KeyRecord]) -> None:
-    found = list(records)
-    root.keys.update({record.keyid: record.authoring_key for record in found})
-    source = {"keyids": [*kept, *(record.keyid for record in found)], "threshold": 1}
+    made = list(records)
+    root.keys.update({record.keyid: record.authoring_key for record in made})
+    source = {"keyids": [*kept, *(record.keyid for record in made)], "threshold": 1}
     root.unrecognized_fields[_CUSTOM] = {**root.unrecognized_fields.get(_CUSTOM, {}), _TIME_SOURCE: source}
 
 

@@ -154,13 +154,13 @@ def verify_set(
 
 
 def _wanted(request: SigningRequest, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, str]:
-    found = {}
+    wanted = {}
     for path, entry in request.entries.items():
         for ecu in map(EcuId, entry["custom"]["ecuIdentifiers"]):
             running = installed.get(ecu)
             if running is None or not is_image(running, path, entry["length"], entry["hashes"]):
-                found[ecu] = path
-    return found
+                wanted[ecu] = path
+    return wanted
 
 
 def _as_vehicle(request: SigningRequest) -> Vehicle:

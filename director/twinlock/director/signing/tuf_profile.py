@@ -27,7 +27,7 @@ _BARE = {f"{role}.json": role for role in (ROOT, SNAPSHOT, TARGETS, TIMESTAMP)}
 _TYPES = {"targets", "snapshot", "timestamp"}
 
 
-class TufProfile:
+class TufDirectorProfile:
     """See ``DirectorProfile``. Every file but Timestamp has a name with its version, and one without."""
 
     name: str = TUF_PROFILE

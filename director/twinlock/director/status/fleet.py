@@ -102,7 +102,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
         missing.setdefault(row.vehicle, []).append(row.ecu)
     refused = _refused(connection, now)
     unconfirmed = {row.vehicle: row.path for row in connection.execute(select(_O.vehicle, _O.path))}
-    found: dict[str, VehicleState] = {}
+    states: dict[str, VehicleState] = {}
     for row in connection.execute(select(schema.vehicles).order_by(_V.vehicle)):
         reasons: dict[str, tuple[str, ...]] = dict.fromkeys(STATES, ())
         attack, failure = met.get((row.vehicle, ATTACK)), met.get((row.vehicle, FAILURE))
@@ -118,8 +118,8 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
         if now - seen > SILENT_AFTER:
             reasons[SILENT] = (f"no manifest since {seen:%Y-%m-%dT%H:%M:%SZ}",)
         reasons[WAITING_STATE] = _waiting(row, decided.get(row.vehicle), unconfirmed.get(row.vehicle))
-        found[row.vehicle] = _gravest(row, reasons)
-    return found
+        states[row.vehicle] = _most_severe(row, reasons)
+    return states
 
 
 def _refused(connection: Connection, now: datetime) -> dict[str, Any]:
@@ -132,14 +132,14 @@ def _refused(connection: Connection, now: datetime) -> dict[str, Any]:
 
 
 def _failing(decision: Any, failure: Any, missing: list[str]) -> tuple[str, ...]:
-    found: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     if decision is not None and decision.outcome == IMPOSSIBLE:
-        found += tuple(decision.reasons)
+        reasons += tuple(decision.reasons)
     if missing:
-        found += (f"missing from manifests: {', '.join(sorted(missing))}",)
+        reasons += (f"missing from manifests: {', '.join(sorted(missing))}",)
     elif failure is not None:
-        found += (f"{failure.code} on {failure.ecu or failure.vehicle}: {failure.detail}",)
-    return found
+        reasons += (f"{failure.code} on {failure.ecu or failure.vehicle}: {failure.detail}",)
+    return reasons
 
 
 def _waiting(vehicle: Any, decision: Any, unconfirmed: str | None) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ def _waiting(vehicle: Any, decision: Any, unconfirmed: str | None) -> tuple[str,
     return ()
 
 
-def _gravest(vehicle: Any, reasons: Mapping[str, tuple[str, ...]]) -> VehicleState:
+def _most_severe(vehicle: Any, reasons: Mapping[str, tuple[str, ...]]) -> VehicleState:
     if vehicle.retired_at is not None:
         return VehicleState(state=RETIRED, reasons=(f"since {vehicle.retired_at:%Y-%m-%dT%H:%M:%SZ}",))
     state = next((state for state in STATES if reasons[state]), OK)

@@ -39,10 +39,10 @@ class HistoryView:
         Raises: UnknownVehicleError for one that is not registered and has none.
         """
         with self._database.reading() as connection:
-            found = list_events(connection, vehicle, limit)
-            if not found:
+            events = list_events(connection, vehicle, limit)
+            if not events:
                 load_vehicle(connection, vehicle)
-            return found
+            return events
 
     def installations(
         self, vehicle: str, *, ecus: Collection[str] = (), since: datetime | None = None, limit: int = 50

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from twinlock.director.errors.operator import CounterResetError, ValidityError
 from twinlock.director.inventory import schema
@@ -122,21 +122,13 @@ def _check_countable(record: VehicleRecord, ecus: Iterable[EcuId]) -> None:
             raise CounterResetError(vehicle=record.vehicle, ecus=(ecu,), reason=reason)
 
 
-def find_spent(connection: Connection, digests: Iterable[tuple[EcuId, str]]) -> frozenset[EcuId]:
-    """The ECUs of which a report, by its digest, counted before."""
-    wanted = [(_S.ecu == ecu) & (_S.digest == digest) for ecu, digest in digests]
-    if not wanted:
-        return frozenset()
-    return frozenset(EcuId(ecu) for ecu in connection.execute(select(_S.ecu).where(or_(*wanted))).scalars())
-
-
 def read_sent(connection: Connection, vehicle: str, *, after: int = 0) -> Sent:
     """The reports in the next stored manifests of a vehicle after number ``after``: at most ``PAGE`` of them.
 
     Decoding takes its time where a vehicle has sent thousands, so most of it is done before the writing transaction.
     """
     query = select(_M.number, _M.data).where(_M.vehicle == vehicle, _M.number > after).order_by(_M.number).limit(PAGE)
-    found: set[tuple[EcuId, str]] = set()
+    digests: set[tuple[EcuId, str]] = set()
     newest = after
     for row in connection.execute(query):
         newest = int(row.number)
@@ -144,8 +136,8 @@ def read_sent(connection: Connection, vehicle: str, *, after: int = 0) -> Sent:
             manifest = decode_manifest(bytes(row.data))
         except RefusalError:
             continue  # what cannot be read was never accepted, and never will be
-        found |= {(signed.report.ecu, report_digest(signed.message)) for signed in manifest.reports}
-    return Sent(frozenset(found), newest)
+        digests |= {(signed.report.ecu, report_digest(signed.message)) for signed in manifest.reports}
+    return Sent(frozenset(digests), newest)
 
 
 def _remember_reports(connection: Connection, vehicle: VehicleId, ecus: set[EcuId], sent: Sent) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert
 
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
@@ -55,15 +55,6 @@ def declare_delivery(connection: Connection, delivery: Delivery, *, actor: str, 
                 connection.execute(insert(schema.delivered_software).values(**row))
         detail = {"ecus": sorted(ecus)}
         record_audit(connection, actor=actor, action="declare-delivery", vehicle=vehicle, detail=detail, now=now)
-
-
-def load_delivered(connection: Connection, vehicle: str) -> dict[EcuId, InstalledImage]:
-    """What the ECUs of a vehicle were delivered with, as far as that was declared."""
-    query = select(schema.delivered_software).where(_D.vehicle == vehicle)
-    return {
-        EcuId(row.ecu): InstalledImage(path=TargetPath(row.path), length=row.length, hashes=row.hashes)
-        for row in connection.execute(query)
-    }
 
 
 def _image(node: Node, limits: Limits) -> InstalledImage | None:

@@ -151,12 +151,12 @@ def permitted_changes(
     query = select(schema.key_changes).where(
         _C.vehicle == vehicle, _C.used_at.is_(None), _C.confirmed_by.is_not(None), _C.expires > now
     )
-    found: dict[EcuId, int] = {}
+    permitted: dict[EcuId, int] = {}
     for row in connection.execute(query):
         record = offered.get(EcuId(row.new_ecu))
         if record is not None and key_identity(record.key) == row.key_identity:
-            found[EcuId(row.new_ecu)] = int(row.number)
-    return found
+            permitted[EcuId(row.new_ecu)] = int(row.number)
+    return permitted
 
 
 def use_changes(connection: Connection, numbers: Iterable[int], now: datetime) -> None:

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from twinlock.director.config import Settings
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.model.profiles import Profiles
 from twinlock.director.model.records import CounterReset
+from twinlock.director.model.settings import Settings
 from twinlock.director.model.vehicle_description import read_ecu
 from twinlock.director.ways_out import key_changes, retirement
 from twinlock.director.ways_out.addition import add_ecu

@@ -128,26 +128,26 @@ def enrol_vehicle(
 
     Raises: EnrolmentTokenError, RegistrationError.
     """
-    found = _find_token(connection, vehicle, token)
-    if found is None or found.expires <= now or found.used_for not in (None, description.digest):
+    row = _find_token(connection, vehicle, token)
+    if row is None or row.expires <= now or row.used_for not in (None, description.digest):
         raise EnrolmentTokenError(vehicle=vehicle)
     if description.vehicle != vehicle:
         raise DescriptionError(vehicle=vehicle, field="vehicle", reason=f"the description is of {description.vehicle}")
     new = register_vehicle(connection, description, second_person=second_person, actor=BY_VEHICLE, now=now)
     connection.execute(
-        update(schema.enrolment_tokens).where(_T.number == found.number).values(used_for=description.digest)
+        update(schema.enrolment_tokens).where(_T.number == row.number).values(used_for=description.digest)
     )
     return new
 
 
 def _find_token(connection: Connection, vehicle: str, token: str):  # type: ignore[no-untyped-def]
     """The row of this token, if it is this vehicle's. Every token of the vehicle is compared, in constant time."""
-    digest, found = _digest(token), None
+    digest, match = _digest(token), None
     query = select(schema.enrolment_tokens).where(_T.vehicle == vehicle).with_for_update()
     for row in connection.execute(query):
         if hmac.compare_digest(row.digest, digest):
-            found = row
-    return found
+            match = row
+    return match
 
 
 def _digest(token: str) -> str:

@@ -11,17 +11,18 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from twinlock.director.aktualizr.profile import AktualizrProfile
+from twinlock.director.aktualizr.profile import AktualizrDirectorProfile
 from twinlock.director.catalogue.image_site import check_location
 from twinlock.director.catalogue.trusted_files import store_files
-from twinlock.director.config import CONFIG, Settings, write_config
 from twinlock.director.errors.operator import OccupiedError
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import note_signature
 from twinlock.director.model.profiles import Profiles
+from twinlock.director.model.settings import Settings
+from twinlock.director.setup.config import CONFIG, write_config
 from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
-from twinlock.director.signing.tuf_profile import TufProfile
+from twinlock.director.signing.tuf_profile import TufDirectorProfile
 from twinlock.io.files.new_directory import new_directory
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.trust.engine.commands import Persist
@@ -75,15 +76,15 @@ def create_director(
 
 def _check_vacant(path: Path) -> None:
     """Only what a creation that was cut off leaves may be there already. Raises: UsageError."""
-    found = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
-    foreign = [name for name in found if not name.startswith(_LEFT_BEHIND)]
+    present = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    foreign = [name for name in present if not name.startswith(_LEFT_BEHIND)]
     if foreign:
         raise OccupiedError(path=str(path), what=f"{foreign[0]}, which is not a Director's,")
 
 
 def open_profiles() -> Profiles:
     """The wire profiles that a Director serves vehicles in. This is the one place that names them all."""
-    return Profiles(TufProfile(), AktualizrProfile())
+    return Profiles(TufDirectorProfile(), AktualizrDirectorProfile())
 
 
 def open_keyring(path: Path, settings: Settings, passphrase: Passphrase) -> Keyring:

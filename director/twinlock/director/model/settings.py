@@ -1,30 +1,19 @@
-"""The configuration of a Director: ``config.json`` in its directory."""
+"""How a Director works: the settings that its configuration holds, and what values they can have."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from twinlock.director.errors.operator import NoDirectorError, SettingError
+from twinlock.director.errors.operator import SettingError
 from twinlock.director.model.judgement import ManifestPolicy
 from twinlock.director.model.records import PROFILES, TUF_PROFILE
-from twinlock.io.files.durable import create_file, read_file, replace_file
 from twinlock.repository.workspace.validity import Periods
-from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 
-FORMAT = 3  # 3: keys for stranded vehicles; 2: the wire profiles
-_PLAIN_FORMAT = 2  # of a Director that an earlier version can go on with
 _HAND_OVER = ("stranded", "stranded_until")
-CONFIG = "config.json"
-_MAX_BYTES = 65_536
 _DAY = timedelta(days=1)
-_TYPES = {int: "a whole number", bool: "true or false", str: "a text"}
 
 
 def _vehicle_periods() -> Periods:
@@ -99,58 +88,6 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        found = {item.name: getattr(self, item.name) for item in fields(self)}
-        found |= {"periods": self.periods.as_json(), "wires": list(self.wires), "stranded": list(self.stranded)}
-        return found if self.stranded else {name: found[name] for name in found if name not in _HAND_OVER}
-
-
-def write_config(directory: Path, settings: Settings) -> None:
-    """Write the configuration of a new Director; an existing one stands. Raises: StorageError."""
-    create_file(directory / CONFIG, _encode(settings))
-
-
-def replace_config(directory: Path, settings: Settings) -> None:
-    """Put other settings in place of those of a Director. Raises: StorageError; the old ones then stand."""
-    replace_file(directory / CONFIG, _encode(settings))
-
-
-def _check_types(path: Path, body: Mapping[str, Any]) -> None:
-    """Each setting that was written has the type of its default; "false" in quotes is not false. Raises: UsageError."""
-    for item in fields(Settings):
-        default = item.default
-        if item.name in body and default is not MISSING and type(body[item.name]) is not type(default):
-            wanted = _TYPES.get(type(default), type(default).__name__)
-            raise SettingError(
-                setting=item.name, reason=f"has to be {wanted}, not {json.dumps(body[item.name])} (in {path})"
-            )
-
-
-def _encode(settings: Settings) -> bytes:
-    return (
-        json.dumps({"format": FORMAT if settings.stranded else _PLAIN_FORMAT, **settings.as_json()}, indent=2).encode()
-        + b"\n"
-    )
-
-
-def read_config(directory: Path) -> Settings:
-    """Read the configuration. Raises: UsageError if there is none, NewerStateError, StorageError."""
-    path = directory / CONFIG
-    data = read_file(path, max_bytes=_MAX_BYTES)
-    if data is None:
-        raise NoDirectorError(path=str(directory))
-    try:
-        body = json.loads(data)
-        found = int(body.pop("format"))
-        if found > FORMAT:
-            reason = "a newer version wrote it"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=FORMAT)
-        wires = tuple(body.pop("wires", (TUF_PROFILE,)))
-        stranded = tuple(body.pop("stranded", ()))
-        periods = Periods.from_json(body.pop("periods", {}))
-        _check_types(path, body)
-        return Settings(**{**body, "periods": periods, "wires": wires, "stranded": stranded})
-    except TypeError:
-        reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"
-        raise UsageError(reason=reason) from None
-    except (ValueError, KeyError, AttributeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is not a configuration ({error})") from None
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        plain |= {"periods": self.periods.as_json(), "wires": list(self.wires), "stranded": list(self.stranded)}
+        return plain if self.stranded else {name: plain[name] for name in plain if name not in _HAND_OVER}

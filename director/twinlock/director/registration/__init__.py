@@ -1,1 +1,0 @@
-"""Registration of vehicles, by an operator or with a one-time token."""

@@ -1,0 +1,1 @@
+"""A Director's directory: how it is made, and the configuration in it."""
