@@ -13,7 +13,7 @@ from tests.unit.repository.conftest import HandClock
 from twinlock.cli.main import main
 from twinlock.repository.errors import ClockBehindError, StoredImageError
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
 
 def objects(place: Path, name: str) -> list[Path]:
@@ -47,7 +47,7 @@ def test_what_was_changed_since_it_was_added_is_not_published(
 
 
 def test_what_was_changed_since_it_was_added_is_not_signed_by_a_supplier(tmp_path: Path, image_file: Path) -> None:
-    place = SupplierPlace.create(tmp_path / "acme", role="acme")
+    place = SupplierWorkspace.create(tmp_path / "acme", role="acme")
     place.add_image(image_file, "brake/a.bin", hardware_ids=["hw-7"], release_counter=1)
     change(objects(place.path, "a.bin"), flipped(image_file.read_bytes()))
     with pytest.raises(StoredImageError):

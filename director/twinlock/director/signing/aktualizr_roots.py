@@ -18,7 +18,7 @@ from twinlock.director.model.records import AKTUALIZR_WIRE
 from twinlock.director.signing.roots import ROTATABLE, TIME, verify_successor
 from twinlock.repository.aktualizr.readable_keys import READABLE_KINDS
 from twinlock.repository.aktualizr.root_chain import RootChain, RootLink
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.signing.sign import Authority
 from twinlock.trust.engine.restore import bootstrap_repository
@@ -150,7 +150,7 @@ def next_wire_roots(
 def seal_link(link: RootLink, keyring: Keyring) -> bytes:
     """One Root of the profile, signed. Raises: ProfileError, MissingKeysError, PassphraseError."""
     bound = form.MAX_BYTES[ROOT]
-    data = seal_aktualizr(ROOT, link.signed, link.authorities, keyring, max_bytes=bound, also=link.also)
+    data = sign_aktualizr(ROOT, link.signed, link.authorities, keyring, max_bytes=bound, also=link.also)
     bootstrap_repository(DIRECTOR, data, wire=AKTUALIZR)
     return data
 

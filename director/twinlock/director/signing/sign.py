@@ -17,10 +17,10 @@ from twinlock.director.catalogue.catalogue import Catalogue, stored_answer
 from twinlock.director.model.records import AKTUALIZR_WIRE, Issue, VehicleRecord
 from twinlock.director.model.software import is_image
 from twinlock.director.signing.roots import signers_of
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.authoring.next_publication import meta_file
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, seal
+from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, sign_file
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.refresh import refresh_repository
@@ -87,7 +87,7 @@ def sign_set(
         if order.record.wire == AKTUALIZR_WIRE:
             files[role] = _seal_aktualizr(role, signed, signers, keyring, files)
         else:
-            files[role] = seal(role, signed, [signers], keyring)
+            files[role] = sign_file(role, signed, [signers], keyring)
 
     targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(order.entries))
     # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
@@ -131,7 +131,7 @@ def _seal_aktualizr(
         translated = encode.translate_snapshot(plain)
     else:
         translated = encode.translate_timestamp(plain, files[SNAPSHOT])
-    return seal_aktualizr(role, translated, [signers], keyring, max_bytes=limit)
+    return sign_aktualizr(role, translated, [signers], keyring, max_bytes=limit)
 
 
 def is_in_wire(data: bytes, wire: str) -> bool:

@@ -15,7 +15,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from twinlock.repository.authoring.apply_draft import verify_delegated
 from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
-from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.staged_edits import preview_candidate
 from twinlock.repository.authoring.written_form import check_written
@@ -23,7 +23,7 @@ from twinlock.repository.errors import NotDelegatedError, UnacceptableEntryError
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.signing.clock import check_issued
 from twinlock.repository.store.directory import DirectoryStore
-from twinlock.repository.store.image_files import Measured, check_stored
+from twinlock.repository.store.image_files import FileDigest, check_stored
 from twinlock.repository.store.object_names import aktualizr_object, image_objects
 from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
 from twinlock.repository.workspace.draft import Draft, editing_draft
@@ -69,7 +69,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
 def delisted(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     """What the published file of each role lists and its accepted, unpublished one does not, by role."""
     state = read_state(workspace)
-    published = Candidate(state)
+    published = NextPublication(state)
     found = {}
     for role, file in state.draft.accepted.items():
         before = published.view_targets(role)
@@ -86,7 +86,7 @@ class _Review:
     def __init__(
         self,
         state: RepositoryState,
-        candidate: Candidate,
+        candidate: NextPublication,
         draft: Draft,
         outbox: DirectoryStore,
         offered: Mapping[str, bytes],
@@ -123,7 +123,7 @@ class _Review:
                 if stream is not None:
                     with stream:
                         self.store.put_new_from(name, stream)
-                check_stored(self.store, name, Measured(entry.length, dict(entry.hashes)))
+                check_stored(self.store, name, FileDigest(entry.length, dict(entry.hashes)))
 
     def _judge_role(self, role: str, data: bytes) -> bool:
         members = [member for parent in self._parents(role) for member in parent.members if member.name == role]
@@ -215,7 +215,7 @@ class _Review:
             raise NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
 
     def _judge_bytes(self, role: str, path: str, entry: TargetFile) -> None:
-        measured = Measured(entry.length, dict(entry.hashes))
+        measured = FileDigest(entry.length, dict(entry.hashes))
         for name in image_objects(path, entry.length, entry.hashes):
             for store in (self.outbox, self.store):
                 if store.stat(name) is not None:
@@ -263,7 +263,7 @@ class _Review:
                         yield (*chain, delegation)
 
 
-def _all_delegations(candidate: Candidate, draft: Draft) -> dict[str, tuple[Delegation, ...]]:
+def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tuple[Delegation, ...]]:
     """Delegations by delegator, as the draft will have them, those included that wait for a first file."""
     found: dict[str, tuple[Delegation, ...]] = {}
     for role, _ in candidate.roles():
