@@ -26,7 +26,7 @@ from twinlock.client.ecu.provision import Repositories
 from twinlock.director.director import Director
 from twinlock.repository.authoring.entries import Component
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
 OTHER_VEHICLE = "DEMO-0002"
 SUPPLIER = "acme"
@@ -51,7 +51,7 @@ class Stage:
     firmware: Firmware
     images: ImageRepository
     director: Director
-    supplier: SupplierPlace
+    supplier: SupplierWorkspace
     proxy: HostileProxy
     vehicle: Vehicle
     releases: dict[str, int] = field(default_factory=lambda: {spec.name: 0 for spec in ECUS})
@@ -152,9 +152,9 @@ async def _build(directory: Path, samples: tuple[Path, ...], stack: AsyncExitSta
     return Stage(directory, clock, firmware, images, director, supplier, proxy, vehicle)
 
 
-def _image_repository(directory: Path, clock: StageClock) -> tuple[ImageRepository, SupplierPlace]:
+def _image_repository(directory: Path, clock: StageClock) -> tuple[ImageRepository, SupplierWorkspace]:
     images = ImageRepository.create(directory / "image", clock=clock)
-    supplier = SupplierPlace.create(directory / "supplier", role=SUPPLIER, clock=clock)
+    supplier = SupplierWorkspace.create(directory / "supplier", role=SUPPLIER, clock=clock)
     images.delegate(
         SUPPLIER, keys=[supplier.public_key_file], paths=[f"{SUPPLIER}/*"], hardware_ids=[LIDAR.hardware_id]
     )

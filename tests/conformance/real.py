@@ -17,7 +17,7 @@ from typing import Any
 from tests.unit.director.world import FACTORY, NOW, TestVehicle, content
 from twinlock.director.director import Director
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.testing.simulator.keys import canonical
 
 IMAGES = [
@@ -114,9 +114,9 @@ def write(path: Path, name: str) -> Path:
     return file
 
 
-def supplier(path: Path, clock: HandClock, role: str, image: str) -> SupplierPlace:
+def supplier(path: Path, clock: HandClock, role: str, image: str) -> SupplierWorkspace:
     """A supplier with one signed image for hw-9."""
-    place = SupplierPlace.create(path / role, role=role, clock=clock)
+    place = SupplierWorkspace.create(path / role, role=role, clock=clock)
     place.add_image(write(path, image), image, hardware_ids=["hw-9"], release_counter=1)
     place.sign()
     return place

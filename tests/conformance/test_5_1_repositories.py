@@ -26,7 +26,7 @@ from twinlock.repository.authoring.delegations import Delegation
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.serving.app import image_application
 from twinlock.repository.serving.http import serving
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
 
@@ -145,7 +145,7 @@ def test_the_director_s_three_files_move_together(site: Site) -> None:
 
 
 def test_a_delegated_role_s_new_version_is_listed(site: Site) -> None:
-    place = SupplierPlace.open(site.path / "acme", clock=site.clock)
+    place = SupplierWorkspace.open(site.path / "acme", clock=site.clock)
     lidar = site.path / "lidar-2.bin"
     lidar.write_bytes(b"lidar 2")
     place.add_image(lidar, "acme/lidar-2.bin", hardware_ids=["hw-9"], release_counter=2)
@@ -229,7 +229,7 @@ def test_a_delegation_is_not_terminating_unless_it_is_asked_for(made: Site, site
     ids=str,
 )
 def test_no_delegation_is_written_that_lacks_something(site: Site, wrong: dict[str, Any]) -> None:
-    key = SupplierPlace.open(site.path / "acme", clock=site.clock).public_key_file
+    key = SupplierWorkspace.open(site.path / "acme", clock=site.clock).public_key_file
     good = {"name": "other", "keys": [key], "paths": ["other/*"]}
     before = tree(site.public)
     with pytest.raises((RefusalError, UsageError)):

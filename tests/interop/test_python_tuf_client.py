@@ -18,7 +18,7 @@ from twinlock.repository.keys.keyring import KeyKind, KeyPlan
 from twinlock.repository.serving.app import image_application
 from twinlock.repository.serving.http import RunningServer, serving
 from twinlock.repository.store.interface import ObjectStore
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def test_a_client_follows_every_kind_of_change(tmp_path: Path, firmware: Path) -
     repository = ImageRepository.create(tmp_path / "image")
     repository.add_image(firmware, "a.bin", hardware_ids=["hw-7"], release_counter=1)
     repository.publish()
-    acme = SupplierPlace.create(tmp_path / "acme", role="acme supplies/lidar")
+    acme = SupplierWorkspace.create(tmp_path / "acme", role="acme supplies/lidar")
     acme.add_image(firmware, "acme/lidar.bin", hardware_ids=["hw-9"], release_counter=1)
     acme.sign()
     with served(repository.store) as server:

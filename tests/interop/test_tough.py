@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
 CRATE = Path(__file__).parent / "tough"
 BUILT = Path(__file__).parents[2] / ".venv" / "tough"
@@ -42,7 +42,7 @@ def test_a_restricted_delegation_and_the_images_beside_it(reader: Path, tmp_path
     (tmp_path / "brake.bin").write_text("TEST brake image")
     (tmp_path / "lidar.bin").write_text("TEST lidar image")
     repository.add_image(tmp_path / "brake.bin", "brake.bin", hardware_ids=["hw-7"], release_counter=1)
-    place = SupplierPlace.create(tmp_path / "acme", role="acme")
+    place = SupplierWorkspace.create(tmp_path / "acme", role="acme")
     place.add_image(tmp_path / "lidar.bin", "acme/lidar.bin", hardware_ids=["hw-9"], release_counter=1)
     place.sign()
     repository.delegate("acme", keys=[place.public_key_file], paths=["acme/*"], hardware_ids=["hw-9"])

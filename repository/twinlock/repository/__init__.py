@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     )
     from twinlock.repository.image_repository import ImageRepository
     from twinlock.repository.keys.keyring import KeyPlan, Passphrase
-    from twinlock.repository.model.views import ImageView, Publication, RepositoryView, RootView, StatusView
+    from twinlock.repository.model.views import ImageView, PublishResult, RepositoryView, RootView, StatusView
     from twinlock.repository.publishing.root_ceremony import RootChanges
     from twinlock.repository.serving.aktualizr_app import aktualizr_image_application
     from twinlock.repository.serving.app import image_application
-    from twinlock.repository.suppliers.workspace import SupplierPlace
+    from twinlock.repository.suppliers.workspace import SupplierWorkspace
     from twinlock.repository.workspace.validity import Periods
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -70,11 +70,11 @@ else:
             ),
             "image_repository": ("ImageRepository",),
             "keys.keyring": ("KeyPlan", "Passphrase"),
-            "model.views": ("ImageView", "Publication", "RepositoryView", "RootView", "StatusView"),
+            "model.views": ("ImageView", "PublishResult", "RepositoryView", "RootView", "StatusView"),
             "publishing.root_ceremony": ("RootChanges",),
             "serving.aktualizr_app": ("aktualizr_image_application",),
             "serving.app": ("image_application",),
-            "suppliers.workspace": ("SupplierPlace",),
+            "suppliers.workspace": ("SupplierWorkspace",),
             "workspace.validity": ("Periods",),
         },
     )
@@ -99,7 +99,7 @@ __all__ = [
     "OutboxImageError",
     "Passphrase",
     "Periods",
-    "Publication",
+    "PublishResult",
     "RepositoryView",
     "RootCancelledError",
     "RootChanges",
@@ -110,7 +110,7 @@ __all__ = [
     "StatusView",
     "StoreTamperedError",
     "StoredImageError",
-    "SupplierPlace",
+    "SupplierWorkspace",
     "UnacceptableEntryError",
     "VersionJumpError",
     "aktualizr_image_application",

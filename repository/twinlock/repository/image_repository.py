@@ -43,7 +43,7 @@ from twinlock.repository.importing.run import Takeover, take_over
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.model.import_findings import ImportFindings
-from twinlock.repository.model.views import ImageView, Publication, RepositoryView, RootView, StatusView, TakeoverView
+from twinlock.repository.model.views import ImageView, PublishResult, RepositoryView, RootView, StatusView, TakeoverView
 from twinlock.repository.publishing.aktualizr_hand_over import hand_over
 from twinlock.repository.publishing.clock_recovery import ClockRecovery, recover_clock
 from twinlock.repository.publishing.create import check_roles, create_first
@@ -315,15 +315,15 @@ class ImageRepository:
         """Images that publishing an accepted file would remove from a supplier's list, by role."""
         return delisted(self.workspace)
 
-    def publish_for_aktualizr(self) -> Publication:
+    def publish_for_aktualizr(self) -> PublishResult:
         """Publish everything, and what is staged, for aktualizr too, from now on. Raises: ProfileError, as ``publish``."""
         return publish_for_aktualizr(self.workspace)
 
-    def hand_over(self, until: date | None = None) -> Publication:
+    def hand_over(self, until: date | None = None) -> PublishResult:
         """Give the aktualizr Root chain, begun with our Root keys, keys of its own (``publishing.aktualizr_hand_over``)."""
         return hand_over(self.workspace, until)
 
-    def publish(self) -> Publication:
+    def publish(self) -> PublishResult:
         """Sign what is staged and publish it as one step, after the trust engine accepted it as a vehicle would.
 
         Raises: ConflictError if another process published meanwhile (nothing is mixed, what was staged stays staged),
@@ -331,14 +331,14 @@ class ImageRepository:
         """
         return publish_draft(self.workspace)
 
-    def refresh(self, within: timedelta | None = None) -> Publication:
+    def refresh(self, within: timedelta | None = None) -> PublishResult:
         """Sign again what expires within that time (default: each role's margin), as far as keys are held here.
 
         The names of roles that are due and whose keys are not here are in ``overdue``.
         """
         return refresh_due(self.workspace, within)
 
-    def rotate(self, *roles: str, plan: KeyPlan | None = None) -> Publication:
+    def rotate(self, *roles: str, plan: KeyPlan | None = None) -> PublishResult:
         """Give each role new keys by ``plan`` (default: number, threshold and kind as now), and publish that."""
         return rotate_roles(self.workspace, roles, plan)
 
@@ -353,7 +353,7 @@ class ImageRepository:
         """
         return prepare_root(self.workspace, changes, Path(target), for_aktualizr=for_aktualizr)
 
-    def publish_root(self, path: str | Path, *, until: date | None = None) -> Publication:
+    def publish_root(self, path: str | Path, *, until: date | None = None) -> PublishResult:
         """Publish a Root that others signed, with what has to be signed again because of it.
 
         ``until`` is for one that hands the aktualizr chain over (``hand_over``).

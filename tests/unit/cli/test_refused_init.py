@@ -15,7 +15,7 @@ from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, Keyring
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
 
 @pytest.fixture
@@ -185,9 +185,9 @@ def test_a_later_failure_removes_what_the_creation_wrote(place: Path, monkeypatc
         patched.setattr("twinlock.repository.publishing.tuf_writer.verify_candidate", refuse)
         with pytest.raises(OSError, match="No space"):
             ImageRepository.create(place / "a" / "b" / "image")
-        patched.setattr("twinlock.repository.suppliers.workspace.SupplierPlace.write_public_keys", refuse)
+        patched.setattr("twinlock.repository.suppliers.workspace.SupplierWorkspace.write_public_keys", refuse)
         with pytest.raises(OSError, match="No space"):
-            SupplierPlace.create(place / "acme", role="acme")
+            SupplierWorkspace.create(place / "acme", role="acme")
     assert not (place / "a").exists()
     assert not (place / "acme").exists()
 

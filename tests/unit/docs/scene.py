@@ -45,7 +45,7 @@ from twinlock.repository.authoring.entries import Component
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.serving.app import image_application
 from twinlock.repository.serving.http import serving
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import Verification
 
@@ -149,7 +149,7 @@ def _publish(directory: Path, owners: _Owners) -> ImageRepository:
     """An Image repository with one image of its own and one of the supplier ``acme``."""
     image = ImageRepository.create(directory / "image", clock=_now)
     _note_roles(owners, "the Image repository's", image.root_bytes(1))
-    place = SupplierPlace.create(directory / "acme", role="acme", clock=_now)
+    place = SupplierWorkspace.create(directory / "acme", role="acme", clock=_now)
     owners.note("the supplier acme's Targets", *(record.keyid for record in place.keyring.records()))
     place.add_image(
         _file(directory, "lidar 1.0"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 FIRMWARE = b"brake firmware 1.0\n" * 1000
@@ -79,7 +79,7 @@ class Acme:
 
     def __init__(self, directory: Path, clock: HandClock) -> None:
         self.clock = clock
-        self.place = SupplierPlace.create(directory / "acme", role="acme", clock=clock)
+        self.place = SupplierWorkspace.create(directory / "acme", role="acme", clock=clock)
         self.source = directory / "lidar.bin"
         self.source.write_bytes(b"lidar firmware")
 

@@ -13,7 +13,7 @@ from tuf.api.metadata import Delegations, Metadata, TargetFile, Targets
 from tests.unit.repository.conftest import Acme, HandClock
 from twinlock.repository.errors import NotDelegatedError, OutboxImageError, UnacceptableEntryError
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.base import Kind, TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import (
@@ -81,7 +81,7 @@ def test_bytes_changed_after_signing(expecting: ImageRepository, acme: Acme) -> 
 def test_too_few_keys_signed(filled: ImageRepository, tmp_path: Path, clock: HandClock) -> None:
     from twinlock.repository.keys.keyring import KeyPlan
 
-    place = SupplierPlace.create(tmp_path / "acme", role="acme", plan=KeyPlan(count=2, threshold=1), clock=clock)
+    place = SupplierWorkspace.create(tmp_path / "acme", role="acme", plan=KeyPlan(count=2, threshold=1), clock=clock)
     source = tmp_path / "x"
     source.write_bytes(b"x")
     place.add_image(source, "acme/x.bin", hardware_ids=["hw-9"], release_counter=1)
@@ -237,7 +237,7 @@ def test_a_release_counter_that_falls(expecting: ImageRepository, acme: Acme) ->
 def test_a_further_role_without_its_file(
     expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
 ) -> None:
-    sub = SupplierPlace.create(tmp_path / "sub", role="sub", clock=clock)
+    sub = SupplierWorkspace.create(tmp_path / "sub", role="sub", clock=clock)
     sub.sign()
     acme.place.delegate("sub", keys=[sub.public_key_file], paths=["acme/*"], outbox=sub.path / "outbox")
     acme.sign()
@@ -248,7 +248,7 @@ def test_a_further_role_without_its_file(
 def test_a_further_role_cannot_go_beyond_what_its_delegator_was_given(
     expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
 ) -> None:
-    sub = SupplierPlace.create(tmp_path / "sub", role="sub", clock=clock)
+    sub = SupplierWorkspace.create(tmp_path / "sub", role="sub", clock=clock)
     source = tmp_path / "x"
     source.write_bytes(b"x")
     sub.add_image(source, "brake/x.bin", hardware_ids=["hw-9"], release_counter=1)
@@ -294,7 +294,7 @@ def test_nothing_is_kept_of_an_outbox_in_which_one_role_is_bad(
     expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
 ) -> None:
     acme.sign()
-    other = SupplierPlace.create(tmp_path / "other", role="other", clock=clock)
+    other = SupplierWorkspace.create(tmp_path / "other", role="other", clock=clock)
     other.sign()
     expecting.delegate("other", keys=[acme.place.public_key_file], paths=["other/*"])
     (acme.outbox / "metadata/other.json").write_bytes((other.path / "outbox/metadata/other.json").read_bytes())
@@ -306,7 +306,7 @@ def test_a_role_that_two_delegators_know_under_different_keys(
     expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock, wrong: str
 ) -> None:
     """A file that only one of them would take breaks every search that comes through the other."""
-    sub, impostor = (SupplierPlace.create(tmp_path / name, role="sub", clock=clock) for name in ("sub", "impostor"))
+    sub, impostor = (SupplierWorkspace.create(tmp_path / name, role="sub", clock=clock) for name in ("sub", "impostor"))
     sub.sign()
     impostor.sign()
     known = {"targets": sub, "acme": sub, wrong: impostor}

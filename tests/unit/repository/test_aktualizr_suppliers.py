@@ -15,7 +15,7 @@ from twinlock.repository.authoring.delegations import Delegation, Member
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
 from twinlock.repository.keys.public_keys import read_key_files
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import ThresholdError
 
@@ -140,7 +140,7 @@ def test_a_pattern_that_aktualizr_reads_otherwise_is_refused_where_it_is_written
 
 
 def test_a_supplier_of_a_supplier(both: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock) -> None:
-    sub = SupplierPlace.create(tmp_path / "sub", role="sub", clock=clock)
+    sub = SupplierWorkspace.create(tmp_path / "sub", role="sub", clock=clock)
     sub.add_image(acme.source, "acme/sub/chip-1.bin", hardware_ids=["hw-9"], release_counter=1)
     sub.sign()
     acme.place.sign_for_aktualizr()
@@ -162,15 +162,15 @@ def test_a_supplier_of_a_supplier(both: ImageRepository, acme: Acme, tmp_path: P
 )
 def test_a_place_that_clients_could_not_use_is_not_made(tmp_path: Path, name: str, plan: KeyPlan) -> None:
     with pytest.raises(ProfileError):
-        SupplierPlace.create(tmp_path / "acme", role=name, plan=plan, wires=["aktualizr"])
+        SupplierWorkspace.create(tmp_path / "acme", role=name, plan=plan, wires=["aktualizr"])
     assert not (tmp_path / "acme").exists()
 
 
 def test_signing_for_aktualizr_with_keys_that_it_cannot_read(tmp_path: Path) -> None:
-    place = SupplierPlace.create(tmp_path / "acme", role="acme", plan=KeyPlan(kind=KeyKind.ECDSA_P256))
+    place = SupplierWorkspace.create(tmp_path / "acme", role="acme", plan=KeyPlan(kind=KeyKind.ECDSA_P256))
     with pytest.raises(ProfileError):
         place.sign_for_aktualizr()
-    assert not SupplierPlace.open(place.path).wires.aktualizr
+    assert not SupplierWorkspace.open(place.path).wires.aktualizr
 
 
 def test_a_supplier_keeps_a_name_for_the_bytes_that_it_signed(acme: Acme) -> None:
@@ -202,7 +202,7 @@ def test_delegations_that_the_client_does_not_know_are_refused_when_staged(
     both: ImageRepository, tmp_path: Path, way: str
 ) -> None:
     kind = KeyKind.ECDSA_P256 if way == "ecdsa" else KeyKind.ED25519
-    place = SupplierPlace.create(tmp_path / "acme", role="acme", plan=KeyPlan(kind=kind))
+    place = SupplierWorkspace.create(tmp_path / "acme", role="acme", plan=KeyPlan(kind=kind))
     keys = read_key_files([place.public_key_file])
     members = [Member(name="acme corp" if way == "name" else "acme", keys=keys)]
     if way == "several":

@@ -22,7 +22,7 @@ from twinlock.cli.image.group import image
 from twinlock.cli.main import main
 from twinlock.cli.supplier.supplier import supplier
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
 
 class Shell:
@@ -93,7 +93,7 @@ def test_from_nothing_to_a_supplier_rotation_and_a_view_of_it_all(shell: Shell) 
 def test_accepting_names_what_is_listed_no_more(shell: Shell) -> None:
     """A place that lost its record signs above the old version: the owner sees what goes, and is called no victim."""
     ImageRepository.create("image")
-    place = SupplierPlace.create("acme", role="acme")
+    place = SupplierWorkspace.create("acme", role="acme")
     shell.run("supplier", *LIDAR)
     place.sign()
     shell.run("image", "delegate", "image", "acme", "--key", "acme/acme.pub.json", "--path", "acme/*")
@@ -113,7 +113,7 @@ def test_accepting_names_what_is_listed_no_more(shell: Shell) -> None:
 
 def test_an_image_that_the_outbox_lacks_is_asked_for(shell: Shell) -> None:
     ImageRepository.create("image")
-    place = SupplierPlace.create("acme", role="acme")
+    place = SupplierWorkspace.create("acme", role="acme")
     shell.run("supplier", *LIDAR)
     place.sign()
     shutil.rmtree("acme/outbox/targets")
@@ -149,7 +149,7 @@ def test_an_image_damaged_in_the_store_is_mended_by_its_right_bytes(shell: Shell
     repository = ImageRepository.create("image")
     shell.run("image", *ADD)
     repository.publish()
-    place = SupplierPlace.create("acme", role="acme")
+    place = SupplierWorkspace.create("acme", role="acme")
     shell.run("supplier", *LIDAR)
     place.sign()
     for store, command in (("image/public", ("image", *ADD)), ("acme/outbox", ("supplier", *LIDAR))):

@@ -13,8 +13,8 @@ from tests.unit.repository.conftest import HandClock
 from twinlock.cli.main import main
 from twinlock.repository.errors import ClockBehindError, StoredImageError
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.store.image_files import measure_file, store_image
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.store.image_files import hash_file, store_image
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.base import UsageError
 
 
@@ -52,7 +52,7 @@ def test_a_damaged_object_stays_until_the_right_bytes_are_complete(filled: Image
     """A repair that fails halfway, here because the file changes under it, leaves what was there."""
     data = image_file.read_bytes()
     filled.add_image(image_file, "new.bin", hardware_ids=["hw-7"], release_counter=1)
-    measured = measure_file(image_file)
+    measured = hash_file(image_file)
     change(objects(filled.path / "public", "new.bin"), flipped(data))
     image_file.write_bytes(flipped(data))
     with pytest.raises(UsageError):
@@ -64,7 +64,7 @@ def test_a_damaged_object_stays_until_the_right_bytes_are_complete(filled: Image
 
 
 def test_what_was_changed_since_it_was_added_is_not_signed_by_a_supplier(tmp_path: Path, image_file: Path) -> None:
-    place = SupplierPlace.create(tmp_path / "acme", role="acme")
+    place = SupplierWorkspace.create(tmp_path / "acme", role="acme")
     place.add_image(image_file, "brake/a.bin", hardware_ids=["hw-7"], release_counter=1)
     change(objects(place.path, "a.bin"), flipped(image_file.read_bytes()))
     with pytest.raises(StoredImageError):

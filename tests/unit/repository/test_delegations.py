@@ -15,19 +15,19 @@ from twinlock.repository.authoring.delegations import Delegation, Member, read_d
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.public_keys import read_key_files
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.repository.workspace.state import read_state
 from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import PostQuantumError, UnsafePathError, WeakKeyError
 
 
-def delegate(repository: ImageRepository, place: SupplierPlace, *paths: str, **options: object) -> None:
+def delegate(repository: ImageRepository, place: SupplierWorkspace, *paths: str, **options: object) -> None:
     repository.delegate(place.role, keys=[place.public_key_file], paths=paths, **options)  # type: ignore[arg-type]
 
 
-def supplier(tmp_path: Path, clock: HandClock, role: str, image: str) -> SupplierPlace:
-    place = SupplierPlace.create(tmp_path / role, role=role, clock=clock)
+def supplier(tmp_path: Path, clock: HandClock, role: str, image: str) -> SupplierWorkspace:
+    place = SupplierWorkspace.create(tmp_path / role, role=role, clock=clock)
     source = tmp_path / f"{role}.bin"
     source.write_bytes(role.encode())
     place.add_image(source, image, hardware_ids=["hw-9"], release_counter=1)
@@ -191,7 +191,7 @@ def test_a_supplier_delegates_further_and_the_vehicle_follows(
 
 def test_two_suppliers_who_have_to_agree(filled: ImageRepository, tmp_path: Path, clock: HandClock) -> None:
     """TAP 3: an image counts only if both list the same."""
-    places = [SupplierPlace.create(tmp_path / role, role=role, clock=clock) for role in ("one", "two")]
+    places = [SupplierWorkspace.create(tmp_path / role, role=role, clock=clock) for role in ("one", "two")]
     same, other = tmp_path / "same.bin", tmp_path / "other.bin"
     same.write_bytes(b"same")
     other.write_bytes(b"other")
@@ -363,7 +363,7 @@ def test_what_a_supplier_signed_without_the_demanded_signature_is_not_accepted(
     filled: ImageRepository, tmp_path: Path, clock: HandClock
 ) -> None:
     plan = KeyPlan(count=2, threshold=2)
-    place = SupplierPlace.create(tmp_path / "acme", role="acme", plan=plan, clock=clock)
+    place = SupplierWorkspace.create(tmp_path / "acme", role="acme", plan=plan, clock=clock)
     source = tmp_path / "acme.bin"
     source.write_bytes(b"acme")
     place.add_image(source, "acme/x.bin", hardware_ids=["hw-9"], release_counter=1)

@@ -31,8 +31,8 @@ from twinlock.repository.store.hosted import (
     OutsideHosts,
     check_reachable,
     check_uri,
+    hash_uri,
     is_public,
-    measure_uri,
 )
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import EndlessDataError
@@ -171,7 +171,7 @@ def test_a_name_of_this_machine_is_refused_once_it_is_resolved(filled: ImageRepo
         check_reachable("https://localhost/x", PUBLIC_HOSTS)
     check_reachable("https://unresolvable.invalid/x", PUBLIC_HOSTS)
     with pytest.raises(TransportError, match="cannot be resolved"):
-        measure_uri("https://unresolvable.invalid/x", PUBLIC_HOSTS)
+        hash_uri("https://unresolvable.invalid/x", PUBLIC_HOSTS)
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "::ffff:8.8.8.8"])
@@ -252,7 +252,7 @@ def test_a_host_that_drips_is_given_up_on(host: Host, answer: Handler, error: ty
     host.answers["/x"] = answer
     started = time.monotonic()
     with pytest.raises(error, match=words):
-        measure_uri(f"{host.url}/x", replace(host.hosts, timeout_s=1.0, grace_s=0.5), max_bytes=1 << 20)
+        hash_uri(f"{host.url}/x", replace(host.hosts, timeout_s=1.0, grace_s=0.5), max_bytes=1 << 20)
     assert time.monotonic() - started < 5
 
 
@@ -260,7 +260,7 @@ def test_what_a_host_may_do_instead_of_serving_the_image(host: Host) -> None:
     def refused(answer: Handler, error: type[Exception], words: str, max_bytes: int = 1 << 20) -> None:
         host.answers["/x"] = answer
         with pytest.raises(error, match=words):
-            measure_uri(f"{host.url}/x", host.hosts, max_bytes=max_bytes)
+            hash_uri(f"{host.url}/x", host.hosts, max_bytes=max_bytes)
 
     refused(says(404), FetchError, "404")
     refused(says(206), FetchError, "206")
@@ -274,12 +274,12 @@ def test_what_a_host_may_do_instead_of_serving_the_image(host: Host) -> None:
     refused(says(302, Location=host.url.replace("https://", "https://a:TEST@") + "/y"), ImageUriError, "password")
     refused(says(302, Location="https://[::1/x"), FetchError, "another host")
     host.answers["/x"] = says(302, Location="/other")
-    assert measure_uri(f"{host.url}/x", host.hosts).length == len(IMAGE)
+    assert hash_uri(f"{host.url}/x", host.hosts).length == len(IMAGE)
 
 
 def test_a_certificate_that_nobody_vouches_for(host: Host) -> None:
     with pytest.raises(TransportError, match="certificate"):
-        measure_uri(f"{host.url}/x", replace(host.hosts, tls=None))
+        hash_uri(f"{host.url}/x", replace(host.hosts, tls=None))
     assert host.headers == []
 
 

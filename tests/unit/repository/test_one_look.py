@@ -13,7 +13,7 @@ from tests.counted_calls import counted
 from tests.unit.repository.conftest import HandClock
 from twinlock.repository.authoring.image_requests import ImageRequest
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.store.image_files import Measured, store_image
+from twinlock.repository.store.image_files import FileDigest, store_image
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.workspace import workspace
 from twinlock.trust.errors.base import UsageError
@@ -84,7 +84,7 @@ def after_the_bytes(competitor: Callable[[], object], monkeypatch: pytest.Monkey
     """Let ``competitor`` act once, between the storing of an image and the staging of its entry."""
     waiting = [competitor]
 
-    def storing(store: ObjectStore, source: Path, path: str, measured: Measured) -> None:
+    def storing(store: ObjectStore, source: Path, path: str, measured: FileDigest) -> None:
         store_image(store, source, path, measured)
         if waiting:
             waiting.pop()()

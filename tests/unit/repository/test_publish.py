@@ -16,9 +16,9 @@ from twinlock.repository.authoring.entries import Component
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
-from twinlock.repository.store.image_files import Measured, store_image
+from twinlock.repository.store.image_files import FileDigest, store_image
 from twinlock.repository.store.interface import ObjectStore
-from twinlock.repository.store.publication_log import Record, publish_record
+from twinlock.repository.store.publication_log import LogRecord, publish_record
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
@@ -225,7 +225,7 @@ def test_a_missing_or_empty_file_is_refused(repository: ImageRepository, tmp_pat
 def test_a_file_that_changes_while_it_is_added_is_refused(
     repository: ImageRepository, image_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def change_first(store: ObjectStore, source: Path, path: str, measured: Measured) -> None:
+    def change_first(store: ObjectStore, source: Path, path: str, measured: FileDigest) -> None:
         image_file.write_bytes(b"something else")
         store_image(store, source, path, measured)
 
@@ -279,7 +279,7 @@ def test_of_two_publishers_one_is_told_and_repeats(
     other = ImageRepository.open(filled.path, clock=filled.workspace.clock)
     filled.add_image(image_file, "mine.bin", hardware_ids=["hw-7"], release_counter=1)
 
-    def after_another(store: ObjectStore, record: Record) -> None:
+    def after_another(store: ObjectStore, record: LogRecord) -> None:
         monkeypatch.undo()
         other.rotate("timestamp")
         publish_record(store, record)
@@ -300,7 +300,7 @@ def test_an_edit_made_while_publishing_stays_staged(
 ) -> None:
     filled.add_image(image_file, "first.bin", hardware_ids=["hw-7"], release_counter=1)
 
-    def edit_meanwhile(store: ObjectStore, record: Record) -> None:
+    def edit_meanwhile(store: ObjectStore, record: LogRecord) -> None:
         publish_record(store, record)
         filled.add_image(image_file, "second.bin", hardware_ids=["hw-7"], release_counter=1)
         filled.add_image(image_file, "first.bin", hardware_ids=["hw-7"], release_counter=2, replace=True)

@@ -14,7 +14,7 @@ from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.legacy_chain import begin_with_shared_keys
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
-from twinlock.repository.aktualizr import second as second_form
+from twinlock.repository.aktualizr import writer as aktualizr_writer
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
@@ -178,4 +178,4 @@ def test_the_hand_over_travels_where_root_keys_are_in_several_places(
     assert role(repository, "aktualizr/4.root.json") == {public["keyid"]}
     for reader in (deployed, AktualizrReader(repository.store)):
         assert reader.refresh(START).root.signed.version == 4
-    assert second_form.open_second(read_state(repository.workspace)) is not None
+    assert aktualizr_writer.open_writer(read_state(repository.workspace)) is not None

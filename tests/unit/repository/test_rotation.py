@@ -17,7 +17,7 @@ from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
 from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
 from twinlock.repository.store.directory import DirectoryStore
-from twinlock.repository.store.publication_log import Record, publish_record
+from twinlock.repository.store.publication_log import LogRecord, publish_record
 from twinlock.repository.workspace.state import read_state
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError, OperatorFileError, PassphraseError, StorageError
@@ -172,7 +172,7 @@ def test_new_keys_go_if_nothing_that_names_them_left(
 
 
 def test_new_keys_stay_if_something_may_have_left(filled: ImageRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(store: DirectoryStore, record: Record) -> None:
+    def die(store: DirectoryStore, record: LogRecord) -> None:
         publish_record(store, record)
         raise StorageError(path="x", operation="write", reason="the disk died after the decision")
 

@@ -18,7 +18,7 @@ from tests.unit.repository.reading import Reader
 from twinlock.director.catalogue.source import open_source
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.store.object_names import METADATA, metadata_object, served_name
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.engine.commands import ABSENT
 from twinlock.trust.errors.base import UsageError
@@ -33,7 +33,7 @@ def publish_role(root: Path, role: str, clock: HandClock | None = None) -> Image
     """A repository that delegates ``s/*`` to ``role``, which lists ``s/x.bin``."""
     now = clock or utc_now
     repository = ImageRepository.create(root / "image", clock=now)
-    place = SupplierPlace.create(root / "place", role=role, clock=now)
+    place = SupplierWorkspace.create(root / "place", role=role, clock=now)
     (root / "x.bin").write_bytes(b"firmware")
     place.add_image(root / "x.bin", "s/x.bin", hardware_ids=["hw-1"], release_counter=1)
     place.sign()
@@ -98,7 +98,7 @@ def test_an_image_name_that_other_clients_cannot_fetch_is_refused(tmp_path: Path
     (tmp_path / "x.bin").write_bytes(b"x")
     for place in (
         ImageRepository.create(tmp_path / "i", clock=clock),
-        SupplierPlace.create(tmp_path / "p", role="acme", clock=clock),
+        SupplierWorkspace.create(tmp_path / "p", role="acme", clock=clock),
     ):
         with pytest.raises(UsageError, match="other TUF clients put the name into a URL as it is"):
             place.add_image(tmp_path / "x.bin", name, hardware_ids=["hw-1"], release_counter=1)
@@ -116,8 +116,8 @@ def test_an_image_name_that_reads_like_another_is_refused(tmp_path: Path, clock:
 @pytest.mark.parametrize("role", ["50%", "a%2Fb", "a//b", "a/.b", "a/../../c", "a.json/b", "a\\b", "acme\u200b"])
 def test_a_role_name_that_no_web_server_finds_is_refused(tmp_path: Path, clock: HandClock, role: str) -> None:
     with pytest.raises((UsageError, UnsafePathError), match=r"name|find"):
-        SupplierPlace.create(tmp_path / "p", role=role, clock=clock)
-    other = SupplierPlace.create(tmp_path / "q", role="fine", clock=clock)
+        SupplierWorkspace.create(tmp_path / "p", role=role, clock=clock)
+    other = SupplierWorkspace.create(tmp_path / "q", role="fine", clock=clock)
     repository = ImageRepository.create(tmp_path / "i", clock=clock)
     with pytest.raises((UsageError, UnsafePathError), match=r"name|find"):
         repository.delegate(role, keys=[other.public_key_file], paths=["s/*"])

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.repository.conftest import START, Acme, HandClock
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import ThresholdError, UnsafePathError
@@ -26,13 +26,13 @@ def signed(acme: Acme) -> dict[str, object]:
 
 def test_every_signature_raises_the_version(acme: Acme) -> None:
     assert [acme.place.sign() for _ in range(3)] == [1, 2, 3]
-    assert SupplierPlace.open(acme.place.path, clock=acme.clock).sign() == 4
+    assert SupplierWorkspace.open(acme.place.path, clock=acme.clock).sign() == 4
     assert acme.place.sign(above=10) == 11
     assert signed(acme)["version"] == 11
 
 
 def test_what_is_signed_says_when_and_for_how_long(tmp_path: Path, clock: HandClock) -> None:
-    place = SupplierPlace.create(tmp_path / "p", role="acme", valid_for=timedelta(days=30), clock=clock)
+    place = SupplierWorkspace.create(tmp_path / "p", role="acme", valid_for=timedelta(days=30), clock=clock)
     place.sign()
     view = place.show()
     assert view.expires == START + timedelta(days=30)
@@ -51,7 +51,7 @@ def test_an_outbox_that_was_moved_away_is_filled_again(acme: Acme, repository: I
     repository.accept(acme.outbox)
     repository.publish()
     shutil.move(acme.outbox, acme.place.path.parent / "stick")
-    again = SupplierPlace.open(acme.place.path, clock=acme.clock)
+    again = SupplierWorkspace.open(acme.place.path, clock=acme.clock)
     again.add_image(acme.source, "acme/b-3.bin", hardware_ids=["hw-9"], release_counter=3)
     assert again.sign() == 2
     assert repository.accept(acme.outbox) == ("acme",)
@@ -64,7 +64,7 @@ def test_an_outbox_that_was_moved_away_is_filled_again(acme: Acme, repository: I
 
 def test_staged_edits_survive_and_are_signed_once(acme: Acme) -> None:
     acme.place.add_image(acme.source, "acme/x.bin", hardware_ids=["hw-9"], release_counter=1)
-    again = SupplierPlace.open(acme.place.path, clock=acme.clock)
+    again = SupplierWorkspace.open(acme.place.path, clock=acme.clock)
     assert again.show().unsigned_changes
     again.sign()
     assert not again.show().unsigned_changes
@@ -87,7 +87,7 @@ def test_images_can_be_replaced_and_removed_by_the_rules_of_the_repository(acme:
 
 
 def test_private_keys_are_private_and_public_ones_are_all_that_is_given(tmp_path: Path, clock: HandClock) -> None:
-    place = SupplierPlace.create(
+    place = SupplierWorkspace.create(
         tmp_path / "p",
         role="acme",
         plan=KeyPlan(count=3, threshold=2, kind=KeyKind.ECDSA_P256),
@@ -100,28 +100,28 @@ def test_private_keys_are_private_and_public_ones_are_all_that_is_given(tmp_path
     assert "PRIVATE" not in place.public_key_file.read_text()
     assert not any(b"PRIVATE" in p.read_bytes() for p in (tmp_path / "p/outbox").rglob("*") if p.is_file())
     with pytest.raises(PassphraseError):
-        SupplierPlace.open(tmp_path / "p", passphrase="y", clock=clock).sign()
-    assert SupplierPlace.open(tmp_path / "p", passphrase="x", clock=clock).sign() == 1
+        SupplierWorkspace.open(tmp_path / "p", passphrase="y", clock=clock).sign()
+    assert SupplierWorkspace.open(tmp_path / "p", passphrase="x", clock=clock).sign() == 1
 
 
 def test_creating_twice_is_refused_and_a_creation_that_was_cut_off_is_finished(
     tmp_path: Path, clock: HandClock
 ) -> None:
-    place = SupplierPlace.create(tmp_path / "p", role="acme", clock=clock)
+    place = SupplierWorkspace.create(tmp_path / "p", role="acme", clock=clock)
     with pytest.raises(UsageError):
-        SupplierPlace.create(tmp_path / "p", role="acme", clock=clock)
+        SupplierWorkspace.create(tmp_path / "p", role="acme", clock=clock)
     keys = place.keyring.records()
     place.public_key_file.unlink()  # as if the power had gone before it was written
-    again = SupplierPlace.create(tmp_path / "p", role="acme", clock=clock)
+    again = SupplierWorkspace.create(tmp_path / "p", role="acme", clock=clock)
     assert again.keyring.records() == keys
     assert again.public_key_file.exists()
     again.public_key_file.unlink()
     with pytest.raises(UsageError):
-        SupplierPlace.create(tmp_path / "p", role="other", clock=clock)
+        SupplierWorkspace.create(tmp_path / "p", role="other", clock=clock)
 
 
 def test_a_further_delegation_needs_a_file_that_its_keys_signed(acme: Acme, tmp_path: Path, clock: HandClock) -> None:
-    sub = SupplierPlace.create(tmp_path / "sub", role="sub", clock=clock)
+    sub = SupplierWorkspace.create(tmp_path / "sub", role="sub", clock=clock)
     with pytest.raises(UsageError):
         acme.place.delegate("sub", keys=[sub.public_key_file], paths=["acme/*"], outbox=sub.path / "outbox")
     sub.sign()
@@ -151,9 +151,9 @@ def test_a_further_delegation_needs_a_file_that_its_keys_signed(acme: Acme, tmp_
 def test_a_place_that_cannot_be_read(acme: Acme, text: str, error: type[Exception]) -> None:
     (acme.place.path / "config.json").write_text(text)
     with pytest.raises(error):
-        SupplierPlace.open(acme.place.path)
+        SupplierWorkspace.open(acme.place.path)
 
 
 def test_what_is_no_place(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        SupplierPlace.open(tmp_path)
+        SupplierWorkspace.open(tmp_path)

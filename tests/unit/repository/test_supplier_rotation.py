@@ -10,7 +10,7 @@ import pytest
 from tests.unit.repository.conftest import Acme, HandClock
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
-from twinlock.repository.suppliers.workspace import SupplierPlace
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.local import PassphraseError
 from twinlock.trust.errors.metadata import ThresholdError
 
@@ -19,7 +19,7 @@ def delegate(repository: ImageRepository, acme: Acme) -> None:
     repository.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/*"], hardware_ids=["hw-9"])
 
 
-def keyids(place: SupplierPlace) -> set[str]:
+def keyids(place: SupplierWorkspace) -> set[str]:
     return {record.keyid for record in place.keyring.records(place.role)}
 
 
@@ -40,7 +40,7 @@ def test_the_whole_way(filled: ImageRepository, acme: Acme, tmp_path: Path) -> N
     filled.publish()
     assert "acme/lidar.bin" in {image.path for image in filled.show().images}
 
-    thief = SupplierPlace.open(stolen, clock=acme.clock)
+    thief = SupplierWorkspace.open(stolen, clock=acme.clock)
     assert thief.sign(above=9) == 10
     with pytest.raises(ThresholdError):
         filled.accept(stolen / "outbox")
@@ -48,15 +48,15 @@ def test_the_whole_way(filled: ImageRepository, acme: Acme, tmp_path: Path) -> N
 
 def test_number_kind_and_passphrase_stay(tmp_path: Path, clock: HandClock) -> None:
     plan = KeyPlan(count=3, threshold=2, kind=KeyKind.ECDSA_P256)
-    place = SupplierPlace.create(tmp_path / "p", role="acme", plan=plan, passphrase="TEST secret", clock=clock)
+    place = SupplierWorkspace.create(tmp_path / "p", role="acme", plan=plan, passphrase="TEST secret", clock=clock)
     place.sign()
     with pytest.raises(PassphraseError):
-        SupplierPlace.open(tmp_path / "p", passphrase="wrong", clock=clock).rotate()
-    assert keyids(SupplierPlace.open(tmp_path / "p")) == keyids(place)
+        SupplierWorkspace.open(tmp_path / "p", passphrase="wrong", clock=clock).rotate()
+    assert keyids(SupplierWorkspace.open(tmp_path / "p")) == keyids(place)
     place.rotate()
     records = place.keyring.records("acme")
     assert [record.scheme for record in records] == ["ecdsa-sha2-nistp256"] * 3
     assert len(list((tmp_path / "p/keys/retired").glob("*.pem"))) == 3
     with pytest.raises(PassphraseError):
-        SupplierPlace.open(tmp_path / "p", passphrase="wrong", clock=clock).sign()
-    assert SupplierPlace.open(tmp_path / "p", passphrase="TEST secret", clock=clock).sign() == 3
+        SupplierWorkspace.open(tmp_path / "p", passphrase="wrong", clock=clock).sign()
+    assert SupplierWorkspace.open(tmp_path / "p", passphrase="TEST secret", clock=clock).sign() == 3

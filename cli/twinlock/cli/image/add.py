@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from twinlock.repository.authoring.staged_images import ImageResult
     from twinlock.repository.image_repository import ImageRepository
     from twinlock.repository.model.views import ImageView
-    from twinlock.repository.suppliers.workspace import SupplierPlace
+    from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
 
 _MAX_MANIFEST_BYTES = 1 << 28
@@ -139,7 +139,7 @@ def _stage(out: Output, repository: ImageRepository, wanted: AddArguments, uri: 
         _stage_hosted(out, repository, wanted, uri, replace=replace)
 
 
-def stage(out: Output, place: ImageRepository | SupplierPlace, wanted: AddArguments, *, replace: bool) -> None:
+def stage(out: Output, place: ImageRepository | SupplierWorkspace, wanted: AddArguments, *, replace: bool) -> None:
     """Stage what a command was given, in the Image repository or a supplier's workspace, and show it."""
     if wanted.manifest is None and wanted.into is None:
         _stage_one(out, place, _entry(wanted), replace=replace)
@@ -147,10 +147,10 @@ def stage(out: Output, place: ImageRepository | SupplierPlace, wanted: AddArgume
         _stage_many(out, place, _requests(wanted), replace=replace)
 
 
-def _next_step(place: ImageRepository | SupplierPlace) -> str:
-    from twinlock.repository.suppliers.workspace import SupplierPlace
+def _next_step(place: ImageRepository | SupplierWorkspace) -> str:
+    from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
-    return "sign to put it into the outbox" if isinstance(place, SupplierPlace) else "run `twinlock image publish`"
+    return "sign to put it into the outbox" if isinstance(place, SupplierWorkspace) else "run `twinlock image publish`"
 
 
 def _entry(wanted: AddArguments) -> EntryArguments:
@@ -240,7 +240,9 @@ def _manifest_text(manifest: Path) -> tuple[str, Path]:
         raise UsageError(reason=f"the manifest {manifest} is not UTF-8 text") from None
 
 
-def _stage_one(out: Output, place: ImageRepository | SupplierPlace, entry: EntryArguments, *, replace: bool) -> None:
+def _stage_one(
+    out: Output, place: ImageRepository | SupplierWorkspace, entry: EntryArguments, *, replace: bool
+) -> None:
     with out.progress(_size(entry.source), "hashing") as advance, own_input():
         component = read_component(entry)
         view = place.add_image(
@@ -255,14 +257,14 @@ def _stage_one(out: Output, place: ImageRepository | SupplierPlace, entry: Entry
     tell_staged(out, place, view, f"{view.length} bytes")
 
 
-def tell_staged(out: Output, place: ImageRepository | SupplierPlace, view: ImageView, what: str) -> None:
+def tell_staged(out: Output, place: ImageRepository | SupplierWorkspace, view: ImageView, what: str) -> None:
     """Show one image that was staged; ``what`` names in a few words where its bytes are."""
     _note_covering(out, view.path, place.delegations_covering(view.path))
     out.result({"staged": view}, f"staged {view.path} ({what}, release {view.release_counter}); {_next_step(place)}")
 
 
 def _stage_many(
-    out: Output, place: ImageRepository | SupplierPlace, requests: Sequence[ImageRequest], *, replace: bool
+    out: Output, place: ImageRepository | SupplierWorkspace, requests: Sequence[ImageRequest], *, replace: bool
 ) -> None:
     """Stage all and show the result of each. Raises: SystemExit if any was refused."""
     total = sum(_size(request.source) for request in requests)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from twinlock.repository.model.views import ClockView, Publication, StatusView
+    from twinlock.repository.model.views import ClockView, PublishResult, StatusView
     from twinlock.repository.publishing.root_cancelling import Cancelled
 
 
@@ -59,7 +59,7 @@ def publish(out: Output, directory: Path, *, passphrase_file: Path | None) -> No
     out.result(publication, _publication_lines(publication))
 
 
-def _publication_lines(publication: Publication) -> Iterator[str]:
+def _publication_lines(publication: PublishResult) -> Iterator[str]:
     if publication.changed:
         yield f"published {publication.version}: {', '.join(publication.files)}"
     else:

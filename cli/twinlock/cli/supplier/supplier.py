@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from twinlock.repository.keys.keyring import Keyring
     from twinlock.repository.model.views import SupplierView
     from twinlock.repository.signing.named_keys import NamedKey
-    from twinlock.repository.suppliers.workspace import SupplierPlace
+    from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
 
 @click.group()
@@ -79,10 +79,10 @@ def init(  # noqa: PLR0913 - one parameter for each option
       twinlock supplier init ./acme --role acme
       twinlock supplier init ./acme --role acme --wire aktualizr
     """
-    from twinlock.repository.suppliers.workspace import SupplierPlace
+    from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
     with own_input():
-        place = SupplierPlace.create(
+        place = SupplierWorkspace.create(
             directory,
             role=role,
             plan=read_plans([f"_={keys}"], kind)["_"],
@@ -264,7 +264,7 @@ def _named(directory: Path) -> Mapping[str, NamedKey]:
 supplier.add_command(keys_group("supplier", "./acme", _keyring, _named))
 
 
-def _open(directory: Path, passphrase_file: Path | None) -> SupplierPlace:
-    from twinlock.repository.suppliers.workspace import SupplierPlace
+def _open(directory: Path, passphrase_file: Path | None) -> SupplierWorkspace:
+    from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
-    return SupplierPlace.open(directory, passphrase=passphrase_for(passphrase_file))
+    return SupplierWorkspace.open(directory, passphrase=passphrase_for(passphrase_file))

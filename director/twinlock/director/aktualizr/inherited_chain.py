@@ -20,7 +20,7 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.director.aktualizr.root_signing import sign_link
 from twinlock.director.signing.roots import verify_successor
 from twinlock.repository.aktualizr.root_chain import RootChain
-from twinlock.repository.aktualizr.sealing import add_signatures
+from twinlock.repository.aktualizr.signing import add_signatures
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.importing.keys import read_foreign_keys
 from twinlock.repository.importing.reader import read_roots

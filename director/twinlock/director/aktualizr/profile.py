@@ -15,7 +15,7 @@ from twinlock.director.aktualizr.roots import AktualizrRoots
 from twinlock.director.model.clients import Client
 from twinlock.director.model.profiles import FileName, S
 from twinlock.director.model.records import AKTUALIZR_PROFILE, VehicleRecord
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.signing.sign import Authority
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
@@ -63,7 +63,7 @@ class AktualizrDirectorProfile:
             translated = encode.translate_snapshot(plain)
         else:
             translated = encode.translate_timestamp(plain, files[SNAPSHOT])
-        return seal_aktualizr(role, translated, [signers], keyring, max_bytes=limit)
+        return sign_aktualizr(role, translated, [signers], keyring, max_bytes=limit)
 
     def is_written_in(self, data: bytes) -> bool:
         """See ``DirectorProfile``: it writes the type of a file with a capital."""

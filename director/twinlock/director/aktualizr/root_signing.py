@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twinlock.repository.aktualizr.root_chain import RootLink
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -16,7 +16,7 @@ from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 def sign_link(link: RootLink, keyring: Keyring) -> bytes:
     """One Root of the profile, signed. Raises: ProfileError, MissingKeysError, PassphraseError."""
     bound = form.MAX_BYTES[ROOT]
-    data = seal_aktualizr(ROOT, link.signed, link.authorities, keyring, max_bytes=bound, also=link.also)
+    data = sign_aktualizr(ROOT, link.signed, link.authorities, keyring, max_bytes=bound, also=link.also)
     bootstrap_repository(DIRECTOR, data, wire=AKTUALIZR)
     return data
 

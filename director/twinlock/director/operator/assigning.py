@@ -33,7 +33,6 @@ class PreparedAssignment:
     images: Mapping[EcuId, TargetPath]
     inputs: PlanInputs
     planned: PlannedTargets
-    planned: PlannedTargets
     revision: int
 
     def store(self, connection: Connection, *, actor: str, now: datetime) -> None:

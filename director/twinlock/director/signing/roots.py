@@ -19,7 +19,7 @@ from twinlock.director.inventory import schema
 from twinlock.repository.keys.demands import demanding_roles, set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, keyids_of, renew, seal
+from twinlock.repository.signing.sign import SPEC_VERSION, Authority, keyids_of, renew, sign_file
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
@@ -93,7 +93,7 @@ def first_root(keyring: Keyring, plans: Mapping[str, KeyPlan], periods: Periods,
     for role in ROTATABLE:
         give_keys(root, role, keyring, plans.get(role, KeyPlan()))
     renew(root, now, periods.root, version=1)
-    data = seal(ROOT, root, [root_authority(root)], keyring)
+    data = sign_file(ROOT, root, [root_authority(root)], keyring)
     bootstrap_repository(DIRECTOR, data)
     return data
 
@@ -122,7 +122,7 @@ def next_root(
         check_role(role)
         give_keys(new, role, new_keys or keyring, plan or plan_of(old, role))
     renew(new, now, periods.root, version=old.version + 1, lasting_from=lasting_from)
-    data = seal(ROOT, new, [root_authority(old), root_authority(new)], keyring)
+    data = sign_file(ROOT, new, [root_authority(old), root_authority(new)], keyring)
     verify_successor(current, data, now)
     return data
 

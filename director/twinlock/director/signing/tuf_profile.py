@@ -16,7 +16,7 @@ from twinlock.director.model.records import TUF_PROFILE, VehicleRecord
 from twinlock.director.signing.acknowledgement import signed_members
 from twinlock.director.signing.roots import read_root
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.sign import Authority, seal
+from twinlock.repository.signing.sign import Authority, sign_file
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -52,7 +52,7 @@ class TufDirectorProfile:
         files: Mapping[RoleName, bytes],
     ) -> bytes:
         """See ``DirectorProfile``."""
-        return seal(role, signed, [signers], keyring)
+        return sign_file(role, signed, [signers], keyring)
 
     def is_written_in(self, data: bytes) -> bool:
         """See ``DirectorProfile``."""

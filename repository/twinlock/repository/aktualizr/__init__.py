@@ -1,5 +1,5 @@
-"""The second form of an Image repository: everything that is published, for aktualizr, the client of most vehicles.
+"""The profile for aktualizr, the client of most vehicles: everything that is published, once more in its form.
 
-One authoring, the same keys, two encodings (``twinlock.trust.wire.aktualizr`` knows the other one). ``second`` is the profile's
+One authoring, the same keys, two encodings (``twinlock.trust.wire.aktualizr`` knows the other one). ``writer`` is the profile's
 ``ProfileWriter``, ``rules`` its ``ProfileRules``.
 """

@@ -26,7 +26,7 @@ from twinlock.repository.aktualizr.root_chain import (
     role_json,
     root_role,
 )
-from twinlock.repository.aktualizr.sealing import add_signatures
+from twinlock.repository.aktualizr.signing import add_signatures
 from twinlock.repository.signing.sign import Authority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError

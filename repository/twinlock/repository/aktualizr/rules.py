@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from twinlock.repository.aktualizr.copies import check_says_the_same
+from twinlock.repository.aktualizr.encoder import check_says_the_same
 from twinlock.repository.aktualizr.names import NamedBytes, check_name, reused_name
 from twinlock.repository.aktualizr.readable_keys import check_plans
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.authoring.apply_draft import verify_delegated
 from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
 from twinlock.repository.authoring.written_form import Spelling, check_written
@@ -69,7 +69,7 @@ class AktualizrRules:
     def sign_targets(self, role: str, targets: Targets, authority: Authority, keyring: Keyring) -> bytes:
         """See ``ProfileRules``."""
         signed = translate_targets(role, targets.to_dict())
-        return seal_aktualizr(role, signed, [authority], keyring, max_bytes=form.MAX_BYTES[TARGETS])
+        return sign_aktualizr(role, signed, [authority], keyring, max_bytes=form.MAX_BYTES[TARGETS])
 
     def check_file(self, role: str, data: bytes, other: bytes, members: Iterable[Member]) -> None:
         """See ``ProfileRules``."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.repository.authoring.delegations import Delegation, Json, Member, apply_delegations
-from twinlock.repository.authoring.next_publication import Candidate
-from twinlock.repository.workspace.current import Published
+from twinlock.repository.authoring.next_publication import NextPublication
+from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.draft import Draft
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.keys.public_keys import load_key
@@ -21,7 +21,7 @@ from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 
 
-def apply_draft(candidate: Candidate, draft: Draft) -> tuple[RoleName, ...]:
+def apply_draft(candidate: NextPublication, draft: Draft) -> tuple[RoleName, ...]:
     """Bring the staged edits into ``candidate``; edits that are in effect already change nothing.
 
     Returns the delegations that are held back because a role they name has no file yet.
@@ -61,12 +61,12 @@ def _targets_of(data: bytes) -> Targets:
     return Metadata[Targets].from_bytes(data).signed
 
 
-def _is_news(published: Published | None, role: str, data: bytes) -> bool:
+def _is_news(published: CurrentPublication | None, role: str, data: bytes) -> bool:
     listed = published.listed.get(RoleName(role)) if published else None
     return listed is None or listed.version < _targets_of(data).version
 
 
-def _is_ready(candidate: Candidate, edit: Json) -> bool:
+def _is_ready(candidate: NextPublication, edit: Json) -> bool:
     """Whether every role that the delegation names has a file which its keys signed, or keys with which we sign one.
 
     A delegation to a role without a readable file would end every search that comes across it, so it has to wait.
@@ -74,7 +74,7 @@ def _is_ready(candidate: Candidate, edit: Json) -> bool:
     return all(_has_file(candidate, member) for member in Delegation.from_json(edit["delegation"]).members)
 
 
-def _has_file(candidate: Candidate, member: Member) -> bool:
+def _has_file(candidate: NextPublication, member: Member) -> bool:
     data = candidate.role_file(member.name)
     if data is not None and is_signed_by(data, member):
         return True

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from twinlock.repository.store.hosted import OutsideHosts, measure_uri
-from twinlock.repository.store.image_files import Measured, Progress, measure_file, store_image
+from twinlock.repository.store.hosted import OutsideHosts, hash_uri
+from twinlock.repository.store.image_files import FileDigest, Progress, hash_file, store_image
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.ostree_commits import check_commit
 from twinlock.repository.store.treehub import chosen_treehub, keep_treehub
@@ -20,10 +20,10 @@ from twinlock.trust.errors.base import UsageError
 class ImageSource(Protocol):
     """What one image is made from."""
 
-    def measure(self, progress: Progress) -> Measured:
+    def measure(self, progress: Progress) -> FileDigest:
         """The length and digests that its entry lists. Raises: UsageError, TransportError, StorageError."""
 
-    def keep(self, store: ObjectStore, path: str, measured: Measured) -> None:
+    def keep(self, store: ObjectStore, path: str, measured: FileDigest) -> None:
         """Keep what vehicles will ask for, as far as it is kept here. Safe to repeat. Raises: StorageError."""
 
 
@@ -33,11 +33,11 @@ class FileSource:
 
     file: Path
 
-    def measure(self, progress: Progress) -> Measured:
+    def measure(self, progress: Progress) -> FileDigest:
         """See ``ImageSource``."""
-        return measure_file(self.file, progress)
+        return hash_file(self.file, progress)
 
-    def keep(self, store: ObjectStore, path: str, measured: Measured) -> None:
+    def keep(self, store: ObjectStore, path: str, measured: FileDigest) -> None:
         """See ``ImageSource``."""
         store_image(store, self.file, path, measured)
 
@@ -50,12 +50,12 @@ class CommitSource:
     commit: str
     repository: Path | None = None
 
-    def measure(self, progress: Progress) -> Measured:
+    def measure(self, progress: Progress) -> FileDigest:
         """See ``ImageSource``: no length, and the commit as the one digest. Raises: OstreeCommitError too."""
         check_commit(chosen_treehub(self.workspace, self.repository), self.commit)
-        return Measured(0, {"sha256": self.commit})
+        return FileDigest(0, {"sha256": self.commit})
 
-    def keep(self, store: ObjectStore, path: str, measured: Measured) -> None:
+    def keep(self, store: ObjectStore, path: str, measured: FileDigest) -> None:
         """See ``ImageSource``: what is kept is where the OSTree repository is."""
         keep_treehub(self.workspace, chosen_treehub(self.workspace, self.repository))
 
@@ -67,12 +67,12 @@ class HostedSource:
     uri: str
     hosts: OutsideHosts
 
-    def measure(self, progress: Progress) -> Measured:
+    def measure(self, progress: Progress) -> FileDigest:
         """See ``ImageSource``. Raises: ImageUriError, EndlessDataError too."""
-        measured = measure_uri(self.uri, self.hosts, progress=progress)
+        measured = hash_uri(self.uri, self.hosts, progress=progress)
         if not measured.length:
             raise UsageError(reason=f"{self.uri} serves no bytes")
         return measured
 
-    def keep(self, store: ObjectStore, path: str, measured: Measured) -> None:
+    def keep(self, store: ObjectStore, path: str, measured: FileDigest) -> None:
         """See ``ImageSource``: nothing is."""

@@ -1,6 +1,6 @@
 """The next publication while it is made: the published state, the edits on top, and then the signed files.
 
-    candidate = Candidate(state)
+    candidate = NextPublication(state)
     candidate.edit_targets("targets").targets[path] = entry
     record = candidate.sign(profiles)
 
@@ -17,12 +17,12 @@ from datetime import datetime
 from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
 from twinlock.repository.keys.demands import demanding_roles
-from twinlock.repository.signing.plan import Plan, Planned
 from twinlock.repository.signing.profile_writer import ProfileWriter
 from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew
+from twinlock.repository.signing.signing_plan import RoleToSign, SigningPlan
 from twinlock.repository.store.object_names import metadata_object
-from twinlock.repository.store.publication_log import Record
-from twinlock.repository.workspace.current import Published
+from twinlock.repository.store.publication_log import LogRecord
+from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.state import RepositoryState
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -31,12 +31,12 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 _SUFFIX = ".json"
 
 
-class Candidate:
+class NextPublication:
     """One publication under construction, which follows ``state``; the first one where nothing is published there."""
 
     def __init__(self, state: RepositoryState) -> None:
         self.state = state
-        self.published: Published | None = state.newest
+        self.published: CurrentPublication | None = state.newest
         self.now: datetime = state.now
         self.lasting_from: datetime = state.now
         """The time from which the life of what is signed counts; later than ``now`` after a signature of the future."""
@@ -110,7 +110,7 @@ class Candidate:
         self._accepted[role] = data
 
     def accept_other(self, role: str, data: bytes) -> None:
-        """Take the same file, or Root, in the second form that the repository publishes."""
+        """Take the same file, or Root, in the profile beside ``tuf`` that the repository publishes."""
         self._others[role] = data
 
     def forget(self, role: str) -> None:
@@ -164,7 +164,7 @@ class Candidate:
                 return authority
         raise UsageError(reason=f"no role delegates to {role}")
 
-    def sign(self, profiles: Sequence[ProfileWriter]) -> Record:
+    def sign(self, profiles: Sequence[ProfileWriter]) -> LogRecord:
         """Sign everything that has to be signed, in each of ``profiles``, of which ``tuf`` is the first.
 
         Raises: MissingKeysError, PassphraseError, UsageError; ProfileError, before anything is signed.
@@ -177,7 +177,7 @@ class Candidate:
         decisive = _joined([*(each.files for each in others), *(each.decisive for each in made)])
         # With files that satisfy the old Root too, Root comes last and there is no moment at which a vehicle fails.
         parts = (tuf.files, decisive, root) if self._is_bridged() else (tuf.files, root, decisive)
-        return Record(plan.timestamp.signed.version, self.published.etag if self.published else None, _joined(parts))
+        return LogRecord(plan.timestamp.signed.version, self.published.etag if self.published else None, _joined(parts))
 
     def _is_bridged(self) -> bool:
         """Whether every file that changes hands is signed by its old keys as well."""
@@ -207,11 +207,11 @@ class Candidate:
             return self.published.root.signed if self.published else self.edit_root()
         return self._root
 
-    def _plan(self, *, initial: bool) -> Plan:
+    def _plan(self, *, initial: bool) -> SigningPlan:
         """Everything that has to be signed, with its version and expiry, and what follows from it in the indexes."""
         root, targets = self._plan_root(), tuple(self._plan_targets())
         snapshot = self._plan_snapshot(targets)
-        plan = Plan(
+        plan = SigningPlan(
             root=root,
             targets=targets,
             snapshot=snapshot,
@@ -220,9 +220,9 @@ class Candidate:
         )
         return replace(plan, unchanged=tuple(self._unchanged(plan))) if initial else plan
 
-    def _plan_root(self) -> Planned[Root] | None:
+    def _plan_root(self) -> RoleToSign[Root] | None:
         if self._root_file is not None:
-            return Planned(ROOT, self._new_root(), file=self._root_file)
+            return RoleToSign(ROOT, self._new_root(), file=self._root_file)
         if self._root is None:
             return None
         version = self.published.root.signed.version + 1 if self.published else 1
@@ -230,19 +230,19 @@ class Candidate:
         signers = [root_authority(self._root, ROOT)]
         if self.published:
             signers.append(root_authority(self.published.root.signed, ROOT))
-        return Planned(ROOT, self._root, tuple(signers))
+        return RoleToSign(ROOT, self._root, tuple(signers))
 
-    def _plan_targets(self) -> Iterator[Planned[Targets]]:
+    def _plan_targets(self) -> Iterator[RoleToSign[Targets]]:
         for role, targets in self._targets.items():
             listed = self.published.listed.get(RoleName(role)) if self.published else None
             version = listed.version + 1 if listed else 1
             renew(targets, self.now, self._periods.targets, version=version, lasting_from=self.lasting_from)
             also = self._before(role) if role == TARGETS else None
-            yield Planned(role, targets, (self.authority(role),), also)
+            yield RoleToSign(role, targets, (self.authority(role),), also)
         for role, data in self._accepted.items():
-            yield Planned(role, Metadata[Targets].from_bytes(data).signed, file=data)
+            yield RoleToSign(role, Metadata[Targets].from_bytes(data).signed, file=data)
 
-    def _plan_snapshot(self, changed: tuple[Planned[Targets], ...]) -> Planned[Snapshot] | None:
+    def _plan_snapshot(self, changed: tuple[RoleToSign[Targets], ...]) -> RoleToSign[Snapshot] | None:
         """Snapshot with the versions that it will list; the digests follow when the files are signed."""
         current = self.published.snapshot.signed if self.published else None
         if current and not (changed or self._forgotten or self._renew_snapshot):
@@ -261,9 +261,9 @@ class Candidate:
         )
         # A Snapshot that forgets roles must not be taken by a vehicle that has not dropped what it stored.
         also = None if self._forgotten else self._before(SNAPSHOT)
-        return Planned(SNAPSHOT, snapshot, (root_authority(self._new_root(), SNAPSHOT),), also)
+        return RoleToSign(SNAPSHOT, snapshot, (root_authority(self._new_root(), SNAPSHOT),), also)
 
-    def _plan_timestamp(self, snapshot: Planned[Snapshot] | None) -> Planned[Timestamp]:
+    def _plan_timestamp(self, snapshot: RoleToSign[Snapshot] | None) -> RoleToSign[Timestamp]:
         if self.published:
             timestamp, version = self.published.timestamp.signed, self.published.version + 1
         else:
@@ -272,22 +272,22 @@ class Candidate:
             timestamp.snapshot_meta = MetaFile(snapshot.signed.version)
         renew(timestamp, self.now, self._periods.timestamp, version=version, lasting_from=self.lasting_from)
         also = None if self._forgotten else self._before(TIMESTAMP)
-        return Planned(TIMESTAMP, timestamp, (root_authority(self._new_root(), TIMESTAMP),), also)
+        return RoleToSign(TIMESTAMP, timestamp, (root_authority(self._new_root(), TIMESTAMP),), also)
 
-    def _unchanged(self, plan: Plan) -> Iterator[Planned[Root | Snapshot | Targets]]:
+    def _unchanged(self, plan: SigningPlan) -> Iterator[RoleToSign[Root | Snapshot | Targets]]:
         """The published files that the plan leaves as they are, delegators first."""
         if self.published is None:
             return
         if plan.root is None:
             root = self.published.root.signed
-            yield Planned(ROOT, root, (root_authority(root, ROOT),))
+            yield RoleToSign(ROOT, root, (root_authority(root, ROOT),))
         planned = {item.role for item in plan.targets}
         for role, authority in self.roles():
             targets = None if role in planned else self._current_targets(role)
             if targets is not None:
-                yield Planned(role, targets, (authority,))
+                yield RoleToSign(role, targets, (authority,))
         if plan.snapshot is None:
-            yield Planned(SNAPSHOT, self.published.snapshot.signed, (root_authority(self._new_root(), SNAPSHOT),))
+            yield RoleToSign(SNAPSHOT, self.published.snapshot.signed, (root_authority(self._new_root(), SNAPSHOT),))
 
 
 def _joined(parts: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:

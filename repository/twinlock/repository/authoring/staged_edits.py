@@ -11,7 +11,7 @@ from tuf.api.metadata import Targets
 
 from twinlock.repository.authoring.apply_draft import apply_draft
 from twinlock.repository.authoring.delegations import JOINT, Delegation, read_delegations
-from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_role_name
 from twinlock.repository.workspace.draft import Draft, editing_draft
@@ -35,9 +35,9 @@ def preview(state: RepositoryState, draft: Draft) -> Targets:
     return preview_candidate(state, draft).view_targets(TARGETS) or Targets()
 
 
-def preview_candidate(state: RepositoryState, draft: Draft) -> Candidate:
+def preview_candidate(state: RepositoryState, draft: Draft) -> NextPublication:
     """The candidate with ``draft`` applied, for looking at."""
-    candidate = Candidate(state)
+    candidate = NextPublication(state)
     apply_draft(candidate, draft)
     return candidate
 

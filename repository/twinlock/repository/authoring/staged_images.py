@@ -18,7 +18,7 @@ from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.staged_edits import preview
 from twinlock.repository.model.views import ImageView
-from twinlock.repository.store.image_files import Measured, Progress
+from twinlock.repository.store.image_files import FileDigest, Progress
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
 from twinlock.repository.workspace.state import RepositoryState
@@ -42,7 +42,7 @@ class ImageResult:
 @dataclass(frozen=True, slots=True)
 class _Checked:
     source: ImageSource
-    measured: Measured
+    measured: FileDigest
     entry: TargetFile
 
 

@@ -20,8 +20,8 @@ from twinlock.repository.model.import_findings import (
     EntryFinding,
     LeftOutError,
 )
-from twinlock.repository.store.hosted import OutsideHosts, check_uri, measure_uri
-from twinlock.repository.store.image_files import Measured, Progress, measure_file
+from twinlock.repository.store.hosted import OutsideHosts, check_uri, hash_uri
+from twinlock.repository.store.image_files import FileDigest, Progress, hash_file
 from twinlock.repository.store.ostree_commits import check_commit, check_objects
 from twinlock.trust.checks.formats import check_format
 from twinlock.trust.errors.base import RefusalError
@@ -40,7 +40,7 @@ class FoundImage:
     ``here``: its bytes are in the folder of the old repository, and will be in our store.
     """
 
-    measured: Measured
+    measured: FileDigest
     here: bool = True
     uri: str | None = None
 
@@ -79,8 +79,8 @@ class ImageFinder:
         if self.treehub is not None:
             check_objects(self.treehub)
 
-    def _file(self, role: RoleName, entry: ImageEntry, source: Path) -> Measured:
-        measured = measure_file(source, self.progress)
+    def _file(self, role: RoleName, entry: ImageEntry, source: Path) -> FileDigest:
+        measured = hash_file(source, self.progress)
         if not _is_listed(measured, entry):
             raise _left_out(role, entry, OTHER_BYTES, f"the bytes in {source} are not those that it lists")
         return measured
@@ -97,11 +97,11 @@ class ImageFinder:
                 check_commit(self.treehub, commit)
             except OstreeCommitError as error:
                 raise _left_out(role, entry, OSTREE, str(error)) from None
-        return FoundImage(Measured(0, {"sha256": commit}), here=False, uri=self._address(role, entry))
+        return FoundImage(FileDigest(0, {"sha256": commit}), here=False, uri=self._address(role, entry))
 
     def _hosted(self, role: RoleName, entry: ImageEntry, uri: str) -> FoundImage:
         try:
-            measured = measure_uri(uri, self.hosts, max_bytes=entry.length)
+            measured = hash_uri(uri, self.hosts, max_bytes=entry.length)
         except (ImageUriError, TransportError, RefusalError) as error:
             raise _left_out(role, entry, HOSTED, str(error)) from None
         if not _is_listed(measured, entry):
@@ -121,11 +121,11 @@ class ImageFinder:
         return entry.download_url
 
 
-def _is_listed(measured: Measured, entry: ImageEntry) -> bool:
+def _is_listed(measured: FileDigest, entry: ImageEntry) -> bool:
     return measured.length == entry.length and all(_agrees(measured, entry))
 
 
-def _agrees(measured: Measured, entry: ImageEntry) -> Iterator[bool]:
+def _agrees(measured: FileDigest, entry: ImageEntry) -> Iterator[bool]:
     for name, digest in entry.hashes.items():
         yield measured.hashes.get(name, digest) == digest
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twinlock.io.files.operator_files import find_operator_file
-from twinlock.repository.aktualizr.standing import CONTEXT
+from twinlock.repository.aktualizr.published import CONTEXT
 from twinlock.trust.checks.targets import Authority, check_targets
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.refresh import refresh_repository

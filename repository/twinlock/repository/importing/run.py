@@ -23,8 +23,8 @@ from tuf.api.metadata import Key, MetaFile, Snapshot, Targets, Timestamp
 from twinlock.io.files.durable import locked
 from twinlock.repository.aktualizr.names import check_names_agree, new_names
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT
-from twinlock.repository.aktualizr.second import keep_anchor
-from twinlock.repository.authoring.next_publication import Candidate, meta_file, root_authority
+from twinlock.repository.aktualizr.writer import keep_anchor
+from twinlock.repository.authoring.next_publication import NextPublication, meta_file, root_authority
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.importing.images import FoundImage, ImageFinder
 from twinlock.repository.importing.keys import read_foreign_keys
@@ -42,11 +42,11 @@ from twinlock.repository.model.views import TakeoverView
 from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.publishing.publish import commit
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, S, renew, seal
+from twinlock.repository.signing.sign import SPEC_VERSION, Authority, S, renew, sign_file
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.image_files import Progress, store_image
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object
-from twinlock.repository.store.publication_log import Record, publish_record, timestamp_version
+from twinlock.repository.store.publication_log import LogRecord, publish_record, timestamp_version
 from twinlock.repository.store.treehub import keep_treehub
 from twinlock.repository.workspace.profiles import WIRES, Wires
 from twinlock.repository.workspace.state import read_begun, read_state
@@ -312,7 +312,7 @@ def _publish_as_found(workspace: Workspace, plan: _Plan) -> None:
     first_root = tuf[root_object(plan.root.version)]
     version = plan.foreign.timestamp.signed.version
     # Its own files come first, and Timestamp last, as in any publication.
-    record = Record(version, None, {**_own_files(workspace, plan.foreign, plan), **tuf})
+    record = LogRecord(version, None, {**_own_files(workspace, plan.foreign, plan), **tuf})
     verify_candidate(workspace.store, record, published=None, first_root=first_root, images=_listed(plan), now=now)
     workspace.set_anchor(first_root)
     keep_anchor(workspace, plan.foreign.roots[-1])
@@ -331,23 +331,23 @@ def _tuf_files(workspace: Workspace, plan: _Plan, now: datetime) -> dict[str, by
         snapshot.meta[role + _SUFFIX] = MetaFile(listed.version)  # those of roles that are dropped have to stay, too
     timestamp = Timestamp(version=plan.foreign.timestamp.signed.version, spec_version=SPEC_VERSION)
 
-    def sealed(role: str, signed: S, authority: Authority) -> bytes:
+    def signed_file(role: str, signed: S, authority: Authority) -> bytes:
         renew(signed, now, periods.of(role), version=signed.version)
-        return seal(role, signed, [authority], keyring)
+        return sign_file(role, signed, [authority], keyring)
 
     renew(root, now, periods.root, version=root.version)
     theirs = plan.foreign.trusted.root.signed.expires
     if not _is_due(workspace, theirs):  # both Roots of that number are renewed at the same time
         root.expires = theirs
-    files = {root_object(root.version): seal(ROOT, root, [root_authority(root, ROOT)], keyring)}
+    files = {root_object(root.version): sign_file(ROOT, root, [root_authority(root, ROOT)], keyring)}
     for role, targets in plan.targets.items():
-        data = sealed(role, targets, plan.authority(role))
+        data = signed_file(role, targets, plan.authority(role))
         files[metadata_object(role, targets.version)] = data
         snapshot.meta[role + _SUFFIX] = meta_file(targets.version, data)
-    data = sealed(SNAPSHOT, snapshot, root_authority(root, SNAPSHOT))
+    data = signed_file(SNAPSHOT, snapshot, root_authority(root, SNAPSHOT))
     files[metadata_object(SNAPSHOT, snapshot.version)] = data
     timestamp.snapshot_meta = meta_file(snapshot.version, data)
-    files[TIMESTAMP_OBJECT] = sealed(TIMESTAMP, timestamp, root_authority(root, TIMESTAMP))
+    files[TIMESTAMP_OBJECT] = signed_file(TIMESTAMP, timestamp, root_authority(root, TIMESTAMP))
     return files
 
 
@@ -367,7 +367,7 @@ def _publish_next(workspace: Workspace, foreign: ForeignRepository) -> None:
     state = read_state(workspace)
     if state.published.version != foreign.timestamp.signed.version:
         return
-    candidate = Candidate(state)
+    candidate = NextPublication(state)
     for role, _ in state.published.walk():
         candidate.renew(role)
     if _is_due(workspace, foreign.trusted.root.signed.expires):

@@ -157,7 +157,7 @@ class StatusView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
+class PublishResult:
     """What one publication did. ``version`` is the Timestamp's; ``files`` are the metadata files it brought.
 
     ``prepared_root`` is the number of a Root that others are signing, which no other Root may have.

@@ -15,9 +15,9 @@ from datetime import date, timedelta
 
 from twinlock.io.files.durable import locked
 from twinlock.repository.aktualizr.root_chain import authority_of
-from twinlock.repository.aktualizr.second import Second, open_second
-from twinlock.repository.authoring.next_publication import Candidate
-from twinlock.repository.model.views import Publication
+from twinlock.repository.aktualizr.writer import AktualizrWriter, open_writer
+from twinlock.repository.authoring.next_publication import NextPublication
+from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.enable_aktualizr import check_root_keys_held
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
@@ -29,7 +29,7 @@ from twinlock.trust.names import ROOT
 STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehicles unless an operator chooses
 
 
-def hand_over(workspace: Workspace, until: date | None = None) -> Publication:
+def hand_over(workspace: Workspace, until: date | None = None) -> PublishResult:
     """Give the aktualizr Root chain keys of its own, and publish that; one that has them is left alone. Safe to repeat.
 
     ``until`` is the last day on which the old Root keys sign for stranded vehicles (default: ``STRANDED`` from now).
@@ -37,26 +37,26 @@ def hand_over(workspace: Workspace, until: date | None = None) -> Publication:
     """
     with locked(workspace.path / ".init.lock"):
         state = read_state(workspace)
-        second = open_second(state)
-        if second is None:
+        writer = open_writer(state)
+        if writer is None:
             raise UsageError(reason=f"{workspace.path} does not publish for aktualizr, so it has no chain to hand over")
-        if second.chain.has_own_keys:
-            return Publication(version=state.published.version, files=(), changed=False)
+        if writer.chain.has_own_keys:
+            return PublishResult(version=state.published.version, files=(), changed=False)
         check_root_keys_held(state)
-        second = handing_over(second, last_day(state, until))
-        candidate = Candidate(state)
+        writer = handing_over(writer, last_day(state, until))
+        candidate = NextPublication(state)
         candidate.renew(ROOT)
-        return commit(candidate, profiles=open_profiles(state, chosen=second))
+        return commit(candidate, profiles=open_profiles(state, chosen=writer))
 
 
-def handing_over(second: Second, until: date) -> Second:
-    """``second`` as a publication that hands its Root chain over."""
-    assert second.standing is not None
-    old = authority_of(second.standing.root.signed)
-    wires = second.wires.with_hand_over(
-        version=second.state.published.root.signed.version + 1, stranded=old.keyids, until=until
+def handing_over(writer: AktualizrWriter, until: date) -> AktualizrWriter:
+    """``writer`` as a publication that hands its Root chain over."""
+    assert writer.published is not None
+    old = authority_of(writer.published.root.signed)
+    wires = writer.wires.with_hand_over(
+        version=writer.state.published.root.signed.version + 1, stranded=old.keyids, until=until
     )
-    return Second(second.state, wires, second.standing, initial=False, handing_over=True)
+    return AktualizrWriter(writer.state, wires, writer.published, initial=False, handing_over=True)
 
 
 def last_day(state: RepositoryState, until: date | None) -> date:

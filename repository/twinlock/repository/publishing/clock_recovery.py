@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from twinlock.repository.authoring.next_publication import Candidate
-from twinlock.repository.model.views import Publication
+from twinlock.repository.authoring.next_publication import NextPublication
+from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.publishing.rotation import current_authority
 from twinlock.repository.signing.clock import ClockMarks
@@ -23,7 +23,7 @@ class ClockRecovery:
     ``short`` are roles whose file expires before ``highest``: vehicles that took the false files need a newer one first.
     """
 
-    publication: Publication
+    publication: PublishResult
     highest: datetime
     left: tuple[str, ...]
     short: tuple[str, ...]
@@ -37,7 +37,7 @@ def recover_clock(workspace: Workspace, *, actor: str) -> ClockRecovery:
     Raises: UsageError if there is nothing to correct, ClockContradictedError, and as ``commit``.
     """
     state = read_state(workspace)
-    now, candidate = state.now, Candidate(state)
+    now, candidate = state.now, NextPublication(state)
     found = find_future_signatures(workspace, state.published, now)
     signers = {role: current_authority(candidate, role) for role in (*found.roles, *sorted(ONLINE_ROLES))}
     left = tuple(role for role, who in signers.items() if not candidate.can_sign(who))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from twinlock.io.files.durable import locked
-from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
@@ -58,7 +58,7 @@ def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) ->
     if state.wires != wires:  # an earlier attempt, of which nothing was published, wanted it otherwise
         workspace.set_wires(wires)
         state = replace(state, wires=wires)
-    candidate = Candidate(state)
+    candidate = NextPublication(state)
     root = candidate.edit_root()
     with workspace.keyring.new_keys() as new:
         for role in TOP_LEVEL:

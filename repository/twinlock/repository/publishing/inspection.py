@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from twinlock.repository.authoring.apply_draft import apply_draft
 from twinlock.repository.authoring.delegations import delegation_views, read_delegations
 from twinlock.repository.authoring.entries import entry_view
-from twinlock.repository.authoring.next_publication import Candidate, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication, root_authority
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.model.views import (
     ClockView,
@@ -24,7 +24,7 @@ from twinlock.repository.signing.clock import BEHIND, clock_problem
 from twinlock.repository.signing.clock_record import ask_second, read_marks, read_time_source
 from twinlock.repository.signing.sign import Authority
 from twinlock.repository.store.image_files import find_fault
-from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.validity import Periods
@@ -63,7 +63,7 @@ def role_views(state: RepositoryState) -> Iterator[RoleView]:
     yield _role(ROOT, trusted.root.signed, root_authority(root, ROOT), keyring)
     yield _role(TIMESTAMP, trusted.timestamp.signed, root_authority(root, TIMESTAMP), keyring)
     yield _role(SNAPSHOT, trusted.snapshot.signed, root_authority(root, SNAPSHOT), keyring)
-    authorities = dict(Candidate(state).roles())
+    authorities = dict(NextPublication(state).roles())
     for role, targets in published.walk():
         yield _role(role, targets.signed, authorities[role], keyring)
 
@@ -90,7 +90,7 @@ def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = 
     """
     state = read_state(workspace)
     published, draft = state.published, state.draft
-    waiting = apply_draft(Candidate(state), draft)
+    waiting = apply_draft(NextPublication(state), draft)
     waiting_root = PreparedRoot(workspace.path).find(published.root.signed.version)
     images = {path: edit for edits in draft.roles.values() for path, edit in edits.images.items()}
     delegations = {name: edit for edits in draft.roles.values() for name, edit in edits.delegations.items()}
@@ -120,7 +120,7 @@ def _clock(state: RepositoryState) -> ClockView:
     )
 
 
-def _damaged(workspace: Workspace, published: Published, *, deep: bool) -> Iterator[DamagedView]:
+def _damaged(workspace: Workspace, published: CurrentPublication, *, deep: bool) -> Iterator[DamagedView]:
     """The images whose bytes are here, or should be, and are not what is listed."""
     for role, _ in published.walk():
         for path, entry in published.targets(role).signed.targets.items():

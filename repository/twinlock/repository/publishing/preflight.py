@@ -17,8 +17,8 @@ from twinlock.repository.signing.clock import check_issued
 from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.store.interface import ObjectStore, StoredObject
 from twinlock.repository.store.object_names import METADATA, served_name
-from twinlock.repository.store.publication_log import Record
-from twinlock.repository.workspace.current import Published, read_published
+from twinlock.repository.store.publication_log import LogRecord
+from twinlock.repository.workspace.current import CurrentPublication, read_published
 from twinlock.trust.checks.formats import check_format
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.delegation import find_image
@@ -38,7 +38,7 @@ _WHOLE = DEFAULT_LIMITS.targets_bytes  # the largest kind of file; the engine st
 class Overlay:
     """The store as it would be after ``record``: what the record brings, and behind it what is there."""
 
-    def __init__(self, store: ObjectStore, record: Record) -> None:
+    def __init__(self, store: ObjectStore, record: LogRecord) -> None:
         self._store = store
         self._files = record.files
 
@@ -62,9 +62,9 @@ class Overlay:
 
 def verify_candidate(
     store: ObjectStore,
-    record: Record,
+    record: LogRecord,
     *,
-    published: Published | None,
+    published: CurrentPublication | None,
     first_root: bytes,
     images: Iterable[str],
     now: datetime,

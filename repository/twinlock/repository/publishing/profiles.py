@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from twinlock.repository.aktualizr.rules import AktualizrRules
-from twinlock.repository.aktualizr.second import open_second
+from twinlock.repository.aktualizr.writer import open_writer
 from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.publishing.tuf_writer import TufWriter
 from twinlock.repository.signing.profile_writer import ProfileWriter
@@ -22,7 +22,7 @@ def open_profiles(state: RepositoryState, *, chosen: ProfileWriter | None = None
 
     Raises: UsageError where an activation was cut off, StoreTamperedError.
     """
-    other = chosen or open_second(state)
+    other = chosen or open_writer(state)
     tuf = TufWriter(state)
     return (tuf,) if other is None else (tuf, other)
 

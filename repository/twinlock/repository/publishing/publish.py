@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 
 from twinlock.repository.authoring.apply_draft import apply_draft, listed_images
-from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.model.views import Publication
+from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.preflight_elsewhere import check_elsewhere
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.signing.clock import ClockMarks
@@ -23,21 +23,21 @@ from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.names import RoleName
 
 
-def publish_draft(workspace: Workspace) -> Publication:
+def publish_draft(workspace: Workspace) -> PublishResult:
     """Publish what is staged. Raises: ConflictError, RefusalError, MissingKeysError; what is staged stays staged."""
     state = read_state(workspace)
-    draft, candidate = state.draft, Candidate(state)
+    draft, candidate = state.draft, NextPublication(state)
     waiting = plan_draft(candidate, draft)
     if candidate.changed:
         publication = commit(candidate, images=listed_images(draft), waiting=waiting)
     else:
-        publication = Publication(version=state.published.version, files=(), changed=False, waiting=waiting)
+        publication = PublishResult(version=state.published.version, files=(), changed=False, waiting=waiting)
     discharge(workspace, draft, waiting)
     return publication
 
 
-def plan_draft(candidate: Candidate, draft: Draft) -> tuple[RoleName, ...]:
-    """Bring the staged edits into ``candidate``, those in the second form too; returns the delegations held back."""
+def plan_draft(candidate: NextPublication, draft: Draft) -> tuple[RoleName, ...]:
+    """Bring the staged edits into ``candidate``, those in another profile too; returns the delegations held back."""
     for role, text in draft.others.items():
         candidate.accept_other(role, text.encode())
     return apply_draft(candidate, draft)
@@ -58,14 +58,14 @@ def discharge(workspace: Workspace, draft: Draft, waiting: tuple[RoleName, ...])
 
 
 def commit(
-    candidate: Candidate,
+    candidate: NextPublication,
     *,
     images: Iterable[str] = (),
     waiting: tuple[RoleName, ...] = (),
     profiles: tuple[ProfileWriter, ...] | None = None,
     keys: NewKeys | None = None,
     marks: ClockMarks | None = None,
-) -> Publication:
+) -> PublishResult:
     """Sign a candidate in every profile that is published, have the trust engine accept it, and publish it.
 
     ``profiles`` are its writers where the operation has opened them, or begins or changes a profile. ``keys`` are new ones
@@ -94,4 +94,4 @@ def commit(
     state.after_publishing()  # remembers what was seen, so that a store that goes back in time is noticed
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
     files = tuple(sorted(name.removeprefix(METADATA) for name in named))
-    return Publication(version=record.version, files=files, waiting=waiting, unchecked=unchecked)
+    return PublishResult(version=record.version, files=files, waiting=waiting, unchecked=unchecked)

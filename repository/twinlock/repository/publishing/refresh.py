@@ -6,8 +6,8 @@ from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from twinlock.repository.authoring.next_publication import Candidate, root_authority
-from twinlock.repository.model.views import Publication
+from twinlock.repository.authoring.next_publication import NextPublication, root_authority
+from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.inspection import due_roles, renewed_until, role_views
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
@@ -21,13 +21,13 @@ from twinlock.trust.names import ROOT
 
 def refresh_due(
     workspace: Workspace, within: timedelta | None = None, *, only: Container[str] | None = None
-) -> Publication:
+) -> PublishResult:
     """Sign again every due role whose keys are held, and publish; ``only`` restricts that to some roles.
 
     Raises: as ``commit``.
     """
     state = read_state(workspace)
-    published, candidate = state.published, Candidate(state)
+    published, candidate = state.published, NextPublication(state)
     overdue = []
     for view in due_roles(state, within):
         if not view.can_sign or (view.role == ROOT and not _may_renew_root(state)):
@@ -35,7 +35,7 @@ def refresh_due(
         elif only is None or view.role in only:
             candidate.renew(view.role)
     if not candidate.changed:
-        publication = Publication(version=published.version, files=(), changed=False)
+        publication = PublishResult(version=published.version, files=(), changed=False)
     else:
         publication = commit(candidate)
     waiting = PreparedRoot(workspace.path).find(published.root.signed.version)

@@ -33,13 +33,13 @@ from twinlock.repository.aktualizr.ceremony import (
     sign_attached,
 )
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
-from twinlock.repository.aktualizr.second import Second, begin_with_root, open_second
-from twinlock.repository.authoring.next_publication import Candidate, root_authority
+from twinlock.repository.aktualizr.writer import AktualizrWriter, begin_with_root, open_writer
+from twinlock.repository.authoring.next_publication import NextPublication, root_authority
 from twinlock.repository.keys.demands import check_demands, set_demand
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.keys.public_keys import Json, authoring_keys
-from twinlock.repository.model.views import Publication, RootView
+from twinlock.repository.model.views import PublishResult, RootView
 from twinlock.repository.publishing.aktualizr_hand_over import handing_over, last_day
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
@@ -108,13 +108,13 @@ def prepare_root(
     state, prepared = read_state(workspace), PreparedRoot(workspace.path)
     published = state.published
     prepared.check(published.root.signed.version)
-    second = _second(state, for_aktualizr=for_aktualizr, until=until)
-    if second is not None and second.handing_over:
+    writer = _aktualizr_writer(state, for_aktualizr=for_aktualizr, until=until)
+    if writer is not None and writer.handing_over:
         if changes.roles - {OWN_ROOT}:
             raise UsageError(reason="a Root that hands the aktualizr chain over changes no other keys; do it by itself")
-    elif second is not None:
-        second.check_new_keys({**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
-    candidate = Candidate(state)
+    elif writer is not None:
+        writer.check_new_keys({**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
+    candidate = NextPublication(state)
     check_new_file(target)
     with workspace.keyring.new_keys() as new:
         for role, plan in _without_own(changes.rotate).items():
@@ -130,9 +130,9 @@ def prepare_root(
         renew(root, now, workspace.periods.root, version=version, lasting_from=lasting_from)
         metadata = Metadata(root)
         carry_previous(metadata, published.root)
-        if second is not None:
-            change = _change_own_keys(second.chain, changes, new, root)
-            attach(metadata, second.chain.links(root, workspace.keyring, change=change))
+        if writer is not None:
+            change = _change_own_keys(writer.chain, changes, new, root)
+            attach(metadata, writer.chain.links(root, workspace.keyring, change=change))
         with new.leaving():
             before = published.root.signed
             return hand_out(prepared, target, metadata, before, new=new, keyring=workspace.keyring)
@@ -181,7 +181,7 @@ def _previous(metadata: Metadata[Root], path: Path, given: bytes | None) -> Root
     return before
 
 
-def publish_root(workspace: Workspace, path: Path, *, until: date | None = None) -> Publication:
+def publish_root(workspace: Workspace, path: Path, *, until: date | None = None) -> PublishResult:
     """Publish a Root that has all its signatures, and whatever has to be signed again because of it.
 
     One that was prepared as the first Root for aktualizr begins the publishing for aktualizr; one that was prepared as a
@@ -197,36 +197,36 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     context = Context(repository=IMAGE, now=state.now, limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
     check_next_root(data, trusted=published.trusted.root, context=context)
     new = metadata.signed
-    candidate = Candidate(state)
+    candidate = NextPublication(state)
     candidate.put_root(data)
-    second = None
+    writer = None
     if other is not None:
         for name, file in other.items():
             candidate.accept_other(name, file)
-        second = begin_with_root(candidate, new.version)
-        standing = open_second(state) if hands_over else None
-        if standing is not None and not standing.chain.has_own_keys:
-            second = handing_over(standing, last_day(state, until))
+        writer = begin_with_root(candidate, new.version)
+        running = open_writer(state) if hands_over else None
+        if running is not None and not running.chain.has_own_keys:
+            writer = handing_over(running, last_day(state, until))
     old = published.root.signed
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
-    publication = commit(candidate, profiles=open_profiles(state, chosen=second))
+    publication = commit(candidate, profiles=open_profiles(state, chosen=writer))
     PreparedRoot(workspace.path).end()
     retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
     return publication
 
 
-def _second(state: RepositoryState, *, for_aktualizr: bool, until: date | None) -> Second | None:
+def _aktualizr_writer(state: RepositoryState, *, for_aktualizr: bool, until: date | None) -> AktualizrWriter | None:
     """The aktualizr form of the next Root; None where there is none."""
-    second = open_second(state)
-    if second is not None:
-        hands_over = for_aktualizr and not second.chain.has_own_keys
-        return handing_over(second, last_day(state, until)) if hands_over else second
+    writer = open_writer(state)
+    if writer is not None:
+        hands_over = for_aktualizr and not writer.chain.has_own_keys
+        return handing_over(writer, last_day(state, until)) if hands_over else writer
     if not for_aktualizr:
         return None
     wires = state.wires.with_aktualizr(root_offset=state.published.root.signed.version)
-    return Second(state, wires, None, initial=True)
+    return AktualizrWriter(state, wires, None, initial=True)
 
 
 def _change_keys(root: Root, changes: RootChanges) -> None:

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping
 from tuf.api.metadata import Root
 
 from twinlock.repository.authoring.delegations import Delegation, Json, read_delegations, rekeyed, write_delegations
-from twinlock.repository.authoring.next_publication import Candidate, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication, root_authority
 from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
-from twinlock.repository.model.views import Publication
+from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.signing.named_keys import NamedKey, keys_of_roles, keys_of_root
@@ -30,7 +30,7 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 
 
-def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> Publication:
+def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> PublishResult:
     """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kinds.
 
     A demand for a post-quantum signature stays unless ``plan`` says otherwise.
@@ -46,7 +46,7 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     if not names:
         raise UsageError(reason="name at least one role")
     state = read_state(workspace)
-    profiles, candidate = open_profiles(state), Candidate(state)
+    profiles, candidate = open_profiles(state), NextPublication(state)
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     check_root_signable(workspace.keyring, candidate.published_root)
@@ -86,7 +86,7 @@ def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) ->
     Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed.
     """
     state = read_state(workspace)  # a second look: another Root is published now, and a profile may have begun with it
-    published, candidate = state.published, Candidate(state)
+    published, candidate = state.published, NextPublication(state)
     used = {keyid for role in TOP_LEVEL for keyid in root_authority(published.root.signed, role).keyids}
     used |= {keyid for _, authority in candidate.roles() for keyid in authority.keyids}
     used |= state.wires.stranded_keys(state.now)
@@ -101,16 +101,16 @@ def named_keys(workspace: Workspace) -> dict[str, NamedKey]:
     """The keys of all published roles, by id, those of the aktualizr Root chain included."""
     state = read_state(workspace)
     own = [item for profile in open_profiles(state) for item in profile.own_root_keys.items()]
-    return keys_of_roles([*Candidate(state).roles(), *own]) | keys_of_root(state.published.root.signed)
+    return keys_of_roles([*NextPublication(state).roles(), *own]) | keys_of_root(state.published.root.signed)
 
 
 def plan_of(workspace: Workspace, role: str) -> KeyPlan:
     """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
-    candidate = Candidate(read_state(workspace))
+    candidate = NextPublication(read_state(workspace))
     return _plan_for(role, current_authority(candidate, role), None)
 
 
-def current_authority(candidate: Candidate, role: str) -> Authority:
+def current_authority(candidate: NextPublication, role: str) -> Authority:
     """Who signs for any role now. Raises: UsageError if there is no such role."""
     assert candidate.published is not None
     if role in TOP_LEVEL:
@@ -118,7 +118,7 @@ def current_authority(candidate: Candidate, role: str) -> Authority:
     return candidate.authority(role)
 
 
-def replace_top_level(candidate: Candidate, role: str, records: Iterable[KeyRecord], plan: KeyPlan) -> None:
+def replace_top_level(candidate: NextPublication, role: str, records: Iterable[KeyRecord], plan: KeyPlan) -> None:
     """Put new keys for a top-level role into the next Root, and have the role signed again by them."""
     root = candidate.edit_root()
     for keyid in filter(plan.goes, list(root.roles[role].keyids)):
@@ -131,14 +131,14 @@ def replace_top_level(candidate: Candidate, role: str, records: Iterable[KeyReco
         candidate.renew(role)
 
 
-def renew_changed(candidate: Candidate, old: Root, new: Root) -> None:
+def renew_changed(candidate: NextPublication, old: Root, new: Root) -> None:
     """Have every role signed again whose keys or threshold differ between two Roots."""
     for role in TOP_LEVEL:
         if role != ROOT and root_authority(old, role).rule != root_authority(new, role).rule:
             candidate.renew(role)
 
 
-def forget_unreachable(candidate: Candidate) -> None:
+def forget_unreachable(candidate: NextPublication) -> None:
     """Leave roles without a delegation out of the next Snapshot."""
     assert candidate.published is not None
     reachable = {name for name, _ in candidate.roles()}
@@ -147,7 +147,7 @@ def forget_unreachable(candidate: Candidate) -> None:
             candidate.forget(role)
 
 
-def _replace_delegated(candidate: Candidate, role: str, records: Iterable[KeyRecord], plan: KeyPlan) -> None:
+def _replace_delegated(candidate: NextPublication, role: str, records: Iterable[KeyRecord], plan: KeyPlan) -> None:
     keys: dict[str, Json] = {record.keyid: record.public_json()["key"] for record in records}
     found = False
     for delegator, _ in list(candidate.roles()):

@@ -10,10 +10,10 @@ from twinlock.repository.authoring.next_publication import meta_file
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.publishing.preflight import verify_candidate
-from twinlock.repository.signing.plan import Plan, Planned, ProfileFiles
-from twinlock.repository.signing.sign import Authority, S, seal
+from twinlock.repository.signing.sign import Authority, S, sign_file
+from twinlock.repository.signing.signing_plan import ProfileFiles, RoleToSign, SigningPlan
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
-from twinlock.repository.store.publication_log import Record
+from twinlock.repository.store.publication_log import LogRecord
 from twinlock.repository.workspace.state import RepositoryState
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import SNAPSHOT
@@ -42,7 +42,7 @@ class TufWriter:
         """See ``ProfileWriter``."""
         return self
 
-    def sign(self, plan: Plan) -> ProfileFiles:
+    def sign(self, plan: SigningPlan) -> ProfileFiles:
         """See ``ProfileWriter``. The indexes of the plan get the digests of the files that they list."""
         roots = {} if plan.root is None else {root_object(plan.root.signed.version): self._signed_file(plan.root)}
         files: dict[str, bytes] = {}
@@ -57,7 +57,7 @@ class TufWriter:
             plan.timestamp.signed.snapshot_meta = meta_file(version, data)
         return ProfileFiles(roots, files, {TIMESTAMP_OBJECT: self._signed_file(plan.timestamp)})
 
-    def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
+    def verify(self, record: LogRecord, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
         """See ``ProfileWriter``."""
         return verify_candidate(
             self.state.workspace.store,
@@ -68,15 +68,17 @@ class TufWriter:
             now=now,
         )
 
-    def prepare(self, record: Record) -> None:
+    def prepare(self, record: LogRecord) -> None:
         """See ``ProfileWriter``."""
         if self.state.newest is None:
             self.state.workspace.set_anchor(self._first_root(record))
 
-    def _first_root(self, record: Record) -> bytes:
+    def _first_root(self, record: LogRecord) -> bytes:
         return record.files[root_object(1)] if self.state.newest is None else self.state.first_root()
 
-    def _signed_file(self, planned: Planned[S]) -> bytes:
+    def _signed_file(self, planned: RoleToSign[S]) -> bytes:
         if planned.file is not None:
             return planned.file
-        return seal(planned.role, planned.signed, planned.authorities, self.state.workspace.keyring, also=planned.also)
+        return sign_file(
+            planned.role, planned.signed, planned.authorities, self.state.workspace.keyring, also=planned.also
+        )

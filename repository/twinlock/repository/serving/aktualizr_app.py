@@ -15,8 +15,8 @@ import asyncio
 
 from aiohttp import web
 
+from twinlock.repository.aktualizr.published import is_published
 from twinlock.repository.aktualizr.resolving import Resolver
-from twinlock.repository.aktualizr.standing import is_standing
 from twinlock.repository.serving.app import IMMUTABLE, REVALIDATE, open_object, send_object
 from twinlock.repository.serving.http import add_health, problem, problems
 from twinlock.repository.store.interface import ObjectStore
@@ -36,7 +36,7 @@ def aktualizr_image_application(store: ObjectStore, *, prefix: str = PREFIX) -> 
 
     async def ready() -> None:
         version = await asyncio.to_thread(timestamp_version, store)
-        if not version or not await asyncio.to_thread(is_standing, store, version):
+        if not version or not await asyncio.to_thread(is_published, store, version):
             raise UsageError(reason="nothing is published for aktualizr yet")
 
     add_health(app, ready=ready)

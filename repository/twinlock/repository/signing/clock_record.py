@@ -25,7 +25,7 @@ from twinlock.repository.signing.clock import (
     issued_of,
 )
 from twinlock.repository.signing.time_source import TimeSource
-from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError, TransportError
@@ -37,7 +37,7 @@ _MARKS, _SOURCE = "clock.json", "time-source.json"
 _MAX_BYTES = 2_000_000
 
 
-def signing_marks(workspace: Workspace, published: Published | None, now: datetime) -> ClockMarks:
+def signing_marks(workspace: Workspace, published: CurrentPublication | None, now: datetime) -> ClockMarks:
     """The past of this signer, after its clock was found to agree with that and with the second source.
 
     A second source that does not answer is logged and stops nothing.
@@ -48,7 +48,7 @@ def signing_marks(workspace: Workspace, published: Published | None, now: dateti
     return marks
 
 
-def read_marks(workspace: Workspace, published: Published | None) -> ClockMarks:
+def read_marks(workspace: Workspace, published: CurrentPublication | None) -> ClockMarks:
     """The past of this signer by its record and by what is published. Raises: StorageError."""
     stored = _read(workspace)
     issued = highest(issued_of(data) for _, data in _files(published))
@@ -69,7 +69,7 @@ class FutureSignatures:
     roles: tuple[str, ...]
 
 
-def find_future_signatures(workspace: Workspace, published: Published, now: datetime) -> FutureSignatures:
+def find_future_signatures(workspace: Workspace, published: CurrentPublication, now: datetime) -> FutureSignatures:
     """What is published, or was, with a time of the future. Raises: UsageError if nothing is, ClockContradictedError."""
     marks = read_marks(workspace, published)
     check_signing_clock(now, ClockMarks(), ask_second(read_time_source(workspace)))
@@ -126,7 +126,7 @@ def _show_silence(source: TimeSource, error: TwinlockError) -> None:
     log.warning("the second source of time %s gave no usable answer, so only this clock vouches: %s", source.url, error)
 
 
-def _files(published: Published | None) -> Iterator[tuple[str, bytes]]:
+def _files(published: CurrentPublication | None) -> Iterator[tuple[str, bytes]]:
     """The published files that this repository signs itself, or lists, by role."""
     if published is None:
         return

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.signing.plan import Plan, ProfileFiles
 from twinlock.repository.signing.sign import Authority
-from twinlock.repository.store.publication_log import Record
+from twinlock.repository.signing.signing_plan import ProfileFiles, SigningPlan
+from twinlock.repository.store.publication_log import LogRecord
 from twinlock.trust.model.targets import ImageEntry
 
 
@@ -34,17 +34,17 @@ class ProfileWriter(Protocol):
     def with_new_root_keys(self, new: NewKeys, plan: KeyPlan) -> ProfileWriter:
         """This writer with other keys for its own Root chain, made by ``plan``; itself where it has no chain of its own."""
 
-    def sign(self, plan: Plan) -> ProfileFiles:
+    def sign(self, plan: SigningPlan) -> ProfileFiles:
         """Sign the plan in this profile.
 
         Raises: ProfileError for what its clients cannot read, before anything is signed; MissingKeysError; PassphraseError; UsageError.
         """
 
-    def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
+    def verify(self, record: LogRecord, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
         """Have the trust engine accept the profile's files of ``record``, and find each of ``images``: their entries.
 
         Raises: RefusalError, StoreTamperedError.
         """
 
-    def prepare(self, record: Record) -> None:
+    def prepare(self, record: LogRecord) -> None:
         """Keep what the workspace has to know before the files are in the store. Raises: StorageError."""

@@ -86,7 +86,7 @@ def renew(
     signed.unrecognized_fields[ISSUED] = format_time(now)
 
 
-def seal(
+def sign_file(
     role: str, signed: S, authorities: Iterable[Authority], keyring: Keyring, *, also: Authority | None = None
 ) -> bytes:
     """Sign ``signed`` with every key of ``authorities`` that is held, and return the file.

@@ -1,6 +1,6 @@
 """Images that another host serves: which addresses may be listed, and what their bytes are, read once and not kept.
 
-    measured = measure_uri("https://cdn.example.org/fw-2.bin", PUBLIC_HOSTS, max_bytes=1 << 30)
+    measured = hash_uri("https://cdn.example.org/fw-2.bin", PUBLIC_HOSTS, max_bytes=1 << 30)
 
 Anyone who lists an address makes this machine, and then every vehicle, connect to it. So it has to be https, on a public
 address that is checked after the name was resolved and then connected to as it is, and nothing of ours is sent along.
@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from twinlock.io.http.outgoing import CountedConnection, Deadline, RateFloor
 from twinlock.repository.errors import ImageUriError
-from twinlock.repository.store.image_files import Measured, Progress, measure
+from twinlock.repository.store.image_files import FileDigest, Progress, hash_stream
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, TransportError
 
@@ -110,9 +110,9 @@ def check_reachable(uri: str, hosts: OutsideHosts) -> None:
         return
 
 
-def measure_uri(
+def hash_uri(
     uri: str, hosts: OutsideHosts, *, max_bytes: int = MAX_HOSTED_BYTES, progress: Progress = lambda _: None
-) -> Measured:
+) -> FileDigest:
     """The length and digests of what ``uri`` serves, which is read once and kept nowhere.
 
     A redirect is followed where it stays with the same host and port.
@@ -161,11 +161,11 @@ def _same_host(uri: str, place: str, location: str) -> str:
     raise FetchError(url=uri, status=302, reason=f"it redirects to another host; list that address: {location[:200]}")
 
 
-def _measured(body: _Bounded, progress: Progress) -> Measured:
+def _measured(body: _Bounded, progress: Progress) -> FileDigest:
     claimed = body.response.length
     if claimed is not None and claimed > body.max_bytes:
         raise EndlessDataError(what=body.uri, limit_bytes=body.max_bytes)
-    measured = measure(cast("BinaryIO", body), progress)
+    measured = hash_stream(cast("BinaryIO", body), progress)
     if claimed is not None and measured.length != claimed:
         raise TransportError(url=body.uri, reason=f"it broke off after {measured.length} of {claimed} bytes")
     return measured

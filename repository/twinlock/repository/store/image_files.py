@@ -23,14 +23,14 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class FileDigest:
     """The length in bytes and the digests (lower-case hex by algorithm) of some bytes."""
 
     length: int
     hashes: dict[str, str]
 
 
-def measure(stream: BinaryIO, progress: Progress = lambda _: None) -> Measured:
+def hash_stream(stream: BinaryIO, progress: Progress = lambda _: None) -> FileDigest:
     """Read ``stream`` to its end and measure it; ``progress`` is told the size of each piece. Raises: OSError."""
     digests = [hashlib.new(algorithm) for algorithm in ALGORITHMS]
     length = 0
@@ -39,16 +39,16 @@ def measure(stream: BinaryIO, progress: Progress = lambda _: None) -> Measured:
         for digest in digests:
             digest.update(chunk)
         progress(len(chunk))
-    return Measured(length, {digest.name: digest.hexdigest() for digest in digests})
+    return FileDigest(length, {digest.name: digest.hexdigest() for digest in digests})
 
 
-def measure_file(source: Path, progress: Progress = lambda _: None) -> Measured:
+def hash_file(source: Path, progress: Progress = lambda _: None) -> FileDigest:
     """Measure a file. Raises: UsageError if it is missing or empty, StorageError."""
     if not source.is_file():
         raise UsageError(reason=f"{source} is not a regular file")
     with storage_errors("read", source), source.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        measured = measure(stream, progress) if size else Measured(0, {})
+        measured = hash_stream(stream, progress) if size else FileDigest(0, {})
     if not size:  # such as the files of /proc, which hold something all the same
         raise UsageError(reason=f"{source} is empty, or is not a file on a disk")
     if measured.length != size:
@@ -58,7 +58,7 @@ def measure_file(source: Path, progress: Progress = lambda _: None) -> Measured:
     return measured
 
 
-def store_image(store: ObjectStore, source: Path, path: str, measured: Measured) -> None:
+def store_image(store: ObjectStore, source: Path, path: str, measured: FileDigest) -> None:
     """Put the bytes of ``source`` into the store under every name that an image ``path`` has.
 
     Repeating it changes nothing; an object that was damaged since is replaced. Raises: UsageError if the file is not what was
@@ -77,7 +77,7 @@ def store_image(store: ObjectStore, source: Path, path: str, measured: Measured)
             _replace_by(store, first, store, name)
 
 
-def copy_image(source: ObjectStore, store: ObjectStore, name: str, measured: Measured) -> None:
+def copy_image(source: ObjectStore, store: ObjectStore, name: str, measured: FileDigest) -> None:
     """Take the object ``name`` over from ``source`` if it has one; one of ours that was damaged is replaced.
 
     Raises: StorageError, also if ours is not what was measured afterwards.
@@ -99,7 +99,7 @@ def _replace_by(source: ObjectStore, sound: str, store: ObjectStore, damaged: st
         store.replace_from(damaged, stream)
 
 
-def _is_sound(store: ObjectStore, name: str, measured: Measured) -> bool:
+def _is_sound(store: ObjectStore, name: str, measured: FileDigest) -> bool:
     try:
         check_stored(store, name, measured)
     except StorageError:
@@ -107,7 +107,7 @@ def _is_sound(store: ObjectStore, name: str, measured: Measured) -> bool:
     return True
 
 
-def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
+def check_stored(store: ObjectStore, name: str, measured: FileDigest) -> None:
     """An object has the bytes that its name promises. Raises: StorageError."""
     stream = store.open(name)
     if stream is None:
@@ -117,7 +117,7 @@ def check_stored(store: ObjectStore, name: str, measured: Measured) -> None:
         if length != measured.length:  # first: gigabytes are not read where a few bytes were signed
             reason = f"it has {length} bytes, and {measured.length} are listed"
             raise StorageError(path=name, operation="use", reason=reason)
-        if _only(measure(stream), measured) != measured:
+        if _only(hash_stream(stream), measured) != measured:
             reason = "it holds other bytes than its name states"
             raise StorageError(path=name, operation="use", reason=reason)
 
@@ -127,7 +127,7 @@ def find_fault(store: ObjectStore, path: str, length: int, hashes: Mapping[str, 
 
     Without ``deep`` only lengths are compared. A file that is stored under two names is read once.
     """
-    listed = Measured(length, {algorithm: hashes[algorithm] for algorithm in ALGORITHMS if algorithm in hashes})
+    listed = FileDigest(length, {algorithm: hashes[algorithm] for algorithm in ALGORITHMS if algorithm in hashes})
     read = set[tuple[int, int]]()
     try:
         for name in image_objects(path, length, hashes):
@@ -139,7 +139,7 @@ def find_fault(store: ObjectStore, path: str, length: int, hashes: Mapping[str, 
                 if found.st_size != length:
                     return f"{name} has {found.st_size} bytes of {length}"
                 file = (found.st_dev, found.st_ino)
-                if deep and file not in read and _only(measure(stream), listed) != listed:
+                if deep and file not in read and _only(hash_stream(stream), listed) != listed:
                     return f"{name} holds other bytes than its name states"
                 read.add(file)
     except (StorageError, UnsafePathError) as error:
@@ -147,14 +147,14 @@ def find_fault(store: ObjectStore, path: str, length: int, hashes: Mapping[str, 
     return None
 
 
-def _only(found: Measured, wanted: Measured) -> Measured:
-    return Measured(found.length, {algorithm: found.hashes.get(algorithm, "") for algorithm in wanted.hashes})
+def _only(found: FileDigest, wanted: FileDigest) -> FileDigest:
+    return FileDigest(found.length, {algorithm: found.hashes.get(algorithm, "") for algorithm in wanted.hashes})
 
 
 class _Watched:
     """A file that refuses to end if what was read is not what was measured before: it changed in between."""
 
-    def __init__(self, stream: BinaryIO, source: Path, measured: Measured) -> None:
+    def __init__(self, stream: BinaryIO, source: Path, measured: FileDigest) -> None:
         self._stream = stream
         self._source = source
         self._measured = measured
@@ -171,6 +171,6 @@ class _Watched:
         return chunk
 
     def _check(self) -> None:
-        found = Measured(self._length, {digest.name: digest.hexdigest() for digest in self._digests})
+        found = FileDigest(self._length, {digest.name: digest.hexdigest() for digest in self._digests})
         if found != self._measured:
             raise UsageError(reason=f"{self._source} changed while it was read")

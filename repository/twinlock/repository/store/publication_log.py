@@ -32,7 +32,7 @@ _KEPT = 64  # records behind the newest that stay, so that a stalled publisher s
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LogRecord:
     """One publication: ``files`` maps object name to bytes; ``replaces`` is the etag of the Timestamp before it."""
 
     version: int
@@ -40,7 +40,7 @@ class Record:
     files: Mapping[str, bytes]
 
 
-def publish_record(store: ObjectStore, record: Record) -> None:
+def publish_record(store: ObjectStore, record: LogRecord) -> None:
     """Publish, as one step. Raises: ConflictError if another publisher was first; then nothing of this is visible."""
     _check_base(store, record)
     for name, data in record.files.items():
@@ -101,13 +101,13 @@ def timestamp_version(store: ObjectStore) -> int:
     return version
 
 
-def _check_base(store: ObjectStore, record: Record) -> None:
+def _check_base(store: ObjectStore, record: LogRecord) -> None:
     current = store.stat(TIMESTAMP_OBJECT)
     if (current.etag if current else None) != record.replaces:
         raise _conflict(record.version)
 
 
-def _apply(store: ObjectStore, record: Record) -> None:
+def _apply(store: ObjectStore, record: LogRecord) -> None:
     for name, data in record.files.items():
         if name == TIMESTAMP_OBJECT:
             _replace_timestamp(store, record)
@@ -115,7 +115,7 @@ def _apply(store: ObjectStore, record: Record) -> None:
             _put(store, name, data)
 
 
-def _replace_timestamp(store: ObjectStore, record: Record) -> None:
+def _replace_timestamp(store: ObjectStore, record: LogRecord) -> None:
     try:
         store.replace(TIMESTAMP_OBJECT, record.files[TIMESTAMP_OBJECT], expected=record.replaces)
     except ConflictError:
@@ -155,13 +155,13 @@ def _conflict(version: int) -> ConflictError:
     return ConflictError(what="the repository", reason=f"publication {version} was made by another process")
 
 
-def _encode(record: Record) -> bytes:
+def _encode(record: LogRecord) -> bytes:
     files = {name: data.decode() for name, data in record.files.items()}
     body = {"format": _FORMAT, "version": record.version, "replaces": record.replaces, "files": files}
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def _read(store: ObjectStore, version: int) -> Record | None:
+def _read(store: ObjectStore, version: int) -> LogRecord | None:
     name = publication_object(version)
     stored = store.get(name, max_bytes=_MAX_RECORD_BYTES)
     if stored is None:
@@ -173,7 +173,7 @@ def _read(store: ObjectStore, version: int) -> Record | None:
             reason = "it was written by a newer version"
             raise NewerStateError(path=name, operation="read", reason=reason, found=found, supported=_FORMAT)
         files = {str(file): str(text).encode() for file, text in body["files"].items()}
-        record = Record(int(body["version"]), body["replaces"], files)
+        record = LogRecord(int(body["version"]), body["replaces"], files)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StoreTamperedError(reason=f"{name} is not readable") from None
     inside = all(file.startswith((METADATA, AKTUALIZR)) for file in files)

@@ -15,7 +15,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from twinlock.repository.authoring.apply_draft import verify_delegated
 from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
-from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.staged_edits import preview_candidate
 from twinlock.repository.authoring.written_form import check_written
@@ -29,7 +29,7 @@ from twinlock.repository.errors import (
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.signing.clock import check_issued
 from twinlock.repository.store.directory import DirectoryStore
-from twinlock.repository.store.image_files import Measured, check_stored, copy_image
+from twinlock.repository.store.image_files import FileDigest, check_stored, copy_image
 from twinlock.repository.store.object_names import aktualizr_object, image_objects
 from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
 from twinlock.repository.workspace.draft import Draft, editing_draft
@@ -77,7 +77,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
 def delisted(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     """What the published file of each role lists and its accepted, unpublished one does not, by role."""
     state = read_state(workspace)
-    published = Candidate(state)
+    published = NextPublication(state)
     found = {}
     for role, file in state.draft.accepted.items():
         before = published.view_targets(role)
@@ -94,7 +94,7 @@ class _Review:
     def __init__(
         self,
         state: RepositoryState,
-        candidate: Candidate,
+        candidate: NextPublication,
         draft: Draft,
         outbox: DirectoryStore,
         offered: Mapping[str, bytes],
@@ -127,7 +127,7 @@ class _Review:
         """Put the images that a judged file lists into the store. Raises: StorageError."""
         for path, entry in self.targets[role].targets.items():
             for name in image_objects(path, entry.length, entry.hashes):
-                copy_image(self.outbox, self.store, name, Measured(entry.length, dict(entry.hashes)))
+                copy_image(self.outbox, self.store, name, FileDigest(entry.length, dict(entry.hashes)))
 
     def _judge_role(self, role: str, data: bytes) -> bool:
         members = [member for parent in self._parents(role) for member in parent.members if member.name == role]
@@ -219,7 +219,7 @@ class _Review:
             raise NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
 
     def _judge_bytes(self, role: str, path: str, entry: TargetFile) -> None:
-        measured = Measured(entry.length, dict(entry.hashes))
+        measured = FileDigest(entry.length, dict(entry.hashes))
         for name in image_objects(path, entry.length, entry.hashes):
             if self.outbox.stat(name) is not None:
                 self._judge_offered(role, path, name, measured)
@@ -230,13 +230,13 @@ class _Review:
             else:
                 self._judge_stored(path, name, measured)
 
-    def _judge_offered(self, role: str, path: str, name: str, measured: Measured) -> None:
+    def _judge_offered(self, role: str, path: str, name: str, measured: FileDigest) -> None:
         try:
             check_stored(self.outbox, name, measured)
         except StorageError as error:
             raise OutboxImageError(role=role, target=path, reason=f"{name}: {error.reason}") from None
 
-    def _judge_stored(self, path: str, name: str, measured: Measured) -> None:
+    def _judge_stored(self, path: str, name: str, measured: FileDigest) -> None:
         try:
             check_stored(self.store, name, measured)
         except StorageError as error:
@@ -280,7 +280,7 @@ class _Review:
                         yield (*chain, delegation)
 
 
-def _all_delegations(candidate: Candidate, draft: Draft) -> dict[str, tuple[Delegation, ...]]:
+def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tuple[Delegation, ...]]:
     """Delegations by delegator, as the draft will have them, those included that wait for a first file."""
     found: dict[str, tuple[Delegation, ...]] = {}
     for role, _ in candidate.roles():

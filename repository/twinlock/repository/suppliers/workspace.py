@@ -1,8 +1,8 @@
 """A supplier's own place: own keys, own images, and an outbox that the Image repository's owner accepts.
 
-    from twinlock.repository.suppliers.workspace import SupplierPlace
+    from twinlock.repository.suppliers.workspace import SupplierWorkspace
 
-    place = SupplierPlace.create("acme", role="acme")          # keys; acme/acme.pub.json is what the owner is given
+    place = SupplierWorkspace.create("acme", role="acme")          # keys; acme/acme.pub.json is what the owner is given
     place.add_image("build/lidar.bin", "acme/lidar-1.0.bin", hardware_ids=["hw-9"], release_counter=1)
     place.sign()                                               # acme/outbox: the signed file and the images
 
@@ -50,9 +50,9 @@ from twinlock.repository.model.views import ImageView, SupplierView
 from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, expand_patterns, profile_rules
 from twinlock.repository.signing.named_keys import NamedKey
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, seal
+from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, sign_file
 from twinlock.repository.store.directory import DirectoryStore
-from twinlock.repository.store.image_files import Measured, Progress, check_stored, find_fault
+from twinlock.repository.store.image_files import FileDigest, Progress, check_stored, find_fault
 from twinlock.repository.store.object_names import image_objects
 from twinlock.repository.suppliers.config import FORMAT, KIND, read_config, wires_json
 from twinlock.repository.suppliers.outbox import open_outbox, other_object, read_others, read_roles, role_object
@@ -64,7 +64,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import TOP_LEVEL, KeyId, RoleName, role_file, target_path
 
 
-class SupplierPlace:
+class SupplierWorkspace:
     """A supplier's directory. Methods stage; ``sign`` signs what is staged. Every method may raise StorageError."""
 
     def __init__(self, path: Path, config: dict[str, Any], keyring: Keyring, clock: Clock) -> None:
@@ -246,7 +246,7 @@ class SupplierPlace:
                 other_object(self.role): profile.sign_targets(self.role, targets, authority, self.keyring)
                 for profile in profile_rules(self.wires)
             }
-            files[role_object(self.role)] = seal(self.role, targets, [authority], self.keyring)
+            files[role_object(self.role)] = sign_file(self.role, targets, [authority], self.keyring)
             with keys.leaving() if keys else nullcontext():
                 for name, data in files.items():
                     self._put(name, data)
@@ -375,7 +375,7 @@ class SupplierPlace:
                     if stream is not None:
                         with stream:
                             self.outbox.put_new_from(name, stream)
-                    check_stored(self.outbox, name, Measured(entry.length, dict(entry.hashes)))
+                    check_stored(self.outbox, name, FileDigest(entry.length, dict(entry.hashes)))
             if role in others:
                 self._put(other_object(role), others[role])
             self._put(role_object(role), data)

@@ -42,7 +42,7 @@ _CONTEXT = Context(repository=IMAGE, now=_NEVER, limits=DEFAULT_LIMITS, wire=TUF
 
 
 @dataclass
-class Published:
+class CurrentPublication:
     """One verified state of the store. Delegated roles are read, and verified under their delegator, when asked for."""
 
     store: ObjectReader
@@ -133,7 +133,9 @@ class Published:
         return verified
 
 
-def read_published(store: ObjectReader, anchor: bytes, *, known: TrustedRepository | None = None) -> Published | None:
+def read_published(
+    store: ObjectReader, anchor: bytes, *, known: TrustedRepository | None = None
+) -> CurrentPublication | None:
     """Read and verify what ``store`` publishes, from the Root ``anchor`` on. None if nothing is published.
 
     Each file is verified once. A file of ``known``, a state of the same repository that was verified here before, counts
@@ -162,7 +164,7 @@ def read_published(store: ObjectReader, anchor: bytes, *, known: TrustedReposito
     trusted = TrustedRepository(
         name=IMAGE, root=root, timestamp=timestamp, snapshot=snapshot, targets=targets, wire=TUF
     )
-    return Published(store, stored.etag, trusted._replace(floors=_floors(trusted)))
+    return CurrentPublication(store, stored.etag, trusted._replace(floors=_floors(trusted)))
 
 
 def newest_root(store: ObjectReader, anchor: bytes, *, known: TrustedRepository | None = None) -> Verified[TrustedRoot]:
@@ -212,9 +214,9 @@ def _floors(trusted: TrustedRepository) -> Floors:
     return floors
 
 
-def check_not_older(published: Published, seen: Published | TrustedRepository) -> None:
+def check_not_older(published: CurrentPublication, seen: CurrentPublication | TrustedRepository) -> None:
     """Refuse a store that shows an older state than was seen there before. Raises: StoreTamperedError."""
-    before = seen.trusted if isinstance(seen, Published) else seen
+    before = seen.trusted if isinstance(seen, CurrentPublication) else seen
     now = published.trusted
     for role in (TIMESTAMP, SNAPSHOT):
         new, old = getattr(now, role), getattr(before, role)

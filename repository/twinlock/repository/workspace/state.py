@@ -1,7 +1,7 @@
 """What one operation works on: read once, and handed down to whatever edits, stages, signs and publishes.
 
     state = read_state(workspace)
-    candidate = Candidate(state)
+    candidate = NextPublication(state)
 
 Nothing below an operation reads ``config.json`` or verifies what is published again. Where another process may have
 published while this one held no lock, ``state.latest()`` is the second look.
@@ -21,7 +21,7 @@ from twinlock.repository.keys.private_keys import Passphrase
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, adopt_served_names, root_object
 from twinlock.repository.store.publication_log import is_decided, roll_forward, timestamp_version
-from twinlock.repository.workspace.current import Published, check_not_older, read_published
+from twinlock.repository.workspace.current import CurrentPublication, check_not_older, read_published
 from twinlock.repository.workspace.draft import Draft, read_draft
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.validity import Clock
@@ -42,11 +42,11 @@ class RepositoryState:
 
     workspace: Workspace
     wires: Wires
-    newest: Published | None
+    newest: CurrentPublication | None
     now: datetime
 
     @property
-    def published(self) -> Published:
+    def published(self) -> CurrentPublication:
         """The newest publication. Raises: UsageError if there is none yet."""
         if self.newest is None:
             raise _incomplete(self.workspace)
@@ -130,7 +130,7 @@ def _look(workspace: Workspace, wires: Wires, now: datetime) -> RepositoryState:
     return replace(state, newest=newest)
 
 
-def _read_newest(state: RepositoryState, anchor: bytes) -> Published | None:
+def _read_newest(state: RepositoryState, anchor: bytes) -> CurrentPublication | None:
     """What is published. Files of two publications read together, while another publisher is at it, are read again."""
     store = state.workspace.store
     while True:
@@ -143,7 +143,7 @@ def _read_newest(state: RepositoryState, anchor: bytes) -> Published | None:
             roll_forward(store, first=state.wires.first_timestamp)
 
 
-def _compare_and_keep(workspace: Workspace, newest: Published) -> None:
+def _compare_and_keep(workspace: Workspace, newest: CurrentPublication) -> None:
     """Refuse a store that went back in time, and keep what it shows now. Raises: StoreTamperedError, StorageError."""
     trusted = newest.trusted
     assert trusted.snapshot is not None

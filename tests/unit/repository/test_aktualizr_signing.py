@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import KeyKind, Keyring
 from twinlock.repository.signing.sign import Authority
@@ -40,7 +40,7 @@ def canonical(value: Any) -> bytes:
 
 def test_the_file_is_its_own_canonical_form_and_each_signature_is_over_that_of_signed(keys: Keyring) -> None:
     both = authority(keys, KeyKind.ED25519, KeyKind.RSA_PSS, threshold=2)
-    data = seal_aktualizr("targets", SIGNED, [both], keys, max_bytes=LIMIT)
+    data = sign_aktualizr("targets", SIGNED, [both], keys, max_bytes=LIMIT)
     body = json.loads(data)
     assert canonical(body) == data
     assert body["signed"] == SIGNED
@@ -60,42 +60,42 @@ def test_the_file_is_its_own_canonical_form_and_each_signature_is_over_that_of_s
 
 def test_a_key_of_two_authorities_signs_once(keys: Keyring) -> None:
     one = authority(keys, KeyKind.ED25519)
-    data = seal_aktualizr("root", SIGNED, [one, one], keys, max_bytes=LIMIT, also=one)
+    data = sign_aktualizr("root", SIGNED, [one, one], keys, max_bytes=LIMIT, also=one)
     assert [entry["keyid"] for entry in json.loads(data)["signatures"]] == list(one.keyids)
 
 
 def test_each_authority_has_to_reach_its_threshold(keys: Keyring, tmp_path: Path) -> None:
     here, elsewhere = authority(keys, KeyKind.ED25519), authority(Keyring(offline=tmp_path / "far"), KeyKind.ED25519)
     with pytest.raises(MissingKeysError) as caught:
-        seal_aktualizr("root", SIGNED, [here, elsewhere], keys, max_bytes=LIMIT)
+        sign_aktualizr("root", SIGNED, [here, elsewhere], keys, max_bytes=LIMIT)
     assert (caught.value.held, caught.value.keyids) == (0, elsewhere.keyids)
 
 
 def test_a_key_that_the_client_cannot_read_is_refused_by_name(keys: Keyring) -> None:
     bad = authority(keys, KeyKind.ED25519, KeyKind.ECDSA_P256)
     with pytest.raises(ProfileError) as caught:
-        seal_aktualizr("targets", SIGNED, [bad], keys, max_bytes=LIMIT)
+        sign_aktualizr("targets", SIGNED, [bad], keys, max_bytes=LIMIT)
     assert (caught.value.profile, caught.value.what) == ("aktualizr", bad.keyids[1])
 
 
 def test_keys_that_may_sign_too_do_so_if_the_client_can_read_them(keys: Keyring) -> None:
     needed, welcome = authority(keys, KeyKind.ED25519), authority(keys, KeyKind.ED25519, KeyKind.ECDSA_P256)
-    data = seal_aktualizr("targets", SIGNED, [needed], keys, max_bytes=LIMIT, also=welcome)
+    data = sign_aktualizr("targets", SIGNED, [needed], keys, max_bytes=LIMIT, also=welcome)
     assert [entry["keyid"] for entry in json.loads(data)["signatures"]] == [needed.keyids[0], welcome.keyids[0]]
 
 
 @pytest.mark.parametrize("slack", [0, -1])
 def test_a_file_of_just_the_size_that_the_client_reads_is_signed(keys: Keyring, slack: int) -> None:
     one = authority(keys, KeyKind.ED25519)
-    size = len(seal_aktualizr("targets", SIGNED, [one], keys, max_bytes=LIMIT))
+    size = len(sign_aktualizr("targets", SIGNED, [one], keys, max_bytes=LIMIT))
     if slack == 0:
-        assert len(seal_aktualizr("targets", SIGNED, [one], keys, max_bytes=size)) == size
+        assert len(sign_aktualizr("targets", SIGNED, [one], keys, max_bytes=size)) == size
         return
     with pytest.raises(ProfileError) as caught:
-        seal_aktualizr("targets", SIGNED, [one], keys, max_bytes=size + slack)
+        sign_aktualizr("targets", SIGNED, [one], keys, max_bytes=size + slack)
     assert str(size) in caught.value.reason
 
 
 def test_content_with_two_canonical_forms_is_refused(keys: Keyring) -> None:
     with pytest.raises(ProfileError):
-        seal_aktualizr("targets", {**SIGNED, "x": "\x7f"}, [authority(keys, KeyKind.ED25519)], keys, max_bytes=LIMIT)
+        sign_aktualizr("targets", {**SIGNED, "x": "\x7f"}, [authority(keys, KeyKind.ED25519)], keys, max_bytes=LIMIT)

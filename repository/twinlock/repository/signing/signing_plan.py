@@ -17,7 +17,7 @@ S_co = TypeVar("S_co", bound=Signed, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Planned(Generic[S_co]):
+class RoleToSign(Generic[S_co]):
     """One file: what it will say, and who signs. ``file`` is its bytes where others signed it.
 
     Each authority's threshold has to sign; ``also`` signs as far as its keys are held.
@@ -31,18 +31,18 @@ class Planned(Generic[S_co]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SigningPlan:
     """One publication. A role that is None, or is not among ``targets``, keeps the file that it has.
 
-    ``unchanged`` are those files, for a form in which they are not published yet. ``others`` are files in the second form
-    that others signed, by role.
+    ``unchanged`` are those files, for a profile in which they are not published yet. ``others`` are files in the profile
+    beside ``tuf`` that others signed, by role.
     """
 
-    root: Planned[Root] | None
-    targets: tuple[Planned[Targets], ...]
-    snapshot: Planned[Snapshot] | None
-    timestamp: Planned[Timestamp]
-    unchanged: tuple[Planned[Root | Snapshot | Targets], ...] = ()
+    root: RoleToSign[Root] | None
+    targets: tuple[RoleToSign[Targets], ...]
+    snapshot: RoleToSign[Snapshot] | None
+    timestamp: RoleToSign[Timestamp]
+    unchanged: tuple[RoleToSign[Root | Snapshot | Targets], ...] = ()
     others: Mapping[str, bytes] = field(default_factory=dict)
 
 

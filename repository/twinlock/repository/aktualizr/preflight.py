@@ -11,7 +11,7 @@ from datetime import datetime
 
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import aktualizr_object
-from twinlock.repository.store.publication_log import Record
+from twinlock.repository.store.publication_log import LogRecord
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.index import check_listed_version
 from twinlock.trust.checks.targets import Authority, read_targets
@@ -32,10 +32,10 @@ from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
 
-class SecondOverlay:
+class ProfileOverlay:
     """The profile as it would be served after ``record``: what the record brings, and behind it what is there."""
 
-    def __init__(self, store: ObjectStore, record: Record) -> None:
+    def __init__(self, store: ObjectStore, record: LogRecord) -> None:
         self._store = store
         self._record = record
 
@@ -59,11 +59,11 @@ class SecondOverlay:
         return stored.data if stored else None
 
 
-def verify_copies(
+def verify_profile(
     store: ObjectStore,
-    record: Record,
+    record: LogRecord,
     *,
-    standing: TrustedRepository | None,
+    published: TrustedRepository | None,
     first_roots: Iterable[bytes],
     images: Iterable[str],
     now: datetime,
@@ -72,11 +72,11 @@ def verify_copies(
 
     Raises: RefusalError.
     """
-    overlay = SecondOverlay(store, record)
+    overlay = ProfileOverlay(store, record)
     fresh = [bootstrap_repository(IMAGE, root, wire=AKTUALIZR) for root in first_roots]
     vehicles = [drive(refresh_repository(each, now), overlay.answer) for each in fresh]
-    if standing is not None:
-        vehicles.append(drive(refresh_repository(standing, now), overlay.answer))
+    if published is not None:
+        vehicles.append(drive(refresh_repository(published, now), overlay.answer))
     entries = []
     for path in images:
         found = [drive(find_image(vehicle, TargetPath(path), None, now), overlay.answer).entry for vehicle in vehicles]
@@ -87,7 +87,7 @@ def verify_copies(
     return tuple(entries)
 
 
-def _check_delegated(vehicle: TrustedRepository, overlay: SecondOverlay, now: datetime) -> None:
+def _check_delegated(vehicle: TrustedRepository, overlay: ProfileOverlay, now: datetime) -> None:
     """Every role that is delegated to has a file that is listed, and its delegator's keys signed it."""
     assert vehicle.targets is not None
     context = Context(repository=IMAGE, now=now, limits=DEFAULT_LIMITS, wire=AKTUALIZR, policy=LAX)
@@ -106,7 +106,7 @@ def _check_delegated(vehicle: TrustedRepository, overlay: SecondOverlay, now: da
 
 
 def _read_delegated(
-    vehicle: TrustedRepository, overlay: SecondOverlay, authority: Authority, context: Context
+    vehicle: TrustedRepository, overlay: ProfileOverlay, authority: Authority, context: Context
 ) -> Verified[Targets]:
     assert vehicle.snapshot is not None
     listed = vehicle.snapshot.signed.targets.get(authority.role)

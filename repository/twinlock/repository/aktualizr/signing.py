@@ -22,7 +22,7 @@ from twinlock.trust.wire.aktualizr.encode import checked_size, translate_key
 _SIGNATURE_BYTES = {"ed25519": 64, "rsassa-pss-sha256": max(form.RSA_BITS) // 8}
 
 
-def seal_aktualizr(
+def sign_aktualizr(
     role: str,
     signed: Mapping[str, Any],
     authorities: Iterable[Authority],

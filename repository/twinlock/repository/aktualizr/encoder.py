@@ -15,15 +15,15 @@ from tuf.api.metadata import Root, Signed, Snapshot, Targets
 
 from twinlock.repository.aktualizr.names import NamedBytes, check_names_agree, new_names
 from twinlock.repository.aktualizr.root_chain import RootChain, RootLink, filler_name
-from twinlock.repository.aktualizr.sealing import seal_aktualizr
+from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.authoring.delegations import read_delegations
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.plan import Plan, Planned, ProfileFiles
 from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.signing_plan import ProfileFiles, RoleToSign, SigningPlan
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
-from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from twinlock.trust.state.trusted import TrustedRepository
@@ -39,13 +39,13 @@ from twinlock.trust.wire.aktualizr.patterns import check_alike
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
+class _Translation:
     """One file to be signed: what it says here, and the plan that it follows. ``version`` is the one in its name.
 
     ``link`` is for a Root, which others than those of the plan may sign.
     """
 
-    planned: Planned[Signed]
+    planned: RoleToSign[Signed]
     signed: Json
     version: int
     link: RootLink | None = None
@@ -67,15 +67,15 @@ class _Copy:
 
 
 class AktualizrEncoder:
-    """See ``ProfileWriter``. ``standing`` is what is published in the profile; None if nothing is."""
+    """See ``ProfileWriter``. ``published`` is what is published in the profile; None if nothing is."""
 
     def __init__(
         self,
         store: ObjectStore,
         keyring: Keyring,
         *,
-        published: Published | None,
-        standing: TrustedRepository | None,
+        current: CurrentPublication | None,
+        published: TrustedRepository | None,
         chain: RootChain,
         initial: bool = False,
         new_root_keys: Authority | None = None,
@@ -83,36 +83,36 @@ class AktualizrEncoder:
         self.initial = initial
         self._store = store
         self._keyring = keyring
+        self._current = current
         self._published = published
-        self._standing = standing
         self._chain = chain
         self._new_root_keys = new_root_keys
 
-    def sign(self, plan: Plan) -> ProfileFiles:
+    def sign(self, plan: SigningPlan) -> ProfileFiles:
         """See ``ProfileWriter``. Raises: ProfileError, before anything is signed; MissingKeysError; PassphraseError."""
-        copies = list(self._translated(plan))
-        names = self._names(copies)
-        for copy in copies:
-            checked_size(copy.planned.role, form.encode_envelope(copy.signed, ()), copy.max_bytes)
+        translations = list(self._translated(plan))
+        names = self._names(translations)
+        for translation in translations:
+            checked_size(translation.planned.role, form.encode_envelope(translation.signed, ()), translation.max_bytes)
         roots: dict[str, bytes] = {}
         files: dict[str, bytes] = {}
-        snapshot = self._standing.snapshot.data if self._standing and self._standing.snapshot else b""
-        for copy in copies:
-            data = self._sealed(copy, plan.others)
-            place = roots if copy.planned.role == ROOT else files
-            place[aktualizr_object(copy.planned.role, copy.version)] = data
-            snapshot = data if copy.planned.role == SNAPSHOT else snapshot
+        snapshot = self._published.snapshot.data if self._published and self._published.snapshot else b""
+        for translation in translations:
+            data = self._signed_file(translation, plan.others)
+            place = roots if translation.planned.role == ROOT else files
+            place[aktualizr_object(translation.planned.role, translation.version)] = data
+            snapshot = data if translation.planned.role == SNAPSHOT else snapshot
         if self._chain.handing_over:
             roots[NEWCOMER_ROOT] = list(roots.values())[-1]
-        timestamp = _Copy(
+        timestamp = _Translation(
             plan.timestamp,
             translate_timestamp(plan.timestamp.signed.to_dict(), snapshot),
             plan.timestamp.signed.version,
         )
-        files[aktualizr_object(TIMESTAMP, timestamp.version)] = self._sealed(timestamp, {})
+        files[aktualizr_object(TIMESTAMP, timestamp.version)] = self._signed_file(timestamp, {})
         return ProfileFiles(roots, names | files)
 
-    def _translated(self, plan: Plan) -> Iterator[_Copy]:
+    def _translated(self, plan: SigningPlan) -> Iterator[_Translation]:
         """Every file of the plan but Timestamp, in this form. Raises: ProfileError."""
         unchanged = {planned.role: planned for planned in plan.unchanged}
         root = plan.root or unchanged.pop(ROOT, None)
@@ -121,48 +121,50 @@ class AktualizrEncoder:
             assert isinstance(planned.signed, Targets)
             if self.initial:
                 _check_patterns(planned.signed)
-            yield _Copy(planned, translate_targets(planned.role, planned.signed.to_dict()), planned.signed.version)
+            yield _Translation(
+                planned, translate_targets(planned.role, planned.signed.to_dict()), planned.signed.version
+            )
         if snapshot is not None:
             assert isinstance(snapshot.signed, Snapshot)
-            yield _Copy(snapshot, translate_snapshot(snapshot.signed.to_dict()), snapshot.signed.version)
+            yield _Translation(snapshot, translate_snapshot(snapshot.signed.to_dict()), snapshot.signed.version)
         if root is not None:  # last, since it may have to make keys
             assert isinstance(root.signed, Root)
             yield from self._roots(root.signed, root, plan)
 
-    def _roots(self, root: Root, planned: Planned[Signed], plan: Plan) -> Iterator[_Copy]:
+    def _roots(self, root: Root, planned: RoleToSign[Signed], plan: SigningPlan) -> Iterator[_Translation]:
         change = self._new_root_keys
         if ROOT in plan.others:  # signed elsewhere, with the keys that it names
             change = self._chain.role_in(plan.others[ROOT])
         for link in self._chain.links(root, self._keyring, change=change):
-            yield _Copy(planned, link.signed, link.version, link)
+            yield _Translation(planned, link.signed, link.version, link)
 
-    def _names(self, copies: Iterable[_Copy]) -> dict[str, bytes]:
+    def _names(self, translations: Iterable[_Translation]) -> dict[str, bytes]:
         """The objects for file names that are listed for the first time. Raises: ProfileError."""
         found: dict[str, bytes] = {}
-        for copy in copies:
-            if "targets" not in copy.signed:
+        for translation in translations:
+            if "targets" not in translation.signed:
                 continue
-            before = {} if self.initial else _listed_before(self._published, copy.planned.role)
-            for name, data in new_names(self._store, copy.signed["targets"], before):
+            before = {} if self.initial else _listed_before(self._current, translation.planned.role)
+            for name, data in new_names(self._store, translation.signed["targets"], before):
                 check_names_agree(json.loads(data)["path"], found.setdefault(name, data), data)
         return found
 
-    def _sealed(self, copy: _Copy, others: Mapping[str, bytes]) -> bytes:
-        planned = copy.planned
-        authorities, also = copy.signers
-        other = others.get(copy.name)
+    def _signed_file(self, translation: _Translation, others: Mapping[str, bytes]) -> bytes:
+        planned = translation.planned
+        authorities, also = translation.signers
+        other = others.get(translation.name)
         if other is not None:
-            return check_says_the_same(planned.role, other, copy.signed)
+            return check_says_the_same(planned.role, other, translation.signed)
         if planned.file is not None:
             reason = "its owner signed it in one form only; it has to be signed again, in both"
             raise ProfileError(profile=form.NAME, what=planned.role, reason=reason)
         try:
-            return seal_aktualizr(
+            return sign_aktualizr(
                 planned.role,
-                copy.signed,
+                translation.signed,
                 authorities,
                 self._keyring,
-                max_bytes=copy.max_bytes,
+                max_bytes=translation.max_bytes,
                 also=also,
             )
         except MissingKeysError:
@@ -193,12 +195,12 @@ def check_says_the_same(role: str, other: bytes, wanted: Mapping[str, Any]) -> b
     return other
 
 
-def _listed_before(published: Published | None, role: str) -> dict[str, NamedBytes]:
+def _listed_before(current: CurrentPublication | None, role: str) -> dict[str, NamedBytes]:
     """The names that a role lists now, which are kept already."""
-    if published is None or role not in published.listed:
+    if current is None or role not in current.listed:
         return {}
     try:
-        targets = published.targets(role).signed
+        targets = current.targets(role).signed
     except (KeyError, StoreTamperedError):
         return {}
     return {path: NamedBytes(entry.length, entry.hashes.get("sha256", "")) for path, entry in targets.targets.items()}

@@ -9,19 +9,19 @@ from pathlib import Path
 
 from twinlock.io.files.durable import read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
-from twinlock.repository.aktualizr.copies import AktualizrEncoder
+from twinlock.repository.aktualizr.encoder import AktualizrEncoder
+from twinlock.repository.aktualizr.preflight import verify_profile
+from twinlock.repository.aktualizr.published import is_published, read_published_profile
 from twinlock.repository.aktualizr.readable_keys import check_plans
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
-from twinlock.repository.aktualizr.standing import is_standing, read_standing
-from twinlock.repository.aktualizr.verdict import verify_copies
-from twinlock.repository.authoring.next_publication import Candidate
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.signing.plan import Plan, ProfileFiles
 from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.signing_plan import ProfileFiles, SigningPlan
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
-from twinlock.repository.store.publication_log import Record
+from twinlock.repository.store.publication_log import LogRecord
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.state import RepositoryState
 from twinlock.repository.workspace.workspace import Workspace
@@ -33,7 +33,7 @@ from twinlock.trust.state.trusted import TrustedRepository
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
+class AktualizrWriter:
     """One publication in the profile. ``initial``: it is the first one, and everything has to be in it.
 
     ``handing_over``: its Root chain gets keys of its own with this one. ``wires`` are those in force afterwards,
@@ -42,7 +42,7 @@ class Second:
 
     state: RepositoryState
     wires: Wires
-    standing: TrustedRepository | None
+    published: TrustedRepository | None
     initial: bool
     handing_over: bool = False
     new_root_keys: Authority | None = None
@@ -59,7 +59,7 @@ class Second:
             self.chain.check_may_change()
         check_plans(plans, shared_root=not self.chain.has_own_keys)
 
-    def with_new_root_keys(self, new: NewKeys, plan: KeyPlan) -> Second:
+    def with_new_root_keys(self, new: NewKeys, plan: KeyPlan) -> AktualizrWriter:
         """See ``ProfileWriter``."""
         return replace(self, new_root_keys=new_own_keys(new, plan)) if self.chain.has_own_keys else self
 
@@ -68,7 +68,7 @@ class Second:
         """Its Root chain."""
         return RootChain(
             number=self.wires.chain_version,
-            newest=None if self.standing is None else self.standing.root.signed,
+            newest=None if self.published is None else self.published.root.signed,
             tuf=None if self.state.newest is None else self.state.newest.root.signed,
             handing_over=self.handing_over,
             stranded=self.wires.stranded_keys(self.state.now),
@@ -80,68 +80,68 @@ class Second:
         return AktualizrEncoder(
             self.state.workspace.store,
             self.state.workspace.keyring,
-            published=self.state.newest,
-            standing=self.standing,
+            current=self.state.newest,
+            published=self.published,
             chain=self.chain,
             initial=self.initial,
             new_root_keys=self.new_root_keys,
         )
 
-    def sign(self, plan: Plan) -> ProfileFiles:
+    def sign(self, plan: SigningPlan) -> ProfileFiles:
         """See ``ProfileWriter``."""
         return self.encoder.sign(plan)
 
-    def verify(self, record: Record, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
+    def verify(self, record: LogRecord, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
         """Have the trust engine accept the profile's files of ``record``. Raises: RefusalError, StoreTamperedError."""
-        return verify_copies(
+        return verify_profile(
             self.state.workspace.store,
             record,
-            standing=self.standing,
+            published=self.published,
             first_roots=self._first_roots(record),
             images=images,
             now=now,
         )
 
-    def prepare(self, record: Record) -> None:
+    def prepare(self, record: LogRecord) -> None:
         """Keep what has to be kept here before the profile's first files are in the store."""
-        if self.standing is None:
+        if self.published is None:
             keep_anchor(self.state.workspace, self._first_roots(record)[0])
-        if self.standing is None or self.handing_over:
+        if self.published is None or self.handing_over:
             self.state.workspace.set_wires(self.wires)
 
-    def _first_roots(self, record: Record) -> tuple[bytes, ...]:
+    def _first_roots(self, record: LogRecord) -> tuple[bytes, ...]:
         """The Roots that devices begin with: those of long ago with Root 1, newcomers after a hand-over with a later one."""
         first, newcomer = (self._root(record, name) for name in (aktualizr_object(ROOT, 1), NEWCOMER_ROOT))
         if first is None:
             raise StoreTamperedError(reason="Root 1 of the aktualizr profile is missing")
         return (first,) if newcomer is None else (first, newcomer)
 
-    def _root(self, record: Record, name: str) -> bytes | None:
+    def _root(self, record: LogRecord, name: str) -> bytes | None:
         if name in record.files:
             return record.files[name]
         stored = self.state.workspace.store.get(name, max_bytes=DEFAULT_LIMITS.root_bytes)
         return None if stored is None else stored.data
 
 
-def open_second(state: RepositoryState) -> Second | None:
+def open_writer(state: RepositoryState) -> AktualizrWriter | None:
     """What the configuration asks for on top of what is published; None where the profile is off.
 
     Raises: UsageError if it was turned on and that was cut off; StoreTamperedError.
     """
-    workspace, wires, published = state.workspace, state.wires, state.newest
+    workspace, wires, current = state.workspace, state.wires, state.newest
     if not wires.aktualizr:
         return None
-    if published is None:
-        return Second(state, wires, None, initial=False)
-    if not is_standing(workspace.store, published.version):
+    if current is None:
+        return AktualizrWriter(state, wires, None, initial=False)
+    if not is_published(workspace.store, current.version):
         reason = f"publishing for aktualizr was begun and cut off; run: twinlock image wire {workspace.path} aktualizr"
         raise UsageError(reason=reason)
-    standing = read_standing(workspace.store, published, anchor=_anchor(workspace), wires=wires)
-    keep_anchor(workspace, standing.root.data)
-    return Second(state, wires, standing, initial=False)
+    published = read_published_profile(workspace.store, current, anchor=_anchor(workspace), wires=wires)
+    keep_anchor(workspace, published.root.data)
+    return AktualizrWriter(state, wires, published, initial=False)
 
 
-def begin_with_root(candidate: Candidate, version: int) -> Second | None:
+def begin_with_root(candidate: NextPublication, version: int) -> AktualizrWriter | None:
     """The beginning of the profile with a Root that was signed elsewhere; None if it has begun already.
 
     Suppliers' files that are accepted in this form are published with it.
@@ -152,7 +152,7 @@ def begin_with_root(candidate: Candidate, version: int) -> Second | None:
     for role, text in state.draft.others.items():
         candidate.accept_other(role, text.encode())
     wires = state.wires.with_aktualizr(root_offset=version - 1)
-    return Second(state, wires, None, initial=True)
+    return AktualizrWriter(state, wires, None, initial=True)
 
 
 def keep_anchor(workspace: Workspace, root: bytes) -> None:

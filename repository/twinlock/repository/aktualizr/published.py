@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.store.interface import ObjectReader
 from twinlock.repository.store.object_names import aktualizr_object
-from twinlock.repository.workspace.current import Published
+from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.index import check_listed_bytes, check_listed_version
@@ -30,13 +30,13 @@ CONTEXT = Context(
 )
 
 
-def is_standing(store: ObjectReader, version: int) -> bool:
+def is_published(store: ObjectReader, version: int) -> bool:
     """Whether publication ``version`` was made in the profile too."""
     return store.get(aktualizr_object(TIMESTAMP, version), max_bytes=form.MAX_BYTES[TIMESTAMP]) is not None
 
 
-def read_standing(
-    store: ObjectReader, published: Published, *, anchor: bytes | None, wires: Wires
+def read_published_profile(
+    store: ObjectReader, published: CurrentPublication, *, anchor: bytes | None, wires: Wires
 ) -> TrustedRepository:
     """The published state as a vehicle of this profile would have stored it. Raises: StoreTamperedError.
 
@@ -63,7 +63,7 @@ def _newest_root(store: ObjectReader, anchor: bytes, *, version: int) -> bytes:
     return root.data
 
 
-def _listed_files(store: ObjectReader, published: Published) -> dict[str, bytes]:
+def _listed_files(store: ObjectReader, published: CurrentPublication) -> dict[str, bytes]:
     assert published.trusted.snapshot is not None
     files: dict[str, bytes] = {
         TIMESTAMP: _required(store, TIMESTAMP, published.version),
@@ -72,7 +72,7 @@ def _listed_files(store: ObjectReader, published: Published) -> dict[str, bytes]
     return files | {role: _required(store, role, published.listed[role].version) for role, _ in published.walk()}
 
 
-def _check_whole(trusted: TrustedRepository, published: Published) -> None:
+def _check_whole(trusted: TrustedRepository, published: CurrentPublication) -> None:
     """Every file is signed by its keys, and the indexes fit. Raises: StoreTamperedError, MixAndMatchError."""
     for role in (TIMESTAMP, SNAPSHOT, TARGETS):
         if getattr(trusted, role) is None:
