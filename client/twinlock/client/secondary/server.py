@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from twinlock.client.model.errors import NeverServedError, SecondaryBusyError
+from twinlock.client.model.errors import ListenError, NeverServedError, SecondaryBusyError
 from twinlock.client.model.results import image_as_json
 from twinlock.client.net.arrivals import Arrivals
 from twinlock.client.net.slow_retrieval import SpeedWatch
@@ -91,7 +91,7 @@ async def _make_places(application: web.Application) -> None:
 async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
     """Listen at the configured address; returns the server (``cleanup`` it) and the address that was bound.
 
-    Raises: UsageError if the address cannot be bound.
+    Raises: ListenError if the address cannot be bound.
     """
     listen = secondary.config.listen
     try:
@@ -101,7 +101,7 @@ async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
             parts = urlsplit(listen)
             sockets = bind_tcp(parts.hostname or "", parts.port or 0)
     except (OSError, ValueError) as error:
-        raise UsageError(reason=f"cannot listen on {listen}: {error}") from error
+        raise ListenError(address=listen, reason=str(error)) from error
     server = await HttpServer.start(secondary_application(secondary), sockets, bounds=_BOUNDS)
     if listen.startswith("unix:"):
         return server, listen
