@@ -22,7 +22,7 @@ from twinlock.trust.errors.base import UsageError
 T = TypeVar("T")
 
 
-def fit_secondary(
+def configure_secondary(
     config: Path, description: Mapping[str, Any], *, replaces: str | None = None, new: bool = False
 ) -> str | None:
     """Add the Secondary of ``description`` to ``config``, a ``primary.json``; returns the ECU that it replaces, if any.

@@ -27,7 +27,7 @@ from twinlock.client.net.images import Progress
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
 from twinlock.client.primary.cycle import UpdateCycle
-from twinlock.client.primary.secondaries import Member, Secondaries
+from twinlock.client.primary.secondaries import LinkedSecondary, Secondaries
 from twinlock.client.primary.services import PrimaryServices
 from twinlock.client.storage.staging import Staging
 from twinlock.io.files.operator_files import read_operator_file
@@ -216,8 +216,10 @@ def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transp
     return DirectorLink(transport, urls, config.time.url, limits=config.limits, foreign=_is_foreign(config))
 
 
-def _members(config: PrimaryConfig, links: Mapping[EcuId, SecondaryLink]) -> list[Member]:
+def _members(config: PrimaryConfig, links: Mapping[EcuId, SecondaryLink]) -> list[LinkedSecondary]:
     return [
-        Member(item, links.get(item.ecu.ecu) or HttpLink(item.ecu.ecu, item.address, config.fetch, config.limits))
+        LinkedSecondary(
+            item, links.get(item.ecu.ecu) or HttpLink(item.ecu.ecu, item.address, config.fetch, config.limits)
+        )
         for item in config.secondaries
     ]

@@ -79,7 +79,7 @@ def nesting(data: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class LinkedSecondary:
     """One Secondary: its configuration and its link."""
 
     settings: SecondarySettings
@@ -96,7 +96,7 @@ class Secondaries:
 
     def __init__(
         self,
-        members: Collection[Member],
+        members: Collection[LinkedSecondary],
         state: TrustedState,
         wires: Wires = NOTHING,
         *,
@@ -110,7 +110,7 @@ class Secondaries:
         self._policy = policy
         self._stated: dict[EcuId, Mapping[str, Any]] = {}
         self._links: dict[tuple[RepositoryName, int], bytes] = {}
-        self.members: dict[EcuId, Member] = {member.ecu: member for member in members}
+        self.members: dict[EcuId, LinkedSecondary] = {member.ecu: member for member in members}
         self._state = state
         self._wires = wires
         self._form = report_form(wires.get(DIRECTOR, TUF))
@@ -122,7 +122,7 @@ class Secondaries:
         """
         reports: dict[EcuId, bytes] = {}
 
-        async def ask(member: Member) -> None:
+        async def ask(member: LinkedSecondary) -> None:
             data = await member.link.report()
             self._check_report(member, data)
             self._state.store_report(member.ecu, data)
@@ -151,7 +151,7 @@ class Secondaries:
     async def pass_time(self, director: DirectorLink, problems: list[Problem], ecus: Container[EcuId | None]) -> None:
         """Send each of ``ecus`` that asks for one an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""
 
-        async def give(member: Member) -> None:
+        async def give(member: LinkedSecondary) -> None:
             self._stated[member.ecu] = stated = await member.link.identity()
             nonce = stated.get("timeNonce")
             if isinstance(nonce, str):
@@ -184,7 +184,7 @@ class Secondaries:
             links=self._links,
         )
 
-        async def offer(member: Member) -> None:
+        async def offer(member: LinkedSecondary) -> None:
             stated = self._stated.get(member.ecu, NOTHING)
             trimmed = await bundles.trimmed(member.settings, stated)
             try:
@@ -208,7 +208,7 @@ class Secondaries:
         """Stream each ECU its verified image, all at once (5.4.2.7); returns those that installed it."""
         done: set[EcuId] = set()
 
-        async def send(member: Member) -> None:
+        async def send(member: LinkedSecondary) -> None:
             await member.link.send_image(*images[member.ecu])
             done.add(member.ecu)
 
@@ -225,10 +225,10 @@ class Secondaries:
             except TwinlockError as error:
                 _LOG.warning("%s", error)
 
-    def _among(self, ecus: Container[EcuId | None]) -> dict[EcuId, Member]:
+    def _among(self, ecus: Container[EcuId | None]) -> dict[EcuId, LinkedSecondary]:
         return {ecu: member for ecu, member in self.members.items() if ecu in ecus}
 
-    def _check_report(self, member: Member, data: bytes) -> None:
+    def _check_report(self, member: LinkedSecondary, data: bytes) -> None:
         """Refuse a report that is not this ECU's, or not new. The Director checks again; this check locates the fault."""
         if nesting(data) > _REPORT_DEPTH:
             # Deeper nesting may pass in the report alone and fail in the manifest around it.
@@ -256,8 +256,8 @@ class Secondaries:
 
     async def _each(
         self,
-        members: Mapping[EcuId, Member],
-        action: Callable[[Member], Awaitable[None]],
+        members: Mapping[EcuId, LinkedSecondary],
+        action: Callable[[LinkedSecondary], Awaitable[None]],
         step: Step,
         problems: list[Problem],
     ) -> None:
@@ -265,7 +265,7 @@ class Secondaries:
         images = step is Step.SECONDARY_IMAGES
         seconds = _MESSAGES * self._fetch.deadline_s + (self._fetch.image_deadline_s if images else 0)
 
-        async def guarded(member: Member) -> None:
+        async def guarded(member: LinkedSecondary) -> None:
             try:
                 async with asyncio.timeout(seconds):
                     with link_faults(member.ecu, f"do the step {step.value}"):
@@ -277,6 +277,6 @@ class Secondaries:
 
         await asyncio.gather(*(guarded(member) for member in members.values()))
 
-    def _too_slow(self, member: Member, seconds: float) -> SecondaryTimeoutError:
+    def _too_slow(self, member: LinkedSecondary, seconds: float) -> SecondaryTimeoutError:
         reason = f"not finished within {seconds:.4g} s"
         return SecondaryTimeoutError(url=member.settings.address, reason=reason, ecu=member.ecu)
