@@ -173,5 +173,5 @@ def _checked(value: str, origin: str) -> str:
     from twinlock.cli.shared.errors import PassphraseSourceError
 
     if not value:
-        raise PassphraseSourceError(origin=origin, reason="it is empty")
+        raise PassphraseSourceError(origin=origin, reason="the value is empty")
     return value

@@ -76,7 +76,7 @@ class RegistrationMethodError(UsageError):
     """A registration in a way that the profile of the Director does not have. ``command`` is the one that works."""
 
     code = "registration-method"
-    template = "a Director of the {profile} profile does not register vehicles in this way; use `{command}`"
+    template = "a Director of the {profile} profile registers vehicles in another way: use `{command}`"
     reason: str = ""
     profile: str
     command: str
@@ -104,7 +104,7 @@ class UnrecoverableError(UsageError):
     """A recovery that cannot read something from the state file, or from anywhere else. ``option`` supplies it."""
 
     code = "unrecoverable"
-    template = "no {missing} can be read for {path}; give it with {option}"
+    template = "no {missing} could be recovered for {path}; supply it with {option}"
     reason: str = ""
     path: str
     missing: str
@@ -298,7 +298,7 @@ class SoftwareFaultError(TwinlockError):
     """A programming error in Twinlock itself. Its traceback is in the log; the cycle ended and was reported."""
 
     code = "software-fault"
-    template = "unexpected {exception} at {step}: {reason}"
+    template = "unexpected {exception} in step {step}: {reason}"
     hint = "this is a bug in twinlock; the log has its traceback"
     step: str
     exception: str

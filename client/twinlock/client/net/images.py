@@ -116,7 +116,9 @@ class _ImageSearch:
         return TransportError(url=self.image.entry.path, reason="no repository states where to fetch the image")
 
     def _too_late(self, url: str, seconds: float) -> SlowRetrievalError:
-        reason = f"the image did not arrive within {seconds:.4g} s; what arrived is kept for the next cycle"
+        reason = (
+            f"the image did not arrive in full within {seconds:.4g} s; the part that arrived is kept for the next cycle"
+        )
         floor = self.transport.settings.floor_bytes_per_s
         return SlowRetrievalError(url=url, reason=reason, bytes_per_s=0, floor_bytes_per_s=floor)
 

@@ -268,7 +268,7 @@ class Secondaries:
         async def guarded(member: LinkedSecondary) -> None:
             try:
                 async with asyncio.timeout(seconds):
-                    with link_faults(member.ecu, f"do the step {step.value}"):
+                    with link_faults(member.ecu, f"complete the step {step.value}"):
                         await action(member)
             except TimeoutError:
                 problems.append(Problem(step=step, ecu=member.ecu, error=self._too_slow(member, seconds)))
