@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.unit.client.vehicle import FAST_FETCH, Car, only_the_gateway, roots, running_car
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
-from twinlock.client.ecu.reports import report_form
+from twinlock.client.ecu.reports import report_profile
 from twinlock.client.inspect.status import inspect_primary
 from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
 from twinlock.client.model.errors import (
@@ -38,7 +38,7 @@ from twinlock.trust.names import EcuId, target_path
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf.reports import verify_manifest, verify_report
 
-FOREIGN = report_form(AKTUALIZR)
+FOREIGN = report_profile(AKTUALIZR)
 Story = Callable[[Car], Awaitable[None]]
 
 

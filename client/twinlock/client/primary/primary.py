@@ -14,7 +14,7 @@ from twinlock.client.ecu.config import PrimaryConfig, load_primary
 from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.identity import load_identity
-from twinlock.client.ecu.reports import check_reporting_key, report_form
+from twinlock.client.ecu.reports import check_reporting_key, report_profile
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.install.guarded import GuardedInstaller, guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
@@ -100,7 +100,7 @@ class Primary:
                         policy=settings.policy,
                         fetch=settings.fetch,
                     ),
-                    reports=report_form(settings.wires.get(DIRECTOR, TUF)),
+                    reports=report_profile(settings.wires.get(DIRECTOR, TUF)),
                 )
             )
         except BaseException:

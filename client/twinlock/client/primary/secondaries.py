@@ -12,7 +12,7 @@ from typing import Any
 
 from twinlock.client.ecu.config import FetchSettings, SecondarySettings
 from twinlock.client.ecu.counters import check_counter, named_reset
-from twinlock.client.ecu.reports import report_form
+from twinlock.client.ecu.reports import report_profile
 from twinlock.client.link.protocol import SecondaryLink
 from twinlock.client.model.errors import SecondaryTimeoutError
 from twinlock.client.model.party_faults import link_faults
@@ -113,7 +113,7 @@ class Secondaries:
         self.members: dict[EcuId, LinkedSecondary] = {member.ecu: member for member in members}
         self._state = state
         self._wires = wires
-        self._form = report_form(wires.get(DIRECTOR, TUF))
+        self._profile = report_profile(wires.get(DIRECTOR, TUF))
 
     async def collect_reports(self, step: Step, problems: list[Problem]) -> dict[EcuId, bytes]:
         """A fresh report, signed by its ECU, of every Secondary that answers; each is stored under its sender.
@@ -142,8 +142,8 @@ class Secondaries:
         for ecu, member in self.members.items():
             if ecu in stored:
                 try:
-                    key = self._form.reporting_key(member.settings.key)
-                    images[ecu] = verify_report(self._form.decode_report(stored[ecu], self._limits), key).installed
+                    key = self._profile.reporting_key(member.settings.key)
+                    images[ecu] = verify_report(self._profile.decode_report(stored[ecu], self._limits), key).installed
                 except TwinlockError:
                     continue  # its key was replaced in the workshop; the next report is under the new one
         return images
@@ -234,10 +234,10 @@ class Secondaries:
             # Deeper nesting may pass in the report alone and fail in the manifest around it.
             reason = f"the report is nested deeper than {_REPORT_DEPTH} levels"
             raise MalformedError(what=f"report of {member.ecu}", json_path="$", reason=reason)
-        signed = self._form.decode_report(data, self._limits)
+        signed = self._profile.decode_report(data, self._limits)
         if signed.report.ecu != member.ecu:
             raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"the report names {signed.report.ecu}")
-        key = self._form.reporting_key(member.settings.key)
+        key = self._profile.reporting_key(member.settings.key)
         report = verify_report(signed, key)
         self._adopt_counter(member.ecu, key)
         check_counter(self._state, key, report, lambda: named_reset(self._state, member.ecu))
@@ -248,7 +248,7 @@ class Secondaries:
         if stored is None or self._state.counter_of(ecu, key) is not None:
             return
         try:
-            report = verify_report(self._form.decode_report(stored, self._limits), key)
+            report = verify_report(self._profile.decode_report(stored, self._limits), key)
         except TwinlockError:
             return  # another key signed it, so its counter is not that of this key
         if report.counter is not None:

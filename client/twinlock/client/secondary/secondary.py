@@ -19,7 +19,7 @@ from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.identity import Identity, load_identity
 from twinlock.client.ecu.missing_files import as_first_contact
-from twinlock.client.ecu.reports import check_reporting_key, make_report, report_form
+from twinlock.client.ecu.reports import check_reporting_key, make_report, report_profile
 from twinlock.client.ecu.running_image import running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.install.ab_slots import SlotInstaller
@@ -63,7 +63,7 @@ class Secondary:
         self._clock = Clock(config.time, state, limits=config.limits, wall=wall)
         self._staging = Staging(config.staging)
         self._map = _load_map(config)
-        self._form = report_form(config.wires.get(DIRECTOR, TUF))
+        self._profile = report_profile(config.wires.get(DIRECTOR, TUF))
         self._approvals = Approvals(state, self._clock)
         self._evidence = EvidenceBook(state)
         self._wanted: ApprovedImage | None = None
@@ -241,7 +241,7 @@ class Secondary:
             state=self._state,
             clock=self._clock,
             signer=self._identity,
-            form=self._form,
+            profile=self._profile,
             limits=self.config.limits,
         )
 
@@ -257,7 +257,7 @@ class Secondary:
         ecu, targets = self.config.ecu.ecu, director.signed
         if ecu in targets.acknowledged:
             self._evidence.acknowledge(targets.acknowledged[ecu], targets.acknowledged_reports.get(ecu))
-        if not self._form.acknowledges:
+        if not self._profile.acknowledges:
             self._evidence.expire(decision.now)
         CounterResets(self._state).arm(ecu, targets)
 
