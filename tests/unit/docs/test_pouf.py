@@ -28,7 +28,7 @@ from twinlock.repository.serving.http import problem_of
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.engine.guarantees import GUARANTEES
 from twinlock.trust.engine.restore import bootstrap_repository
-from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.keys.public_keys import SUPPORTED_SCHEMES
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import DIRECTOR, Verification
@@ -277,7 +277,8 @@ def test_every_status_is_the_programs(mark: str, status_of: Callable[[TwinlockEr
             continue  # the Director's alone: 410; tests/unit/director/test_retired.py shows it
         if error.code in ("unknown-vehicle", "enrolment-token", "daily-limit") and mark == "statuses: servers":
             continue  # the Director's own middleware gives these; tests/unit/director/test_serve.py shows it
-        assert (error.code, status_of(made)) == (error.code, stated.get(error.code, others[f"every other {kind}"]))
+        usual = stated["usage"] if issubclass(error, UsageError) else others[f"every other {kind}"]
+        assert (error.code, status_of(made)) == (error.code, stated.get(error.code, usual))
 
 
 def test_the_gaps_of_the_lax_policy_are_listed() -> None:
