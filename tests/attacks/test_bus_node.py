@@ -18,8 +18,8 @@ from tests.unit.client.test_secondary_server import offered, serve
 from tests.unit.client.test_staging import entry_of
 from twinlock.client.link.http import HttpLink
 from twinlock.client.model.errors import SecondaryBusyError
-from twinlock.client.net import arrivals as places
-from twinlock.client.net.arrivals import Arrivals
+from twinlock.client.net import request_bodies as places
+from twinlock.client.net.request_bodies import RequestBodies
 from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import decode_report
@@ -98,7 +98,7 @@ def test_the_slowest_body_of_the_greediest_address_gives_way() -> None:
     now = [0.0]
 
     async def scenario() -> None:
-        bodies = Arrivals(EcuId("brake"), 3, 100, clock=lambda: now[0])
+        bodies = RequestBodies(EcuId("brake"), 3, 100, clock=lambda: now[0])
         ended: list[str] = []
 
         async def body(name: str, address: str, received: int) -> None:

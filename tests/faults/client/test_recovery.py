@@ -18,10 +18,10 @@ from twinlock.cli.main import main
 from twinlock.client.ecu.config import load_secondary
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.ecu.recovery import check_damaged, recover_state
+from twinlock.client.model.errors import UnrecoverableError
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
 from twinlock.testing.simulator.world import BRAKE, VIN, World
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import RollbackError
 from twinlock.trust.names import DIRECTOR, IMAGE
@@ -106,13 +106,13 @@ def test_where_nothing_can_be_read_the_operator_brings_the_anchor_and_the_counte
     (config.parent / "state.db").write_bytes(b"\x00" * 4096)
     (config.parent / "slots" / "active.json").unlink()
     settings = load_secondary(config)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UnrecoverableError) as caught:
         recover_state(settings, {}, None, world.now)
-    assert "no Root of director" in caught.value.reason
+    assert (caught.value.missing, caught.value.option) == ("Root of director", "--director-root")
     given = {DIRECTOR: world.director.files["1.root.json"], IMAGE: world.image.files["1.root.json"]}
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UnrecoverableError) as caught:
         recover_state(settings, given, None, world.now)
-    assert "release counter" in caught.value.reason
+    assert caught.value.option == "--release-counter"
     assert (config.parent / "state.db").read_bytes() == b"\x00" * 4096
     assert recover_state(settings, given, 1, world.now).release_counter == 1
     world.now += timedelta(hours=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.unit.client.vehicle import roots
 from twinlock.client.ecu.config import load_primary, load_secondary
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.model.errors import ConfigurationError, SecondaryDescriptionError, ServerUrlError
 from twinlock.client.primary.secondaries import manifest_share
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from twinlock.trust.errors.base import UsageError
@@ -114,10 +116,10 @@ def test_every_ecu_of_a_full_manifest_has_room_for_the_largest_signature() -> No
     ],
 )
 def test_a_mistake_is_named(made: Path, tmp_path: Path, change: dict[str, Any], named: str) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(ConfigurationError) as refused:
         load_primary(changed(made, tmp_path, change))
-    assert named in refused.value.reason
-    assert str(tmp_path / "config.json") in refused.value.reason
+    assert named in str(refused.value)
+    assert refused.value.path == str(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(
@@ -130,17 +132,17 @@ def test_a_mistake_is_named(made: Path, tmp_path: Path, change: dict[str, Any], 
     ],
 )
 def test_a_mistake_of_a_secondary_is_named(made: Path, tmp_path: Path, change: dict[str, Any], named: str) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(ConfigurationError) as refused:
         load_secondary(changed(made, tmp_path, change, "brake/secondary.json"))
-    assert named in refused.value.reason
+    assert named in str(refused.value)
 
 
 def test_a_weak_key_of_a_secondary_is_refused(made: Path, tmp_path: Path) -> None:
     secondary = json.loads((made / "gw" / "primary.json").read_text())["secondaries"][0]
     secondary["key"]["keyval"]["public"] = "00" * 32
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(ConfigurationError) as refused:
         load_primary(changed(made, tmp_path, {"secondaries": [secondary]}))
-    assert "secondaries[0].key" in refused.value.reason
+    assert refused.value.field == "secondaries[0].key"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000], ids=["empty", "list", "cut", "deep"])
@@ -158,6 +160,23 @@ def test_a_missing_file_is_a_storage_error(tmp_path: Path) -> None:
 
 
 # Provisioning
+
+
+def test_a_description_without_a_key_is_refused(tmp_path: Path) -> None:
+    plan = EcuPlan(vehicle=VIN, ecu="e", hardware_id="h")
+    urls = replace(roots(World()), director_url="http://d/vehicles/v", image_url="http://i")
+    with pytest.raises(SecondaryDescriptionError) as refused:
+        provision_primary(tmp_path / "gw", plan, urls, secondaries=[{"ecu": "brake", "hardwareId": "b"}])
+    assert refused.value.missing == ("verification", "address", "keyid", "key")
+    assert not (tmp_path / "gw").exists()
+
+
+def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    plan = EcuPlan(vehicle=VIN, ecu="e", hardware_id="h")
+    urls = replace(roots(World()), director_url="gw.example/vehicles/v", image_url="http://i")
+    with pytest.raises(ServerUrlError) as refused:
+        provision_primary(tmp_path / "gw", plan, urls)
+    assert refused.value.url == "gw.example/vehicles/v"
 
 
 def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:

@@ -90,8 +90,11 @@ def ecus(gateway: Path) -> list[str]:
 def test_another_part_takes_the_place_or_is_one_more_or_goes(gateway: Path, tmp_path: Path) -> None:
     other = described(tmp_path / "other", World(), "ecu-b")
     before = (gateway / "primary.json").read_bytes()
-    assert run("set-secondary", gateway, other)[0] == 2
-    assert run("set-secondary", gateway, other, "--replaces", "ecu-x")[0] == 2
+    for words in (("set-secondary", gateway, other), ("set-secondary", gateway, other, "--replaces", "ecu-x")):
+        status, output = run(*words)
+        assert (status, "error[unknown-secondary]" in output) == (2, True)
+    status, output = run("set-secondary", gateway, tmp_path / "first" / "described.json", "--new")
+    assert (status, "error[known-secondary]" in output) == (2, True)
     assert run("set-secondary", gateway, other, "--new", "--replaces", "ecu-a")[0] == 2
     assert run("remove-secondary", gateway, "ecu-b")[0] == 2
     assert (gateway / "primary.json").read_bytes() == before

@@ -17,6 +17,7 @@ from tests.unit.client.test_config import changed, made
 from twinlock.cli.main import main
 from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.identity import load_identity
+from twinlock.client.model.errors import ConfigurationError
 from twinlock.client.primary.primary import Primary
 from twinlock.io.files.operator_files import MAX_FILE_BYTES, read_json_object, read_operator_file
 from twinlock.trust.engine.first_contact import is_base_url
@@ -135,10 +136,10 @@ def test_one_ecu_id_twice_is_refused(made: Path, tmp_path: Path, number: int, ec
     if same:
         assert load_primary(path).secondaries[number].ecu.ecu == ecu
         return
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_primary(path)
-    assert ecu in caught.value.reason
-    assert "repeats" in caught.value.reason
+    assert caught.value.field == f"secondaries[{number if ecu == 'ecu-gw' else 1}].ecu"
+    assert caught.value.reason == f"repeats {ecu}; every ECU needs its own id"
 
 
 @pytest.mark.parametrize(
@@ -147,25 +148,25 @@ def test_one_ecu_id_twice_is_refused(made: Path, tmp_path: Path, number: int, ec
      {"imageDeadlineSeconds": 0}, {"backoffSeconds": float("nan")}, {"connectSeconds": float("inf")}],
 )  # fmt: skip
 def test_a_number_beyond_all_sense_is_refused(made: Path, tmp_path: Path, fetch: dict[str, Any]) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_primary(changed(made, tmp_path, {"fetch": fetch}))
-    assert next(iter(fetch)) in caught.value.reason
+    assert caught.value.field == f"fetch.{next(iter(fetch))}"
 
 
 @pytest.mark.parametrize("field", ["key", "state", "staging", "slots", "map"])
 def test_a_path_with_a_null_is_refused_by_its_field(made: Path, tmp_path: Path, field: str) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_primary(changed(made, tmp_path, {field: "a\0b"}))
-    assert field in caught.value.reason
+    assert caught.value.field == field
 
 
 def test_a_profile_for_a_repository_that_the_map_does_not_have(made: Path, tmp_path: Path) -> None:
     path = made / "gw" / "other.json"
     values = json.loads((made / "gw" / "primary.json").read_text()) | {"wires": {"imagee": "aktualizr"}}
     path.write_text(json.dumps(values))
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         Primary.open(path)
-    assert "imagee" in caught.value.reason
+    assert (caught.value.path, caught.value.field) == (str(path), "wires.imagee")
 
 
 @pytest.mark.parametrize(

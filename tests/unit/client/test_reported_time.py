@@ -36,7 +36,7 @@ def stated(state: TrustedState, clock: Clock) -> datetime:
         state=state,
         clock=clock,
         signer=make_key("gateway"),
-        form=TufReports(),
+        profile=TufReports(),
         limits=DEFAULT_LIMITS,
     )
     return TufReports().decode_report(data, DEFAULT_LIMITS).report.time

@@ -12,11 +12,11 @@ import pytest
 
 from tests.unit.client.vehicle import roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
-from twinlock.client.model.errors import NeverServedError, PreconditionError
+from twinlock.client.model.errors import NeverServedError, OutOfTurnError, PreconditionError
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
 from twinlock.testing.simulator.world import ADAS, BRAKE, VIN, Part, World
-from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError
 from twinlock.trust.errors.images import (
     DigestError,
     EndlessDataError,
@@ -310,16 +310,18 @@ def test_a_bad_image_is_refused_and_may_be_sent_again(
 
 def test_only_the_wanted_image_is_taken(make: Make, world: World) -> None:
     secondary, entry = wanting(make, world)
-    with pytest.raises(UsageError):
+    with pytest.raises(OutOfTurnError) as refused:
         take(secondary, "gateway/gateway-1.bin", b"")
+    assert (refused.value.ecu, refused.value.wanted) == (BRAKE.ecu, entry.path)
     take(secondary, entry.path, BRAKE.image(1))
-    with pytest.raises(UsageError):
+    with pytest.raises(OutOfTurnError) as refused:
         take(secondary, entry.path, BRAKE.image(1))
+    assert refused.value.wanted == ""
 
 
 def test_nothing_is_taken_before_metadata_or_after_a_newer_root_in_refused_metadata(make: Make, world: World) -> None:
     secondary = make()
-    with pytest.raises(UsageError):
+    with pytest.raises(OutOfTurnError):
         take(secondary, BRAKE.path(1), BRAKE.image(1))
     secondary.accept_metadata(bundle(world))
     withheld = dict(world.director.files)
@@ -327,7 +329,7 @@ def test_nothing_is_taken_before_metadata_or_after_a_newer_root_in_refused_metad
     withheld["2.root.json"] = world.director.files["2.root.json"]
     with pytest.raises(TwinlockError):
         secondary.accept_metadata(Bundle({DIRECTOR: withheld, IMAGE: world.image.files}).encode())
-    with pytest.raises(UsageError):  # the approval may rest on a key that the newer Root revoked
+    with pytest.raises(OutOfTurnError):  # the approval may rest on a key that the newer Root revoked
         take(secondary, BRAKE.path(1), BRAKE.image(1))
     assert secondary.installed().path == "factory"
     secondary.accept_metadata(bundle(world))
@@ -355,7 +357,7 @@ def test_an_order_that_changes_while_its_image_arrives_is_not_carried_out(make: 
         return await secondary.accept_image(entry.path, slow())
 
     world.release()
-    with pytest.raises(UsageError):
+    with pytest.raises(OutOfTurnError):
         asyncio.run(arriving(lambda: secondary.accept_metadata(bundle(world))))
     assert secondary.installed().path == "factory"
     assert secondary._evidence.events() == ()
@@ -378,7 +380,7 @@ def test_metadata_waits_while_an_image_is_installed(make: Make, world: World) ->
 
     async def scenario() -> None:
         async with secondary._installing:
-            with pytest.raises(UsageError):
+            with pytest.raises(OutOfTurnError):
                 secondary.accept_metadata(bundle(world))
 
     asyncio.run(scenario())

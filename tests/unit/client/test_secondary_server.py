@@ -17,12 +17,11 @@ from tests.unit.client.test_secondary import bundle
 from tests.unit.client.vehicle import roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.link.http import HttpLink
-from twinlock.client.model.errors import SecondaryRefusedError
+from twinlock.client.model.errors import ListenError, SecondaryRefusedError
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import start_secondary
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.testing.simulator.world import BRAKE, VIN, World
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, Verification
@@ -101,9 +100,9 @@ async def _answer(method: str, url: str, **options: Any) -> tuple[int, dict[str,
         ("PUT", "metadata", b" " * (BUNDLE_BYTES + 1), 413, "endless-data"),
         ("POST", "time", b"{}", 422, "malformed"),
         ("POST", "time", b" " * 100_000, 413, "endless-data"),
-        ("PUT", "image/brake/brake-1.bin", b"x", 409, "usage"),
+        ("PUT", "image/brake/brake-1.bin", b"x", 409, "out-of-turn"),
         ("PUT", "image/../../etc/passwd", b"x", 404, "http"),
-        ("PUT", "image/%2e%2e%2fetc%2fpasswd", b"x", 409, "usage"),
+        ("PUT", "image/%2e%2e%2fetc%2fpasswd", b"x", 409, "out-of-turn"),
         ("PUT", "image/", b"x", 404, "http"),
         ("GET", "report", b"", 405, "http"),
         ("GET", "nothing", b"", 404, "http"),
@@ -181,9 +180,9 @@ def test_an_address_in_use_is_said(tmp_path: Path) -> None:
         plan = EcuPlan(vehicle=VIN, ecu="other", hardware_id="h")
         provision_secondary(tmp_path / "other", plan, roots(world), verification="partial", listen=address)
         with Secondary.open(tmp_path / "other" / "secondary.json") as other:
-            with pytest.raises(UsageError) as caught:
+            with pytest.raises(ListenError) as caught:
                 await start_secondary(other)
-            assert address in caught.value.reason
+            assert caught.value.address == address
 
     serve(tmp_path, scenario)
 

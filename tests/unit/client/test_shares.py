@@ -21,7 +21,7 @@ from tests.unit.client.vehicle import Car, roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.link.http import HttpLink
 from twinlock.client.model.errors import SecondaryTimeoutError
-from twinlock.client.net import arrivals
+from twinlock.client.net import request_bodies
 from twinlock.client.primary.secondaries import manifest_share, oversize_reports
 from twinlock.client.secondary import server as secondary_server
 from twinlock.client.secondary.secondary import Secondary
@@ -100,7 +100,7 @@ async def served(tmp_path: Path, world: World) -> Secondary:
 def test_few_bundles_are_held_at_a_time_and_slow_ones_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Senders that never end hold few places, and no longer than it takes for another one to come; the others are told."""
     monkeypatch.setattr(secondary_server, "_BODIES", 2)
-    monkeypatch.setattr(arrivals, "GRACE_S", 0.5)
+    monkeypatch.setattr(request_bodies, "GRACE_S", 0.5)
 
     async def scenario() -> None:
         world = World()

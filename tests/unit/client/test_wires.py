@@ -14,10 +14,15 @@ from aiohttp import web
 
 from tests.unit.client.vehicle import FAST_FETCH, Car, only_the_gateway, roots, running_car
 from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
-from twinlock.client.ecu.reports import report_form
+from twinlock.client.ecu.reports import report_profile
 from twinlock.client.inspect.status import inspect_primary
 from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
-from twinlock.client.model.errors import EnrolmentRefusedError, ManifestRefusedError
+from twinlock.client.model.errors import (
+    ConfigurationError,
+    EnrolmentRefusedError,
+    ManifestRefusedError,
+    RegistrationMethodError,
+)
 from twinlock.client.model.results import Outcome, Step
 from twinlock.client.primary.primary import Primary
 from twinlock.client.storage.state import TrustedState
@@ -33,7 +38,7 @@ from twinlock.trust.names import EcuId, target_path
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.tuf.reports import verify_manifest, verify_report
 
-FOREIGN = report_form(AKTUALIZR)
+FOREIGN = report_profile(AKTUALIZR)
 Story = Callable[[Car], Awaitable[None]]
 
 
@@ -296,8 +301,9 @@ def test_registration_says_which_ecus_there_are(tmp_path: Path) -> None:
         assert told["ecus"][0]["clientKey"]["keyval"]["public"] == own.public.upper()
         await car.primary.register()
         assert car.servers.registered == [body, body]
-        with pytest.raises(UsageError):
+        with pytest.raises(RegistrationMethodError) as refused:
             await car.primary.enrol("token")
+        assert (refused.value.profile, refused.value.command) == ("aktualizr", "twinlock primary register")
 
     tell(tmp_path, story)
 
@@ -339,8 +345,9 @@ def test_a_director_in_trouble_refuses_nothing(tmp_path: Path) -> None:
 
 def test_a_director_of_ours_is_not_told_in_that_way(tmp_path: Path) -> None:
     async def story(car: Car) -> None:
-        with pytest.raises(UsageError):
+        with pytest.raises(RegistrationMethodError) as refused:
             await car.primary.register()
+        assert (refused.value.profile, refused.value.command) == ("tuf", "twinlock primary enrol")
         assert car.servers.registered == []
 
     tell(tmp_path, story, director="tuf", with_secondaries=False)
@@ -436,9 +443,9 @@ def test_stored_state_is_of_one_profile(tmp_path: Path) -> None:
 def test_profiles_that_nobody_knows(tmp_path: Path, wires: object) -> None:
     config = provision_primary(tmp_path / "gw", _plan(), roots(World()))
     config.write_text(json.dumps(json.loads(config.read_text()) | {"wires": wires}))
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         Primary.open(config)
-    assert "wires" in str(caught.value)
+    assert caught.value.field.startswith("wires")
 
 
 def test_provisioning_for_a_profile_that_nobody_knows(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_two_vehicles_of_one_batch_with_one_ecu_are_refused(shell: Shell) -> Non
 
 def test_an_empty_input_is_a_mistake(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert shell.json("register", tmp_path / "empty", status=2)["error"]["code"] == "usage"
+    assert shell.json("register", tmp_path / "empty", status=2)["error"]["code"] == "input"
     assert shell.json("assign", "--list", "-", status=2, stdin="# nobody\n")["error"]["code"] == "usage"
 
 

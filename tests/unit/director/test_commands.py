@@ -156,7 +156,7 @@ def test_a_refusal_says_why_in_text_and_json(shell: Shell, car: TestVehicle, sit
         ("out-of-order", ("VIN1", "nope"), 2, "unknown-ecu"),
         ("reset-counter", ("VIN1", "nope"), 2, "unknown-ecu"),
         ("rekey", ("VIN9", "nope", "1f0c9a7b55e4d210"), 2, "unknown-vehicle"),
-        ("rekey", ("VIN1", "nope", "1f0c9a7b55e4d210"), 2, "usage"),
+        ("rekey", ("VIN1", "nope", "1f0c9a7b55e4d210"), 2, "no-such-ecu"),
         ("add-ecu", ("VIN1", "/no/such/file"), 2, "operator-file"),
     ],
 )

@@ -161,16 +161,18 @@ def test_another_certificate_can_be_allowed(shell: Shell, device: Device) -> Non
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "code"),
     [
-        (),
-        ("--tls-cert", "server.pem"),
-        ("--tls-key", "server.key.pem", "--allow-serial"),
-        ("--tls-cert", "none.pem", "--tls-key", "none.pem"),
+        ((), "unprotected-serving"),
+        (("--tls-cert", "server.pem"), "usage"),
+        (("--tls-key", "server.key.pem", "--allow-serial"), "usage"),
+        (("--tls-cert", "none.pem", "--tls-key", "none.pem"), "usage"),
     ],
 )
-def test_a_server_that_could_know_nobody_does_not_start(shell: Shell, options: tuple[str, ...]) -> None:
-    assert shell.json("serve-aktualizr", *options, status=2)["error"]["code"] == "usage"
+def test_a_server_that_could_identify_no_vehicle_does_not_start(
+    shell: Shell, options: tuple[str, ...], code: str
+) -> None:
+    assert shell.json("serve-aktualizr", *options, status=2)["error"]["code"] == code
 
 
 def test_without_a_ca_there_are_no_certificates(tmp_path: Path, shell: Shell) -> None:

@@ -132,5 +132,5 @@ def test_the_command_shows_one_row_for_each(updated: Director) -> None:
     assert [item["actor"] for item in vehicle["installations"]] == ["alice", None]
     refused = CliRunner().invoke(main, [*words, "--ecu", "ecu-x"])
     assert refused.exit_code == 2
-    assert "no vehicle has or had ecu-x" in refused.output
+    assert "error[no-such-ecu]: no such ECU: [ecu-x]" in refused.output
     assert "attack" not in refused.output

@@ -255,7 +255,9 @@ def _shown(value: object) -> str:
 def _context(
     director: Director, files: tuple[Path | None, Path | None, Path | None], *, allow_serial: bool
 ) -> ssl.SSLContext | None:
-    """TLS from the options; None for plain HTTP. Raises: UsageError if vehicles could not prove their identity."""
+    """TLS from the options; None for plain HTTP. Raises: UnprotectedServingError if vehicles could not prove
+    their identity; UsageError."""
+    from twinlock.cli.shared.errors import UnprotectedServingError
     from twinlock.io.http.tls import server_context
     from twinlock.trust.errors.base import UsageError
 
@@ -266,8 +268,8 @@ def _context(
         raise UsageError(reason="--tls-cert and --tls-key must be given together")
     if certificate is None or key is None:
         if not allow_serial:
-            reason = "without TLS vehicles cannot prove who they are; give --tls-cert and --tls-key, or --allow-serial"
-            raise UsageError(reason=reason)
+            reason = "without --tls-cert and --tls-key vehicles cannot prove who they are"
+            raise UnprotectedServingError(reason=reason, option="--allow-serial")
         return None
     if client_ca is None and not allow_serial:
         raise UsageError(reason="this Director has no device CA; make one with create-device-ca, or use --client-ca")

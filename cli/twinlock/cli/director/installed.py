@@ -75,8 +75,8 @@ def installed(
 def _wherever(
     director: Director, ecus: tuple[str, ...], *, since: datetime | None, limit: int
 ) -> dict[str, tuple[InstallationRecord, ...]]:
-    """What ran on ``ecus``, in every vehicle they are or were in. Raises: UsageError for one that no vehicle had."""
-    from twinlock.trust.errors.base import UsageError
+    """What ran on ``ecus``, in every vehicle they are or were in. Raises: NoSuchEcuError for one that no vehicle had."""
+    from twinlock.cli.shared.errors import NoSuchEcuError
     from twinlock.trust.errors.images import UnknownEcuError
 
     installations: dict[str, tuple[InstallationRecord, ...]] = {}
@@ -88,7 +88,7 @@ def _wherever(
                 installations[item.vehicle] = (*installations.get(item.vehicle, ()), *rows)
                 unknown.discard(ecu)
     if unknown:
-        raise UsageError(reason=f"no vehicle has or had {', '.join(sorted(unknown))}; see `twinlock director vehicles`")
+        raise NoSuchEcuError(ecus=tuple(sorted(unknown)))
     return installations
 
 

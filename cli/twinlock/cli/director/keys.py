@@ -82,7 +82,7 @@ def confirm_key(out: Output, directory: Path, number: int) -> None:
     """
     with open_director(directory) as director, own_input():
         change = director.ways_out.confirm(number, actor=actor())
-    out.result(change.as_json(), _told(change))
+    out.result(change.as_json(), _change_text(change))
 
 
 @click.command("reset-counter")
@@ -125,11 +125,12 @@ def _change(
         wanted = _new_key(director, vehicle, ecu, key, new_ecu)
         valid_s = int(read_duration(valid).total_seconds())
         change = director.ways_out.change_key(vehicle, wanted, valid_s=valid_s)
-    out.result(change.as_json(), _told(change))
+    out.result(change.as_json(), _change_text(change))
 
 
 def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str | None) -> NewKey:
-    """The key that an argument names. Raises: UsageError."""
+    """The key that an argument names. Raises: UsageError, NoSuchEcuError, AmbiguousIdError."""
+    from twinlock.cli.shared.errors import AmbiguousIdError, NoSuchEcuError
     from twinlock.director.model.vehicle_description import read_ecu
     from twinlock.director.ways_out.key_changes import NewKey
     from twinlock.trust.errors.base import UsageError
@@ -142,16 +143,16 @@ def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str 
     if not _FINGERPRINT.fullmatch(key.lower()):
         raise UsageError(reason=f"{key!r} is neither a file nor a fingerprint of 16 to 64 hexadecimal digits")
     if ecu not in director.vehicle(vehicle).ecus:
-        raise UsageError(reason=f"{vehicle} has no ECU {ecu}; see `twinlock director show`")
+        raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
     pending = {item["fingerprint"] for item in director.ways_out.pending_keys(vehicle)}
     matching = [fingerprint for fingerprint in pending if fingerprint.startswith(key.lower())]
     if len(matching) != 1 and len(key) != 64:
-        raise UsageError(reason=f"{len(matching)} pending keys of {vehicle} start with {key}; give all 64 digits")
+        raise AmbiguousIdError(given=key, matches=len(matching), among=f"pending keys of {vehicle}")
     fingerprint = matching[0] if len(matching) == 1 else key.lower()
     return NewKey(ecu=EcuId(ecu), fingerprint=fingerprint, new_ecu=named)
 
 
-def _told(change: KeyChange) -> str:
+def _change_text(change: KeyChange) -> str:
     what = f"{change.ecu} of {change.vehicle}"
     if change.applied:
         return f"{what} now has the key {change.fingerprint[:16]}" + (

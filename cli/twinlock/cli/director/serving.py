@@ -42,15 +42,15 @@ def serve(
     """
     import asyncio
 
+    from twinlock.cli.shared.errors import UnprotectedServingError
     from twinlock.director.api.device_api import director_application
     from twinlock.repository.serving.http import serve_until_stopped
-    from twinlock.trust.errors.base import UsageError
 
     if not plain:
         reason = (
             "this API does not support certificates yet, so anyone who reaches it can read the orders of every vehicle"
         )
-        raise UsageError(reason=f"{reason}; add --plain to serve it on a network that you trust")
+        raise UnprotectedServingError(reason=reason, option="--plain")
 
     def started(server: RunningServer) -> None:
         warn_of_plain_api(server.url)

@@ -281,11 +281,11 @@ def _open(directory: Path) -> Primary:
 
 
 def _token(file: Path | None) -> str:
-    """The enrolment token: never an argument, because other users see those. Raises: UsageError."""
+    """The enrolment token: never an argument, because other users see those. Raises: NoTokenError."""
     import os
 
+    from twinlock.cli.shared.errors import NoTokenError
     from twinlock.io.files.operator_files import read_operator_file
-    from twinlock.trust.errors.base import UsageError
 
     token = (
         read_operator_file(file, "the token").decode(errors="replace")
@@ -293,7 +293,7 @@ def _token(file: Path | None) -> str:
         else os.environ.get("TWINLOCK_ENROLMENT_TOKEN", "")
     )
     if not token.strip():
-        raise UsageError(reason="no enrolment token: set TWINLOCK_ENROLMENT_TOKEN or use --token-file")
+        raise NoTokenError
     return token.strip()
 
 

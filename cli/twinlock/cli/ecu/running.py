@@ -84,13 +84,12 @@ def evidence_lines(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def config_file(directory: Path, name: str) -> Path:
-    """The configuration file in ``directory``. Raises: UsageError if there is none."""
-    from twinlock.trust.errors.base import UsageError
+    """The configuration file in ``directory``. Raises: NotProvisionedError if there is none."""
+    from twinlock.cli.shared.errors import NotProvisionedError
 
     path = directory / name
     if not path.is_file():
-        role = name.removesuffix(".json")
-        raise UsageError(reason=f"{directory} has no {name}; make one with `twinlock {role} init`")
+        raise NotProvisionedError(directory=str(directory), files=name)
     return path
 
 

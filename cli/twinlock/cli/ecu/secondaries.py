@@ -31,10 +31,10 @@ def set_secondary(out: Output, directory: Path, description: Path, *, replaces: 
       twinlock primary set-secondary ./gateway brake.json
       twinlock primary set-secondary ./gateway new-brake.json --replaces ecu-brake
     """
-    from twinlock.client.ecu.configured_secondaries import fit_secondary
+    from twinlock.client.ecu.configured_secondaries import configure_secondary
 
     described = read_object(description)
-    replaced = fit_secondary(config_file(directory, "primary.json"), described, replaces=replaces, new=new)
+    replaced = configure_secondary(config_file(directory, "primary.json"), described, replaces=replaces, new=new)
     place = "was added" if replaced is None else f"replaces {replaced}"
     out.result(
         {"ecu": described["ecu"], "address": described["address"], "keyid": described["keyid"], "replaced": replaced},

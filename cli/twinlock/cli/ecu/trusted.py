@@ -88,14 +88,14 @@ def _open(settings: EcuSettings) -> TrustedState:
 
 
 def _settings(directory: Path) -> EcuSettings:
+    from twinlock.cli.shared.errors import NotProvisionedError
     from twinlock.client.ecu.config import load_primary, load_secondary
-    from twinlock.trust.errors.base import UsageError
 
     if (directory / "primary.json").is_file():
         return load_primary(directory / "primary.json")
     if (directory / "secondary.json").is_file():
         return load_secondary(directory / "secondary.json")
-    raise UsageError(reason=f"{directory} has neither a primary.json nor a secondary.json")
+    raise NotProvisionedError(directory=str(directory), files="primary.json or secondary.json")
 
 
 def _show_lines(trust: dict[str, Any]) -> Iterator[str]:

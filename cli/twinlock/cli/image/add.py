@@ -230,14 +230,14 @@ def _requests(wanted: AddArguments) -> list[ImageRequest]:
 
 def _manifest_text(manifest: Path) -> tuple[str, Path]:
     """The text of a manifest, and the directory that its paths are relative to."""
-    from twinlock.trust.errors.base import UsageError
+    from twinlock.cli.shared.errors import InputError
 
     inside = Path() if str(manifest) == "-" else manifest.parent
     data = read_own_file(manifest, "the manifest", max_bytes=_MAX_MANIFEST_BYTES)
     try:
         return data.decode(), inside
     except UnicodeDecodeError:
-        raise UsageError(reason=f"the manifest {manifest} is not UTF-8 text") from None
+        raise InputError(source=str(manifest), reason="the manifest is not UTF-8 text") from None
 
 
 def _stage_one(

@@ -32,20 +32,20 @@ skip_refused_option = click.option(
 
 
 def read_documents(sources: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
-    """Every JSON document in files, in folders of them, and in JSON lines, with where it is. Raises: UsageError."""
+    """Every JSON document in files, in folders of them, and in JSON lines, with where it is. Raises: InputError."""
     for source in sources:
         for file in _files(source):
             yield from _documents(str(file), read_input(file))
 
 
 def read_lines(source: Path) -> Iterator[tuple[str, str]]:
-    """The lines of a list with where each is, without blank ones and comments (#). Raises: UsageError."""
-    from twinlock.trust.errors.base import UsageError
+    """The lines of a list with where each is, without blank ones and comments (#). Raises: InputError."""
+    from twinlock.cli.shared.errors import InputError
 
     try:
         text = read_input(source).decode()
     except UnicodeDecodeError as error:
-        raise UsageError(reason=f"{source} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise InputError(source=str(source), reason=f"not UTF-8 text: {error.reason} at byte {error.start}") from error
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield f"{source}:{number}", line.strip()
@@ -65,13 +65,15 @@ def show_batch(out: Output, result: BatchResult, verb: str) -> None:
 
 
 def _files(source: Path) -> list[Path]:
-    from twinlock.trust.errors.base import UsageError
+    from twinlock.cli.shared.errors import InputError
 
     if str(source) == STANDARD_INPUT or not source.is_dir():
         return [source]
     files = sorted(file for file in source.iterdir() if file.suffix in _SUFFIXES and file.is_file())
     if not files:
-        raise UsageError(reason=f"{source} has no file whose name ends in {', '.join(_SUFFIXES)}")
+        raise InputError(
+            source=str(source), reason=f"the directory has no file whose name ends in {', '.join(_SUFFIXES)}"
+        )
     return files
 
 

@@ -35,6 +35,73 @@ class NoNewPassphraseError(UsageError):
     hint = "give it in a file with --new-passphrase-file"
 
 
+class InputError(UsageError):
+    """Input of a command, such as a list or a manifest, that is not text or has nothing to read."""
+
+    code = "input"
+    template = "{source}: {reason}"
+    source: str
+
+
+class PassphraseSourceError(UsageError):
+    """A file or a variable that does not hold a passphrase. ``origin`` names it."""
+
+    code = "passphrase-source"
+    template = "no passphrase in {origin}: {reason}"
+    origin: str
+
+
+class NoTokenError(UsageError):
+    """An enrolment without a token."""
+
+    code = "no-enrolment-token"
+    template = "no enrolment token was given"
+    hint = "set TWINLOCK_ENROLMENT_TOKEN or use --token-file; `twinlock director token` makes one"
+    reason: str = ""
+
+
+class NotProvisionedError(UsageError):
+    """A directory without the configuration of an ECU. ``files`` are those that a command for it needs, any one of them."""
+
+    code = "not-provisioned"
+    template = "{directory} has no {files}"
+    hint = "make an ECU with `twinlock primary init` or `twinlock secondary init`"
+    reason: str = ""
+    directory: str
+    files: str
+
+
+class AmbiguousIdError(UsageError):
+    """A shortened id that does not name exactly one thing. ``matches`` is how many it names, ``among`` of what."""
+
+    code = "ambiguous-id"
+    template = "{given} matches {matches} {among}"
+    hint = "give more digits, or all of them"
+    reason: str = ""
+    given: str
+    matches: int
+    among: str
+
+
+class NoSuchEcuError(UsageError):
+    """ECUs that the vehicle does not have and never had; ``vehicle`` is empty where all vehicles were searched."""
+
+    code = "no-such-ecu"
+    template = "no such ECU: [{ecus}]"
+    hint = "see `twinlock director vehicles` and `twinlock director show`"
+    reason: str = ""
+    ecus: tuple[str, ...]
+    vehicle: str = ""
+
+
+class UnprotectedServingError(UsageError):
+    """A server that would not authenticate its clients, and no option that accepts that. ``option`` is the one."""
+
+    code = "unprotected-serving"
+    template = "{reason}; add {option} to serve it on a network that you trust"
+    option: str
+
+
 class DeclinedError(TwinlockError):
     """The answer to the question was no."""
 

@@ -201,8 +201,9 @@ def read_replacement(
     """The plan by which the keys ``given``, whose ids may be shortened, are replaced.
 
     ``plan`` is what else was asked for, ``now`` gives the plan that a role has, ``known`` are the key ids of each.
-    Raises: UsageError.
+    Raises: AmbiguousIdError; UsageError.
     """
+    from twinlock.cli.shared.errors import AmbiguousIdError
     from twinlock.trust.errors.base import UsageError
 
     role, *others = roles
@@ -214,7 +215,7 @@ def read_replacement(
     for keyid in given:
         matching = [each for each in known.get(role, ()) if each.startswith(keyid)]
         if len(matching) != 1:
-            raise UsageError(reason=f"{keyid} matches {len(matching)} keys of {role}")
+            raise AmbiguousIdError(given=keyid, matches=len(matching), among=f"keys of {role}")
         replaced += matching
     return replace(now(role), replacing=tuple(dict.fromkeys(replaced)))
 

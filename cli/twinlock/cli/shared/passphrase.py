@@ -160,18 +160,18 @@ def key_passphrase(file: Path | None, *, prompt: str = "Passphrase of the keys")
 
 
 def _from_file(file: Path) -> str:
-    from twinlock.trust.errors.base import UsageError
+    from twinlock.cli.shared.errors import PassphraseSourceError
 
     try:
         text = read_own_file(file, "the passphrase", max_bytes=MAX_PASSPHRASE_BYTES).decode()
     except UnicodeDecodeError:
-        raise UsageError(reason=f"{file} is not UTF-8 text, so it is not a passphrase file") from None
+        raise PassphraseSourceError(origin=str(file), reason="the file is not UTF-8 text") from None
     return _checked(text.removesuffix("\n").removesuffix("\r"), str(file))
 
 
 def _checked(value: str, origin: str) -> str:
-    from twinlock.trust.errors.base import UsageError
+    from twinlock.cli.shared.errors import PassphraseSourceError
 
     if not value:
-        raise UsageError(reason=f"the passphrase in {origin} is empty")
+        raise PassphraseSourceError(origin=origin, reason="the value is empty")
     return value

@@ -43,12 +43,12 @@ def serving_options(function: Callable[..., _R]) -> Callable[..., _R]:
 
 
 def check_plain(host: str, *, plain: bool) -> None:
-    """Refuse to serve the plain API where other machines reach it, unless asked to. Raises: UsageError."""
-    from twinlock.trust.errors.base import UsageError
+    """Refuse to serve the plain API where other machines reach it, unless asked to. Raises: UnprotectedServingError."""
+    from twinlock.cli.shared.errors import UnprotectedServingError
 
     if not plain and not _is_loopback(host):
         reason = f"the Director's API does not support certificates yet, so anyone who reaches {host} can read every vehicle's orders"
-        raise UsageError(reason=f"{reason}; add --plain to serve it on a network that you trust")
+        raise UnprotectedServingError(reason=reason, option="--plain")
 
 
 def _is_loopback(host: str) -> bool:

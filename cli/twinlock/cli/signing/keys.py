@@ -100,13 +100,13 @@ def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring, named
     @click.argument("state", type=click.Choice(("lost", "found")))
     @output_options
     def mark_command(out: Output, directory: Path, keyid: str, state: str) -> None:
-        from twinlock.trust.errors.base import UsageError
+        from twinlock.cli.shared.errors import AmbiguousIdError
 
         ring = open_keyring(directory)
         used = named(directory)
         matching = [record.keyid for record in _known_and_named(ring, used) if record.keyid.startswith(keyid)]
         if len(matching) != 1:
-            raise UsageError(reason=f"{keyid} matches {len(matching)} keys here; see `keys list`")
+            raise AmbiguousIdError(given=keyid, matches=len(matching), among="keys here; see `keys list`")
         if not ring.known(matching):
             ring.note(used[matching[0]].role, used[matching[0]].key)
         record = ring.mark(matching[0], lost=state == "lost")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from twinlock.client.model.errors import ConfigurationError
 from twinlock.io.files.operator_files import check_path, read_json_object
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
@@ -122,7 +123,8 @@ class SecondaryConfig(EcuSettings):
 
 
 def load_primary(path: Path) -> PrimaryConfig:
-    """Read a Primary's configuration. Raises: UsageError naming the field, StorageError if it cannot be read."""
+    """Read a Primary's configuration. Raises: ConfigurationError; UsageError if the file is not
+    a JSON object; StorageError if it cannot be read."""
     section = _read(path, "primary")
     config = section.finish(
         PrimaryConfig(
@@ -142,7 +144,8 @@ def load_primary(path: Path) -> PrimaryConfig:
 
 
 def load_secondary(path: Path) -> SecondaryConfig:
-    """Read a Secondary's configuration. Raises: UsageError naming the field, StorageError if it cannot be read."""
+    """Read a Secondary's configuration. Raises: ConfigurationError; UsageError if the file is not
+    a JSON object; StorageError if it cannot be read."""
     section = _read(path, "secondary")
     verification = section.convert("verification", Verification)
     return section.finish(
@@ -163,8 +166,8 @@ class _Section:
     values: dict[str, Any]
     children: list[_Section] = field(default_factory=list)
 
-    def fail(self, name: str, reason: str) -> UsageError:
-        return UsageError(reason=f"{self.path}: {self.where}{name} {reason}")
+    def fail(self, name: str, reason: str) -> ConfigurationError:
+        return ConfigurationError(path=str(self.path), field=f"{self.where}{name}", reason=reason)
 
     def take(self, name: str, kind: type[T] | tuple[type, ...], default: Any = ...) -> Any:
         value = self.values.pop(name, default)
@@ -270,7 +273,7 @@ def _limits(section: _Section) -> Limits:
     try:
         return provision(values)
     except UsageError as error:
-        raise section.fail("limits", error.reason) from None
+        raise section.fail("limits", f"is not usable: {error.reason}") from None
 
 
 def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:

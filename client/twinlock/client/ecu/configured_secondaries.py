@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.reports import check_reporting_key
+from twinlock.client.model.errors import KnownSecondaryError, UnknownSecondaryError
 from twinlock.client.storage.database import take_lock
 from twinlock.io.files.durable import clean_stale, replace_file, storage_errors
 from twinlock.io.files.operator_files import read_json_object
@@ -21,13 +22,13 @@ from twinlock.trust.errors.base import UsageError
 T = TypeVar("T")
 
 
-def fit_secondary(
+def configure_secondary(
     config: Path, description: Mapping[str, Any], *, replaces: str | None = None, new: bool = False
 ) -> str | None:
     """Add the Secondary of ``description`` to ``config``, a ``primary.json``; returns the ECU that it replaces, if any.
 
     It replaces the one with its id. With another id it replaces ``replaces``, or is added if ``new``.
-    Raises: UsageError for a description that is not sound or a place that does not exist; ProfileError for a key whose
+    Raises: KnownSecondaryError, UnknownSecondaryError; ConfigurationError for a description that is not sound; ProfileError for a key whose
     reports the Director cannot read; ConflictError while the Primary runs; StorageError. The file is then as it was.
     """
     ecu = description.get("ecu")
@@ -38,10 +39,7 @@ def fit_secondary(
         place = ecu if replaces is None else replaces
         number = _number(listed, place)
         if new == (number is not None):
-            reason = (
-                "omit --new to replace it" if new else "name the Secondary that the part replaces, or mark it as new"
-            )
-            raise UsageError(reason=f"this vehicle has {'a' if new else 'no'} Secondary {place}: {reason}")
+            raise (KnownSecondaryError if new else UnknownSecondaryError)(ecu=str(place))
         if number is None:
             listed.append(dict(description))
             return None
@@ -52,12 +50,12 @@ def fit_secondary(
 
 
 def remove_secondary(config: Path, ecu: str) -> None:
-    """Remove ``ecu`` from ``config``, a ``primary.json``. Raises: UsageError, ConflictError, StorageError."""
+    """Remove ``ecu`` from ``config``, a ``primary.json``. Raises: UnknownSecondaryError, ConflictError, StorageError."""
 
     def change(listed: list[dict[str, Any]]) -> None:
         number = _number(listed, ecu)
         if number is None:
-            raise UsageError(reason=f"this vehicle has no Secondary {ecu}")
+            raise UnknownSecondaryError(ecu=ecu)
         del listed[number]
 
     _changed(config, change)
@@ -87,7 +85,7 @@ def _changed(config: Path, change: Callable[[list[dict[str, Any]]], T]) -> T:
 
 
 def _check(config: Path, data: bytes) -> None:
-    """Check the new file, before it is in place, as the Primary will read it. Raises: UsageError, ProfileError, StorageError."""
+    """Check the new file, before it is in place, as the Primary will read it. Raises: ConfigurationError, ProfileError, StorageError."""
     draft = config.with_name(f".{config.name}.draft")
     with storage_errors("write", draft):
         draft.write_bytes(data)

@@ -17,6 +17,7 @@ from twinlock.client.ecu.config import FORMAT, SecondaryConfig, load_primary, lo
 from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identity
 from twinlock.client.ecu.reports import check_key_type
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.model.errors import AnchorMismatchError, SecondaryDescriptionError, ServerUrlError
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.state import TrustedState
 from twinlock.io.files.durable import create_once, storage_errors
@@ -151,12 +152,12 @@ def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
 def given_anchors(repositories: Repositories) -> dict[RepositoryName, TrustedRepository]:
     """The trust established by the given Root files, by repository; asks no server.
 
-    Raises: UsageError for swapped or equal files, a URL of another form, or a profile that does not exist; the refusal of a
+    Raises: UsageError for swapped or equal files or an unknown profile, ServerUrlError for a URL of another form; the refusal of a
     file that is not a Root.
     """
     for url in (repositories.director_url, repositories.image_url):
         if url and not is_base_url(url):
-            raise UsageError(reason=f"{url!r} is not a server URL; write http://HOST/PATH or https://HOST/PATH")
+            raise ServerUrlError(url=url)
     wires = _profiles(repositories.wires)
     anchors = {DIRECTOR: check_given_root(DIRECTOR, repositories.director_root, wire=wires.get(DIRECTOR, TUF))}
     if repositories.image_root is not None:
@@ -231,17 +232,14 @@ def _check_key_types(plan: EcuPlan, repositories: Repositories, described: Seque
 
 
 def _check_anchor(repositories: Repositories, *, full: bool) -> None:
-    """Before anything is made: the anchor holds the Roots that this ECU starts from. Raises: UsageError, StorageError."""
+    """Before anything is made: the anchor has the Roots that this ECU starts from. Raises: AnchorMismatchError, StorageError."""
     if repositories.anchor is None:
         return
     held = load_anchor(repositories.anchor, DEFAULT_LIMITS)
     wanted = {DIRECTOR: repositories.director_root} | ({IMAGE: repositories.image_root} if full else {})
     for name, root in wanted.items():
         if held.get(name) != root:
-            raise UsageError(
-                reason=f"{repositories.anchor}/{name}.root.json is not the Root given for the repository {name}; "
-                "copy that Root there"
-            )
+            raise AnchorMismatchError(path=str(repositories.anchor / f"{name}.root.json"), repository=name)
 
 
 def _profiles(wires: Mapping[str, str]) -> dict[RepositoryName, WireProfile]:
@@ -280,7 +278,7 @@ _DESCRIPTION = ("ecu", "hardwareId", "verification", "address", "keyid", "key")
 def _checked_description(item: Mapping[str, Any]) -> dict[str, Any]:
     missing = [name for name in _DESCRIPTION if name not in item]
     if missing:
-        raise UsageError(reason=f"the description of a Secondary lacks {', '.join(missing)}")
+        raise SecondaryDescriptionError(missing=tuple(missing))
     return {name: item[name] for name in _DESCRIPTION}
 
 

@@ -17,6 +17,7 @@ from twinlock.client.ecu.clock import follow_roots
 from twinlock.client.ecu.config import EcuSettings
 from twinlock.client.ecu.running_image import counter_floor
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.model.errors import NotDamagedError, UnrecoverableError
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import take_lock
 from twinlock.client.storage.state import TrustedState
@@ -24,7 +25,7 @@ from twinlock.io.files.durable import flush_directory, storage_errors
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.engine.restore import restore_repository
-from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.names import DIRECTOR, ROOT, TOP_LEVEL, RepositoryName, RoleName
 from twinlock.trust.state.repository_map import decode_map
 from twinlock.trust.state.stored_floor import decode_floor
@@ -59,8 +60,7 @@ def recover_state(
 
     ``release_counter`` is for an ECU whose counter can be read nowhere; a proven one that is higher holds. The report counter
     continues at the seconds since 1970 at ``now``: above every one that was used.
-    Raises: UsageError if the file is not damaged, or a Root or the counter can be read nowhere; ConflictError if the ECU runs;
-    StorageError; any refusal of a Root. The damaged file is untouched then, and kept next to the new one otherwise.
+    Raises: UnrecoverableError if a Root or the counter can be read nowhere; ConflictError if the ECU runs; StorageError; any refusal of a Root. The damaged file is untouched then, and kept next to the new one otherwise.
     """
     path = settings.state
     lock = take_lock(path)
@@ -74,9 +74,8 @@ def recover_state(
             versions = {name: _keep_repository(settings, state, name, rows) for name in _repositories(settings)}
             counter = _release_counter(settings, state, release_counter)
             state.store_release_counter(counter)
-            stated = max(
-                state.stated_time or now, now
-            )  # the last stated time may be lost, and no report may state an earlier one
+            # The last stated time may be lost, and no report may state an earlier one.
+            stated = max(state.stated_time or now, now)
             reports = state.reserve_counter(at_least=int(now.timestamp()), stated=stated)
         return Recovered(versions, counter, reports, _swap(path, draft))
     finally:
@@ -84,7 +83,7 @@ def recover_state(
 
 
 def check_damaged(settings: EcuSettings) -> None:
-    """Return if the state cannot be used. Raises: UsageError if it can: recovering it could only lose data."""
+    """Return if the state cannot be used. Raises: NotDamagedError if it can: recovering it could only lose data."""
     try:
         with TrustedState.open(settings.state, wires=settings.wires, limits=settings.limits, read_only=True) as state:
             state.repositories(_repositories(settings))
@@ -92,7 +91,7 @@ def check_damaged(settings: EcuSettings) -> None:
             _ = (state.events(), state.decision, state.begun)
     except (TwinlockError, ValueError):
         return
-    raise UsageError(reason=f"{settings.state} is not damaged; nothing was changed")
+    raise NotDamagedError(path=str(settings.state))
 
 
 def _repositories(settings: EcuSettings) -> list[RepositoryName]:
@@ -123,8 +122,7 @@ def _anchors(
     for name in _repositories(settings):
         stored = [(version, data) for repository, role, version, data in metadata if (repository, role) == (name, ROOT)]
         if name not in known and not stored:
-            reason = f"no Root of {name} can be read from {settings.state}; give the factory Root with --{name}-root"
-            raise UsageError(reason=reason)
+            raise UnrecoverableError(path=str(settings.state), missing=f"Root of {name}", option=f"--{name}-root")
         known.setdefault(name, min(stored, default=(0, b""))[1])
     return {name: known[name] for name in _repositories(settings)}
 
@@ -186,7 +184,9 @@ def _release_counter(settings: EcuSettings, state: TrustedState, given: int | No
     proven = [counter_floor(ecu, state), given, SlotInstaller(settings.slots, ecu).installed().release_counter]
     known = [counter for counter in proven if counter is not None]
     if not known:
-        raise UsageError(reason=f"no release counter of {ecu} can be read; give that of the image that the ECU runs")
+        raise UnrecoverableError(
+            path=str(settings.state), missing=f"release counter of {ecu}", option="--release-counter"
+        )
     return max(known)
 
 

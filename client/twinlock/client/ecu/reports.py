@@ -25,7 +25,7 @@ from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport, SignedReport, report_digest
 
 
-class ReportForm(Protocol):
+class ReportProfile(Protocol):
     """The reports of one wire profile. What is signed here is what the Director of that profile reads.
 
     ``key_types`` are those of ``identity.py`` whose signatures it can carry; ``reports_outcomes`` is whether a manifest has
@@ -37,7 +37,7 @@ class ReportForm(Protocol):
     acknowledges: bool
 
     def reporting_key(self, key: PublicKey) -> PublicKey:
-        """``key`` under the id that its reports name. Raises: ProfileError for one that cannot sign reports of this form."""
+        """``key`` under the id that its reports name. Raises: ProfileError for one that cannot sign reports of this profile."""
 
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         """One ECU's report, signed by it. Raises: ProfileError."""
@@ -53,11 +53,11 @@ class ReportForm(Protocol):
         signer: Signer,
         installation: InstallationReport | None,
     ) -> bytes:
-        """All reports, signed by the Primary, and ``installation`` if the form has a place for outcomes."""
+        """All reports, signed by the Primary, and ``installation`` if the profile has a place for outcomes."""
 
 
 class TufReports:
-    """See ``ReportForm``: the form of ``docs/POUF.md``. How an order ended is in the reports themselves."""
+    """See ``ReportProfile``: the form of ``docs/POUF.md``. How an order ended is in the reports themselves."""
 
     key_types: tuple[str, ...] = KEY_TYPES
     reports_outcomes = False
@@ -85,7 +85,7 @@ class TufReports:
 
 
 class AktualizrReports:
-    """See ``ReportForm``: the form of ``docs/POUF-aktualizr.md``. It names no vehicle."""
+    """See ``ReportProfile``: the form of ``docs/POUF-aktualizr.md``. It names no vehicle."""
 
     reports_outcomes = True
     acknowledges = False
@@ -120,20 +120,20 @@ def _all_attacks(report: EcuReport) -> str:
     return f"{report.detail}; also {codes}" if codes else report.detail
 
 
-def report_form(director: WireProfile) -> ReportForm:
-    """The form of the reports that go to a Director of that profile."""
+def report_profile(director: WireProfile) -> ReportProfile:
+    """The profile of the reports to a Director of that wire profile."""
     return AktualizrReports() if director is AKTUALIZR else TufReports()
 
 
 def check_reporting_key(wires: Wires, key: PublicKey) -> None:
     """Refuse, before anything runs, an ECU key whose reports the Director's profile cannot carry. Raises: ProfileError."""
-    report_form(wires.get(DIRECTOR, TUF)).reporting_key(key)
+    report_profile(wires.get(DIRECTOR, TUF)).reporting_key(key)
 
 
 def check_key_type(wires: Wires, ecu: str, key_type: str) -> None:
     """``check_reporting_key`` for a key that is not made yet. Raises: ProfileError."""
     director = wires.get(DIRECTOR, TUF)
-    known = report_form(director).key_types
+    known = report_profile(director).key_types
     if key_type not in known:
         reason = f"the ECU key is of type {key_type}, and the Director reads only {' and '.join(known)}"
         raise ProfileError(profile=director.name, what=f"the report of {ecu}", reason=reason)
@@ -146,7 +146,7 @@ def make_report(
     state: TrustedState,
     clock: Clock,
     signer: Signer,
-    form: ReportForm,
+    profile: ReportProfile,
     limits: Limits,
 ) -> bytes:
     """A signed report of what ``ecu`` runs, with a counter that was never used before and all unacknowledged evidence.
@@ -168,7 +168,7 @@ def make_report(
         detail="" if most_severe is None else most_severe.detail,
         evidence=events,
     )
-    data = form.sign_report(report, signer)
-    if form.acknowledges:
-        EvidenceBook(state).note_report(counter, report_digest(form.decode_report(data, limits).message))
+    data = profile.sign_report(report, signer)
+    if profile.acknowledges:
+        EvidenceBook(state).note_report(counter, report_digest(profile.decode_report(data, limits).message))
     return data

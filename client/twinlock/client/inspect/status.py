@@ -6,7 +6,7 @@ from typing import Any
 
 from twinlock.client.ecu.config import EcuSettings, PrimaryConfig, SecondaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.ecu.reports import report_form
+from twinlock.client.ecu.reports import report_profile
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.events import event_as_json
 from twinlock.client.model.results import image_as_json
@@ -85,8 +85,8 @@ def _reported(config: PrimaryConfig, ecu: EcuId, reports: dict[EcuId, bytes]) ->
     if ecu not in reports:
         return None
     try:
-        form = report_form(config.wires.get(DIRECTOR, TUF))
-        report = form.decode_report(reports[ecu], config.limits)
-        return image_as_json(verify_report(report, form.reporting_key(keys[ecu])).installed)
+        profile = report_profile(config.wires.get(DIRECTOR, TUF))
+        report = profile.decode_report(reports[ecu], config.limits)
+        return image_as_json(verify_report(report, profile.reporting_key(keys[ecu])).installed)
     except TwinlockError:
         return None

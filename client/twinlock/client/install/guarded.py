@@ -37,10 +37,10 @@ class GuardedInstaller:
 
     def _call(self, step: str, method: Callable[[], InstalledImage]) -> InstalledImage:
         with party_faults(InstallerError, "installer", self._ecu, step):
-            found = method()
-            if not isinstance(found, InstalledImage):
-                raise TypeError(f"expected an InstalledImage, got {type(found).__name__}")
-            return found
+            image = method()
+            if not isinstance(image, InstalledImage):
+                raise TypeError(f"expected an InstalledImage, got {type(image).__name__}")
+            return image
 
 
 def guarded_precondition(precondition: Precondition | None, ecu: EcuId) -> Precondition | None:

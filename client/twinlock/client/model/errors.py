@@ -8,8 +8,115 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError
+from twinlock.trust.errors.base import Attack, Kind, RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import TransportError
+
+
+class ConfigurationError(UsageError):
+    """A configuration file of an ECU with a wrong value. ``field`` is the path of the member, such as ``fetch.attempts``."""
+
+    code = "configuration"
+    template = "{path}: {field} {reason}"
+    path: str
+    field: str
+
+
+class AnchorMismatchError(UsageError):
+    """A read-only trust anchor that does not have the Root that the ECU is made with."""
+
+    code = "anchor-mismatch"
+    template = "{path} is not the Root given for the repository {repository}"
+    hint = "copy that Root to that path, or give the Root of the anchor"
+    reason: str = ""
+    path: str
+    repository: str
+
+
+class ServerUrlError(UsageError):
+    """A text that is not the base URL of a server."""
+
+    code = "server-url"
+    template = "{url!r} is not a server URL"
+    hint = "write http://HOST/PATH or https://HOST/PATH, without a query"
+    reason: str = ""
+    url: str
+
+
+class SecondaryDescriptionError(UsageError):
+    """A description of a Secondary without members that its Primary needs."""
+
+    code = "secondary-description"
+    template = "the description of a Secondary lacks [{missing}]"
+    hint = "use what `twinlock secondary describe` prints"
+    reason: str = ""
+    missing: tuple[str, ...]
+
+
+class UnknownSecondaryError(UsageError):
+    """An ECU that is not a Secondary of this vehicle."""
+
+    code = "unknown-secondary"
+    template = "this vehicle has no Secondary {ecu}"
+    hint = "see `twinlock primary show`; --replaces names the Secondary that a part replaces, --new adds one"
+    reason: str = ""
+    ecu: str
+
+
+class KnownSecondaryError(UsageError):
+    """A new Secondary with the identifier of one that this vehicle has."""
+
+    code = "known-secondary"
+    template = "this vehicle already has a Secondary {ecu}"
+    hint = "omit --new to replace it"
+    reason: str = ""
+    ecu: str
+
+
+class RegistrationMethodError(UsageError):
+    """A registration in a way that the profile of the Director does not have. ``command`` is the one that works."""
+
+    code = "registration-method"
+    template = "a Director of the {profile} profile registers vehicles in another way: use `{command}`"
+    reason: str = ""
+    profile: str
+    command: str
+
+
+class OutOfTurnError(UsageError):
+    """A request that a Secondary cannot serve in its present state. Nothing changed. ``wanted`` is the image it wants, or empty."""
+
+    code = "out-of-turn"
+    template = "{ecu} {reason}"
+    ecu: str
+    wanted: str = ""
+
+
+class NotDamagedError(UsageError):
+    """A recovery of a state file that can be used: it could only lose data, so nothing was changed."""
+
+    code = "not-damaged"
+    template = "{path} is not damaged; nothing was changed"
+    reason: str = ""
+    path: str
+
+
+class UnrecoverableError(UsageError):
+    """A recovery that cannot read something from the state file, or from anywhere else. ``option`` supplies it."""
+
+    code = "unrecoverable"
+    template = "no {missing} could be recovered for {path}; supply it with {option}"
+    reason: str = ""
+    path: str
+    missing: str
+    option: str
+
+
+class ListenError(UsageError):
+    """An address that a Secondary cannot listen on."""
+
+    code = "listen"
+    template = "cannot listen on {address}: {reason}"
+    address: str
 
 
 class ManifestRefusedError(TwinlockError):
@@ -191,7 +298,7 @@ class SoftwareFaultError(TwinlockError):
     """A programming error in Twinlock itself. Its traceback is in the log; the cycle ended and was reported."""
 
     code = "software-fault"
-    template = "unexpected {exception} at {step}: {reason}"
+    template = "unexpected {exception} in step {step}: {reason}"
     hint = "this is a bug in twinlock; the log has its traceback"
     step: str
     exception: str

@@ -45,7 +45,7 @@ def link_faults(ecu: EcuId, step: str) -> AbstractContextManager[None]:
 
 def software_fault(raised: Exception, step: str) -> SoftwareFaultError:
     """A bug of ours as an error that a report can carry; the traceback goes to the log."""
-    _LOG.error("unexpected %s at %s", type(raised).__name__, step, exc_info=raised)
+    _LOG.error("unexpected %s in step %s", type(raised).__name__, step, exc_info=raised)
     return SoftwareFaultError(
         step=step, exception=type(raised).__name__, reason=sanitize(raised, _REASON_CHARACTERS) or "no reason given"
     )

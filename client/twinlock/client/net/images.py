@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from twinlock.client.net.transport import Reply, Transport, with_retries
 from twinlock.client.storage.metadata import Wires
-from twinlock.client.storage.staging import Arrival, Staging
+from twinlock.client.storage.staging import ImageArrival, Staging
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
@@ -66,7 +66,7 @@ async def download_image(
     staged = await asyncio.to_thread(staging.find, image.entry)
     if staged is not None:
         return staged
-    search = _Search(image, transport, staging, progress)
+    search = _ImageSearch(image, transport, staging, progress)
     loop = asyncio.get_running_loop()
     ends = loop.time() + transport.settings.image_deadline_s
     for number, url in enumerate(urls):
@@ -81,7 +81,7 @@ async def download_image(
 
 
 @dataclass(slots=True)
-class _Search:
+class _ImageSearch:
     """One image that several places may have, and what the places asked so far did."""
 
     image: ApprovedImage
@@ -116,7 +116,9 @@ class _Search:
         return TransportError(url=self.image.entry.path, reason="no repository states where to fetch the image")
 
     def _too_late(self, url: str, seconds: float) -> SlowRetrievalError:
-        reason = f"the image did not arrive within {seconds:.4g} s; what arrived is kept for the next cycle"
+        reason = (
+            f"the image did not arrive in full within {seconds:.4g} s; the part that arrived is kept for the next cycle"
+        )
         floor = self.transport.settings.floor_bytes_per_s
         return SlowRetrievalError(url=url, reason=reason, bytes_per_s=0, floor_bytes_per_s=floor)
 
@@ -135,7 +137,7 @@ class _Search:
         with self.staging.arrival(self.image.entry) as arrival:
             return await self._receive(url, arrival)
 
-    async def _receive(self, url: str, arrival: Arrival) -> Path:
+    async def _receive(self, url: str, arrival: ImageArrival) -> Path:
         entry = arrival.entry
         missing = arrival.received < entry.length or entry.length == 0
         if missing and not (arrival.received and await self._resume(url, arrival)):
@@ -144,27 +146,27 @@ class _Search:
                 await self._write(reply, arrival)
         return await asyncio.to_thread(arrival.finish)
 
-    async def _resume(self, url: str, arrival: Arrival) -> bool:
+    async def _resume(self, url: str, arrival: ImageArrival) -> bool:
         """Request the missing part; False if this server cannot resume, so that the whole must be requested."""
         headers = {"Range": f"bytes={arrival.received}-"}
         async with self.transport.request("GET", url, headers=headers) as reply:
             if reply.status == 200:
                 _check_whole(reply, arrival)
-            elif not _goes_on(reply, arrival):
+            elif not _continues(reply, arrival):
                 return False
             else:
                 _check_length(reply, arrival)
             await self._write(reply, arrival)
         return True
 
-    async def _write(self, reply: Reply, arrival: Arrival) -> None:
+    async def _write(self, reply: Reply, arrival: ImageArrival) -> None:
         async for chunk in reply.chunks():
             arrival.write(chunk)
             if self.progress is not None:
                 self.progress(arrival.entry.path, arrival.received, arrival.entry.length)
 
 
-def _goes_on(reply: Reply, arrival: Arrival) -> bool:
+def _continues(reply: Reply, arrival: ImageArrival) -> bool:
     """Whether the answer to a Range request continues the part. Raises: FetchError where asking otherwise cannot help."""
     if reply.status == 206:
         start = reply.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
@@ -175,7 +177,7 @@ def _goes_on(reply: Reply, arrival: Arrival) -> bool:
     return False
 
 
-def _check_whole(reply: Reply, arrival: Arrival) -> None:
+def _check_whole(reply: Reply, arrival: ImageArrival) -> None:
     """Begin at the first byte; only now is the part of an earlier attempt discarded."""
     if reply.status != 200:
         raise FetchError(url=reply.url, status=reply.status, reason="an image was expected")
@@ -184,7 +186,7 @@ def _check_whole(reply: Reply, arrival: Arrival) -> None:
     _check_length(reply, arrival)
 
 
-def _check_length(reply: Reply, arrival: Arrival) -> None:
+def _check_length(reply: Reply, arrival: ImageArrival) -> None:
     """Refuse at once a reply that announces too many bytes."""
     if reply.length is not None and arrival.received + reply.length > arrival.entry.length:
         raise EndlessDataError(what=arrival.entry.path, limit_bytes=arrival.entry.length)

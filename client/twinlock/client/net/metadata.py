@@ -27,7 +27,7 @@ _SHOWN_CHARACTERS = 200
 
 
 @dataclass(slots=True)
-class _Search:
+class _MetadataSearch:
     """One file that several places may have: those not asked yet, and what the others answered."""
 
     command: Fetch
@@ -64,7 +64,7 @@ class MetadataFetcher:
         self._urls = urls
         self._wires = wires
         self._last: dict[RepositoryName, str] = {}  # a place whose copy was refused is asked last from then on
-        self._search: _Search | None = None
+        self._search: _MetadataSearch | None = None
         self._refused: list[RefusalError] = []
 
     async def fetch(self, command: Fetch) -> bytes | Absent:
@@ -75,7 +75,7 @@ class MetadataFetcher:
         """
         deadline = asyncio.get_running_loop().time() + self._transport.settings.deadline_s
         places = sorted(self._urls[command.repository], key=lambda url: url == self._last.get(command.repository))
-        search = self._search = _Search(command, places, deadline)
+        search = self._search = _MetadataSearch(command, places, deadline)
         data = await self._continue(search)
         if data is None:
             return search.answer()
@@ -99,7 +99,7 @@ class MetadataFetcher:
         taken, self._refused = self._refused, []
         return taken
 
-    async def _continue(self, search: _Search) -> bytes | None:
+    async def _continue(self, search: _MetadataSearch) -> bytes | None:
         loop = asyncio.get_running_loop()
         command = search.command
         folder = self._wires.get(command.repository, TUF).folder
@@ -123,7 +123,7 @@ class MetadataFetcher:
                     return data
         return None
 
-    def _demote(self, search: _Search, refusal: RefusalError) -> None:
+    def _demote(self, search: _MetadataSearch, refusal: RefusalError) -> None:
         self._last[search.command.repository] = search.place
         place = sanitize(search.place, _SHOWN_CHARACTERS)
         _LOG.warning("refused what %s served: error[%s]: %s", place, refusal.code, refusal)

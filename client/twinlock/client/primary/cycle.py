@@ -98,19 +98,19 @@ class UpdateCycle:
         services, own = self.services, self.services.config.ecu.ecu
         reports = await services.secondaries.collect_reports(step, self.problems)
         installed = await self._own_image(step)
-        form, signer = services.reports, services.signer
+        profile, signer = services.reports, services.signer
         report = make_report(
             own,
             installed,
             state=services.state,
             clock=services.clock,
             signer=signer,
-            form=form,
+            profile=profile,
             limits=services.config.limits,
         )
         services.state.store_report(own, report)
         outcome = services.state.unreported
-        manifest = form.sign_manifest(services.config.vehicle, own, [report, *reports.values()], signer, outcome)
+        manifest = profile.sign_manifest(services.config.vehicle, own, [report, *reports.values()], signer, outcome)
         try:
             await services.director.put_manifest(manifest)
         except ManifestRefusedError as error:
@@ -118,7 +118,7 @@ class UpdateCycle:
             self.reported = False
         else:
             self.reported = True
-            if not form.acknowledges:
+            if not profile.acknowledges:
                 self._mark_accepted(report)
             if outcome is not None:
                 services.state.store_unreported(None)

@@ -14,19 +14,20 @@ from twinlock.client.ecu.config import PrimaryConfig, load_primary
 from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.identity import load_identity
-from twinlock.client.ecu.reports import check_reporting_key, report_form
+from twinlock.client.ecu.reports import check_reporting_key, report_profile
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.install.guarded import GuardedInstaller, guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
 from twinlock.client.link.http import HttpLink
 from twinlock.client.link.protocol import SecondaryLink
+from twinlock.client.model.errors import ConfigurationError, RegistrationMethodError
 from twinlock.client.model.results import CycleResult
 from twinlock.client.net.director import DirectorLink
 from twinlock.client.net.images import Progress
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
 from twinlock.client.primary.cycle import UpdateCycle
-from twinlock.client.primary.secondaries import Member, Secondaries
+from twinlock.client.primary.secondaries import LinkedSecondary, Secondaries
 from twinlock.client.primary.services import PrimaryServices
 from twinlock.client.storage.staging import Staging
 from twinlock.io.files.operator_files import read_operator_file
@@ -61,7 +62,7 @@ class Primary:
 
         ``links`` replaces the links to some Secondaries, ``wall`` the system clock, ``installer`` the built-in one;
         ``precondition`` returns the reason why nothing can be installed now.
-        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it is already running.
+        Raises: ConfigurationError; UsageError if a file is not JSON; StorageError, NewerStateError; ConflictError if it is already running.
         """
         settings = load_primary(config)
         identity = load_identity(settings.key)
@@ -69,7 +70,8 @@ class Primary:
         found_map = decode_map(read_operator_file(settings.map, "the map"), settings.limits)
         unknown = settings.wires.keys() - found_map.repositories.keys()
         if unknown:
-            raise UsageError(reason=f"{config}: wires.{min(unknown)} names no repository of {settings.map}")
+            reason = f"is not a repository of {settings.map}"
+            raise ConfigurationError(path=str(config), field=f"wires.{min(unknown)}", reason=reason)
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
         state = open_state(settings)
@@ -98,7 +100,7 @@ class Primary:
                         policy=settings.policy,
                         fetch=settings.fetch,
                     ),
-                    reports=report_form(settings.wires.get(DIRECTOR, TUF)),
+                    reports=report_profile(settings.wires.get(DIRECTOR, TUF)),
                 )
             )
         except BaseException:
@@ -124,23 +126,19 @@ class Primary:
     async def enrol(self, token: str) -> bool:
         """Register this vehicle with its Director by a one-time ``token``; returns whether it was new there.
 
-        Raises: EnrolmentRefusedError, TransportError; UsageError for a Director of the aktualizr profile.
+        Raises: EnrolmentRefusedError, TransportError; RegistrationMethodError for a Director of the aktualizr profile.
         """
         if _is_foreign(self.config):
-            raise UsageError(
-                reason="a Director of the aktualizr profile does not use enrolment tokens; use `twinlock primary register`"
-            )
+            raise RegistrationMethodError(profile="aktualizr", command="twinlock primary register")
         return await self._services.director.enrol(json.dumps(self.describe()).encode(), token)
 
     async def register(self) -> None:
         """Register the ECUs of this vehicle with a Director of the aktualizr profile, again whenever they change.
 
-        Raises: EnrolmentRefusedError, TransportError; UsageError for a Director of another profile.
+        Raises: EnrolmentRefusedError, TransportError; RegistrationMethodError for a Director of another profile.
         """
         if not _is_foreign(self.config):
-            raise UsageError(
-                reason="only a Director of the aktualizr profile accepts a registration; use `twinlock primary enrol`"
-            )
+            raise RegistrationMethodError(profile="tuf", command="twinlock primary enrol")
         await self._services.director.register(describe_ecus(self.config))
 
     def installed(self) -> dict[EcuId, InstalledImage]:
@@ -218,8 +216,10 @@ def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transp
     return DirectorLink(transport, urls, config.time.url, limits=config.limits, foreign=_is_foreign(config))
 
 
-def _members(config: PrimaryConfig, links: Mapping[EcuId, SecondaryLink]) -> list[Member]:
+def _members(config: PrimaryConfig, links: Mapping[EcuId, SecondaryLink]) -> list[LinkedSecondary]:
     return [
-        Member(item, links.get(item.ecu.ecu) or HttpLink(item.ecu.ecu, item.address, config.fetch, config.limits))
+        LinkedSecondary(
+            item, links.get(item.ecu.ecu) or HttpLink(item.ecu.ecu, item.address, config.fetch, config.limits)
+        )
         for item in config.secondaries
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from twinlock.client.ecu.config import FetchSettings, SecondarySettings
 from twinlock.client.ecu.counters import check_counter, named_reset
-from twinlock.client.ecu.reports import report_form
+from twinlock.client.ecu.reports import report_profile
 from twinlock.client.link.protocol import SecondaryLink
 from twinlock.client.model.errors import SecondaryTimeoutError
 from twinlock.client.model.party_faults import link_faults
@@ -68,7 +68,7 @@ def oversize_reports(reports: Mapping[EcuId, bytes], manifest_bytes: int) -> lis
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class LinkedSecondary:
     """One Secondary: its configuration and its link."""
 
     settings: SecondarySettings
@@ -85,7 +85,7 @@ class Secondaries:
 
     def __init__(
         self,
-        members: Collection[Member],
+        members: Collection[LinkedSecondary],
         state: TrustedState,
         wires: Wires = NOTHING,
         *,
@@ -99,10 +99,10 @@ class Secondaries:
         self._policy = policy
         self._stated: dict[EcuId, Mapping[str, Any]] = {}
         self._links: dict[tuple[RepositoryName, int], bytes] = {}
-        self.members: dict[EcuId, Member] = {member.ecu: member for member in members}
+        self.members: dict[EcuId, LinkedSecondary] = {member.ecu: member for member in members}
         self._state = state
         self._wires = wires
-        self._form = report_form(wires.get(DIRECTOR, TUF))
+        self._profile = report_profile(wires.get(DIRECTOR, TUF))
 
     async def collect_reports(self, step: Step, problems: list[Problem]) -> dict[EcuId, bytes]:
         """A fresh report, signed by its ECU, of every Secondary that answers; each is stored under its sender.
@@ -111,7 +111,7 @@ class Secondaries:
         """
         reports: dict[EcuId, bytes] = {}
 
-        async def ask(member: Member) -> None:
+        async def ask(member: LinkedSecondary) -> None:
             data = await member.link.report()
             self._check_report(member, data)
             self._state.store_report(member.ecu, data)
@@ -131,8 +131,8 @@ class Secondaries:
         for ecu, member in self.members.items():
             if ecu in stored:
                 try:
-                    key = self._form.reporting_key(member.settings.key)
-                    images[ecu] = verify_report(self._form.decode_report(stored[ecu], self._limits), key).installed
+                    key = self._profile.reporting_key(member.settings.key)
+                    images[ecu] = verify_report(self._profile.decode_report(stored[ecu], self._limits), key).installed
                 except TwinlockError:
                     continue  # its key was replaced in the workshop; the next report is under the new one
         return images
@@ -140,7 +140,7 @@ class Secondaries:
     async def pass_time(self, director: DirectorLink, problems: list[Problem], ecus: Container[EcuId | None]) -> None:
         """Send each of ``ecus`` that asks for one an attestation that answers its own nonce: Uptane 2.1.0 5.4.2.5."""
 
-        async def give(member: Member) -> None:
+        async def give(member: LinkedSecondary) -> None:
             self._stated[member.ecu] = stated = await member.link.identity()
             nonce = stated.get("timeNonce")
             if isinstance(nonce, str):
@@ -173,7 +173,7 @@ class Secondaries:
             links=self._links,
         )
 
-        async def offer(member: Member) -> None:
+        async def offer(member: LinkedSecondary) -> None:
             stated = self._stated.get(member.ecu, NOTHING)
             trimmed = await bundles.trimmed(member.settings, stated)
             try:
@@ -197,7 +197,7 @@ class Secondaries:
         """Stream each ECU its verified image, all at once (5.4.2.7); returns those that installed it."""
         done: set[EcuId] = set()
 
-        async def send(member: Member) -> None:
+        async def send(member: LinkedSecondary) -> None:
             await member.link.send_image(*images[member.ecu])
             done.add(member.ecu)
 
@@ -214,19 +214,19 @@ class Secondaries:
             except TwinlockError as error:
                 _LOG.warning("%s", error)
 
-    def _among(self, ecus: Container[EcuId | None]) -> dict[EcuId, Member]:
+    def _among(self, ecus: Container[EcuId | None]) -> dict[EcuId, LinkedSecondary]:
         return {ecu: member for ecu, member in self.members.items() if ecu in ecus}
 
-    def _check_report(self, member: Member, data: bytes) -> None:
+    def _check_report(self, member: LinkedSecondary, data: bytes) -> None:
         """Refuse a report that is not this ECU's, or not new. The Director checks again; this check locates the fault."""
         if is_deeper(data, _REPORT_DEPTH):
             # Deeper nesting may pass in the report alone and fail in the manifest around it.
             reason = f"the report is nested deeper than {_REPORT_DEPTH} levels"
             raise MalformedError(what=f"report of {member.ecu}", json_path="$", reason=reason)
-        signed = self._form.decode_report(data, self._limits)
+        signed = self._profile.decode_report(data, self._limits)
         if signed.report.ecu != member.ecu:
             raise ReportSignatureError(what="report", ecu=member.ecu, reason=f"the report names {signed.report.ecu}")
-        key = self._form.reporting_key(member.settings.key)
+        key = self._profile.reporting_key(member.settings.key)
         report = verify_report(signed, key)
         self._adopt_counter(member.ecu, key)
         check_counter(self._state, key, report, lambda: named_reset(self._state, member.ecu))
@@ -237,7 +237,7 @@ class Secondaries:
         if stored is None or self._state.counter_of(ecu, key) is not None:
             return
         try:
-            report = verify_report(self._form.decode_report(stored, self._limits), key)
+            report = verify_report(self._profile.decode_report(stored, self._limits), key)
         except TwinlockError:
             return  # another key signed it, so its counter is not that of this key
         if report.counter is not None:
@@ -245,8 +245,8 @@ class Secondaries:
 
     async def _each(
         self,
-        members: Mapping[EcuId, Member],
-        action: Callable[[Member], Awaitable[None]],
+        members: Mapping[EcuId, LinkedSecondary],
+        action: Callable[[LinkedSecondary], Awaitable[None]],
         step: Step,
         problems: list[Problem],
     ) -> None:
@@ -254,10 +254,10 @@ class Secondaries:
         images = step is Step.SECONDARY_IMAGES
         seconds = _MESSAGES * self._fetch.deadline_s + (self._fetch.image_deadline_s if images else 0)
 
-        async def guarded(member: Member) -> None:
+        async def guarded(member: LinkedSecondary) -> None:
             try:
                 async with asyncio.timeout(seconds):
-                    with link_faults(member.ecu, f"do the step {step.value}"):
+                    with link_faults(member.ecu, f"complete the step {step.value}"):
                         await action(member)
             except TimeoutError:
                 problems.append(Problem(step=step, ecu=member.ecu, error=self._too_slow(member, seconds)))
@@ -266,6 +266,6 @@ class Secondaries:
 
         await asyncio.gather(*(guarded(member) for member in members.values()))
 
-    def _too_slow(self, member: Member, seconds: float) -> SecondaryTimeoutError:
+    def _too_slow(self, member: LinkedSecondary, seconds: float) -> SecondaryTimeoutError:
         reason = f"not finished within {seconds:.4g} s"
         return SecondaryTimeoutError(url=member.settings.address, reason=reason, ecu=member.ecu)

@@ -8,7 +8,7 @@ from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock
 from twinlock.client.ecu.config import PrimaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.ecu.reports import ReportForm
+from twinlock.client.ecu.reports import ReportProfile
 from twinlock.client.install.installer import Installer
 from twinlock.client.net.director import DirectorLink
 from twinlock.client.net.metadata import MetadataFetcher
@@ -37,4 +37,4 @@ class PrimaryServices:
     fetcher: MetadataFetcher
     director: DirectorLink
     secondaries: Secondaries
-    reports: ReportForm
+    reports: ReportProfile

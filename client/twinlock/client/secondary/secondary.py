@@ -19,13 +19,13 @@ from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.identity import Identity, load_identity
 from twinlock.client.ecu.missing_files import as_first_contact
-from twinlock.client.ecu.reports import check_reporting_key, make_report, report_form
+from twinlock.client.ecu.reports import check_reporting_key, make_report, report_profile
 from twinlock.client.ecu.running_image import raise_counter, running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.install.guarded import guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
-from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError
+from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError, OutOfTurnError
 from twinlock.client.model.results import Step
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.storage.needed_files import unneeded_files
@@ -34,7 +34,7 @@ from twinlock.client.storage.state import LastRefusal, TrustedState
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import Answer, Command, Fetch, Notice, Persist, drive
 from twinlock.trust.engine.verification import full_verification, partial_verification
-from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
@@ -63,7 +63,7 @@ class Secondary:
         self._clock = Clock(config.time, state, limits=config.limits, wall=wall)
         self._staging = Staging(config.staging)
         self._map = _load_map(config)
-        self._form = report_form(config.wires.get(DIRECTOR, TUF))
+        self._profile = report_profile(config.wires.get(DIRECTOR, TUF))
         self._approvals = Approvals(state, self._clock)
         self._evidence = EvidenceBook(state)
         self._wanted: ApprovedImage | None = None
@@ -73,7 +73,7 @@ class Secondary:
     def open(cls, config: Path, *, wall: Wall = system_clock, precondition: Precondition | None = None) -> Secondary:
         """Open the Secondary configured in ``config``, a ``secondary.json``. ``wall`` replaces the system clock.
 
-        Raises: UsageError for a wrong configuration; StorageError, NewerStateError; ConflictError if it is already running.
+        Raises: ConfigurationError; UsageError if a file is not JSON; StorageError, NewerStateError; ConflictError if it is already running.
         """
         settings = load_secondary(config)
         identity = load_identity(settings.key)
@@ -157,7 +157,7 @@ class Secondary:
 
     def _check_idle(self) -> None:
         if self._installing.locked():
-            raise UsageError(reason=f"{self.config.ecu.ecu} is installing an image; send metadata afterwards")
+            raise self._out_of_turn("is installing an image; send metadata afterwards")
 
     def _accept_bundle(self, offered: Bundle | TwinlockError) -> ImageEntry | None:
         self._check_idle()
@@ -195,7 +195,7 @@ class Secondary:
 
         The approval is checked again before the first write; after that a crash leaves a record that lets the same image
         be sent and installed again.
-        Raises: UsageError if ``path`` is not what this ECU wants now; EndlessDataError, LengthError, DigestError,
+        Raises: OutOfTurnError if ``path`` is not what this ECU wants now; EndlessDataError, LengthError, DigestError,
         ReleaseCounterError; ApprovalExpiredError, TimeError; PreconditionError; StorageError. The ECU then runs what it ran
         before.
         """
@@ -209,9 +209,9 @@ class Secondary:
                 source = await asyncio.to_thread(arrival.finish)
             async with self._installing:
                 if self._expected(path) != entry:
-                    raise UsageError(reason=f"{self.config.ecu.ecu} now wants a different {path}; send metadata again")
+                    raise self._out_of_turn(f"wants a different {path} by now; send metadata again", path)
                 return await self._install(entry, source)
-        except UsageError:
+        except OutOfTurnError:
             raise  # the sender came too late, which is evidence of nothing
         except TwinlockError as error:
             if isinstance(error, ApprovalExpiredError):
@@ -220,13 +220,18 @@ class Secondary:
             raise
 
     def _expected(self, path: str) -> ImageEntry:
-        """The image that this ECU accepts now under ``path``. Raises: UsageError if it accepts none or another one."""
+        """The image that this ECU accepts now under ``path``. Raises: OutOfTurnError if it accepts none or another one."""
         wanted = self._wanted
         entry = self._unfinished(path) if wanted is None else wanted.entry
         if entry is None or entry.path != path:
             name = "no image" if entry is None else entry.path
-            raise UsageError(reason=f"{self.config.ecu.ecu} wants {name}, not {path}; send metadata first")
+            raise self._out_of_turn(
+                f"wants {name}, not {path}; send metadata first", "" if entry is None else entry.path
+            )
         return entry
+
+    def _out_of_turn(self, reason: str, wanted: str = "") -> OutOfTurnError:
+        return OutOfTurnError(ecu=self.config.ecu.ecu, reason=reason, wanted=wanted)
 
     def report(self) -> bytes:
         """Step 6 (5.4.3.6): a fresh signed report. Raises: StorageError."""
@@ -236,7 +241,7 @@ class Secondary:
             state=self._state,
             clock=self._clock,
             signer=self._identity,
-            form=self._form,
+            profile=self._profile,
             limits=self.config.limits,
         )
 
@@ -252,7 +257,7 @@ class Secondary:
         ecu, targets = self.config.ecu.ecu, director.signed
         if ecu in targets.acknowledged:
             self._evidence.acknowledge(targets.acknowledged[ecu], targets.acknowledged_reports.get(ecu))
-        if not self._form.acknowledges:
+        if not self._profile.acknowledges:
             self._evidence.expire(decision.now)
         CounterResets(self._state).arm(ecu, targets)
 

@@ -1,6 +1,6 @@
 """The link over HTTP: the Secondary's side. Every answer is small, every request is bounded in size and time.
 
-Few requests run at once, and none ends the server. A body takes its turn when it has arrived (``net/arrivals.py``), so
+Few requests run at once, and none ends the server. A body takes its turn when it has arrived (``net/request_bodies.py``), so
 that a sender that trickles keeps no other one waiting.
 
 =======  ===================  ========================================  =====================================
@@ -28,9 +28,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from twinlock.client.model.errors import NeverServedError, SecondaryBusyError
+from twinlock.client.model.errors import ListenError, NeverServedError, SecondaryBusyError
 from twinlock.client.model.results import image_as_json
-from twinlock.client.net.arrivals import Arrivals
+from twinlock.client.net.request_bodies import RequestBodies
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.client.net.transport import CHUNK_BYTES
 from twinlock.client.secondary.secondary import Secondary
@@ -45,7 +45,7 @@ from twinlock.trust.text.times import format_time
 _LOG = logging.getLogger(__name__)
 _SECONDARY = web.AppKey("secondary", Secondary)
 _TURNS = web.AppKey("turns", dict[str, asyncio.Semaphore])
-_ARRIVALS = web.AppKey("arrivals", dict[str, Arrivals])
+_BODIES_OF = web.AppKey("bodies", dict[str, RequestBodies])
 _BOUNDS = Bounds(connections=64, connections_per_address=32)  # one Primary asks; each connection costs buffers
 _FLOOR_BYTES_PER_S = 1_000
 _WINDOW_S = 30.0
@@ -82,16 +82,16 @@ def secondary_application(secondary: Secondary) -> web.Application:
 async def _make_places(application: web.Application) -> None:
     secondary = application[_SECONDARY]
     ecu = secondary.config.ecu.ecu
-    application[_ARRIVALS] = {
-        "body": Arrivals(ecu, _BODIES, 2 * secondary.bundle_bytes),
-        "image": Arrivals(ecu, _IMAGES),
+    application[_BODIES_OF] = {
+        "body": RequestBodies(ecu, _BODIES, 2 * secondary.bundle_bytes),
+        "image": RequestBodies(ecu, _IMAGES),
     }
 
 
 async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
     """Listen at the configured address; returns the server (``cleanup`` it) and the address that was bound.
 
-    Raises: UsageError if the address cannot be bound.
+    Raises: ListenError if the address cannot be bound.
     """
     listen = secondary.config.listen
     try:
@@ -101,7 +101,7 @@ async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
             parts = urlsplit(listen)
             sockets = bind_tcp(parts.hostname or "", parts.port or 0)
     except (OSError, ValueError) as error:
-        raise UsageError(reason=f"cannot listen on {listen}: {error}") from error
+        raise ListenError(address=listen, reason=str(error)) from error
     server = await HttpServer.start(secondary_application(secondary), sockets, bounds=_BOUNDS)
     if listen.startswith("unix:"):
         return server, listen
@@ -129,14 +129,14 @@ async def _metadata(request: web.Request) -> web.Response:
 
 
 async def _image(request: web.Request) -> web.Response:
-    arrivals = request.app[_ARRIVALS]["image"]
-    async with arrivals.place(_sender(request)) as arrival:
+    bodies = request.app[_BODIES_OF]["image"]
+    async with bodies.place(_sender(request)) as incoming:
 
         async def counted() -> AsyncIterator[bytes]:
             async for chunk in _chunks(request, _IMAGE_S):
-                arrivals.count(arrival, len(chunk))
+                bodies.count(incoming, len(chunk))
                 yield chunk
-            arrival.complete = True
+            incoming.complete = True
 
         installed = await request.app[_SECONDARY].accept_image(request.match_info["path"], counted())
     return web.json_response({"installed": image_as_json(installed)})
@@ -157,14 +157,14 @@ async def _body(request: web.Request, what: str, max_bytes: int) -> AsyncIterato
     """The whole body, counted against the memory that bodies may use until the work on it is done."""
     if request.content_length is not None and request.content_length > max_bytes:
         raise EndlessDataError(what=what, limit_bytes=max_bytes)
-    arrivals, body = request.app[_ARRIVALS]["body"], bytearray()
-    async with arrivals.place(_sender(request)) as arrival:
+    bodies, body = request.app[_BODIES_OF]["body"], bytearray()
+    async with bodies.place(_sender(request)) as incoming:
         async for chunk in _chunks(request, _BODY_S):
             body += chunk
             if len(body) > max_bytes:
                 raise EndlessDataError(what=what, limit_bytes=max_bytes)
-            arrivals.count(arrival, len(chunk))
-        arrival.complete = True
+            bodies.count(incoming, len(chunk))
+        incoming.complete = True
         yield bytes(body)
 
 

@@ -54,7 +54,7 @@ class Staging:
         """Whether an image is arriving now."""
         return bool(self._arriving)
 
-    def arrival(self, entry: ImageEntry, *, apart: bool = False) -> Arrival:
+    def arrival(self, entry: ImageEntry, *, apart: bool = False) -> ImageArrival:
         """Begin, or resume, receiving ``entry``; with ``apart``, in a new file of its own.
 
         Raises: StorageError when the disk cannot hold it; DigestError when it lists a hash we cannot check.
@@ -73,7 +73,7 @@ class Staging:
                 operation="stage an image in",
                 reason=f"{needed} bytes are needed and {free} are available; free some space and try again",
             )
-        return Arrival(entry, part, self._path(entry, "image"), self._arriving, apart=apart)
+        return ImageArrival(entry, part, self._path(entry, "image"), self._arriving, apart=apart)
 
     def tidy(self, keep: Iterable[ImageEntry] = ()) -> None:
         """Remove everything but the files of ``keep`` and those arriving now. Raises: StorageError."""
@@ -89,7 +89,7 @@ class Staging:
         return self.directory / f"{key}.{suffix}"
 
 
-class Arrival:
+class ImageArrival:
     """One image that is arriving. Use it as a context manager, which closes it in every case.
 
     What arrived stays for a later attempt if the connection broke; it is removed if it was refused or the disk failed.
@@ -114,7 +114,7 @@ class Arrival:
         """How many bytes have arrived and been counted."""
         return self._verifier.received
 
-    def __enter__(self) -> Arrival:
+    def __enter__(self) -> ImageArrival:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:

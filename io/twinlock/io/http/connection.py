@@ -131,7 +131,7 @@ class Connection(web.RequestHandler):
         else:
             self._owner.not_http(self)
         if request.writer.output_size > 0:
-            raise ConnectionError("a part of another answer was sent already")
+            raise ConnectionError("part of another answer was already sent")
         detail = "the server failed to answer; see its log" if status >= 500 else "the request cannot be read"
         response = problem(status, code=STATUS_CODES.get(status, "http"), detail=detail)
         response.headers["Server"] = SERVER_NAME

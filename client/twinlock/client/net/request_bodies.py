@@ -21,7 +21,7 @@ GRACE_S = 2.0
 
 
 @dataclass(eq=False, slots=True)
-class Arrival:
+class RequestBody:
     """One body. ``complete`` is set when all of it has arrived; from then on it waits for its turn and is not ended for another."""
 
     address: str
@@ -35,7 +35,7 @@ class Arrival:
         return self.received / max(now - self.begun, GRACE_S)
 
 
-class Arrivals:
+class RequestBodies:
     """The bodies of one sort. Use it from one event loop."""
 
     def __init__(
@@ -46,35 +46,35 @@ class Arrivals:
         self._places = places
         self._max_bytes = max_bytes
         self._clock = clock
-        self._open: list[Arrival] = []
+        self._open: list[RequestBody] = []
 
     @asynccontextmanager
-    async def place(self, address: str) -> AsyncIterator[Arrival]:
+    async def place(self, address: str) -> AsyncIterator[RequestBody]:
         """A place for one body from ``address``. Raises: SecondaryBusyError, at once or when the body must yield its place."""
         if len(self._open) >= self._places:
             self._dismiss(address)
         scope = asyncio.timeout(None)
-        arrival = Arrival(address, self._clock(), scope)
-        self._open.append(arrival)
+        body = RequestBody(address, self._clock(), scope)
+        self._open.append(body)
         try:
             async with scope:
-                yield arrival
+                yield body
         except TimeoutError:
-            if arrival in self._open:
+            if body in self._open:
                 raise  # of something inside
             raise SecondaryBusyError(ecu=self._ecu) from None
         finally:
-            if arrival in self._open:
-                self._open.remove(arrival)
+            if body in self._open:
+                self._open.remove(body)
 
-    def count(self, arrival: Arrival, received: int) -> None:
+    def count(self, body: RequestBody, received: int) -> None:
         """Count a piece of a body. Raises: SecondaryBusyError if the total exceeds the memory bound."""
-        arrival.received += received
+        body.received += received
         while self._max_bytes is not None and sum(item.received for item in self._open) > self._max_bytes:
             waiting = self._waiting()
             greediest = _greediest({item: item.received for item in waiting})
             slowest = self._slowest([item for item in waiting if item.address in greediest])
-            if slowest is None or slowest is arrival:
+            if slowest is None or slowest is body:
                 raise SecondaryBusyError(ecu=self._ecu)
             self._end(slowest)
 
@@ -95,22 +95,22 @@ class Arrivals:
             raise SecondaryBusyError(ecu=self._ecu)
         self._end(slowest)
 
-    def _waiting(self) -> list[Arrival]:
+    def _waiting(self) -> list[RequestBody]:
         return [item for item in self._open if not item.complete]
 
-    def _slowest(self, among: list[Arrival]) -> Arrival | None:
+    def _slowest(self, among: list[RequestBody]) -> RequestBody | None:
         now = self._clock()
         return min(among, key=lambda item: item.rate(now), default=None)
 
-    def _end(self, arrival: Arrival) -> None:
-        self._open.remove(arrival)
-        arrival.scope.reschedule(asyncio.get_running_loop().time())
+    def _end(self, body: RequestBody) -> None:
+        self._open.remove(body)
+        body.scope.reschedule(asyncio.get_running_loop().time())
 
 
-def _greediest(weights: Mapping[Arrival, int]) -> set[str]:
+def _greediest(weights: Mapping[RequestBody, int]) -> set[str]:
     """The addresses whose bodies have the largest total weight."""
     held: Counter[str] = Counter()
-    for arrival, weight in weights.items():
-        held[arrival.address] += weight
+    for body, weight in weights.items():
+        held[body.address] += weight
     most = max(held.values(), default=0)
     return {address for address, weight in held.items() if weight == most}
