@@ -80,7 +80,7 @@ class CycleResult:
     """One update cycle. ``reported`` says whether the Director took the final manifest.
 
     ``verified`` says whether the metadata passed, so that ``approved`` is the verdict and not just empty. ``problems``
-    and ``notices`` are in order of occurrence; a notice deserves a report but stopped nothing. ``weaker`` names the
+    and ``notices`` are in order of occurrence; a notice deserves a report but stopped nothing. ``missing_guarantees`` names the
     guarantees that a lax policy left out. ``now`` is the time the cycle relied on, None if there was none.
     """
 
@@ -92,7 +92,7 @@ class CycleResult:
     notices: tuple[TwinlockError, ...]
     reported: bool
     correlation_id: str | None = None
-    weaker: tuple[str, ...] = ()
+    missing_guarantees: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -121,7 +121,7 @@ class CycleResult:
             "notices": [notice.as_json() for notice in self.notices],
             "reported": self.reported,
             "correlationId": self.correlation_id,
-            "weaker": list(self.weaker),
+            "weaker": list(self.missing_guarantees),
         }
 
 
