@@ -52,7 +52,7 @@ def world() -> World:
 
 def test_the_lax_policy_reads_it_and_says_what_is_missing(world: World) -> None:
     decision = world.update()
-    assert decision.weaker == (NO_DIRECTOR_INDEX,)
+    assert decision.missing_guarantees == (NO_DIRECTOR_INDEX,)
     assert {image.entry.path for image in decision.approved} == {part.path(3) for part in PARTS}
     assert world.vehicle.fetched("director") == ["2.root.json", "targets.json"]
     assert set(world.vehicle.stores["director"].files) == {"targets"}
@@ -93,7 +93,7 @@ def test_a_director_that_gives_up_its_index_is_followed_by_the_lax_policy_only()
     assert (caught.value.role, caught.value.version) == ("timestamp", 2)
     world.vehicle.policy = LAX
     decision = world.update()
-    assert (decision.weaker, len(decision.approved)) == ((NO_DIRECTOR_INDEX,), len(PARTS))
+    assert (decision.missing_guarantees, len(decision.approved)) == ((NO_DIRECTOR_INDEX,), len(PARTS))
     assert world.vehicle.stores["director"].files.keys() == {"targets"}
 
 

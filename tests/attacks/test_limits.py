@@ -66,7 +66,7 @@ def test_the_directors_targets_key_rules_an_ecu_that_verifies_partially(world: W
     _order_malware(world, ADAS.ecu, ADAS.hardware_id)
     decision = world.vehicle.partial_update(ADAS.ecu)
     assert [image.entry.path for image in decision.approved] == [EVIL_PATH]
-    assert decision.weaker == ("image-repository-not-consulted",)
+    assert decision.missing_guarantees == ("image-repository-not-consulted",)
 
 
 def test_the_directors_keys_choose_among_what_is_listed_compatible_and_not_older(world: World) -> None:

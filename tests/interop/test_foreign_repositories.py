@@ -125,7 +125,7 @@ def test_from_first_contact_to_a_suppliers_image(tmp_path: Path, hashed: bool, i
         await device.primary.register()
         result = await device.updated("fw-1.bin")
         missing = ("vehicle-id-missing", "release-counter-missing", "must-agree-missing")
-        assert result.weaker == (missing if index else ("director-without-index", *missing))
+        assert result.missing_guarantees == (missing if index else ("director-without-index", *missing))
         assert "/repo/delegations/acme.json" not in device.gateway.asked
         for path, order in (("acme/fw-2.bin", "urn:2"), ("acme/sub/fw-3.bin", "urn:3")):
             device.gateway.order(path, ECU, HARDWARE, order)

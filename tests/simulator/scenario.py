@@ -288,7 +288,7 @@ def _check_acceptance(entry: Scenario, world: World, expected: Accepted) -> None
     assert tuple(type(notice) for notice in world.vehicle.notices) == expected.notices
     if world.vehicle.policy == STRICT:
         # What the strict policy accepts lacks nothing.
-        assert decision.weaker == (() if entry.verification != "partial" else (NO_IMAGE_REPOSITORY,))
+        assert decision.missing_guarantees == (() if entry.verification != "partial" else (NO_IMAGE_REPOSITORY,))
 
 
 def _check_recovery(entry: Scenario, world: World) -> None:

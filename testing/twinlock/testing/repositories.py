@@ -11,7 +11,7 @@ from twinlock.testing.servers import Servers
 from twinlock.testing.simulator.world import GATEWAY, VIN, World
 
 if TYPE_CHECKING:
-    from twinlock.trust.wire.tuf.reports import SignedManifest
+    from twinlock.trust.wire.tuf.reports import UnverifiedManifest
 
 
 class Repositories:
@@ -59,7 +59,7 @@ class Repositories:
         return self.world.image.files["1.root.json"]
 
     @property
-    def manifests(self) -> tuple[SignedManifest, ...]:
+    def manifests(self) -> tuple[UnverifiedManifest, ...]:
         """What the vehicle reported to the Director, oldest first."""
         return tuple(self.servers.manifests)
 

@@ -17,7 +17,7 @@ from twinlock.trust.engine.commands import Fetch
 from twinlock.trust.names import RepositoryName, RoleName
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.tuf.attestation import sign_attestation
-from twinlock.trust.wire.tuf.reports import SignedManifest, decode_manifest
+from twinlock.trust.wire.tuf.reports import UnverifiedManifest, decode_manifest
 
 Lie = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -33,7 +33,7 @@ class Servers:
     def __init__(self, world: World) -> None:
         self.world = world
         self.lies: dict[str, Lie] = {}
-        self.manifests: list[SignedManifest] = []
+        self.manifests: list[UnverifiedManifest] = []
         self.refuse_manifest: str | None = None
         self.asked: list[tuple[str, str]] = []
         self.registered: list[bytes] = []

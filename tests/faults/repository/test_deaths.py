@@ -17,7 +17,7 @@ AFTER = {
     "rotate": {"timestamp": 3, "images": ["a.bin"]},
 }
 # Root 1 is there and Timestamp is not yet: nobody was ever given that Root, so no vehicle looks.
-NO_TIMESTAMP = {"error": "missing-metadata", "message": "image/timestamp: timestamp.json is not there"}
+NO_TIMESTAMP = {"error": "missing-metadata", "message": "image/timestamp: timestamp.json not found"}
 
 
 @pytest.mark.slow

@@ -155,7 +155,7 @@ def test_an_expired_repository_is_a_warning(tmp_path: Path, monkeypatch: pytest.
             assert made.exit_code == 0, made.output
             director, image = json.loads(made.stdout)["warnings"]
             assert "its newest Root expired" in director
-            assert "renew it before vehicles are told anything" in image
+            assert "renew it before vehicles read it" in image
 
     asyncio.run(scenario())
 

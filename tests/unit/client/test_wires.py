@@ -61,7 +61,7 @@ def test_a_whole_vehicle_updates_twice(tmp_path: Path, director: str, image: str
     async def story(car: Car) -> None:
         for release in (1, 2):
             result = await car.primary.update_cycle()
-            assert (result.outcome, result.problems, result.weaker) == (Outcome.UPDATED, (), ())
+            assert (result.outcome, result.problems, result.missing_guarantees) == (Outcome.UPDATED, (), ())
             assert car.paths() == {part.ecu: part.path(release) for part in PARTS}
             assert (await car.primary.update_cycle()).outcome is Outcome.UP_TO_DATE
             car.world.pass_time(hours=1)
@@ -247,7 +247,7 @@ def test_a_director_without_index_is_read_by_the_lax_policy_and_explained(tmp_pa
     async def story(car: Car) -> None:
         result = await car.primary.update_cycle()
         assert result.outcome is Outcome.UPDATED
-        assert result.weaker == ("director-without-index",)
+        assert result.missing_guarantees == ("director-without-index",)
         assert result.as_json()["weaker"] == ["director-without-index"]
         config = car.primary.config
         assert inspect_primary(config)["lastDecision"]["weaker"] == ["director-without-index"]

@@ -9,11 +9,11 @@ from twinlock.director.manifests.judge import conclude, verify_reports
 from twinlock.director.model.judgement import NOTHING_KNOWN, USUAL_POLICY, Findings, Knowledge, ManifestPolicy
 from twinlock.director.model.records import VehicleRecord
 from twinlock.director.setup.create import open_profiles
-from twinlock.trust.wire.tuf.reports import SignedManifest
+from twinlock.trust.wire.tuf.reports import UnverifiedManifest
 
 
 def judge_manifest(
-    manifest: SignedManifest,
+    manifest: UnverifiedManifest,
     record: VehicleRecord,
     *,
     now: datetime,

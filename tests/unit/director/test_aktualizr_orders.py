@@ -149,7 +149,7 @@ def test_our_own_engine_takes_the_files_under_the_strict_policy(
         state = TrustedVehicle(map=plain_map("d", "i"), repositories=trusted)
         decision = drive(full_verification(state, Vehicle(VehicleId(VIN), ecus, installed), NOW), answer)
         assert {one.ecu: one.entry.path for one in decision.approved}.items() <= images.items()
-        assert decision.weaker == ()
+        assert decision.missing_guarantees == ()
         trusted = dict(decision.repositories)
         wired.rotate(role)
 

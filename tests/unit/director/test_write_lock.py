@@ -21,7 +21,7 @@ from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.reports import ReportReplayError
-from twinlock.trust.wire.tuf.reports import SignedManifest, decode_manifest
+from twinlock.trust.wire.tuf.reports import UnverifiedManifest, decode_manifest
 
 VIN = "VIN1"
 
@@ -34,7 +34,7 @@ def test_a_reset_decodes_stored_manifests_before_the_transaction(
         fleet.receive_manifest(car.manifest(now=at(minutes=minutes)), now=at(minutes=minutes))
     held: list[bool] = []
 
-    def decode(data: bytes) -> SignedManifest:
+    def decode(data: bytes) -> UnverifiedManifest:
         held.append(fleet._database._writer.locked())
         return decode_manifest(data)
 

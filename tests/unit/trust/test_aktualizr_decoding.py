@@ -433,6 +433,13 @@ def test_the_address_that_means_none() -> None:
     assert _entry_with(("custom",), {"uri": "https://example.com/x"}).download_url == "https://example.com/x"
 
 
+def test_hardware_that_differs_from_the_section_is_refused_where_it_is_stated() -> None:
+    with pytest.raises(MalformedError) as caught:
+        _entry_with(("custom",), {"mustAgree": {"hardwareIds": ["a"]}, "hardwareIds": ["b"]})
+    place, reason = caught.value.json_path, caught.value.reason
+    assert (place.rpartition("custom")[2], reason) == (".hardwareIds", "mustAgree states other hardware")
+
+
 @pytest.mark.parametrize(
     "custom",
     [

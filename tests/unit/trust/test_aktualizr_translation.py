@@ -109,7 +109,7 @@ def test_a_vehicle_updates_from_what_was_translated(world: World) -> None:
         world.vehicle.stores[name].wire = AKTUALIZR
     decision = world.update()
     assert {image.entry.path for image in decision.approved} == {part.path(1) for part in PARTS}
-    assert decision.weaker == ()
+    assert decision.missing_guarantees == ()
     assert {image.entry.download_url for image in decision.approved} == {None, "https://cdn.test/a"}
 
 

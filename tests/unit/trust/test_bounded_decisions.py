@@ -42,7 +42,7 @@ def test_what_a_director_does_not_state_is_named_too() -> None:
         entry["custom"] = {"ecuIdentifiers": entry["custom"]["ecuIdentifiers"]}
     world.refresh_all()
     world.vehicle.policy = LAX
-    assert world.vehicle.partial_update(BRAKE.ecu).weaker == (
+    assert world.vehicle.partial_update(BRAKE.ecu).missing_guarantees == (
         "hardware-ids-missing",
         "release-counter-missing",
         "must-agree-missing",

@@ -38,7 +38,7 @@ def test_a_decision_of_full_verification(world: World) -> None:
     assert approved(decision) == {part.ecu: (part.hardware_id, part.path(1), both) for part in PARTS}
     assert decision.correlation_id == "urn:test:1"
     assert decision.now == world.now
-    assert decision.weaker == ()
+    assert decision.missing_guarantees == ()
     assert set(decision.repositories) == {DIRECTOR, IMAGE}
     for name, repository in decision.repositories.items():
         stored = world.vehicle.stores[name].restore(name)
@@ -54,7 +54,7 @@ def test_a_decision_of_partial_verification(world: World) -> None:
     assert approved(decision) == {BRAKE.ecu: (BRAKE.hardware_id, BRAKE.path(1), (DIRECTOR,))}
     assert decision.correlation_id == "urn:test:1"
     assert decision.now == world.now
-    assert decision.weaker == ("image-repository-not-consulted",)
+    assert decision.missing_guarantees == ("image-repository-not-consulted",)
     assert set(decision.repositories) == {DIRECTOR}
     targets = decision.repositories[DIRECTOR].targets
     assert targets is not None
@@ -65,8 +65,8 @@ def test_a_decision_of_partial_verification(world: World) -> None:
 
 def test_a_lax_policy_that_found_everything_has_given_up_nothing(world: World) -> None:
     world.vehicle.policy = LAX
-    assert world.vehicle.update().weaker == ()
-    assert world.vehicle.partial_update(BRAKE.ecu).weaker == ("image-repository-not-consulted",)
+    assert world.vehicle.update().missing_guarantees == ()
+    assert world.vehicle.partial_update(BRAKE.ecu).missing_guarantees == ("image-repository-not-consulted",)
 
 
 def _no_vehicle(world: World) -> None:
@@ -120,7 +120,7 @@ def test_what_is_missing_and_let_pass_is_named(world: World, gap: str, make: Cal
     world.director.put("targets")
     world.vehicle.policy = LAX
     decision = world.vehicle.update()
-    assert decision.weaker == (gap,)
+    assert decision.missing_guarantees == (gap,)
     assert len(decision.approved) == len(PARTS)
 
 
@@ -128,7 +128,7 @@ def test_what_no_verdict_rests_on_is_not_missing(world: World) -> None:
     _none_has_an_order(world)
     world.vehicle.policy = LAX
     decision = world.vehicle.update()
-    assert (decision.weaker, decision.approved) == ((), ())
+    assert (decision.missing_guarantees, decision.approved) == ((), ())
 
 
 def test_the_names_of_guarantees_are_the_policys(world: World) -> None:
@@ -157,7 +157,7 @@ def test_hardware_ids_of_the_image_repository_count_where_the_director_is_silent
 def test_a_release_counter_of_the_image_repository_counts_where_the_director_is_silent(world: World) -> None:
     _only_the_image_repository_says(world, "releaseCounter", 5)
     decision = world.vehicle.update()
-    assert decision.weaker == ("must-agree-missing",)
+    assert decision.missing_guarantees == ("must-agree-missing",)
     world.vehicle.install(decision)
     assert world.vehicle.installed[EcuId(ADAS.ecu)].release_counter == 5
     world.release()

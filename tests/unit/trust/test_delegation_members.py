@@ -70,6 +70,13 @@ def test_a_post_quantum_demand_is_on_the_roles_that_it_names(delegations: dict[s
     assert refused(delegations, postQuantum=["bin"]) == "$.signed.custom.postQuantum"
 
 
+def test_of_several_unknown_roles_the_first_by_name_is_named() -> None:
+    names = [f"role-{number:02}" for number in range(40)]
+    with pytest.raises(MalformedError) as caught:
+        read(plain("acme"), postQuantum=["acme", *reversed(names)])
+    assert caught.value.reason == "the file names no role 'role-00'"
+
+
 def test_a_post_quantum_demand_on_bins_names_their_prefix() -> None:
     for custom, demanded in (({}, False), ({"postQuantum": ["bin"]}, True), ({"postQuantum": []}, False)):
         found = read(bins(), **custom).bins

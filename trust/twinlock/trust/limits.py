@@ -54,7 +54,7 @@ class Limits(NamedTuple):
     root_keys: int = _COUNTS["root_keys"]  # what a Root has room for; four roles and a time source of a dozen each
     ecus: int = _COUNTS["ecus"]  # in one vehicle
     order_bytes: int = _COUNTS["order_bytes"]  # what one entry of Director Targets has room for, on average
-    ecu_report_bytes: int = _COUNTS["ecu_report_bytes"]  # what one ECU has to say in a manifest, on average
+    ecu_report_bytes: int = _COUNTS["ecu_report_bytes"]  # the report of one ECU in a manifest, on average
     signatures_bytes: int = _SIZES[0]  # of one file, read before anything else in it is
     root_bytes: int = _SIZES[1]
     timestamp_bytes: int = _SIZES[2]

@@ -28,7 +28,7 @@ def cycle_lines(result: CycleResult) -> Iterator[str]:
         yield from (f"    {line}" for line in rest)
     for notice in result.notices:
         yield f"  notice, {notice.kind.value}: {next(iter(error_lines(notice)))}"
-    yield from weaker_lines(result.weaker)
+    yield from weaker_lines(result.missing_guarantees)
 
 
 def weaker_lines(weaker: Sequence[str]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf import reports
 from twinlock.trust.wire.tuf.metadata import TUF
-from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport, SignedReport, report_digest
+from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport, UnverifiedReport, report_digest
 
 
 class ReportProfile(Protocol):
@@ -42,7 +42,7 @@ class ReportProfile(Protocol):
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         """One ECU's report, signed by it. Raises: ProfileError."""
 
-    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+    def decode_report(self, data: bytes, limits: Limits) -> UnverifiedReport:
         """A report that was not verified yet. Raises: MalformedError, LimitError, UnsafePathError."""
 
     def sign_manifest(
@@ -69,7 +69,7 @@ class TufReports:
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         return reports.sign_report(report, signer)
 
-    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+    def decode_report(self, data: bytes, limits: Limits) -> UnverifiedReport:
         return reports.decode_report(data, limits)
 
     def sign_manifest(
@@ -98,7 +98,7 @@ class AktualizrReports:
     def sign_report(self, report: EcuReport, signer: Signer) -> bytes:
         return aktualizr.sign_report(report._replace(detail=_all_attacks(report)), signer)
 
-    def decode_report(self, data: bytes, limits: Limits) -> SignedReport:
+    def decode_report(self, data: bytes, limits: Limits) -> UnverifiedReport:
         return aktualizr.decode_report(data, limits)
 
     def sign_manifest(

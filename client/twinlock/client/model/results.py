@@ -80,7 +80,7 @@ class CycleResult:
     """One update cycle. ``reported`` is whether the Director accepted the final manifest.
 
     ``verified`` is whether the metadata passed: if not, ``approved`` is empty for want of a verdict. ``problems``
-    and ``notices`` are in order of occurrence; a notice goes into the report and stopped nothing. ``weaker`` names the
+    and ``notices`` are in order of occurrence; a notice goes into the report and stopped nothing. ``missing_guarantees`` names the
     guarantees that a lax policy dropped. ``now`` is the time that the cycle relied on, None if it had none.
     """
 
@@ -92,7 +92,7 @@ class CycleResult:
     notices: tuple[TwinlockError, ...]
     reported: bool
     correlation_id: str | None = None
-    weaker: tuple[str, ...] = ()
+    missing_guarantees: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -121,7 +121,7 @@ class CycleResult:
             "notices": [notice.as_json() for notice in self.notices],
             "reported": self.reported,
             "correlationId": self.correlation_id,
-            "weaker": list(self.weaker),
+            "weaker": list(self.missing_guarantees),
         }
 
 

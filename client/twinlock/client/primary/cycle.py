@@ -385,7 +385,7 @@ class UpdateCycle:
             notices=(*self.notices, *self.last_look),
             reported=self.reported,
             correlation_id=decision.correlation_id if decision else None,
-            weaker=decision.weaker if decision else (),
+            missing_guarantees=decision.missing_guarantees if decision else (),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.model.results import Problem, Step, most_severe
 from twinlock.trust.names import EcuId
-from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult, clip
+from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult, truncate
 
 _DONE = InstallResult(success=True, code="OK", description="installed")
 _CODES = {
@@ -44,4 +44,4 @@ def installation_report(
 
 def _failed(problem: Problem) -> InstallResult:
     code = _CODES.get(problem.step, _OTHER)
-    return InstallResult(success=False, code=code, description=clip(f"{problem.error.code}: {problem.error}"))
+    return InstallResult(success=False, code=code, description=truncate(f"{problem.error.code}: {problem.error}"))

@@ -258,7 +258,7 @@ class TrustedState:
                 "approved": images,
                 "correlationId": decision.correlation_id,
                 "time": format_time(decision.now),
-                "weaker": list(decision.weaker),
+                "weaker": list(decision.missing_guarantees),
             },
         )
 

@@ -23,7 +23,7 @@ from twinlock.trust.wire.aktualizr import encode, form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.aktualizr.reports import decode_manifest
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf.reports import SignedManifest
+from twinlock.trust.wire.tuf.reports import UnverifiedManifest
 
 _ROOT = re.compile(r"([1-9][0-9]{0,17})\.root\.json")
 _BARE = {f"{role}.json": role for role in (SNAPSHOT, TARGETS, TIMESTAMP)}
@@ -39,7 +39,7 @@ class AktualizrDirectorProfile:
         self.client: Client = AktualizrClient()
         self.translation: AktualizrRoots = AktualizrRoots()
 
-    def decode_manifest(self, data: bytes) -> SignedManifest:
+    def decode_manifest(self, data: bytes) -> UnverifiedManifest:
         """See ``DirectorProfile``."""
         return decode_manifest(data)
 

@@ -37,7 +37,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.reports import ReportReplayError
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.wire.tuf.reports import SignedManifest, report_digest
+from twinlock.trust.wire.tuf.reports import UnverifiedManifest, report_digest
 
 _ATTEMPTS = 5
 
@@ -102,12 +102,12 @@ class Reception:
             with self._database.writing("note a limit") as connection:
                 record_refusal(connection, error.vehicle, error, now)
 
-    def _is_news(self, manifest: SignedManifest, vehicle: str) -> bool:
+    def _is_news(self, manifest: UnverifiedManifest, vehicle: str) -> bool:
         """Whether the vehicle signed it after everything that counted, whatever else is wrong with it."""
         with self._database.reading() as connection:
             return is_news_of(manifest, load_vehicle(connection, vehicle))
 
-    def _decode(self, data: bytes, address: str | None) -> SignedManifest:
+    def _decode(self, data: bytes, address: str | None) -> UnverifiedManifest:
         """Read a manifest in the profile that the vehicle speaks; one that names its vehicle, without an address."""
         if address is None:
             return self._profiles.authored.decode_manifest(data)
@@ -115,7 +115,7 @@ class Reception:
             profile = self._profiles.of(load_vehicle(connection, address))
         return profile.decode_manifest(data)
 
-    def _accept(self, manifest: SignedManifest, data: bytes, vehicle: str, now: datetime) -> Acceptance:
+    def _accept(self, manifest: UnverifiedManifest, data: bytes, vehicle: str, now: datetime) -> Acceptance:
         """Judge from one reading, look images up, and store it if the vehicle is still as it was read."""
         for _ in range(_ATTEMPTS):
             reading = self._read(manifest, vehicle)
@@ -141,7 +141,7 @@ class Reception:
                 )
         raise ConflictError(what=f"the vehicle {vehicle}", reason="it changed each time while its manifest was judged")
 
-    def _read(self, manifest: SignedManifest, vehicle: str) -> _Reading:
+    def _read(self, manifest: UnverifiedManifest, vehicle: str) -> _Reading:
         """Everything that judging needs, as of one moment."""
         with self._database.reading() as connection:
             record = load_active_vehicle(connection, vehicle)

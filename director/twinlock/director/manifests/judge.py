@@ -51,15 +51,15 @@ from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.tuf.reports import (
     NO_TIME,
     EcuReport,
-    SignedManifest,
-    SignedReport,
+    UnverifiedManifest,
+    UnverifiedReport,
     report_digest,
     verify_manifest,
 )
 
 
 def verify_reports(
-    manifest: SignedManifest,
+    manifest: UnverifiedManifest,
     record: VehicleRecord,
     *,
     now: datetime,
@@ -125,7 +125,7 @@ def conclude(verified: VerifiedReports, record: VehicleRecord, knowledge: Knowle
     )
 
 
-def _check_primary(manifest: SignedManifest, record: VehicleRecord) -> None:
+def _check_primary(manifest: UnverifiedManifest, record: VehicleRecord) -> None:
     """The manifest is the registered Primary's, and signed with its key."""
     sender = record.ecus.get(manifest.primary)
     if sender is None:
@@ -154,7 +154,7 @@ class _Checked(NamedTuple):
 
 
 def _check_reports(
-    manifest: SignedManifest,
+    manifest: UnverifiedManifest,
     record: VehicleRecord,
     *,
     now: datetime,
@@ -183,7 +183,7 @@ def _check_reports(
 
 
 def _check_offered(
-    offered: list[SignedReport],
+    offered: list[UnverifiedReport],
     ecu: EcuId,
     record: VehicleRecord,
     *,

@@ -7,27 +7,27 @@ from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.reports import MANIFEST_PROCEDURE, DuplicateReportError, ReportSignatureError
 from twinlock.trust.names import EcuId
-from twinlock.trust.wire.tuf.reports import SignedManifest, SignedReport, UnreadablePart, verify_report
+from twinlock.trust.wire.tuf.reports import UnreadablePart, UnverifiedManifest, UnverifiedReport, verify_report
 
 
-def reports_by_ecu(manifest: SignedManifest) -> dict[EcuId, list[SignedReport]]:
+def reports_by_ecu(manifest: UnverifiedManifest) -> dict[EcuId, list[UnverifiedReport]]:
     """The reports in a manifest by the ECU that each names."""
-    by_ecu: dict[EcuId, list[SignedReport]] = {}
+    by_ecu: dict[EcuId, list[UnverifiedReport]] = {}
     for signed in manifest.reports:
         by_ecu.setdefault(signed.report.ecu, []).append(signed)
     return by_ecu
 
 
-def find_candidates(manifest: SignedManifest, record: VehicleRecord) -> list[SignedReport]:
+def find_candidates(manifest: UnverifiedManifest, record: VehicleRecord) -> list[UnverifiedReport]:
     """The reports worth looking up: where several name one ECU, only those that its key signed."""
-    candidates: list[SignedReport] = []
+    candidates: list[UnverifiedReport] = []
     for ecu, offered in reports_by_ecu(manifest).items():
         known = record.ecus.get(ecu)
         candidates += offered if len(offered) == 1 or known is None else _signed_by(known, offered)
     return candidates
 
 
-def check_signed_once(offered: list[SignedReport], ecu: EcuId, record: VehicleRecord) -> SignedReport:
+def check_signed_once(offered: list[UnverifiedReport], ecu: EcuId, record: VehicleRecord) -> UnverifiedReport:
     """The one report of an ECU in the inventory that its own key signed; what others wrote in its name is not one.
 
     Raises: UnknownEcuError, DuplicateReportError, ReportSignatureError.
@@ -43,17 +43,17 @@ def check_signed_once(offered: list[SignedReport], ecu: EcuId, record: VehicleRe
     return genuine[0]
 
 
-def _signed_by(known: EcuRecord, offered: list[SignedReport]) -> list[SignedReport]:
+def _signed_by(known: EcuRecord, offered: list[UnverifiedReport]) -> list[UnverifiedReport]:
     return [signed for signed in offered if _signature_fault(signed, known) is None]
 
 
-def false_twins(offered: list[SignedReport], known: EcuRecord) -> list[ReportSignatureError]:
+def false_twins(offered: list[UnverifiedReport], known: EcuRecord) -> list[ReportSignatureError]:
     """What is wrong with the reports in an ECU's name that its key did not sign."""
     faults = [_signature_fault(signed, known) for signed in offered] if len(offered) > 1 else []
     return [fault for fault in faults if fault is not None]
 
 
-def _signature_fault(signed: SignedReport, known: EcuRecord) -> ReportSignatureError | None:
+def _signature_fault(signed: UnverifiedReport, known: EcuRecord) -> ReportSignatureError | None:
     try:
         verify_report(signed, known.key)
     except ReportSignatureError as error:

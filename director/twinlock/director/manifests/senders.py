@@ -6,15 +6,15 @@ import hashlib
 
 from twinlock.director.model.records import VehicleRecord
 from twinlock.trust.errors.reports import ReportSignatureError
-from twinlock.trust.wire.tuf.reports import SignedManifest, verify_manifest
+from twinlock.trust.wire.tuf.reports import UnverifiedManifest, verify_manifest
 
 
-def content_digest(manifest: SignedManifest) -> str:
+def content_digest(manifest: UnverifiedManifest) -> str:
     """What a manifest is known by: SHA-256 of what its signature is over, whatever was written around that."""
     return hashlib.sha256(manifest.message).hexdigest()
 
 
-def is_news_of(manifest: SignedManifest, record: VehicleRecord) -> bool:
+def is_news_of(manifest: UnverifiedManifest, record: VehicleRecord) -> bool:
     """Whether the vehicle's Primary signed ``manifest`` after the newest one that counted.
 
     Anyone who saw an older manifest can send it again, so an older one proves nothing of its sender.

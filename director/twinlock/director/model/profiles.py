@@ -22,7 +22,7 @@ from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.sign import Authority
 from twinlock.trust.names import RoleName
 from twinlock.trust.wire.profile import WireProfile
-from twinlock.trust.wire.tuf.reports import SignedManifest
+from twinlock.trust.wire.tuf.reports import UnverifiedManifest
 
 S = TypeVar("S", Targets, Snapshot, Timestamp)
 
@@ -153,7 +153,7 @@ class DirectorProfile(Protocol):
     def translation(self) -> RootTranslation | None:
         """Its Root chain where that is a translation."""
 
-    def decode_manifest(self, data: bytes) -> SignedManifest:
+    def decode_manifest(self, data: bytes) -> UnverifiedManifest:
         """Read a vehicle version manifest. Raises: MalformedError, LimitError."""
 
     def signed_members(self, record: VehicleRecord, now: datetime) -> dict[str, Any]:

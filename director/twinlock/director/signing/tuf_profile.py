@@ -20,7 +20,7 @@ from twinlock.repository.signing.sign import Authority, sign_file
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
-from twinlock.trust.wire.tuf.reports import SignedManifest, decode_manifest
+from twinlock.trust.wire.tuf.reports import UnverifiedManifest, decode_manifest
 
 _VERSIONED = re.compile(r"([1-9][0-9]{0,17})\.(root|snapshot|targets)\.json")
 _BARE = {f"{role}.json": role for role in (ROOT, SNAPSHOT, TARGETS, TIMESTAMP)}
@@ -35,7 +35,7 @@ class TufDirectorProfile:
     client: Client = OUR_CLIENT
     translation: None = None
 
-    def decode_manifest(self, data: bytes) -> SignedManifest:
+    def decode_manifest(self, data: bytes) -> UnverifiedManifest:
         """See ``DirectorProfile``."""
         return decode_manifest(data)
 

@@ -16,7 +16,7 @@ def check_match(director: ImageEntry, image: ImageEntry, *, repository: Reposito
 
     Raises: RepositoryMismatchError naming the field, CustomFieldError for a field that the policy requires.
     """
-    # Step 10.1: precisely the same name. The caller looked it up by that name; this holds even if it did not.
+    # Step 10.1: exactly the same name. The caller looked it up by that name; this holds even if it did not.
     _equal(director, repository, "filename", director.path, image.path)
     # Step 10.2.1.
     _equal(director, repository, "length", director.length, image.length)
@@ -45,7 +45,7 @@ def complete_entry(director: ImageEntry, image: ImageEntry, *, with_address: boo
     """The Director's entry with what only the matching ``image`` of another repository states.
 
     A field is always checked where either repository states it: so a Director that is silent cannot switch off what an
-    Image repository says of hardware and release. ``with_address`` lets it say where the image is as well.
+    Image repository states about hardware and release. ``with_address`` lets it give the address of the image as well.
     Source: Uptane 2.1.0 5.4.3.4 steps 3 and 5.
     """
     return director._replace(

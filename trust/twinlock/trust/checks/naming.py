@@ -10,7 +10,7 @@ from twinlock.trust.model.root import Root
 def check_file_names(root: Root, context: Context) -> Context:
     """``context`` for the other files of a repository with this Root.
 
-    A Root that says ``consistent_snapshot`` false is read under the lax policy alone; its files have bare names then.
+    A Root that states ``consistent_snapshot`` false is read under the lax policy alone; its files have bare names then.
     Raises: ConsistentSnapshotError. Source: Uptane 2.1.0 5.2.7 (versioned names are mandatory); TUF 1.0.34 6.2.
     """
     if root.consistent_snapshot:

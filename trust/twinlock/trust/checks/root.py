@@ -41,7 +41,7 @@ def check_next_root(
 def _check_same_chain(old: Root, new: Root, context: Context) -> None:
     """A chain that spells its type as its profile does never follows a Root that spells it as another profile does.
 
-    Two profiles of one publisher may share Root keys, and then this member alone tells their Roots apart. A chain that
+    Two profiles of one publisher may share Root keys, and then only this member distinguishes their Roots. A chain that
     begins with the tolerated spelling may change to the proper one, and not back.
     """
     if new.written_type != old.written_type and new.written_type == ROOT:

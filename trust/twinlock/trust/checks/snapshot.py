@@ -29,7 +29,7 @@ def check_snapshot(
     floor: Floor | None,
     context: Context,
 ) -> Verified[Snapshot]:
-    """Decide whether ``data`` may become the trusted Snapshot. ``listed`` is what the trusted Timestamp says of it.
+    """Decide whether ``data`` may become the trusted Snapshot. ``listed`` is its entry in the trusted Timestamp.
 
     ``floor`` is that of earlier Snapshots. The same content with other signatures is the same file.
 

@@ -23,7 +23,7 @@ from twinlock.trust.state.floors import Floor, Signers, role_signers
 
 
 class Authority(NamedTuple):
-    """Who signs for a Targets role: Root says it of the top level, the delegating file of a delegated role."""
+    """Who signs for a Targets role: Root names them for the top level, the delegating file for a delegated role."""
 
     role: RoleName
     keys: Mapping[KeyId, PublicKey]
@@ -51,7 +51,7 @@ def check_targets(
 ) -> Verified[Targets]:
     """Decide whether ``data`` may become the trusted Targets file of ``authority.role``.
 
-    ``listed`` is Snapshot's entry; None where there is no Snapshot, which partial verification may do (step 2 says so).
+    ``listed`` is Snapshot's entry; None where there is no Snapshot, which step 2 allows in partial verification.
     ``floor`` is that of earlier files of the role under the same authority. The same content with other signatures is
     the same file.
     Raises: MixAndMatchError, MalformedError, LimitError, ThresholdError, RollbackError, EquivocationError, ExpiredError.

@@ -18,8 +18,10 @@ from twinlock.trust.state.floors import Floor
 
 
 class Absent(enum.Enum):
-    """The answer to a Fetch when the repository says plainly that the file does not exist (HTTP 404, or 403 from an
-    object store). Any other failure is not an answer: the driver raises, and the cycle ends."""
+    """The answer to a Fetch when the repository answers that the file does not exist (HTTP 404, or 403 from an object store).
+
+    Any other failure is not an answer: the driver raises, and the cycle ends.
+    """
 
     ABSENT = "absent"
 

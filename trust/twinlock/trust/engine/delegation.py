@@ -1,4 +1,4 @@
-"""The one walk over delegations: finding who may speak for an image, and what they say.
+"""The one search through delegations: which role has authority over an image, and its entry.
 
 Pre-order, depth first, in the order the delegations are listed. A terminating delegation that covers the image ends
 the search after its own subtree (TUF 1.0.34 5.6.7). Cycles are skipped. A bound that is reached raises, and so does a
@@ -77,7 +77,7 @@ def find_image(
 
 
 class _Outcome(NamedTuple):
-    """What a subtree says: an entry with the chain to it, or nothing, and whether the search has to end here."""
+    """The result of a subtree: an entry with the chain to it, or nothing, and whether the search has to end here."""
 
     entry: ImageEntry | None = None
     chain: tuple[RoleName, ...] = ()
@@ -124,7 +124,7 @@ class _Search:
     ) -> Steps[_Outcome]:
         edge = (chain[-1], role.name)
         if edge in visited or role.name in chain:
-            return _Outcome()  # a cycle: this role has said what it has to say
+            return _Outcome()  # a cycle: this role was searched already
         visited.add(edge)
         self._count(chain)
         targets = yield from self._load(Authority(role.name, delegations.keys, role.signers))
@@ -132,7 +132,7 @@ class _Search:
         return (yield from self.visit(targets, (*chain, role.name), visited))
 
     def _agree(self, delegation: Delegation, delegations: Delegations, chain: tuple[RoleName, ...]) -> Steps[_Outcome]:
-        """Several roles have to say the same: Uptane 2.1.0 5.4.4.8."""
+        """Several roles have to agree: Uptane 2.1.0 5.4.4.8."""
         answers: dict[bytes, list[_Outcome]] = {}
         for role in delegation.roles:
             # Step 1. Each member is searched on its own, so what one has visited hides nothing from the next.
@@ -211,7 +211,7 @@ class _Search:
 
 
 def _covering(delegations: Delegations, path: TargetPath, hardware_id: HardwareId | None) -> Iterator[Delegation]:
-    """The delegations that have a say on the image, in order of priority. Source: 5.4.4.7 step 4.1."""
+    """The delegations that cover the image, in order of priority. Source: 5.4.4.7 step 4.1."""
     if delegations.bins is not None:
         bins = delegations.bins
         yield Delegation(roles=(DelegatedRole(bins.bin_of(path), bins.signers),), terminating=False, paths=("*",))
@@ -223,7 +223,7 @@ def _covering(delegations: Delegations, path: TargetPath, hardware_id: HardwareI
 def _agreed_part(entry: ImageEntry) -> bytes:
     """What has to be equal between roles: the must-agree section, and all that a check uses wherever it is written.
 
-    Otherwise one role of several could lift a release counter, or widen the hardware, that stands beside the section.
+    Otherwise one role of several could lift a release counter, or widen the hardware, that is stated outside the section.
     """
     section = None if entry.must_agree is None else dict(entry.must_agree)
     hardware = None if entry.hardware_ids is None else sorted(entry.hardware_ids)

@@ -102,7 +102,7 @@ def accept(trusted: TrustedRepository, verified: Verified[S], authority: Authori
 
 
 def note_issued(signed: Signed, role: RoleName, context: Context) -> Steps[None]:
-    """Report a file that says it was signed later than a proven clock allows. It is accepted all the same."""
+    """Report a file whose stated signing time is later than a proven clock allows. It is accepted all the same."""
     if context.ceiling is not None and signed.issued is not None and signed.issued > context.ceiling:
         yield _notice(context, role, signed.version, signed.issued, context.ceiling)
 

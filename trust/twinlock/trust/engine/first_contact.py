@@ -72,7 +72,7 @@ def meet_image_repository(
             )
         yield from refresh_repository(anchor, now, policy=policy)
     except ExpiredError as error:
-        return (f"{location}: {error}; renew it before vehicles are told anything",)
+        return (f"{location}: {error}; renew it before vehicles read it",)
     except MissingMetadataError as error:
         reason = f"{location} is not an Image repository, or has published nothing yet ({error})"
         raise UsageError(reason=reason) from error
@@ -101,7 +101,7 @@ def meet_director(anchor: TrustedRepository, now: datetime, *, location: str) ->
 
 
 def _meet_root(anchor: TrustedRepository, now: datetime, location: str) -> Steps[bool]:
-    """Whether the Root given is served; only that tells a chain without a newer Root from a place without any.
+    """Whether the Root given is served; only that distinguishes a chain without a newer Root from a place without any.
 
     Raises: UsageError if another Root is served under its number.
     """

@@ -12,7 +12,7 @@ from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.state.trusted import TrustedRepository
 
 NO_DIRECTOR_INDEX = "director-without-index"
-"""The Director has no Timestamp and no Snapshot: its Targets alone say what is current."""
+"""The Director has no Timestamp and no Snapshot: only its Targets state what is current."""
 NO_VEHICLE = "vehicle-id-missing"
 """The Director's Targets name no vehicle, so another vehicle's would have passed."""
 NO_SNAPSHOT_HASHES = "snapshot-hashes-missing"
@@ -20,13 +20,13 @@ NO_SNAPSHOT_HASHES = "snapshot-hashes-missing"
 NO_VERSIONED_NAMES = "versioned-names-missing"
 """A repository serves its files under names without versions, so a file may be replaced while a vehicle reads its index."""
 NO_HARDWARE_IDS = "hardware-ids-missing"
-"""No one but the Director says which hardware an image is for."""
+"""Only the Director states which hardware an image is for."""
 NO_RELEASE_COUNTER = "release-counter-missing"
-"""No one but the Director says how new an image is, so anyone who has its keys may order an older one."""
+"""Only the Director states how new an image is, so anyone who has its keys may order an older one."""
 NO_MUST_AGREE = "must-agree-missing"
 """An image has no section that both repositories sign."""
 NO_IMAGE_REPOSITORY = "image-repository-not-consulted"
-"""Partial verification: the Director's word alone."""
+"""Partial verification: nothing but the Director's metadata was read."""
 
 GUARANTEES = (
     NO_DIRECTOR_INDEX,
@@ -48,8 +48,8 @@ def missing_guarantees(
 ) -> tuple[str, ...]:
     """The guarantees that this verification went without, in the order of ``GUARANTEES``.
 
-    ``agreeing`` are the other repositories that were consulted, ``entries`` what they say of the images that were judged;
-    for partial verification, which consults none, what the Director says.
+    ``agreeing`` are the other repositories that were consulted, ``entries`` their entries for the images that were judged;
+    for partial verification, which consults none, the Director's.
     """
     found = {name for repository in (director, *agreeing) for name in _of_repository(repository)}
     found |= {name for entry in entries for name in _of_entry(entry)}

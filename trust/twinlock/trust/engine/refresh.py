@@ -1,6 +1,6 @@
 """Bringing one repository up to date: Root chain, Timestamp, Snapshot, top-level Targets, in that order.
 
-Both repositories are refreshed by this one generator; ``verification.py`` says in which order and what follows.
+Both repositories are refreshed by this one generator; ``verification.py`` has the order and what follows.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ lost by a refusal that comes later.
 =====================  ==============================================================
 Uptane 2.1.0 5.4.4.2   where
 =====================  ==============================================================
-step 1, time           the ``now`` argument; ``clock.not_before`` raises it to the floor
+step 1, time           the ``now`` argument; ``time_floor.not_before`` raises it to the floor
 steps 2 to 5           ``refresh_repository`` on the Director, with ``check_director_targets``
 step 6                 ``_pending``
 steps 6 to 9           ``refresh_repository`` on each repository that has to agree
@@ -93,14 +93,14 @@ def full_verification(
         # Step 10.
         for number, order in enumerate(orders):
             names = state.map.agreeing(order.entry.path)
-            orders[number], said = yield from _judge(order, names, repositories, now, settings)
-            listed += said
+            orders[number], entries = yield from _judge(order, names, repositories, now, settings)
+            listed += entries
     return Decision(
         repositories=repositories,
         approved=tuple(order.approve(state.map.agreeing(order.entry.path)) for order in _pending(orders)),
         correlation_id=director.targets.signed.correlation_id,
         now=now,
-        weaker=missing_guarantees(director, [repositories[name] for name in agreeing], listed),
+        missing_guarantees=missing_guarantees(director, [repositories[name] for name in agreeing], listed),
     )
 
 
@@ -136,7 +136,7 @@ def partial_verification(
         approved=tuple(order.approve(()) for order in _pending(orders)),
         correlation_id=targets.signed.correlation_id,
         now=context.now,
-        weaker=(*missing_guarantees(director, (), [order.entry for order in orders]), NO_IMAGE_REPOSITORY),
+        missing_guarantees=(*missing_guarantees(director, (), [order.entry for order in orders]), NO_IMAGE_REPOSITORY),
     )
 
 
@@ -156,7 +156,7 @@ class _Order(NamedTuple):
 
     @property
     def is_installed(self) -> bool:
-        """Whether the ECU runs precisely this image: by name, length and every hash that both sides list.
+        """Whether the ECU runs exactly this image: by name, length and every hash that both sides list.
 
         At least one of these has to be of a known algorithm.
         """
@@ -211,18 +211,18 @@ def _judge(
     now: datetime,
     settings: _Settings,
 ) -> Steps[tuple[_Order, list[ImageEntry]]]:
-    """Step 10 for one order: it, completed by what the agreeing repositories say, and what they say.
+    """Step 10 for one order: it, completed by the entries of the agreeing repositories, and those entries.
 
-    ``repositories`` takes in what was fetched on the way.
+    What was fetched on the way is stored in ``repositories``.
     """
-    said = []
+    entries = []
     for name in agreeing:
         found, image = yield from _check_agreement(order, repositories[name], now, settings)
         repositories[name] = found.trusted
         order = order.completed(image, found)  # the next one has to agree with the whole
-        said.append(image)
+        entries.append(image)
     check_entry(order.entry, order.ecu, order.installed, policy=settings.policy)
-    return order, said
+    return order, entries
 
 
 def _check_agreement(

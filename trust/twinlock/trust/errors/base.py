@@ -45,7 +45,7 @@ class Attack(enum.Enum):
 
 
 class Kind(enum.Enum):
-    """What an error says about the world. Reports, problems and tables carry it and never mix the three.
+    """What kind of event an error is. Reports, problems and tables carry it and never mix the three.
 
     ``ATTACK``: evidence of an act by someone who should not act. ``REFUSAL``: a rule said no, and everybody may be
     honest. ``FAILURE``: something broke, here or on the way.

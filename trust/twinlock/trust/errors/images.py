@@ -50,7 +50,7 @@ class CustomFieldError(RefusalError):
     code = "missing-field"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.2.3.1.1"
-    template = "{target}: {repository} gives no {field}"
+    template = "{target}: {repository} does not state {field}"
     target: str
     repository: str
     field: str
@@ -203,5 +203,5 @@ class UnmappedImageError(RefusalError):
     code = "unmapped"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.2.6"
-    template = "the repository map says of no repositories that they have to agree on {target}"
+    template = "no mapping of the repository map covers {target}"
     target: str

@@ -97,7 +97,7 @@ class StateInUseError(ConflictError):
 
 
 class ProfileError(TwinlockError):
-    """Something of ours that a wire profile cannot say, or that its readers could not read. Nothing was signed."""
+    """Something of ours that a wire profile cannot express, or that its readers could not read. Nothing was signed."""
 
     code = "wire-profile"
     by_rule = True

@@ -101,11 +101,11 @@ class PostQuantumError(MetadataFileError):
 
 
 class ConsistentSnapshotError(RefusalError):
-    """A Root that says that its repository serves files without versions in their names."""
+    """A Root that states that its repository serves files without versions in their names."""
 
     code = "consistent-snapshot"
     clause = "Uptane 2.1.0 5.2.7"
-    template = "{repository}: Root {version} says consistent_snapshot false; versioned file names are required"
+    template = "{repository}: Root {version} states consistent_snapshot false; versioned file names are required"
     hint = "set consistent_snapshot to true in the next Root and publish the files under versioned names"
     repository: str
     version: int
@@ -155,7 +155,7 @@ class RootVersionError(RefusalError):
 
 
 class OtherChainError(RefusalError):
-    """A Root of another wire profile's chain, offered as the next Root of this one: its signed part says so."""
+    """A Root of another wire profile's chain, offered as the next Root of this one, as its signed type shows."""
 
     code = "other-chain"
     attack = Attack.ARBITRARY_SOFTWARE
@@ -220,12 +220,12 @@ class MissingMetadataError(MetadataFileError):
 
     code = "missing-metadata"
     attack = Attack.DROP_REQUEST
-    template = "{repository}/{role}: {name} is not there"
+    template = "{repository}/{role}: {name} not found"
     name: str
 
 
 class MissingRoleError(RefusalError):
-    """A Root that does not say who signs for a role which has to exist."""
+    """A Root that does not define a role which has to exist."""
 
     code = "missing-role"
     attack = Attack.FREEZE
@@ -260,13 +260,11 @@ class LimitError(RefusalError):
 
 
 class IssuedInFutureError(RefusalError):
-    """A file that says it was signed later than a proven clock allows: accepted, and taken to prove ``latest`` only."""
+    """A file whose stated signing time is later than a proven clock allows: accepted, and taken to prove ``latest`` only."""
 
     code = "issued-in-future"
     clause = "Uptane 2.1.0 5.4.2.2"
-    template = (
-        "{repository}/{role}: version {version} says it was issued at {issued}; a proven clock allows {latest} at most"
-    )
+    template = "{repository}/{role}: version {version} states that it was issued at {issued}; a proven clock allows {latest} at most"
     repository: str
     role: str
     version: int

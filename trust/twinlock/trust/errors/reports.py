@@ -67,7 +67,7 @@ class ReportTimeError(RefusalError):
     code = "report-time"
     attack = Attack.REPLAY
     clause = MANIFEST_PROCEDURE
-    template = "the report of {ecu} says {reported}; it must lie between {earliest} and {latest}"
+    template = "the report of {ecu} states the time {reported}; it must lie between {earliest} and {latest}"
     ecu: str
     reported: str
     earliest: str

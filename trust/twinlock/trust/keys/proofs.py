@@ -21,7 +21,7 @@ def authority_digest(
 ) -> bytes:
     """Equal for the same threshold of the same keys under the same ids and schemes, in the same order, and for no other.
 
-    ``post_quantum`` says whether one of the signatures has to be post-quantum; another demand is another authority.
+    ``post_quantum`` is whether one of the signatures has to be post-quantum; another demand is another authority.
     """
     parts = [_AUTHORITY, b"%d" % threshold, *((b"post-quantum",) if post_quantum else ())]
     for keyid in keyids:

@@ -250,8 +250,8 @@ def recall(
 ) -> Verified[T] | None:
     """The file as verified, if ``proof`` was made of exactly these bytes, keys and threshold; None: count the signatures.
 
-    Such a proof says that every signature by a key of ``role`` on the file is valid, so only that need not be computed
-    again: whether distinct keys reach the threshold is counted as ever. A proof of anything else proves nothing here,
+    Such a proof shows that every signature by a key of ``role`` on the file is valid, so only that need not be computed
+    again: whether distinct keys reach the threshold is counted as always. A proof of anything else proves nothing here,
     whatever it was made of: other bytes, other keys, another delegator's.
     """
     content = read_proof(proof, envelope.data, authority_digest(role.keyids, role.threshold, keys), subject)

@@ -16,7 +16,7 @@ NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Signed(Protocol):
-    """What the value of every role has. Times are UTC; ``issued`` is when its signer says it signed, if it says so."""
+    """The members that every role has. Times are UTC; ``issued`` is the signing time that the file states, if any."""
 
     @property
     def version(self) -> int:
@@ -32,7 +32,7 @@ class Signed(Protocol):
 
 
 class FileInfo(NamedTuple):
-    """What an index says of another metadata file: version, and length in bytes and hashes where stated."""
+    """An index's entry for another metadata file: version, and length in bytes and hashes where stated."""
 
     version: int
     length: int | None

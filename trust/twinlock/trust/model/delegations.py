@@ -21,10 +21,10 @@ class DelegatedRole(NamedTuple):
 
 
 class Delegation(NamedTuple):
-    """One delegation: to one role, or to several of which ``min_roles_in_agreement`` have to say the same.
+    """One delegation: to one role, or to several of which ``min_roles_in_agreement`` have to agree.
 
     Exactly one of ``paths`` and ``path_hash_prefixes`` is given. ``hardware_ids`` None means any hardware. ``crossing``
-    tells that these patterns are those of C's ``fnmatch``: ``*`` and ``?`` fit a slash too, and ``?`` fits one byte.
+    states that these patterns are those of C's ``fnmatch``: ``*`` and ``?`` fit a slash too, and ``?`` fits one byte.
     """
 
     roles: tuple[DelegatedRole, ...]
@@ -36,7 +36,7 @@ class Delegation(NamedTuple):
     crossing: bool = False
 
     def covers(self, path: TargetPath, hardware_id: HardwareId | None) -> bool:
-        """Whether this delegation has a say on ``path`` for that hardware (None: no hardware is asked about).
+        """Whether this delegation covers ``path`` for that hardware (None: no hardware is asked about).
 
         Source: Uptane 2.1.0 5.4.4.7 step 4.1; TUF 1.0.34 4.5 for the patterns.
         """

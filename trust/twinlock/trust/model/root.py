@@ -37,5 +37,5 @@ class Root(NamedTuple):
 
     @property
     def has_index(self) -> bool:
-        """Whether it names Timestamp and Snapshot, which say what else is current."""
+        """Whether it names Timestamp and Snapshot, the index of what else is current."""
         return TIMESTAMP in self.roles and SNAPSHOT in self.roles

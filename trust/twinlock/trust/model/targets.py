@@ -12,7 +12,7 @@ from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId
 
 
 class ImageEntry(NamedTuple):
-    """What one repository says of one image.
+    """One repository's entry for one image.
 
     ``length`` is in bytes; ``hashes`` maps algorithm to lower-case hex, at least one. ``must_agree`` is the section
     that has to be equal in all repositories, as plain JSON, or None. ``ecus`` is the Director's: ECU to hardware id.

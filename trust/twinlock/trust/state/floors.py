@@ -55,7 +55,7 @@ class Signers(NamedTuple):
 
 
 def lower_floors(floors: Floors, signers: Mapping[RoleName, Signers]) -> Floors:
-    """The floors that still stand once each role in ``signers`` is signed by those; the rest have fallen.
+    """The floors that remain once each role in ``signers`` is signed by those; the rest have fallen.
 
     Timestamp and Snapshot fall together, as Uptane 2.1.0 5.4.4.3 step 4 deletes both. Call it once for each link of a
     Root chain, with ``root_signers``; for a delegated role, with the keys that its delegator names now.

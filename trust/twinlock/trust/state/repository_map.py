@@ -23,7 +23,7 @@ class PathMapping(NamedTuple):
     repositories: tuple[RepositoryName, ...]
 
     def covers(self, path: TargetPath) -> bool:
-        """Whether this mapping speaks of ``path``."""
+        """Whether this mapping decides ``path``."""
         return any(pattern == _EVERYTHING or path_matches(path, pattern) for pattern in self.paths)
 
 
@@ -34,7 +34,7 @@ class RepositoryMap(NamedTuple):
     mappings: tuple[PathMapping, ...]
 
     def agreeing(self, path: TargetPath) -> tuple[RepositoryName, ...]:
-        """The repositories beside the Director that have to list ``path``. Raises: UnmappedImageError."""
+        """The repositories besides the Director that have to list ``path``. Raises: UnmappedImageError."""
         for mapping in self.mappings:
             if mapping.covers(path):
                 return tuple(name for name in mapping.repositories if name != DIRECTOR)
@@ -53,7 +53,7 @@ def decode_map(data: bytes, limits: Limits = DEFAULT_LIMITS) -> RepositoryMap:
     """Read a map file. Raises: MalformedError, LimitError.
 
     Every mapping has to name the Director and at least one other repository, and to want all of them (Uptane knows no
-    "two out of three" here), and the first that fits decides; what says otherwise is refused, not reinterpreted.
+    "two out of three" here), and the first that fits decides; anything else is refused, not reinterpreted.
     """
     if len(data) > limits.map_bytes:
         raise LimitError(

@@ -25,7 +25,7 @@ class TrustedRepository(NamedTuple):
 
     ``delegated`` holds the stored bytes of delegated roles. They are *not* verified by being here: each use verifies
     them under the keys of the role that delegates, because another delegator may not trust them. ``opened`` are those
-    that a search has verified, by role and ``Authority.digest`` of the delegator's word on it. ``proofs`` are what was
+    that a search has verified, by role and the ``Authority.digest`` under which its delegator names it. ``proofs`` are what was
     stored with files, as bytes that may prove nothing. ``wire`` is the encoding of all its files: the two repositories
     of a vehicle need not share one. ``floors`` outlive the files: checks compare with them, never with what is stored.
     """
@@ -82,7 +82,7 @@ class ApprovedImage(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The verdict of a verification. ``weaker`` names the guarantees that it went without (``engine/guarantees.py``).
+    """The verdict of a verification. ``missing_guarantees`` names those that it went without (``engine/guarantees.py``).
 
     Each entry in ``approved`` is the Director's, completed by what only a repository that agrees states.
     """
@@ -91,7 +91,7 @@ class Decision(NamedTuple):
     approved: tuple[ApprovedImage, ...]
     correlation_id: str | None
     now: datetime
-    weaker: tuple[str, ...] = ()
+    missing_guarantees: tuple[str, ...] = ()
 
     @property
     def valid_until(self) -> datetime | None:

@@ -20,7 +20,7 @@ class WireProfile(Protocol):
     folder: str
     """Where metadata files are below the base URL of a repository: empty, or ending in a slash."""
     addresses_images: bool
-    """Whether an entry of an Image repository may say where its image is, too, and not the Director's alone."""
+    """Whether an entry of an Image repository may give the address of its image, and not only the Director's."""
 
     @property
     def bare(self) -> WireProfile:

@@ -1,4 +1,4 @@
-"""The wire profiles by name, for configurations that say which one a repository is in."""
+"""The wire profiles by name, for configurations that name the one of a repository."""
 
 from __future__ import annotations
 

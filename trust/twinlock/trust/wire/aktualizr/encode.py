@@ -1,4 +1,4 @@
-"""Writing the ``aktualizr`` profile, as a translation of what the ``tuf`` profile says: plain JSON in, plain JSON out.
+"""Writing the ``aktualizr`` profile, as a translation of the ``tuf`` profile: plain JSON in, plain JSON out.
 
 A repository is authored once. Each of its files is translated, with the same version, expiry, keys and key ids, and signed
 once more by the same keys over its form here. Members that only we read (``issued``, ``mustAgree``, the vehicle's id) come
@@ -163,7 +163,7 @@ def _entry(path: str, entry: Mapping[str, Any], custom: Json, *, url: str | None
     url = custom.pop("downloadUrl", url)
     hashes = {name: entry["hashes"][name] for name in _HASHES if name in entry["hashes"]}
     if "sha256" not in hashes:
-        _refuse(path, "it lists no SHA-256 digest, and by nothing else does this client report what it runs")
+        _refuse(path, "it lists no SHA-256 digest, and this client reports what it runs by nothing else")
     custom["targetFormat"] = _FORMATS[stated_format(entry["length"], custom)]
     if url is not None:
         custom["uri"] = url

@@ -28,7 +28,7 @@ MAX_BYTES = {"root": 65_536, "timestamp": 65_536, "snapshot": 8_388_608, "target
 MAX_DIRECTOR_TARGETS_BYTES = 65_536
 MAX_THRESHOLD = 1_000
 
-# What ``method`` may say of a signature, by our name of the scheme; the first is what we write.
+# The ``method`` of a signature, by our name of the scheme; the first is what we write.
 METHODS = {"ed25519": ("ed25519",), "rsassa-pss-sha256": ("rsassa-pss-sha256", "rsassa-pss")}
 RSA_BITS = (2048, 3072, 4096)
 TYPES = {"root": "Root", "timestamp": "Timestamp", "snapshot": "Snapshot", "targets": "Targets"}

@@ -31,7 +31,7 @@ def expand(pattern: str) -> tuple[str, ...]:
 def spread(pattern: str) -> tuple[str, ...] | None:
     """Patterns of TUF's rule that together fit what ``pattern`` fits under ``fnmatch``, itself first.
 
-    Names of up to ``MAX_SEGMENTS`` segments count. None where no list of ``MAX_SPREAD`` patterns says it.
+    Names of up to ``MAX_SEGMENTS`` segments count. None where no list of ``MAX_SPREAD`` patterns expresses it.
     """
     parts = _parts(pattern)
     if _takes_bytes(parts) or any(part.startswith("[") and fnmatchcase("/", part) for part in parts):

@@ -1,7 +1,7 @@
 """Reports and manifests in the ``aktualizr`` profile, both ways: the same values as ``twinlock.trust.wire.tuf.reports`` has.
 
 Signatures are over the canonical form of ``signed`` itself. A manifest names no vehicle; times are those of an epoch
-that means no time at all; only the Primary counts. It may also tell how the last order ended.
+that means no time at all; only the Primary counts. It may also report how the last order ended.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from twinlock.trust.wire.tuf.reports import (
     InstallationReport,
     InstallResult,
     ReportSignature,
-    SignedManifest,
-    SignedReport,
     UnreadablePart,
-    clip,
+    UnverifiedManifest,
+    UnverifiedReport,
     named_ecu,
+    truncate,
 )
 
-ATTACK = "attacks-detected"  # our code for what an ECU tells in free words
+ATTACK = "attacks-detected"  # our code for what an ECU reports in free text
 _CONTENT_TYPE = "application/vnd.com.here.otac.installationReport.v1"
 _NOTHING = ("unknown", "noimage")  # what Primaries, IP Secondaries and virtual ones write before the first image
 _COUNTER = re.compile(r"0|[1-9][0-9]{0,15}")
@@ -47,7 +47,7 @@ _SCHEMES = {method: scheme for scheme, methods in form.METHODS.items() for metho
 
 
 def is_nothing(installed: InstalledImage) -> bool:
-    """Whether a report of this profile says that nothing is installed that the ECU knows of."""
+    """Whether a report of this profile states that nothing is installed that the ECU knows of."""
     return installed.path in _NOTHING and installed.length == 0
 
 
@@ -57,7 +57,7 @@ def native_key_id(key: PublicKey) -> KeyId:
 
 
 def encode_public_key(key: PublicKey) -> dict[str, Any]:
-    """A key as this client registers it. Raises: ProfileError for one that the profile cannot say."""
+    """A key as this client registers it. Raises: ProfileError for one that the profile cannot express."""
     _check_scheme(key)
     return {"keytype": key.keytype.upper(), "keyval": {"public": _public(key)}}
 
@@ -68,7 +68,7 @@ def sign_report(report: EcuReport, signer: Signer) -> bytes:
     The release counter, the nonce, and a detail without an attack have no place in it.
     """
     signed: dict[str, Any] = {
-        "attacks_detected": clip(f"{report.attack}: {report.detail}") if report.attack else "",
+        "attacks_detected": truncate(f"{report.attack}: {report.detail}") if report.attack else "",
         "ecu_serial": report.ecu,
         "installed_image": {
             "filepath": report.installed.path,
@@ -99,12 +99,12 @@ def sign_manifest(
     return _sign(signed, signer)
 
 
-def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedReport:
+def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> UnverifiedReport:
     """Read one report. Raises: MalformedError, LimitError, UnsafePathError."""
     return _report(_parse(data, "report", limits), limits)
 
 
-def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManifest:
+def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> UnverifiedManifest:
     """Read a manifest and the reports in it; a report that cannot be read is an ``UnreadablePart``.
 
     So is the part that states how an order ended: it carries words of Secondaries.
@@ -119,7 +119,7 @@ def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManif
     except RefusalError as error:
         installation = None
         unreadable.append(UnreadablePart(None, error))
-    return SignedManifest(
+    return UnverifiedManifest(
         vehicle=None,
         primary=primary,
         reports=tuple(reports),
@@ -131,7 +131,9 @@ def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManif
     )
 
 
-def _reports(members: Iterable[tuple[str, Node]], limits: Limits) -> tuple[list[SignedReport], list[UnreadablePart]]:
+def _reports(
+    members: Iterable[tuple[str, Node]], limits: Limits
+) -> tuple[list[UnverifiedReport], list[UnreadablePart]]:
     """Each report that its own ECU's name leads to, and each part that is not one."""
     found, unreadable = [], []
     for name, item in members:
@@ -152,7 +154,7 @@ def _parse(data: bytes, what: str, limits: Limits) -> Node:
     return Node(parse_json(data, what), what, "$")
 
 
-def _report(node: Node, limits: Limits) -> SignedReport:
+def _report(node: Node, limits: Limits) -> UnverifiedReport:
     signed = node.get("signed")
     attack, detail = _attack(signed.get("attacks_detected").text())
     report = EcuReport(
@@ -163,13 +165,13 @@ def _report(node: Node, limits: Limits) -> SignedReport:
         attack=attack,
         detail=detail,
     )
-    return SignedReport(report, _canonical(signed), _signatures(node, limits), _canonical(node))
+    return UnverifiedReport(report, _canonical(signed), _signatures(node, limits), _canonical(node))
 
 
 def _installed(image: Node, limits: Limits) -> InstalledImage:
     info = image.get("fileinfo")
     hashes = info.get("hashes")
-    # Of an image that was listed with another digest alone, this client knows no digest, and says so in this way.
+    # Of an image that was listed with another digest alone, this client knows no digest, and reports that in this way.
     unknown = hashes.object() == {"sha256": ""}
     return InstalledImage(
         path=TargetPath(target_path(image.get("filepath").text())),
@@ -188,8 +190,8 @@ def _counter(node: Node) -> int:
 def _attack(text: str) -> tuple[str, str]:
     """Free words, in which we put a code and a sentence where we write them ourselves."""
     if coded := _CODED.fullmatch(text):
-        return coded[1], clip(coded[2])
-    return (ATTACK, clip(text)) if text else ("", "")
+        return coded[1], truncate(coded[2])
+    return (ATTACK, truncate(text)) if text else ("", "")
 
 
 def _installation(signed: Node, limits: Limits) -> InstallationReport | None:
@@ -206,15 +208,15 @@ def _installation(signed: Node, limits: Limits) -> InstallationReport | None:
         if ecu in found:
             item.fail(f"there are two results of {ecu}")
         found[ecu] = _result(item.get("result"))
-    raw = clip(report.get("raw_report").text()) if report.has("raw_report") else ""
+    raw = truncate(report.get("raw_report").text()) if report.has("raw_report") else ""
     return InstallationReport(report.get("correlation_id").text(), _result(report.get("result")), found, raw)
 
 
 def _result(node: Node) -> InstallResult:
     return InstallResult(
         success=node.get("success").boolean(),
-        code=clip(node.get("code").text()),
-        description=clip(node.get("description").text()),
+        code=truncate(node.get("code").text()),
+        description=truncate(node.get("description").text()),
     )
 
 

@@ -56,14 +56,14 @@ def _release_counter(custom: Node, agreed: Node | None) -> int | None:
 
 
 def _hardware_ids(custom: Node, agreed: Node | None, limits: Limits) -> frozenset[HardwareId] | None:
-    """The hardware ids. The client reads them in ``custom``, so there they stand beside the section that has to agree."""
+    """The hardware ids. The client reads them in ``custom``, so there they are outside the section that has to agree."""
     stated = [
         decode_hardware_ids(holder.get("hardwareIds"), limits)
         for holder in (custom, agreed)
         if holder is not None and holder.has("hardwareIds")
     ]
     if len(stated) == 2 and stated[0] != stated[1]:
-        custom.get("hardwareIds").fail("it is not what mustAgree says")
+        custom.get("hardwareIds").fail("mustAgree states other hardware")
     return stated[0] if stated else None
 
 

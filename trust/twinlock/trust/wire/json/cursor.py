@@ -1,4 +1,4 @@
-"""Typed access to plain JSON that remembers where it is, so that every refusal says the place."""
+"""Typed access to plain JSON that remembers where it is, so that every refusal names the place."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Node(NamedTuple):
 
 
 def _is_plain(value: object) -> TypeGuard[str]:
-    """Whether ``value`` is a string that ``text`` would take, seen at one look; False says nothing."""
+    """Whether ``value`` is a string that ``text`` would take, seen at one look; False proves nothing."""
     return isinstance(value, str) and value.isascii() and len(value) <= _MAX_TEXT
 
 

@@ -79,7 +79,7 @@ def parse_envelope(
         return _locate(text, start, what, path) if name == locate else _parse_value(text, start, what, path)
 
     def signed_at(start: int) -> tuple[Any, int]:
-        # Member by member where one is only located, and where one is at fault, to say which.
+        # Member by member where one is only located, and where one is at fault, to name it.
         whole = _parse_whole(text, start) if locate is None else None
         return whole or _parse_object(text, start, what, "$.signed", read_signed)
 
@@ -141,7 +141,7 @@ def _any_members(
 def _check_extent(text: str, start: int, limit: int, what: str) -> None:
     """See that the array or object at ``start`` ends within ``limit`` characters, without building any of it.
 
-    What is no JSON is for the parser to say. Raises: LimitError.
+    The parser refuses what is not JSON. Raises: LimitError.
     """
     if text[start : start + 1] not in ("[", "{") or len(text) - start <= limit:
         return
@@ -170,7 +170,7 @@ def _parse_object(
     while True:
         name, position = _member_name(text, position, what, path)
         if name in members:
-            _malformed(what, path, f"the member {name!r} stands twice")
+            _malformed(what, path, f"the member {name!r} appears twice")
         members[name], position = read(name, position)
         position = _skip(text, position)
         if text[position : position + 1] != ",":
@@ -194,7 +194,7 @@ def _locate(text: str, position: int, what: str, path: str) -> tuple[LocatedMemb
 def _locate_compact(text: str, position: int) -> tuple[dict[str, int], int] | None:
     """The same for text without white space, which is what repositories write: half the time.
 
-    None for anything unexpected, white space or fault; the careful reader then says what it is.
+    None for anything unexpected, white space or fault; the careful reader then names the fault.
     """
     places: dict[str, int] = {}
     scan = make_scanner(_SKIPPER)  # type: ignore[arg-type]  # the stubs want a scanner where a decoder goes
@@ -243,7 +243,7 @@ def _scan(decoder: json.JSONDecoder, text: str, position: int, what: str, path: 
     try:
         value, end = decoder.raw_decode(text, position)
     except _Duplicate as duplicate:
-        _malformed(what, path, f"the member {duplicate.args[0]!r} stands twice in one object")
+        _malformed(what, path, f"the member {duplicate.args[0]!r} appears twice in one object")
     except _Number as number:
         _malformed(what, path, f"the number {number.args[0]} is not an integer")
     except RecursionError:

@@ -21,7 +21,7 @@ def locate_plain(text: str, position: int) -> tuple[dict[str, int], int] | None:
     """Where the value of each member begins, and where the object at ``position`` ends.
 
     None unless it is compact, without any escape, not empty, and nested no deeper than entries are; also for every fault
-    in it, a name that stands twice among them.
+    in it, a name that appears twice among them.
     """
     if text[position : position + 1] != "{" or "\\" in text:
         return None

@@ -1,4 +1,4 @@
-"""Signed time: what a time source says, and whether it proves the time to this ECU.
+"""Signed time: what a time source attests, and whether it proves the time to this ECU.
 
 The source's keys are named by the Director's Root (``Root.time_source``), so they rotate like any others.
 Source: Uptane 2.1.0 5.4.2.2 and 5.4.3.1.

@@ -1,6 +1,6 @@
-"""Members of ``signed.custom`` that say more of the roles in a file: hardware restrictions, post-quantum demands.
+"""Members of ``signed.custom`` that restrict the roles in a file: hardware restrictions, post-quantum demands.
 
-They stand in ``custom`` because readers that encode a file again before they verify it keep that member, and drop unknown
+They are in ``custom`` because readers that encode a file again before they verify it keep that member, and drop unknown
 members of a delegation.
 """
 

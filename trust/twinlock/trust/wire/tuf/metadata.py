@@ -40,7 +40,7 @@ _SUFFIX = ".json"
 class TufProfile:
     """See ``WireProfile``; this is the default one.
 
-    ``versioned`` False is for a Root that says ``consistent_snapshot`` false: bare names, and images under their own.
+    ``versioned`` False is for a Root that states ``consistent_snapshot`` false: bare names, and images under their own.
     """
 
     name = "tuf"
@@ -161,7 +161,7 @@ def _snapshot(signed: Node, limits: Limits) -> Snapshot:
 
 
 def _bare_version(name: str, value: Any) -> FileInfo | None:
-    """The entry that says a version and nothing else, as sixteen thousand bins are listed; None for any other."""
+    """The entry that states a version and nothing else, as sixteen thousand bins are listed; None for any other."""
     if not name.isascii() or not name.endswith(_SUFFIX) or type(value) is not dict or len(value) != 1:
         return None
     version = value.get("version")

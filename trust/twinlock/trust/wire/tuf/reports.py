@@ -37,7 +37,7 @@ NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # what an ECU of a profile without a
 
 
 class EcuReport(NamedTuple):
-    """What one ECU says of itself. ``evidence`` is what it met and its Director has not acknowledged yet.
+    """One ECU's report of itself. ``evidence`` is what it met and its Director has not acknowledged yet.
 
     ``attack`` is the code of the most severe evidence if that is an attack, otherwise empty; ``detail`` is the sentence of
     the most severe. ``time`` is the newest verified time known when the report was made. ``counter`` rises with every
@@ -55,7 +55,7 @@ class EcuReport(NamedTuple):
 
 
 class InstallResult(NamedTuple):
-    """How an installation ended; ``code`` is the client's word for it."""
+    """How an installation ended; ``code`` is the client's own code for it."""
 
     success: bool
     code: str
@@ -63,7 +63,7 @@ class InstallResult(NamedTuple):
 
 
 class InstallationReport(NamedTuple):
-    """What a Primary says of the last order that it tried: as a whole, and of each ECU that got so far.
+    """A Primary's report of the last order that it tried: the result as a whole, and that of each ECU that got so far.
 
     ``raw`` is what its installer printed, as far as there is room for it.
     """
@@ -75,7 +75,7 @@ class InstallationReport(NamedTuple):
 
 
 class ReportSignature(NamedTuple):
-    """One signature as a report or manifest carries it: ``method`` is a scheme of ``keys.py``.
+    """One signature as a report or manifest carries it: ``method`` is a scheme of ``keys/public_keys.py``.
 
     ``payload_hash`` is the hash that it states of what is signed; None in profiles in which it states none.
     """
@@ -86,9 +86,11 @@ class ReportSignature(NamedTuple):
     value: bytes
 
 
-class SignedReport(NamedTuple):
-    """A decoded report whose signature was not checked yet. ``message`` is what a signature has to be over;
-    ``data`` is the canonical form of the whole."""
+class UnverifiedReport(NamedTuple):
+    """A decoded report whose signature was not checked yet.
+
+    ``message`` is what a signature has to be over; ``data`` is the canonical form of the whole.
+    """
 
     report: EcuReport
     message: bytes
@@ -106,16 +108,16 @@ class UnreadablePart(NamedTuple):
     error: RefusalError
 
 
-class SignedManifest(NamedTuple):
+class UnverifiedManifest(NamedTuple):
     """A decoded manifest whose signatures were not checked yet: neither its own nor those of its reports.
 
-    ``vehicle`` is None in profiles that do not name it: then only the sender can say. ``unreadable`` are the parts that count
+    ``vehicle`` is None in profiles that do not name it: then only the sender can. ``unreadable`` are the parts that count
     for nothing, so that the junk of one ECU costs no other ECU its report.
     """
 
     vehicle: VehicleId | None
     primary: EcuId
-    reports: tuple[SignedReport, ...]
+    reports: tuple[UnverifiedReport, ...]
     message: bytes
     signatures: tuple[ReportSignature, ...]
     data: bytes
@@ -124,7 +126,7 @@ class SignedManifest(NamedTuple):
 
 
 def report_digest(message: bytes) -> str:
-    """What a report is known by: SHA-256 of what its signature is over, in hexadecimal."""
+    """The identity of a report: SHA-256 of what its signature is over, in hexadecimal."""
     return hashlib.sha256(message).hexdigest()
 
 
@@ -137,7 +139,7 @@ def sign_report(report: EcuReport, signer: Signer) -> bytes:
         "time": format_time(report.time),
         "counter": report.counter,
         "attack": report.attack[:MAX_ATTACK_BYTES],
-        "detail": clip(report.detail),
+        "detail": truncate(report.detail),
     }
     if report.nonce is not None:
         signed["nonce"] = report.nonce
@@ -157,14 +159,14 @@ def sign_manifest(vehicle: VehicleId, primary: EcuId, reports: Iterable[bytes], 
     return _sign(signed, signer)
 
 
-def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedReport:
+def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> UnverifiedReport:
     """Read one report. Raises: MalformedError, LimitError, UnsafePathError."""
     if len(data) > limits.report_bytes:
         raise LimitError(what="report in bytes", value=len(data), limit=limits.report_bytes, clause=MANIFEST_PROCEDURE)
     return _report(Node(parse_json(data, "report"), "report", "$"), limits)
 
 
-def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManifest:
+def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> UnverifiedManifest:
     """Read a manifest and the reports in it; a report that cannot be read is an ``UnreadablePart``.
 
     Raises: MalformedError, LimitError, UnsafePathError for what the manifest itself states.
@@ -176,7 +178,7 @@ def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManif
     node = Node(parse_json(data, "manifest"), "manifest", "$")
     signed = _typed(node, _MANIFEST)
     reports, unreadable = _reports(signed.get("reports").items(limits.ecus), limits)
-    return SignedManifest(
+    return UnverifiedManifest(
         vehicle=VehicleId(identifier(signed.get("vehicleIdentifier").text())),
         primary=EcuId(identifier(signed.get("primaryIdentifier").text())),
         reports=reports,
@@ -187,13 +189,13 @@ def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> SignedManif
     )
 
 
-def verify_report(signed: SignedReport, key: PublicKey) -> EcuReport:
+def verify_report(signed: UnverifiedReport, key: PublicKey) -> EcuReport:
     """The report, if ``key`` signed it. Raises: ReportSignatureError."""
     _verify("report", signed.report.ecu, signed.signatures, signed.message, key)
     return signed.report
 
 
-def verify_manifest(signed: SignedManifest, key: PublicKey) -> None:
+def verify_manifest(signed: UnverifiedManifest, key: PublicKey) -> None:
     """Return if ``key`` signed the manifest itself; its reports are each their own ECU's. Raises: ReportSignatureError."""
     _verify("manifest", signed.primary, signed.signatures, signed.message, key)
 
@@ -206,8 +208,8 @@ def named_ecu(value: object) -> EcuId | None:
         return None
 
 
-def clip(text: str) -> str:
-    """``text`` as far as a report has room for it."""
+def truncate(text: str) -> str:
+    """The start of ``text``, as many bytes of UTF-8 as a report has room for."""
     return text.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")
 
 
@@ -253,7 +255,7 @@ def _installed_as_json(installed: InstalledImage) -> dict[str, Any]:
     return found
 
 
-def _reports(items: Iterable[Node], limits: Limits) -> tuple[tuple[SignedReport, ...], tuple[UnreadablePart, ...]]:
+def _reports(items: Iterable[Node], limits: Limits) -> tuple[tuple[UnverifiedReport, ...], tuple[UnreadablePart, ...]]:
     found, unreadable = [], []
     for item in items:
         try:
@@ -265,7 +267,7 @@ def _reports(items: Iterable[Node], limits: Limits) -> tuple[tuple[SignedReport,
     return tuple(found), tuple(unreadable)
 
 
-def _report(node: Node, limits: Limits) -> SignedReport:
+def _report(node: Node, limits: Limits) -> UnverifiedReport:
     signed = _typed(node, _REPORT)
     image = signed.get("installedImage")
     attack, detail = signed.get("attack").text(), signed.get("detail").text()
@@ -287,7 +289,7 @@ def _report(node: Node, limits: Limits) -> SignedReport:
         detail=detail,
         evidence=decode_evidence(signed.get("evidence")) if signed.has("evidence") else (),
     )
-    return SignedReport(report, _payload_hash(signed), _signatures(node, limits), _canonical(node))
+    return UnverifiedReport(report, _payload_hash(signed), _signatures(node, limits), _canonical(node))
 
 
 def _typed(node: Node, expected: str) -> Node:

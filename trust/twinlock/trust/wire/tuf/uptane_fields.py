@@ -81,9 +81,9 @@ def ecus(custom: Node, limits: Limits) -> dict[EcuId, HardwareId | None]:
 
 
 def _stated(name: str, agreed: Node | None, custom: Node) -> Node | None:
-    """A field that may stand in the must-agree section or directly in ``custom``, but not in both."""
+    """A field that may be in the must-agree section or directly in ``custom``, but not in both."""
     if agreed is not None and agreed.has(name):
         if custom.has(name):
-            custom.get(name).fail("it stands in mustAgree as well")
+            custom.get(name).fail("mustAgree states it as well")
         return agreed.get(name)
     return custom.get(name) if custom.has(name) else None
