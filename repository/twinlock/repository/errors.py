@@ -91,6 +91,25 @@ class VersionJumpError(RefusalError):
     limit: int
 
 
+class RoleTakenError(RefusalError):
+    """A delegation to the name of a role that exists, with keys that did not sign its file: every search would fail there.
+
+    ``delegator`` is who delegates with those keys, ``owners`` are the other roles that delegate to ``role``.
+    """
+
+    code = "role-taken"
+    attack = Attack.DENIAL_OF_SERVICE
+    clause = "Uptane 2.1.0 5.4.4.7"
+    template = "{delegator} delegates to {role} with keys that did not sign its file; that name is taken (delegators: [{owners}])"
+    hint = (
+        "nothing was accepted; every delegated role needs a name of its own: have the delegator choose another one. For new "
+        "keys of one role, its file signed by them belongs in the same outbox, and all its delegators have to name them"
+    )
+    delegator: str
+    role: str
+    owners: tuple[str, ...]
+
+
 class UnacceptableEntryError(RefusalError):
     """A supplier's entry that we would not have written: vehicles or our resolver could not use it."""
 

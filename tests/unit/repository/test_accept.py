@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuf.api.metadata import Delegations, Metadata, TargetFile, Targets
+from tuf.api.metadata import DelegatedRole, Delegations, Metadata, SuccinctRoles, TargetFile, Targets
 
 from tests.unit.repository.conftest import Acme, HandClock
-from twinlock.repository.errors import NotDelegatedError, OutboxImageError, UnacceptableEntryError
+from twinlock.repository.errors import NotDelegatedError, OutboxImageError, RoleTakenError, UnacceptableEntryError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.suppliers.workspace import SupplierWorkspace
-from twinlock.trust.errors.base import Kind, TwinlockError, UsageError
+from twinlock.trust.errors.base import Attack, Kind, TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import (
     EquivocationError,
     ExpiredError,
+    LimitError,
     MalformedError,
     RollbackError,
     ThresholdError,
@@ -315,7 +316,101 @@ def test_a_role_that_two_delegators_know_under_different_keys(
     acme.sign()
     expecting.delegate("sub", keys=[known["targets"].public_key_file], paths=["sub/*"])
     (acme.outbox / "metadata/sub.json").write_bytes((sub.path / "outbox/metadata/sub.json").read_bytes())
-    assert refused(expecting, acme.outbox, ThresholdError).role == "sub"
+    error = refused(expecting, acme.outbox, RoleTakenError)
+    assert (error.role, error.delegator, error.owners) == ("sub", "acme", ("targets",))
+
+
+@pytest.fixture
+def crowded(expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock) -> tuple[ImageRepository, Any]:
+    """Beside acme there is bolt, whose supplier tier2 lists an image; all of it is published."""
+    bolt, tier2 = (SupplierWorkspace.create(tmp_path / name, role=name, clock=clock) for name in ("bolt", "tier2"))
+    tier2.add_image(acme.source, "bolt/part.bin", hardware_ids=["hw-9"], release_counter=1)
+    tier2.sign()
+    bolt.delegate("tier2", keys=[tier2.public_key_file], paths=["bolt/*"], outbox=tier2.path / "outbox")
+    bolt.sign()
+    expecting.delegate("bolt", keys=[bolt.public_key_file], paths=["bolt/*"])
+    acme.sign()
+    expecting.accept(acme.outbox)
+    expecting.accept(bolt.path / "outbox")
+    expecting.publish()
+    return expecting, bolt
+
+
+def _take(acme: Acme, name: str, *, with_file: bool) -> None:
+    """Have acme delegate to the role ``name`` with its own key, and bring a file for it on request."""
+    key = acme.place.keyring.records()[0].authoring_key
+    role = DelegatedRole(name, [key.keyid], 1, terminating=False, paths=["acme/*"])
+
+    def change(targets: Targets) -> None:
+        targets.version += 1
+        targets.delegations = Delegations({key.keyid: key}, {name: role})
+
+    resign(acme, change)
+    if with_file:
+        own = Metadata(
+            Targets(
+                version=7, expires=Metadata[Targets].from_file(str(acme.outbox / "metadata/acme.json")).signed.expires
+            )
+        )
+        own.sign(acme.place.keyring.signers([key.keyid])[0])
+        own.to_file(str(acme.outbox / f"metadata/{name}.json"))
+
+
+@pytest.mark.parametrize("with_file", [False, True])
+@pytest.mark.parametrize(("name", "owner"), [("bolt", "targets"), ("tier2", "bolt")])
+def test_a_role_name_of_another_supplier(
+    crowded: tuple[ImageRepository, SupplierWorkspace], acme: Acme, name: str, owner: str, *, with_file: bool
+) -> None:
+    """It would block the other's updates, or every publication."""
+    repository, bolt = crowded
+    _take(acme, name, with_file=with_file)
+    error = refused(repository, acme.outbox, RoleTakenError)
+    assert (error.role, error.delegator, error.owners) == (name, "acme", (owner,))
+    assert error.attack is Attack.DENIAL_OF_SERVICE
+    bolt.sign()
+    assert repository.accept(bolt.path / "outbox") == ("bolt",)
+    assert repository.publish().changed
+
+
+def test_the_owner_cannot_take_it_either(crowded: tuple[ImageRepository, SupplierWorkspace], acme: Acme) -> None:
+    repository, _ = crowded
+    with pytest.raises(RoleTakenError) as caught:
+        repository.delegate("tier2", keys=[acme.place.public_key_file], paths=["acme/*"])
+    assert (caught.value.role, caught.value.delegator, caught.value.owners) == ("tier2", "targets", ("bolt",))
+    assert repository.status().staged_delegations == ()
+
+
+@pytest.mark.parametrize(("bits", "error"), [(1, UnlistedRoleError), (32, LimitError)])
+def test_hash_bins_without_their_files(
+    expecting: ImageRepository, acme: Acme, bits: int, error: type[TwinlockError]
+) -> None:
+    """Searches that come through them would fail; of billions every later command would try each."""
+    acme.sign()
+    key = acme.place.keyring.records()[0].authoring_key
+    bins = SuccinctRoles([key.keyid], 1, bits, "bin")
+    resign(acme, lambda targets: setattr(targets, "delegations", Delegations({key.keyid: key}, None, bins)))
+    assert "bin" in str(refused(expecting, acme.outbox, error))
+
+
+def test_new_keys_of_a_further_role_come_with_a_file_that_they_signed(
+    crowded: tuple[ImageRepository, SupplierWorkspace], tmp_path: Path
+) -> None:
+    repository, bolt = crowded
+    tier2 = SupplierWorkspace.open(tmp_path / "tier2", clock=repository.workspace.clock)
+    old_outbox = (bolt.path / "outbox/metadata/tier2.json").read_bytes()
+    tier2.rotate()
+    bolt.delegate("tier2", keys=[tier2.public_key_file], paths=["bolt/*"], outbox=tier2.path / "outbox")
+    bolt.sign()
+    file = bolt.path / "outbox/metadata/tier2.json"
+    new = file.read_bytes()
+    file.unlink()
+    error = refused(repository, bolt.path / "outbox", RoleTakenError)
+    assert (error.role, error.delegator, error.owners) == ("tier2", "bolt", ())
+    file.write_bytes(old_outbox)
+    assert refused(repository, bolt.path / "outbox", ThresholdError).role == "tier2"
+    file.write_bytes(new)
+    assert sorted(repository.accept(bolt.path / "outbox")) == ["bolt", "tier2"]
+    assert repository.publish().changed
 
 
 def _odd_signature(value: object) -> Callable[[Any], None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -170,8 +171,10 @@ class RootKeeper:
             for chain in chains:
                 change = chain.new_root_keys(plans[ROOT], new) if ROOT in plans else None
                 chain.attach(metadata, self._keyring, change=change)
-            with new.leaving():
-                view = hand_out(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
+            with self._prepared.alone():
+                self._check_vacant(published)
+                with new.leaving():
+                    view = hand_out(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
         with self._database.writing("prepare a Root") as connection:
             detail = {"roles": list(plans), "version": root.version, "file": target.name}
             record_audit(connection, actor=self._actor, action="prepare-root", detail=detail, now=now)
@@ -202,7 +205,7 @@ class RootKeeper:
             )
         also = {chain.name: chain.accept((translated or {}).values(), now) for chain in chains}
         version = self._store(published, data, also, now)
-        self._prepared.end()
+        self._prepared.end_published(version)
         self._retire_revoked(published, now)
         return version
 
@@ -211,14 +214,9 @@ class RootKeeper:
 
         Raises: as ``repository.root_cancelling.cancel_prepared``.
         """
-        cancelled = cancel_prepared(
-            self._prepared,
-            path,
-            self._read().signed(),
-            self._keyring,
-            now=now,
-            used=self._used(now),
-        )
+        with self._prepared.alone():
+            current, used = self._read().signed(), self._used(now)
+            cancelled = cancel_prepared(self._prepared, path, current, self._keyring, now=now, used=used)
         with self._database.writing("cancel a Root") as connection:
             detail = {"version": cancelled.root, "destroyed": list(cancelled.destroyed), "kept": list(cancelled.kept)}
             record_audit(connection, actor=self._actor, action="cancel-root", detail=detail, now=now)
@@ -226,9 +224,7 @@ class RootKeeper:
 
     def _store(self, before: _Published, data: bytes, also: Mapping[str, list[bytes]], now: datetime) -> int:
         """Publish one Root and what it is in the other profiles, in one transaction. Raises: ConflictError."""
-        with self._database.writing("publish a Root") as connection:
-            self._check_unchanged(connection, before)
-            self._prepared.check(before.version, Metadata[Root].from_bytes(data).signed)
+        with self._publishing(before, Metadata[Root].from_bytes(data).signed) as connection:
             version = insert_root(connection, data, now)
             changes = key_changes(before.current, data)
             detail: dict[str, object] = {"roles": list(changes), "version": version, "keys": changes}
@@ -284,8 +280,7 @@ class RootKeeper:
         also = chain.follow(data, self._keyring, change=None, now=now)
         # Before: a chain that still shares its keys has no other signers, so a crash in between costs nothing.
         self._keep_stranded(chain.root_keyids, until or now.date() + STRANDED)
-        with self._database.writing("publish a Root") as connection:
-            self._check_unchanged(connection, published)
+        with self._publishing(published) as connection:
             detail: dict[str, object] = {"wire": name, "root": insert_root(connection, data, now)}
             for root in also:
                 detail["version"] = translation.insert(connection, root, now)
@@ -330,8 +325,7 @@ class RootKeeper:
             data = translation.first(published.current, self._keyring)
         else:
             before, data = inherited.roots, inherited.next_root(published.current, self._keyring, now)
-        with self._database.writing("publish a Root") as connection:
-            self._check_unchanged(connection, published)
+        with self._publishing(published) as connection:
             for root in (*before, data):
                 translation.insert(connection, root, now)
             detail: dict[str, object] = {"wire": translation.name, "version": translation.version_of(data)}
@@ -375,6 +369,24 @@ class RootKeeper:
         current = read_root(connection)
         translated = {each.name: each.read(connection) for each in self._profiles.translations}
         return None if current is None else _Published(current, translated)
+
+    @contextmanager
+    def _publishing(self, before: _Published, root: Root | None = None) -> Iterator[Connection]:
+        """A transaction that publishes a Root after ``before``, while no process prepares or cancels one.
+
+        ``root`` is the next one of ours where it may be the one that is prepared.
+        Raises: ConflictError, RootPreparedError, RootCancelledError, StorageError.
+        """
+        with self._prepared.alone(), self._database.writing("publish a Root") as connection:
+            self._check_unchanged(connection, before)
+            self._prepared.check(before.version, root)
+            yield connection
+
+    def _check_vacant(self, before: _Published) -> None:
+        """Check again, where no other process can change it, that no next Root is published or prepared."""
+        if self._read() != before:
+            raise ConflictError(what="the Director's Root", reason="another process published one")
+        self._prepared.check(before.version)
 
     def _check_unchanged(self, connection: Connection, before: _Published) -> None:
         """All chains still end where they did: a Root without its translation would break another chain forever.

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 
 from tuf.api.metadata import Targets
 
-from twinlock.repository.authoring.apply_draft import apply_draft
-from twinlock.repository.authoring.delegations import JOINT, Delegation, read_delegations
+from twinlock.repository.authoring.apply_draft import apply_draft, is_signed_by
+from twinlock.repository.authoring.delegations import JOINT, Delegation, Member, read_delegations
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_role_name
+from twinlock.repository.errors import RoleTakenError
 from twinlock.repository.workspace.draft import Draft, editing_draft
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -58,20 +59,40 @@ def stage_delegation(
     before: str | None = None,
     delegator: str = TARGETS,
 ) -> None:
-    """Stage a delegation, or a change of one that is there. Raises: UsageError if ``before`` names none, ProfileError."""
+    """Stage a delegation, or a change of one that is there.
+
+    Raises: UsageError if ``before`` names none; ProfileError; RoleTakenError for the name of a role of others.
+    """
     for profile in profiles:
         profile.check_delegation(delegator, delegation)
     with editing_draft(state.workspace.draft_path) as draft:
         edits = draft.of(delegator).delegations
         # Who published since the first look has taken its edits out of the draft, so both are read under the lock.
-        present = {entry.name for entry in read_delegations(preview(state.latest(), draft))}
+        candidate = preview_candidate(state.latest(), draft)
+        present = {entry.name for entry in read_delegations(candidate.view_targets(delegator) or Targets())}
         for member in delegation.members:
             if member.name not in present:
                 check_role_name(member.name)
+            _check_vacant(candidate, delegator, member)
         staged = {name for name, edit in edits.items() if edit is not None}
         if before is not None and before not in present | staged:
             raise UsageError(reason=f"there is no delegation {before} that {delegation.name} could come before")
         edits[delegation.name] = {"delegation": delegation.as_json(), "before": before}
+
+
+def _check_vacant(candidate: NextPublication, delegator: str, member: Member) -> None:
+    """Check that no other role delegates to one of that name whose file other keys signed. Raises: RoleTakenError."""
+    data = candidate.role_file(member.name)
+    if data is None or is_signed_by(data, member):
+        return
+    owners = tuple(
+        role
+        for role, _ in candidate.roles()
+        for entry in read_delegations(candidate.view_targets(role) or Targets())
+        if role != delegator and any(each.name == member.name for each in entry.members)
+    )
+    if owners:
+        raise RoleTakenError(delegator=delegator, role=member.name, owners=owners)
 
 
 def unstage_delegation(workspace: Workspace, name: str, *, delegator: str = TARGETS) -> None:

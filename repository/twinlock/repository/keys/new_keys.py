@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from twinlock.repository.errors import RootPreparedError
 from twinlock.trust.errors.local import ConflictError
 
 if TYPE_CHECKING:
@@ -63,12 +64,12 @@ class NewKeys:
     def leaving(self) -> Iterator[None]:
         """Write the keys, and let signed files that name them leave the process inside the block.
 
-        Only a ConflictError proves that nothing left; after anything else the keys stay.
+        Only a ConflictError or a RootPreparedError proves that nothing left; after anything else the keys stay.
         """
         self.save()
         try:
             yield
-        except ConflictError:
+        except (ConflictError, RootPreparedError):
             raise
         except BaseException:
             self._stay = True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from twinlock.repository.authoring.apply_draft import apply_draft, listed_images
 from twinlock.repository.authoring.next_publication import NextPublication
@@ -71,13 +71,13 @@ def commit(
     ``profiles`` are its writers where the operation has opened them, or begins or changes a profile. ``keys`` are new ones
     that the publication names: they are written when everything else is settled. ``marks`` is the past of the signing clock
     where an operator has corrected it.
-    Raises: RootPreparedError while another next Root is being signed elsewhere; ClockBehindError, ClockContradictedError;
+    Raises: RootPreparedError while another next Root is being signed elsewhere; RootCancelledError for one that was cancelled,
+    also while this ran; ClockBehindError, ClockContradictedError;
     ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError, and what ``check_elsewhere`` raises; then nothing
     was published.
     """
     state, workspace = candidate.state, candidate.state.workspace
-    if state.newest is not None and candidate.changes_root:
-        PreparedRoot(workspace.path).check(state.newest.root.signed.version, candidate.given_root)
+    _check_prepared(candidate)
     marks = marks or signing_marks(workspace, state.newest, candidate.now)
     candidate.lasting_from = marks.lasting_from(candidate.now)
     profiles = open_profiles(state) if profiles is None else profiles
@@ -89,9 +89,27 @@ def commit(
     for profile in profiles:
         profile.prepare(record)
     keep_marks(workspace, marks.signed(candidate.now))
-    with keys.leaving() if keys else nullcontext():
+    with _publishing_root(candidate), keys.leaving() if keys else nullcontext():
         publish_record(workspace.store, record)
     state.after_publishing()  # remembers what was seen, so that a store that goes back in time is noticed
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
     files = tuple(sorted(name.removeprefix(METADATA) for name in named))
     return PublishResult(version=record.version, files=files, waiting=waiting, unchecked=unchecked)
+
+
+@contextmanager
+def _publishing_root(candidate: NextPublication) -> Iterator[None]:
+    """Publish a Root while no other process cancels or prepares one: it may have done so since this one looked first."""
+    if not candidate.changes_root:
+        yield
+        return
+    with PreparedRoot(candidate.state.workspace.path).alone():
+        _check_prepared(candidate)
+        yield
+
+
+def _check_prepared(candidate: NextPublication) -> None:
+    """Check that the next Root is not another one than is being signed elsewhere. Raises: as ``PreparedRoot.check``."""
+    newest = candidate.state.newest
+    if newest is not None and candidate.changes_root:
+        PreparedRoot(candidate.state.workspace.path).check(newest.root.signed.version, candidate.given_root)

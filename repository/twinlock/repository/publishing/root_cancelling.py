@@ -2,6 +2,9 @@
 
 The keys that were made for a Root that lacks signatures are destroyed. One that had all of them and expired is taken by every
 vehicle that meets a copy, and only its own keys could lead that vehicle on: they are put aside and kept.
+
+The cancelling is recorded before a key is touched, and nothing is published meanwhile: no Root is in force whose keys were
+destroyed here. Where a crash comes in between, cancelling again finishes it.
 """
 
 from __future__ import annotations
@@ -35,9 +38,11 @@ def cancel_root(workspace: Workspace, path: Path) -> Cancelled:
 
     Raises: as ``cancel_prepared``.
     """
-    state = read_state(workspace)
-    root = state.published.root.signed
-    return cancel_prepared(PreparedRoot(workspace.path), path, root, workspace.keyring, now=state.now, used=root.keys)
+    prepared = PreparedRoot(workspace.path)
+    with prepared.alone():
+        state = read_state(workspace)
+        root = state.published.root.signed
+        return cancel_prepared(prepared, path, root, workspace.keyring, now=state.now, used=root.keys)
 
 
 def cancel_prepared(
@@ -45,7 +50,7 @@ def cancel_prepared(
 ) -> Cancelled:
     """Forget the Root that is prepared after ``current``, and retire the keys that were made for it but those ``used``.
 
-    They are destroyed unless the Root has all its signatures.
+    They are destroyed unless the Root has all its signatures. The caller has read ``current`` inside ``prepared.alone()``.
     Raises: UsageError if ``path`` is not that Root; RootCompleteError if it has all its signatures and is valid at ``now``:
     vehicles take it, and it can be published.
     """
@@ -56,6 +61,7 @@ def cancel_prepared(
     if complete and now < found.expires:
         raise RootCompleteError(version=found.version, path=str(path))
     made = sorted(set(prepared.keyids()) - set(used))
-    keyring.retire(made, destroy=not complete)
     prepared.cancel(found)
+    keyring.retire(made, destroy=not complete)
+    prepared.end()
     return Cancelled(found.version, () if complete else tuple(made), tuple(made) if complete else ())

@@ -58,6 +58,7 @@ from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 from twinlock.trust.policy import LAX
@@ -133,16 +134,23 @@ def prepare_root(
         if writer is not None:
             change = _change_own_keys(writer.chain, changes, new, root)
             attach(metadata, writer.chain.links(root, workspace.keyring, change=change))
-        with new.leaving():
-            before = published.root.signed
-            return hand_out(prepared, target, metadata, before, new=new, keyring=workspace.keyring)
+        before = published.root.signed
+        with prepared.alone():
+            if state.latest().published.root.signed.version != before.version:
+                raise ConflictError(what="the repository", reason="another process published a Root")
+            prepared.check(before.version)
+            with new.leaving():
+                return hand_out(prepared, target, metadata, before, new=new, keyring=workspace.keyring)
 
 
 def hand_out(
     prepared: PreparedRoot, target: Path, metadata: Metadata[Root], before: Root, *, new: NewKeys, keyring: Keyring
 ) -> RootView:
-    """Sign the next Root with the keys that are here, record that it is prepared, and write it to ``target``."""
-    prepared.note_keys(new.keyids)
+    """Sign the next Root with the keys that are here, record that it is prepared, and write it to ``target``.
+
+    The caller holds ``prepared.alone()``, and has checked that no other Root is prepared or published.
+    """
+    prepared.begin(metadata.signed, new.keyids)
     view = sign_into(prepared.path, metadata, before, keyring)
     replace_file(target, metadata.to_bytes())
     return view
@@ -212,7 +220,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
     publication = commit(candidate, profiles=open_profiles(state, chosen=writer))
-    PreparedRoot(workspace.path).end()
+    PreparedRoot(workspace.path).end_published(new.version)
     retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
     return publication
 

@@ -1,7 +1,7 @@
 """Taking over what a supplier signed: everything a vehicle would check, and what only we can, before it is staged.
 
-Order of checks for each role, from the delegator down: it is delegated to; a threshold of the delegated keys
-signed; the version rises; it has not expired; every entry lies within the delegations that lead to it, is complete,
+Order of checks for each role, from the delegator down: it is delegated to; a threshold of the keys that each delegator
+names signed, also where an outbox delegates to a role that exists; the version rises; it has not expired; every entry lies within the delegations that lead to it, is complete,
 and may follow its predecessor; the bytes of every image are there and fit. Only then is anything kept.
 """
 
@@ -22,6 +22,7 @@ from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import (
     NotDelegatedError,
     OutboxImageError,
+    RoleTakenError,
     StoredImageError,
     UnacceptableEntryError,
     VersionJumpError,
@@ -42,8 +43,11 @@ from twinlock.trust.errors.metadata import (
     ExpiredError,
     LimitError,
     RollbackError,
+    ThresholdError,
     UnlistedRoleError,
 )
+from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import IMAGE, TARGETS, RoleName
 
 MAX_WAYS = 4096  # steps of the search for the delegations that lead to one role; honest suppliers need a handful
@@ -54,7 +58,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
     Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
-    ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError;
+    RoleTakenError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError;
     OutboxImageError for damaged bytes in the outbox, StoredImageError for damaged bytes here; StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
     ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
@@ -108,6 +112,7 @@ class _Review:
         self.others = read_others(outbox, offered)
         self.known_others = draft.others
         self.delegations = _all_delegations(candidate, draft)
+        self.known = dict(self.delegations)
         self.targets: dict[str, Targets] = {}
         self.chains: dict[str, tuple[tuple[Delegation, ...], ...]] = {}
         self.steps = 0
@@ -115,7 +120,7 @@ class _Review:
     def judge(self) -> list[str]:
         """Judge every file, delegators first; returns the roles that bring something new."""
         left, news = dict(self.offered), []
-        while ready := [role for role in left if self._parents(role)]:
+        while ready := [role for role in left if self._delegators(role)]:
             for role in ready:
                 if self._judge_role(role, left.pop(role)):
                     news.append(role)
@@ -130,9 +135,8 @@ class _Review:
                 copy_image(self.outbox, self.store, name, FileDigest(entry.length, dict(entry.hashes)))
 
     def _judge_role(self, role: str, data: bytes) -> bool:
-        members = [member for parent in self._parents(role) for member in parent.members if member.name == role]
-        verified = [verify_delegated(data, member) for member in members]  # under every delegator, or searches break
-        trusted = verified[0]
+        members = [member for _, member in self._delegators(role)]
+        trusted = self._verified(role, data)
         check_written(f"the file of {role}", data)
         if trusted.expires <= self.candidate.now:
             raise ExpiredError(
@@ -152,6 +156,20 @@ class _Review:
         self.delegations[role] = read_delegations(targets)
         self._judge_children(role)
         return True
+
+    def _verified(self, role: str, data: bytes) -> TrustedTargets:
+        """The file of ``role``, verified under every delegator, or searches break. Raises: ThresholdError, RoleTakenError."""
+        found, refused = [], {}
+        for delegator, member in self._delegators(role):
+            try:
+                found.append(verify_delegated(data, member))
+            except ThresholdError as error:
+                refused[delegator] = error
+        if refused and found:
+            raise self._taken(role, next(iter(refused)))
+        for failure in refused.values():
+            raise failure
+        return found[0]
 
     def _is_newer(self, role: str, data: bytes, version: int) -> bool:
         before = self.candidate.role_file(role)
@@ -243,18 +261,35 @@ class _Review:
             raise StoredImageError(target=path, reason=f"{name}: {error.reason}") from None
 
     def _judge_children(self, role: str) -> None:
-        for delegation in self.delegations[role]:
-            for member in delegation.members:
-                if member.name not in self.offered and self.candidate.role_file(member.name) is None:
-                    raise UnlistedRoleError(repository="the outbox", role=f"{member.name} (delegated by {role})")
+        """Each role that ``role`` delegates to has a file, here or in the outbox, that the keys named for it signed."""
+        named = (member for delegation in self.delegations[role] for member in delegation.members)
+        for member in (*named, *_bins(role, self.targets[role])):
+            data = self.offered.get(member.name) or self.candidate.role_file(member.name)
+            if data is None:
+                raise UnlistedRoleError(repository="the outbox", role=f"{member.name} (delegated by {role})")
+            try:
+                verify_delegated(data, member)
+            except ThresholdError:
+                if self._is_alone(role, member.name):
+                    raise
+                raise self._taken(member.name, role) from None
 
-    def _parents(self, role: str) -> list[Delegation]:
-        return [
-            delegation
-            for entries in self.delegations.values()
-            for delegation in entries
-            if any(member.name == role for member in delegation.members)
-        ]
+    def _is_alone(self, delegator: str, role: str) -> bool:
+        """Whether ``role`` comes with the outbox, and no other role delegates to it."""
+        return role in self.offered and {name for name, _ in self._delegators(role)} == {delegator}
+
+    def _taken(self, role: str, refused: str) -> RoleTakenError:
+        """The refusal of keys for ``role`` that did not sign its file: of those who delegate since this outbox, if any do."""
+        delegators = dict.fromkeys(name for name, _ in self._delegators(role))
+        before = {name for name, _ in _members(self.known, role)}
+        delegator = next((name for name in delegators if name not in before), refused)
+        return RoleTakenError(
+            delegator=delegator, role=role, owners=tuple(name for name in delegators if name != delegator)
+        )
+
+    def _delegators(self, role: str) -> list[tuple[str, Member]]:
+        """Who delegates to ``role``, and how."""
+        return list(_members(self.delegations, role))
 
     def _all_chains(self, role: str) -> tuple[tuple[Delegation, ...], ...]:
         """Every way from our Targets down to ``role``, found once. Raises: LimitError for a maze of delegations."""
@@ -291,6 +326,25 @@ def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tupl
         kept = tuple(entry for entry in found.get(role, ()) if entry.name not in edits.delegations)
         found[role] = (*kept, *staged.values())
     return found
+
+
+def _bins(role: str, targets: Targets) -> Iterator[Member]:
+    """The hash bins that a file delegates to. Raises: LimitError for more than a Snapshot lists."""
+    if targets.delegations is None or targets.delegations.succinct_roles is None:
+        return
+    bins, limit = targets.delegations.succinct_roles, DEFAULT_LIMITS.delegations_per_role
+    if bins.number_of_bins > limit:
+        raise LimitError(what=f"the hash bins of {role}", value=bins.number_of_bins, limit=limit)
+    keys = {keyid: targets.delegations.keys[keyid].to_dict() for keyid in bins.keyids}
+    for name in bins.get_roles():
+        yield Member(name=name, keys=keys, threshold=bins.threshold)
+
+
+def _members(delegations: Mapping[str, tuple[Delegation, ...]], role: str) -> Iterator[tuple[str, Member]]:
+    """The delegations to ``role``, each with its delegator."""
+    for delegator, entries in delegations.items():
+        for delegation in entries:
+            yield from ((delegator, member) for member in delegation.members if member.name == role)
 
 
 def _hardware(chain: tuple[Delegation, ...]) -> set[str] | None:

@@ -2,18 +2,22 @@
 
 Root N names who signs Root N+1, so a vehicle at Root N takes every Root N+1 that they signed. While one travels from key to key
 it may come back whole, and a second one of its number would split the fleet.
+
+Preparing, publishing and cancelling a Root exclude each other (``alone``): a Root that is cancelled while another process
+is about to publish it would name keys that were destroyed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.io.files.durable import flush_directory, read_file, replace_file, storage_errors
+from twinlock.io.files.durable import flush_directory, locked, read_file, replace_file, storage_errors
 from twinlock.repository.errors import RootCancelledError, RootPreparedError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -21,6 +25,7 @@ from twinlock.trust.wire.json.olpc import encode_canonical
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _FILE, _KEYS, _CANCELLED = "prepared-root.json", "prepared-root-keys.json", "cancelled-roots.json"
+_LOCK = "prepared-root.lock"
 _MAX_CANCELLED_BYTES = 1 << 20
 
 
@@ -31,6 +36,13 @@ class PreparedRoot:
         self.path: Path = directory / _FILE
         self._keys = directory / _KEYS
         self._refused = directory / _CANCELLED
+        self._lock = directory / _LOCK
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Exclude every other process and thread that prepares, publishes or cancels a Root. Raises: StorageError."""
+        with locked(self._lock):
+            yield
 
     def find(self, newest: int) -> Root | None:
         """The Root that others are signing; None if there is none, or it was published. Raises: StorageError, MalformedError."""
@@ -47,15 +59,21 @@ class PreparedRoot:
         Raises: RootPreparedError; RootCancelledError for one whose ceremony was ended here; StorageError.
         """
         prepared = self.find(newest)
+        if offered is not None and _digest(offered) in self._cancelled():
+            raise RootCancelledError(version=offered.version)
         if prepared is not None and offered is not None and offered.to_dict() == prepared.to_dict():
             return
         if prepared is not None:
             raise RootPreparedError(version=prepared.version, path=str(self.path))
-        if offered is not None and _digest(offered) in self._cancelled():
-            raise RootCancelledError(version=offered.version)
 
-    def note_keys(self, keyids: Iterable[str]) -> None:
-        """Keep which keys were made for the Root that is about to be written to ``path``."""
+    def begin(self, root: Root, keyids: Iterable[str]) -> None:
+        """Keep which keys were made for ``root``, which is about to be written to ``path``.
+
+        One that was cancelled and prepared again within a second is the same Root, and may be published.
+        """
+        cancelled = self._cancelled()
+        if _digest(root) in cancelled:
+            self._write_cancelled(cancelled - {_digest(root)})
         replace_file(self._keys, json.dumps(sorted(keyids)).encode())
 
     def keyids(self) -> tuple[str, ...]:
@@ -67,10 +85,11 @@ class PreparedRoot:
             raise StorageError(path=str(self._keys), operation="read", reason="it is not a list of key ids") from None
 
     def cancel(self, root: Root) -> None:
-        """Forget what is prepared, and remember that ``root`` is never published. Raises: StorageError."""
-        body = json.dumps(sorted({*self._cancelled(), _digest(root)})).encode()
-        replace_file(self._refused, body)
-        self.end()
+        """Remember that ``root`` is never published. ``end`` forgets it, once its keys are gone. Raises: StorageError."""
+        self._write_cancelled(self._cancelled() | {_digest(root)})
+
+    def _write_cancelled(self, digests: frozenset[str]) -> None:
+        replace_file(self._refused, json.dumps(sorted(digests)).encode())
 
     def _cancelled(self) -> frozenset[str]:
         data = read_file(self._refused, max_bytes=_MAX_CANCELLED_BYTES)
@@ -80,6 +99,12 @@ class PreparedRoot:
             raise StorageError(
                 path=str(self._refused), operation="read", reason="it is not a list of cancelled Roots"
             ) from None
+
+    def end_published(self, newest: int) -> None:
+        """Forget the Root that is published now; one that another process has prepared after it stays."""
+        with self.alone():
+            if self.find(newest) is None:
+                self.end()
 
     def end(self) -> None:
         """Forget what is prepared, which was published or cancelled."""
