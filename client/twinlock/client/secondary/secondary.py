@@ -6,7 +6,8 @@ A Secondary trusts its Primary only to deliver bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Generator, Mapping
+from collections.abc import AsyncIterable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from twinlock.client.install.guarded import guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
 from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError
 from twinlock.client.model.results import Step
+from twinlock.client.model.worker_thread import in_thread, to_its_end
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.storage.needed_files import unneeded_files
 from twinlock.client.storage.staging import Staging
@@ -202,15 +204,23 @@ class Secondary:
         entry = self._expected(path)
         if not self._staging.arriving:
             self._staging.tidy()  # the link sends whole images, so a partial one from before a crash is useless
-        try:
-            with self._staging.arrival(entry, apart=True) as arrival:
-                async for chunk in chunks:
-                    arrival.write(chunk)
-                source = await asyncio.to_thread(arrival.finish)
+        with self._noted_installation(), self._staging.arrival(entry, apart=True) as arrival:
+            async for chunk in chunks:
+                arrival.write(chunk)
+            source = await in_thread(arrival.finish)
+        return await to_its_end(self._install_expected(path, entry, source))
+
+    async def _install_expected(self, path: str, entry: ImageEntry, source: Path) -> InstalledImage:
+        with self._noted_installation():
             async with self._installing:
                 if self._expected(path) != entry:
                     raise UsageError(reason=f"{self.config.ecu.ecu} now wants a different {path}; send metadata again")
                 return await self._install(entry, source)
+
+    @contextmanager
+    def _noted_installation(self) -> Iterator[None]:
+        try:
+            yield
         except UsageError:
             raise  # the sender came too late, which is evidence of nothing
         except TwinlockError as error:
@@ -284,7 +294,7 @@ class Secondary:
         if self._wanted is not None:
             self._approvals.begin([self._wanted])
         try:
-            installed = await asyncio.to_thread(self._installer.install, entry, source)
+            installed = await in_thread(self._installer.install, entry, source)
         except TwinlockError:
             self._staging.tidy()
             self._approvals.end()  # it was refused or it failed; only a crash leaves the record
