@@ -40,7 +40,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, ROOT, EcuId, Verification
+from twinlock.trust.names import DIRECTOR, EcuId, Verification
 from twinlock.trust.state.repository_map import RepositoryMap, decode_map
 from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedVehicle, Vehicle
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -118,9 +118,9 @@ class Secondary:
         return max_bundle_bytes(self.config.verification, self.config.limits)
 
     def _newest_roots(self) -> dict[str, int]:
-        """The newest Root of each repository. A Primary need not send the Roots up to it."""
+        """The newest Root of each repository. A Primary need not send the Roots up to it. Raises: StorageError."""
         names = (DIRECTOR,) if self._map is None else tuple(self._map.repositories)
-        return {name: max(file.version for file in self._state.files(name) if file.role == ROOT) for name in names}
+        return {name: self._state.newest_root(name).version for name in names}
 
     def installed(self) -> InstalledImage:
         """What this ECU runs. Raises: StorageError."""
@@ -163,22 +163,24 @@ class Secondary:
 
     def _accept_bundle(self, offered: Bundle | TwinlockError) -> ImageEntry | None:
         self._check_idle()
-        roots = self._newest_roots()
+        roots: dict[str, int] | None = None
         notices: list[RefusalError] = []
         now: datetime | None = None
         try:
+            roots = self._newest_roots()
             if isinstance(offered, TwinlockError):
                 raise offered
             now = self._time(offered, notices)
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
         except TwinlockError as raised:
+            wanted, self._wanted = self._wanted, None
+            if roots is not None and self._newest_roots() == roots:
+                self._wanted = wanted
             error = as_first_contact(raised, self._state)
             for notice in notices:  # their files are already stored, so no later bundle shows them again
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
-            if self._newest_roots() != roots:
-                self._wanted = None
             raise error from raised
         self._state.store_verified_time(decision.now)
         self._state.store_decision(decision)
