@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.unit.client.test_secondary import bundle
+from tests.unit.client.vehicle import running_car
 from twinlock.cli.main import main
 from twinlock.client.ecu.config import load_primary, load_secondary
+from twinlock.client.model.results import Outcome
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
-from twinlock.testing.simulator.world import World
+from twinlock.testing.simulator.world import ADAS, BRAKE, VIN, World
 from twinlock.trust.errors.local import StorageError
 
 
 @pytest.fixture
-def anchor(tmp_path: Path) -> Path:
-    world = World()
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def anchor(tmp_path: Path, world: World) -> Path:
     made = tmp_path / "anchor"
     made.mkdir()
     for name in ("director", "image"):
@@ -61,6 +70,69 @@ def test_a_secondary_starts_from_its_anchor(tmp_path: Path, anchor: Path) -> Non
     config = tmp_path / "brake" / "secondary.json"
     assert load_secondary(config).anchor == anchor
     Secondary.open(config).close()
+
+
+def lose_roots(state: Path) -> None:
+    with closing(sqlite3.connect(state)) as connection, connection:
+        connection.execute("DELETE FROM metadata WHERE role = 'root'")
+
+
+def brake(tmp_path: Path, anchor: Path, *more: str) -> Path:
+    """The configuration of a Secondary whose stored Roots were lost."""
+    arguments = ["secondary", "init", str(tmp_path / "brake"), "--vehicle", VIN, "--ecu", BRAKE.ecu]
+    arguments += ["--hardware-id", BRAKE.hardware_id, "--listen", "http://127.0.0.1:0"]
+    arguments += ["--director-root", str(anchor / "director.root.json")]
+    arguments += ["--image-root", str(anchor / "image.root.json"), *more]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    lose_roots(tmp_path / "brake" / "state.db")
+    return tmp_path / "brake" / "secondary.json"
+
+
+def test_a_secondary_that_lost_its_roots_goes_on_from_its_anchor(tmp_path: Path, anchor: Path, world: World) -> None:
+    config = brake(tmp_path, anchor, "--anchor", str(anchor))
+    with Secondary.open(config, wall=world.time) as secondary:
+        assert secondary.identity()["roots"] == {"director": 1, "image": 1}
+        entry = secondary.accept_metadata(bundle(world))
+        assert entry is not None
+        assert entry.path == BRAKE.path(1)
+        world.director.rotate("timestamp")
+        secondary.accept_metadata(bundle(world))
+        assert secondary.identity()["roots"] == {"director": 2, "image": 1}
+
+
+def test_a_planted_root_is_not_stated_to_the_primary(tmp_path: Path, anchor: Path, world: World) -> None:
+    config = brake(tmp_path, anchor, "--anchor", str(anchor))
+    with closing(sqlite3.connect(tmp_path / "brake" / "state.db")) as connection, connection:
+        connection.execute("INSERT INTO metadata VALUES ('director', 'root', 999, ?)", (b"{}",))
+    with Secondary.open(config, wall=world.time) as secondary:
+        assert secondary.identity()["roots"] == {"director": 1, "image": 1}
+        assert secondary.accept_metadata(bundle(world)) is not None
+
+
+def test_without_an_anchor_a_secondary_that_lost_its_roots_states_what_helps(
+    tmp_path: Path, anchor: Path, world: World
+) -> None:
+    with Secondary.open(brake(tmp_path, anchor), wall=world.time) as secondary:
+        for method in (secondary.identity, lambda: secondary.accept_metadata(bundle(world))):
+            with pytest.raises(StorageError) as caught:
+                method()
+            assert "provision this ECU with one" in caught.value.reason
+        assert [event.code for event in secondary._evidence.events()] == ["storage"]
+
+
+def test_a_primary_that_lost_its_roots_sends_its_secondaries_those_of_its_anchor(
+    tmp_path: Path, anchor: Path, world: World
+) -> None:
+    async def run() -> None:
+        async with running_car(tmp_path, world=world, changes={"anchor": str(anchor)}) as car:
+            lose_roots(car.primary.config.state)
+            result = await car.primary.update_cycle()
+            assert (result.outcome, result.problems) == (Outcome.UPDATED, ())
+            assert {ecu: car.paths()[ecu] for ecu in (BRAKE.ecu, ADAS.ecu)} == {
+                part.ecu: part.path(1) for part in (BRAKE, ADAS)
+            }
+
+    asyncio.run(run())
 
 
 def test_without_the_option_the_stored_roots_are_believed(tmp_path: Path, anchor: Path) -> None:

@@ -1,8 +1,9 @@
 """The built-in installer: two slot files, and one small file that names the one that runs.
 
 ``active.json`` is replaced by one rename, so at every instant it names one complete image, and only the slot that does not run
-is written. Its description of a slot counts only if the bytes of the slot match: an ECU whose record is lost, or whose slot has
-changed, reports what it measures under the name ``unknown``, and accepts orders like any other.
+is written, by one thread of one process at a time. Its description of a slot counts only if the bytes of the slot match: an ECU
+whose record is lost, or whose slot has changed, reports what it measures under the name ``unknown``, and accepts orders like any
+other.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from twinlock.client.install.installer import Precondition
 from twinlock.client.model.errors import PreconditionError
 from twinlock.client.model.results import image_as_json
 from twinlock.client.storage.staging import CHUNK_BYTES, RESERVE_BYTES, verify_file
-from twinlock.io.files.durable import clean_stale, flush_directory, replace_file, storage_errors
+from twinlock.io.files.durable import clean_stale, flush_directory, locked_directory, replace_file, storage_errors
 from twinlock.trust.checks.image import ImageVerifier
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import ReleaseCounterError
@@ -86,11 +87,15 @@ class SlotInstaller:
         return self._file(self._active()[0].name)
 
     def install(self, entry: ImageEntry, source: Path) -> InstalledImage:
-        """See ``Installer.install``."""
-        active, previous = self._active()
+        """See ``Installer.install``. The slots are read after the precondition, which may take long, and under their lock."""
         reason = self._precondition(entry) if self._precondition is not None else None
         if reason is not None:
             raise PreconditionError(ecu=self._ecu, reason=reason)
+        with locked_directory(self.directory):
+            return self._install(entry, source)
+
+    def _install(self, entry: ImageEntry, source: Path) -> InstalledImage:
+        active, previous = self._active()
         self._guard_counter(entry, active.image)
         inactive = _SLOTS[1 - _SLOTS.index(active.name)]
         self._check_room(inactive, entry)
@@ -108,6 +113,10 @@ class SlotInstaller:
 
     def rollback(self) -> InstalledImage:
         """See ``Installer.rollback``. The old slot is verified before the switch."""
+        with locked_directory(self.directory):
+            return self._rollback()
+
+    def _rollback(self) -> InstalledImage:
         active, previous = self._active()
         if previous is None:
             raise self._unusable("go back to the old image of", "no old image is stored")
@@ -154,9 +163,10 @@ class SlotInstaller:
         """
         if not (self.directory / _ACTIVE).exists():
             return
-        active, previous = self._active()
-        if previous is None and active.image.path != UNKNOWN:
-            self._drop(_SLOTS[1 - _SLOTS.index(active.name)])
+        with locked_directory(self.directory):
+            active, previous = self._active()
+            if previous is None and active.image.path != UNKNOWN:
+                self._drop(_SLOTS[1 - _SLOTS.index(active.name)])
 
     def _write_slot(self, name: str, entry: ImageEntry, source: Path | None) -> None:
         path = self._file(name)

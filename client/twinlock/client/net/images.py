@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from twinlock.client.model.worker_thread import in_thread
 from twinlock.client.net.transport import Reply, Transport, with_retries
 from twinlock.client.storage.metadata import Wires
 from twinlock.client.storage.staging import ImageArrival, Staging
@@ -63,7 +64,7 @@ async def download_image(
     TransportError, or SlowRetrievalError before it, where no place gave anything; StorageError. What arrived before a
     fault of transport or the deadline is kept. Source: Uptane 2.1.0 5.4.3.3 and 5.4.3.4.
     """
-    staged = await asyncio.to_thread(staging.find, image.entry)
+    staged = await in_thread(staging.find, image.entry)
     if staged is not None:
         return staged
     search = _ImageSearch(image, transport, staging, progress)
@@ -126,7 +127,7 @@ class _ImageSearch:
         resumed = False
         try:
             with self.staging.arrival(self.image.entry) as arrival:
-                await asyncio.to_thread(arrival.resume)
+                await in_thread(arrival.resume)
                 resumed = arrival.resumed
                 return await self._receive(url, arrival)
         except RefusalError:
@@ -144,7 +145,7 @@ class _ImageSearch:
             async with self.transport.request("GET", url) as reply:
                 _check_whole(reply, arrival)
                 await self._write(reply, arrival)
-        return await asyncio.to_thread(arrival.finish)
+        return await in_thread(arrival.finish)
 
     async def _resume(self, url: str, arrival: ImageArrival) -> bool:
         """Request the missing part; False if this server cannot resume, so that the whole must be requested."""

@@ -18,9 +18,8 @@ step     what                                                where
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +40,7 @@ from twinlock.client.model.errors import (
 )
 from twinlock.client.model.party_faults import software_fault
 from twinlock.client.model.results import CycleResult, Installation, Problem, Step, most_severe
+from twinlock.client.model.worker_thread import in_thread, to_its_end
 from twinlock.client.net.images import Progress, download_image, image_urls
 from twinlock.client.primary.driver import run_verification
 from twinlock.client.primary.installation_report import installation_report
@@ -81,7 +81,7 @@ class UpdateCycle:
             make_room(self.services.config)
             await self._send_manifest(Step.MANIFEST)
             now = await self._take_time()
-            await self._complete_begun()
+            await to_its_end(self._complete_begun())
             await self._carry_out(await self._verify(now))
         except TwinlockError as error:
             self.problems.append(Problem(step=self._step, error=as_first_contact(error, self.services.state)))
@@ -127,7 +127,7 @@ class UpdateCycle:
         """What this ECU runs, for its report. A product's installer that fails here must not silence the vehicle."""
         own = self.services.config.ecu.ecu
         try:
-            return await asyncio.to_thread(self.services.installer.installed)  # it may read a whole slot
+            return await in_thread(self.services.installer.installed)  # it may read a whole slot
         except InstallerError as error:
             self.problems.append(Problem(step=step, ecu=own, error=error))
             return InstalledImage(path=UNKNOWN, length=0, hashes={"sha256": hashlib.sha256().hexdigest()})
@@ -235,11 +235,11 @@ class UpdateCycle:
         try:
             if services.approvals.unfinished(own) is None:
                 return
-            running = await asyncio.to_thread(running_image, own, services.installer, services.state)
+            running = await in_thread(running_image, own, services.installer, services.state)
             entry = services.approvals.completable(own, running, self._stored_orders)
-            source = None if entry is None else await asyncio.to_thread(services.staging.find, entry)
+            source = None if entry is None else await in_thread(services.staging.find, entry)
             if entry is not None and source is not None:
-                installed = await asyncio.to_thread(services.installer.install, entry, source)
+                installed = await in_thread(services.installer.install, entry, source)
                 raise_counter(entry, services.state)
                 self.installed.append(Installation(ecu=own, image=installed))
             services.approvals.end()
@@ -306,12 +306,14 @@ class UpdateCycle:
         wanted = {image.ecu: (image.entry, files[image.ecu]) for image in decision.approved if wants.get(image.ecu)}
         done = await self.services.secondaries.send_images(wanted, self.problems)
         self.installed += [_installation(image) for image in decision.approved if image.ecu in done]
+        await to_its_end(self._install_own([image for image in decision.approved if image.ecu == own], files))
+
+    async def _install_own(self, images: Collection[ApprovedImage], files: Mapping[EcuId, Path]) -> None:
+        """Install our image and record that: a cycle that is cancelled meanwhile ends after both."""
         self._step = Step.INSTALL
-        for image in decision.approved:
-            if image.ecu != own:
-                continue
+        for image in images:
             try:
-                await asyncio.to_thread(self.services.installer.install, image.entry, files[own])
+                await in_thread(self.services.installer.install, image.entry, files[image.ecu])
                 raise_counter(image.entry, self.services.state)
             except TwinlockError as error:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
+from twinlock.client.model.worker_thread import in_thread
 from twinlock.trust.engine.commands import Absent, Answer, Command, Fetch, FetchElsewhere, Notice, Persist
 from twinlock.trust.errors.base import RefusalError
 
@@ -61,13 +61,7 @@ async def _next_command(steps: Generator[Command, Answer, T], answer: Answer) ->
     """The next command. A large file is read and verified in a thread, so that the event loop is not blocked."""
     if not isinstance(answer, bytes) or len(answer) < _LARGE:
         return _send(steps, answer)
-    reading = asyncio.ensure_future(asyncio.to_thread(_send, steps, answer))
-    try:
-        return await asyncio.shield(reading)
-    except asyncio.CancelledError:
-        await asyncio.wait([reading])  # the generator cannot be closed while the thread runs it
-        reading.exception()
-        raise
+    return await in_thread(_send, steps, answer)  # the generator cannot be closed while the thread runs it
 
 
 def _send(steps: Generator[Command, Answer, T], answer: Answer) -> Command:

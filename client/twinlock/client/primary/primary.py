@@ -113,7 +113,10 @@ class Primary:
         return self._services.config
 
     async def update_cycle(self, *, progress: Progress | None = None) -> CycleResult:
-        """Run the seven steps of Uptane 2.1.0 5.4.2 once. Refusals and faults are in the result, not raised."""
+        """Run the seven steps of Uptane 2.1.0 5.4.2 once. Refusals and faults are in the result, not raised.
+
+        A cycle that is cancelled ends at its next step, but first completes an installation that has begun.
+        """
         if self._cycle.locked():
             raise UsageError(reason="an update cycle is already running")
         async with self._cycle:

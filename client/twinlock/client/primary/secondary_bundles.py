@@ -82,7 +82,10 @@ class SecondaryBundles:
 
     def _files(self, name: RepositoryName) -> list[StoredFile]:
         if name not in self._stored:
-            self._stored[name] = self._state.files(name)
+            files = self._state.files(name)
+            if all(file.role != ROOT for file in files):
+                files = [self._state.newest_root(name), *files]  # the anchor's: the stored ones were lost
+            self._stored[name] = files
         return self._stored[name]
 
     async def _links_to(self, name: RepositoryName, newest: int) -> dict[int, bytes]:

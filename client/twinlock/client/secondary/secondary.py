@@ -6,7 +6,8 @@ A Secondary trusts its Primary only to deliver bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Generator, Mapping
+from collections.abc import AsyncIterable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from twinlock.client.install.guarded import guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
 from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError, OutOfTurnError
 from twinlock.client.model.results import Step
+from twinlock.client.model.worker_thread import in_thread, to_its_end
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.storage.needed_files import unneeded_files
 from twinlock.client.storage.staging import Staging
@@ -38,7 +40,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, ROOT, EcuId, Verification
+from twinlock.trust.names import DIRECTOR, EcuId, Verification
 from twinlock.trust.state.repository_map import RepositoryMap, decode_map
 from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedVehicle, Vehicle
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -116,9 +118,9 @@ class Secondary:
         return max_bundle_bytes(self.config.verification, self.config.limits)
 
     def _newest_roots(self) -> dict[str, int]:
-        """The newest Root of each repository. A Primary need not send the Roots up to it."""
+        """The newest Root of each repository. A Primary need not send the Roots up to it. Raises: StorageError."""
         names = (DIRECTOR,) if self._map is None else tuple(self._map.repositories)
-        return {name: max(file.version for file in self._state.files(name) if file.role == ROOT) for name in names}
+        return {name: self._state.newest_root(name).version for name in names}
 
     def installed(self) -> InstalledImage:
         """What this ECU runs. Raises: StorageError."""
@@ -161,22 +163,24 @@ class Secondary:
 
     def _accept_bundle(self, offered: Bundle | TwinlockError) -> ImageEntry | None:
         self._check_idle()
-        roots = self._newest_roots()
+        roots: dict[str, int] | None = None
         notices: list[RefusalError] = []
         now: datetime | None = None
         try:
+            roots = self._newest_roots()
             if isinstance(offered, TwinlockError):
                 raise offered
             now = self._time(offered, notices)
             decision = self._verify(offered, now, notices)
             self._clock.check_lag(decision.now)
         except TwinlockError as raised:
+            wanted, self._wanted = self._wanted, None
+            if roots is not None and self._newest_roots() == roots:
+                self._wanted = wanted
             error = as_first_contact(raised, self._state)
             for notice in notices:  # their files are already stored, so no later bundle shows them again
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
-            if self._newest_roots() != roots:
-                self._wanted = None
             raise error from raised
         self._state.store_verified_time(decision.now)
         self._state.store_decision(decision)
@@ -202,15 +206,23 @@ class Secondary:
         entry = self._expected(path)
         if not self._staging.arriving:
             self._staging.tidy()  # the link sends whole images, so a partial one from before a crash is useless
-        try:
-            with self._staging.arrival(entry, apart=True) as arrival:
-                async for chunk in chunks:
-                    arrival.write(chunk)
-                source = await asyncio.to_thread(arrival.finish)
+        with self._noted_installation(), self._staging.arrival(entry, apart=True) as arrival:
+            async for chunk in chunks:
+                arrival.write(chunk)
+            source = await in_thread(arrival.finish)
+        return await to_its_end(self._install_expected(path, entry, source))
+
+    async def _install_expected(self, path: str, entry: ImageEntry, source: Path) -> InstalledImage:
+        with self._noted_installation():
             async with self._installing:
                 if self._expected(path) != entry:
                     raise self._out_of_turn(f"wants a different {path} by now; send metadata again", path)
                 return await self._install(entry, source)
+
+    @contextmanager
+    def _noted_installation(self) -> Iterator[None]:
+        try:
+            yield
         except OutOfTurnError:
             raise  # the sender came too late, which is evidence of nothing
         except TwinlockError as error:
@@ -289,7 +301,7 @@ class Secondary:
         if self._wanted is not None:
             self._approvals.begin([self._wanted])
         try:
-            installed = await asyncio.to_thread(self._installer.install, entry, source)
+            installed = await in_thread(self._installer.install, entry, source)
         except TwinlockError:
             self._staging.tidy()
             self._approvals.end()  # it was refused or it failed; only a crash leaves the record

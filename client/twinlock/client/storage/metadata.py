@@ -65,7 +65,7 @@ class MetadataStore:
         self._limits = limits
         self._proven = proven
         self._anchor = anchor
-        self._newest: dict[RepositoryName, bytes] = {}
+        self._newest: dict[RepositoryName, StoredFile] = {}
         self._counted: dict[RepositoryName, dict[RoleName, bytes]] = {}
         self._refused: list[RefusalError] = []
 
@@ -98,30 +98,36 @@ class MetadataStore:
         Raises: StorageError if no Root of it is stored or in the anchor, or a floor is damaged.
         """
         files = self.files(name)
-        newest = {file.role: file.data for file in files}  # in order of version, so the newest Root stays
-        if self._anchor is not None:
-            return self._anchored(name, self._anchor, files)
-        if ROOT not in newest:
-            raise self._error("read", f"no Root of the repository {name} is stored; provision this ECU with one")
-        proofs, wire = (self._proofs(name) if self._proven else {}), self._wires.get(name, TUF)
-        return restore_repository(name, newest, wire=wire, proofs=proofs, floors=self.floors(name), limits=self._limits)
-
-    def _anchored(
-        self, name: RepositoryName, anchor: Mapping[RepositoryName, bytes], files: list[StoredFile]
-    ) -> TrustedRepository:
-        if name not in anchor:
-            raise self._error("read", f"the trust anchor has no Root of the repository {name}; add one")
-        if name not in self._newest:
-            self._newest[name] = self._follow_roots(name, anchor[name], files)
-        newest = {file.role: file.data for file in files} | {ROOT: self._newest[name]}
-        proofs, wire = self._counted.setdefault(name, {}), self._wires.get(name, TUF)
-        trusted = restore_repository(
-            name, newest, wire=wire, proofs=dict(proofs), floors=self.floors(name), limits=self._limits
-        )
-        proofs |= prove_top_level(trusted)
+        newest = {file.role: file.data for file in files} | {ROOT: self._newest_root(name, files).data}
+        wire, floors, limits = self._wires.get(name, TUF), self.floors(name), self._limits
+        if self._anchor is None:
+            proofs = self._proofs(name) if self._proven else {}
+            return restore_repository(name, newest, wire=wire, proofs=proofs, floors=floors, limits=limits)
+        counted = self._counted.setdefault(name, {})
+        trusted = restore_repository(name, newest, wire=wire, proofs=dict(counted), floors=floors, limits=limits)
+        counted |= prove_top_level(trusted)
         return trusted
 
-    def _follow_roots(self, name: RepositoryName, anchor: bytes, files: list[StoredFile]) -> bytes:
+    def newest_root(self, name: RepositoryName) -> StoredFile:
+        """The newest Root of ``name`` that counts here: the one by which ``repository`` verifies the other files.
+
+        With an anchor it may be in no row: stored Roots were lost, and the anchor holds. Raises: StorageError, as ``repository``.
+        """
+        return self._newest_root(name, self.files(name))
+
+    def _newest_root(self, name: RepositoryName, files: list[StoredFile]) -> StoredFile:
+        if self._anchor is None:
+            roots = [file for file in files if file.role == ROOT]
+            if not roots:
+                raise self._error("read", f"no Root of the repository {name} is stored; provision this ECU with one")
+            return roots[-1]  # they are in order of version
+        if name not in self._anchor:
+            raise self._error("read", f"the trust anchor has no Root of the repository {name}; add one")
+        if name not in self._newest:
+            self._newest[name] = self._follow_roots(name, self._anchor[name], files)
+        return self._newest[name]
+
+    def _follow_roots(self, name: RepositoryName, anchor: bytes, files: list[StoredFile]) -> StoredFile:
         stored = {file.version: file.data for file in files if file.role == ROOT}
         root, refusal = follow_stored_roots(name, anchor, stored, wire=self._wires.get(name, TUF), limits=self._limits)
         if refusal is not None:
@@ -130,14 +136,14 @@ class MetadataStore:
                 with self._database.transaction("discard planted Roots in") as connection:
                     query = "DELETE FROM metadata WHERE repository = ? AND role = ? AND version > ?"
                     connection.execute(query, (name, ROOT, root.signed.version))
-        return root.data
+        return StoredFile(role=ROOT, version=root.signed.version, data=root.data)
 
     def _remember(self, command: Persist) -> None:
         counted = self._counted.setdefault(command.repository, {})
-        for role, _, data in command.files:
+        for role, version, data in command.files:
             counted.pop(role, None)
             if role == ROOT and data is not None:
-                self._newest[command.repository] = data
+                self._newest[command.repository] = StoredFile(role=role, version=version, data=data)
         counted |= command.proofs
 
     def floors(self, name: RepositoryName) -> dict[RoleName, Floor]:

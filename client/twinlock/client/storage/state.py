@@ -154,6 +154,10 @@ class TrustedState:
         """See ``MetadataStore.files``."""
         return self._metadata.files(repository)
 
+    def newest_root(self, name: RepositoryName) -> StoredFile:
+        """See ``MetadataStore.newest_root``."""
+        return self._metadata.newest_root(name)
+
     def repository(self, name: RepositoryName) -> TrustedRepository:
         """See ``MetadataStore.repository``."""
         return self._metadata.repository(name)

@@ -157,6 +157,18 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def locked_directory(directory: Path) -> Iterator[None]:
+    """As ``locked``, by the directory itself: a disk that has no room for a lock file prevents nothing. Raises: StorageError."""
+    with storage_errors("lock", directory):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def read_file(path: Path, *, max_bytes: int) -> bytes | None:
     """The content of ``path``, or None if there is no such file. Raises: StorageError, also above ``max_bytes``."""
     with storage_errors("read", path):
