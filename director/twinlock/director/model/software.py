@@ -33,6 +33,10 @@ class Software:
     conflicts: Terms = ()
     unreadable: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        # Planning looks images up millions of times; the terms of an image would be hashed each time.
+        return hash(self.image)
+
     @property
     def label(self) -> str:
         """How people call it: ``brake 2.0``, or its path."""

@@ -38,12 +38,17 @@ from twinlock.trust.names import IMAGE, EcuId, TargetPath
 
 
 def make_plan(
-    inputs: PlanInputs, listing: ImageListing | None, *, images: PlannedTargets | None = None
+    inputs: PlanInputs,
+    listing: ImageListing | None,
+    *,
+    images: PlannedTargets | None = None,
+    explained: bool = True,
 ) -> PlannedTargets:
     """Decide what the vehicle should be told. What stands in the way becomes an outcome with reasons, not an error.
 
     ``listing`` may be None where nothing is assigned: that takes no look at the Image repository. ``images`` is what
     ``plan_images`` found for these inputs, with the software of every ECU known, where that was asked already.
+    ``explained``: see ``resolve``.
     Raises: TransportError, StorageError where the Image repository cannot be read.
     """
     vehicle = inputs.record.vehicle
@@ -52,21 +57,22 @@ def make_plan(
     if inputs.manifest is None:
         return _nothing(inputs, WAITING, f"{vehicle} has not reported yet, so what it needs is not known")
     try:
-        planned = plan_around_unknown(inputs, listing) if images is None or inputs.unknown else images
+        if images is None or inputs.unknown:
+            images = plan_around_unknown(inputs, listing, explained=explained)
     except NoImageSetError as error:
         return _nothing(inputs, IMPOSSIBLE, *error.causes)
     except RefusalError as error:
         return _nothing(inputs, IMPOSSIBLE, str(error))
-    return _hold_back(inputs, planned)
+    return _hold_back(inputs, images)
 
 
-def plan_around_unknown(inputs: PlanInputs, listing: ImageListing) -> PlannedTargets:
+def plan_around_unknown(inputs: PlanInputs, listing: ImageListing, *, explained: bool = True) -> PlannedTargets:
     """The plan for the ECUs whose software is known; orders that involve any other ECU are held, and it says why.
 
     Raises: as ``plan_images``.
     """
     if not inputs.unknown:
-        return plan_images(inputs, listing)
+        return plan_images(inputs, listing, explained=explained)
     possible = {ecu: possible_components(inputs, ecu, listing) for ecu in inputs.unknown}
     assigned, reasons = dict(inputs.assigned), []
     for ecu in sorted(inputs.assigned):
@@ -74,7 +80,7 @@ def plan_around_unknown(inputs: PlanInputs, listing: ImageListing) -> PlannedTar
         reason = why_unknown(inputs, ecu) if entry is None else why_held(inputs, read_software(entry), possible)
         if reason is not None:
             reasons.append(f"{assigned.pop(ecu)} for {ecu} is held: {reason}")
-    planned = plan_images(replace(inputs, assigned=assigned), listing)
+    planned = plan_images(replace(inputs, assigned=assigned), listing, explained=explained)
     for order in planned.plan.orders:
         reason = why_held(inputs, read_software(planned.entries[order.path]), possible) if order.moved else None
         if reason is not None:  # a dependency moved it, so whatever asks for it is held too
@@ -85,8 +91,8 @@ def plan_around_unknown(inputs: PlanInputs, listing: ImageListing) -> PlannedTar
     return PlannedTargets(plan=plan, entries=planned.entries)
 
 
-def plan_images(inputs: PlanInputs, listing: ImageListing) -> PlannedTargets:
-    """The images that the vehicle should have by its assignments, whatever is outstanding.
+def plan_images(inputs: PlanInputs, listing: ImageListing, *, explained: bool = True) -> PlannedTargets:
+    """The images that the vehicle should have by its assignments, whatever is outstanding. ``explained``: see ``resolve``.
 
     Raises: UnknownEcuError, UnknownImageError, NoImageSetError, HardwareError, ReleaseCounterError, CustomFieldError,
     TargetFormatError, UnsupportedFormatError, HostedImageError, MalformedError, LimitError, any refusal of the Image repository's metadata, TransportError, StorageError.
@@ -110,7 +116,7 @@ def plan_images(inputs: PlanInputs, listing: ImageListing) -> PlannedTargets:
             for ecu in record.ecus
         ),
     )
-    planned = _planned(inputs, problem, resolve(problem), offers)
+    planned = _planned(inputs, problem, resolve(problem, explained=explained), offers)
     inputs.client.check_plan(inputs, planned, listing)
     return inputs.client.with_notes(inputs, planned, listing)
 

@@ -68,11 +68,17 @@ class ImageSetProblem:
 
     def hosts(self, component: str) -> tuple[EcuChoices, ...]:
         """The ECUs that run ``component`` or could."""
-        return tuple(
-            choices
-            for choices in self.by_id.values()
-            if any(option is not None and option.component == component for option in choices.options)
-        )
+        return self._hosts.get(component, ())
+
+    @cached_property
+    def _hosts(self) -> Mapping[str, tuple[EcuChoices, ...]]:
+        found: dict[str, tuple[EcuChoices, ...]] = {}
+        for choices in self.by_id.values():
+            components = {option.component for option in choices.options if option is not None}
+            for component in components:
+                if component is not None:
+                    found[component] = (*found.get(component, ()), choices)
+        return found
 
 
 Selection = Mapping[EcuId, Software | None]
@@ -84,15 +90,19 @@ def violations(selection: Selection) -> Iterator[tuple[Software, str]]:
     A dependency holds if some ECU runs the component and every ECU that runs it does so in a version of the range. A
     conflict holds, in both directions, if no *other* ECU runs the component in such a version.
     """
+    hosts: dict[str | None, list[tuple[EcuId, Software]]] = {}
+    for ecu, image in selection.items():
+        if image is not None:
+            hosts.setdefault(image.component, []).append((ecu, image))
     for ecu, image in selection.items():
         if image is None:
             continue
         for component, versions in image.dependencies:
-            running = [other for other in selection.values() if other is not None and other.component == component]
-            if not running or not all(other.is_one_of(component, versions) for other in running):
+            running = hosts.get(component, [])
+            if not running or not all(other.is_one_of(component, versions) for _, other in running):
                 yield image, component
         for component, versions in image.conflicts:
-            others = (other for name, other in selection.items() if name != ecu and other is not None)
+            others = (other for name, other in hosts.get(component, []) if name != ecu)
             if any(other.is_one_of(component, versions) for other in others):
                 yield image, component
 

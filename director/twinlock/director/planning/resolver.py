@@ -9,8 +9,9 @@ Pure and deterministic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
@@ -18,7 +19,7 @@ from resolvelib.resolvers import ResolutionTooDeep
 
 from twinlock.director.errors.vehicles import NoImageSetError
 from twinlock.director.model.software import Software
-from twinlock.director.planning.conflicts import explain_failure
+from twinlock.director.planning.conflicts import explain_failure, find_causes, summarize
 from twinlock.director.planning.problem import EcuChoices, ImageSetProblem, Selection, violations
 from twinlock.repository.model.versions import VersionRange
 from twinlock.trust.errors.metadata import LimitError
@@ -26,14 +27,17 @@ from twinlock.trust.names import EcuId
 
 # Pins and steps back that one vehicle may cost. 256 ECUs take 256 without any going back.
 MAX_ROUNDS = 5_000
+# Demands and excluded images that are looked at for these: a round costs more the more images are listed.
+MAX_STEPS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A version of an ECU: the image it would run, None for whatever it runs now."""
+    """A version of an ECU: the image it would run, None for whatever it runs now; ``place`` is where its options list it."""
 
     ecu: EcuId
     image: Software | None
+    place: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +76,44 @@ class HasHost:
     component: str
 
 
-def resolve(problem: ImageSetProblem, *, max_rounds: int = MAX_ROUNDS) -> Selection:
+def resolve(
+    problem: ImageSetProblem, *, explained: bool = True, max_rounds: int = MAX_ROUNDS, max_steps: int = MAX_STEPS
+) -> Selection:
     """Choose an image for every ECU so that all assignments, dependencies and conflicts hold; None: as it is.
 
-    No single ECU that was moved could have kept what it runs.
+    No single ECU that was moved could have kept what it runs. The causes of a failure are searched for only if it is to be
+    ``explained``; otherwise they are what the search itself ended with.
     Raises: NoImageSetError with a sentence for each cause, LimitError when the search was cut off.
     """
-    resolver: Resolver[Any, Any, Any] = Resolver(_Provider(problem), BaseReporter())
+    provider = _Provider(problem, max_steps)
+    resolver: Resolver[Any, Any, Any] = Resolver(provider, BaseReporter())
     demands = [Runs(ecu) for ecu in problem.by_id]
     try:
         mapping = resolver.resolve(demands, max_rounds=max_rounds).mapping
     except ResolutionImpossible as impossible:
-        raise NoImageSetError(
-            vehicle=problem.vehicle, causes=explain_failure(problem, tuple(_sentences(impossible)))
-        ) from None
+        known = tuple(_sentences(impossible))
+        causes = explain_failure(problem, known) if explained else (*summarize(known), _way_to_causes(problem))
+        raise NoImageSetError(vehicle=problem.vehicle, causes=causes) from None
     except ResolutionTooDeep:
-        raise LimitError(what=f"resolver rounds for {problem.vehicle}", value=max_rounds, limit=max_rounds) from None
+        causes = find_causes(problem)[0] if explained else ()
+        if causes:  # they prove what the search did not come to
+            raise NoImageSetError(vehicle=problem.vehicle, causes=causes) from None
+        raise _cut_off(problem, provider, max_rounds, max_steps) from None
     return _keep_what_can_stay(problem, {ecu: mapping[ecu].image for ecu in problem.by_id})
+
+
+def _way_to_causes(problem: ImageSetProblem) -> str:
+    return f"`twinlock director explain DIRECTORY {problem.vehicle}` searches for the causes"
+
+
+def _cut_off(problem: ImageSetProblem, provider: _Provider, max_rounds: int, max_steps: int) -> LimitError:
+    if provider.steps > max_steps:
+        return LimitError(
+            what=f"steps of the search for images that fit {problem.vehicle}", value=provider.steps, limit=max_steps
+        )
+    return LimitError(
+        what=f"rounds of the search for images that fit {problem.vehicle}", value=max_rounds, limit=max_rounds
+    )
 
 
 def _keep_what_can_stay(problem: ImageSetProblem, selection: Mapping[EcuId, Software | None]) -> Selection:
@@ -113,8 +138,15 @@ def _is_moved(choices: EcuChoices, image: Software | None) -> bool:
 class _Provider(AbstractProvider[Any, Any, Any]):
     """Answers resolvelib's questions about one problem."""
 
-    def __init__(self, problem: ImageSetProblem) -> None:
+    def __init__(self, problem: ImageSetProblem, max_steps: int) -> None:
         self._problem = problem
+        self._max_steps = max_steps
+        self._options = {
+            ecu: tuple(Choice(ecu, image, place) for place, image in enumerate(choices.options))
+            for ecu, choices in problem.by_id.items()
+        }
+        self._accepted: dict[Runs, int] = {}
+        self.steps = 0
 
     def identify(self, requirement_or_candidate: Any) -> Any:
         item = requirement_or_candidate
@@ -141,17 +173,30 @@ class _Provider(AbstractProvider[Any, Any, Any]):
         identifier: Any,
         requirements: Mapping[Any, Iterator[Any]],
         incompatibilities: Mapping[Any, Iterator[Any]],
-    ) -> Iterable[Any]:
-        excluded = set(incompatibilities[identifier])
-        demands = list(requirements[identifier])
+    ) -> Iterable[Any] | Callable[[], Iterator[Any]]:
         if isinstance(identifier, tuple):
+            excluded = set(incompatibilities[identifier])
             hosts = (Host(identifier[0], choices.ecu) for choices in self._problem.hosts(identifier[0]))
             return [host for host in hosts if host not in excluded]
-        return [
-            choice
-            for choice in (Choice(identifier, image) for image in self._problem.by_id[identifier].options)
-            if choice not in excluded and all(demand.accepts(choice.image) for demand in demands)
-        ]
+        possible = ~0
+        for demand in requirements[identifier]:
+            possible &= self._accepted_by(demand)
+            self.steps += 1
+        for choice in incompatibilities[identifier]:
+            possible &= ~(1 << choice.place)
+            self.steps += 1
+        if self.steps > self._max_steps:
+            raise ResolutionTooDeep(self.steps)
+        return partial(_listed, self._options[identifier], possible)
+
+    def _accepted_by(self, demand: Runs) -> int:
+        """The options that meet a demand, as a set of bits by place: the same demands return in every round."""
+        accepted = self._accepted.get(demand)
+        if accepted is None:
+            options = self._options[demand.ecu]
+            accepted = sum(1 << choice.place for choice in options if demand.accepts(choice.image))
+            self._accepted[demand] = accepted
+        return accepted
 
     def is_satisfied_by(self, requirement: Any, candidate: Any) -> bool:
         return isinstance(requirement, HasHost) or requirement.accepts(candidate.image)
@@ -172,6 +217,15 @@ class _Provider(AbstractProvider[Any, Any, Any]):
             for choices in self._problem.hosts(component):
                 if choices.ecu != ecu:
                     yield Runs(choices.ecu, component, versions, forbidden=True)
+
+
+def _listed(options: Sequence[Choice], possible: int) -> Iterator[Choice]:
+    """The options whose bits are set, most wanted first."""
+    possible &= (1 << len(options)) - 1
+    while possible:
+        lowest = possible & -possible
+        yield options[lowest.bit_length() - 1]
+        possible ^= lowest
 
 
 def _sentences(impossible: ResolutionImpossible[Any, Any]) -> Iterator[str]:

@@ -127,7 +127,8 @@ class Ordering:
             and not self._is_due(snapshot, issue, now)
         ):
             return issue
-        planned = plan_with(snapshot.inputs, catalogue)
+        # A vehicle waits for the answer, and others behind it: an operator's `explain` searches for causes.
+        planned = plan_with(snapshot.inputs, catalogue, explained=False)
         try:
             made = self._make(snapshot, planned, catalogue, planned_from, now=now, force=force)
         except (RefusalError, ProfileError) as error:
@@ -266,12 +267,14 @@ def plan_with(
     catalogue: Catalogue | RefusalError | TransportError | None,
     *,
     images: PlannedTargets | None = None,
+    explained: bool = True,
 ) -> PlannedTargets:
     """A plan, also where the Image repository cannot be used: then nothing is ordered, and the plan says so.
 
-    ``images``: see ``make_plan``.
+    ``images`` and ``explained``: see ``make_plan``.
     """
-    return inputs.client.list_installed(inputs, _plan_with(inputs, catalogue, images), _usable(catalogue))
+    planned = _plan_with(inputs, catalogue, images, explained=explained)
+    return inputs.client.list_installed(inputs, planned, _usable(catalogue))
 
 
 def check_assignments(inputs: PlanInputs, listing: ImageListing) -> PlannedTargets:
@@ -286,11 +289,13 @@ def _plan_with(
     inputs: PlanInputs,
     catalogue: Catalogue | RefusalError | TransportError | None,
     images: PlannedTargets | None,
+    *,
+    explained: bool,
 ) -> PlannedTargets:
     if isinstance(catalogue, (RefusalError, TransportError)):
         return _unusable(inputs, catalogue) if inputs.assigned else make_plan(inputs, None)
     try:
-        return make_plan(inputs, catalogue, images=images)
+        return make_plan(inputs, catalogue, images=images, explained=explained)
     except (TransportError, StorageError) as error:
         return _unusable(inputs, error)
 
