@@ -184,7 +184,7 @@ class DirectoryStore(DirectoryReader):
             return True
 
 
-def _etag(status: os.stat_result, data: bytes) -> str:
-    if status.st_size <= _HASHED_BYTES:
+def _etag(found: os.stat_result, data: bytes) -> str:
+    if found.st_size <= _HASHED_BYTES:
         return hashlib.sha256(data).hexdigest()[:40]
-    return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
