@@ -55,18 +55,18 @@ class _Part(NamedTuple):
 
 def attach(metadata: Metadata[Root], links: Iterable[RootLink]) -> None:
     """Give a new Root its other form, with no signature yet. Raises: ProfileError for what that form cannot say."""
-    found = list(links)
-    for link in found:
+    chain = list(links)
+    for link in chain:
         checked_size(ROOT, form.encode_envelope(link.signed, ()), form.MAX_BYTES[ROOT])
-    newest = found[-1]
+    newest = chain[-1]
     body: Json = {"signatures": [], "signed": newest.signed}
     before = newest.authorities[1:]
     if before:
         body["before"] = {"keyids": list(before[0].keyids), "threshold": before[0].threshold}
     if newest.also is not None:
         body["also"] = list(newest.also.keyids)
-    if found[:-1]:
-        body["fillers"] = [{"signatures": [], "signed": link.signed} for link in found[:-1]]
+    if chain[:-1]:
+        body["fillers"] = [{"signatures": [], "signed": link.signed} for link in chain[:-1]]
     metadata.unrecognized_fields[form.NAME] = body
 
 
@@ -104,9 +104,9 @@ def sign_attached(metadata: Metadata[Root], signers: Iterable[Signer]) -> None:
     """Add signatures to the other form, if there is one. Raises: ProfileError if it does not say the same, UsageError."""
     if not is_attached(metadata):
         return
-    found = list(signers)
+    held = list(signers)
     for part in _parts(metadata):
-        by = [signer for signer in found if signer.public_key.keyid in part.signers]
+        by = [signer for signer in held if signer.public_key.keyid in part.signers]
         signed = json.loads(add_signatures(ROOT, part.envelope, by, form.MAX_BYTES[ROOT]))
         part.envelope["signatures"] = signed["signatures"]
 
@@ -143,11 +143,11 @@ def _parts(metadata: Metadata[Root]) -> list[_Part]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(reason=f"the file's member {form.NAME} is not a Root ({error!r}); prepare it again") from None
     role = _checked(metadata.signed, body["signed"], data)
-    found = [_Part(body, ROOT, ((frozenset(role.keyids), role.threshold), *before), also)]
+    parts = [_Part(body, ROOT, ((frozenset(role.keyids), role.threshold), *before), also)]
     for envelope, filler in fillers:
         _checked(metadata.signed, envelope["signed"], filler)
-        found.append(_Part(envelope, filler_name(envelope["signed"]["version"]), before))
-    return found
+        parts.append(_Part(envelope, filler_name(envelope["signed"]["version"]), before))
+    return parts
 
 
 def _demand(before: Mapping[str, Any]) -> tuple[frozenset[str], int]:

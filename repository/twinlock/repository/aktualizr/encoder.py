@@ -140,14 +140,14 @@ class AktualizrEncoder:
 
     def _names(self, translations: Iterable[_Translation]) -> dict[str, bytes]:
         """The objects for file names that are listed for the first time. Raises: ProfileError."""
-        found: dict[str, bytes] = {}
+        objects: dict[str, bytes] = {}
         for translation in translations:
             if "targets" not in translation.signed:
                 continue
             before = {} if self.initial else _listed_before(self._current, translation.planned.role)
             for name, data in new_names(self._store, translation.signed["targets"], before):
-                check_names_agree(json.loads(data)["path"], found.setdefault(name, data), data)
-        return found
+                check_names_agree(json.loads(data)["path"], objects.setdefault(name, data), data)
+        return objects
 
     def _signed_file(self, translation: _Translation, others: Mapping[str, bytes]) -> bytes:
         planned = translation.planned
@@ -186,10 +186,10 @@ def check_says_the_same(role: str, other: bytes, wanted: Mapping[str, Any]) -> b
     Raises: ProfileError.
     """
     try:
-        found = json.loads(other)["signed"]
+        stated = json.loads(other)["signed"]
     except (ValueError, KeyError, TypeError):
-        found = None
-    if found != wanted:
+        stated = None
+    if stated != wanted:
         reason = "what its owner signed in this form is not what the tuf form says; it has to be signed again, in both"
         raise ProfileError(profile=form.NAME, what=role, reason=reason)
     return other

@@ -79,10 +79,10 @@ def verify_profile(
         vehicles.append(drive(refresh_repository(published, now), overlay.answer))
     entries = []
     for path in images:
-        found = [drive(find_image(vehicle, TargetPath(path), None, now), overlay.answer).entry for vehicle in vehicles]
-        if found[0] is None or any(entry != found[0] for entry in found):
+        seen = [drive(find_image(vehicle, TargetPath(path), None, now), overlay.answer).entry for vehicle in vehicles]
+        if seen[0] is None or any(entry != seen[0] for entry in seen):
             raise ImageNotFoundError(target=path, repository=f"{IMAGE} ({form.NAME})", hardware_id="any")
-        entries.append(found[0])
+        entries.append(seen[0])
     _check_delegated(vehicles[0], overlay, now)
     return tuple(entries)
 

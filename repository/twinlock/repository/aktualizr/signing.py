@@ -66,10 +66,10 @@ def add_signatures(role: str, envelope: Mapping[str, Any], signers: Iterable[Sig
 
 def _signers(role: str, authorities: Iterable[Authority], keyring: Keyring, also: Authority | None) -> Iterator[Signer]:
     for authority in authorities:
-        found = keyring.signers(authority.keyids)
-        if len(found) < authority.threshold:
-            raise MissingKeysError(role=role, required=authority.threshold, held=len(found), keyids=authority.keyids)
-        for signer in found:
+        held = keyring.signers(authority.keyids)
+        if len(held) < authority.threshold:
+            raise MissingKeysError(role=role, required=authority.threshold, held=len(held), keyids=authority.keyids)
+        for signer in held:
             _check_readable(signer.public_key)
             yield signer
     for signer in () if also is None else keyring.signers(also.keyids):

@@ -297,9 +297,9 @@ def _joined(parts: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
 
 def root_authority(root: Root, role: str) -> Authority:
     """Who signs for a top-level role under ``root``."""
-    found = root.roles[role]
-    keys = {keyid: root.keys[keyid] for keyid in found.keyids if keyid in root.keys}
-    return Authority(keys, found.threshold, role in demanding_roles(root))
+    role_keys = root.roles[role]
+    keys = {keyid: root.keys[keyid] for keyid in role_keys.keyids if keyid in root.keys}
+    return Authority(keys, role_keys.threshold, role in demanding_roles(root))
 
 
 def delegated(targets: Targets, delegations: Delegations) -> Iterator[tuple[str, Authority]]:

@@ -60,12 +60,12 @@ class ImageFinder:
 
     def find(self, role: RoleName, entry: ImageEntry) -> FoundImage:
         """The image of an entry. Raises: LeftOutError; UsageError for an OSTree repository that is none; StorageError."""
-        found = target_format(entry)
+        entry_format = target_format(entry)
         try:
             check_format(entry)
         except TargetFormatError as error:
-            raise _left_out(role, entry, OSTREE if found == COMMIT_FORMAT else NO_BYTES, error.reason) from None
-        if found == COMMIT_FORMAT:
+            raise _left_out(role, entry, OSTREE if entry_format == COMMIT_FORMAT else NO_BYTES, error.reason) from None
+        if entry_format == COMMIT_FORMAT:
             return self._commit(role, entry)
         source = self.folder / entry.path
         if source.is_file():

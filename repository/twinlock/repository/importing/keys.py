@@ -33,15 +33,15 @@ def read_foreign_keys(directory: Path) -> dict[bytes, PrivateKeyTypes]:
     """
     if not directory.is_dir():
         raise UsageError(reason=f"there is no directory {directory} with the private keys")
-    found: dict[bytes, PrivateKeyTypes] = {}
+    keys: dict[bytes, PrivateKeyTypes] = {}
     for path in sorted(path for pattern in ("*", "*/*") for path in directory.glob(pattern) if path.is_file()):
         for key in _read(path):
-            found |= _identified(key)
-    if not found:
+            keys |= _identified(key)
+    if not keys:
         raise UsageError(
             reason=f"{directory} holds no private key: neither ROLE/private.key nor a PEM or JSON file of a private key"
         )
-    return found
+    return keys
 
 
 def _read(path: Path) -> Iterator[PrivateKeyTypes]:

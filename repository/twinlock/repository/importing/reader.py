@@ -130,9 +130,9 @@ def _walk(
         for member in (role for entry in delegations.entries for role in entry.roles) if delegations else ():
             assert delegations is not None
             child = Authority(member.name, delegations.keys, member.signers)
-            found = _delegated(path, trusted, child, without)
-            if found is not None:
-                queue.append((child, found))
+            delegated = _delegated(path, trusted, child, without)
+            if delegated is not None:
+                queue.append((child, delegated))
 
 
 def _delegated(

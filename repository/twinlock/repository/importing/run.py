@@ -154,7 +154,7 @@ class _Plan:
         self.held = list(self._held(private))
         self.left_out: list[EntryFinding] = []
         self.finder = ImageFinder(folder=foreign.folder, treehub=wanted.treehub, hosts=wanted.hosts, progress=progress)
-        self.found = {role: dict(self._find(role)) for role in foreign.roles}
+        self.found_images = {role: dict(self._find(role)) for role in foreign.roles}
         self.finder.check_objects()
         self.targets = {role: self._targets(role) for role in self.kept}
         translate_root(self.root.to_dict())
@@ -178,16 +178,16 @@ class _Plan:
 
     def keep_images(self, workspace: Workspace) -> None:
         """Put the bytes of every image into the store, and keep where the commits are."""
-        for path, found in self.images().items():
-            if found.here:
-                store_image(workspace.store, self.foreign.folder / path, path, found.measured)
-                self.progress(found.measured.length)
+        for path, image in self.images().items():
+            if image.here:
+                store_image(workspace.store, self.foreign.folder / path, path, image.measured)
+                self.progress(image.measured.length)
         if self.wanted.treehub is not None:
             keep_treehub(workspace.path, self.wanted.treehub.absolute())
 
     def images(self) -> dict[TargetPath, FoundImage]:
         """Every image that is taken over."""
-        return {path: found for images in self.found.values() for path, found in images.items()}
+        return {path: image for images in self.found_images.values() for path, image in images.items()}
 
     def authority(self, role: str) -> Authority:
         """Who signs for a Targets role."""
@@ -203,7 +203,7 @@ class _Plan:
         warnings = list(self.finder.warnings)
         for role in self.kept:
             customs, images = self.foreign.customs(role), self.foreign.roles[role][1].signed.images
-            for path in self.found[role]:
+            for path in self.found_images[role]:
                 warnings += later_problems(role, path, images[path], customs[path], self.wanted.release_counter)
         return ImportFindings(
             roots=len(self.foreign.roots),
@@ -243,27 +243,27 @@ class _Plan:
         root = self.foreign.trusted.root.signed
         for role in TOP_LEVEL:
             keys = [root.keys[keyid] for keyid in root.roles[role].keyids]
-            found = [key for key in keys if key.identity in private]
-            if len(found) < root.roles[role].threshold:
+            held = [key for key in keys if key.identity in private]
+            if len(held) < root.roles[role].threshold:
                 raise MissingKeysError(
                     role=role,
                     required=root.roles[role].threshold,
-                    held=len(found),
+                    held=len(held),
                     keyids=tuple(root.roles[role].keyids),
                 )
-            for key in found:
+            for key in held:
                 yield OWN_ROOT if role == ROOT else role, key, private[key.identity]
         for role in self.kept[1:]:
             authority, _ = self.foreign.roles[role]
             keys = [authority.keys[keyid] for keyid in authority.signers.keyids]
-            found = [key for key in keys if key.identity in private]
-            if len(found) < authority.signers.threshold:
+            held = [key for key in keys if key.identity in private]
+            if len(held) < authority.signers.threshold:
                 raise UsageError(
-                    reason=f"{len(found)} of the keys of the delegated role {role} are in {self.wanted.keys}, and "
+                    reason=f"{len(held)} of the keys of the delegated role {role} are in {self.wanted.keys}, and "
                     f"{authority.signers.threshold} have to sign; bring them, or go on without that role: "
                     f"--drop-delegation {role}"
                 )
-            for key in found:
+            for key in held:
                 own = load_key(own_keyid(key), keytype=key.keytype, scheme=key.scheme, public=key.public)
                 yield role, own, private[key.identity]
 
@@ -272,20 +272,20 @@ class _Plan:
         customs = self.foreign.customs(role)
         for path, entry in self.foreign.roles[role][1].signed.images.items():
             try:
-                found = self.finder.find(role, entry)
-                own = target_of(path, entry, found, customs[path], self.wanted.release_counter)
+                image = self.finder.find(role, entry)
+                own = target_of(path, entry, image, customs[path], self.wanted.release_counter)
                 translate_targets(role, Targets(targets={path: own}).to_dict())
             except LeftOutError as error:
                 self.left_out.append(EntryFinding(role=role, target=path, code=error.finding, reason=error.reason))
             except ProfileError as error:
                 self.left_out.append(EntryFinding(role=role, target=path, code=NOT_FOR_PROFILE, reason=str(error)))
             else:
-                yield path, found
+                yield path, image
 
     def _targets(self, role: RoleName) -> Targets:
         return targets_of(
             self.foreign.roles[role][1].signed,
-            found=self.found[role],
+            images=self.found_images[role],
             customs=self.foreign.customs(role),
             release_counter=self.wanted.release_counter,
             without=self.wanted.without,
@@ -354,8 +354,8 @@ def _tuf_files(workspace: Workspace, plan: _Plan, now: datetime) -> dict[str, by
 def _own_files(workspace: Workspace, foreign: ForeignRepository, plan: _Plan) -> dict[str, bytes]:
     """The files of the repository that is taken over, as they were found, and what its file names stand for."""
     files: dict[str, bytes] = {}
-    for path, found in plan.images().items():
-        entry = {"length": found.measured.length, "hashes": found.measured.hashes}
+    for path, image in plan.images().items():
+        entry = {"length": image.measured.length, "hashes": image.measured.hashes}
         for name, data in new_names(workspace.store, {path: entry}, {}):
             check_names_agree(path, files.setdefault(name, data), data)
     files |= {aktualizr_object(ROOT, number): data for number, data in enumerate(foreign.roots, 1)}

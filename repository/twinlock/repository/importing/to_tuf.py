@@ -40,7 +40,7 @@ def root_of(foreign: TrustedRoot) -> Root:
 def targets_of(
     foreign: TrustedTargets,
     *,
-    found: Mapping[TargetPath, FoundImage],
+    images: Mapping[TargetPath, FoundImage],
     customs: Mapping[str, Mapping[str, Any]],
     release_counter: int,
     without: frozenset[str],
@@ -51,19 +51,19 @@ def targets_of(
     """
     targets = Targets(version=foreign.version, spec_version=SPEC_VERSION)
     for path, entry in foreign.images.items():
-        if path in found:  # the others cannot be taken over
-            targets.targets[path] = target_of(path, entry, found[path], customs[path], release_counter)
+        if path in images:  # the others cannot be taken over
+            targets.targets[path] = target_of(path, entry, images[path], customs[path], release_counter)
     if foreign.delegations is not None:
         write_delegations(targets, _delegations(foreign.delegations.entries, foreign.delegations.keys, without))
     return targets
 
 
 def target_of(
-    path: TargetPath, entry: ImageEntry, found: FoundImage, custom: Mapping[str, Any], release_counter: int
+    path: TargetPath, entry: ImageEntry, image: FoundImage, custom: Mapping[str, Any], release_counter: int
 ) -> TargetFile:
     """One image as we list it."""
-    own = _custom(entry, found, custom, release_counter)
-    return TargetFile(entry.length, dict(found.measured.hashes), path, {"custom": own})
+    own = _custom(entry, image, custom, release_counter)
+    return TargetFile(entry.length, dict(image.measured.hashes), path, {"custom": own})
 
 
 def own_keyid(key: PublicKey) -> KeyId:
@@ -71,12 +71,12 @@ def own_keyid(key: PublicKey) -> KeyId:
     return KeyId(checked_key(key.as_json())[0])
 
 
-def _custom(entry: ImageEntry, found: FoundImage, custom: Mapping[str, Any], release_counter: int) -> dict[str, Any]:
+def _custom(entry: ImageEntry, image: FoundImage, custom: Mapping[str, Any], release_counter: int) -> dict[str, Any]:
     kept = {name: value for name, value in custom.items() if name not in _REPLACED}
     if target_format(entry) == OSTREE:
         kept["targetFormat"] = OSTREE
-    if found.uri is not None:
-        kept["downloadUrl" if found.here else HOSTED_AT] = found.uri
+    if image.uri is not None:
+        kept["downloadUrl" if image.here else HOSTED_AT] = image.uri
     agreed = {
         "hardwareIds": sorted(entry.hardware_ids or ()),
         "releaseCounter": release_counter if entry.release_counter is None else entry.release_counter,
@@ -102,7 +102,7 @@ def _delegations(
 
 def _paths(role: str, patterns: Iterable[str]) -> Iterable[str]:
     """What the patterns fit under the old repository's rule, in which ``*`` fits a slash too, as patterns of ours."""
-    found: dict[str, None] = {}
+    wider_patterns: dict[str, None] = {}
     for pattern in patterns:
         wider = spread(pattern)
         if wider is None:
@@ -112,5 +112,5 @@ def _paths(role: str, patterns: Iterable[str]) -> Iterable[str]:
                 f"without that role: --drop-delegation {role}"
             )
             raise UsageError(reason=reason)
-        found |= dict.fromkeys(wider)
-    return found
+        wider_patterns |= dict.fromkeys(wider)
+    return wider_patterns

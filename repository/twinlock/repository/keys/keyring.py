@@ -86,15 +86,15 @@ class Keyring:
 
     def records(self, role: str | None = None) -> tuple[KeyRecord, ...]:
         """The keys known here, or those made for ``role``, by key id. Raises: StorageError, NewerStateError."""
-        found = {keyid: record for keyid, record in self._unsaved.items() if role is None or record.role == role}
+        records = {keyid: record for keyid, record in self._unsaved.items() if role is None or record.role == role}
         for place in dict.fromkeys((self.offline, self.online)):
             with storage_errors("read", place):
                 paths = sorted(place.glob("*.json")) if place.is_dir() else []
             for path in paths:
                 record = read_record(path)
                 if role is None or record.role == role:
-                    found[record.keyid] = record
-        return tuple(found[keyid] for keyid in sorted(found))
+                    records[record.keyid] = record
+        return tuple(records[keyid] for keyid in sorted(records))
 
     def held(self, keyids: Iterable[str]) -> tuple[KeyRecord, ...]:
         """Those of ``keyids`` that this machine can sign with, in the order given."""

@@ -73,9 +73,9 @@ def change_passphrase(places: Iterable[Path], old: Secret, new: Secret) -> tuple
     All keys are opened before one is written. A change that was cut off is finished by repeating it: keys that open
     under ``new`` already are left. Raises: PassphraseError, StorageError, UsageError if there is no key.
     """
-    found = (path for place in dict.fromkeys(places) for path in _private_files(place))
+    files = (path for place in dict.fromkeys(places) for path in _private_files(place))
     paths = tuple(
-        path for path in found if b"PRIVATE KEY-----" in (read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"")
+        path for path in files if b"PRIVATE KEY-----" in (read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"")
     )
     if not paths:
         raise UsageError(reason="there are no private keys here")

@@ -26,12 +26,12 @@ Json = dict[str, Any]
 
 def read_key_files(paths: Iterable[str | Path]) -> dict[str, Json]:
     """The keys in these files, by key id, as TUF 1.0.34 4.2 writes them. Raises: UsageError, UnusableKeyError."""
-    found: dict[str, Json] = {}
+    keys: dict[str, Json] = {}
     for path in paths:
-        found |= _read_key_file(Path(path))
-    if not found:
+        keys |= _read_key_file(Path(path))
+    if not keys:
         raise UsageError(reason="at least one public key is needed")
-    return found
+    return keys
 
 
 def checked_key(key: Json) -> tuple[str, Json]:
@@ -62,10 +62,10 @@ def _read_key_file(path: Path) -> dict[str, Json]:
         offered = {str(item["keyid"]): item["key"] for item in items}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(reason=f"{path} is neither a key file of twinlock nor a PEM public key") from None
-    found = dict(checked_key(key) for key in offered.values())
-    if set(found) != set(offered):
+    checked = dict(checked_key(key) for key in offered.values())
+    if set(checked) != set(offered):
         raise UsageError(reason=f"{path} states a key id that is not that of its key")
-    return found
+    return checked
 
 
 def _from_pem(path: Path, data: bytes) -> Json:

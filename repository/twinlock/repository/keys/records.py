@@ -148,10 +148,10 @@ def read_record(path: Path) -> KeyRecord:
     data = read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b""
     try:
         body = json.loads(data)
-        found = int(body["format"])
-        if found > _FORMAT:
+        file_format = int(body["format"])
+        if file_format > _FORMAT:
             reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=_FORMAT)
+            raise NewerStateError(path=str(path), operation="read", reason=reason, found=file_format, supported=_FORMAT)
         key: Mapping[str, Any] = body["key"]
         return KeyRecord(
             keyid=KeyId(str(body["keyid"])),

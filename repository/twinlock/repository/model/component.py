@@ -35,7 +35,7 @@ def read_component(custom: Mapping[str, Any]) -> ReadComponent:
         version=_read_version(custom.get("version")),
         dependencies=terms["dependencies"] or {},
         conflicts=terms["conflicts"] or {},
-        unreadable=tuple(member for member, found in terms.items() if found is None),
+        unreadable=tuple(member for member, parsed in terms.items() if parsed is None),
     )
 
 

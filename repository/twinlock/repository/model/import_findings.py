@@ -65,13 +65,13 @@ def later_problems(
     role: RoleName, path: TargetPath, entry: ImageEntry, custom: Mapping[str, Any], release_counter: int
 ) -> Iterator[EntryFinding]:
     """What will not work, or not as its author may expect, once the image is ours."""
-    found = read_component(custom)
+    component = read_component(custom)
     if entry.release_counter is None:
         reason = f"it states no release counter and gets {release_counter}; images with equal counters have no order"
         yield EntryFinding(role=role, target=path, code=NO_COUNTER, reason=reason)
-    if custom.get("version") is not None and found.version is None:
+    if custom.get("version") is not None and component.version is None:
         reason = "its version cannot be read, so it counts as unknown where another image needs a version of it"
         yield EntryFinding(role=role, target=path, code=NO_VERSION, reason=reason)
-    for member in found.unreadable:
+    for member in component.unreadable:
         reason = f"its {member} cannot be read, so the Director will not order it; describe it again with image replace"
         yield EntryFinding(role=role, target=path, code=NO_TERMS, reason=reason)

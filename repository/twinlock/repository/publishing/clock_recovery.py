@@ -38,20 +38,20 @@ def recover_clock(workspace: Workspace, *, actor: str) -> ClockRecovery:
     """
     state = read_state(workspace)
     now, candidate = state.now, NextPublication(state)
-    found = find_future_signatures(workspace, state.published, now)
-    signers = {role: current_authority(candidate, role) for role in (*found.roles, *sorted(ONLINE_ROLES))}
+    future = find_future_signatures(workspace, state.published, now)
+    signers = {role: current_authority(candidate, role) for role in (*future.roles, *sorted(ONLINE_ROLES))}
     left = tuple(role for role, who in signers.items() if not candidate.can_sign(who))
     for role in signers:
         if role not in left:
             candidate.renew(role)
-    record_recovery(workspace, found, actor=actor, now=now)
-    publication = commit(candidate, marks=ClockMarks(last=now, highest=found.highest))
+    record_recovery(workspace, future, actor=actor, now=now)
+    publication = commit(candidate, marks=ClockMarks(last=now, highest=future.highest))
     after = state.after_publishing().published
     expiries = {ROOT: after.trusted.root.signed.expires, **{role: it.signed.expires for role, it in after.walk()}}
-    short = tuple(role for role, expires in expiries.items() if expires <= found.highest)
+    short = tuple(role for role, expires in expiries.items() if expires <= future.highest)
     return ClockRecovery(
         publication=replace(publication, overdue=tuple(map(RoleName, left))),
-        highest=found.highest,
+        highest=future.highest,
         left=left,
         short=short,
     )

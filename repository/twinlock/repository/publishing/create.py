@@ -39,13 +39,13 @@ def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wire
 def ensure_keys(keyring: Keyring, new: NewKeys | Keyring, role: str, plan: KeyPlan) -> tuple[KeyRecord, ...]:
     """The keys made for ``role`` earlier, and ``new`` ones of the kinds that the plan has beside them."""
     present = list(keyring.records(role))
-    found = []
+    records = []
     for kind in plan.kinds:
         fitting = next((record for record in present if kind_of(record.keytype, record.scheme) is kind), None)
         if fitting is not None:
             present.remove(fitting)
-        found.append(fitting or new.generate(role, kind=kind)[0])
-    return tuple(found)
+        records.append(fitting or new.generate(role, kind=kind)[0])
+    return tuple(records)
 
 
 def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:

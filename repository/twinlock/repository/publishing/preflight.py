@@ -81,11 +81,11 @@ def verify_candidate(
         vehicles.append(drive(refresh_repository(published.trusted, now), overlay.answer))
     entries = []
     for path in images:
-        found = [drive(find_image(vehicle, TargetPath(path), None, now), overlay.answer).entry for vehicle in vehicles]
-        if found[0] is None or any(entry != found[0] for entry in found):
+        seen = [drive(find_image(vehicle, TargetPath(path), None, now), overlay.answer).entry for vehicle in vehicles]
+        if seen[0] is None or any(entry != seen[0] for entry in seen):
             raise ImageNotFoundError(target=path, repository=IMAGE, hardware_id="any")
-        _check_bytes(store, found[0])
-        entries.append(found[0])
+        _check_bytes(store, seen[0])
+        entries.append(seen[0])
     _check_delegated(overlay, first_root, vehicles[0])
     for name, data in metadata.items():
         check_written(name, data)

@@ -84,8 +84,8 @@ def commit(
     record = candidate.sign(profiles)
     listed = tuple(images)
     with competing(workspace.store, record.version):
-        found = [profile.verify(record, images=listed, now=candidate.now) for profile in profiles]
-    unchecked = check_elsewhere(workspace.path, found[0], workspace.hosts)  # the same images in each profile
+        entries = [profile.verify(record, images=listed, now=candidate.now) for profile in profiles]
+    unchecked = check_elsewhere(workspace.path, entries[0], workspace.hosts)  # the same images in each profile
     for profile in profiles:
         profile.prepare(record)
     keep_marks(workspace, marks.signed(candidate.now))

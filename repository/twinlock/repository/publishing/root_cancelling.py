@@ -54,14 +54,14 @@ def cancel_prepared(
     Raises: UsageError if ``path`` is not that Root; RootCompleteError if it has all its signatures and is valid at ``now``:
     vehicles take it, and it can be published.
     """
-    found, metadata = prepared.find(current.version), read_root_file(path)
-    if found is None or found.to_dict() != metadata.signed.to_dict():
+    root, metadata = prepared.find(current.version), read_root_file(path)
+    if root is None or root.to_dict() != metadata.signed.to_dict():
         raise UsageError(reason=f"{path} is not a Root that was prepared here and waits to be published")
     complete = count_signatures(metadata, current).missing == 0
-    if complete and now < found.expires:
-        raise RootCompleteError(version=found.version, path=str(path))
+    if complete and now < root.expires:
+        raise RootCompleteError(version=root.version, path=str(path))
     made = sorted(set(prepared.keyids()) - set(used))
-    prepared.cancel(found)
+    prepared.cancel(root)
     keyring.retire(made, destroy=not complete)
     prepared.end()
-    return Cancelled(found.version, () if complete else tuple(made), tuple(made) if complete else ())
+    return Cancelled(root.version, () if complete else tuple(made), tuple(made) if complete else ())

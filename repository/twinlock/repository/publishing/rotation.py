@@ -149,7 +149,7 @@ def forget_unreachable(candidate: NextPublication) -> None:
 
 def _replace_delegated(candidate: NextPublication, role: str, records: Iterable[KeyRecord], plan: KeyPlan) -> None:
     keys: dict[str, Json] = {record.keyid: record.public_json()["key"] for record in records}
-    found = False
+    replaced = False
     for delegator, _ in list(candidate.roles()):
         view = candidate.view_targets(delegator)
         entries = read_delegations(view) if view else ()
@@ -160,8 +160,8 @@ def _replace_delegated(candidate: NextPublication, role: str, records: Iterable[
                 rekeyed(entry, role, {**kept, **keys}, plan.threshold, post_quantum=demanded) for entry in entries
             ]
             write_delegations(candidate.edit_targets(delegator), changed)
-            found = True
-    if not found:
+            replaced = True
+    if not replaced:
         raise UsageError(reason=f"the keys of {role} are stated where hash bins are; rotate that role's delegator")
     candidate.renew(role)
 

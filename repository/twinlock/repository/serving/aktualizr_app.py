@@ -53,15 +53,17 @@ def add_aktualizr_routes(app: web.Application, store: ObjectStore, *, prefix: st
 
     async def bytes_of_image(request: web.Request) -> web.StreamResponse:
         # A name stands for the same bytes forever, so caches may keep an image.
-        found = await asyncio.to_thread(resolver.image, request.match_info["name"])
-        return await _serve(request, store, found, content_type="application/octet-stream", cache_control=IMMUTABLE)
+        stored_name = await asyncio.to_thread(resolver.image, request.match_info["name"])
+        return await _serve(
+            request, store, stored_name, content_type="application/octet-stream", cache_control=IMMUTABLE
+        )
 
     async def metadata(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        found = await asyncio.to_thread(resolver.metadata, name)
+        stored_name = await asyncio.to_thread(resolver.metadata, name)
         fixed = name.endswith(f".{ROOT}{form.SUFFIX}") and name != _FIRST_ROOT
         cache = IMMUTABLE if fixed else REVALIDATE
-        return await _serve(request, store, found, content_type="application/json", cache_control=cache)
+        return await _serve(request, store, stored_name, content_type="application/json", cache_control=cache)
 
     app.router.add_get(f"{prefix}/targets/{{name:.+}}", image)
     app.router.add_get(f"{prefix}/{{name:.+}}", metadata)

@@ -81,10 +81,10 @@ def find_future_signatures(workspace: Workspace, published: CurrentPublication, 
     return FutureSignatures(highest=marks.highest or now, roles=roles)
 
 
-def record_recovery(workspace: Workspace, found: FutureSignatures, *, actor: str, now: datetime) -> None:
+def record_recovery(workspace: Workspace, future: FutureSignatures, *, actor: str, now: datetime) -> None:
     """Record who confirmed that the clock is right now and was ahead before. Raises: StorageError."""
     stored = _read(workspace)
-    entry = {"at": _text(now), "actor": actor, "highest": _text(found.highest), "roles": list(found.roles)}
+    entry = {"at": _text(now), "actor": actor, "highest": _text(future.highest), "roles": list(future.roles)}
     _write(workspace, {**stored, "recoveries": [*stored.get("recoveries", []), entry]})
 
 

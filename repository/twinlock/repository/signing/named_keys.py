@@ -24,14 +24,14 @@ class NamedKey(NamedTuple):
 
 def keys_of_root(root: Root) -> dict[str, NamedKey]:
     """The keys of the top-level roles and of the time source, by id."""
-    found: dict[str, NamedKey] = {}
+    keys: dict[str, NamedKey] = {}
     for role in TOP_LEVEL:
         for keyid in root.roles[role].keyids:
-            found.setdefault(keyid, NamedKey(role, root.keys[keyid]))
+            keys.setdefault(keyid, NamedKey(role, root.keys[keyid]))
     source = root.unrecognized_fields.get("custom", {}).get("timeSource") or {}
     for keyid in source.get("keyids", ()):
-        found.setdefault(keyid, NamedKey(TIME, root.keys[keyid]))
-    return found
+        keys.setdefault(keyid, NamedKey(TIME, root.keys[keyid]))
+    return keys
 
 
 def keys_of_roles(roles: Iterable[tuple[str, Authority]]) -> dict[str, NamedKey]:

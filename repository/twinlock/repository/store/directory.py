@@ -60,9 +60,9 @@ class DirectoryReader:
         if stream is None:
             return None
         with stream, storage_errors("read", self.root / name):
-            found = os.fstat(stream.fileno())
-            small = stream.read(_HASHED_BYTES + 1) if found.st_size <= _HASHED_BYTES else b""
-            return ObjectInfo(name, found.st_size, _etag(found, small))
+            status = os.fstat(stream.fileno())
+            small = stream.read(_HASHED_BYTES + 1) if status.st_size <= _HASHED_BYTES else b""
+            return ObjectInfo(name, status.st_size, _etag(status, small))
 
     def open(self, name: str) -> BinaryIO | None:
         """See ``ObjectStore``."""
@@ -143,10 +143,10 @@ class DirectoryStore(DirectoryReader):
             with self._writing(path) as (descriptor, temporary):
                 write_all(descriptor, data)
                 os.fsync(descriptor)
-                found = os.fstat(descriptor)
+                status = os.fstat(descriptor)
                 temporary.rename(path)
                 flush_directory(path.parent)
-        return _etag(found, data)
+        return _etag(status, data)
 
     def names(self, prefix: str) -> Iterator[str]:
         """See ``ObjectStore``."""

@@ -214,10 +214,10 @@ def _connect(
 def _addresses(uri: str, parts: SplitResult, hosts: OutsideHosts) -> list[Address]:
     """Every address of the host. One that is not permitted refuses the name. Raises: ImageUriError, TransportError."""
     try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or _PORT, type=socket.SOCK_STREAM)
+        resolved = socket.getaddrinfo(parts.hostname, parts.port or _PORT, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise TransportError(url=uri, reason=f"its host cannot be resolved ({error})") from None
-    addresses = [ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found]
+    addresses = [ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in resolved]
     for address in addresses:
         if not hosts.permits(address):
             raise _not_permitted(uri, address)

@@ -135,10 +135,10 @@ def find_fault(store: ObjectStore, path: str, length: int, hashes: Mapping[str, 
             if stream is None:
                 return f"{name} is missing"
             with stream, storage_errors("read", name):
-                found = os.fstat(stream.fileno())
-                if found.st_size != length:
-                    return f"{name} has {found.st_size} bytes of {length}"
-                file = (found.st_dev, found.st_ino)
+                status = os.fstat(stream.fileno())
+                if status.st_size != length:
+                    return f"{name} has {status.st_size} bytes of {length}"
+                file = (status.st_dev, status.st_ino)
                 if deep and file not in read and _only(hash_stream(stream), listed) != listed:
                     return f"{name} holds other bytes than its name states"
                 read.add(file)
@@ -147,8 +147,8 @@ def find_fault(store: ObjectStore, path: str, length: int, hashes: Mapping[str, 
     return None
 
 
-def _only(found: FileDigest, wanted: FileDigest) -> FileDigest:
-    return FileDigest(found.length, {algorithm: found.hashes.get(algorithm, "") for algorithm in wanted.hashes})
+def _only(digest: FileDigest, wanted: FileDigest) -> FileDigest:
+    return FileDigest(digest.length, {algorithm: digest.hashes.get(algorithm, "") for algorithm in wanted.hashes})
 
 
 class _Watched:
@@ -171,6 +171,6 @@ class _Watched:
         return chunk
 
     def _check(self) -> None:
-        found = FileDigest(self._length, {digest.name: digest.hexdigest() for digest in self._digests})
-        if found != self._measured:
+        read = FileDigest(self._length, {digest.name: digest.hexdigest() for digest in self._digests})
+        if read != self._measured:
             raise UsageError(reason=f"{self._source} changed while it was read")

@@ -31,10 +31,10 @@ _SHOWN_CHARACTERS = 400
 
 def commit_id(value: str) -> str:
     """``value`` as the id of a commit: 64 lower-case hexadecimal digits. Raises: UsageError."""
-    found = value.lower()
-    if not _COMMIT.fullmatch(found):
+    lowered = value.lower()
+    if not _COMMIT.fullmatch(lowered):
         raise UsageError(reason=f"{value!a} is not an OSTree commit, which has 64 hexadecimal digits")
-    return found
+    return lowered
 
 
 def is_program_installed() -> bool:

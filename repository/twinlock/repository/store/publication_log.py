@@ -168,10 +168,10 @@ def _read(store: ObjectStore, version: int) -> LogRecord | None:
         return None
     try:
         body: dict[str, Any] = json.loads(stored.data)
-        found = int(body["format"])
-        if found > _FORMAT:
+        file_format = int(body["format"])
+        if file_format > _FORMAT:
             reason = "it was written by a newer version"
-            raise NewerStateError(path=name, operation="read", reason=reason, found=found, supported=_FORMAT)
+            raise NewerStateError(path=name, operation="read", reason=reason, found=file_format, supported=_FORMAT)
         files = {str(file): str(text).encode() for file, text in body["files"].items()}
         record = LogRecord(int(body["version"]), body["replaces"], files)
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -42,10 +42,10 @@ def read_treehub(workspace: Path) -> Path | None:
         return None
     try:
         body = json.loads(data)
-        found = int(body["format"])
-        if found > _FORMAT:
+        file_format = int(body["format"])
+        if file_format > _FORMAT:
             reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=_FORMAT)
+            raise NewerStateError(path=str(path), operation="read", reason=reason, found=file_format, supported=_FORMAT)
         return Path(str(body["repository"]))
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(path=str(path), operation="read", reason=f"it names no repository ({error!r})") from None

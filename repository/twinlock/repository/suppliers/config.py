@@ -28,12 +28,12 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsageError(reason=f"{path.parent} is no supplier's place: it has no config.json (run init first)")
     try:
         body: dict[str, Any] = json.loads(data)
-        found, kind = int(body["format"]), body.get("kind", "Director's directory, or that of another program")
+        file_format, kind = int(body["format"]), body.get("kind", "Director's directory, or that of another program")
         if kind != KIND:
             raise UsageError(reason=f"{path.parent} is a {kind}, not a supplier's place")
-        if found > FORMAT:
+        if file_format > FORMAT:
             reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="open", reason=reason, found=found, supported=FORMAT)
+            raise NewerStateError(path=str(path), operation="open", reason=reason, found=file_format, supported=FORMAT)
         _ = str(body["role"]), int(body["threshold"]), int(body["validity"])
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None

@@ -42,20 +42,20 @@ def other_object(role: str) -> str:
 def read_others(outbox: DirectoryStore, roles: Iterable[str]) -> dict[str, bytes]:
     """The files of ``roles`` in the form for aktualizr, as far as there are any, unverified. Raises: StorageError."""
     limit = DEFAULT_LIMITS.targets_bytes
-    found = ((role, outbox.get(other_object(role), max_bytes=limit)) for role in roles)
-    return {role: stored.data for role, stored in found if stored is not None}
+    stored_files = ((role, outbox.get(other_object(role), max_bytes=limit)) for role in roles)
+    return {role: stored.data for role, stored in stored_files if stored is not None}
 
 
 def read_roles(outbox: DirectoryStore) -> dict[str, bytes]:
     """The signed files in an outbox, by role, unverified. Raises: UsageError, UnsafePathError, StorageError."""
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     for name in sorted(outbox.names(METADATA.rstrip("/"))):
         role = unquote(name.removeprefix(METADATA).removesuffix(_SUFFIX))
         if not name.endswith(_SUFFIX) or role_object(role) != name:
             raise UsageError(reason=f"the outbox holds {name}, which is no role's file")
         stored = outbox.get(name, max_bytes=DEFAULT_LIMITS.targets_bytes)
         if stored is not None:
-            found[role] = stored.data
-    if not found:
+            files[role] = stored.data
+    if not files:
         raise UsageError(reason="the outbox holds no signed file")
-    return found
+    return files

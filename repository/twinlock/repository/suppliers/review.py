@@ -82,14 +82,14 @@ def delisted(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     """What the published file of each role lists and its accepted, unpublished one does not, by role."""
     state = read_state(workspace)
     published = NextPublication(state)
-    found = {}
+    removed = {}
     for role, file in state.draft.accepted.items():
         before = published.view_targets(role)
         after = Metadata[Targets].from_bytes(file.encode()).signed.targets
         gone = tuple(sorted(before.targets.keys() - after.keys())) if before else ()
         if gone:
-            found[role] = gone
-    return found
+            removed[role] = gone
+    return removed
 
 
 class _Review:
@@ -232,7 +232,7 @@ class _Review:
         hardware = set(entry_view(role, entry).hardware_ids)
         allowed_sets = [_hardware(chain) for chain in named]
         if not any(allowed is None or hardware <= allowed for allowed in allowed_sets):
-            allowed = tuple(sorted(set().union(*(found for found in allowed_sets if found))))
+            allowed = tuple(sorted(set().union(*(limit for limit in allowed_sets if limit))))
             beyond = ", ".join(sorted(hardware - set(allowed)))
             raise NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
 
@@ -317,15 +317,15 @@ class _Review:
 
 def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tuple[Delegation, ...]]:
     """Delegations by delegator, as the draft will have them, those included that wait for a first file."""
-    found: dict[str, tuple[Delegation, ...]] = {}
+    by_delegator: dict[str, tuple[Delegation, ...]] = {}
     for role, _ in candidate.roles():
         targets = candidate.view_targets(role)
-        found[role] = read_delegations(targets) if targets else ()
+        by_delegator[role] = read_delegations(targets) if targets else ()
     for role, edits in draft.roles.items():
         staged = {name: Delegation.from_json(edit["delegation"]) for name, edit in edits.delegations.items() if edit}
-        kept = tuple(entry for entry in found.get(role, ()) if entry.name not in edits.delegations)
-        found[role] = (*kept, *staged.values())
-    return found
+        kept = tuple(entry for entry in by_delegator.get(role, ()) if entry.name not in edits.delegations)
+        by_delegator[role] = (*kept, *staged.values())
+    return by_delegator
 
 
 def _bins(role: str, targets: Targets) -> Iterator[Member]:

@@ -333,8 +333,8 @@ class SupplierWorkspace:
         stored = self.outbox.get(role_object(self.role), max_bytes=DEFAULT_LIMITS.targets_bytes)
         record = read_file(self._record_path, max_bytes=DEFAULT_LIMITS.targets_bytes)
         files = [data for data in (stored.data if stored else None, record) if data is not None]
-        found = [Metadata[Targets].from_bytes(data).signed for data in files]
-        return max(found, key=lambda targets: targets.version, default=None)
+        signed = [Metadata[Targets].from_bytes(data).signed for data in files]
+        return max(signed, key=lambda targets: targets.version, default=None)
 
     @property
     def _record_path(self) -> Path:

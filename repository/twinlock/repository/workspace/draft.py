@@ -70,10 +70,10 @@ def read_draft(path: Path) -> Draft:
         return Draft()
     try:
         body = json.loads(data)
-        found = int(body["format"])
-        if found > _FORMAT:
+        file_format = int(body["format"])
+        if file_format > _FORMAT:
             reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=found, supported=_FORMAT)
+            raise NewerStateError(path=str(path), operation="read", reason=reason, found=file_format, supported=_FORMAT)
         roles = {
             str(role): RoleEdits(dict(edits["images"]), dict(edits["delegations"]))
             for role, edits in body["roles"].items()

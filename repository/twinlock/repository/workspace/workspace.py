@@ -160,14 +160,14 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise UsageError(reason=f"{directory} is no Image repository: it has no config.json (run init first)")
     try:
         body: dict[str, Any] = json.loads(data)
-        found = int(body["format"])
+        file_format = int(body["format"])
         kind = body.get("kind")
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None
     if kind != _KIND:
         what = f"a {kind}" if kind else "the directory of a Director, or of another program"
         raise UsageError(reason=f"{directory} is {what}, not an Image repository")
-    if found > _FORMAT:
+    if file_format > _FORMAT:
         reason = "it was written by a newer version"
-        raise NewerStateError(path=str(path), operation="open", reason=reason, found=found, supported=_FORMAT)
+        raise NewerStateError(path=str(path), operation="open", reason=reason, found=file_format, supported=_FORMAT)
     return body
