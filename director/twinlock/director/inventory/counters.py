@@ -5,13 +5,15 @@ All functions take a connection whose transaction the caller owns.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, or_, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from twinlock.director.inventory import schema
 from twinlock.director.model.judgement import VerifiedReports
 from twinlock.trust.names import EcuId
+from twinlock.trust.wire.tuf.reports import EcuReport
 
 _C = schema.report_counters.c
 
@@ -57,3 +59,17 @@ def note_resets(connection: Connection, verified: VerifiedReports, now: datetime
     connection.execute(update(schema.counter_resets).where(resets.number.in_(used)).values(used_at=now))
     for ecu, digest in verified.digests.items():
         connection.execute(insert(spent).values(ecu=ecu, digest=digest))
+
+
+def find_repeated_resets(connection: Connection, reports: Iterable[EcuReport]) -> frozenset[tuple[EcuId, str]]:
+    """The nonces in ``reports`` of resets that were used up before, by ECU, where a counter shows that the report is new.
+
+    An ECU repeats the nonce until it reads Targets without it, so that nothing is lost with one report.
+    """
+    resets = schema.counter_resets.c
+    carried = [report for report in reports if report.nonce is not None and report.counter is not None]
+    if not carried:
+        return frozenset()
+    same = or_(*((resets.ecu == report.ecu) & (resets.nonce == report.nonce) for report in carried))
+    query = select(resets.ecu, resets.nonce).where(resets.used_at.is_not(None), same)
+    return frozenset((EcuId(row.ecu), str(row.nonce)) for row in connection.execute(query))
