@@ -14,14 +14,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.unit.client.test_primary import cut_off
 from tests.unit.client.test_secondary_server import ECU, offered, serve
 from tests.unit.client.test_staging import entry_of
 from tests.unit.client.vehicle import running_car
 from twinlock.client.link.http import HttpLink
-from twinlock.client.model.errors import SecondaryBusyError
+from twinlock.client.model.errors import BundleHeldError, SecondaryBusyError
 from twinlock.client.net import arrivals as places
 from twinlock.client.net.arrivals import Arrivals
-from twinlock.testing.simulator.world import BRAKE, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, World
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import decode_report
 
@@ -117,6 +118,27 @@ def test_the_reset_of_a_counter_reaches_the_director_though_a_node_asks_first(tm
 
             assert await reported(named=True) == ["ab" * 16] * 2
             assert await reported(named=False) == [None] * 2
+
+    asyncio.run(scenario())
+
+
+def test_a_node_delivers_an_image_of_a_bundle_that_the_primary_holds(tmp_path: Path) -> None:
+    """Images are public, and nothing in a request shows who sent it: the attacker succeeds, as the threat model states."""
+
+    async def scenario() -> None:
+        async with running_car(tmp_path) as car:
+            cut_off(car, ADAS.ecu)
+            held = await car.primary.update_cycle()
+            assert isinstance(held.error, BundleHeldError)
+            assert set(car.paths().values()) == {"factory"}
+            address = car.primary._services.secondaries.members[ECU].settings.address
+            place = f"{address}/v1/image/{BRAKE.path(1)}"
+            async with aiohttp.ClientSession() as node, node.put(place, data=BRAKE.image(1)) as answer:
+                assert answer.status == 200
+            assert car.paths() == {GATEWAY.ecu: "factory", BRAKE.ecu: BRAKE.path(1), ADAS.ecu: "factory"}
+            await car.primary.update_cycle()
+            reports = {item.report.ecu: item.report for item in car.servers.manifests[-1].reports}
+            assert reports[ECU].installed.path == BRAKE.path(1)  # what remains is that the Director sees it
 
     asyncio.run(scenario())
 
