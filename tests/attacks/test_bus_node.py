@@ -14,13 +14,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.unit.client.test_secondary_server import offered, serve
+from tests.unit.client.test_primary import cut_off
+from tests.unit.client.test_secondary_server import ECU, offered, serve
 from tests.unit.client.test_staging import entry_of
+from tests.unit.client.vehicle import running_car
 from twinlock.client.link.http import HttpLink
-from twinlock.client.model.errors import SecondaryBusyError
+from twinlock.client.model.errors import BundleHeldError, SecondaryBusyError
 from twinlock.client.net import request_bodies as places
 from twinlock.client.net.request_bodies import RequestBodies
-from twinlock.testing.simulator.world import BRAKE, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, World
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import decode_report
 
@@ -92,6 +94,53 @@ def test_bodies_that_trickle_keep_nobody_waiting(tmp_path: Path, head: str, monk
             await asyncio.gather(*nodes, return_exceptions=True)
 
     serve(tmp_path, scenario)
+
+
+def test_the_reset_of_a_counter_reaches_the_director_though_a_node_asks_first(tmp_path: Path) -> None:
+    """The node gets a report with the nonce of the Director's reset. The Primary's next one has it too, until Targets change."""
+
+    async def scenario() -> None:
+        async with running_car(tmp_path) as car:
+            custom = car.world.director.bodies["targets"]["custom"]
+            address = car.primary._services.secondaries.members[ECU].settings.address
+
+            async def reported(*, named: bool) -> list[str | None]:
+                """The nonces in reports of the brake: the node's, and those of the cycle after it."""
+                custom["resets"] = {BRAKE.ecu: "ab" * 16} if named else {}
+                car.world.director.publish("targets")
+                await car.primary.update_cycle()
+                async with aiohttp.ClientSession() as node, node.post(f"{address}/v1/report") as answer:
+                    nonces = [decode_report(await answer.read()).report.nonce]
+                car.servers.manifests.clear()
+                await car.primary.update_cycle()
+                offered = [item.report for manifest in car.servers.manifests for item in manifest.reports]
+                return nonces + [report.nonce for report in offered if report.ecu == BRAKE.ecu]
+
+            assert await reported(named=True) == ["ab" * 16] * 2
+            assert await reported(named=False) == [None] * 2
+
+    asyncio.run(scenario())
+
+
+def test_a_node_delivers_an_image_of_a_bundle_that_the_primary_holds(tmp_path: Path) -> None:
+    """Images are public, and nothing in a request shows who sent it: the attacker succeeds, as the threat model states."""
+
+    async def scenario() -> None:
+        async with running_car(tmp_path) as car:
+            cut_off(car, ADAS.ecu)
+            held = await car.primary.update_cycle()
+            assert isinstance(held.error, BundleHeldError)
+            assert set(car.paths().values()) == {"factory"}
+            address = car.primary._services.secondaries.members[ECU].settings.address
+            place = f"{address}/v1/image/{BRAKE.path(1)}"
+            async with aiohttp.ClientSession() as node, node.put(place, data=BRAKE.image(1)) as answer:
+                assert answer.status == 200
+            assert car.paths() == {GATEWAY.ecu: "factory", BRAKE.ecu: BRAKE.path(1), ADAS.ecu: "factory"}
+            await car.primary.update_cycle()
+            reports = {item.report.ecu: item.report for item in car.servers.manifests[-1].reports}
+            assert reports[ECU].installed.path == BRAKE.path(1)  # what remains is that the Director sees it
+
+    asyncio.run(scenario())
 
 
 def test_the_slowest_body_of_the_greediest_address_gives_way() -> None:

@@ -56,17 +56,18 @@ def test_a_new_part_begins_at_one_and_the_old_part_goes_on_where_it_was(state: T
         check_counter(state, NEW, report(1))
 
 
-def test_a_reset_is_answered_once_for_each_targets_that_ask_and_the_counter_rises(state: TrustedState) -> None:
+def test_a_reset_is_answered_until_targets_name_it_no_longer_and_the_counter_rises(state: TrustedState) -> None:
     resets = CounterResets(state)
     assert resets.next_counter(START) == (1, None)
     resets.arm(ECU, targets(5, NONCE))
     assert resets.next_counter(START) == (int(START.timestamp()), NONCE)
-    resets.arm(ECU, targets(5, NONCE))  # the same file again: it has been answered
-    assert resets.next_counter(START) == (int(START.timestamp()) + 1, None)
-    resets.arm(ECU, targets(6, NONCE))  # the answer was lost, and the Director asks again
+    assert resets.next_counter(START) == (int(START.timestamp()) + 1, NONCE)  # the first may have gone to a stranger
+    resets.arm(ECU, targets(6, NONCE))
     assert resets.next_counter(START) == (int(START.timestamp()) + 2, NONCE)
-    resets.arm(ECU, targets(7))
-    assert resets.next_counter(START) == (int(START.timestamp()) + 3, None)
+    resets.arm(ECU, targets(7, "cd" * 16))
+    assert resets.next_counter(START) == (int(START.timestamp()) + 3, "cd" * 16)
+    resets.arm(ECU, targets(8))
+    assert resets.next_counter(START) == (int(START.timestamp()) + 4, None)
 
 
 def test_a_reset_that_is_withdrawn_before_it_was_answered_is_not_answered(state: TrustedState) -> None:
@@ -100,7 +101,9 @@ def test_a_primary_honours_the_reset_that_signed_targets_name_once(state: Truste
     refused(report(99, NONCE))  # the nonce is used up
     refused(report(absurd, NONCE))
     refused(report(absurd))
-    check_counter(state, OLD, report(101))
+    check_counter(
+        state, OLD, report(101, NONCE), lambda: NONCE
+    )  # its ECU repeats it until it has heard that it arrived
     refused(report(101))
     assert state.counter_of(ECU, OLD) == absurd  # it never falls
     check_counter(state, OLD, report(absurd + 1))
@@ -111,4 +114,4 @@ def test_after_a_reset_no_counter_goes_on_from_one_that_damage_made(state: Trust
     resets = CounterResets(state)
     resets.arm(ECU, targets(5, NONCE))
     assert resets.next_counter(START) == (int(START.timestamp()), NONCE)
-    assert resets.next_counter(START) == (int(START.timestamp()) + 1, None)
+    assert resets.next_counter(START) == (int(START.timestamp()) + 1, NONCE)

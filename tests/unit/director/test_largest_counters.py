@@ -24,11 +24,11 @@ def fleet(director: Director, car: TestVehicle) -> Director:
     return director
 
 
-def send(fleet: Director, car: TestVehicle, counter: int, minutes: int) -> list[str]:
-    """The codes of the events of a manifest in which the brake reports ``counter``."""
+def send(fleet: Director, car: TestVehicle, counter: int, minutes: int, *, nonce: str | None = None) -> list[str]:
+    """The codes of the events of a manifest in which the brake reports ``counter`` and ``nonce``."""
     car.counter += 1
     reports = [car.report("ecu-gw", now=at(minutes=minutes))]
-    reports.append(car.report("ecu-brake", now=at(minutes=minutes), counter=counter))
+    reports.append(car.report("ecu-brake", now=at(minutes=minutes), counter=counter, nonce=nonce))
     car.counter -= 1
     accepted = fleet.receive_manifest(car.manifest(reports=reports, now=at(minutes=minutes)), now=at(minutes=minutes))
     return [event.code for event in accepted.events]
@@ -51,6 +51,18 @@ def test_after_the_largest_counter_a_reset_leads_out(fleet: Director, car: TestV
     reports.append(car.report("ecu-brake", now=at(minutes=4), counter=1_790_000_000, nonce=armed.nonce))
     fleet.receive_manifest(car.manifest(reports=reports, now=at(minutes=4)), now=at(minutes=4))
     assert fleet.vehicle(VIN).ecus[BRAKE].highest_counter == MAX_COUNTER + 1_790_000_000
+
+
+def test_an_ecu_may_repeat_the_nonce_of_its_reset_until_it_has_heard(fleet: Director, car: TestVehicle) -> None:
+    """It cannot know that its answer arrived before it reads Targets without the nonce: on the bus another may have asked."""
+    nonce = fleet.ways_out.reset_counter(VIN, [BRAKE], now=at(minutes=2))[BRAKE].nonce
+    for minutes, counter in ((3, 1_790_000_000), (4, 1_790_000_001)):
+        assert "missing-ecu" not in send(fleet, car, counter, minutes, nonce=nonce)
+    assert fleet.vehicle(VIN).ecus[BRAKE].highest_counter == 1 + 1_790_000_001
+    assert fleet.vehicle(VIN).ecus[BRAKE].reset is None  # it counted once
+    for minutes, again in ((5, 1_790_000_001), (6, 1_790_000_000)):
+        assert "report-replay" in send(fleet, car, again, minutes, nonce=nonce)
+    assert "missing-ecu" not in send(fleet, car, 1_790_000_002, 7)
 
 
 def test_a_reset_that_could_not_be_counted_is_refused_when_it_is_armed(fleet: Director) -> None:

@@ -19,22 +19,19 @@ from twinlock.trust.wire.tuf.reports import MAX_COUNTER, EcuReport
 
 
 class CounterResets:
-    """The nonce by which a Director resets this ECU's counter, sent once for each Targets version that asks for it."""
+    """The nonce by which a Director resets this ECU's counter, in every report for as long as verified Targets name it.
+
+    A report may reach anyone who asks for it, and its answer may be lost. The Director counts the nonce once.
+    """
 
     def __init__(self, state: TrustedState) -> None:
         self._state = state
 
     def arm(self, ecu: EcuId, targets: Targets) -> None:
-        """Take the nonce for ``ecu`` from verified Director ``targets``. Raises: StorageError.
-
-        Each version asks once: after the answer the Director names the nonce no longer, and if the answer was lost it asks
-        again in its next version.
-        """
-        nonce, (asked, version) = targets.resets.get(ecu), self._state.counter_reset
-        if nonce is not None and version != targets.version:
+        """Take the nonce for ``ecu`` from verified Director ``targets``, or forget it with those. Raises: StorageError."""
+        nonce, (known, _version) = targets.resets.get(ecu), self._state.counter_reset
+        if nonce != known:
             self._state.store_counter_reset(nonce, targets.version)
-        elif nonce is None and asked is not None:
-            self._state.store_counter_reset(None, version)
 
     def next_counter(self, now: datetime) -> tuple[int, str | None]:
         """The counter of the next report, which states the time ``now``, and the nonce that it carries, if one is asked for.
@@ -42,10 +39,9 @@ class CounterResets:
         With a nonce, the counter is at least the seconds since 1970 at ``now``: above every counter that this key has used,
         whatever backup this ECU was restored from, so no stored counter need be lowered. Raises: StorageError.
         """
-        nonce, version = self._state.counter_reset
+        nonce, _version = self._state.counter_reset
         if nonce is None:
             return self._state.reserve_counter(stated=now), None
-        self._state.store_counter_reset(None, version)
         return self._state.reserve_counter(at_least=int(now.timestamp()), stated=now, most=MAX_COUNTER), nonce
 
 

@@ -335,12 +335,12 @@ class TrustedState:
 
     @property
     def counter_reset(self) -> tuple[str | None, int]:
-        """The nonce that the next report must carry, if any; and the version of the Director's Targets that last named one."""
+        """The nonce that reports must carry, if any; and the version of the Director's Targets from which it is known."""
         fact = self._fact("counter-reset")
         return (fact["nonce"], fact["version"]) if fact else (None, 0)
 
     def store_counter_reset(self, nonce: str | None, version: int) -> None:
-        """Store the nonce to send, until a report carries it."""
+        """Store the nonce to send, or that there is none."""
         self._store_fact("counter-reset", {"nonce": nonce, "version": version})
 
     # Reports of other ECUs

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from twinlock.director.inventory import schema
 from twinlock.director.model.judgement import VerifiedReports
 from twinlock.trust.names import EcuId
+from twinlock.trust.wire.tuf.reports import EcuReport
 
 _C = schema.report_counters.c
 
@@ -67,3 +68,17 @@ def find_spent(connection: Connection, digests: Iterable[tuple[EcuId, str]]) -> 
     if not wanted:
         return frozenset()
     return frozenset(EcuId(ecu) for ecu in connection.execute(select(spent.ecu).where(or_(*wanted))).scalars())
+
+
+def find_repeated_resets(connection: Connection, reports: Iterable[EcuReport]) -> frozenset[tuple[EcuId, str]]:
+    """The nonces in ``reports`` of resets that were used up before, by ECU, where a counter shows that the report is new.
+
+    An ECU repeats the nonce until it reads Targets without it, so that nothing is lost with one report.
+    """
+    resets = schema.counter_resets.c
+    carried = [report for report in reports if report.nonce is not None and report.counter is not None]
+    if not carried:
+        return frozenset()
+    same = or_(*((resets.ecu == report.ecu) & (resets.nonce == report.nonce) for report in carried))
+    query = select(resets.ecu, resets.nonce).where(resets.used_at.is_not(None), same)
+    return frozenset((EcuId(row.ecu), str(row.nonce)) for row in connection.execute(query))

@@ -13,7 +13,13 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 
 from twinlock.director.errors.vehicles import DailyLimitError
 from twinlock.director.inventory import schema
-from twinlock.director.inventory.counters import count_on, note_evidence, note_resets, raise_counter
+from twinlock.director.inventory.counters import (
+    count_on,
+    find_repeated_resets,
+    note_evidence,
+    note_resets,
+    raise_counter,
+)
 from twinlock.director.inventory.installations import MAX_PER_DAY, note_installations
 from twinlock.director.model.judgement import Findings
 from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Plan, PlannedImage
@@ -120,12 +126,14 @@ def insert_accepted(
 
 
 def find_seen_nonces(connection: Connection, reports: Iterable[EcuReport]) -> frozenset[tuple[EcuId, str]]:
-    """Which of the nonces in ``reports`` the same ECU used before."""
+    """Which of the nonces in ``reports`` the same ECU used before, and may not repeat."""
+    reports = tuple(reports)
     wanted = [(_R.ecu == report.ecu) & (_R.nonce == report.nonce) for report in reports if report.nonce is not None]
     if not wanted:
         return frozenset()
     query = select(_R.ecu, _R.nonce).where(or_(*wanted))
-    return frozenset((EcuId(row.ecu), str(row.nonce)) for row in connection.execute(query))
+    seen = frozenset((EcuId(row.ecu), str(row.nonce)) for row in connection.execute(query))
+    return seen - find_repeated_resets(connection, reports)
 
 
 def list_manifests(connection: Connection, vehicle: str, limit: int) -> tuple[ManifestRecord, ...]:
@@ -264,6 +272,7 @@ def _decision(row: Any) -> DecisionRecord:
 def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: EcuReport, findings: Findings) -> None:
     installed = findings.installed[ecu]
     key = connection.execute(select(_E.key_identity).where(_E.ecu == ecu)).scalar_one()
+    repeated = find_repeated_resets(connection, [report])
     result = connection.execute(
         insert(schema.reports).values(
             manifest=manifest,
@@ -271,7 +280,7 @@ def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: Ec
             key_identity=key,
             reported_time=report.time,
             counter=report.counter,
-            nonce=report.nonce,
+            nonce=None if repeated else report.nonce,  # each is stored once, with the report that it counted for
             path=installed.path,
             length=installed.length,
             hashes=dict(installed.hashes),
