@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,11 @@ from twinlock.cli.shared.json_form import camel
 from twinlock.cli.shared.options import DIRECTORY, read_duration
 from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.passphrase import passphrase_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twinlock.director.status.fleet import VehicleState
 
 _JUNK_SHOWN = 20
 _DETAIL_SHOWN = 2_000  # characters; a Root that changes the keys of all roles needs about as many
@@ -40,7 +46,8 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
     notable = {name: item for name, item in status.vehicles.items() if item.state not in ("ok", "retired")}
     lines = [*(f"problem: {foreign(text)}" for text in status.problems), *(f"due: {text}" for text in status.due)]
     lines += [f"{count} {state}" for state, count in status.counts.items() if count]
-    rows = [(name, item.state, "; ".join(item.reasons)) for name, item in notable.items()]
+    # A row for each reason: a long one, which an ECU may have made up, cuts none of the others off.
+    rows = [row for name, item in notable.items() for row in _reason_rows(name, item)]
     lines += table(("VEHICLE", "STATE", "REASON"), rows) if rows else []
     cells = [
         (item["vehicle"] or "(unknown)", item["day"], item["code"], item["count"], foreign(item["lastSample"], 60))
@@ -59,6 +66,11 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
         raise SystemExit(EXIT_REFUSED)
     if status.due:
         raise SystemExit(EXIT_DUE)
+
+
+def _reason_rows(vehicle: str, state: VehicleState) -> Iterator[tuple[str, str, str]]:
+    for number, reason in enumerate(state.reasons or ("",)):
+        yield (vehicle, state.state, reason) if number == 0 else ("", "", reason)
 
 
 @click.command()

@@ -17,13 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twinlock.director.director import Director
-    from twinlock.director.model.records import Assignment, EcuRecord, Event, VehicleRecord
+    from twinlock.director.model.records import Assignment, EcuRecord, VehicleRecord
+    from twinlock.director.status.event_summary import EventSummary
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
-@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="How many events, newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="How many events, attacks first; with --json the newest.",
+)
 @output_options
 def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
     """Show a VEHICLE: its ECUs and keys, what each reported last, what is assigned, notable events and what is waiting.
@@ -41,7 +48,7 @@ def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
             _show_unregistered(out, director, vehicle, limit)
             return
         assigned = director.assignments(vehicle)
-        events = director.events(vehicle, limit=limit)
+        events, summaries = director.events(vehicle, limit=limit), director.event_summaries(vehicle)
         refused = [item for item in director.manifests(vehicle, limit=2 * limit) if item.refusal is not None][:limit]
         pending = director.ways_out.pending_keys(vehicle)
         changes = director.ways_out.key_changes(vehicle)
@@ -54,7 +61,7 @@ def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
         "keyChanges": [change.as_json() for change in changes],
         "state": None if state is None else state.as_json(),
     }
-    lines = list(_vehicle_lines(record, assigned, events))
+    lines = [*_vehicle_lines(record, assigned), *_event_lines(vehicle, summaries, limit)]
     lines += [
         f"refused manifest at {when(item.received_at)}: {foreign((item.refusal or {}).get('message'))}"
         for item in refused
@@ -71,12 +78,13 @@ def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
 def _show_unregistered(out: Output, director: Director, vehicle: str, limit: int) -> None:
     """What was refused from a vehicle that was never registered. Raises: UnknownVehicleError if nothing was."""
     events, pending = director.events(vehicle, limit=limit), director.ways_out.pending_keys(vehicle)
+    seen = _event_lines(vehicle, director.event_summaries(vehicle), limit)
     nothing: dict[str, None] = dict.fromkeys(
         ("primary", "registeredAt", "lastManifestAt", "wire", "identifiedBy", "state")
     )
     empty: dict[str, list[Any]] = {name: [] for name in ("ecus", "retired", "refused", "keyChanges")}
     shown = {"vehicle": vehicle, **nothing, **empty, "pendingKeys": pending}
-    lines = [f"{vehicle} is not registered; requests from it were refused:", *_event_lines(vehicle, events)]
+    lines = [f"{vehicle} is not registered; requests from it were refused:", *seen]
     out.result(
         {**shown, "events": [{"at": at, **event.as_json()} for at, event in events]}, [*lines, *_pending_lines(pending)]
     )
@@ -132,9 +140,7 @@ def _away(item: EcuRecord) -> dict[str, datetime | None]:
     return {"missingSince": item.missing_since, "outOfOrderSince": item.out_of_order_since}
 
 
-def _vehicle_lines(
-    record: VehicleRecord, assigned: tuple[Assignment, ...], events: tuple[tuple[datetime, Event], ...]
-) -> Iterator[str]:
+def _vehicle_lines(record: VehicleRecord, assigned: tuple[Assignment, ...]) -> Iterator[str]:
     assigned_paths = {item.ecu: item.path for item in assigned}
     yield f"{record.vehicle}: last manifest {when(record.last_manifest_at)}"
     rows = []
@@ -149,13 +155,14 @@ def _vehicle_lines(
     yield from table(("ECU", "KIND", "VERIFIES", "HARDWARE", "INSTALLED", "ASSIGNED", "ATTACK"), rows)
     for ecu, at in record.retired.items():
         yield f"{ecu} left the vehicle at {when(at)}"
-    yield from _event_lines(record.vehicle, events)
 
 
-def _event_lines(vehicle: str, events: tuple[tuple[datetime, Event], ...]) -> Iterator[str]:
-    for at, event in events:
-        where = foreign(event.ecu or vehicle)
-        yield f"{when(at)} {event.kind} {foreign(event.code)} on {where}: {foreign(event.detail)}"
+def _event_lines(vehicle: str, events: tuple[EventSummary, ...], limit: int) -> Iterator[str]:
+    """A line for each ECU and code, attacks first, so that what an ECU makes up hides nothing that another met."""
+    for event in events[:limit]:
+        yield f"{when(event.newest)} {event.kind} {foreign(event.sentence(vehicle))}"
+    if len(events) > limit:
+        yield f"and {len(events) - limit} more; --limit {len(events)} shows all of them"
 
 
 COMMANDS = (show,)

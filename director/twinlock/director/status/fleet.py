@@ -16,14 +16,17 @@ from sqlalchemy import Connection, func, select
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, ORDERED, WAITING
+from twinlock.director.status.event_summary import EventSummary, summarize_events
 from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.reports import MissingEcuError
 
 OK, WAITING_STATE, SILENT, FAILING, ATTACKED, RETIRED = "ok", "waiting", "silent", "failing", "attacked", "retired"
 STATES = (ATTACKED, FAILING, SILENT, WAITING_STATE, OK, RETIRED)  # the most severe first
 RECENT = timedelta(days=1)  # how long an attack or a failure shows
 SILENT_AFTER = timedelta(days=7)
 ROOT_DUE = timedelta(days=30)
-_V, _D, _E, _O = schema.vehicles.c, schema.decisions.c, schema.events.c, schema.outstanding.c
+_SHOWN = 20  # attacks or failures of a vehicle; an ECU may make up any number of codes
+_V, _D, _O = schema.vehicles.c, schema.decisions.c, schema.outstanding.c
 _M = schema.manifests.c
 
 
@@ -90,10 +93,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
     """The state of each vehicle, by id."""
     newest = select(func.max(_D.number)).group_by(_D.vehicle)
     decided = {row.vehicle: row for row in connection.execute(select(schema.decisions).where(_D.number.in_(newest)))}
-    met: dict[tuple[str, str], Any] = {}
-    recent = select(schema.events).where(_E.at > now - RECENT, _E.kind.in_([ATTACK, FAILURE])).order_by(_E.number)
-    for row in connection.execute(recent):
-        met[row.vehicle, row.kind] = row
+    met = summarize_events(connection, since=now - RECENT, kinds=(ATTACK, FAILURE))
     missing: dict[str, list[str]] = {}
     ecus = schema.ecus.c
     for row in connection.execute(
@@ -105,10 +105,10 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
     states: dict[str, VehicleState] = {}
     for row in connection.execute(select(schema.vehicles).order_by(_V.vehicle)):
         reasons: dict[str, tuple[str, ...]] = dict.fromkeys(STATES, ())
-        attack, failure = met.get((row.vehicle, ATTACK)), met.get((row.vehicle, FAILURE))
-        if attack is not None:
-            reasons[ATTACKED] = (f"{attack.code} on {attack.ecu or row.vehicle}: {attack.detail}",)
-        reasons[FAILING] = _failing(decided.get(row.vehicle), failure, missing.get(row.vehicle, []))
+        events = met.get(row.vehicle, ())
+        reasons[ATTACKED] = _sentences(row.vehicle, [event for event in events if event.kind == ATTACK])
+        failures = [event for event in events if event.kind == FAILURE]
+        reasons[FAILING] = _failing(row.vehicle, decided.get(row.vehicle), failures, missing.get(row.vehicle, []))
         last = refused.get(row.vehicle)
         if last is not None and (row.last_manifest_at is None or last.received_at > row.last_manifest_at):
             reasons[FAILING] += (
@@ -131,15 +131,21 @@ def _refused(connection: Connection, now: datetime) -> dict[str, Any]:
     return {row.vehicle: row for row in rows}
 
 
-def _failing(decision: Any, failure: Any, missing: list[str]) -> tuple[str, ...]:
+def _failing(vehicle: str, decision: Any, failures: list[EventSummary], missing: list[str]) -> tuple[str, ...]:
     reasons: tuple[str, ...] = ()
     if decision is not None and decision.outcome == IMPOSSIBLE:
         reasons += tuple(decision.reasons)
     if missing:
         reasons += (f"missing from manifests: {', '.join(sorted(missing))}",)
-    elif failure is not None:
-        reasons += (f"{failure.code} on {failure.ecu or failure.vehicle}: {failure.detail}",)
-    return reasons
+        failures = [event for event in failures if event.code != MissingEcuError.code]
+    return reasons + _sentences(vehicle, failures)
+
+
+def _sentences(vehicle: str, events: list[EventSummary]) -> tuple[str, ...]:
+    """A sentence for each ECU and code, as many as a person reads."""
+    sentences = tuple(event.sentence(vehicle) for event in events[:_SHOWN])
+    left = len(events) - _SHOWN
+    return sentences if left <= 0 else (*sentences, f"and {left} more of other ECUs or codes")
 
 
 def _waiting(vehicle: Any, decision: Any, unconfirmed: str | None) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from twinlock.director.inventory.installations import list_installations, was_in
 from twinlock.director.inventory.junk import list_junk
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.model.records import DecisionRecord, Event, InstallationRecord, ManifestRecord
+from twinlock.director.status.event_summary import EventSummary, summarize_events
 from twinlock.trust.errors.images import UnknownEcuError
 
 
@@ -43,6 +44,11 @@ class HistoryView:
             if not events:
                 load_vehicle(connection, vehicle)
             return events
+
+    def event_summaries(self, vehicle: str) -> tuple[EventSummary, ...]:
+        """The same by ECU and code: attacks first, and what one ECU makes up hides nothing that another met."""
+        with self._database.reading() as connection:
+            return summarize_events(connection, vehicle=vehicle).get(vehicle, ())
 
     def installations(
         self, vehicle: str, *, ecus: Collection[str] = (), since: datetime | None = None, limit: int = 50
