@@ -15,7 +15,7 @@ from twinlock.repository.signing.clock import ClockMarks
 from twinlock.repository.signing.clock_record import keep_marks, signing_marks
 from twinlock.repository.signing.profile_writer import ProfileWriter
 from twinlock.repository.store.object_names import AKTUALIZR_NAMES, METADATA
-from twinlock.repository.store.publication_log import competing, publish_record
+from twinlock.repository.store.publication_log import check_record, competing, publish_record
 from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import read_state
@@ -73,7 +73,7 @@ def commit(
     where an operator has corrected it.
     Raises: RootPreparedError while another next Root is being signed elsewhere; RootCancelledError for one that was cancelled,
     also while this ran; ClockBehindError, ClockContradictedError;
-    ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError, and what ``check_elsewhere`` raises; then nothing
+    ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError, LimitError, and what ``check_elsewhere`` raises; then nothing
     was published.
     """
     state, workspace = candidate.state, candidate.state.workspace
@@ -82,6 +82,7 @@ def commit(
     candidate.lasting_from = marks.lasting_from(candidate.now)
     profiles = open_profiles(state) if profiles is None else profiles
     record = candidate.sign(profiles)
+    check_record(record)
     listed = tuple(images)
     with competing(workspace.store, record.version):
         found = [profile.verify(record, images=listed, now=candidate.now) for profile in profiles]

@@ -52,7 +52,7 @@ from twinlock.repository.publishing.rotation import (
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import TIME
 from twinlock.repository.signing.sign import ISSUED, Authority, renew
-from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.checks.context import Context
@@ -152,7 +152,7 @@ def hand_out(
     """
     prepared.begin(metadata.signed, new.keyids)
     view = sign_into(prepared.path, metadata, before, keyring)
-    replace_file(target, metadata.to_bytes())
+    replace_file(target, metadata.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
     return view
 
 
@@ -317,7 +317,7 @@ def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyri
     for signer in signers:
         if signer.public_key.keyid in named and signer.public_key.keyid not in metadata.signatures:
             metadata.sign(signer, append=True)
-    replace_file(path, metadata.to_bytes())
+    replace_file(path, metadata.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
     return _root_view(metadata, authorities)
 
 
@@ -396,4 +396,4 @@ def read_root_file(path: Path) -> Metadata[Root]:
 
 def read_whole(path: Path) -> bytes:
     """The bytes of a Root file. Raises: OperatorFileError."""
-    return read_operator_file(path, "the prepared Root", 2 * DEFAULT_LIMITS.root_bytes)
+    return read_operator_file(path, "the prepared Root", MAX_PREPARED_BYTES)

@@ -33,7 +33,7 @@ from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import Measured, check_stored, copy_image
 from twinlock.repository.store.object_names import aktualizr_object, image_objects
 from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
-from twinlock.repository.workspace.draft import Draft, editing_draft
+from twinlock.repository.workspace.draft import Draft, check_room, editing_draft
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -59,6 +59,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
 
     Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
     RoleTakenError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError;
+    LimitError for more than can be staged at once;
     OutboxImageError for damaged bytes in the outbox, StoredImageError for damaged bytes here; StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
     ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
@@ -69,12 +70,13 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
         state = read_state(workspace)
         review = _Review(state, preview_candidate(state, draft), draft, outbox, offered)
         news = review.judge()
-        for role in news:
-            review.keep_images(role)
         draft.accepted.update({role: offered[role].decode() for role in news})
         for role in news:
             draft.others.pop(role, None)
         draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
+        check_room(draft, "this outbox")
+        for role in news:
+            review.keep_images(role)
     return tuple(RoleName(role) for role in news)
 
 

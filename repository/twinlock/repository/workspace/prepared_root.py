@@ -27,6 +27,7 @@ from twinlock.trust.wire.tuf.metadata import TUF
 _FILE, _KEYS, _CANCELLED = "prepared-root.json", "prepared-root-keys.json", "cancelled-roots.json"
 _LOCK = "prepared-root.lock"
 _MAX_CANCELLED_BYTES = 1 << 20
+MAX_PREPARED_BYTES = 2 * DEFAULT_LIMITS.root_bytes  # it carries the Root before it
 
 
 class PreparedRoot:
@@ -46,7 +47,7 @@ class PreparedRoot:
 
     def find(self, newest: int) -> Root | None:
         """The Root that others are signing; None if there is none, or it was published. Raises: StorageError, MalformedError."""
-        data = read_file(self.path, max_bytes=2 * DEFAULT_LIMITS.root_bytes)
+        data = read_file(self.path, max_bytes=MAX_PREPARED_BYTES)
         if data is None:
             return None
         TUF.decode_root(data, str(self.path), DEFAULT_LIMITS)
@@ -74,7 +75,7 @@ class PreparedRoot:
         cancelled = self._cancelled()
         if _digest(root) in cancelled:
             self._write_cancelled(cancelled - {_digest(root)})
-        replace_file(self._keys, json.dumps(sorted(keyids)).encode())
+        replace_file(self._keys, json.dumps(sorted(keyids)).encode(), max_bytes=DEFAULT_LIMITS.root_bytes)
 
     def keyids(self) -> tuple[str, ...]:
         """The ids of those keys. Raises: StorageError."""
@@ -89,7 +90,7 @@ class PreparedRoot:
         self._write_cancelled(self._cancelled() | {_digest(root)})
 
     def _write_cancelled(self, digests: frozenset[str]) -> None:
-        replace_file(self._refused, json.dumps(sorted(digests)).encode())
+        replace_file(self._refused, json.dumps(sorted(digests)).encode(), max_bytes=_MAX_CANCELLED_BYTES)
 
     def _cancelled(self) -> frozenset[str]:
         data = read_file(self._refused, max_bytes=_MAX_CANCELLED_BYTES)
