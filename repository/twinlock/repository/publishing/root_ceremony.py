@@ -42,13 +42,8 @@ from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import Publication, RootView
 from twinlock.repository.publishing.aktualizr_hand_over import handing_over, last_day
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit
-from twinlock.repository.publishing.rotation import (
-    forget_unreachable,
-    renew_changed,
-    replace_top_level,
-    retire_revoked,
-)
+from twinlock.repository.publishing.publish import commit, retire_revoked
+from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import TIME
 from twinlock.repository.signing.sign import ISSUED, Authority, renew
@@ -221,7 +216,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
         forget_unreachable(candidate)
     publication = commit(candidate, profiles=open_profiles(state, chosen=second))
     PreparedRoot(workspace.path).end_published(new.version)
-    retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
+    retire_revoked(read_state(workspace))
     return publication
 
 

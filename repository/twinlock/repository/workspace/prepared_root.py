@@ -85,6 +85,11 @@ class PreparedRoot:
         except (ValueError, TypeError):
             raise StorageError(path=str(self._keys), operation="read", reason="it is not a list of key ids") from None
 
+    def named(self, newest: int) -> frozenset[str]:
+        """The ids of the keys that the prepared Root names, or that were made for it. Raises: as ``find``."""
+        root = self.find(newest)
+        return frozenset() if root is None else frozenset({*root.keys, *self.keyids()})
+
     def cancel(self, root: Root) -> None:
         """Remember that ``root`` is never published. ``end`` forgets it, once its keys are gone. Raises: StorageError."""
         self._write_cancelled(self._cancelled() | {_digest(root)})
