@@ -62,7 +62,8 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     LimitError for more than can be staged at once;
     OutboxImageError for damaged bytes in the outbox, StoredImageError for damaged bytes here; StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
-    ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
+    ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs, or
+    delegates by a pattern that its clients read otherwise.
     """
     outbox = open_outbox(path)
     offered = read_roles(outbox)
@@ -263,7 +264,13 @@ class _Review:
             raise StoredImageError(target=path, reason=f"{name}: {error.reason}") from None
 
     def _judge_children(self, role: str) -> None:
-        """Each role that ``role`` delegates to has a file, here or in the outbox, that the keys named for it signed."""
+        """Each role that ``role`` delegates to has a file, here or in the outbox, that the keys named for it signed.
+
+        A new delegation is one that clients of every profile read alike.
+        """
+        for delegation in self.delegations[role]:
+            for profile in self.profiles if delegation not in self.known.get(role, ()) else ():
+                profile.check_delegation(role, delegation)
         named = (member for delegation in self.delegations[role] for member in delegation.members)
         for member in (*named, *_bins(role, self.targets[role])):
             data = self.offered.get(member.name) or self.candidate.role_file(member.name)
