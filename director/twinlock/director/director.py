@@ -56,6 +56,7 @@ from twinlock.director.signing.issue import Ordering
 from twinlock.director.signing.metadata_files import Serving
 from twinlock.director.signing.publish_root import RootKeeper
 from twinlock.director.signing.recovery import FleetClockRecovery, recover_clock
+from twinlock.director.signing.revoked_keys import as_far_as_allowed
 from twinlock.director.signing.roots import check_signing, time_keyids
 from twinlock.director.status.fleet import FleetStatus, read_status
 from twinlock.director.status.history_view import HistoryView
@@ -152,7 +153,10 @@ class Director(HistoryView):
         database = Inventory.connect(settings.database, directory=directory)
         try:
             database.check_version()
-            return cls(directory, settings, database, passphrase, clock, actor=actor)
+            opened = cls(directory, settings, database, passphrase, clock, actor=actor)
+            with as_far_as_allowed():
+                opened.roots.retire_revoked(clock())
+            return opened
         except BaseException:
             database.close()
             raise

@@ -50,7 +50,7 @@ from twinlock.repository.publishing.create import check_roles, create_first
 from twinlock.repository.publishing.enable_aktualizr import publish_for_aktualizr
 from twinlock.repository.publishing.inspection import show_repository, show_status
 from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
-from twinlock.repository.publishing.publish import publish_draft
+from twinlock.repository.publishing.publish import open_tidied, publish_draft
 from twinlock.repository.publishing.refresh import refresh_due
 from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root
 from twinlock.repository.publishing.root_ceremony import RootChanges, prepare_root, publish_root
@@ -64,7 +64,7 @@ from twinlock.repository.store.object_names import root_object
 from twinlock.repository.store.ostree_commits import commit_id
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.profiles import Wires
-from twinlock.repository.workspace.state import open_repository, read_state
+from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
 from twinlock.repository.workspace.workspace import Workspace, create_workspace
 from twinlock.trust.errors.base import UsageError
@@ -123,12 +123,11 @@ class ImageRepository:
         clock: Clock = utc_now,
         hosts: OutsideHosts = PUBLIC_HOSTS,
     ) -> Self:
-        """Open a repository, finishing a publication that was cut off. ``hosts`` are where hosted images may be.
+        """Open a repository, finishing what was cut off. ``hosts`` are where hosted images may be.
 
         Raises: UsageError if there is none, NewerStateError.
         """
-        state = open_repository(Path(path), passphrase=passphrase, clock=clock, hosts=hosts)
-        return cls(state.workspace)
+        return cls(open_tidied(Path(path), passphrase=passphrase, clock=clock, hosts=hosts))
 
     @classmethod
     def take_over(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -80,6 +82,117 @@ def test_a_whole_answer_is_read() -> None:
         open_url(urllib.request.Request(f"http://{host}/x"), timeout_s=5, total_s=5) as response,
     ):
         assert response.read() == b"ok"
+
+
+class Redirecting:
+    """A server that answers ``/x`` with a redirect to ``target(its own address)``, and everything else with ``ok``.
+
+    ``body`` is repeated as the redirect's body without end. ``asked`` are the lines of the requests that came.
+    """
+
+    def __init__(self, target: Callable[[str], str], body: bytes) -> None:
+        self.asked: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(target, body))
+        self.host = f"127.0.0.1:{self._server.server_port}"
+
+    def _handler(self, target: Callable[[str], str], body: bytes) -> type[BaseHTTPRequestHandler]:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked.append(f"{self.command} {self.path}")
+                if self.path.startswith("/x"):
+                    self.send_response(302)
+                    self.send_header("Location", target(outer.host))
+                    self.send_header("Content-Length", str(10**12) if body else "0")
+                    self.end_headers()
+                    with suppress(OSError):
+                        while body:
+                            self.wfile.write(body)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def do_POST(self) -> None:
+                self.do_GET()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def __enter__(self) -> Redirecting:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def ask(host: str, data: bytes | None = None) -> bytes:
+    with open_url(urllib.request.Request(f"http://{host}/x", data=data), timeout_s=5, total_s=5) as response:
+        answer: bytes = response.read()
+        return answer
+
+
+@pytest.mark.parametrize("target", ["/y", "y", "http://{host}/y", "//{host}/y"])
+def test_a_redirect_to_the_same_host_is_followed(target: str) -> None:
+    with Redirecting(lambda host: target.format(host=host), b"") as server:
+        assert ask(server.host) == b"ok"
+        assert server.asked == ["GET /x", "GET /y"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://{other}/y",
+        "//{other}/y",
+        "https://{host}/y",
+        "http://user:TEST@{host}/y",
+        "ftp://{host}/y",
+        "file:///etc/passwd",
+    ],
+)
+def test_a_redirect_to_another_place_is_an_error_and_asks_nobody(target: str) -> None:
+    with Redirecting(lambda _: "/x", b"") as other:
+        with (
+            Redirecting(lambda host: target.format(host=host, other=other.host), b"") as server,
+            pytest.raises(urllib.error.HTTPError, match="redirects to another host") as caught,
+        ):
+            ask(server.host)
+        caught.value.close()
+        assert (server.asked, other.asked) == (["GET /x"], [])
+
+
+def test_what_is_not_a_url_is_not_followed() -> None:
+    with Redirecting(lambda _: "http://[::1/y", b"") as server, pytest.raises(urllib.error.HTTPError) as caught:
+        ask(server.host)
+    caught.value.close()
+
+
+def test_a_chain_of_redirects_ends() -> None:
+    with (
+        Redirecting(lambda _: "/x", b"") as server,
+        pytest.raises(urllib.error.HTTPError, match="more than 3 redirects") as caught,
+    ):
+        ask(server.host)
+    caught.value.close()
+    assert len(server.asked) == 4
+
+
+def test_only_a_get_is_redirected() -> None:
+    with Redirecting(lambda _: "/y", b"") as server, pytest.raises(urllib.error.HTTPError, match="302") as caught:
+        ask(server.host, b"question")
+    caught.value.close()
+    assert server.asked == ["POST /x"]
+
+
+def test_the_body_of_a_redirect_is_not_read() -> None:
+    with Redirecting(lambda _: "/y", b"x" * 65_536) as server:
+        assert ask(server.host) == b"ok"
 
 
 def test_a_redirect_leads_to_http_only() -> None:

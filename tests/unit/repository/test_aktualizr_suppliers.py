@@ -37,6 +37,25 @@ def found_by_both(repository: ImageRepository, path: str) -> bool:
     return entries[0] is not None
 
 
+@pytest.mark.parametrize("pattern", ["acme/*", "acme/" + "*a" * 40], ids=["deeper under fnmatch", "stars"])
+def test_an_outbox_that_delegates_by_a_pattern_which_aktualizr_reads_otherwise(
+    both: ImageRepository, acme: Acme, tmp_path: Path, pattern: str
+) -> None:
+    """The supplier's own tool refuses to write it; another one, or an older place, does not."""
+    sub = SupplierWorkspace.create(tmp_path / "sub", role="sub", clock=acme.clock)
+    sub.sign_for_aktualizr()
+    sub.sign()
+    delegate(both, acme)
+    acme.place.delegate("sub", keys=[sub.public_key_file], paths=[pattern], outbox=sub.path / "outbox")
+    acme.place.sign_for_aktualizr()
+    acme.sign()
+    before = tree(both)
+    with pytest.raises(ProfileError) as caught:
+        both.accept(acme.outbox)
+    assert (caught.value.what, pattern[:20] in caught.value.reason) == ("sub", True)
+    assert tree(both) == before
+
+
 def test_what_a_supplier_signed_in_both_forms_is_found_in_both(both: ImageRepository, acme: Acme) -> None:
     acme.place.sign_for_aktualizr()
     acme.sign("acme/lidar-1.bin")

@@ -174,9 +174,48 @@ def test_a_name_of_this_machine_is_refused_once_it_is_resolved(filled: ImageRepo
         hash_uri("https://unresolvable.invalid/x", PUBLIC_HOSTS)
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("93.184.216.34", "1.0.0.0", "9.255.255.255", "172.32.0.1", "192.0.1.1", "198.20.0.1", "223.255.255.255"),
+        *("2606:2800:220:1::1", "2001:200::1", "2a00:1450::1", "3fff:1000::1", "64:ff9b::5db8:d822", "::ffff:8.8.8.8"),
+    ],
+)
 def test_public_addresses(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("0.1.2.3", "10.1.2.3", "100.64.0.1", "127.0.0.2", "169.254.169.254", "172.16.0.1", "192.0.0.8", "192.0.2.1"),
+        *(
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.19.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+        ),
+        *("::", "::1", "::8.8.8.8", "::10.0.0.1", "::ffff:0:10.0.0.1", "::ffff:0:8.8.8.8", "::ffff:10.0.0.1"),
+        *("64:ff9b::10.0.0.1", "64:ff9b:1::1", "64:ff9b:1:ffff::a00:1", "100::1", "100:0:0:1::1", "1000::1", "4000::1"),
+        *(
+            "2001::1",
+            "2001:2::1",
+            "2001:20::1",
+            "2001:db8::1",
+            "2002:808:808::1",
+            "2002:a00:1::1",
+            "3fff::1",
+            "5f00::1",
+        ),
+        *("fc00::1", "fd00::1", "fe80::1", "fec0::1", "ff02::1", "ff0e::1"),
+    ],
+)
+def test_addresses_that_are_not_public(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
 
 
 def says(status: int = 200, body: bytes = IMAGE, **headers: str) -> Handler:

@@ -72,7 +72,7 @@ class DeviceCa:
             write_private_key(place / _KEY, ec.generate_private_key(ec.SECP256R1()), passphrase)
         private = _open_key(place / _KEY, passphrase)
         certificate = _self_signed(private, valid, now)
-        if not create_file(place / _CERTIFICATE, certificate.public_bytes(Encoding.PEM)):
+        if not create_file(place / _CERTIFICATE, certificate.public_bytes(Encoding.PEM), max_bytes=_MAX_BYTES):
             raise OccupiedError(path=str(place), what="a device CA")
         return cls(certificate, private)
 

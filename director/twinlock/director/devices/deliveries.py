@@ -109,7 +109,8 @@ class Deliveries:
     def _write(self, announced: Mapping[str, str]) -> None:
         lines = [json.dumps([vehicle, fingerprint]) for vehicle, fingerprint in announced.items()]
         lines += [json.dumps([vehicle]) for vehicle in self.delivered]
-        replace_file(self._output / JOURNAL, "".join(f"{line}\n" for line in lines).encode())
+        data = "".join(f"{line}\n" for line in lines).encode()
+        replace_file(self._output / JOURNAL, data, max_bytes=_MAX_BYTES // 2)  # as much again is added line by line
 
 
 def _read(journal: Path) -> tuple[dict[str, str], set[str]]:

@@ -25,12 +25,12 @@ _TYPES = {int: "a whole number", bool: "true or false", str: "a text"}
 
 def write_config(directory: Path, settings: Settings) -> None:
     """Write the configuration of a new Director; an existing one stands. Raises: StorageError."""
-    create_file(directory / CONFIG, _encode(settings))
+    create_file(directory / CONFIG, _encode(settings), max_bytes=_MAX_BYTES)
 
 
 def replace_config(directory: Path, settings: Settings) -> None:
     """Put other settings in place of those of a Director. Raises: StorageError; the old ones then stand."""
-    replace_file(directory / CONFIG, _encode(settings))
+    replace_file(directory / CONFIG, _encode(settings), max_bytes=_MAX_BYTES)
 
 
 def _check_types(path: Path, body: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from twinlock.director.inventory.schema import schema_version
 from twinlock.director.inventory.signing_marks import read_marks
 from twinlock.director.model.profiles import InheritedChain, Profiles, RootTranslation, TranslatedChain
 from twinlock.director.model.settings import Settings
+from twinlock.director.signing.revoked_keys import read_published_keys, retire, unnamed_keys
 from twinlock.director.signing.roots import (
     RoleKeysView,
     check_role,
@@ -142,7 +143,7 @@ class RootKeeper:
                 also[chain.name] = chain.follow(data, self._keyring, change=change, now=now)
             with new.leaving():
                 version = self._store(published, data, also, now)
-        self._retire_revoked(published, now)
+        self.retire_revoked(now)
         return version
 
     def prepare(self, now: datetime, plans: Mapping[str, KeyPlan | None], target: Path) -> RootView:
@@ -206,7 +207,7 @@ class RootKeeper:
         also = {chain.name: chain.accept((translated or {}).values(), now) for chain in chains}
         version = self._store(published, data, also, now)
         self._prepared.end_published(version)
-        self._retire_revoked(published, now)
+        self.retire_revoked(now)
         return version
 
     def cancel(self, now: datetime, path: Path) -> Cancelled:
@@ -234,14 +235,15 @@ class RootKeeper:
             record_audit(connection, actor=self._actor, action="root", detail=detail, now=now)
         return version
 
-    def _retire_revoked(self, before: _Published, now: datetime) -> None:
-        """Take private keys that no Root names any more from beside the live ones; of these only old Root keys are kept."""
-        used, old = self._used(now), before.signed()
-        roots = {*root_authority(old).keyids, *self.settings.stranded}
-        for chain in self._chains(before, now):
-            roots |= set(chain.root_keyids)
-        self._keyring.retire(sorted(roots - used))
-        self._keyring.retire(sorted(set(old.keys) - roots - used), destroy=True)
+    def retire_revoked(self, now: datetime) -> None:
+        """Take private keys that no newest Root names any more from beside the live ones. Raises: StorageError."""
+        if not unnamed_keys(self._keyring, self._used(now)):
+            return
+        with self._prepared.alone():
+            revoked = unnamed_keys(self._keyring, self._used(now)) - self._prepared.named(self._read().version)
+            with self._database.reading() as connection:
+                published = read_published_keys(connection, self._profiles)
+            retire(self._keyring, revoked, published)
 
     def _used(self, now: datetime) -> set[str]:
         """The ids of the keys that the newest Roots name, or that sign for stranded vehicles."""

@@ -95,6 +95,13 @@ def _remove_unlocked(path: Path) -> bool:
     return True
 
 
+def check_readable(path: Path, data: bytes, max_bytes: int | None) -> None:
+    """Refuse to write what would not be read: a file above the bound of its reader locks its owner out. Raises: StorageError."""
+    if max_bytes is not None and len(data) > max_bytes:
+        reason = f"it would be {len(data)} bytes long, and at most {max_bytes} are read"
+        raise StorageError(path=str(path), operation="write", reason=reason)
+
+
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write every byte of ``data``. Raises: OSError."""
     view = memoryview(data)
@@ -102,8 +109,12 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def replace_file(path: Path, data: bytes, *, mode: int = SHARED) -> None:
-    """Replace ``path`` by ``data``, durably. Raises: StorageError; ``path`` then holds what it held before."""
+def replace_file(path: Path, data: bytes, *, mode: int = SHARED, max_bytes: int | None = None) -> None:
+    """Replace ``path`` by ``data``, durably. ``max_bytes`` is up to where its reader reads.
+
+    Raises: StorageError, also above ``max_bytes``; ``path`` then holds what it held before.
+    """
+    check_readable(path, data, max_bytes)
     with storage_errors("write", path), temporary_file(path.parent, mode) as (descriptor, temporary):
         write_all(descriptor, data)
         os.fsync(descriptor)
@@ -111,8 +122,12 @@ def replace_file(path: Path, data: bytes, *, mode: int = SHARED) -> None:
         flush_directory(path.parent)
 
 
-def create_file(path: Path, data: bytes, *, mode: int = SHARED) -> bool:
-    """Write ``data`` to a new file ``path``, durably; False if the path is taken. Raises: StorageError."""
+def create_file(path: Path, data: bytes, *, mode: int = SHARED, max_bytes: int | None = None) -> bool:
+    """Write ``data`` to a new file ``path``, durably; False if the path is taken. ``max_bytes``: as ``replace_file``.
+
+    Raises: StorageError.
+    """
+    check_readable(path, data, max_bytes)
     with storage_errors("write", path), temporary_file(path.parent, mode) as (descriptor, temporary):
         write_all(descriptor, data)
         os.fsync(descriptor)

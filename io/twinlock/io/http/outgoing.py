@@ -3,6 +3,9 @@
 A time-out of the standard library counts from byte to byte, so an answer that drips never ends. Here the connection is cut
 when the time is over, wherever it is: in the TLS handshake, in the head or in the body. A body that may take hours is held to
 a rate instead.
+
+A redirect is followed as a vehicle follows one (docs/POUF.md 1.1): of a GET, a few times, to the same scheme, host and port.
+Who answers cannot make this machine ask another one.
 """
 
 from __future__ import annotations
@@ -11,16 +14,25 @@ import http.client
 import io
 import os
 import socket
+import string
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from email.message import Message
 from typing import Any
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import SlowRetrievalError
+from twinlock.trust.text.printable import printable
+
+_REDIRECTS = 3
+_TOO_MANY = 310  # a status that no server sends
+_PORTS = {"http": 80, "https": 443}
+_SHOWN_CHARACTERS = 200
 
 
 @contextmanager
@@ -28,7 +40,7 @@ def open_url(request: urllib.request.Request, *, timeout_s: float, total_s: floa
     """The answer to ``request``, to be read inside the block, which ends within ``total_s`` seconds.
 
     ``timeout_s`` is for the connection, and for the wait between two bytes.
-    Raises: urllib.error.HTTPError for a status of 400 and above; TimeoutError when the time is over; OSError for everything
+    Raises: urllib.error.HTTPError for a status of 400 and above, and for a redirect that is not followed; TimeoutError when the time is over; OSError for everything
     else that the other end does; ValueError for an invalid address.
     """
     with Deadline(total_s) as deadline:
@@ -184,6 +196,44 @@ def _cut(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
+class _SameOrigin(urllib.request.BaseHandler):
+    """Follows redirects within one scheme, host and port. The body of a redirect, which may have no end, is not read."""
+
+    def http_error_302(self, req: urllib.request.Request, fp: Any, code: int, _msg: str, headers: Message) -> Any:
+        location = headers.get("Location")
+        if location is None or req.get_method() != "GET":
+            return None  # urllib raises the HTTPError of that status
+        followed = getattr(req, "redirects", 0) + 1
+        if followed > _REDIRECTS:
+            reason = f"more than {_REDIRECTS} redirects"
+            raise urllib.error.HTTPError(req.full_url, _TOO_MANY, reason, headers, fp)
+        onward = _same_origin(req.full_url, location)
+        if onward is None:
+            reason = f"it redirects to another host: {printable(location[:_SHOWN_CHARACTERS])}"
+            raise urllib.error.HTTPError(req.full_url, code, reason, headers, fp)
+        fp.close()
+        again = urllib.request.Request(onward, headers=dict(req.header_items()))  # noqa: S310 - the scheme is the same
+        again.redirects = followed  # type: ignore[attr-defined]
+        return self.parent.open(again, timeout=req.timeout)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def _same_origin(url: str, location: str) -> str | None:
+    """Where a redirect from ``url`` leads; None where that is not the same scheme, host and port, or not a URL."""
+    try:
+        onward = urljoin(url, quote(location, safe=string.punctuation))
+        before, after = urlsplit(url), urlsplit(onward)
+        same = _origin(before) == _origin(after) and after.username is None and after.password is None
+    except ValueError:
+        return None
+    return onward if same else None
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
 def _opener(deadline: Deadline) -> urllib.request.OpenerDirector:
     def watched(connection: type[http.client.HTTPConnection]) -> Any:
         def make(host: str, **options: Any) -> http.client.HTTPConnection:
@@ -201,13 +251,13 @@ def _opener(deadline: Deadline) -> urllib.request.OpenerDirector:
         def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
             return self.do_open(watched(http.client.HTTPSConnection), req)
 
-    # Not build_opener, which follows a redirect to ftp:// over a connection that no deadline watches.
+    # Not build_opener, which follows redirects to other hosts, and to ftp:// over a connection that no deadline watches.
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
         urllib.request.UnknownHandler,
         urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPRedirectHandler,
+        _SameOrigin,
         urllib.request.HTTPErrorProcessor,
         Plain,
         Secure,

@@ -161,7 +161,7 @@ def keep_anchor(workspace: Workspace, root: bytes) -> None:
         return
     with storage_errors("create", _anchor_path(workspace).parent):
         make_directory(_anchor_path(workspace).parent)
-    replace_file(_anchor_path(workspace), root)
+    replace_file(_anchor_path(workspace), root, max_bytes=DEFAULT_LIMITS.root_bytes)
 
 
 def _anchor(workspace: Workspace) -> bytes | None:

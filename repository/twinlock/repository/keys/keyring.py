@@ -22,6 +22,7 @@ from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.keys.passphrases import offline_secret, online_secret, secret_for_new
 from twinlock.repository.keys.private_keys import (
+    MAX_KEY_FILE_BYTES,
     KeyKind,
     Passphrase,
     Secret,
@@ -115,7 +116,7 @@ class Keyring:
         record = self.describe(role, key)
         with storage_errors("create", record.place):
             make_directory(record.place, 0o700)
-        create_file(record.files[0], encode_record(record), mode=0o600)
+        create_file(record.files[0], encode_record(record), mode=0o600, max_bytes=MAX_KEY_FILE_BYTES)
         return record
 
     def mark(self, keyid: str, *, lost: bool) -> KeyRecord:
@@ -124,7 +125,7 @@ class Keyring:
         if not records:
             raise UsageError(reason=f"the key {keyid} is not in this keyring")
         record = replace(records[0], lost=lost)
-        replace_file(record.files[0], encode_record(record), mode=0o600)
+        replace_file(record.files[0], encode_record(record), mode=0o600, max_bytes=MAX_KEY_FILE_BYTES)
         self._signers.pop(record.keyid, None)
         return record
 
@@ -220,7 +221,7 @@ class Keyring:
         written, secret = record.files
         if not secret.exists():
             write_private_key(secret, private, self._secret_for_new(record.place))
-        create_file(written, encode_record(record), mode=0o600)
+        create_file(written, encode_record(record), mode=0o600, max_bytes=MAX_KEY_FILE_BYTES)
         self._unsaved.pop(record.keyid, None)
 
     def _secret(self, place: Path) -> Secret:

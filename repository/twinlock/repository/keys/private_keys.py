@@ -87,13 +87,13 @@ def generate_private_key(kind: KeyKind) -> tuple[PrivateKeyTypes, SSlibKey]:
 
 def write_private_key(path: Path, private: PrivateKeyTypes, passphrase: Secret) -> None:
     """Write ``private`` as PKCS#8 PEM, mode 0600, encrypted if there is a passphrase. Raises: StorageError."""
-    if not create_file(path, _encode(private, passphrase), mode=0o600):
+    if not create_file(path, _encode(private, passphrase), mode=0o600, max_bytes=MAX_KEY_FILE_BYTES):
         raise StorageError(path=str(path), operation="write", reason="a key of that name is there already")
 
 
 def replace_private_key(path: Path, private: PrivateKeyTypes, passphrase: Secret) -> None:
     """Write ``private`` in place of the file of the same key. Raises: StorageError; the old file then stays."""
-    replace_file(path, _encode(private, passphrase), mode=0o600)
+    replace_file(path, _encode(private, passphrase), mode=0o600, max_bytes=MAX_KEY_FILE_BYTES)
 
 
 def _encode(private: PrivateKeyTypes, passphrase: Secret) -> bytes:

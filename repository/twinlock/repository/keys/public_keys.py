@@ -23,6 +23,8 @@ from twinlock.trust.wire.json.olpc import encode_canonical
 
 Json = dict[str, Any]
 
+MAX_PUBLIC_KEYS_BYTES = 16 * MAX_KEY_FILE_BYTES
+
 
 def read_key_files(paths: Iterable[str | Path]) -> dict[str, Json]:
     """The keys in these files, by key id, as TUF 1.0.34 4.2 writes them. Raises: UsageError, UnusableKeyError."""
@@ -52,7 +54,7 @@ def authoring_keys(keys: dict[str, Json]) -> dict[str, Key]:
 
 
 def _read_key_file(path: Path) -> dict[str, Json]:
-    data = read_operator_file(path, "public keys", MAX_KEY_FILE_BYTES * 16)
+    data = read_operator_file(path, "public keys", MAX_PUBLIC_KEYS_BYTES)
     if data.lstrip().startswith(b"-----BEGIN"):
         keyid, key = checked_key(_from_pem(path, data))
         return {keyid: key}

@@ -42,17 +42,12 @@ from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import PublishResult, RootView
 from twinlock.repository.publishing.aktualizr_hand_over import handing_over, last_day
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit
-from twinlock.repository.publishing.rotation import (
-    forget_unreachable,
-    renew_changed,
-    replace_top_level,
-    retire_revoked,
-)
+from twinlock.repository.publishing.publish import commit, retire_revoked
+from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import TIME
 from twinlock.repository.signing.sign import ISSUED, Authority, renew
-from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.checks.context import Context
@@ -152,7 +147,7 @@ def hand_out(
     """
     prepared.begin(metadata.signed, new.keyids)
     view = sign_into(prepared.path, metadata, before, keyring)
-    replace_file(target, metadata.to_bytes())
+    replace_file(target, metadata.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
     return view
 
 
@@ -221,7 +216,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
         forget_unreachable(candidate)
     publication = commit(candidate, profiles=open_profiles(state, chosen=writer))
     PreparedRoot(workspace.path).end_published(new.version)
-    retire_revoked(workspace, {role: root_authority(old, role).keyids for role in TOP_LEVEL})
+    retire_revoked(read_state(workspace))
     return publication
 
 
@@ -317,7 +312,7 @@ def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyri
     for signer in signers:
         if signer.public_key.keyid in named and signer.public_key.keyid not in metadata.signatures:
             metadata.sign(signer, append=True)
-    replace_file(path, metadata.to_bytes())
+    replace_file(path, metadata.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
     return _root_view(metadata, authorities)
 
 
@@ -396,4 +391,4 @@ def read_root_file(path: Path) -> Metadata[Root]:
 
 def read_whole(path: Path) -> bytes:
     """The bytes of a Root file. Raises: OperatorFileError."""
-    return read_operator_file(path, "the prepared Root", 2 * DEFAULT_LIMITS.root_bytes)
+    return read_operator_file(path, "the prepared Root", MAX_PREPARED_BYTES)

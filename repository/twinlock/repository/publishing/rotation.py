@@ -10,7 +10,7 @@ new keys go too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from tuf.api.metadata import Root
 
@@ -21,8 +21,8 @@ from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit
-from twinlock.repository.signing.named_keys import NamedKey, keys_of_roles, keys_of_root
+from twinlock.repository.publishing.publish import commit, keys_named_by, retire_revoked
+from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.sign import Authority, keyids_of
 from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -63,11 +63,9 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
         if {SNAPSHOT, TIMESTAMP} <= set(names):
             forget_unreachable(candidate)
         if ROOT in plans and not plans[ROOT].replacing:
-            old |= {name: authority for profile in profiles for name, authority in profile.own_root_keys.items()}
             profiles = tuple(profile.with_new_root_keys(new, plans[ROOT]) for profile in profiles)
         publication = commit(candidate, profiles=profiles, keys=new)
-    before: dict[str, tuple[str, ...]] = {role: authority.keyids for role, authority in old.items()}
-    retire_revoked(workspace, {**before, ROOT: (*before.get(ROOT, ()), *state.wires.stranded)})
+    retire_revoked(read_state(workspace))
     return publication
 
 
@@ -80,28 +78,9 @@ def check_root_signable(keyring: Keyring, root: Root) -> None:
     authority.check_held(ROOT, keyids_of(keyring.signers(authority.keyids)))
 
 
-def retire_revoked(workspace: Workspace, before: Mapping[str, Iterable[str]]) -> None:
-    """Take revoked keys from beside the live ones: ``before`` are the keys that roles had, of which some may be in use.
-
-    Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed.
-    """
-    state = read_state(workspace)  # a second look: another Root is published now, and a profile may have begun with it
-    published, candidate = state.published, NextPublication(state)
-    used = {keyid for role in TOP_LEVEL for keyid in root_authority(published.root.signed, role).keyids}
-    used |= {keyid for _, authority in candidate.roles() for keyid in authority.keyids}
-    used |= state.wires.stranded_keys(state.now)
-    own = [item for profile in open_profiles(state) for item in profile.own_root_keys.items()]
-    used |= {keyid for _, authority in own for keyid in authority.keyids}
-    aside = {ROOT, *(role for role, _ in own)}
-    for role, keyids in before.items():
-        workspace.keyring.retire((keyid for keyid in keyids if keyid not in used), destroy=role not in aside)
-
-
 def named_keys(workspace: Workspace) -> dict[str, NamedKey]:
     """The keys of all published roles, by id, those of the aktualizr Root chain included."""
-    state = read_state(workspace)
-    own = [item for profile in open_profiles(state) for item in profile.own_root_keys.items()]
-    return keys_of_roles([*NextPublication(state).roles(), *own]) | keys_of_root(state.published.root.signed)
+    return keys_named_by(read_state(workspace))
 
 
 def plan_of(workspace: Workspace, role: str) -> KeyPlan:

@@ -95,7 +95,7 @@ def set_time_source(workspace: Workspace, source: TimeSource | None) -> None:
             _place(workspace, _SOURCE).unlink(missing_ok=True)
         return
     body = {"url": source.url, "root": source.root.decode()}
-    replace_file(_place(workspace, _SOURCE), json.dumps(body, indent=2).encode() + b"\n")
+    replace_file(_place(workspace, _SOURCE), json.dumps(body, indent=2).encode() + b"\n", max_bytes=_MAX_BYTES)
 
 
 def read_time_source(workspace: Workspace) -> TimeSource | None:
@@ -154,7 +154,7 @@ def _write(workspace: Workspace, body: dict[str, Any]) -> None:
     path = _place(workspace, _MARKS)
     with storage_errors("write", path):
         make_directory(path.parent)
-    replace_file(path, json.dumps(body, indent=2).encode() + b"\n")
+    replace_file(path, json.dumps(body, indent=2).encode() + b"\n", max_bytes=_MAX_BYTES)
 
 
 def _place(workspace: Workspace, name: str) -> Path:

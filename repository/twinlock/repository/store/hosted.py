@@ -32,27 +32,43 @@ _REDIRECTS = 3
 _REDIRECTING = (301, 302, 303, 307, 308)
 _PORT = 443
 _FRAMING_BYTES = 1 << 16  # of the head; chunks of a server that means well add a few bytes to thousands
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+_UNICAST_V6 = ipaddress.IPv6Network("2000::/3")  # all that IANA allots as global unicast
+_SPECIAL_V6 = tuple(  # of these what the registry of special purposes (RFC 6890) keeps from hosts
+    map(
+        ipaddress.IPv6Network,
+        ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3ffe::/16", "3fff::/20"),
+    )
+)
+_UNICAST_V4 = (ipaddress.IPv4Address("1.0.0.0"), ipaddress.IPv4Address("223.255.255.255"))
+_SPECIAL_V4 = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            *("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),
+            *("192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+            *("192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+        ),
+    )
+)
 _NO_ADDRESS = ("https://example.com", "https://example.com/")  # what generators write where there is no address
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the public Internet, also where it is written inside another one."""
-    inner = _inside(address)
-    if inner is not None:
-        return is_public(inner)
-    return address.is_global and not address.is_multicast
+    """Whether an address is one of the public Internet: by what is allotted to it, so that nothing else passes.
 
-
-def _inside(address: Address) -> Address | None:
-    """The IPv4 address that an IPv6 address of a transition scheme leads to."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address in _NAT64:
-        return ipaddress.IPv4Address(address.packed[-4:])
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    An IPv4 address that is written inside one of IPv6 where every network reads it so is judged by itself. All other addresses
+    that a translator could lead inside are refused.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or (ipaddress.IPv4Address(address.packed[-4:]) if address in _NAT64 else None)
+        if inner is None:
+            return address in _UNICAST_V6 and not any(address in network for network in _SPECIAL_V6)
+        address = inner
+    first, last = _UNICAST_V4
+    return first <= address <= last and not any(address in network for network in _SPECIAL_V4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,10 +24,12 @@ from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import AKTUALIZR, METADATA, TIMESTAMP_OBJECT, publication_object
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import ConflictError, NewerStateError
+from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
 
 _FORMAT = 1
 _MAX_RECORD_BYTES = 1 << 30
+_LARGEST_ESCAPE = 6  # bytes of JSON for one byte of a file
 _KEPT = 64  # records behind the newest that stay, so that a stalled publisher still finds its number taken
 
 
@@ -41,7 +43,11 @@ class LogRecord:
 
 
 def publish_record(store: ObjectStore, record: LogRecord) -> None:
-    """Publish, as one step. Raises: ConflictError if another publisher was first; then nothing of this is visible."""
+    """Publish, as one step.
+
+    Raises: ConflictError if another publisher was first, LimitError as ``check_record``; then nothing of this is visible.
+    """
+    check_record(record)
     _check_base(store, record)
     for name, data in record.files.items():
         if name != TIMESTAMP_OBJECT:
@@ -50,6 +56,16 @@ def publish_record(store: ObjectStore, record: LogRecord) -> None:
         raise _conflict(record.version)
     _apply(store, record)
     _prune(store, record.version)
+
+
+def check_record(record: LogRecord) -> None:
+    """Refuse a publication that would not be read again: the next reader could not finish it. Raises: LimitError."""
+    if _LARGEST_ESCAPE * sum(map(len, record.files.values())) <= _MAX_RECORD_BYTES // 2:
+        return
+    size = len(_encode(record))
+    if size > _MAX_RECORD_BYTES:
+        what = f"the record of publication {record.version}, in bytes"
+        raise LimitError(what=what, value=size, limit=_MAX_RECORD_BYTES)
 
 
 def roll_forward(store: ObjectStore, *, first: int = 1) -> None:

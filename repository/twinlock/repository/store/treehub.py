@@ -72,7 +72,7 @@ def keep_treehub(workspace: Path, repository: Path) -> None:
     check_repository(repository)
     if read_treehub(workspace) != repository:
         body = {"format": _FORMAT, "repository": str(repository)}
-        replace_file(workspace / _FILE, json.dumps(body, indent=2).encode() + b"\n")
+        replace_file(workspace / _FILE, json.dumps(body, indent=2).encode() + b"\n", max_bytes=_MAX_BYTES)
 
 
 def check_commits(workspace: Path, commits: frozenset[str]) -> bool:

@@ -13,7 +13,7 @@ from twinlock.trust.errors.local import NewerStateError, StorageError
 
 KIND = "supplier"
 FORMAT = 1
-_MAX_CONFIG_BYTES = 65_536
+MAX_CONFIG_BYTES = 65_536
 
 
 def wires_json(wires: Wires) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def wires_json(wires: Wires) -> dict[str, Any]:
 
 def read_config(path: Path) -> dict[str, Any]:
     """The configuration at ``path``, its types checked. Raises: UsageError, NewerStateError, StorageError."""
-    data = read_file(path, max_bytes=_MAX_CONFIG_BYTES)
+    data = read_file(path, max_bytes=MAX_CONFIG_BYTES)
     if data is None:
         raise UsageError(reason=f"{path.parent} is no supplier's place: it has no config.json (run init first)")
     try:

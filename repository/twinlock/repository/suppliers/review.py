@@ -33,7 +33,7 @@ from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import FileDigest, check_stored, copy_image
 from twinlock.repository.store.object_names import aktualizr_object, image_objects
 from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
-from twinlock.repository.workspace.draft import Draft, editing_draft
+from twinlock.repository.workspace.draft import Draft, check_room, editing_draft
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -59,9 +59,11 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
 
     Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
     RoleTakenError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError;
+    LimitError for more than can be staged at once;
     OutboxImageError for damaged bytes in the outbox, StoredImageError for damaged bytes here; StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
-    ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs.
+    ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs, or
+    delegates by a pattern that its clients read otherwise.
     """
     outbox = open_outbox(path)
     offered = read_roles(outbox)
@@ -69,12 +71,13 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
         state = read_state(workspace)
         review = _Review(state, preview_candidate(state, draft), draft, outbox, offered)
         news = review.judge()
-        for role in news:
-            review.keep_images(role)
         draft.accepted.update({role: offered[role].decode() for role in news})
         for role in news:
             draft.others.pop(role, None)
         draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
+        check_room(draft, "this outbox")
+        for role in news:
+            review.keep_images(role)
     return tuple(RoleName(role) for role in news)
 
 
@@ -261,7 +264,13 @@ class _Review:
             raise StoredImageError(target=path, reason=f"{name}: {error.reason}") from None
 
     def _judge_children(self, role: str) -> None:
-        """Each role that ``role`` delegates to has a file, here or in the outbox, that the keys named for it signed."""
+        """Each role that ``role`` delegates to has a file, here or in the outbox, that the keys named for it signed.
+
+        A new delegation is one that clients of every profile read alike.
+        """
+        for delegation in self.delegations[role]:
+            for profile in self.profiles if delegation not in self.known.get(role, ()) else ():
+                profile.check_delegation(role, delegation)
         named = (member for delegation in self.delegations[role] for member in delegation.members)
         for member in (*named, *_bins(role, self.targets[role])):
             data = self.offered.get(member.name) or self.candidate.role_file(member.name)

@@ -45,7 +45,7 @@ from twinlock.repository.errors import StoredImageError
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring, Passphrase
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.keys.private_keys import kind_of
-from twinlock.repository.keys.public_keys import authoring_keys, read_key_files
+from twinlock.repository.keys.public_keys import MAX_PUBLIC_KEYS_BYTES, authoring_keys, read_key_files
 from twinlock.repository.model.views import ImageView, SupplierView
 from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, expand_patterns, profile_rules
@@ -54,7 +54,7 @@ from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, sig
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import FileDigest, Progress, check_stored, find_fault
 from twinlock.repository.store.object_names import image_objects
-from twinlock.repository.suppliers.config import FORMAT, KIND, read_config, wires_json
+from twinlock.repository.suppliers.config import FORMAT, KIND, MAX_CONFIG_BYTES, read_config, wires_json
 from twinlock.repository.suppliers.outbox import open_outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
 from twinlock.repository.workspace.profiles import Wires
@@ -110,7 +110,7 @@ class SupplierWorkspace:
             **wires_json(wanted),
         }
         with new_directory(path):
-            create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
+            create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n", max_bytes=MAX_CONFIG_BYTES)
             place = cls.open(path, passphrase=passphrase, clock=clock)
             if place.role != role:
                 raise UsageError(reason=f"{path} is the place of {place.role} already")
@@ -134,7 +134,8 @@ class SupplierWorkspace:
         for profile in profile_rules(wires):
             profile.check_targets(self.role, self._preview(read_draft(self._draft_path)))
         body = {**read_config(self.path / "config.json"), **wires_json(wires)}
-        replace_file(self.path / "config.json", json.dumps(body, indent=2).encode() + b"\n")
+        data = json.dumps(body, indent=2).encode() + b"\n"
+        replace_file(self.path / "config.json", data, max_bytes=MAX_CONFIG_BYTES)
         self.wires = wires
 
     @property
@@ -146,7 +147,8 @@ class SupplierWorkspace:
         """Write the public keys that are held now, and return the file."""
         keys = [record.public_json() for record in self.keyring.records(self.role)]
         body = {"role": self.role, "threshold": self.threshold, "keys": keys}
-        replace_file(self.public_key_file, json.dumps(body, indent=2).encode() + b"\n")
+        data = json.dumps(body, indent=2).encode() + b"\n"
+        replace_file(self.public_key_file, data, max_bytes=MAX_PUBLIC_KEYS_BYTES)
         return self.public_key_file
 
     def named_keys(self) -> dict[str, NamedKey]:
@@ -343,7 +345,7 @@ class SupplierWorkspace:
     def _keep_record(self, data: bytes) -> None:
         with storage_errors("create", self._record_path.parent):
             make_directory(self._record_path.parent, 0o700)
-        replace_file(self._record_path, data)
+        replace_file(self._record_path, data, max_bytes=DEFAULT_LIMITS.targets_bytes)
 
     def _last_version(self) -> int:
         signed = self._signed()

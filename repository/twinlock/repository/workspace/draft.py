@@ -15,6 +15,7 @@ from typing import Any
 
 from twinlock.io.files.durable import locked, read_file, replace_file
 from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.trust.errors.metadata import LimitError
 
 _FORMAT = 1
 _MAX_DRAFT_BYTES = 1 << 28
@@ -92,17 +93,29 @@ def read_draft(path: Path) -> Draft:
 
 @contextmanager
 def editing_draft(path: Path) -> Iterator[Draft]:
-    """The draft, to be changed inside the block; it is kept if the block succeeds. One editor at a time."""
+    """The draft, to be changed inside the block; it is kept if the block succeeds. One editor at a time.
+
+    Raises: StorageError, NewerStateError; above the bound of its reader too, and then the old draft stays.
+    """
     with locked(path.with_suffix(".lock")):
         draft = read_draft(path)
         yield draft
-        roles = {
-            role: {"images": edits.images, "delegations": edits.delegations} for role, edits in draft.roles.items()
-        }
-        body = {"format": _FORMAT, "roles": roles, "accepted": draft.accepted}
-        if draft.others:
-            body["others"] = draft.others
-        replace_file(path, json.dumps(body, indent=1, ensure_ascii=False).encode())
+        replace_file(path, _encode(draft), max_bytes=_MAX_DRAFT_BYTES)
+
+
+def check_room(draft: Draft, what: str) -> None:
+    """Refuse a draft that would not be read again, before ``what`` is stored that belongs to it. Raises: LimitError."""
+    size = len(_encode(draft))
+    if size > _MAX_DRAFT_BYTES:
+        raise LimitError(what=f"the staged edits with {what}, in bytes", value=size, limit=_MAX_DRAFT_BYTES)
+
+
+def _encode(draft: Draft) -> bytes:
+    roles = {role: {"images": edits.images, "delegations": edits.delegations} for role, edits in draft.roles.items()}
+    body = {"format": _FORMAT, "roles": roles, "accepted": draft.accepted}
+    if draft.others:
+        body["others"] = draft.others
+    return json.dumps(body, indent=1, ensure_ascii=False).encode()
 
 
 def _same(done: dict[str, Json | None], name: str, edit: Json | None) -> bool:

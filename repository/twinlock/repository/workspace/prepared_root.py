@@ -27,6 +27,7 @@ from twinlock.trust.wire.tuf.metadata import TUF
 _FILE, _KEYS, _CANCELLED = "prepared-root.json", "prepared-root-keys.json", "cancelled-roots.json"
 _LOCK = "prepared-root.lock"
 _MAX_CANCELLED_BYTES = 1 << 20
+MAX_PREPARED_BYTES = 2 * DEFAULT_LIMITS.root_bytes  # it carries the Root before it
 
 
 class PreparedRoot:
@@ -46,7 +47,7 @@ class PreparedRoot:
 
     def find(self, newest: int) -> Root | None:
         """The Root that others are signing; None if there is none, or it was published. Raises: StorageError, MalformedError."""
-        data = read_file(self.path, max_bytes=2 * DEFAULT_LIMITS.root_bytes)
+        data = read_file(self.path, max_bytes=MAX_PREPARED_BYTES)
         if data is None:
             return None
         TUF.decode_root(data, str(self.path), DEFAULT_LIMITS)
@@ -74,7 +75,7 @@ class PreparedRoot:
         cancelled = self._cancelled()
         if _digest(root) in cancelled:
             self._write_cancelled(cancelled - {_digest(root)})
-        replace_file(self._keys, json.dumps(sorted(keyids)).encode())
+        replace_file(self._keys, json.dumps(sorted(keyids)).encode(), max_bytes=DEFAULT_LIMITS.root_bytes)
 
     def keyids(self) -> tuple[str, ...]:
         """The ids of those keys. Raises: StorageError."""
@@ -84,12 +85,17 @@ class PreparedRoot:
         except (ValueError, TypeError):
             raise StorageError(path=str(self._keys), operation="read", reason="it is not a list of key ids") from None
 
+    def named(self, newest: int) -> frozenset[str]:
+        """The ids of the keys that the prepared Root names, or that were made for it. Raises: as ``find``."""
+        root = self.find(newest)
+        return frozenset() if root is None else frozenset({*root.keys, *self.keyids()})
+
     def cancel(self, root: Root) -> None:
         """Remember that ``root`` is never published. ``end`` forgets it, once its keys are gone. Raises: StorageError."""
         self._write_cancelled(self._cancelled() | {_digest(root)})
 
     def _write_cancelled(self, digests: frozenset[str]) -> None:
-        replace_file(self._refused, json.dumps(sorted(digests)).encode())
+        replace_file(self._refused, json.dumps(sorted(digests)).encode(), max_bytes=_MAX_CANCELLED_BYTES)
 
     def _cancelled(self) -> frozenset[str]:
         data = read_file(self._refused, max_bytes=_MAX_CANCELLED_BYTES)

@@ -156,7 +156,7 @@ def _compare_and_keep(workspace: Workspace, newest: CurrentPublication) -> None:
         check_not_older(newest, _verified_before(workspace, {**older, ROOT: trusted.root.data}))
     for role, data in files.items():
         if seen[role] != data:
-            replace_file(workspace.seen_path(role), data)
+            replace_file(workspace.seen_path(role), data, max_bytes=limit)
 
 
 def _verified_before(workspace: Workspace, files: Mapping[RoleName, bytes]) -> TrustedRepository:

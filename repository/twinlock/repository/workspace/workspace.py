@@ -72,7 +72,8 @@ class Workspace:
 
     def set_wires(self, wires: Wires) -> None:
         """Keep other wire profiles in the configuration. Raises: StorageError."""
-        replace_file(self.path / _CONFIG, _encode_config(read_config(self.path), wires))
+        data = _encode_config(read_config(self.path), wires)
+        replace_file(self.path / _CONFIG, data, max_bytes=_MAX_CONFIG_BYTES)
 
     def now(self) -> datetime:
         """The time for one operation, in whole seconds."""
@@ -86,7 +87,7 @@ class Workspace:
         """Keep the first Root, made here, before anything is in the store; in place of one from an attempt cut off."""
         with storage_errors("create", self.seen_path(ROOT).parent):
             make_directory(self.seen_path(ROOT).parent)
-        replace_file(self.seen_path(ROOT), root)
+        replace_file(self.seen_path(ROOT), root, max_bytes=DEFAULT_LIMITS.root_bytes)
 
     def seen_path(self, role: RoleName) -> Path:
         """Where the newest file of ``role`` that was seen in the store is kept."""
@@ -110,9 +111,10 @@ def create_workspace(
         "store": "public",
     }
     data = _encode_config(body, wires or Wires())
-    if not create_file(path / _CONFIG, data) and not any(path.glob("public/publications/*")):
+    created = create_file(path / _CONFIG, data, max_bytes=_MAX_CONFIG_BYTES)
+    if not created and not any(path.glob("public/publications/*")):
         read_config(path)  # an earlier attempt, cut off: what is wanted now counts
-        replace_file(path / _CONFIG, data)
+        replace_file(path / _CONFIG, data, max_bytes=_MAX_CONFIG_BYTES)
     return open_workspace(path, passphrase=passphrase, clock=clock)
 
 

@@ -1,0 +1,138 @@
+"""Revoked keys leave the live ones whatever a crash cut off: the next command retires what nothing published names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from twinlock.director.director import Director
+from twinlock.director.setup.config import Settings
+from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import KeyPlan, Keyring
+from twinlock.repository.publishing.root_ceremony import RootChanges
+
+
+class Party:
+    """A repository that publishes in both profiles, the kind of which is a parameter."""
+
+    def __init__(self, kind: str, directory: Path) -> None:
+        self.kind, self.path, self.before = kind, directory / "here", directory / "before"
+        if kind == "image":
+            ImageRepository.create(self.path, wires=("aktualizr",))
+        else:
+            site = ImageRepository.create(directory / "site")
+            both, root = Settings(wires=("tuf", "aktualizr")), site.root_bytes(1)
+            Director.create(self.path, image_root=root, image_url=str(site.path), settings=both).close()
+        shutil.copytree(self.path / "keys", self.before)
+
+    def rotate(self, *roles: str) -> None:
+        if self.kind == "image":
+            ImageRepository.open(self.path).rotate(*roles)
+            return
+        with Director.open(self.path) as director:
+            director.rotate(*roles)
+
+    def open(self) -> None:
+        if self.kind == "image":
+            ImageRepository.open(self.path)
+            return
+        Director.open(self.path).close()
+
+    def cut_off(self) -> None:
+        """What a process that is killed between publishing and retiring leaves: the old keys are beside the new ones."""
+        for path in self.before.glob("*/*.*"):
+            shutil.copy(path, self.path / "keys" / path.parent.name / path.name)
+        for retired in (self.path / "keys").glob("*/retired"):
+            shutil.rmtree(retired)
+
+    def private_keys(self, folder: str = "*") -> set[str]:
+        return {path.name for path in (self.path / "keys").glob(f"{folder}/*.pem")}
+
+
+@pytest.fixture(params=["image", "director"])
+def party(request: pytest.FixtureRequest, tmp_path: Path) -> Party:
+    return Party(request.param, tmp_path)
+
+
+def test_what_a_crash_left_is_retired_by_the_next_command(party: Party) -> None:
+    party.rotate("root", "timestamp", "snapshot")
+    live, aside = party.private_keys(), party.private_keys("*/retired")
+    assert {name.partition(".")[0] for name in aside} == {"root", "aktualizr-root"}
+    party.cut_off()
+    assert party.private_keys() > live
+    party.open()
+    assert party.private_keys() == live
+    assert party.private_keys("*/retired") == aside, (
+        "old Root keys are kept for stranded vehicles, others are destroyed"
+    )
+
+
+def test_keys_that_one_rotation_left_are_found_after_later_ones(party: Party) -> None:
+    """The medium with the offline keys was away meanwhile."""
+    party.rotate("timestamp")
+    party.rotate("root")
+    party.rotate("timestamp", "snapshot")
+    live = party.private_keys()
+    party.cut_off()
+    party.open()
+    assert party.private_keys() == live
+
+
+def test_a_key_that_no_root_has_named_yet_is_left_alone(party: Party) -> None:
+    """Its holder has brought it for the next ceremony."""
+    Keyring(offline=party.path / "keys/offline").generate("root")
+    before = party.private_keys()
+    party.rotate("timestamp")
+    party.open()
+    assert {name for name in before if not name.startswith("timestamp")} <= party.private_keys()
+
+
+def test_keys_that_a_prepared_root_names_again_are_left_alone(tmp_path: Path) -> None:
+    party = Party("image", tmp_path)
+    old = next((party.path / "keys/online").glob("timestamp.*.json"))
+    party.rotate("timestamp")
+    key = Keyring(offline=party.before / "online").records("timestamp")[0]
+    repository = ImageRepository.open(party.path)
+    changes = RootChanges(add={"timestamp": {key.keyid: key.public_json()["key"]}})
+    repository.prepare_root(tmp_path / "next.json", changes)
+    party.cut_off()
+    party.open()
+    assert old.exists()
+    repository.publish_root(tmp_path / "next.json")
+    assert old.exists()
+
+
+def test_a_user_who_may_not_retire_them_still_opens_it(party: Party, caplog: pytest.LogCaptureFixture) -> None:
+    party.rotate("root")
+    live = party.private_keys()
+    party.cut_off()
+    (party.path / "keys/offline/retired").write_text("in the way of the directory")
+    party.open()
+    assert "revoked keys are still beside the live ones" in caplog.text
+    (party.path / "keys/offline/retired").unlink()
+    party.open()
+    assert party.private_keys() == live
+
+
+def test_the_keys_of_a_delegated_role(tmp_path: Path) -> None:
+    repository = ImageRepository.create(tmp_path / "here")
+    records = repository.keyring.generate("parts")
+    (tmp_path / "parts.pub.json").write_text(json.dumps(records[0].public_json()))
+    repository.delegate("parts", keys=[tmp_path / "parts.pub.json"], paths=["parts/*"])
+    repository.publish()
+    shutil.copytree(repository.path / "keys", tmp_path / "before")
+    repository.rotate("parts", plan=KeyPlan())
+    live = {path.name for path in (repository.path / "keys").glob("*/*.pem")}
+    for path in (tmp_path / "before/offline").glob("parts.*"):
+        shutil.copy(path, repository.path / "keys/offline")
+    repository = ImageRepository.open(repository.path)
+    assert {path.name for path in (repository.path / "keys").glob("*/*.pem")} == live
+    repository.undelegate("parts")
+    repository.publish()
+    ImageRepository.open(repository.path)
+    assert {path.name for path in (repository.path / "keys").glob("*/*.pem")} == live, (
+        "who is delegated to again has its key"
+    )
