@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from twinlock.director.director import Director
-from twinlock.director.setup.config import Settings
+from twinlock.director.model.settings import Settings
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.publishing.root_ceremony import RootChanges

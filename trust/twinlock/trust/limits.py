@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.usage import LimitSettingError
 
 _KEY_BYTES = 4_096  # an ML-DSA-87 key in PEM is 3.6 kB
 _AROUND_SIGNATURE = 256  # its key id and the names of its members
@@ -80,13 +80,13 @@ DEFAULT_LIMITS = Limits()
 def provision(values: Mapping[str, int]) -> Limits:
     """The default limits with ``values`` in place of some; sizes follow from counts unless they are given themselves.
 
-    Raises: UsageError for a name that is none, and for what is not an integer from 1.
+    Raises: LimitSettingError for a name that is none, and for what is not an integer from 1.
     """
     for name, value in values.items():
         if name not in Limits._fields:
-            raise UsageError(reason=f"there is no limit {name!r}; the limits are {', '.join(Limits._fields)}")
+            raise LimitSettingError(name=name, reason=f"no such limit; the limits are {', '.join(Limits._fields)}")
         if type(value) is not int or value < 1:
-            raise UsageError(reason=f"the limit {name} has to be an integer from 1, not {value!r}")
+            raise LimitSettingError(name=name, reason=f"an integer from 1 is required, not {value!r}")
     limits = DEFAULT_LIMITS._replace(**values)
     sizes = _sizes(**{name: getattr(limits, name) for name in _COUNTS})
     return limits._replace(**{name: size for name, size in zip(_DERIVED, sizes, strict=True) if name not in values})

@@ -273,7 +273,7 @@ def _limits(section: _Section) -> Limits:
     try:
         return provision(values)
     except UsageError as error:
-        raise section.fail("limits", f"is not usable: {error.reason}") from None
+        raise section.fail("limits", str(error)) from None
 
 
 def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from twinlock.io.files.durable import reason_of
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import OperatorFileError
+from twinlock.trust.errors.usage import InvalidJsonFileError
 from twinlock.trust.text.printable import printable
 
 MAX_FILE_BYTES = 1_000_000
@@ -70,16 +70,18 @@ def _first_of_pipe(file: BinaryIO, path: Path, operation: str) -> bytes:
 
 
 def read_json_object(path: Path, what: str) -> dict[str, Any]:
-    """The JSON object in ``path``. Raises: OperatorFileError; UsageError if it is not one, or names a member twice."""
+    """The JSON object in ``path``. Raises: OperatorFileError; InvalidJsonFileError if it is not one, or names a member twice."""
     data = read_operator_file(path, what)
     try:
         value = json.loads(data.decode(), object_pairs_hook=_distinct)
     except _DoubledError as error:
-        raise UsageError(reason=f"{path} names the member {error.args[0]!r} twice; remove one") from None
+        reason = f"names the member {error.args[0]!r} twice; remove one"
+        raise InvalidJsonFileError(path=str(path), reason=reason) from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(reason=f"{path} is not JSON: {printable(str(error)[:_SHOWN_CHARACTERS])}") from None
+        reason = f"is not JSON: {printable(str(error)[:_SHOWN_CHARACTERS])}"
+        raise InvalidJsonFileError(path=str(path), reason=reason) from None
     if not isinstance(value, dict):
-        raise UsageError(reason=f"{path} must hold a JSON object")
+        raise InvalidJsonFileError(path=str(path), reason="must hold a JSON object")
     return value
 
 

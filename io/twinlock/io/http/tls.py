@@ -6,31 +6,32 @@ The Director's ``devices`` decide which vehicle or ECU a verified certificate na
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.usage import TlsFileError
 
 
 def server_context(certificate: Path, key: Path, *, client_ca: Path | None, required: bool = True) -> ssl.SSLContext:
     """A context for TLS 1.2 or newer. Clients present a certificate of ``client_ca``; unless it is ``required`` they may present none.
 
-    Without ``client_ca`` the server requests no certificate. Raises: UsageError for files that cannot be used.
+    Without ``client_ca`` the server requests no certificate. Raises: TlsFileError for files that cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.num_tickets = 0  # the client opens a connection for each request and resumes none
     try:
-        context.load_cert_chain(certificate, key, password=_encrypted)
+        context.load_cert_chain(certificate, key, password=partial(_encrypted, key))
     except (OSError, ValueError) as error:
-        raise UsageError(reason=f"cannot use {certificate} with {key}: {_why(error)}") from None
+        raise TlsFileError(path=f"{certificate} with {key}", reason=_why(error)) from None
     if client_ca is None:
         return context
     context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     try:
         context.load_verify_locations(cafile=client_ca)
     except (OSError, ValueError) as error:
-        raise UsageError(reason=f"cannot use {client_ca}: {_why(error)}") from None
+        raise TlsFileError(path=str(client_ca), reason=_why(error)) from None
     return context
 
 
@@ -38,5 +39,5 @@ def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _encrypted() -> NoReturn:
-    raise UsageError(reason="the key of the TLS certificate is encrypted; a server needs an unencrypted one")
+def _encrypted(key: Path) -> NoReturn:
+    raise TlsFileError(path=str(key), reason="it is encrypted; a server reads a key that is not")

@@ -20,8 +20,9 @@ from twinlock.trust.engine.commands import Steps
 from twinlock.trust.engine.fetching import accept, bound, fetch_checked, keep_proof
 from twinlock.trust.engine.time_floor import not_before
 from twinlock.trust.engine.unusable_keys import note_delegated_keys
-from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import LimitError, UnlistedRoleError
+from twinlock.trust.errors.usage import NotRefreshedError
 from twinlock.trust.keys.signatures import Verified
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
@@ -61,11 +62,11 @@ def find_image(
     """Search a refreshed repository for the entry of ``path`` that holds for ``hardware_id`` (None: any).
 
     ``policy`` and ``ceiling`` are those of the refresh.
-    Raises: UsageError before a refresh; LimitError, UnlistedRoleError, MissingMetadataError and any refusal of
+    Raises: NotRefreshedError before a refresh; LimitError, UnlistedRoleError, MissingMetadataError and any refusal of
     ``check_targets`` for a delegated role. Not finding the image is a result.
     """
     if trusted.targets is None or trusted.snapshot is None:
-        raise UsageError(reason=f"the repository {trusted.name} has to be refreshed before it is searched")
+        raise NotRefreshedError(repository=trusted.name, reason="it has to be refreshed first")
     now = not_before(now, [trusted])
     context = Context(
         repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=policy, ceiling=ceiling

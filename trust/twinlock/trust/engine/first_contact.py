@@ -14,16 +14,15 @@ from twinlock.trust.engine.commands import ABSENT, Steps
 from twinlock.trust.engine.fetching import bound, fetch
 from twinlock.trust.engine.refresh import refresh_repository, walk_roots
 from twinlock.trust.engine.restore import bootstrap_repository
-from twinlock.trust.errors.base import RefusalError, UsageError
+from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import ExpiredError, MissingMetadataError
+from twinlock.trust.errors.usage import ForeignMetadataError, GivenRootError, NotPublishedError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName
 from twinlock.trust.policy import STRICT, Policy
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
-
-_TITLES = {DIRECTOR: "Director", IMAGE: "Image repository"}
 
 
 def is_base_url(location: str) -> bool:
@@ -40,20 +39,22 @@ def is_base_url(location: str) -> bool:
 def check_given_root(name: RepositoryName, root: bytes, *, wire: WireProfile = TUF) -> TrustedRepository:
     """The trust that a Root given for ``name`` gives.
 
-    Raises: RefusalError if it is not a Root; UsageError if an Image repository's Root is a Director's, or the other way
+    Raises: RefusalError if it is not a Root; GivenRootError if an Image repository's Root is a Director's, or the other way
     round: in the ``tuf`` profile only a Director names a source of time.
     """
     anchor = bootstrap_repository(name, root, wire=wire)
     timed = anchor.root.signed.time_source is not None
     if name == IMAGE and timed:
-        raise UsageError(reason="the Image Root given is a Director's: it names a source of time; swap the two files")
+        reason = "it names a source of time, as only a Director's does; swap the two files"
+        raise GivenRootError(repository=IMAGE, reason=reason)
     return anchor
 
 
 def check_given_roots(director: TrustedRepository, image: TrustedRepository | None) -> None:
-    """Refuse one file given for both repositories. Raises: UsageError."""
+    """Refuse one file given for both repositories. Raises: GivenRootError."""
     if image is not None and director.root.data == image.root.data:
-        raise UsageError(reason="one Root is given for both repositories; each has a Root of its own")
+        reason = "it is given for the Director as well; each repository has a Root of its own"
+        raise GivenRootError(repository=IMAGE, reason=reason)
 
 
 def meet_image_repository(
@@ -61,21 +62,19 @@ def meet_image_repository(
 ) -> Steps[tuple[str, ...]]:
     """Read the Image repository at ``location`` under ``anchor`` as a vehicle would; returns warnings.
 
-    ``now`` is UTC. Raises: UsageError if that is not an Image repository, or one under another Root.
+    ``now`` is UTC. Raises: NotPublishedError, ForeignMetadataError if that is not an Image repository of that Root.
     Source: Uptane 2.1.0 5.4.1 (what an ECU has to hold when it is made).
     """
     try:
         if not (yield from _meet_root(anchor, now, location)):
-            version = anchor.root.signed.version
-            raise UsageError(
-                reason=f"{location} is not an Image repository of that Root: it does not serve Root {version}"
-            )
+            reason = f"it does not serve Root {anchor.root.signed.version}"
+            raise NotPublishedError(repository=IMAGE, location=location, reason=reason)
         yield from refresh_repository(anchor, now, policy=policy)
     except ExpiredError as error:
         return (f"{location}: {error}; renew it before vehicles read it",)
     except MissingMetadataError as error:
-        reason = f"{location} is not an Image repository, or has published nothing yet ({error})"
-        raise UsageError(reason=reason) from error
+        reason = f"it is another server, or has published nothing yet ({error})"
+        raise NotPublishedError(repository=IMAGE, location=location, reason=reason) from error
     except RefusalError as error:
         raise _unfit(anchor, location, str(error)) from error
     return ()
@@ -85,13 +84,13 @@ def meet_director(anchor: TrustedRepository, now: datetime, *, location: str) ->
     """Follow the Root chain of the Director at ``location`` from ``anchor``; returns warnings.
 
     Its vehicle need not be registered there, so there may be nothing to read but Roots.
-    ``now`` is UTC. Raises: UsageError if that is not a Director, or one under another Root.
+    ``now`` is UTC. Raises: NotPublishedError, ForeignMetadataError if that is not a Director of that Root.
     """
     version = anchor.root.signed.version
     try:
         if not (yield from _meet_root(anchor, now, location)):
-            reason = f"{location} does not serve Root {version}, so it is not this vehicle's URL at a Director"
-            raise UsageError(reason=reason)
+            reason = f"it does not serve Root {version}, so it is not this vehicle's URL at a Director"
+            raise NotPublishedError(repository=DIRECTOR, location=location, reason=reason)
         newest = yield from walk_roots(anchor, _context(anchor, now))
     except RefusalError as error:
         raise _unfit(anchor, location, str(error)) from error
@@ -103,14 +102,14 @@ def meet_director(anchor: TrustedRepository, now: datetime, *, location: str) ->
 def _meet_root(anchor: TrustedRepository, now: datetime, location: str) -> Steps[bool]:
     """Whether the Root given is served; only that distinguishes a chain without a newer Root from a place without any.
 
-    Raises: UsageError if another Root is served under its number.
+    Raises: ForeignMetadataError if another Root is served under its number.
     """
     context, version = _context(anchor, now), anchor.root.signed.version
     data = yield from fetch(context, ROOT, version, bound(context, ROOT))
     if data is ABSENT:
         return False
     if _signed_part(data, context) != _signed_part(anchor.root.data, context):
-        raise _unfit(anchor, location, f"its Root {version} is another one")
+        raise _unfit(anchor, location, f"its Root {version} has other content")
     return True
 
 
@@ -123,8 +122,6 @@ def _signed_part(data: bytes, context: Context) -> bytes:
     return envelope.payload if envelope.canonical is None else envelope.canonical()
 
 
-def _unfit(anchor: TrustedRepository, location: str, detail: str) -> UsageError:
-    title = _TITLES[anchor.name]
-    root = "Image" if anchor.name == IMAGE else "Director"
-    where = f"what {location} publishes is not signed under the {root} Root given"
-    return UsageError(reason=f"{where}; check the address of the {title} and the file ({detail})")
+def _unfit(anchor: TrustedRepository, location: str, detail: str) -> ForeignMetadataError:
+    reason = f"what it publishes is not signed under that Root; check the address and the file ({detail})"
+    return ForeignMetadataError(repository=anchor.name, location=location, reason=reason)

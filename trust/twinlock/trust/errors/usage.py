@@ -1,0 +1,56 @@
+"""Mistakes of a caller or an operator that a program may want to tell apart. All have the code ``usage``."""
+
+from __future__ import annotations
+
+from twinlock.trust.errors.base import UsageError
+
+
+class LimitSettingError(UsageError):
+    """A setting of ``Limits`` that names no limit, or a value that cannot be one."""
+
+    template = "limit {name}: {reason}"
+    name: str
+
+
+class NotRefreshedError(UsageError):
+    """A search in a repository that was not refreshed first."""
+
+    template = "the repository {repository} cannot be searched: {reason}"
+    repository: str
+
+
+class GivenRootError(UsageError):
+    """A Root file given for a repository that is another one's."""
+
+    template = "the Root given for the {repository} repository is another one's: {reason}"
+    repository: str
+
+
+class FirstContactError(UsageError):
+    """What answers at an address is not the repository of the Root that an operator gave for it."""
+
+    template = "{location} is not the {repository} repository of the Root given: {reason}"
+    repository: str
+    location: str
+
+
+class NotPublishedError(FirstContactError):
+    """The address does not serve the Root given, or serves nothing else yet."""
+
+
+class ForeignMetadataError(FirstContactError):
+    """What the address serves is not signed under the Root given."""
+
+
+class InvalidJsonFileError(UsageError):
+    """A file of an operator that does not hold one JSON object."""
+
+    template = "{path} {reason}"
+    path: str
+
+
+class TlsFileError(UsageError):
+    """A certificate, key or authority that a TLS server cannot use."""
+
+    template = "cannot use {path}: {reason}"
+    path: str
