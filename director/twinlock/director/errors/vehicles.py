@@ -33,7 +33,7 @@ class WireDisabledError(TwinlockError):
 
     code = "wire-disabled"
     by_rule = True
-    template = "{vehicle} speaks the profile {wire}, in which this Director publishes nothing"
+    template = "the client of {vehicle} reads the profile {wire}, in which this Director publishes nothing"
     hint = "add the profile with `twinlock director wire`"
     vehicle: str
     wire: str
