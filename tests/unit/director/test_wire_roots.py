@@ -232,7 +232,7 @@ def test_a_death_between_the_root_and_the_configuration_is_mended(
     def dies(*_: object) -> None:
         raise StorageError(path="config.json", operation="write", reason="no space")
 
-    monkeypatch.setattr(root_keeper, "replace_config", dies)
+    monkeypatch.setattr(director.roots, "_save", dies)
     with pytest.raises(StorageError):
         director.add_wire("aktualizr")
     monkeypatch.undo()
