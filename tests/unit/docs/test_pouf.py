@@ -28,7 +28,7 @@ from twinlock.repository.serving.http import problem_of
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.engine.guarantees import GUARANTEES
 from twinlock.trust.engine.restore import bootstrap_repository
-from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.keys.public_keys import SUPPORTED_SCHEMES
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.names import DIRECTOR, Verification
@@ -272,6 +272,7 @@ def test_every_status_is_the_programs(mark: str, status_of: Callable[[TwinlockEr
         stated |= dict.fromkeys(_CODE.findall(codes), int(status))
     for error in errors():
         kind = "refusal" if issubclass(error, RefusalError) else "error"
+        kind = "usage error" if issubclass(error, UsageError) else kind
         made = error(**dict.fromkeys(error.field_names, "x"))
         if error.code == "vehicle-retired":
             continue  # the Director's alone: 410; tests/unit/director/test_retired.py shows it
