@@ -213,8 +213,8 @@ def make_director(tmp_path: Path) -> Callable[..., History]:
             story(director, tmp_path, patch)
             found = History(_empty(), _empty())
             for wire, kept in (("tuf", found.tuf), ("aktualizr", found.aktualizr)):
-                newest = _version(director.root_bytes(wire=wire))
-                kept["root"] = [director.root_bytes(number, wire=wire) for number in range(1, newest + 1)]
+                newest = _version(director.root_bytes(profile=wire))
+                kept["root"] = [director.root_bytes(number, profile=wire) for number in range(1, newest + 1)]
         found.exposed = _exposed(found)
         return found
 

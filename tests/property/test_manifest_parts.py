@@ -72,7 +72,7 @@ def test_junk_in_a_report_of_a_secondary_of_aktualizr(path: tuple[str | int, ...
         ecus=known,
         reports={},
         registered_at=NOW,
-        wire=AKTUALIZR_PROFILE,
+        profile=AKTUALIZR_PROFILE,
     )
     findings = judge_manifest(decode_manifest(data), record, now=NOW, address=VAN.vin)
     assert findings.reports[EcuId("gw-7")].counter == VAN.counter

@@ -173,12 +173,12 @@ class Director(HistoryView):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def root_bytes(self, version: int | None = None, *, wire: str = TUF_PROFILE) -> bytes:
+    def root_bytes(self, version: int | None = None, *, profile: str = TUF_PROFILE) -> bytes:
         """A Root file of this Director in a profile: the newest, or that ``version``. What a vehicle is built with."""
-        return self.roots.read(version, wire)
+        return self.roots.read(version, profile)
 
     def register(self, description: bytes | Mapping[str, Any], *, now: datetime | None = None) -> bool:
-        """Take a vehicle into the inventory; True if it is new, False if it is registered just so already.
+        """Register a vehicle; True if it is new, False if exactly this is registered already.
 
         Raises: MalformedError, WeakKeyError, UnsafePathError, RegistrationError, SecondPersonError.
         """

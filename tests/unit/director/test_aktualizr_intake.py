@@ -195,7 +195,7 @@ def test_the_epoch_is_a_time_like_any_other_in_our_own_profile(car: TestVehicle,
     with pytest.raises(ReportTimeError):
         director.receive_manifest(car.manifest(now=NO_TIME))
     record = director.vehicle("VIN1")
-    assert record.wire != AKTUALIZR_PROFILE
+    assert record.profile != AKTUALIZR_PROFILE
     assert record.reports[EcuId("ecu-gw")].time == NOW
 
 
@@ -239,7 +239,7 @@ def test_counters_of_a_past_life_do_not_bind_ecus_that_have_none(wired: Director
         ecus=record.ecus,
         reports=counted,
         registered_at=NOW - timedelta(days=1),
-        wire=AKTUALIZR_PROFILE,
+        profile=AKTUALIZR_PROFILE,
     )
     findings = judge_manifest(decode_manifest(van.manifest()), known, now=NOW, address=VIN)
     assert findings.reports[BRAKE].counter is None

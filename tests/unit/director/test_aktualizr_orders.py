@@ -114,10 +114,10 @@ def test_only_the_names_that_this_client_asks_for_exist(wired: Director, van: Ak
         assert wired.metadata(VIN, name) is not None, name
     for name in ("2.root.json", "0.root.json", "root.json", "1.targets.json", "1.snapshot.json", "x.json", "../x"):
         assert wired.metadata(VIN, name) is None, name
-    assert wired.metadata(VIN, "1.root.json") == wired.root_bytes(1, wire="aktualizr")
+    assert wired.metadata(VIN, "1.root.json") == wired.root_bytes(1, profile="aktualizr")
     wired.rotate("root")
-    assert wired.metadata(VIN, "2.root.json") == wired.root_bytes(2, wire="aktualizr")
-    assert wired.metadata(VIN, "1.root.json") == wired.root_bytes(1, wire="aktualizr")
+    assert wired.metadata(VIN, "2.root.json") == wired.root_bytes(2, profile="aktualizr")
+    assert wired.metadata(VIN, "1.root.json") == wired.root_bytes(1, profile="aktualizr")
     assert wired.metadata(VIN, "3.root.json") is None
 
 
@@ -131,7 +131,7 @@ def test_the_files_are_told_apart_by_the_correlation_id_of_their_order(wired: Di
 def test_our_own_engine_takes_the_files_under_the_strict_policy(
     wired: Director, running: AktualizrVehicle, site: ImageSite, role: str
 ) -> None:
-    director = bootstrap_repository(DIRECTOR, wired.root_bytes(1, wire="aktualizr"), wire=AKTUALIZR)
+    director = bootstrap_repository(DIRECTOR, wired.root_bytes(1, profile="aktualizr"), wire=AKTUALIZR)
     trusted = {DIRECTOR: director, IMAGE: bootstrap_repository(IMAGE, site.root)}
     ecus = {EcuId(ecu): Ecu(EcuId(ecu), HardwareId(hardware)) for ecu, hardware in running.hardware.items()}
     installed = {ecu: report.installed for ecu, report in wired.vehicle(VIN).reports.items()}

@@ -115,7 +115,7 @@ def test_root_alone_may_demand_it_beside_aktualizr(tmp_path: Path, site: ImageSi
     assert not (tmp_path / "made").exists()
     with make(tmp_path, site, keys={"root": MIXED}, settings=both) as director:
         assert demanded(director) == ["root"]
-        other = json.loads(director.root_bytes(wire="aktualizr"))["signed"]
+        other = json.loads(director.root_bytes(profile="aktualizr"))["signed"]
         assert {key["keytype"] for key in other["keys"].values()} == {"ED25519"}
         assert "postQuantum" not in other.get("custom", {})
         director.rotate("root")

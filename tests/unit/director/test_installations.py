@@ -103,7 +103,9 @@ def test_a_vehicle_that_changes_without_end_fills_no_disk(fleet: Director, car: 
         report(fleet, car, minutes)
     assert len(fleet.installations(VIN, ecus=["ecu-gw"], limit=1000)) == MAX_PER_DAY
     limits = [event.detail for _, event in fleet.events(VIN, limit=1000) if event.code == "daily-limit"]
-    assert limits == [f"{VIN} has sent {MAX_PER_DAY} changes of what ecu-gw runs within a day; no more are taken now"]
+    assert limits == [
+        f"{VIN} has sent {MAX_PER_DAY} changes of what ecu-gw runs within a day; no more are accepted now"
+    ]
     car.install("ecu-gw", "factory.bin")
     report(fleet, car, 60 * 48)
     assert fleet.installations(VIN)[0].path == "factory.bin", "it is kept again the next day"

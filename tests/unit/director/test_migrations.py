@@ -95,7 +95,7 @@ def test_opening_an_old_inventory_brings_it_up_to_date(old: Director, car: TestV
     assert "installations" not in shape(path)
     with Director.open(old.path, clock=old._clock) as opened:
         record = opened.vehicle("VIN1")
-        assert record.wire == "tuf"
+        assert record.profile == "tuf"
         assert record.retired == {}
         assert {item.counter_base for item in record.ecus.values()} == {0}
         assert {item.counter for item in record.reports.values()} == {2}
@@ -113,7 +113,7 @@ def test_opening_an_old_inventory_brings_it_up_to_date(old: Director, car: TestV
         assert [item["code"] for item in opened.junk("VIN1")] == ["report-replay"]
         assert opened.metadata("VIN1", "1.targets.json") is not None
         opened.receive_manifest(car.manifest())
-        assert opened.vehicles()[0].wire == "tuf"
+        assert opened.vehicles()[0].profile == "tuf"
     assert version_of(path) == schema.SCHEMA_VERSION
 
 

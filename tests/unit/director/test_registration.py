@@ -70,7 +70,7 @@ def test_a_first_registration_makes_a_vehicle_of_that_wire(director: Director, d
     device.keys["gw-7"] = wire_key("RSA", rsa)
     assert register(director, device).new
     record = record_of(director, device)
-    assert (record.wire, record.identified_by, record.primary) == ("aktualizr", BY_CERTIFICATE, GW)
+    assert (record.profile, record.identified_by, record.primary) == ("aktualizr", BY_CERTIFICATE, GW)
     assert {ecu: item.hardware_id for ecu, item in record.ecus.items()} == device.hardware
     gateway, brake = record.ecus[GW].key, record.ecus[BRAKE].key
     assert (gateway.keytype, gateway.scheme) == ("rsa", "rsassa-pss-sha256")
@@ -82,7 +82,7 @@ def test_a_first_registration_makes_a_vehicle_of_that_wire(director: Director, d
     assert audited(director, "VIN7", "register") == [
         {"ecus": ["brake-7", "gw-7"], "wire": "aktualizr", "identifiedBy": "certificate"}
     ]
-    assert [item.wire for item in director.vehicles()] == ["aktualizr"]
+    assert [item.profile for item in director.vehicles()] == ["aktualizr"]
 
 
 def test_the_same_again_changes_nothing_in_any_order(director: Director, device: Device) -> None:

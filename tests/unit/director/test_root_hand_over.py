@@ -32,7 +32,7 @@ def apart(director: Director, monkeypatch: pytest.MonkeyPatch) -> Director:
 
 
 def body(director: Director, version: int | None = None, wire: str = "aktualizr") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(director.root_bytes(version, wire=wire))
+    found: dict[str, Any] = json.loads(director.root_bytes(version, profile=wire))
     return found
 
 
@@ -47,10 +47,10 @@ def test_vehicles_at_every_old_root_are_led_to_keys_of_its_own(apart: Director) 
     assert apart.hand_over() == 4
     for number in (1, 2, 3):
         verify_successor(
-            apart.root_bytes(number, wire="aktualizr"),
-            apart.root_bytes(number + 1, wire="aktualizr"),
+            apart.root_bytes(number, profile="aktualizr"),
+            apart.root_bytes(number + 1, profile="aktualizr"),
             NOW,
-            wire=AKTUALIZR,
+            reader=AKTUALIZR,
         )
     for filler in (2, 3):
         for role in ("root", "targets", "snapshot", "timestamp"):
@@ -68,9 +68,9 @@ def test_newcomers_begin_with_the_root_that_handed_over(apart: Director) -> None
     assert json.loads(served)["signed"]["version"] == 1
     apart.hand_over()
     served = apart.metadata(van.vin, "1.root.json")
-    assert served == apart.root_bytes(4, wire="aktualizr")
+    assert served == apart.root_bytes(4, profile="aktualizr")
     assert apart.metadata(van.vin, "5.root.json") is None
-    assert json.loads(apart.root_bytes(1, wire="aktualizr"))["signed"]["version"] == 1
+    assert json.loads(apart.root_bytes(1, profile="aktualizr"))["signed"]["version"] == 1
 
 
 def test_old_keys_sign_until_their_day_and_then_no_more(apart: Director) -> None:

@@ -35,7 +35,7 @@ def make(tmp_path: Path, site: ImageSite, settings: Settings = BOTH, **options: 
 
 
 def translated(director: Director, version: int | None = None) -> dict[str, Any]:
-    data = director.root_bytes(version, wire="aktualizr")
+    data = director.root_bytes(version, profile="aktualizr")
     body: dict[str, Any] = json.loads(data)
     assert canonical(body) == data, "the client hashes the canonical form of what it is served"
     return body
@@ -67,7 +67,7 @@ def check_chain(director: Director, length: int) -> None:
             assert len(signers(body, by)) >= by["roles"]["root"]["threshold"]
         before = signed
     with pytest.raises(UnknownRootError):
-        director.root_bytes(length + 1, wire="aktualizr")
+        director.root_bytes(length + 1, profile="aktualizr")
 
 
 def test_a_director_can_be_made_with_both(wired: Director) -> None:
@@ -84,7 +84,7 @@ def test_a_director_can_be_made_with_both(wired: Director) -> None:
 
 def test_one_without_has_none_and_serves_no_such_vehicle(director: Director) -> None:
     with pytest.raises(UnknownRootError):
-        director.root_bytes(wire="aktualizr")
+        director.root_bytes(profile="aktualizr")
     van = AktualizrVehicle()
     van.register(director)
     assert director.metadata(VIN, "1.root.json") is None
@@ -232,7 +232,7 @@ def test_a_death_between_the_root_and_the_configuration_is_mended(
     def dies(*_: object) -> None:
         raise StorageError(path="config.json", operation="write", reason="no space")
 
-    monkeypatch.setattr(root_keeper, "replace_config", dies)
+    monkeypatch.setattr(director.roots, "_save", dies)
     with pytest.raises(StorageError):
         director.add_wire("aktualizr")
     monkeypatch.undo()

@@ -272,6 +272,7 @@ def test_every_status_is_the_programs(mark: str, status_of: Callable[[TwinlockEr
         stated |= dict.fromkeys(_CODE.findall(codes), int(status))
     for error in errors():
         kind = "refusal" if issubclass(error, RefusalError) else "error"
+        kind = "usage error" if issubclass(error, UsageError) else kind
         made = error(**dict.fromkeys(error.field_names, "x"))
         if error.code == "vehicle-retired":
             continue  # the Director's alone: 410; tests/unit/director/test_retired.py shows it

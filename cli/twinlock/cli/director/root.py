@@ -186,7 +186,7 @@ def show_root_command(out: Output, directory: Path, *, version: int | None, wire
       twinlock director root show ./director --wire aktualizr --output import/director/root.json
     """
     with open_director(directory) as opened:
-        data = opened.root_bytes(version, wire=wire)
+        data = opened.root_bytes(version, profile=wire)
     if output is not None:
         output.write_bytes(data)
     text = data.decode() if output is None else f"wrote {output}"

@@ -89,7 +89,7 @@ def vehicles(out: Output, directory: Path) -> None:
     for item in vehicles:
         state = states.vehicles[item.vehicle]
         last = when(item.last_manifest_at)
-        rows.append((item.vehicle, item.primary or "-", item.ecus, item.assignments, last, item.wire, state.state))
+        rows.append((item.vehicle, item.primary or "-", item.ecus, item.assignments, last, item.profile, state.state))
         shown.append(
             {
                 "vehicle": item.vehicle,
@@ -98,7 +98,7 @@ def vehicles(out: Output, directory: Path) -> None:
                 "assignments": item.assignments,
                 "registeredAt": item.registered_at,
                 "lastManifestAt": item.last_manifest_at,
-                "wire": item.wire,
+                "wire": item.profile,
                 **state.as_json(),
             }
         )

@@ -129,7 +129,7 @@ def _vehicle_json(record: VehicleRecord, assigned: tuple[Assignment, ...]) -> di
         "primary": record.primary,
         "registeredAt": record.registered_at,
         "lastManifestAt": record.last_manifest_at,
-        "wire": record.wire,
+        "wire": record.profile,
         "identifiedBy": record.identified_by,
         "ecus": ecus,
         "retired": [{"ecu": ecu, "retiredAt": at} for ecu, at in record.retired.items()],

@@ -55,7 +55,7 @@ class AktualizrInheritance:
         (link,) = chain.links(Metadata[Root].from_bytes(root).signed, keyring, change=None)
         envelope = json.loads(sign_link(link, keyring))
         data = add_signatures(ROOT, envelope, list(self.signers()), form.MAX_BYTES[ROOT])
-        verify_successor(self.roots[-1], data, now, wire=AKTUALIZR)
+        verify_successor(self.roots[-1], data, now, reader=AKTUALIZR)
         return data
 
     def signers(self) -> Iterator[CryptoSigner]:

@@ -95,7 +95,7 @@ class AktualizrChain:
 
     @staticmethod
     def _checked(before: bytes, root: bytes, now: datetime) -> bytes:
-        verify_successor(before, root, now, wire=AKTUALIZR)
+        verify_successor(before, root, now, reader=AKTUALIZR)
         return root
 
 

@@ -38,7 +38,7 @@ from twinlock.trust.wire.tuf.metadata import TUF
 
 log = logging.getLogger("twinlock.director.catalogue.catalogue")
 
-# How long a lookup is believed while nothing is published: the expiry of delegated files is judged again after it.
+# How long a lookup counts while nothing is published: the expiry of delegated files is judged again after it.
 _LOOKUPS_HOLD = timedelta(minutes=5)
 
 

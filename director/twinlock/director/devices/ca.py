@@ -3,7 +3,7 @@
     ca = DeviceCa.create(place, passphrase=None, valid=timedelta(days=7300), now=now)    # or DeviceCa.open(place, None)
     certificate = ca.certify(public_key, Subject(name="VIN1", usage=CLIENT_AUTH), not_after=..., now=now)
 
-These certificates say who speaks, and nothing about software: no vehicle installs anything for their sake. The key is
+These certificates identify vehicles, and prove nothing about software: no vehicle installs anything because of one. The key is
 kept like other online keys.
 """
 

@@ -58,7 +58,7 @@ class Change:
 
     @property
     def nothing(self) -> bool:
-        """Whether the vehicle was registered just so already."""
+        """Whether exactly this was registered already."""
         return self == Change()
 
     def as_json(self) -> dict[str, list[str]]:
@@ -93,7 +93,7 @@ def apply_registration(
         return _register(connection, vehicle, offered, identified_by, actor=actor, now=now)
     lock_vehicle(connection, vehicle)
     check_active(record)
-    if record.wire != AKTUALIZR_PROFILE:
+    if record.profile != AKTUALIZR_PROFILE:
         reason = "it is registered already, as a vehicle that does not run aktualizr"
         raise RegistrationError(vehicle=vehicle, field="vehicle", reason=reason)
     rows = {EcuId(row.ecu): row for row in connection.execute(select(schema.ecus).where(_E.vehicle == vehicle))}
@@ -123,7 +123,7 @@ def _register(
     now: datetime,
 ) -> Change:
     ecus = offered.ecus.values()
-    insert_vehicle(connection, vehicle, ecus, now, wire=AKTUALIZR_PROFILE, identified_by=identified_by)
+    insert_vehicle(connection, vehicle, ecus, now, profile=AKTUALIZR_PROFILE, identified_by=identified_by)
     change = Change(new=True, added=tuple(sorted(offered.ecus)))
     detail = {"ecus": sorted(offered.ecus), "wire": AKTUALIZR_PROFILE, "identifiedBy": identified_by}
     record_audit(connection, actor=actor, action="register", vehicle=vehicle, detail=detail, now=now)

@@ -1,4 +1,4 @@
-"""Which vehicle a request is from: the name in its verified client certificate, or its own word for a serial.
+"""Which vehicle a request is from: the name in its verified client certificate, or the serial that it states.
 
 The client's protocol names no vehicle. Where TLS verified a certificate, its common name is the vehicle. A serial in the
 path proves nothing: it is taken only where the operator allows that, and never for a vehicle that ever showed a

@@ -210,7 +210,7 @@ class DeviceService:
                 if not list_certificates(connection, name=vehicle, kind=SINGLE):
                     raise
             else:
-                if record.wire != AKTUALIZR_PROFILE:
+                if record.profile != AKTUALIZR_PROFILE:
                     raise NeedsNoCertificateError(vehicle=vehicle)
             moment = now or self._clock()
             return allow_certificate(

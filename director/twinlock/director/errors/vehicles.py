@@ -20,11 +20,11 @@ class UnknownVehicleError(UsageError):
 
 
 class RetiredVehicleError(UnknownVehicleError):
-    """A vehicle that an operator retired: it is told nothing, and its reports are not taken."""
+    """A vehicle that an operator retired: it gets no metadata, and its reports are refused."""
 
     code = "vehicle-retired"
     template = "{vehicle} was retired at {since}"
-    hint = "if it is in service, take it back with `twinlock director reactivate`"
+    hint = "if it is in service, return it with `twinlock director reactivate`"
     since: str
 
 
@@ -33,7 +33,7 @@ class WireDisabledError(TwinlockError):
 
     code = "wire-disabled"
     by_rule = True
-    template = "{vehicle} speaks the profile {wire}, in which this Director publishes nothing"
+    template = "the client of {vehicle} reads the profile {wire}, in which this Director publishes nothing"
     hint = "add the profile with `twinlock director wire`"
     vehicle: str
     wire: str
@@ -166,7 +166,7 @@ class DeviceIdentityError(TwinlockError):
 
     code = "device-identity"
     by_rule = True
-    template = "the request is not taken: {reason}"
+    template = "the request is refused: {reason}"
     reason: str
 
 
@@ -185,7 +185,7 @@ class DailyLimitError(TwinlockError):
 
     code = "daily-limit"
     by_rule = True
-    template = "{vehicle} has sent {limit} {what} within a day; no more are taken now"
+    template = "{vehicle} has sent {limit} {what} within a day; no more are accepted now"
     vehicle: str
     what: str
     limit: int

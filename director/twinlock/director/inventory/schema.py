@@ -80,7 +80,7 @@ vehicles = Table(
     Column("share_used", BigInteger, nullable=False, server_default="0"),  # bytes of the daily share, as of then
     Column("revision", Number, nullable=False, default=0),
     Column("planned_from", String(64)),  # SHA-256 of what the newest plan was made from
-    Column("wire", String(16), nullable=False, server_default="tuf"),  # the profile that the vehicle speaks
+    Column("wire", String(16), nullable=False, server_default="tuf"),  # the profile of the vehicle's client
     Column("identified_by", String(16)),  # of another profile than ours: how it proves which vehicle it is
     Column("retired_at", UtcTime),  # an operator retired it: it keeps its history and is told nothing
 )

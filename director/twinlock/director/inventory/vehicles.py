@@ -83,7 +83,7 @@ def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
         registered_at=row.registered_at,
         last_manifest_at=row.last_manifest_at,
         share_used=row.share_used,
-        wire=row.wire,
+        profile=row.wire,
         identified_by=row.identified_by,
         retired={EcuId(item.ecu): item.retired_at for item in rows if item.retired_at is not None},
         retired_at=row.retired_at,
@@ -120,15 +120,15 @@ def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
         .group_by(_E.vehicle)
         .subquery()
     )
-    wishes = (
+    assigned = (
         select(schema.assignments.c.vehicle, func.count().label("assignments"))
         .group_by(schema.assignments.c.vehicle)
         .subquery()
     )
     query = (
-        select(schema.vehicles, counted.c.ecus, counted.c.primary_ecu, wishes.c.assignments)
+        select(schema.vehicles, counted.c.ecus, counted.c.primary_ecu, assigned.c.assignments)
         .outerjoin(counted, counted.c.vehicle == _V.vehicle)
-        .outerjoin(wishes, wishes.c.vehicle == _V.vehicle)
+        .outerjoin(assigned, assigned.c.vehicle == _V.vehicle)
         .order_by(_V.vehicle)
     )
     return tuple(
@@ -139,7 +139,7 @@ def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
             registered_at=row.registered_at,
             last_manifest_at=row.last_manifest_at,
             assignments=row.assignments or 0,
-            wire=row.wire,
+            profile=row.wire,
             retired_at=row.retired_at,
         )
         for row in connection.execute(query)
@@ -183,13 +183,13 @@ def insert_vehicle(
     ecus: Iterable[EcuRecord],
     now: datetime,
     *,
-    wire: str = TUF_PROFILE,
+    profile: str = TUF_PROFILE,
     identified_by: str | None = None,
 ) -> None:
     """Add a vehicle with its ECUs. Raises: IntegrityError where an id or key is taken."""
-    row = {"vehicle": vehicle, "registered_at": now, "revision": 0, "wire": wire, "identified_by": identified_by}
+    row = {"vehicle": vehicle, "registered_at": now, "revision": 0, "wire": profile, "identified_by": identified_by}
     revived = update(schema.vehicles).where(_V.vehicle == vehicle, _V.retired_at.is_not(None))
-    values = {"retired_at": None, "wire": wire, "identified_by": identified_by}
+    values = {"retired_at": None, "wire": profile, "identified_by": identified_by}
     if not connection.execute(revived.values(**values)).rowcount:
         connection.execute(insert(schema.vehicles), row)
     claim_ecus(connection, vehicle, ecus)

@@ -30,7 +30,7 @@ def time_events(report: EcuReport, last: LastReport | None, now: datetime, polic
 
 
 def report_events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> list[Event]:
-    """What an ECU met by its own word, and what stands out in what it runs."""
+    """The events that an ECU reports, and what is unusual about the image that it runs."""
     events = [_met(report, evidence) for evidence in report.evidence]
     if report.evidence:
         pass  # ``attack`` and ``detail`` repeat the most severe of it

@@ -108,7 +108,7 @@ class Reception:
             return is_news_of(manifest, load_vehicle(connection, vehicle))
 
     def _decode(self, data: bytes, address: str | None) -> UnverifiedManifest:
-        """Read a manifest in the profile that the vehicle speaks; one that names its vehicle, without an address."""
+        """Read a manifest in the vehicle's profile; without an address, in the one whose manifests name their vehicle."""
         if address is None:
             return self._profiles.authored.decode_manifest(data)
         with self._database.reading() as connection:

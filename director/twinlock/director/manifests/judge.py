@@ -265,7 +265,7 @@ def _has_no_time(report: EcuReport, knowledge: Knowledge) -> bool:
 
 
 def _installed(report: EcuReport, entry: ImageEntry | None) -> InstalledImage:
-    """What is installed, with the release counter that its entry states; the ECU's own word counts where none does."""
+    """What is installed, with the release counter that its entry states; what the ECU reports counts where none does."""
     installed = report.installed
     if entry is None or not same_image(installed, entry) or entry.release_counter is None:
         return installed

@@ -38,7 +38,7 @@ _CLIENT_CODES: Mapping[str, str] = {
 
 
 def kind_of(code: str) -> str:
-    """The kind of event that an ECU's word for what it met stands for; an unknown word counts as an attack."""
+    """The kind of event for the code that an ECU reports; an unknown code counts as an attack."""
     if code in EVENT_CODES:
         return EVENT_CODES[code][0]
     return _CLIENT_CODES.get(code) or _kinds_of_errors().get(code, ATTACK)

@@ -203,7 +203,7 @@ class Profiles:
 
     def of(self, record: VehicleRecord) -> DirectorProfile:
         """The profile of a vehicle's client."""
-        return self.named(record.wire)
+        return self.named(record.profile)
 
     @property
     def translations(self) -> tuple[RootTranslation, ...]:

@@ -18,14 +18,14 @@ HELD = "held"  # an earlier order has to be confirmed by a manifest first
 WAITING = "waiting"  # the vehicle has not reported yet
 IMPOSSIBLE = "impossible"  # no set of images fits; nothing is ordered
 
-TUF_PROFILE = "tuf"  # a vehicle that speaks our own profile
-AKTUALIZR_PROFILE = "aktualizr"  # a vehicle that runs aktualizr
+TUF_PROFILE = "tuf"  # our own client's
+AKTUALIZR_PROFILE = "aktualizr"  # that of aktualizr
 PROFILES = (TUF_PROFILE, AKTUALIZR_PROFILE)  # every wire profile; Roots are authored in the first
 
 ATTACK, REFUSAL, FAILURE, NOTICE = "attack", "refusal", "failure", "notice"  # the kinds of events
 
 BY_CERTIFICATE = "certificate"  # the name in its verified client certificate
-BY_SERIAL = "serial"  # its own word for the serial of its Primary
+BY_SERIAL = "serial"  # the serial of its Primary, as it states it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +92,8 @@ class LastReport:
 class VehicleRecord:
     """A registered vehicle: its ECUs by id, and what each last reported (absent: never reported).
 
-    ``wire`` is the profile that it speaks; where that has no names of vehicles in it, ``identified_by`` tells how we
-    know who speaks. ``retired`` are ECUs that it had once, and when they left. ``retired_at`` is set while the vehicle itself
+    ``profile`` is that of its client; where that has no names of vehicles in it, ``identified_by`` tells how we
+    know which vehicle sends a request. ``retired`` are ECUs that it had once, and when they left. ``retired_at`` is set while the vehicle itself
     is retired; ``primary`` is empty only then, if its ECUs were released. ``share_used`` is how much of its daily share of
     manifests was used at ``last_manifest_at``, in bytes.
     """
@@ -105,7 +105,7 @@ class VehicleRecord:
     registered_at: datetime
     last_manifest_at: datetime | None = None
     share_used: int = 0
-    wire: str = TUF_PROFILE
+    profile: str = TUF_PROFILE
     identified_by: str | None = None
     retired: Mapping[EcuId, datetime] = field(default_factory=dict)
     retired_at: datetime | None = None
@@ -126,7 +126,7 @@ class VehicleRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """An operator's wish: this ECU shall run this image."""
+    """What an operator assigned: this ECU shall run this image."""
 
     ecu: EcuId
     path: TargetPath
@@ -265,7 +265,7 @@ class VehicleSummary:
     registered_at: datetime
     last_manifest_at: datetime | None
     assignments: int
-    wire: str = TUF_PROFILE
+    profile: str = TUF_PROFILE
     retired_at: datetime | None = None
 
 

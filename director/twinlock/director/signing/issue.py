@@ -339,7 +339,7 @@ def _read_snapshot(connection: Connection, vehicle: str, profiles: Profiles) -> 
         raise StorageError(path=vehicle, operation="read", reason="the inventory holds no Root")
     profile_root = profile.read_root(connection)
     if profile_root is None:
-        raise WireDisabledError(vehicle=vehicle, wire=record.wire)
+        raise WireDisabledError(vehicle=vehicle, wire=record.profile)
     return VehicleSnapshot(
         inputs=inputs,
         revision=row.revision,

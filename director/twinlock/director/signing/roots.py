@@ -252,9 +252,9 @@ def _give_time_keys(root: Root, kept: Iterable[str], records: Iterable[KeyRecord
     root.unrecognized_fields[_CUSTOM] = {**root.unrecognized_fields.get(_CUSTOM, {}), _TIME_SOURCE: source}
 
 
-def verify_successor(current: bytes, offered: bytes, now: datetime, *, wire: WireProfile = TUF) -> None:
+def verify_successor(current: bytes, offered: bytes, now: datetime, *, reader: WireProfile = TUF) -> None:
     """Have the trust engine accept ``offered`` after ``current``. Raises: RefusalError of every kind."""
-    trusted = bootstrap_repository(DIRECTOR, current, wire=wire)
+    trusted = bootstrap_repository(DIRECTOR, current, wire=reader)
     wanted = trusted.root.signed.version + 1
 
     def answer(command: Command) -> Answer:
@@ -262,5 +262,5 @@ def verify_successor(current: bytes, offered: bytes, now: datetime, *, wire: Wir
             return None
         return offered if command.version == wanted else ABSENT
 
-    context = Context(repository=DIRECTOR, now=now, limits=DEFAULT_LIMITS, wire=wire, policy=STRICT)
+    context = Context(repository=DIRECTOR, now=now, limits=DEFAULT_LIMITS, wire=reader, policy=STRICT)
     drive(walk_roots(trusted, context), answer)

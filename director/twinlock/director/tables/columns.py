@@ -74,7 +74,7 @@ def key_column(**options: Any) -> Column[Any]:
 
 
 def actor_column() -> Column[Any]:
-    """Who did it, by their own word."""
+    """The name that a person gave for the audit."""
     return Column("actor", String(_ID), nullable=False)
 
 
