@@ -13,7 +13,7 @@ from tests.published_schemas import PLACE, schema_path
 from twinlock.cli.main import main
 
 _HEAD = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-_DESCRIPTION = "Members may be added in later versions; pass over those that you do not know."
+_DESCRIPTION = "Members may be added in later versions; ignore those that you do not know."
 _RUNNING = frozenset(
     {"image serve", "director serve", "director serve-aktualizr", "primary run", "secondary run", "up"}
 )
