@@ -238,12 +238,7 @@ class Director(HistoryView):
         return self._assigning.assign(vehicle, images, actor=actor or self.actor, now=self._moment(now))
 
     def unassign(
-        self,
-        vehicle: str,
-        ecus: Iterable[str] | None = None,
-        *,
-        actor: str | None = None,
-        now: datetime | None = None,
+        self, vehicle: str, ecus: Iterable[str] | None = None, *, actor: str | None = None, now: datetime | None = None
     ) -> Plan:
         """Withdraw the assignments of ``ecus`` (None: all). Raises: UsageError if there are none."""
         return self._assigning.unassign(vehicle, ecus, actor=actor or self.actor, now=self._moment(now))

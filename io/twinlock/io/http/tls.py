@@ -40,4 +40,4 @@ def _why(error: Exception) -> str:
 
 
 def _encrypted(key: Path) -> NoReturn:
-    raise TlsFileError(path=str(key), reason="it is encrypted; a server reads a key that is not")
+    raise TlsFileError(path=str(key), reason="the key is encrypted; a server needs an unencrypted one")
