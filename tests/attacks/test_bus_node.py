@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from sqlite3 import Connection
 
 import aiohttp
 import pytest
@@ -22,6 +24,7 @@ from twinlock.client.link.http import HttpLink
 from twinlock.client.model.errors import BundleHeldError, SecondaryBusyError
 from twinlock.client.net import request_bodies as places
 from twinlock.client.net.request_bodies import RequestBodies
+from twinlock.client.storage.database import Database
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, World
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import decode_report
@@ -141,6 +144,41 @@ def test_a_node_delivers_an_image_of_a_bundle_that_the_primary_holds(tmp_path: P
             assert reports[ECU].installed.path == BRAKE.path(1)  # what remains is that the Director sees it
 
     asyncio.run(scenario())
+
+
+async def requests(world: World, address: str, method: str, path: str, body: bytes = b"") -> None:
+    """A hundred of them, one in each second of the vehicle's clock."""
+    async with aiohttp.ClientSession() as node:
+        for _ in range(100):
+            world.pass_time(seconds=1)
+            async with node.request(method, f"{address}{path}", data=body) as answer:
+                await answer.read()
+
+
+@pytest.mark.parametrize("what", ["garbage", "report", "garbage and report", "a bundle that was sent before"])
+def test_no_number_of_requests_wears_out_the_storage(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request once cost two or three writes that reach the flash: ten million a day."""
+    written: list[str] = []
+    transaction = Database.transaction
+
+    def counted(self: Database, operation: str) -> AbstractContextManager[Connection]:
+        written.append(operation)
+        return transaction(self, operation)
+
+    async def scenario(world: World, link: HttpLink, address: str) -> None:
+        assert await link.send_metadata(offered(world))
+        monkeypatch.setattr(Database, "transaction", counted)
+        if "garbage" in what:
+            await requests(world, address, "PUT", "/v1/metadata", b"x")
+        if "report" in what:
+            await requests(world, address, "POST", "/v1/report")
+        if "bundle" in what:
+            await requests(world, address, "PUT", "/v1/metadata", offered(world).encode())
+        assert 0 < len(written) < 70
+
+    serve(tmp_path, scenario)
 
 
 def test_the_slowest_body_of_the_greediest_address_gives_way() -> None:

@@ -10,6 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from twinlock.client.model.events import StoredEvent
 from twinlock.client.model.results import is_relayed, is_unproven
@@ -27,6 +28,7 @@ REPORTS = 16
 UNCONFIRMED = timedelta(days=30)
 """How long an ECU keeps an event whose arrival it cannot confirm: a Secondary in the aktualizr profile."""
 
+Sort: TypeAlias = tuple[object, ...]
 _RANK = {kind: number for number, kind in enumerate(Kind)}
 
 
@@ -38,21 +40,11 @@ class EvidenceBook:
 
     def note(self, error: TwinlockError, *, step: str, now: datetime) -> None:
         """Keep ``error``, met at ``step`` when the best known time was ``now``. The same again is counted. Raises: StorageError."""
-        described = error.as_json()
-        event = Evidence(
-            id=secrets.token_hex(8),
-            kind=error.kind,
-            code=error.code,
-            attack=str(described.get("attack", Attack.NONE.value)),
-            clause=str(described.get("clause", "")),
-            detail=str(error),
-            step=step,
-            first=now,
-            last=now,
-        )
-        self._state.store_events(
-            _with(self._state.events(), StoredEvent(event, is_relayed(error), unproven=is_unproven(error)))
-        )
+        self.add(describe_event(error, step=step, now=now))
+
+    def add(self, event: StoredEvent) -> None:
+        """Keep ``event``, counted with one of the same sort if there is one. Raises: StorageError."""
+        self._state.store_events(_with(self._state.events(), event))
 
     def events(self) -> tuple[Evidence, ...]:
         """All events, the most severe first: attacks, then refusals, then failures; its own before those relayed."""
@@ -66,8 +58,9 @@ class EvidenceBook:
 
     def carry(self, counter: int) -> tuple[Evidence, ...]:
         """All events for the report number ``counter``, which carries them from now on."""
-        events = [event._replace(carried=counter) if event.carried is None else event for event in self._state.events()]
-        self._state.store_events(events)
+        if self.has_news:
+            events = self._state.events()
+            self._state.store_events(item._replace(carried=item.carried or counter) for item in events)
         return self.events()
 
     def note_report(self, counter: int, digest: str) -> None:
@@ -109,13 +102,30 @@ class EvidenceBook:
             self._state.store_events(kept)
 
 
+def describe_event(error: TwinlockError, *, step: str, now: datetime) -> StoredEvent:
+    """``error`` as an event, met once at ``step`` when the best known time was ``now``."""
+    described = error.as_json()
+    event = Evidence(
+        id=secrets.token_hex(8),
+        kind=error.kind,
+        code=error.code,
+        attack=str(described.get("attack", Attack.NONE.value)),
+        clause=str(described.get("clause", "")),
+        detail=str(error),
+        step=step,
+        first=now,
+        last=now,
+    )
+    return StoredEvent(event, is_relayed(error), unproven=is_unproven(error))
+
+
 def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:
     """``events`` and ``new``: counted with the same event, or added, the newest but the first making room for it."""
     kept = list(events)
     for number, event in enumerate(kept):
-        if _sort(event) == _sort(new):
+        if sort_of(event) == sort_of(new):
             known, again = event.evidence, new.evidence
-            count, latest = known.occurrences + 1, "" if again.detail == known.detail else again.detail
+            count, latest = known.occurrences + again.occurrences, "" if again.detail == known.detail else again.detail
             merged = known._replace(last=again.last, latest=latest, occurrences=count)
             kept[number] = StoredEvent(merged, event.relayed, unproven=event.unproven)
             return kept
@@ -123,7 +133,7 @@ def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:
     if len(alike) >= _room(new):
         out = _least(alike[1:], new)  # the first one stays: it is how something began
         kept.remove(out)
-        count = out.evidence.occurrences + 1
+        count = out.evidence.occurrences + new.evidence.occurrences
         new = new._replace(evidence=new.evidence._replace(first=out.evidence.first, occurrences=count))
     return [*kept, new]
 
@@ -144,6 +154,7 @@ def _shelf(event: StoredEvent) -> tuple[Kind, bool] | None:
     return None if event.unproven else (event.evidence.kind, event.relayed)
 
 
-def _sort(event: StoredEvent) -> tuple[object, ...]:
+def sort_of(event: StoredEvent) -> Sort:
+    """What makes two events the same, however often they were met."""
     evidence = event.evidence
     return (evidence.kind, event.relayed, evidence.code, evidence.attack, evidence.clause, evidence.step)

@@ -154,7 +154,7 @@ def make_report(
     The counter and the time that it states are on the disk before the report exists, so no crash can make two reports share one.
     Raises: StorageError, ProfileError.
     """
-    now = clock.reported()
+    now = state.time_to_state(clock.reported())
     counter, nonce = CounterResets(state).next_counter(now)
     events = EvidenceBook(state).carry(counter)
     most_severe = next(iter(events), None)

@@ -29,10 +29,12 @@ from twinlock.client.install.installer import Installer, Precondition
 from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError, OutOfTurnError
 from twinlock.client.model.results import Step
 from twinlock.client.model.worker_thread import in_thread, to_its_end
+from twinlock.client.secondary.refusal_log import RefusalLog
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.storage.needed_files import unneeded_files
 from twinlock.client.storage.staging import Staging
-from twinlock.client.storage.state import LastRefusal, TrustedState
+from twinlock.client.storage.state import TrustedState
+from twinlock.client.storage.write_pace import WritePace
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import Answer, Command, Fetch, Notice, Persist, drive
 from twinlock.trust.engine.verification import full_verification, partial_verification
@@ -44,6 +46,9 @@ from twinlock.trust.names import DIRECTOR, EcuId, Verification
 from twinlock.trust.state.repository_map import RepositoryMap, decode_map
 from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedVehicle, Vehicle
 from twinlock.trust.wire.tuf.metadata import TUF
+
+_DECISIONS, _DECISION_S = 16, 10.0
+"""Decisions that are the same again and are stored with their time one by one, and the seconds between them after those."""
 
 
 class Secondary:
@@ -68,7 +73,10 @@ class Secondary:
         self._profile = report_profile(config.wires.get(DIRECTOR, TUF))
         self._approvals = Approvals(state, self._clock)
         self._evidence = EvidenceBook(state)
+        self._refusals = RefusalLog(state, self._evidence)
         self._wanted: ApprovedImage | None = None
+        self._decided: tuple[ApprovedImage, ...] | None = None
+        self._deciding = WritePace(_DECISIONS, _DECISION_S)
         self._installing = asyncio.Lock()
 
     @classmethod
@@ -182,8 +190,11 @@ class Secondary:
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
             raise error from raised
-        self._state.store_verified_time(decision.now)
-        self._state.store_decision(decision)
+        # Anyone can send the same bundle again and again.
+        if decision.approved != self._decided or self._deciding.permits():
+            self._state.store_verified_time(decision.now)
+            self._state.store_decision(decision)
+            self._decided = decision.approved
         for deletion in unneeded_files(decision):
             self._state.persist(deletion)
         self._state.store_refusal(None)
@@ -247,6 +258,7 @@ class Secondary:
 
     def report(self) -> bytes:
         """Step 6 (5.4.3.6): a fresh signed report. Raises: StorageError."""
+        self._refusals.flush()
         return make_report(
             self.config.ecu.ecu,
             self.installed(),
@@ -259,16 +271,18 @@ class Secondary:
 
     def _note(self, error: TwinlockError, step: Step, now: datetime | None) -> None:
         """Store the failure for ``secondary show``, and for the Director until it acknowledges it."""
-        self._state.store_refusal(LastRefusal.of(error, step=step.value, now=now))
-        self._evidence.note(error, step=step.value, now=now or self._clock.best_known())
+        self._refusals.note(error, step=step, verified=now, now=now or self._clock.best_known())
 
     def _apply_acknowledgements(self, decision: Decision) -> None:
         """Apply what verified Director Targets acknowledge: evidence that the Director has, and a counter reset."""
         director = decision.repositories[DIRECTOR].targets
         assert director is not None
         ecu, targets = self.config.ecu.ecu, director.signed
+        events = self._state.events()
         if ecu in targets.acknowledged:
             self._evidence.acknowledge(targets.acknowledged[ecu], targets.acknowledged_reports.get(ecu))
+        if self._state.events() != events:
+            self._refusals.acknowledged()
         if not self._profile.acknowledges:
             self._evidence.expire(decision.now)
         CounterResets(self._state).arm(ecu, targets)

@@ -14,6 +14,7 @@ from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import Database
 from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
 from twinlock.client.storage.records import BegunBundle, CounterAfterReset
+from twinlock.client.storage.report_log import ReportLog
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.engine.time_floor import time_floor
@@ -80,6 +81,7 @@ class TrustedState:
     ) -> None:
         """See ``MetadataStore`` for ``limits``, ``proven`` and ``anchor``."""
         self._database = database
+        self._reports = ReportLog(database)
         self._metadata = MetadataStore(database, wires, limits=limits, proven=proven, anchor=anchor)
 
     @classmethod
@@ -184,21 +186,16 @@ class TrustedState:
 
         Source: Uptane 2.1.0 5.4.2.1.2 (a new value in every cycle).
         """
-        with self._database.transaction("reserve a report counter in") as connection:
-            row = connection.execute("SELECT value FROM facts WHERE name = 'counter'").fetchone()
-            last = int(row[0]) if row else 0
-            counter = at_least if most is not None and last >= most else max(last + 1, at_least)
-            connection.execute("INSERT OR REPLACE INTO facts VALUES ('counter', ?)", (str(counter),))
-            if stated is not None:
-                value = json.dumps(format_time(stated))
-                connection.execute("INSERT OR REPLACE INTO facts VALUES ('stated-time', ?)", (value,))
-        return counter
+        return self._reports.reserve_counter(at_least, stated=stated, most=most)
+
+    def time_to_state(self, now: datetime) -> datetime:
+        """See ``ReportLog.time_to_state``."""
+        return self._reports.time_to_state(now)
 
     @property
     def stated_time(self) -> datetime | None:
         """The time that the last report stated; None before the first."""
-        stated = self._fact("stated-time")
-        return parse_time(stated) if stated else None
+        return self._reports.stated_time
 
     @property
     def attested(self) -> Attestation | None:
@@ -309,11 +306,11 @@ class TrustedState:
     @property
     def reported(self) -> list[tuple[int, str]]:
         """The newest reports that carried evidence: the counter of each, and the SHA-256 of what was signed."""
-        return [(counter, digest) for counter, digest in self._fact("reported") or ()]
+        return self._reports.remembered
 
     def store_reported(self, reports: Iterable[tuple[int, str]]) -> None:
-        """Replace them all."""
-        self._store_fact("reported", [list(report) for report in reports])
+        """See ``ReportLog.remember``."""
+        self._reports.remember(reports)
 
     @property
     def unreported(self) -> InstallationReport | None:
@@ -378,6 +375,10 @@ class TrustedState:
         return json.loads(_text(rows[0][0])) if rows else None
 
     def _store_fact(self, name: str, value: Any) -> None:
+        """Store it unless that is what is stored: a message that changes nothing, from anyone, wears nothing out."""
+        rows = self._database.rows("SELECT value FROM facts WHERE name = ?", (name,))
+        if rows and rows[0][0] == json.dumps(value):
+            return
         with self._database.transaction(f"store {name} in") as connection:
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
