@@ -39,6 +39,7 @@ from twinlock.director.signing.roots import (
     root_authority,
     verify_successor,
 )
+from twinlock.repository.errors import RootPreparedError
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.model.views import RootView
 from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_prepared
@@ -141,7 +142,7 @@ class RootKeeper:
             for chain in chains:
                 change = chain.new_root_keys(plan, new) if ROOT in roles else None
                 also[chain.name] = chain.follow(data, self._keyring, change=change, now=now)
-            with new.leaving():
+            with new.leaving(RootPreparedError):
                 version = self._store(published, data, also, now)
         self.retire_revoked(now)
         return version

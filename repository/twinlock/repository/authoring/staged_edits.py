@@ -14,7 +14,6 @@ from twinlock.repository.authoring.delegations import JOINT, Delegation, Member,
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_role_name
-from twinlock.repository.errors import RoleTakenError
 from twinlock.repository.workspace.draft import Draft, editing_draft
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -61,7 +60,7 @@ def stage_delegation(
 ) -> None:
     """Stage a delegation, or a change of one that is there.
 
-    Raises: UsageError if ``before`` names none; ProfileError; RoleTakenError for the name of a role of others.
+    Raises: UsageError if ``before`` names none, or for the name of a role of others; ProfileError.
     """
     for profile in profiles:
         profile.check_delegation(delegator, delegation)
@@ -81,7 +80,7 @@ def stage_delegation(
 
 
 def _check_vacant(candidate: NextPublication, delegator: str, member: Member) -> None:
-    """Check that no other role delegates to one of that name whose file other keys signed. Raises: RoleTakenError."""
+    """Check that no other role delegates to one of that name whose file other keys signed. Raises: UsageError."""
     data = candidate.role_file(member.name)
     if data is None or is_signed_by(data, member):
         return
@@ -92,7 +91,10 @@ def _check_vacant(candidate: NextPublication, delegator: str, member: Member) ->
         if role != delegator and any(each.name == member.name for each in entry.members)
     )
     if owners:
-        raise RoleTakenError(delegator=delegator, role=member.name, owners=owners)
+        reason = (
+            f"{', '.join(owners)} delegates to a role {member.name}, whose file other keys signed; choose another name"
+        )
+        raise UsageError(reason=reason)
 
 
 def unstage_delegation(workspace: Workspace, name: str, *, delegator: str = TARGETS) -> None:

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from twinlock.repository.errors import RootPreparedError
 from twinlock.trust.errors.local import ConflictError
 
 if TYPE_CHECKING:
@@ -61,15 +60,16 @@ class NewKeys:
             self._write(record, private)
 
     @contextmanager
-    def leaving(self) -> Iterator[None]:
+    def leaving(self, *refusals: type[Exception]) -> Iterator[None]:
         """Write the keys, and let signed files that name them leave the process inside the block.
 
-        Only a ConflictError or a RootPreparedError proves that nothing left; after anything else the keys stay.
+        Only a ConflictError, or one of ``refusals``, proves that nothing left; after anything else the keys stay.
         """
+        proofs: tuple[type[Exception], ...] = (ConflictError, *refusals)
         self.save()
         try:
             yield
-        except (ConflictError, RootPreparedError):
+        except proofs:
             raise
         except BaseException:
             self._stay = True
