@@ -137,10 +137,11 @@ def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -
         rows = [(item.kind, when(item.received_at)) for item in telemetry]
         lines = table(("KIND", "RECEIVED"), rows) if rows else ["nothing was reported yet"]
     else:
-        lines = [
+        shown = (
             item.value if isinstance(item.value, str) else json.dumps(item.value, indent=2, ensure_ascii=False)
             for item in telemetry
-        ]
+        )
+        lines = [line for text in shown for line in text.split("\n")]
     out.result({"vehicle": vehicle, "telemetry": [item.as_json() for item in telemetry]}, lines)
 
 

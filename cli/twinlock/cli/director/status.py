@@ -61,7 +61,7 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
         "vehicles": [{"vehicle": name, **item.as_json()} for name, item in status.vehicles.items()],
         "junk": junk,
     }
-    out.result(shown, status.metrics().rstrip() if metrics else lines or "no vehicles")
+    out.result(shown, status.metrics().splitlines() if metrics else lines or "no vehicles")
     if status.problems or status.counts["failing"] or status.counts["attacked"]:
         raise SystemExit(EXIT_REFUSED)
     if status.due:

@@ -24,7 +24,7 @@ from twinlock.cli.ecu.running import (
 from twinlock.cli.ecu.secondaries import remove_secondary, set_secondary
 from twinlock.cli.shared.exit_status import exit_status
 from twinlock.cli.shared.first_contact import ask_unless, offline_option
-from twinlock.cli.shared.output import Output, output_options, table
+from twinlock.cli.shared.output import Output, Verbatim, output_options, table
 from twinlock.cli.shared.own_input import own_input
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def describe(out: Output, directory: Path) -> None:
     from twinlock.client.primary.primary import describe_vehicle
 
     description = describe_vehicle(load_primary(config_file(directory, "primary.json")))
-    out.result(description, json.dumps(description, indent=2, ensure_ascii=False))
+    out.result(description, Verbatim(json.dumps(description, indent=2, ensure_ascii=False)))
 
 
 @primary.command()
@@ -239,7 +239,7 @@ def run(out: Output, directory: Path, *, interval: float) -> None:
             out.event({"event": "started", "ecu": opened.config.ecu.ecu}, f"{opened.config.ecu.ecu} runs")
             while True:
                 result = await opened.update_cycle()
-                out.event({"event": "cycle", **result.as_json()}, "\n".join(cycle_lines(result)))
+                out.event({"event": "cycle", **result.as_json()}, cycle_lines(result))
                 await asyncio.sleep(interval)
 
     asyncio.run(until_stopped(forever()))
