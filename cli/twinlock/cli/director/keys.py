@@ -10,6 +10,7 @@ import click
 
 from twinlock.cli.director.orders import open_director, when
 from twinlock.cli.shared.actor import ACTOR, actor, actor_option
+from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.options import DIRECTORY, read_duration
 from twinlock.cli.shared.output import Output, output_options
 from twinlock.cli.shared.own_input import own_input, read_own_file
@@ -146,7 +147,9 @@ def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str 
     pending = {item["fingerprint"] for item in director.ways_out.pending_keys(vehicle)}
     matching = [fingerprint for fingerprint in pending if fingerprint.startswith(key.lower())]
     if len(matching) != 1 and len(key) != 64:
-        raise UsageError(reason=f"{len(matching)} pending keys of {vehicle} start with {key}; give all 64 digits")
+        raise UsageError(
+            reason=f"{key} is the beginning of {counted(len(matching), 'pending key')} of {vehicle}; give all 64 digits"
+        )
     fingerprint = matching[0] if len(matching) == 1 else key.lower()
     return NewKey(ecu=EcuId(ecu), fingerprint=fingerprint, new_ecu=named)
 

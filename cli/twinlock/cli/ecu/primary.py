@@ -22,6 +22,7 @@ from twinlock.cli.ecu.running import (
     wire_options,
 )
 from twinlock.cli.ecu.secondaries import remove_secondary, set_secondary
+from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.exit_status import exit_status
 from twinlock.cli.shared.first_contact import ask_unless, offline_option
 from twinlock.cli.shared.output import Output, Verbatim, output_options, table
@@ -194,7 +195,7 @@ def register(out: Output, directory: Path) -> None:
             return 1 + len(opened.config.secondaries)
 
     ecus = asyncio.run(once())
-    out.result({"registered": True, "ecus": ecus}, f"registered {ecus} ECU{'' if ecus == 1 else 's'}")
+    out.result({"registered": True, "ecus": ecus}, f"registered {counted(ecus, 'ECU')}")
 
 
 @primary.command()

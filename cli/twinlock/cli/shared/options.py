@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.passphrase import passphrase_for
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def read_replacement(
     for keyid in given:
         matching = [each for each in known.get(role, ()) if each.startswith(keyid)]
         if len(matching) != 1:
-            raise UsageError(reason=f"{keyid} matches {len(matching)} keys of {role}")
+            raise UsageError(reason=f"{keyid} matches {counted(len(matching), 'key')} of {role}")
         replaced += matching
     return replace(now(role), replacing=tuple(dict.fromkeys(replaced)))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.shared.counts import counted, have
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.passphrase import change_options, new_secret, opened_secrets, passphrase_option
@@ -106,7 +107,7 @@ def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring, named
         used = named(directory)
         matching = [record.keyid for record in _known_and_named(ring, used) if record.keyid.startswith(keyid)]
         if len(matching) != 1:
-            raise UsageError(reason=f"{keyid} matches {len(matching)} keys here; see `keys list`")
+            raise UsageError(reason=f"{keyid} matches {counted(len(matching), 'key')} here; see `keys list`")
         if not ring.known(matching):
             ring.note(used[matching[0]].role, used[matching[0]].key)
         record = ring.mark(matching[0], lost=state == "lost")
@@ -150,5 +151,6 @@ def _add_passphrase(group: click.Group, example: str, open_keyring: OpenKeyring,
             if kind == "offline" or ring.online != ring.offline or only:
                 changed += change_passphrase(places[kind], old[kind], new)
         out.result(
-            {"changed": changed}, f"{len(changed)} private keys {'have no' if without else 'have a new'} passphrase"
+            {"changed": changed},
+            f"{counted(len(changed), 'private key')} {have(len(changed))} {'no' if without else 'a new'} passphrase",
         )
