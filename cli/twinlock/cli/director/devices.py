@@ -111,11 +111,13 @@ def _registered(line: str) -> tuple[str, bytes | UsageError]:
     """The vehicle and the body of one line of a list, or an error in place of the body."""
     from twinlock.trust.errors.base import UsageError
 
+    vehicle = ""
     try:
         row = json.loads(line)
-        return str(row["vehicle"]), json.dumps(row["registration"]).encode()
+        vehicle = str(row["vehicle"])
+        return vehicle, json.dumps(row["registration"]).encode()
     except (ValueError, RecursionError, TypeError, KeyError) as error:
-        return "", UsageError(reason=f'not a line of {{"vehicle": ..., "registration": {{...}}}}: {error}')
+        return vehicle, UsageError(reason=f'not a line of {{"vehicle": ..., "registration": {{...}}}}: {error}')
 
 
 @click.command()
