@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.output import Output, Verbatim, output_options
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -29,4 +29,4 @@ def completion(out: Output, shell: str) -> None:
     if completer is None:
         raise click.UsageError(f"{shell} is not a supported shell")
     script = completer(main, {}, "twinlock", "_TWINLOCK_COMPLETE").source()
-    out.result({"shell": shell, "script": script}, script)
+    out.result({"shell": shell, "script": script}, Verbatim(script))

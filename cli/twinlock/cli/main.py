@@ -93,7 +93,7 @@ class LazyGroup(click.Group):
         except click.ClickException as error:
             _fail(_usage_error(error), as_json=as_json)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted", err=True)
+            Output().note("interrupted")
             sys.exit(EXIT_INTERRUPTED)
         except BrokenPipeError:
             leave_reader()

@@ -151,7 +151,7 @@ def _say_ready(out: Output, image: tuple[Path, str], director: tuple[Path, str])
         "image": {"directory": str(image[0]), "url": image[1]},
         "director": {"directory": str(director[0]), "url": director[1]},
     }
-    out.event(event, "\n".join(_next_steps(image, director)))
+    out.event(event, _next_steps(image, director))
 
 
 def _next_steps(image: tuple[Path, str], director: tuple[Path, str]) -> Iterator[str]:

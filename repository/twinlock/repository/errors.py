@@ -11,7 +11,7 @@ class MissingKeysError(UsageError):
     """Too few of a role's private keys are held here to sign for it."""
 
     code = "missing-keys"
-    template = "{role} needs {required} signatures, and {held} of its keys are held here (its keys: [{keyids}])"
+    template = "{role} needs {required} signatures, and {held} of its keys are held here (its keys: {keyids})"
     hint = "run this where the keys are, or bring their directory here (config.json says where keys are looked for)"
     reason: str = ""
     role: str
@@ -24,9 +24,7 @@ class MissingPostQuantumKeyError(MissingKeysError):
     """Enough of a role's keys are held here, but none of the kind that one signature is demanded by."""
 
     code = "missing-post-quantum-key"
-    template = (
-        "{role} demands a post-quantum signature, and none of its ml-dsa keys is held here (its keys: [{keyids}])"
-    )
+    template = "{role} demands a post-quantum signature, and none of its ml-dsa keys is held here (its keys: {keyids})"
 
 
 class OstreeCommitError(UsageError):
@@ -66,7 +64,7 @@ class NotDelegatedError(RefusalError):
     code = "not-delegated"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.4.4.7"
-    template = "{role} lists {target}, but {field} {value} is not delegated to it (allowed: [{allowed}])"
+    template = "{role} lists {target}, but {field} {value} is not delegated to it (allowed: {allowed})"
     role: str
     target: str
     field: str

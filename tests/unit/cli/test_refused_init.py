@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
+from twinlock.director.director import Director
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, Keyring
 from twinlock.repository.suppliers.workspace import SupplierWorkspace
@@ -212,3 +213,33 @@ def test_rotate_never_mixes_encrypted_and_plain_keys(place: Path, monkeypatch: p
     for words in rotations:
         run(*words, status=0)
     run("image", "refresh", "made", "--within", "400d", status=0)
+
+
+@pytest.mark.parametrize("party", ["primary", "secondary"])
+def test_an_ecu_in_a_used_directory_is_the_operators_own_mistake_and_leaves_it_alone(place: Path, party: str) -> None:
+    with Director.create(
+        place / "director", image_root=(place / "root.json").read_bytes(), image_url="site"
+    ) as director:
+        (place / "director-root.json").write_bytes(director.root_bytes())
+    words = [party, "init", "made", "--vehicle", "VIN1", "--ecu", "e", "--hardware-id", "h"]
+    words += ["--director-root", "director-root.json", "--image-root", "root.json"]
+    if party == "primary":
+        words += [
+            "--director-url",
+            "http://127.0.0.1:1/vehicles/VIN1",
+            "--image-url",
+            "http://127.0.0.1:1",
+            "--offline",
+        ]
+    else:
+        words += ["--listen", "http://127.0.0.1:0", "--verification", "full"]
+    (place / "made").mkdir()
+    (place / "made" / "notes.txt").write_text("mine")
+    assert "made is not empty; name a new directory" in typed(*words, status=2)
+    assert [path.name for path in (place / "made").iterdir()] == ["notes.txt"]
+
+    (place / "made" / "notes.txt").unlink()
+    typed(*words, status=0)
+    before = sorted(path.name for path in (place / "made").iterdir())
+    assert "made holds an ECU already; name a new directory" in typed(*words, status=2)
+    assert sorted(path.name for path in (place / "made").iterdir()) == before

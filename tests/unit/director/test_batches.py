@@ -106,6 +106,24 @@ def test_one_refused_item_leaves_nothing_and_every_item_has_its_result(shell: Sh
     assert shell.vehicles() == ["VIN1", "VIN2", "VIN3"]
 
 
+def test_a_refused_item_names_the_vehicle_that_its_line_named(shell: Shell, tmp_path: Path) -> None:
+    def refused(command: str, *arguments: object, stdin: str = "") -> list[str | None]:
+        items = shell.json(command, *arguments, status=1, stdin=stdin)["items"]
+        assert {item["outcome"] for item in items} == {"refused"}
+        return [item["vehicle"] for item in items]
+
+    no_ecus = json.dumps({"vehicle": "VIN1", "primary": "e", "ecus": []})
+    nameless, unprintable = json.dumps({"primary": "e"}), json.dumps({"vehicle": "a\ud800"})
+    assert refused("register", "-", stdin=lines(no_ecus, nameless, unprintable)) == ["VIN1", None, None]
+    entry = json.dumps({"vehicle": "VIN2", "registration": {"ecus": 1}})
+    lacking = json.dumps({"vehicle": "VIN5"})
+    assert refused("enter-aktualizr", "--list", "-", stdin=lines(entry, lacking, "[]")) == ["VIN2", "VIN5", None]
+    assert refused("assign", "--list", "-", stdin="VIN3 ecu-1=gw/2.0.bin\nVIN4 nonsense\n") == ["VIN3", "VIN4"]
+    shell.json("create-device-ca")
+    into = tmp_path / "credentials"
+    assert refused("issue-device", "--list", "-", "--output", into, stdin="two words\n../x\n") == ["two words", "../x"]
+
+
 def test_two_vehicles_of_one_batch_with_one_ecu_are_refused(shell: Shell) -> None:
     other = json.loads(description(1)) | {"vehicle": "VIN2"}
     result = shell.json("register", "-", stdin=lines(description(1), json.dumps(other)), status=1)

@@ -64,8 +64,8 @@ def test_importing(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fi
     assert "--drop-delegation acme" in shell.json(*words, status=2)["error"]["message"]
     assert not (tmp_path / "image").exists()
     text = shell.run(*words, "--drop-delegation", "acme", "--valid", "timestamp=2d")
-    assert "imported 1 images and 2 root versions; published as publication 8" in text
-    assert "1 images that stated no release counter have 0 now" in text
+    assert "imported 1 image and 2 root versions; published as publication 8" in text
+    assert "1 image that stated no release counter has 0 now" in text
     root = re.search(r"the Root for new vehicles of the tuf profile: (\S+)", text)
     assert root is not None
     assert Path(root[1]).is_file()

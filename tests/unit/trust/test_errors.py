@@ -17,6 +17,7 @@ import twinlock.trust.errors.local
 import twinlock.trust.errors.metadata
 import twinlock.trust.errors.reports  # noqa: F401  (fills the tree)
 from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError
+from twinlock.trust.errors.metadata import ThresholdError
 
 TIME = datetime(2030, 1, 1, tzinfo=UTC)
 SAMPLES: dict[Any, Any] = {str: "a{b}\u00e4", int: 7, datetime: TIME, tuple[str, ...]: ("k1", "k2"), bool: True}
@@ -62,6 +63,7 @@ class TestEveryClass:
                 else str(value)
             )
             assert shown in text
+            assert f"[{shown}]" not in text, "a list reads as words, not as Python"
         assert "datetime" not in text
         assert type(error).__name__ in repr(error)
 
@@ -98,6 +100,23 @@ class TestEveryClass:
             cls(**fields, surprise=1)
         with pytest.raises(TypeError):
             cls("positional")  # type: ignore[call-arg]
+
+
+def test_lists_read_as_words_and_empty_ones_as_none() -> None:
+    error = ThresholdError(
+        repository="director",
+        role="root",
+        valid=0,
+        required=2,
+        signed=("a", "b"),
+        invalid=(),
+        missing=("x",),
+        unknown=(),
+    )
+    assert str(error) == (
+        "director/root: 0 of 2 required signatures are valid "
+        "(signed: a, b; invalid: none; missing: x; unknown: none; unusable: none)"
+    )
 
 
 def test_codes_are_unique() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinlock.cli.director.orders import open_director
+from twinlock.cli.shared.counts import counted
 from twinlock.cli.signing.clock_recovery import highest_line, recover_clock_command
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def _recover(directory: Path, passphrase_file: Path | None) -> tuple[FleetClockR
 
 
 def _lines(recovery: FleetClockRecovery) -> Iterator[str]:
-    yield f"signed again for {len(recovery.vehicles)} vehicle(s)"
+    yield f"signed again for {counted(len(recovery.vehicles), 'vehicle')}"
     yield highest_line(recovery.highest)
     if recovery.root_needed:
         yield "remaining: Root states a future time or expires before that time; run `director refresh --root`"

@@ -111,11 +111,13 @@ def _registered(line: str) -> tuple[str, bytes | UsageError]:
     """The vehicle and the body of one line of a list, or an error in place of the body."""
     from twinlock.trust.errors.base import UsageError
 
+    vehicle = ""
     try:
         row = json.loads(line)
-        return str(row["vehicle"]), json.dumps(row["registration"]).encode()
+        vehicle = str(row["vehicle"])
+        return vehicle, json.dumps(row["registration"]).encode()
     except (ValueError, RecursionError, TypeError, KeyError) as error:
-        return "", UsageError(reason=f'not a line of {{"vehicle": ..., "registration": {{...}}}}: {error}')
+        return vehicle, UsageError(reason=f'not a line of {{"vehicle": ..., "registration": {{...}}}}: {error}')
 
 
 @click.command()
@@ -137,10 +139,11 @@ def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -
         rows = [(item.kind, when(item.received_at)) for item in telemetry]
         lines = table(("KIND", "RECEIVED"), rows) if rows else ["nothing was reported yet"]
     else:
-        lines = [
+        shown = (
             item.value if isinstance(item.value, str) else json.dumps(item.value, indent=2, ensure_ascii=False)
             for item in telemetry
-        ]
+        )
+        lines = [line for text in shown for line in text.split("\n")]
     out.result({"vehicle": vehicle, "telemetry": [item.as_json() for item in telemetry]}, lines)
 
 

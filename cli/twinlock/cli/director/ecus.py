@@ -9,6 +9,7 @@ import click
 from twinlock.cli.director.orders import open_director
 from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.batches import LIST
+from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, yes_option
 from twinlock.cli.shared.own_input import own_input, read_own_file
@@ -139,7 +140,7 @@ def declare_delivery(out: Output, directory: Path, record: Path) -> None:
     data = read_own_file(record, "the factory's record", max_bytes=_MAX_RECORD_BYTES)
     with open_director(directory) as director, own_input():
         count = director.ways_out.declare_delivery(data)
-    out.result({"vehicles": count}, f"declared the ECUs of {count} vehicles")
+    out.result({"vehicles": count}, f"declared the ECUs of {counted(count, 'vehicle')}")
 
 
 COMMANDS = (out_of_order, add_ecu, retire, reactivate, release, declare_delivery)

@@ -18,7 +18,7 @@ from twinlock.cli.shared.options import (
     read_replacement,
     read_rotation,
 )
-from twinlock.cli.shared.output import Output, output_options, table, yes_option
+from twinlock.cli.shared.output import Output, Verbatim, output_options, table, yes_option
 from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import passphrase_option
 from twinlock.cli.signing.client_support import note_kinds
@@ -189,7 +189,7 @@ def show_root_command(out: Output, directory: Path, *, version: int | None, wire
         data = opened.root_bytes(version, profile=wire)
     if output is not None:
         output.write_bytes(data)
-    text = data.decode() if output is None else f"wrote {output}"
+    text = Verbatim(data.decode()) if output is None else f"wrote {output}"
     out.result({"root": data.decode(), "output": str(output) if output else None}, text)
 
 

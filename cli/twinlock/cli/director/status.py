@@ -10,6 +10,7 @@ import click
 
 from twinlock.cli.director.orders import open_director, when
 from twinlock.cli.shared.actor import ACTOR
+from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.exit_status import EXIT_DUE, EXIT_REFUSED
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.json_form import camel
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from twinlock.director.status.fleet import VehicleState
 
 _JUNK_SHOWN = 20
+_PRUNED = {
+    "events": "event",
+    "reports": "report",
+    "manifests": "manifest",
+    "deviceEvents": "device event",
+    "junk": "junk count",
+}
 _DETAIL_SHOWN = 2_000  # characters; a Root that changes the keys of all roles needs about as many
 
 
@@ -61,7 +69,7 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
         "vehicles": [{"vehicle": name, **item.as_json()} for name, item in status.vehicles.items()],
         "junk": junk,
     }
-    out.result(shown, status.metrics().rstrip() if metrics else lines or "no vehicles")
+    out.result(shown, status.metrics().splitlines() if metrics else lines or "no vehicles")
     if status.problems or status.counts["failing"] or status.counts["attacked"]:
         raise SystemExit(EXIT_REFUSED)
     if status.due:
@@ -129,9 +137,9 @@ def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
         kept = timedelta(days=director.settings.history_days) if age is None else read_duration(age)
         if kept <= timedelta(0):
             raise UsageError(reason="give an age; history_days is 0 in config.json, which keeps everything")
-        out.confirm(f"delete history that is older than {kept.days} days", yes=yes)
+        out.confirm(f"delete history that is older than {counted(kept.days, 'day')}", yes=yes)
         deleted = director.prune(kept)
-    lines = [f"deleted {count} {name}" for name, count in deleted.items()]
+    lines = [f"deleted {counted(count, _PRUNED.get(name, name))}" for name, count in deleted.items()]
     out.result({"deleted": deleted}, lines)
 
 

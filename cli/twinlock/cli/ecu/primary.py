@@ -22,9 +22,10 @@ from twinlock.cli.ecu.running import (
     wire_options,
 )
 from twinlock.cli.ecu.secondaries import remove_secondary, set_secondary
+from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.exit_status import exit_status
 from twinlock.cli.shared.first_contact import ask_unless, offline_option
-from twinlock.cli.shared.output import Output, output_options, table
+from twinlock.cli.shared.output import Output, Verbatim, output_options, table
 from twinlock.cli.shared.own_input import own_input
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def describe(out: Output, directory: Path) -> None:
     from twinlock.client.primary.primary import describe_vehicle
 
     description = describe_vehicle(load_primary(config_file(directory, "primary.json")))
-    out.result(description, json.dumps(description, indent=2, ensure_ascii=False))
+    out.result(description, Verbatim(json.dumps(description, indent=2, ensure_ascii=False)))
 
 
 @primary.command()
@@ -194,7 +195,7 @@ def register(out: Output, directory: Path) -> None:
             return 1 + len(opened.config.secondaries)
 
     ecus = asyncio.run(once())
-    out.result({"registered": True, "ecus": ecus}, f"registered {ecus} ECU{'' if ecus == 1 else 's'}")
+    out.result({"registered": True, "ecus": ecus}, f"registered {counted(ecus, 'ECU')}")
 
 
 @primary.command()
@@ -239,7 +240,7 @@ def run(out: Output, directory: Path, *, interval: float) -> None:
             out.event({"event": "started", "ecu": opened.config.ecu.ecu}, f"{opened.config.ecu.ecu} runs")
             while True:
                 result = await opened.update_cycle()
-                out.event({"event": "cycle", **result.as_json()}, "\n".join(cycle_lines(result)))
+                out.event({"event": "cycle", **result.as_json()}, cycle_lines(result))
                 await asyncio.sleep(interval)
 
     asyncio.run(until_stopped(forever()))

@@ -20,7 +20,7 @@ from twinlock.cli.ecu.running import (
     until_stopped,
     wire_options,
 )
-from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.output import Output, Verbatim, output_options
 from twinlock.cli.shared.own_input import own_input
 
 _DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
@@ -125,7 +125,7 @@ def describe(out: Output, directory: Path) -> None:
     from twinlock.client.ecu.provision import describe_secondary
 
     description = describe_secondary(load_secondary(config_file(directory, "secondary.json")))
-    out.result(description, json.dumps(description, indent=2, ensure_ascii=False))
+    out.result(description, Verbatim(json.dumps(description, indent=2, ensure_ascii=False)))
 
 
 @secondary.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twinlock.cli.shared.counts import counted, some_of
 from twinlock.cli.shared.options import (
     DIRECTORY,
     DescriptionArguments,
@@ -268,7 +269,7 @@ def _stage_many(
 ) -> None:
     """Stage all and show the result of each. Raises: SystemExit if any was refused."""
     total = sum(_size(request.source) for request in requests)
-    with out.progress(total, f"hashing {len(requests)} images") as advance, own_input():
+    with out.progress(total, f"hashing {counted(len(requests), 'image')}") as advance, own_input():
         results = place.add_images(requests, replace=replace, progress=advance)
     for result in results:
         _note_covering(out, result.request.name, result.covered_by)
@@ -301,9 +302,9 @@ def _lines(results: Sequence[ImageResult], refused: int, next_step: str) -> Iter
         elif result.image is not None:
             yield f"{where}staged {result.image.path} ({result.image.length} bytes)"
     if refused:
-        yield f"nothing was staged: {refused} of {len(results)} images were refused"
+        yield f"nothing was staged: {some_of(refused, len(results), 'image')} refused"
     else:
-        yield f"staged {len(results)} images; {next_step}"
+        yield f"staged {counted(len(results), 'image')}; {next_step}"
 
 
 def _status(result: ImageResult) -> int:

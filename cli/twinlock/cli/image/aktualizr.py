@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.shared.counts import counted, have
 from twinlock.cli.shared.exit_status import EXIT_REFUSED
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.json_form import json_value
@@ -201,7 +202,9 @@ def _show_findings(out: Output, wanted: Takeover, size: int) -> None:
 
     with own_input(), out.progress(size, "reading images") as advance:
         findings = foresee(wanted, now=utc_now(), progress=advance)
-    lines = [f"would import {findings.images} images and {findings.roots} root versions; nothing was written"]
+    lines = [
+        f"would import {counted(findings.images, 'image')} and {counted(findings.roots, 'root version')}; nothing was written"
+    ]
     lines += [f"expired: {role}; would be signed again" for role in findings.expired]
     lines += [f"would drop the delegation to {role} and its images" for role in findings.dropped]
     out.result(
@@ -224,18 +227,19 @@ def _size(directory: Path) -> int:
 def _import_lines(view: TakeoverView, directory: Path) -> Iterator[str]:
     from twinlock.repository.model.import_findings import NO_COUNTER
 
-    yield f"imported {view.images} images and {view.roots} root versions; published as publication {view.publication}"
+    yield f"imported {counted(view.images, 'image')} and {counted(view.roots, 'root version')}; published as publication {view.publication}"
     yield "published now: " + ", ".join(f"{role} {version}" for role, version in view.versions.items())
     uncounted = sum(finding.code == NO_COUNTER for finding in view.warnings)
     if uncounted:
         yield (
-            f"{uncounted} images that stated no release counter have {view.release_counter} now; later releases must be higher"
+            f"{counted(uncounted, 'image')} that stated no release counter {have(uncounted)} {view.release_counter} now; "
+            "later releases must be higher"
         )
     for role in view.expired:
         yield f"had expired: {role}; signed again"
     for role in view.dropped:
         yield f"dropped: the delegation to {role}; its images are no longer listed"
     if view.left_out:
-        yield f"left out: {len(view.left_out)} images, named above; add their files with twinlock image add"
+        yield f"left out: {counted(len(view.left_out), 'image')}, named above; add the files with twinlock image add"
     yield f"the Root for new vehicles of the tuf profile: {directory}/public/metadata/{view.versions['root']}.root.json"
     yield f"next: twinlock image serve {directory}, and have devices ask there"

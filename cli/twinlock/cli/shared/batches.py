@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.shared.counts import some_of
 from twinlock.cli.shared.exit_status import EXIT_CONFLICT, EXIT_REFUSED
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.output import Output, table
@@ -104,5 +105,5 @@ def _lines(result: BatchResult, verb: str) -> Iterator[str]:
     if result.stored:
         yield f"{verb}: {counts}"
     else:
-        refused = f"{len(result.refused)} of {len(result.items)} items were refused"
+        refused = f"{some_of(len(result.refused), len(result.items), 'item')} refused"
         yield f"nothing was stored, because {refused}; correct them, or store the others with --skip-refused"

@@ -1,6 +1,7 @@
 """What a command shows: results, events, progress and errors, for people or with ``--json`` for programs.
 
-Every byte that a command writes to stdout or stderr passes through here. Every command module looks like this one;
+Every byte that a command writes to stdout or stderr passes through here. A string is one line, in which whatever is not
+printable is escaped; give several lines as several strings, and ``Verbatim`` what has to come out as it is. Every command module looks like this one;
 nothing else needs to be known to write one::
 
     \"\"\"``twinlock image``: the Image repository, from the shell.\"\"\"
@@ -33,7 +34,7 @@ nothing else needs to be known to write one::
         out.result({"removed": name}, f"removed {name}; run `twinlock image publish`")   # exactly once, at the end
 
 Commands that keep running (``serve``, ``run``) call ``out.event({"event": "listening", "url": url}, text)`` for each
-thing that happens: one line of text, or one JSON object on one line, flushed at once.
+thing that happens: one line of text (or lines), or one JSON object on one line, flushed at once.
 
 Errors are raised, never printed: any ``TwinlockError`` becomes ``error[code]: sentence`` and ``hint: ...`` on stderr, or
 ``{"error": ...}`` on stdout, and an exit status (``twinlock.cli.shared.exit_status``). The form of JSON is that of
@@ -72,6 +73,12 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
+class Verbatim(str):
+    """Text that others read as it is, such as a signed file or a script: it is written without a change."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Output:
     """Where one command writes. ``json`` is the user's choice of form; commands never look at it themselves."""
@@ -80,21 +87,20 @@ class Output:
     debug: bool = False
 
     def result(self, value: object, text: str | Iterable[str] = "") -> None:
-        """Show what the command found or did: ``value`` as one JSON document, or ``text`` (a string or lines).
+        """Show what the command found or did: ``value`` as one JSON document, or ``text`` (a line, lines, or ``Verbatim``).
 
         ``value`` is a mapping or a dataclass (``twinlock.cli.shared.json_form``).
         """
-        lines = (text,) if isinstance(text, str) else text
-        _write((_document(value),) if self.json else lines)
+        _write((Verbatim(_document(value)),) if self.json else _lines(text))
 
-    def event(self, value: Mapping[str, Any], text: str) -> None:
-        """Show one thing that happened in a command that keeps running: one JSON line, or one line of text."""
-        _write((_document(value, indent=None) if self.json else text,))
+    def event(self, value: Mapping[str, Any], text: str | Iterable[str]) -> None:
+        """Show one thing that happened in a command that keeps running: one JSON line, or a line (or lines) of text."""
+        _write((Verbatim(_document(value, indent=None)),) if self.json else _lines(text))
 
     def note(self, text: str) -> None:
         """Show a person a note on stderr. Programs (``--json``) do not get it."""
         if not self.json:
-            click.echo(text, err=True)
+            _write_error(text)
 
     def confirm(self, what: str, *, yes: bool, undo: str = "It cannot be undone.") -> None:
         """Ask before something that destroys, unless ``yes``; ``undo`` is a sentence on how to undo it.
@@ -113,9 +119,9 @@ class Output:
             yield lambda _steps: None
             return
         if total is None:
-            yield from _counting(label)
+            yield from _counting(_shown(label))
             return
-        with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
+        with click.progressbar(length=total, label=_shown(label), file=sys.stderr) as bar:
             yield bar.update
 
     def error(self, error: TwinlockError) -> None:
@@ -123,19 +129,19 @@ class Output:
         from twinlock.cli.shared.errors import BrokenOutputError
 
         if self.json and not isinstance(error, BrokenOutputError):
-            _write((_document({"error": error}),))
+            _write((Verbatim(_document({"error": error})),))
             return
         for line in error_lines(error):
-            click.echo(line, err=True)
+            _write_error(line)
 
     def refused_input(self, refused: OwnInputError) -> None:
         """Show a fault of the user's own input, which is never called an attack."""
         if self.json:
-            _write((_document({"error": refused.as_json()}),))
+            _write((Verbatim(_document({"error": refused.as_json()})),))
             return
-        click.echo(f"error[{refused.refusal.code}]: {refused.refusal}", err=True)
+        _write_error(f"error[{refused.refusal.code}]: {refused.refusal}")
         if refused.hint:
-            click.echo(f"hint: {refused.hint}", err=True)
+            _write_error(f"hint: {refused.hint}")
 
 
 def _counting(label: str) -> Iterator[Callable[[int], None]]:
@@ -171,8 +177,23 @@ def _document(value: object, *, indent: int | None = 2) -> str:
     return json.dumps(json_value(value), indent=indent, ensure_ascii=False)
 
 
+def _lines(text: str | Iterable[str]) -> Iterable[str]:
+    return (text,) if isinstance(text, str) else text
+
+
+def _shown(line: str) -> str:
+    """``line`` as a terminal may have it. Names of vehicles, images and files are other people's text, wherever they come."""
+    from twinlock.trust.text.printable import printable
+
+    return line if isinstance(line, Verbatim) else printable(line)
+
+
+def _write_error(line: str) -> None:
+    click.echo(_shown(line), err=True)
+
+
 def _write(lines: Iterable[str]) -> None:
-    """Write lines to stdout at once.
+    """Write lines to stdout at once, each with what is not printable escaped.
 
     Raises: SystemExit, quietly, if the reader (such as ``head``) has gone; BrokenOutputError if it takes nothing more.
     """
@@ -182,7 +203,7 @@ def _write(lines: Iterable[str]) -> None:
         raise BrokenOutputError(reason="standard output is closed")
     try:
         for line in lines:
-            click.echo(line)
+            click.echo(_shown(line))
         sys.stdout.flush()
     except BrokenPipeError:
         leave_reader()
@@ -221,15 +242,20 @@ def command_errors(out: Output) -> Iterator[None]:
         raise
     except OwnInputError as refused:
         if out.debug:
-            traceback.print_exc()
+            _write_traceback()
         out.refused_input(refused)
         raise SystemExit(refused.exit_status) from None
     except Exception as raised:  # noqa: BLE001 - whatever it is, a person gets one sentence
         if out.debug:
-            traceback.print_exc()
+            _write_traceback()
         error = as_twinlock_error(raised)
         out.error(error)
         raise SystemExit(exit_status(error)) from None
+
+
+def _write_traceback() -> None:
+    for line in traceback.format_exc().splitlines():
+        _write_error(line)
 
 
 def as_twinlock_error(raised: Exception) -> TwinlockError:
@@ -282,7 +308,7 @@ def confirm_destructive(what: str, *, yes: bool, interactive: bool = True, undo:
     if not interactive:
         raise ConfirmationError(reason=f"cannot ask whether to {what}. {undo}")
     try:
-        agreed = click.confirm(f"This will {what}. {undo} Continue?", err=True)
+        agreed = click.confirm(_shown(f"This will {what}. {undo} Continue?"), err=True)
     except click.Abort as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise

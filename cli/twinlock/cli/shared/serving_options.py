@@ -35,11 +35,22 @@ def serving_options(function: Callable[..., _R]) -> Callable[..., _R]:
     ) -> _R:
         from twinlock.io.http.bounds import Bounds
 
-        logging.basicConfig(level=logging.INFO if log_requests else logging.WARNING, format="%(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(_PrintableFormatter("%(message)s"))
+        logging.basicConfig(level=logging.INFO if log_requests else logging.WARNING, handlers=[handler])
         bounds = Bounds(connections=max_connections, connections_per_address=max_connections_per_address)
         return function(*args, bounds=bounds, **options)
 
     return run
+
+
+class _PrintableFormatter(logging.Formatter):
+    """Writes a message as one printable line: it may name what a request named."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        from twinlock.trust.text.printable import printable
+
+        return printable(super().formatMessage(record))
 
 
 def check_plain(host: str, *, plain: bool) -> None:

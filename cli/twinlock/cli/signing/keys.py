@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twinlock.cli.shared.counts import counted, have
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.passphrase import change_options, new_secret, opened_secrets, passphrase_option
@@ -150,5 +151,6 @@ def _add_passphrase(group: click.Group, example: str, open_keyring: OpenKeyring,
             if kind == "offline" or ring.online != ring.offline or only:
                 changed += change_passphrase(places[kind], old[kind], new)
         out.result(
-            {"changed": changed}, f"{len(changed)} private keys {'have no' if without else 'have a new'} passphrase"
+            {"changed": changed},
+            f"{counted(len(changed), 'private key')} {have(len(changed))} {'no' if without else 'a new'} passphrase",
         )

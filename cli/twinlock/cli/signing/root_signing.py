@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.options import DIRECTORY, FILE
 from twinlock.cli.shared.output import Output, output_options, table
 from twinlock.cli.shared.own_input import own_input, read_own_file
@@ -101,7 +102,8 @@ def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str
     yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
     yield f"signed by {', '.join(key[:12] for key in view.signed) or 'no key yet'}"
     yield (
-        f"lacks {view.missing} signature(s)" + (", one of them by an ml-dsa key" if view.lacks_post_quantum else "")
+        f"lacks {counted(view.missing, 'signature')}"
+        + (", one of them by an ml-dsa key" if view.lacks_post_quantum else "")
         if view.missing
         else f"complete; publish it with twinlock {party} root publish"
     )

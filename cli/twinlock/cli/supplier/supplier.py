@@ -9,6 +9,7 @@ import click
 
 from twinlock.cli.image.add import AddArguments, add_options, stage
 from twinlock.cli.image.aktualizr import PROFILES
+from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.options import (
     DIRECTORY,
     KEY_KINDS,
@@ -244,7 +245,7 @@ def show(out: Output, directory: Path) -> None:
 
 def _show_lines(view: SupplierView) -> Iterator[str]:
     signed = f"version {view.version}, valid until {view.expires:%Y-%m-%d}" if view.expires else "nothing signed yet"
-    yield f"{view.role}: {signed}; {view.threshold} of {len(view.keyids)} keys must sign"
+    yield f"{view.role}: {signed}; {view.threshold} of {counted(len(view.keyids), 'key')} must sign"
     if view.unsigned_changes:
         yield "some changes are not signed yet"
     rows = [(entry.path, entry.release_counter, ",".join(entry.hardware_ids), entry.length) for entry in view.images]

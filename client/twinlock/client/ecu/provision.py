@@ -24,7 +24,6 @@ from twinlock.io.files.durable import create_once, storage_errors
 from twinlock.io.files.new_directory import new_directory
 from twinlock.trust.engine.first_contact import check_given_root, check_given_roots, is_base_url
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, RepositoryName, Verification, identifier, target_path
@@ -168,12 +167,15 @@ def given_anchors(repositories: Repositories) -> dict[RepositoryName, TrustedRep
 
 @contextmanager
 def _new_ecu(directory: Path) -> Iterator[None]:
-    """Make an ECU in ``directory`` inside the block; what it wrote is removed if it fails. Raises: StorageError."""
+    """Make an ECU in ``directory`` inside the block; what it wrote is removed if it fails.
+
+    Raises: UsageError for a directory in use, StorageError.
+    """
     if directory.is_dir() and any(directory.iterdir()):
-        raise StorageError(
-            path=str(directory),
-            operation="provision an ECU in",
-            reason="the directory is not empty; choose a new one, or remove what an interrupted init left",
+        found = [name for name in (PRIMARY_FILE, SECONDARY_FILE) if (directory / name).exists()]
+        what = "holds an ECU already" if found else "is not empty"
+        raise UsageError(
+            reason=f"{directory} {what}; name a new directory, or remove what an interrupted init left in it"
         )
     with new_directory(directory):
         yield

@@ -213,7 +213,7 @@ class BundleHeldError(TwinlockError):
 
     code = "bundle-held"
     by_rule = True
-    template = "nothing was installed on [{ready}]: [{waiting}] cannot install their part of the same update"
+    template = "nothing was installed on {ready}: {waiting} cannot install their part of the same update"
     hint = "set holdIncompleteBundles to false to install on each ECU independently"
     ready: tuple[str, ...]
     waiting: tuple[str, ...]

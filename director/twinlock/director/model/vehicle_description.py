@@ -64,6 +64,18 @@ def read_description(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT
     return VehicleDescription(vehicle=vehicle, primary=primary, ecus=ecus)
 
 
+def named_vehicle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> str:
+    """The vehicle that a description names, whatever else is wrong with it, for the answer to its sender; "" if none."""
+    if len(data) > limits.report_bytes:
+        return ""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return ""
+    name = value.get("vehicle") if isinstance(value, dict) else None
+    return name if isinstance(name, str) else ""
+
+
 def read_vehicle_id(value: str) -> VehicleId:
     """The id of a vehicle, which is a segment of its URLs. Raises: UnsafePathError, VehicleIdError."""
     vehicle = VehicleId(identifier(value))

@@ -17,6 +17,7 @@ from twinlock.director.inventory.database import Inventory
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.metadata import UnsafePathError
+from twinlock.trust.names import MAX_ID_BYTES
 
 REFUSED = "refused"
 
@@ -86,14 +87,15 @@ class _UndoError(Exception):
     """Ends a transaction without an effect. Never leaves this module."""
 
 
-def read_job(read: Callable[..., Job], source: str, *rest: Any) -> Job:
-    """The job that ``read`` makes of an item, or one that carries the refusal."""
+def read_job(read: Callable[..., Job], source: str, *rest: Any, vehicle: str = "") -> Job:
+    """The job that ``read`` makes of an item, or one that carries the refusal. ``vehicle`` is what the item names."""
+    vehicle = vehicle if vehicle.isprintable() and len(vehicle) <= MAX_ID_BYTES else ""
     try:
         return read(source, *rest)
     except UnsafePathError as error:  # what an operator wrote is never an attack
-        return Job(source=source, error=UsageError(reason=str(error)))
+        return Job(source=source, vehicle=vehicle, error=UsageError(reason=str(error)))
     except _OF_ONE_ITEM as error:
-        return Job(source=source, error=error)
+        return Job(source=source, vehicle=vehicle, error=error)
 
 
 def run_batch(

@@ -28,7 +28,7 @@ from twinlock.director.devices.service import DEVICE_VALID, DeviceService
 from twinlock.director.errors.operator import NamedTwiceError
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.model.records import BY_CERTIFICATE
-from twinlock.director.model.vehicle_description import read_description
+from twinlock.director.model.vehicle_description import named_vehicle, read_description
 from twinlock.director.operator.assigning import Assigning, PreparedAssignment
 from twinlock.director.operator.batch import BatchResult, Job, read_job, run_batch
 from twinlock.repository.workspace.validity import Clock
@@ -69,7 +69,10 @@ class Batches:
         """Register vehicles, each as ``Director.register``: (source, description) pairs."""
         moment = now or self._clock()
         second = self._devices.second_person
-        jobs = [read_job(_registration, source, data, second, self._actor, moment) for source, data in descriptions]
+        jobs = [
+            read_job(_registration, source, data, second, self._actor, moment, vehicle=named_vehicle(data))
+            for source, data in descriptions
+        ]
         return run_batch(self._database, "register", jobs, skip_refused=skip_refused, advance=advance)
 
     def enter(
@@ -90,7 +93,7 @@ class Batches:
         entry = partial(
             _entry, identified_by=identified_by, second_person=second, actor=actor or self._actor, now=moment
         )
-        jobs = [read_job(entry, *item) for item in registrations]
+        jobs = [read_job(entry, *item, vehicle=item[1]) for item in registrations]
         return run_batch(self._database, "enter", jobs, skip_refused=skip_refused, advance=advance)
 
     def assign(
@@ -110,7 +113,7 @@ class Batches:
         moment, waiting = now or self._clock(), list(orders)
         for attempt in range(_ATTEMPTS):
             planning = _Planning(self._assigning.preparing(moment), actor or self._actor, moment)
-            jobs = [read_job(planning.job, *item) for item in waiting]
+            jobs = [read_job(planning.job, *item, vehicle=item[1]) for item in waiting]
             result = run_batch(self._database, "assign", jobs, skip_refused=skip_refused, advance=advance)
             self._assigning.save()
             # A vehicle that reported between its plan and the transaction is planned again, with all the others.
@@ -156,7 +159,7 @@ class Batches:
 
             return Job(source=source, vehicle=vehicle, apply=apply)
 
-        jobs = [read_job(job, *item) for item in vehicles]
+        jobs = [read_job(job, *item, vehicle=item[1]) for item in vehicles]
         deliveries.announce(made)
         result = run_batch(self._database, "issue", jobs, skip_refused=skip_refused, advance=advance)
         if not result.stored:

@@ -149,8 +149,12 @@ def verify_set(
     approved = {image.ecu: image.entry.path for image in decision.approved}
     wanted = _wanted(request, vehicle.installed)
     if approved != wanted:
-        reason = f"a vehicle would install {sorted(approved.items())}, and not {sorted(wanted.items())}"
+        reason = f"a vehicle would install {_pairs(approved)}, and not {_pairs(wanted)}"
         raise ConflictError(what=f"the order for {request.record.vehicle}", reason=reason)
+
+
+def _pairs(images: Mapping[EcuId, str]) -> str:
+    return ", ".join(f"{path} on {ecu}" for ecu, path in sorted(images.items())) or "nothing"
 
 
 def _wanted(request: SigningRequest, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, str]:

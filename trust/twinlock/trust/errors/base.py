@@ -163,7 +163,8 @@ def _show(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, (tuple, list, frozenset, set)):
-        return ", ".join(str(_show(item)) for item in (sorted(value) if isinstance(value, (set, frozenset)) else value))
+        items = sorted(value) if isinstance(value, (set, frozenset)) else value
+        return ", ".join(str(_show(item)) for item in items) or "none"
     return value
 
 

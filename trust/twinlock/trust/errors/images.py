@@ -62,7 +62,7 @@ class HardwareError(RefusalError):
     code = "wrong-hardware"
     attack = Attack.WRONG_HARDWARE
     clause = "Uptane 2.1.0 5.4.3.4"
-    template = "{target} is for hardware [{listed}]; {ecu} is {actual}"
+    template = "{target} is for hardware {listed}; {ecu} is {actual}"
     ecu: str
     target: str
     listed: tuple[str, ...]
@@ -86,7 +86,7 @@ class UnsupportedFormatError(RefusalError):
 
     code = "unsupported-target-format"
     clause = "Uptane 2.1.0 5.4.3.4"
-    template = "{target} is of the target format {target_format}; {ecu} installs only [{supported}]"
+    template = "{target} is of the target format {target_format}; {ecu} installs only {supported}"
     hint = "OSTree commits are for vehicles whose client pulls them, such as aktualizr; order a file for this one"
     ecu: str
     target: str
@@ -100,7 +100,7 @@ class TargetNotAcceptedError(RefusalError):
     code = "target-not-accepted"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.4.3.4"
-    template = "{ecu} accepts only names like [{accepted}]; {target} is none"
+    template = "{ecu} accepts only names like {accepted}; {target} is none"
     ecu: str
     target: str
     accepted: tuple[str, ...]
@@ -146,7 +146,7 @@ class DirectorDelegationError(RefusalError):
     code = "director-delegates"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.4.4.6"
-    template = "Director Targets delegate to [{roles}]; a Director must not delegate"
+    template = "Director Targets delegate to {roles}; a Director must not delegate"
     roles: tuple[str, ...]
 
 

@@ -96,7 +96,7 @@ class PostQuantumError(MetadataFileError):
 
     code = "post-quantum"
     attack = Attack.ARBITRARY_SOFTWARE
-    template = "{repository}/{role}: a post-quantum signature is required; only [{signed}] signed"
+    template = "{repository}/{role}: a post-quantum signature is required; only {signed} signed"
     signed: tuple[str, ...]
 
 
@@ -121,7 +121,7 @@ class ThresholdError(MetadataFileError):
     attack = Attack.ARBITRARY_SOFTWARE
     template = (
         "{repository}/{role}: {valid} of {required} required signatures are valid "
-        "(signed: [{signed}], invalid: [{invalid}], missing: [{missing}], unknown: [{unknown}], unusable: [{unusable}])"
+        "(signed: {signed}; invalid: {invalid}; missing: {missing}; unknown: {unknown}; unusable: {unusable})"
     )
     valid: int
     required: int

@@ -44,7 +44,7 @@ class MissingEcuError(RefusalError):
     code = "missing-ecu"
     attack = Attack.DROP_REQUEST
     clause = MANIFEST_PROCEDURE
-    template = "the manifest of {vehicle} has no report of [{missing}]"
+    template = "the manifest of {vehicle} has no report of {missing}"
     hint = "a broken Primary is replaced with `twinlock director replace-ecu`"
     vehicle: str
     missing: tuple[str, ...]
