@@ -62,26 +62,21 @@ class Primary:
 
         ``links`` replaces the links to some Secondaries, ``wall`` the system clock, ``installer`` the built-in one;
         ``precondition`` returns the reason why nothing can be installed now.
-        Raises: ConfigurationError; UsageError if a file is not JSON; StorageError, NewerStateError; ConflictError if it is already running.
+        Raises: UsageError, ConfigurationError, StorageError, NewerStateError; ConflictError if it is already running.
         """
         settings = load_primary(config)
         identity = load_identity(settings.key)
-        assert settings.map is not None
-        found_map = decode_map(read_operator_file(settings.map, "the map"), settings.limits)
-        unknown = settings.wires.keys() - found_map.repositories.keys()
-        if unknown:
-            reason = f"is not a repository of {settings.map}"
-            raise ConfigurationError(path=str(config), field=f"wires.{min(unknown)}", reason=reason)
+        repository_map = _read_map(config, settings)
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
         state = open_state(settings)
         try:
-            transport = Transport(settings.fetch, settings.tls, own=_own_servers(settings, found_map))
+            transport = Transport(settings.fetch, settings.tls, own=_own_servers(settings, repository_map))
             clock = Clock(settings.time, state, limits=settings.limits, wall=wall)
             return cls(
                 PrimaryServices(
                     config=settings,
-                    map=found_map,
+                    map=repository_map,
                     state=state,
                     signer=identity,
                     installer=_installer(settings, installer, precondition),
@@ -90,8 +85,8 @@ class Primary:
                     approvals=Approvals(state, clock),
                     evidence=EvidenceBook(state),
                     transport=transport,
-                    fetcher=MetadataFetcher(transport, found_map.repositories, settings.wires),
-                    director=_director(settings, found_map, transport),
+                    fetcher=MetadataFetcher(transport, repository_map.repositories, settings.wires),
+                    director=_director(settings, repository_map, transport),
                     secondaries=Secondaries(
                         _members(settings, links or {}),
                         state,
@@ -203,16 +198,30 @@ def _installer(config: PrimaryConfig, own: Installer | None, precondition: Preco
     return SlotInstaller(config.slots, ecu, guarded_precondition(precondition, ecu))
 
 
-def _own_servers(config: PrimaryConfig, found_map: RepositoryMap) -> Iterator[str]:
+def _read_map(path: Path, config: PrimaryConfig) -> RepositoryMap:
+    """The map of the configuration at ``path``, which has every repository with a wire profile there.
+
+    Raises: ConfigurationError; OperatorFileError, MalformedError, LimitError.
+    """
+    assert config.map is not None
+    mapped = decode_map(read_operator_file(config.map, "the map"), config.limits)
+    unknown = config.wires.keys() - mapped.repositories.keys()
+    if unknown:
+        reason = f"is not a repository of {config.map}"
+        raise ConfigurationError(path=str(path), field=f"wires.{min(unknown)}", reason=reason)
+    return mapped
+
+
+def _own_servers(config: PrimaryConfig, repository_map: RepositoryMap) -> Iterator[str]:
     """The addresses that this vehicle is configured with; those in metadata are not among them."""
-    for urls in found_map.repositories.values():
+    for urls in repository_map.repositories.values():
         yield from urls
     if config.time.url is not None:
         yield config.time.url
 
 
-def _director(config: PrimaryConfig, found_map: RepositoryMap, transport: Transport) -> DirectorLink:
-    urls = found_map.repositories[DIRECTOR]
+def _director(config: PrimaryConfig, repository_map: RepositoryMap, transport: Transport) -> DirectorLink:
+    urls = repository_map.repositories[DIRECTOR]
     return DirectorLink(transport, urls, config.time.url, limits=config.limits, foreign=_is_foreign(config))
 
 
