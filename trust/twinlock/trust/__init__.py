@@ -72,10 +72,8 @@ else:
             "engine.refresh": ("refresh_repository",),
             "engine.restore": ("bootstrap_repository", "restore_repository"),
             "engine.verification": ("full_verification", "partial_verification"),
-            "state.floors": ("Floor",),
             "keys.public_keys": ("PublicKey", "Signer"),
             "limits": ("DEFAULT_LIMITS", "Limits"),
-            "state.repository_map": ("RepositoryMap", "decode_map", "plain_map"),
             "model.ecu": ("Ecu", "InstalledImage"),
             "model.targets": ("ImageEntry",),
             "names": (
@@ -91,10 +89,12 @@ else:
                 "target_path",
             ),
             "policy": ("LAX", "Policy", "STRICT"),
+            "state.floors": ("Floor",),
+            "state.repository_map": ("RepositoryMap", "decode_map", "plain_map"),
+            "state.stored_floor": ("decode_floor", "encode_floor"),
             "state.trusted": ("ApprovedImage", "Decision", "TrustedRepository", "TrustedVehicle", "Vehicle"),
             "wire.profile": ("WireProfile",),
             "wire.profiles": ("PROFILES",),
-            "state.stored_floor": ("decode_floor", "encode_floor"),
         },
     )
 
