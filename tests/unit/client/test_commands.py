@@ -228,32 +228,32 @@ def test_a_running_primary_keeps_its_vehicle_up_to_date(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        (["primary", "update", "nowhere"], "primary init"),
-        (["primary", "show", "nowhere"], "primary init"),
-        (["secondary", "run", "nowhere"], "secondary init"),
-        (["trusted", "show", "nowhere"], "neither"),
-        (["primary", "init", "x", "--vehicle", "v"], "Missing option"),
-        (["trusted", "why", "../../etc/passwd", "nowhere"], "neither"),
+        (["primary", "update", "nowhere"], "not-provisioned", "twinlock primary init"),
+        (["primary", "show", "nowhere"], "not-provisioned", "has no primary.json"),
+        (["secondary", "run", "nowhere"], "not-provisioned", "twinlock secondary init"),
+        (["trusted", "show", "nowhere"], "not-provisioned", "primary.json or secondary.json"),
+        (["primary", "init", "x", "--vehicle", "v"], "usage", "Missing option"),
+        (["trusted", "why", "../../etc/passwd", "nowhere"], "not-provisioned", "primary.json or secondary.json"),
     ],
 )
-def test_mistakes_are_usage_errors_with_a_way_out(arguments: list[str], said: str) -> None:
+def test_mistakes_are_usage_errors_with_a_way_out(arguments: list[str], code: str, said: str) -> None:
     result = asyncio.run(run(*arguments))
     assert result.exit_code == 2
-    assert "error[usage]" in result.stderr
+    assert f"error[{code}]" in result.stderr
     assert said in result.stderr
 
 
 def test_a_description_that_is_none_is_refused(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with repositories(tmp_path) as (_world, _servers, options):
-            for content in ("[]", "nonsense", '{"ecu": "x"}'):
+            for content, code in (("[]", "usage"), ("nonsense", "usage"), ('{"ecu": "x"}', "secondary-description")):
                 (tmp_path / "brake.json").write_text(content)
                 refused = await run(
                     "primary", "init", tmp_path / "gateway", *options, "--secondary", tmp_path / "brake.json"
                 )
                 assert refused.exit_code == 2, content
-                assert "error[usage]" in refused.stderr
+                assert f"error[{code}]" in refused.stderr
 
     asyncio.run(scenario())

@@ -235,7 +235,7 @@ TABLE = (
     WayOut("a Secondary has another key", "rekey", wiped_and_came, confirm_fingerprint, reports_all),
     WayOut("a Secondary has another key", "rekey", wiped("lamp-1"), name_fingerprint, reports_all),
     WayOut("the Primary has another key", "rekey", wiped("gw-1"), rekey("gw-1"), reports_all),
-    WayOut("an old part was put back", "rekey", swapped_back, rekey("lamp-1"), reports_all),
+    WayOut("an old part was refitted", "rekey", swapped_back, rekey("lamp-1"), reports_all),
     WayOut("a vehicle was restored from a backup", "reset-counter", restored, reset_counter, counts_on),
     WayOut(
         "a vehicle is retired",

@@ -62,7 +62,7 @@ class Primary:
 
         ``links`` replaces the links to some Secondaries, ``wall`` the system clock, ``installer`` the built-in one;
         ``precondition`` returns the reason why nothing can be installed now.
-        Raises: ConfigurationError; UsageError if a file is not JSON; StorageError, NewerStateError; ConflictError if it is already running.
+        Raises: UsageError, ConfigurationError, StorageError, NewerStateError; ConflictError if it is already running.
         """
         settings = load_primary(config)
         identity = load_identity(settings.key)
@@ -201,15 +201,18 @@ def _installer(config: PrimaryConfig, own: Installer | None, precondition: Preco
     return SlotInstaller(config.slots, ecu, guarded_precondition(precondition, ecu))
 
 
-def _read_map(config: Path, settings: PrimaryConfig) -> RepositoryMap:
-    """The vehicle's map; every repository with a profile is in it. Raises: ConfigurationError, as ``decode_map``."""
-    assert settings.map is not None
-    repository_map = decode_map(read_operator_file(settings.map, "the map"), settings.limits)
-    unknown = settings.wires.keys() - repository_map.repositories.keys()
+def _read_map(path: Path, config: PrimaryConfig) -> RepositoryMap:
+    """The map of the configuration at ``path``, which has every repository with a wire profile there.
+
+    Raises: ConfigurationError; OperatorFileError, MalformedError, LimitError.
+    """
+    assert config.map is not None
+    mapped = decode_map(read_operator_file(config.map, "the map"), config.limits)
+    unknown = config.wires.keys() - mapped.repositories.keys()
     if unknown:
-        reason = f"is not a repository of {settings.map}"
-        raise ConfigurationError(path=str(config), field=f"wires.{min(unknown)}", reason=reason)
-    return repository_map
+        reason = f"is not a repository of {config.map}"
+        raise ConfigurationError(path=str(path), field=f"wires.{min(unknown)}", reason=reason)
+    return mapped
 
 
 def _own_servers(config: PrimaryConfig, repository_map: RepositoryMap) -> Iterator[str]:

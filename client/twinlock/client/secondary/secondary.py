@@ -83,7 +83,7 @@ class Secondary:
     def open(cls, config: Path, *, wall: Wall = system_clock, precondition: Precondition | None = None) -> Secondary:
         """Open the Secondary configured in ``config``, a ``secondary.json``. ``wall`` replaces the system clock.
 
-        Raises: ConfigurationError; UsageError if a file is not JSON; StorageError, NewerStateError; ConflictError if it is already running.
+        Raises: UsageError, ConfigurationError, StorageError, NewerStateError; ConflictError if it is already running.
         """
         settings = load_secondary(config)
         identity = load_identity(settings.key)
