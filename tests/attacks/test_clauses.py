@@ -128,3 +128,12 @@ def test_the_clause_is_no_field_and_survives_pickling() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (again.fields(), again.clause) == (fields, "Uptane 2.1.0 5.4.4.5")
     assert RollbackError(**fields).clause == "Uptane 2.1.0 5.4.4.6"  # type: ignore[arg-type]
+
+
+def test_more_orders_than_a_vehicle_can_have() -> None:
+    world = World()
+    seasoned(world)
+    world.vehicle.limits = Limits(ecus=1)
+    with pytest.raises(LimitError) as caught:
+        world.vehicle.update()
+    assert (caught.value.what, caught.value.clause) == ("images in Director Targets", "Uptane 2.1.0 5.4.4.6")
