@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from twinlock.director.director import Director
 from twinlock.director.model.settings import Settings
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.keys.keyring import KeyPlan, Keyring
+from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
 from twinlock.repository.publishing.root_ceremony import RootChanges
 
 
@@ -136,3 +138,43 @@ def test_the_keys_of_a_delegated_role(tmp_path: Path) -> None:
     assert {path.name for path in (repository.path / "keys").glob("*/*.pem")} == live, (
         "who is delegated to again has its key"
     )
+
+
+def test_new_keys_that_a_crash_left_before_they_were_published_are_deleted(party: Party) -> None:
+    before = {path.name for path in (party.path / "keys").rglob("*")}
+    pid = os.fork()
+    if pid == 0:
+        with _keyring(party).new_keys() as new:
+            new.generate("root", kind=KeyKind.ED25519)
+            with new.leaving():
+                os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert {path.name for path in (party.path / "keys").rglob("*")} > before
+    party.open()
+    assert {path.name for path in (party.path / "keys").rglob("*")} == before
+
+
+def test_new_keys_of_a_process_that_lives_are_left_alone(party: Party) -> None:
+    with _keyring(party).new_keys() as new:
+        new.generate("root", kind=KeyKind.ED25519)
+        with new.leaving():
+            during = party.private_keys()
+            party.open()
+            assert party.private_keys() == during
+    party.open()
+    assert party.private_keys() == during
+
+
+def test_published_keys_stay_though_their_record_was_left(party: Party) -> None:
+    party.rotate("timestamp")
+    live = party.private_keys()
+    files = {record.keyid: [file.name for file in record.files] for record in _keyring(party).records()}
+    (party.path / "keys/online/.new-keys-0").write_text(json.dumps(files))
+    (party.path / "keys/online/.new-keys-1").write_text(json.dumps(files)[:20])  # cut off before a key was written
+    party.open()
+    assert party.private_keys() == live
+    assert not list((party.path / "keys").rglob(".new-keys-*"))
+
+
+def _keyring(party: Party) -> Keyring:
+    return Keyring(offline=party.path / "keys/offline", online=party.path / "keys/online")

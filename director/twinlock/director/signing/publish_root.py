@@ -238,13 +238,13 @@ class RootKeeper:
 
     def retire_revoked(self, now: datetime) -> None:
         """Take private keys that no newest Root names any more from beside the live ones. Raises: StorageError."""
-        if not unnamed_keys(self._keyring, self._used(now)):
+        if not self._keyring.has_abandoned and not unnamed_keys(self._keyring, self._used(now)):
             return
         with self._prepared.alone():
-            revoked = unnamed_keys(self._keyring, self._used(now)) - self._prepared.named(self._read().version)
+            used = self._used(now) | self._prepared.named(self._read().version)
             with self._database.reading() as connection:
                 published = read_published_keys(connection, self._profiles)
-            retire(self._keyring, revoked, published)
+            retire(self._keyring, used, published)
 
     def _used(self, now: datetime) -> set[str]:
         """The ids of the keys that the newest Roots name, or that sign for stranded vehicles."""

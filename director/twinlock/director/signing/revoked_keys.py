@@ -58,11 +58,15 @@ def as_far_as_allowed() -> Iterator[None]:
         log.warning("revoked keys are still beside the live ones, and the next command tries again: %s", error)
 
 
-def retire(keyring: Keyring, revoked: frozenset[str], published: PublishedKeys) -> None:
-    """Take ``revoked`` keys from beside the live ones: those of Root are put aside, others are destroyed.
+def retire(keyring: Keyring, used: Iterable[str], published: PublishedKeys) -> None:
+    """Take keys that are not ``used`` from beside the live ones: those of Root are put aside, others are destroyed.
 
-    A key that no Root ever named is left alone: it may have been brought here for the next one. Raises: StorageError.
+    So are new ones that a crash left before they were published. Any other key that no Root ever named is left alone: it
+    may have been brought here for the next one. Raises: StorageError.
     """
+    used = frozenset(used)
+    keyring.discard_abandoned(used)
+    revoked = unnamed_keys(keyring, used)
     keyring.retire(sorted(revoked & published.of_root))
     keyring.retire(sorted(revoked & published.of_others - published.of_root), destroy=True)
 

@@ -33,6 +33,7 @@ from twinlock.repository.keys.private_keys import (
     write_private_key,
 )
 from twinlock.repository.keys.records import PEM, KeyPlan, KeyRecord, encode_record, key_stem, read_record
+from twinlock.repository.keys.unpublished import discard_abandoned, has_abandoned
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
 from twinlock.trust.keys.public_keys import PublicKey
@@ -164,6 +165,15 @@ class Keyring:
             with storage_errors("write", record.place):
                 flush_directory(record.place)
             self._signers.pop(record.keyid, None)
+
+    @property
+    def has_abandoned(self) -> bool:
+        """Whether a process that died has left keys that it made and perhaps never published. Raises: StorageError."""
+        return has_abandoned((self.offline, self.online))
+
+    def discard_abandoned(self, used: Iterable[str]) -> None:
+        """Delete new keys that a process which died made and published nothing with. ``used``: see ``unpublished``."""
+        discard_abandoned((self.offline, self.online), used)
 
     def forget(self) -> None:
         """Drop opened private keys from memory."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from twinlock.repository.keys.unpublished import announced
 from twinlock.trust.errors.local import ConflictError
 
 if TYPE_CHECKING:
@@ -66,15 +67,16 @@ class NewKeys:
         Only a ConflictError, or one of ``refusals``, proves that nothing left; after anything else the keys stay.
         """
         proofs: tuple[type[Exception], ...] = (ConflictError, *refusals)
-        self.save()
-        try:
-            yield
-        except proofs:
-            raise
-        except BaseException:
+        with announced(record for record, _ in self._made):
+            self.save()
+            try:
+                yield
+            except proofs:
+                raise
+            except BaseException:
+                self._stay = True
+                raise
             self._stay = True
-            raise
-        self._stay = True
 
     def __enter__(self) -> Self:
         return self

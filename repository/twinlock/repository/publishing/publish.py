@@ -135,15 +135,18 @@ def open_tidied(path: Path, *, passphrase: Passphrase, clock: Clock, hosts: Outs
 def retire_revoked(state: RepositoryState) -> None:
     """Take keys that were published, and that nothing published or prepared names, from beside the live ones.
 
-    Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed. A key that no
-    publication ever named is left alone: it may have been brought here for the next one. Raises: StorageError.
+    Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed, and new ones that a
+    crash left before they were published. Any other key that no publication ever named is left alone: it may have been brought
+    here for the next one. Raises: StorageError.
     """
-    if not _unnamed(state):
-        return
     prepared, keyring = PreparedRoot(state.workspace.path), state.workspace.keyring
+    if not keyring.has_abandoned and not _unnamed(state):
+        return
     with prepared.alone():
         state = state.latest()
-        revoked = _unnamed(state) - prepared.named(state.published.root.signed.version)
+        awaited = prepared.named(state.published.root.signed.version)
+        keyring.discard_abandoned({*keys_named_by(state), *awaited})
+        revoked = _unnamed(state) - awaited
         of_root, of_others = _named_before(state)
         keyring.retire(sorted(revoked & of_root))
         keyring.retire(sorted(revoked & of_others - of_root), destroy=True)
