@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select
 from tuf.api.metadata import Metadata, Root
@@ -31,6 +32,7 @@ from twinlock.director.signing.roots import (
     insert_root,
     key_changes,
     next_root,
+    own_key_changes,
     plan_of,
     read_root,
     role_keys,
@@ -234,8 +236,15 @@ class RootKeeper:
             for name, roots in also.items():
                 for root in roots:
                     detail[name] = self._profiles.translation(name).insert(connection, root, now)
+                changes |= self._own_changes(before.translated[name], name, data, roots)
             record_audit(connection, actor=self._actor, action="root", detail=detail, now=now)
         return version
+
+    def _own_changes(self, newest: bytes | None, name: str, root: bytes, also: Iterable[bytes]) -> dict[str, Any]:
+        """What ``also``, which follow ``newest`` beside our ``root``, change of the Root keys that their chain has of its own."""
+        translation = self._profiles.translation(name)
+        chains = [translation.chain(root, each) for each in (newest, *also)]
+        return own_key_changes(chains[0].named_role(), chains[-1].named_role()) if chains[-1].has_own_keys else {}
 
     def _retire_revoked(self, before: _Published, now: datetime) -> None:
         """Take private keys that no Root names any more from beside the live ones; of these only old Root keys are kept."""
@@ -289,6 +298,7 @@ class RootKeeper:
             for root in also:
                 detail["version"] = translation.insert(connection, root, now)
             translation.insert_newcomer(connection, also[-1], now)
+            detail["keys"] = self._own_changes(newest, name, data, also)
             record_audit(connection, actor=self._actor, action="hand-over", detail=detail, now=now)
         return translation.version_of(also[-1])
 
@@ -336,6 +346,9 @@ class RootKeeper:
             detail: dict[str, object] = {"wire": translation.name, "version": translation.version_of(data)}
             if before:
                 detail["inherited"] = len(before)
+            detail["keys"] = self._own_changes(
+                before[-1] if before else None, translation.name, published.current, (data,)
+            )
             record_audit(connection, actor=self._actor, action="wire", detail=detail, now=now)
         return data
 
