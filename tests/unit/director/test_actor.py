@@ -65,6 +65,26 @@ def test_the_audit_names_who_changed_the_keys_and_how(shell: Shell, tmp_path: Pa
     assert lee["detail"]["roles"] == []
 
 
+def own_root_keys(shell: Shell) -> list[str]:  # noqa: F811
+    body = json.loads(shell.json_of("root", "show", "--wire", "aktualizr")["root"])
+    return sorted(body["signed"]["roles"]["root"]["keyids"])
+
+
+def test_the_audit_names_the_root_keys_that_the_aktualizr_chain_has_of_its_own(shell: Shell) -> None:  # noqa: F811
+    shell.run("wire", "aktualizr", "--actor", "ann")
+    first = own_root_keys(shell)
+    shell.run("rotate", "root", "--yes", "--actor", "ben")
+    second = own_root_keys(shell)
+    shell.run("rotate", "timestamp", "--yes", "--actor", "kim")
+    kim, ben, ann = shell.audit()[:3]
+    assert not set(first) & set(second)
+    assert ann["detail"]["keys"] == {"aktualizr-root": {"added": first, "removed": [], "threshold": 1}}
+    assert ben["detail"]["roles"] == ["root"]
+    assert ben["detail"]["keys"].keys() == {"root", "aktualizr-root"}
+    assert ben["detail"]["keys"]["aktualizr-root"] == {"added": second, "removed": first, "threshold": 1}
+    assert kim["detail"]["keys"].keys() == {"timestamp"}
+
+
 @pytest.mark.parametrize("name", ["", " ", "anna ", "a\x1b[2J", "x" * 129])
 def test_an_actor_has_a_name_that_can_be_shown(shell: Shell, name: str) -> None:  # noqa: F811
     result = shell.run("token", "VIN9", "--actor", name, status=2)

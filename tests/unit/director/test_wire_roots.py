@@ -100,7 +100,9 @@ def test_a_profile_that_is_added_later_starts_at_version_1(director: Director) -
     assert director.add_wire("aktualizr") == 1
     check_chain(director, 1)
     assert director.settings.wires == read_config(director.path).wires == ("tuf", "aktualizr")
-    assert director.audit()[0]["detail"] == {"wire": "aktualizr", "version": 1}
+    own = {"added": translated(director)["signed"]["roles"]["root"]["keyids"], "removed": [], "threshold": 1}
+    expected = {"wire": "aktualizr", "version": 1, "keys": {"aktualizr-root": own}}
+    assert director.audit()[0]["detail"] == expected
     assert director.add_wire("aktualizr") == 1
     director.rotate("root")
     check_chain(director, 2)
@@ -124,7 +126,7 @@ def test_every_key_can_be_rotated_in_both_at_once(wired: Director, role: str) ->
     changed = {name for name in old["roles"] if old["roles"][name]["keyids"] != new["roles"][name]["keyids"]}
     assert changed == ({role} if role != "time" else set())
     detail = wired.audit()[0]["detail"]
-    assert list(detail.pop("keys")) == [role]
+    assert set(detail.pop("keys")) == ({"root", "aktualizr-root"} if role == "root" else {role})
     assert detail == {"roles": [role], "version": 2, "aktualizr": 2}
     assert set(new["keys"]) == {
         keyid for entry in (*new["roles"].values(), new["custom"]["timeSource"]) for keyid in entry["keyids"]

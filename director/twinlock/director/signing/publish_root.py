@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select
 from tuf.api.metadata import Metadata, Root
@@ -24,6 +25,7 @@ from twinlock.director.inventory.schema import schema_version
 from twinlock.director.inventory.signing_marks import read_marks
 from twinlock.director.model.profiles import InheritedChain, Profiles, RootTranslation, TranslatedChain
 from twinlock.director.model.settings import Settings
+from twinlock.director.signing.published_roots import PublishedRoots, read_published_roots
 from twinlock.director.signing.revoked_keys import read_published_keys, retire, unnamed_keys
 from twinlock.director.signing.roots import (
     RoleKeysView,
@@ -33,8 +35,8 @@ from twinlock.director.signing.roots import (
     insert_root,
     key_changes,
     next_root,
+    own_key_changes,
     plan_of,
-    read_root,
     role_keys,
     root_authority,
     verify_successor,
@@ -58,23 +60,6 @@ from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.names import DIRECTOR, ROOT
 
 STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehicles unless an operator chooses
-
-
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """The newest Root file of each chain: ours, and the translated ones by profile (None: none yet)."""
-
-    current: bytes
-    translated: Mapping[str, bytes | None]
-
-    @property
-    def version(self) -> int:
-        """The number of our newest Root."""
-        return int(self.signed().version)
-
-    def signed(self) -> Root:
-        """What our newest Root states, as a copy of its own."""
-        return Metadata[Root].from_bytes(self.current).signed
 
 
 class RootKeeper:
@@ -224,7 +209,7 @@ class RootKeeper:
             record_audit(connection, actor=self._actor, action="cancel-root", detail=detail, now=now)
         return cancelled
 
-    def _store(self, before: _Published, data: bytes, also: Mapping[str, list[bytes]], now: datetime) -> int:
+    def _store(self, before: PublishedRoots, data: bytes, also: Mapping[str, list[bytes]], now: datetime) -> int:
         """Publish one Root and what it is in the other profiles, in one transaction. Raises: ConflictError."""
         with self._publishing(before, Metadata[Root].from_bytes(data).signed) as connection:
             version = insert_root(connection, data, now)
@@ -233,6 +218,7 @@ class RootKeeper:
             for name, roots in also.items():
                 for root in roots:
                     detail[name] = self._profiles.translation(name).insert(connection, root, now)
+                changes |= self._own_changes(before.translated[name], name, data, roots)
             record_audit(connection, actor=self._actor, action="root", detail=detail, now=now)
         return version
 
@@ -245,6 +231,12 @@ class RootKeeper:
             with self._database.reading() as connection:
                 published = read_published_keys(connection, self._profiles)
             retire(self._keyring, used, published)
+
+    def _own_changes(self, newest: bytes | None, name: str, root: bytes, also: Iterable[bytes]) -> dict[str, Any]:
+        """What ``also``, which follow ``newest`` beside our ``root``, change of the Root keys that their chain has of its own."""
+        translation = self._profiles.translation(name)
+        chains = [translation.chain(root, each) for each in (newest, *also)]
+        return own_key_changes(chains[0].named_role(), chains[-1].named_role()) if chains[-1].has_own_keys else {}
 
     def _used(self, now: datetime) -> set[str]:
         """The ids of the keys that the newest Roots name, or that sign for stranded vehicles."""
@@ -288,6 +280,7 @@ class RootKeeper:
             for root in also:
                 detail["version"] = translation.insert(connection, root, now)
             translation.insert_newcomer(connection, also[-1], now)
+            detail["keys"] = self._own_changes(newest, name, data, also)
             record_audit(connection, actor=self._actor, action="hand-over", detail=detail, now=now)
         return translation.version_of(also[-1])
 
@@ -318,7 +311,7 @@ class RootKeeper:
         return translation.version_of(newest)
 
     def _begin(
-        self, published: _Published, translation: RootTranslation, inherited: InheritedChain | None, now: datetime
+        self, published: PublishedRoots, translation: RootTranslation, inherited: InheritedChain | None, now: datetime
     ) -> bytes:
         """Publish the profile's first Root, or the whole of an old chain with the one that continues it."""
         self._prepared.check(published.version)  # it was prepared without a translation for this profile
@@ -334,10 +327,13 @@ class RootKeeper:
             detail: dict[str, object] = {"wire": translation.name, "version": translation.version_of(data)}
             if before:
                 detail["inherited"] = len(before)
+            detail["keys"] = self._own_changes(
+                before[-1] if before else None, translation.name, published.current, (data,)
+            )
             record_audit(connection, actor=self._actor, action="wire", detail=detail, now=now)
         return data
 
-    def _check_root_keys_held(self, published: _Published) -> None:
+    def _check_root_keys_held(self, published: PublishedRoots) -> None:
         """Check that our Root keys are held, though they need not sign: they admit who begins the profile. Raises: MissingKeysError."""
         authority = root_authority(published.signed())
         authority.check_held(ROOT, (record.keyid for record in self._keyring.held(authority.keyids)))
@@ -347,7 +343,7 @@ class RootKeeper:
         with self._database.reading() as connection:
             return translation.read(connection, len(inherited.roots)) == inherited.roots[-1]
 
-    def _chains(self, published: _Published, now: datetime) -> list[TranslatedChain]:
+    def _chains(self, published: PublishedRoots, now: datetime) -> list[TranslatedChain]:
         """The translated chains that are published, or that the configuration asks for."""
         stranded = self.settings.stranded_keys(now)
         return [
@@ -361,20 +357,15 @@ class RootKeeper:
         with self._database.reading() as connection:
             return read_marks(connection).lasting_from(now)
 
-    def _read(self) -> _Published:
+    def _read(self) -> PublishedRoots:
         with self._database.reading() as connection:
-            published = self._read_published(connection)
+            published = read_published_roots(connection, self._profiles)
         if published is None:
             raise UnknownRootError(version=None, profile=self._profiles.authored.name)
         return published
 
-    def _read_published(self, connection: Connection) -> _Published | None:
-        current = read_root(connection)
-        translated = {each.name: each.read(connection) for each in self._profiles.translations}
-        return None if current is None else _Published(current, translated)
-
     @contextmanager
-    def _publishing(self, before: _Published, root: Root | None = None) -> Iterator[Connection]:
+    def _publishing(self, before: PublishedRoots, root: Root | None = None) -> Iterator[Connection]:
         """A transaction that publishes a Root after ``before``, while no process prepares or cancels one.
 
         ``root`` is the next one of ours where it may be the one that is prepared.
@@ -385,17 +376,17 @@ class RootKeeper:
             self._prepared.check(before.version, root)
             yield connection
 
-    def _check_vacant(self, before: _Published) -> None:
+    def _check_vacant(self, before: PublishedRoots) -> None:
         """Check again, where no other process can change it, that no next Root is published or prepared."""
         if self._read() != before:
             raise ConflictError(what="the Director's Root", reason="another process published one")
         self._prepared.check(before.version)
 
-    def _check_unchanged(self, connection: Connection, before: _Published) -> None:
+    def _check_unchanged(self, connection: Connection, before: PublishedRoots) -> None:
         """All chains still end where they did: a Root without its translation would break another chain forever.
 
         The row of the schema's version serialises those who publish. Raises: ConflictError.
         """
         connection.execute(select(schema_version.c.version).with_for_update())
-        if self._read_published(connection) != before:
+        if read_published_roots(connection, self._profiles) != before:
             raise ConflictError(what="the Director's Root", reason="another process published one")

@@ -194,6 +194,19 @@ def key_changes(before: bytes, after: bytes) -> dict[str, dict[str, Any]]:
     return changes
 
 
+def own_key_changes(
+    before: tuple[str, Authority] | None, after: tuple[str, Authority] | None
+) -> dict[str, dict[str, Any]]:
+    """The same for the Root keys that a translated chain has of its own, under the name that they were made for."""
+    if after is None:
+        return {}
+    name, authority = after
+    left, came = set() if before is None else set(before[1].keyids), set(authority.keyids)
+    if left == came and before is not None and before[1].threshold == authority.threshold:
+        return {}
+    return {name: {"added": sorted(came - left), "removed": sorted(left - came), "threshold": authority.threshold}}
+
+
 def root_authority(root: Root) -> Authority:
     """Who signs the Root that follows this one, together with its own keys."""
     return signers_of(root, ROOT)
