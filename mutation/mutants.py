@@ -35,6 +35,13 @@ class Mutant(NamedTuple):
         return f"{self.path}:{self.line}: {self.change}\n    {self.text}"
 
 
+class Unit(NamedTuple):
+    """The function that a mutant is in, named by its code and the number of ways to break it; and which way this is."""
+
+    digest: str
+    way: int
+
+
 class _Slot(NamedTuple):
     parent: ast.AST
     field: str
@@ -59,7 +66,7 @@ class Source:
     """One file with its mutants. ``compiled`` gives the code of one of them, ``rewritten`` its text.
 
     ``keys`` names each mutant by the text of the file, the change, and how many the same before it on the line.
-    ``units`` names the function of each by its code and the number of ways to break it, see ``ledger.py``; empty at load time.
+    ``units`` has the function of each, see ``ledger.py``; None at load time.
     """
 
     def __init__(self, path: str, text: str) -> None:
@@ -113,9 +120,13 @@ class Source:
         self._edits.append((slot, child, changed))
         self._codes.append(place.code)
 
-    def _named_units(self) -> list[str]:
-        ways = Counter(self._codes)
-        return [_digest(code, str(ways[code])) if code else "" for code in self._codes]
+    def _named_units(self) -> list[Unit | None]:
+        ways, seen = Counter(self._codes), Counter[str]()
+        units: list[Unit | None] = []
+        for code in self._codes:
+            units.append(Unit(_digest(code, str(ways[code])), seen[code]) if code else None)
+            seen[code] += 1
+        return units
 
 
 def _children(node: ast.AST) -> Iterator[tuple[_Slot, ast.AST]]:

@@ -14,7 +14,7 @@ from typing import Any
 from mutation.explained import Identity, identity_of
 from mutation.ledger import Entry
 from mutation.measured import digest
-from mutation.mutants import Source
+from mutation.mutants import Source, Unit
 
 Outcome = dict[str, Any]
 """The members of a ``Mutant``, ``killer`` (the id of the test that noticed, or None) and ``tests`` (how many ran it)."""
@@ -89,11 +89,15 @@ class Outcomes:
         if entry is not None and self._holds(entry):
             kept: Outcome = entry["outcome"]
             return kept
-        if source.units[number] in self._ledger:
+        if self._is_entered(source.units[number]):
             mutant = source.mutants[number]._asdict()
             survived = identity_of(mutant) in self._explained
             return {**mutant, "killer": None if survived else LEDGER, "tests": 0}
         return None
+
+    def _is_entered(self, unit: Unit | None) -> bool:
+        entry = None if unit is None else self._ledger.get(unit.digest)
+        return unit is not None and entry is not None and unit.way not in entry.left
 
     def add(self, source: Source, number: int, outcome: Outcome) -> None:
         """Remember an outcome, on disk too."""

@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 from mutation.explained import Identity, Verdict, identity_of, judge
 from mutation.judging import Job
+from mutation.mutants import Unit
 from mutation.outcomes import Outcome
 
 
 class Summary(NamedTuple):
-    """``left`` counts the mutants without an outcome by file; ``unsettled`` are, by file, the digests of functions with
-    a mutant that is left or survived without an explanation."""
+    """``left`` counts the mutants without an outcome by file; ``unsettled`` are those, and survivors without an explanation."""
 
     outcomes: list[Outcome]
     verdict: Verdict
     left: Counter[str]
-    unsettled: dict[str, set[str]]
+    unsettled: frozenset[Unit]
 
     def __str__(self) -> str:
         return "\n".join([*_survivors(self.verdict), "", *_table(self)])
@@ -29,16 +29,17 @@ def summarize(job: Job, reasons: dict[Identity, str], *, load: bool) -> Summary:
     kept = job.outcomes()
     outcomes: list[Outcome] = []
     left: list[Outcome] = []
-    unsettled: dict[str, set[str]] = {}
+    unsettled = set[Unit]()
     for source in job.sources():
         for number, mutant in enumerate(source.mutants):
             if mutant.function or load:
                 known = kept.get(source, number)
                 (left if known is None else outcomes).append(known or mutant._asdict())
-                if known is None or (known["killer"] is None and identity_of(known) not in reasons):
-                    unsettled.setdefault(source.path, set()).add(source.units[number])
+                unit = source.units[number]
+                if unit and (known is None or (known["killer"] is None and identity_of(known) not in reasons)):
+                    unsettled.add(unit)
     verdict = judge(outcomes, reasons, left={identity_of(mutant) for mutant in left})
-    return Summary(outcomes, verdict, Counter(mutant["path"] for mutant in left), unsettled)
+    return Summary(outcomes, verdict, Counter(mutant["path"] for mutant in left), frozenset(unsettled))
 
 
 def _survivors(verdict: Verdict) -> Iterator[str]:

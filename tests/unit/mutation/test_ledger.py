@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mutation.ledger import FILE, entries_of, read_ledger, updated, write_ledger
-from mutation.mutants import Source
+from mutation.mutants import Source, Unit
 from mutation.outcomes import LEDGER, Outcomes, TestDigests
 
 TEXT = '''def check(version, limit):
@@ -19,6 +19,9 @@ TEXT = '''def check(version, limit):
 def other(version):
     return version + 1
 '''
+
+
+PLAIN = "def f(x):\n    return x\n"
 
 
 def digests(text: str, path: str = "a.py") -> dict[str, str]:
@@ -39,35 +42,39 @@ def test_a_statement_that_changes_ends_the_judgement_of_its_function_alone(edit:
     assert before["other"] == after["other"]
 
 
+def units_of(source: Source, function: str) -> list[Unit]:
+    return [u for u, mutant in zip(source.units, source.mutants, strict=True) if u and mutant.function == function]
+
+
 def test_what_is_left_or_survived_does_not_enter() -> None:
     source = Source("a.py", TEXT)
-    judged = updated({}, [source], {"a.py": {digests(TEXT)["check"]}})
-    assert [entry.function for entry in judged] == ["other"]
+    check = units_of(source, "check")
+    assert [entry.function for entry in updated({}, [source], check)] == ["other"]
+    entries = {entry.function: entry for entry in updated({}, [source], check[:2])}
+    assert (entries["check"].left, entries["other"].left) == (frozenset({0, 1}), frozenset())
 
 
 def test_functions_that_changed_leave_and_other_files_stay() -> None:
-    known = {
-        entry.digest: entry
-        for text, path in ((TEXT, "a.py"), ("def f(x):\n    return x\n", "b.py"))
-        for entry in entries_of(Source(path, text))
-    }
+    known = {e.digest: e for text, path in ((TEXT, "a.py"), (PLAIN, "b.py")) for e in entries_of(Source(path, text))}
     changed = Source("a.py", TEXT.replace("+ 1", "+ 2"))
-    entries = updated(known, [changed], {"a.py": {*changed.units}})
+    entries = updated(known, [changed], [unit for unit in changed.units if unit])
     assert [(entry.path, entry.function) for entry in entries] == [("b.py", "f")]
 
 
 def test_the_file_is_read_as_it_is_written() -> None:
-    entries = entries_of(Source("a.py", TEXT))
+    first, second = entries_of(Source("a.py", TEXT))
+    entries = [first._replace(left=frozenset({2, 10})), second]
     assert [*read_ledger(write_ledger(entries)).values()] == entries
 
 
 def test_a_mutant_of_a_judged_function_is_known_without_its_outcome(tmp_path: Path) -> None:
     source = Source("a.py", TEXT)
-    check = [entry for entry in entries_of(source) if entry.function == "check"]
+    check = [entry._replace(left=frozenset({0})) for entry in entries_of(source) if entry.function == "check"]
     outcomes = Outcomes(tmp_path / "none.jsonl", TestDigests(tmp_path, ()), read_ledger(write_ledger(check)))
     known = [outcomes.get(source, number) for number in range(len(source.mutants))]
     assert {found["killer"] for found in known if found} == {LEDGER}
-    assert {mutant.function for mutant, found in zip(source.mutants, known, strict=True) if not found} == {"other"}
+    unknown = [mutant.function for mutant, found in zip(source.mutants, known, strict=True) if not found]
+    assert unknown == ["check", *(["other"] * len(units_of(source, "other")))]
 
 
 def test_the_committed_ledger_can_be_read_and_names_sources_that_exist() -> None:
