@@ -119,6 +119,25 @@ def test_a_user_who_may_not_retire_them_still_opens_it(party: Party, caplog: pyt
     assert party.private_keys() == live
 
 
+def test_an_activation_that_was_cut_off_is_repeated(tmp_path: Path) -> None:
+    """Which keys its profile names is not known before that."""
+    repository = ImageRepository.create(tmp_path / "here")
+    repository.keyring.generate("aktualizr-root")
+    repository.workspace.set_wires(repository.workspace.read_wires().with_aktualizr(root_offset=0))
+    repository = ImageRepository.open(tmp_path / "here")
+    assert repository.publish_for_aktualizr().changed
+
+
+def test_an_unreadable_old_root_hinders_no_command(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    party = Party("image", tmp_path)
+    party.rotate("timestamp")
+    party.cut_off()
+    (party.path / "public/metadata/1.root.json").write_text("{}")
+    repository = ImageRepository.open(party.path)
+    assert "not readable" in caplog.text
+    assert repository.root_bytes(2)
+
+
 def test_the_keys_of_a_delegated_role(tmp_path: Path) -> None:
     repository = ImageRepository.create(tmp_path / "here")
     records = repository.keyring.generate("parts")

@@ -17,6 +17,7 @@ from tuf.api.metadata import Targets
 
 from twinlock.repository.authoring.apply_draft import apply_draft, listed_images
 from twinlock.repository.authoring.next_publication import Candidate, delegated
+from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.keys.private_keys import Passphrase
 from twinlock.repository.model.views import Publication
@@ -40,7 +41,7 @@ from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, open_repository, read_state
 from twinlock.repository.workspace.validity import Clock
 from twinlock.repository.workspace.workspace import Workspace
-from twinlock.trust.errors.local import StorageError
+from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import ROOT, RoleName
 
@@ -123,11 +124,15 @@ def commit(
 
 
 def open_tidied(path: Path, *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts) -> Workspace:
-    """As ``open_repository``; keys whose retirement was cut off are retired, as far as this user may."""
+    """As ``open_repository``; keys whose retirement was cut off are retired.
+
+    That is left to a later command where it cannot be done now: this user may not write there, or the command that began to
+    publish in another profile has to be repeated first.
+    """
     state = open_repository(path, passphrase=passphrase, clock=clock, hosts=hosts)
     try:
         retire_revoked(state)
-    except StorageError as error:
+    except TwinlockError as error:
         log.warning("revoked keys are still beside the live ones, and the next command tries again: %s", error)
     return state.workspace
 
@@ -137,7 +142,7 @@ def retire_revoked(state: RepositoryState) -> None:
 
     Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed, and new ones that a
     crash left before they were published. Any other key that no publication ever named is left alone: it may have been brought
-    here for the next one. Raises: StorageError.
+    here for the next one. Raises: StorageError, StoreTamperedError; UsageError where an activation of a profile was cut off.
     """
     prepared, keyring = PreparedRoot(state.workspace.path), state.workspace.keyring
     if not keyring.has_abandoned and not _unnamed(state):
@@ -147,7 +152,10 @@ def retire_revoked(state: RepositoryState) -> None:
         awaited = prepared.named(state.published.root.signed.version)
         keyring.discard_abandoned({*keys_named_by(state), *awaited})
         revoked = _unnamed(state) - awaited
-        of_root, of_others = _named_before(state)
+        try:
+            of_root, of_others = _named_before(state)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise StoreTamperedError(reason="an earlier Root or Targets file is not readable") from None
         keyring.retire(sorted(revoked & of_root))
         keyring.retire(sorted(revoked & of_others - of_root), destroy=True)
 
@@ -195,7 +203,9 @@ def _delegated_before(state: RepositoryState) -> set[str]:
 def _signed(state: RepositoryState, name: str) -> dict[str, Any]:
     """What an earlier file states, which was verified when it was published; nothing where it is gone."""
     stored = state.workspace.store.get(name, max_bytes=DEFAULT_LIMITS.targets_bytes)
-    return {} if stored is None else dict(json.loads(stored.data)["signed"])
+    if stored is None:
+        return {}
+    return dict(json.loads(stored.data)["signed"])
 
 
 @contextmanager
