@@ -50,8 +50,9 @@ from twinlock.repository.publishing.create import check_roles, create_first
 from twinlock.repository.publishing.enable_aktualizr import publish_for_aktualizr
 from twinlock.repository.publishing.inspection import show_repository, show_status
 from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
-from twinlock.repository.publishing.publish import open_tidied, publish_draft
+from twinlock.repository.publishing.publish import publish_draft
 from twinlock.repository.publishing.refresh import refresh_due
+from twinlock.repository.publishing.revoked_keys import open_tidied
 from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root
 from twinlock.repository.publishing.root_ceremony import RootChanges, prepare_root, publish_root
 from twinlock.repository.publishing.rotation import named_keys, plan_of, rotate_roles

@@ -16,7 +16,7 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.director.model.profiles import Profiles
 from twinlock.director.signing.roots import read_root, root_authority
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.trust.errors.local import StorageError
+from twinlock.trust.errors.base import TwinlockError
 
 log = logging.getLogger("twinlock.director.signing.revoked_keys")
 
@@ -51,10 +51,10 @@ def unnamed_keys(keyring: Keyring, used: Iterable[str]) -> frozenset[str]:
 
 @contextmanager
 def as_far_as_allowed() -> Iterator[None]:
-    """Log where keys could not be retired: a user who may not write there can open a Director all the same."""
+    """Log where keys could not be retired now: a user who may not write there can open a Director all the same."""
     try:
         yield
-    except StorageError as error:
+    except TwinlockError as error:
         log.warning("revoked keys are still beside the live ones, and the next command tries again: %s", error)
 
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 
 from twinlock.repository.authoring.entries import hosted_at
 from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import StoredImageError
 from twinlock.repository.signing.clock import check_issued
+from twinlock.repository.store.hosted import OutsideHosts, check_reachable
 from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.store.interface import ObjectStore, StoredObject
 from twinlock.repository.store.object_names import METADATA, served_name
 from twinlock.repository.store.publication_log import LogRecord
+from twinlock.repository.store.treehub import check_commits
 from twinlock.repository.workspace.current import CurrentPublication, read_published
 from twinlock.trust.checks.formats import check_format
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
@@ -95,7 +98,7 @@ def verify_candidate(
 def _check_bytes(store: ObjectStore, entry: ImageEntry) -> None:
     check_format(entry)
     if target_format(entry) == OSTREE or hosted_at(entry.custom) is not None:
-        return  # its bytes are elsewhere (``preflight_elsewhere``)
+        return  # its bytes are elsewhere (``check_elsewhere``)
     fault = find_fault(store, entry.path, entry.length, entry.hashes, deep=True)
     if fault is not None:
         raise StoredImageError(reason=fault, target=entry.path)
@@ -110,3 +113,18 @@ def _check_delegated(overlay: Overlay, first_root: bytes, vehicle: TrustedReposi
         for child in (member.name for entry in delegations.entries for member in entry.roles) if delegations else ():
             if child not in state.listed:
                 raise UnlistedRoleError(repository=IMAGE, role=f"{child} (delegated by {role})")
+
+
+def check_elsewhere(workspace: Path, entries: Iterable[ImageEntry], hosts: OutsideHosts) -> tuple[str, ...]:
+    """Judge those of ``entries`` that are about to be published; returns the commits that could not be checked whole.
+
+    Raises: ImageUriError; OstreeCommitError, and UsageError where ``ostree fsck`` finds fault; StorageError.
+    """
+    commits = set()
+    for entry in entries:
+        if target_format(entry) == OSTREE:
+            commits.add(entry.hashes["sha256"])
+        for uri in {hosted_at(entry.custom), entry.download_url} - {None}:
+            assert uri is not None
+            check_reachable(uri, hosts)
+    return () if check_commits(workspace, frozenset(commits)) else tuple(sorted(commits))

@@ -6,43 +6,29 @@ and not by what one run changed: after a crash the next command that opens the r
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import Any
-
-from tuf.api.metadata import Targets
 
 from twinlock.repository.authoring.apply_draft import apply_draft, listed_images
-from twinlock.repository.authoring.next_publication import NextPublication, delegated
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.keys.private_keys import Passphrase
 from twinlock.repository.model.views import PublishResult
-from twinlock.repository.publishing.preflight_elsewhere import check_elsewhere
+from twinlock.repository.publishing.preflight import check_elsewhere
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.signing.clock import ClockMarks
 from twinlock.repository.signing.clock_record import keep_marks, signing_marks
-from twinlock.repository.signing.named_keys import NamedKey, keys_of_roles, keys_of_root
 from twinlock.repository.signing.profile_writer import ProfileWriter
-from twinlock.repository.store.hosted import OutsideHosts
 from twinlock.repository.store.object_names import (
     AKTUALIZR_NAMES,
     METADATA,
-    aktualizr_object,
-    metadata_object,
-    root_object,
 )
 from twinlock.repository.store.publication_log import check_record, competing, publish_record
 from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
-from twinlock.repository.workspace.state import RepositoryState, open_repository, read_state
-from twinlock.repository.workspace.validity import Clock
+from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
-from twinlock.trust.errors.local import StorageError
-from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import ROOT, RoleName
+from twinlock.trust.names import RoleName
 
 log = logging.getLogger("twinlock.repository.publishing.publish")
 
@@ -120,82 +106,6 @@ def commit(
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
     files = tuple(sorted(name.removeprefix(METADATA) for name in named))
     return PublishResult(version=record.version, files=files, waiting=waiting, unchecked=unchecked)
-
-
-def open_tidied(path: Path, *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts) -> Workspace:
-    """As ``open_repository``; keys whose retirement was cut off are retired, as far as this user may."""
-    state = open_repository(path, passphrase=passphrase, clock=clock, hosts=hosts)
-    try:
-        retire_revoked(state)
-    except StorageError as error:
-        log.warning("revoked keys are still beside the live ones, and the next command tries again: %s", error)
-    return state.workspace
-
-
-def retire_revoked(state: RepositoryState) -> None:
-    """Take keys that were published, and that nothing published or prepared names, from beside the live ones.
-
-    Old Root keys are put aside, for vehicles that are stranded at an old Root; all others are destroyed, and new ones that a
-    crash left before they were published. Any other key that no publication ever named is left alone: it may have been brought
-    here for the next one. Raises: StorageError.
-    """
-    prepared, keyring = PreparedRoot(state.workspace.path), state.workspace.keyring
-    if not keyring.has_abandoned and not _unnamed(state):
-        return
-    with prepared.alone():
-        state = state.latest()
-        awaited = prepared.named(state.published.root.signed.version)
-        keyring.discard_abandoned({*keys_named_by(state), *awaited})
-        revoked = _unnamed(state) - awaited
-        of_root, of_others = _named_before(state)
-        keyring.retire(sorted(revoked & of_root))
-        keyring.retire(sorted(revoked & of_others - of_root), destroy=True)
-
-
-def keys_named_by(state: RepositoryState) -> dict[str, NamedKey]:
-    """The keys of all published roles, by id, those of the aktualizr Root chain included."""
-    own = [item for profile in open_profiles(state) for item in profile.own_root_keys.items()]
-    return keys_of_roles([*NextPublication(state).roles(), *own]) | keys_of_root(state.published.root.signed)
-
-
-def _unnamed(state: RepositoryState) -> frozenset[str]:
-    """The keys on record here that sign for nothing: not for what is published, and not for stranded vehicles."""
-    held = frozenset(str(record.keyid) for record in state.workspace.keyring.records())
-    left = held - keys_of_root(state.published.root.signed).keys() - state.wires.stranded_keys(state.now)
-    # As a rule nothing is left, and then no large Targets file is read for who it delegates to.
-    return left - keys_named_by(state).keys() if left else left
-
-
-def _named_before(state: RepositoryState) -> tuple[frozenset[str], frozenset[str]]:
-    """The keys that earlier Roots named for Root, and those that these, or the last delegations, named for other roles."""
-    of_root, of_others = set(state.wires.stranded), set[str]()
-    newest = state.published.root.signed.version
-    for version in range(state.wires.first_root, newest):
-        roles = _signed(state, root_object(version)).get("roles", {})
-        of_root |= set(roles[ROOT]["keyids"]) if roles else set()
-        of_others |= {keyid for role in roles.values() for keyid in role["keyids"]}
-    for version in range(1, state.wires.chain_version(newest) if state.wires.aktualizr else 1):
-        roles = _signed(state, aktualizr_object(ROOT, version)).get("roles", {})
-        of_root |= set(roles[ROOT]["keyids"]) if roles else set()
-    return frozenset(of_root), frozenset(of_others | _delegated_before(state))
-
-
-def _delegated_before(state: RepositoryState) -> set[str]:
-    """The keys that the last version but one of each Targets file named for a role that is still delegated to."""
-    found, roles, listed = set[str](), {role for role, _ in NextPublication(state).roles()}, state.published.listed
-    for role in roles & listed.keys():
-        signed = _signed(state, metadata_object(role, listed[RoleName(role)].version - 1))
-        before = Targets.from_dict(signed) if signed else Targets()
-        if before.delegations is not None:
-            named = delegated(before, before.delegations)
-            found |= {keyid for name, authority in named if name in roles for keyid in authority.keyids}
-    return found
-
-
-def _signed(state: RepositoryState, name: str) -> dict[str, Any]:
-    """What an earlier file states, which was verified when it was published; nothing where it is gone."""
-    stored = state.workspace.store.get(name, max_bytes=DEFAULT_LIMITS.targets_bytes)
-    return {} if stored is None else dict(json.loads(stored.data)["signed"])
 
 
 @contextmanager

@@ -42,7 +42,8 @@ from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import PublishResult, RootView
 from twinlock.repository.publishing.aktualizr_hand_over import handing_over, last_day
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit, retire_revoked
+from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.revoked_keys import online_keys, retire_revoked
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import TIME
@@ -193,7 +194,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """
     state = read_state(workspace)
-    published = state.published
+    published, verified = state.published, online_keys(state)
     metadata = read_root_file(path)
     hands_over = is_hand_over(metadata)
     data, other = take_apart(metadata, path)
@@ -216,7 +217,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
         forget_unreachable(candidate)
     publication = commit(candidate, profiles=open_profiles(state, chosen=writer))
     PreparedRoot(workspace.path).end_published(new.version)
-    retire_revoked(read_state(workspace))
+    retire_revoked(read_state(workspace), verified=verified)
     return publication
 
 

@@ -21,7 +21,8 @@ from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit, keys_named_by, retire_revoked
+from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.revoked_keys import keys_named_by, online_keys, retire_revoked
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.sign import Authority, keyids_of
 from twinlock.repository.workspace.state import read_state
@@ -46,7 +47,7 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     if not names:
         raise UsageError(reason="name at least one role")
     state = read_state(workspace)
-    profiles, candidate = open_profiles(state), NextPublication(state)
+    profiles, candidate, verified = open_profiles(state), NextPublication(state), online_keys(state)
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     check_root_signable(workspace.keyring, candidate.published_root)
@@ -65,7 +66,7 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
         if ROOT in plans and not plans[ROOT].replacing:
             profiles = tuple(profile.with_new_root_keys(new, plans[ROOT]) for profile in profiles)
         publication = commit(candidate, profiles=profiles, keys=new)
-    retire_revoked(read_state(workspace))
+    retire_revoked(read_state(workspace), verified=verified)
     return publication
 
 
