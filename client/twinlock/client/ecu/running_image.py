@@ -20,9 +20,12 @@ def running_image(ecu: EcuId, installer: Installer, state: TrustedState) -> Inst
         if begun is not None and _holds_bytes_of(image, begun):  # a crash came between installation and its record
             raise_counter(begun, state)
         return image._replace(release_counter=counter_floor(ecu, state))
-    if state.release_counter != image.release_counter:
+    floor = state.release_counter
+    if floor is None or floor < image.release_counter:
         state.store_release_counter(image.release_counter)
-    return image
+        return image
+    # Slots that went back, or an old record of them, open no way to the images between.
+    return image._replace(release_counter=floor)
 
 
 def raise_counter(entry: ImageEntry, state: TrustedState) -> None:
