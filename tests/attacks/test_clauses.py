@@ -130,6 +130,20 @@ def test_the_clause_is_no_field_and_survives_pickling() -> None:
     assert RollbackError(**fields).clause == "Uptane 2.1.0 5.4.4.6"  # type: ignore[arg-type]
 
 
+def test_a_search_that_opens_too_many_roles() -> None:
+    world = World()
+    seasoned(world)
+    world.vehicle.limits = Limits(delegation_visits=1)
+    for number in range(3):
+        world.image.delegate("targets", f"branch-{number}", ["brake/*"])
+    delegations = world.image.bodies["targets"]["delegations"]["roles"]
+    delegations.append(delegations.pop(0))  # the one that lists the image comes last
+    world.image.publish("targets", *(f"branch-{number}" for number in range(3)))
+    with pytest.raises(LimitError) as caught:
+        world.vehicle.update()
+    assert caught.value.clause == "Uptane 2.1.0 5.4.4.7"
+
+
 def test_more_orders_than_a_vehicle_can_have() -> None:
     world = World()
     seasoned(world)

@@ -14,7 +14,7 @@ from twinlock.testing.simulator.world import START
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import ABSENT, Absent, Answer, Command, Fetch, Notice, Persist, Steps, drive
 from twinlock.trust.engine.delegation import Found, find_image
-from twinlock.trust.engine.fetching import fetch, fetch_required
+from twinlock.trust.engine.fetching import fetch, fetch_checked, fetch_required
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.time_floor import not_before, time_floor
 from twinlock.trust.errors.base import UsageError
@@ -23,6 +23,7 @@ from twinlock.trust.errors.metadata import (
     ExpiredError,
     LimitError,
     MissingMetadataError,
+    RollbackError,
     UnlistedRoleError,
 )
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
@@ -239,6 +240,22 @@ def test_what_a_driver_may_answer() -> None:
     assert caught.value.what.startswith("image/targets")
     with pytest.raises(TypeError):
         _fetched(None)
+
+
+def test_a_copy_of_another_place_is_bounded_too() -> None:
+    refusal = RollbackError(repository=IMAGE, role=TARGETS, offered=1, trusted=2)
+
+    def check(_data: bytes) -> None:
+        raise refusal
+
+    def answer(command: Command) -> Answer:
+        return b"1234" if isinstance(command, Fetch) else b"12345"
+
+    with pytest.raises(LimitError) as caught:
+        drive(fetch_checked(CONTEXT, SNAPSHOT, 3, 4, check), answer)
+    error = caught.value
+    assert (error.what, error.value, error.limit) == ("image/snapshot in bytes", 5, 4)
+    assert error.clause == "Uptane 2.1.0 5.4.4.5"
 
 
 def test_a_file_that_has_to_exist() -> None:

@@ -10,8 +10,8 @@ from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.engine.commands import drive
 from twinlock.trust.engine.delegation import find_image
 from twinlock.trust.engine.restore import bootstrap_repository, restore_repository
-from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, ThresholdError
+from twinlock.trust.errors.usage import NotRefreshedError
 from twinlock.trust.keys.proofs import authority_digest, make_proof
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, HardwareId, RoleName, TargetPath
@@ -91,8 +91,9 @@ def test_no_root_no_repository() -> None:
 
 def test_a_search_needs_a_refresh_first(world: World) -> None:
     trusted = bootstrap_repository(IMAGE, world.image.files["1.root.json"])
-    with pytest.raises(UsageError):
+    with pytest.raises(NotRefreshedError) as caught:
         drive(find_image(trusted, TargetPath("x"), None, world.now), world.vehicle.answer)
+    assert (caught.value.repository, caught.value.code) == ("image", "usage")
 
 
 def test_a_search_says_who_answered_and_whether_anybody_did(world: World) -> None:
