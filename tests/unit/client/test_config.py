@@ -182,7 +182,7 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     plan = EcuPlan(vehicle=VIN, ecu="e", hardware_id="h")
-    with pytest.raises(StorageError):
+    with pytest.raises(UsageError, match="is not empty"):
         provision_primary(tmp_path, plan, roots(World()))
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 

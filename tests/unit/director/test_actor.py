@@ -85,6 +85,11 @@ def test_the_audit_names_the_root_keys_that_the_aktualizr_chain_has_of_its_own(s
     assert kim["detail"]["keys"].keys() == {"timestamp"}
 
 
+def test_a_required_actor_is_asked_for(shell: Shell) -> None:  # noqa: F811
+    result = shell.run("confirm-key", "4", status=2)
+    assert "Missing option '--actor'" in result.output
+
+
 @pytest.mark.parametrize("name", ["", " ", "anna ", "a\x1b[2J", "x" * 129])
 def test_an_actor_has_a_name_that_can_be_shown(shell: Shell, name: str) -> None:  # noqa: F811
     result = shell.run("token", "VIN9", "--actor", name, status=2)

@@ -86,6 +86,8 @@ def test_credentials_are_written_once_and_listed_and_taken_back(shell: Shell, tm
     assert shell.json("revoke-certificate", "VIN7", status=2)["error"]["code"] == "usage"
     assert shell.json("revoke-certificate", "VIN7", "--yes")["revoked"] == [made["fingerprint"]]
     assert shell.json("revoke-certificate", "VIN7", "--yes", status=2)["error"]["code"] == "no-certificate"
+    with Director.open(shell.path) as director:
+        assert [row["vehicle"] for row in director.audit("VIN7", action="revoke-certificate")] == ["VIN7"]
     assert shell.json("create-device-ca", status=2)["error"]["code"] == "occupied"
 
 

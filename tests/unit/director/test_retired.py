@@ -21,7 +21,7 @@ def test_a_retired_vehicle_sees_a_failure_and_no_attack_and_comes_back(tmp_path:
         result = await fleet.primary.update_cycle()
         (problem,) = [found for found in result.problems if isinstance(found.error, FetchError)]
         assert (problem.error.fields()["status"], problem.error.as_json().get("attack")) == (410, None)
-        assert "not served any more" in str(problem.error)
+        assert "the Director has deactivated this vehicle" in str(problem.error)
         await asyncio.to_thread(fleet.director.ways_out.reactivate, VIN)
         fleet.turn(hours=1)
         assert await fleet.cycle() is Outcome.UP_TO_DATE

@@ -10,11 +10,10 @@ from tuf.api.metadata import DelegatedRole, Delegations, Metadata, TargetFile, T
 
 from tests.unit.repository.conftest import START, Acme
 from tests.unit.repository.test_accept import refused, resign
-from twinlock.repository.errors import VersionJumpError
+from twinlock.repository.errors import OutboxImageError, VersionJumpError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.store import image_files
 from twinlock.repository.suppliers.review import MAX_VERSION_JUMP, MAX_WAYS
-from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import LimitError
 
 
@@ -57,7 +56,7 @@ def test_a_sparse_image_is_judged_by_its_length_first(
 
     with monkeypatch.context() as patched:
         patched.setattr(image_files, "hash_stream", never)
-        assert "5368709120 bytes" in refused(expecting, acme.outbox, StorageError).reason
+        assert "5368709120 bytes" in refused(expecting, acme.outbox, OutboxImageError).reason
     os.truncate(stored, 0)
     stored.write_bytes(good)
     honest(expecting, acme)

@@ -118,8 +118,12 @@ def test_an_image_that_the_outbox_lacks_is_asked_for(shell: Shell) -> None:
     place.sign()
     shutil.rmtree("acme/outbox/targets")
     shell.run("image", "delegate", "image", "acme", "--key", "acme/acme.pub.json", "--path", "acme/*")
-    error = shell.json("image", "accept", "image", "acme/outbox", status=2)["error"]
-    assert (error["code"], "outbox" in error["message"]) == ("usage", True)
+    error = shell.json("image", "accept", "image", "acme/outbox", status=1)["error"]
+    assert (error["code"], error["fields"]["role"], error["fields"]["target"]) == (
+        "outbox-image",
+        "acme",
+        "acme/lidar.bin",
+    )
 
 
 def test_directories_and_files_of_another_kind_are_named(shell: Shell) -> None:

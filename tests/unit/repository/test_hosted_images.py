@@ -279,7 +279,7 @@ SLOW = "the floor is 1000"
 @pytest.mark.parametrize(
     ("answer", "error", "words"),
     [
-        (drips_its_head, TransportError, "no whole answer"),
+        (drips_its_head, TransportError, "no complete answer"),
         (drips_its_body, SlowRetrievalError, SLOW),
         (frames(b"1;", b"a", 0.02), SlowRetrievalError, SLOW),
         (frames(b"1\r\nx\r\n0\r\n", b"a: b\r\n", 0.02), SlowRetrievalError, SLOW),

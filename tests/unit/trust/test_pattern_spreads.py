@@ -71,6 +71,11 @@ def test_a_pattern_of_many_wildcards_is_refused_without_trying_each_way(pattern:
     assert spread(pattern) is None
 
 
+def test_a_pattern_of_many_sets_is_read_in_one_part() -> None:
+    assert spread("[a]" * 900) == ("[a]" * 900,)
+    assert spread("[a]" * 900 + "?") == ("[a]" * 900 + "?", "[a]" * 900 + "/")
+
+
 def test_as_many_wildcards_as_fit_are_listed() -> None:
     assert len(spread("?a" * 6) or ()) == MAX_SPREAD
     assert spread("?a" * 7) is None

@@ -32,7 +32,9 @@ def actor() -> str:
     return OPERATOR if context is None else str(context.meta.get(_META, OPERATOR))
 
 
-def _note(context: click.Context, _parameter: click.Parameter, value: str) -> str:
+def _note(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    if value is None:
+        raise click.MissingParameter(ctx=context, param=parameter)
     if not 0 < len(value) <= MAX_CHARACTERS or not value.isprintable() or value != value.strip():
         raise click.BadParameter(f"a name has 1 to {MAX_CHARACTERS} printable characters, and no space at either end")
     context.meta[_META] = value

@@ -76,11 +76,14 @@ class AmbiguousIdError(UsageError):
 
     code = "ambiguous-id"
     template = "{given} matches {matches} {among}"
-    hint = "give more digits, or all of them"
+    hint = "give an id that is listed, with as many digits as name one alone"
     reason: str = ""
     given: str
     matches: int
     among: str
+
+    def __str__(self) -> str:
+        return f"{self.given} matches {self.matches or 'no'} {self.among}"
 
 
 class NoSuchEcuError(UsageError):

@@ -306,12 +306,12 @@ def confirm_destructive(what: str, *, yes: bool, interactive: bool = True, undo:
     if yes:
         return
     if not interactive:
-        raise ConfirmationError(reason=f"cannot ask whether to {what}. {undo}")
+        raise ConfirmationError(reason=f"not confirmed: this will {what}. {undo}")
     try:
         agreed = click.confirm(_shown(f"This will {what}. {undo} Continue?"), err=True)
     except click.Abort as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise
-        raise ConfirmationError(reason=f"no answer whether to {what}. {undo}") from None
+        raise ConfirmationError(reason=f"not confirmed: this will {what}. {undo}") from None
     if not agreed:
         raise DeclinedError(what=what)

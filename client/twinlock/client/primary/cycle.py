@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Container, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -317,6 +318,10 @@ class UpdateCycle:
                 raise_counter(image.entry, self.services.state)
             except TwinlockError as error:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
+                with suppress(
+                    TwinlockError
+                ):  # it may have failed after the switch: then the counter of the image holds
+                    await in_thread(running_image, image.ecu, self.services.installer, self.services.state)
             else:
                 self.installed.append(_installation(image))
         self.services.approvals.end()

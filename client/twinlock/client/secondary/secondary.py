@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -318,6 +318,8 @@ class Secondary:
             installed = await in_thread(self._installer.install, entry, source)
         except TwinlockError:
             self._staging.tidy()
+            with suppress(TwinlockError):  # it may have failed after the switch: then the counter of the image holds
+                await in_thread(running_image, self.config.ecu.ecu, self._installer, self._state)
             self._approvals.end()  # it was refused or it failed; only a crash leaves the record
             raise
         raise_counter(entry, self._state)

@@ -131,7 +131,9 @@ def _revoke(connection: Connection, fingerprint: str, actor: str, now: datetime,
     row = {"fingerprint": fingerprint, "revoked_at": now, "actor": actor}
     connection.execute(insert(schema.revoked_certificates).values(**row))
     detail = {"fingerprint": fingerprint} if reason is None else {"fingerprint": fingerprint, "reason": reason}
-    record_audit(connection, actor=actor, action="revoke-certificate", detail=detail, now=now)
+    issued = connection.execute(select(_C.kind, _C.name).where(_C.fingerprint == fingerprint)).first()
+    vehicle = issued.name if issued is not None and issued.kind == SINGLE else None
+    record_audit(connection, actor=actor, action="revoke-certificate", vehicle=vehicle, detail=detail, now=now)
 
 
 def _certificate(row: Row[Any]) -> Certificate:

@@ -45,7 +45,7 @@ def create_director(
 ) -> None:
     """Make a Director at ``path``. Raises: UsageError if there is one, RefusalError for a bad Image Root, StorageError."""
     if (path / CONFIG).exists():
-        raise OccupiedError(path=str(path), what="a Director")
+        raise OccupiedError(path=str(path), what=f"a {CONFIG}")
     anchor = check_given_root(IMAGE, image_root)
     settings = replace(settings, image_url=check_location(image_url))
     check_plans_of_roles(plans)

@@ -25,12 +25,14 @@ def read_config(path: Path) -> dict[str, Any]:
     """The configuration at ``path``, its types checked. Raises: UsageError, NewerStateError, StorageError."""
     data = read_file(path, max_bytes=MAX_CONFIG_BYTES)
     if data is None:
-        raise UsageError(reason=f"{path.parent} is no supplier's place: it has no config.json (run init first)")
+        raise UsageError(
+            reason=f"{path.parent} is not a supplier's workspace: it has no config.json (`twinlock supplier init` makes one)"
+        )
     try:
         body: dict[str, Any] = json.loads(data)
-        file_format, kind = int(body["format"]), body.get("kind", "Director's directory, or that of another program")
+        file_format, kind = int(body["format"]), body.get("kind", "of a Director, or of another program")
         if kind != KIND:
-            raise UsageError(reason=f"{path.parent} is a {kind}, not a supplier's place")
+            raise UsageError(reason=f"{path.parent} is not a supplier's workspace but of the kind {kind}")
         if file_format > FORMAT:
             reason = "it was written by a newer version"
             raise NewerStateError(path=str(path), operation="open", reason=reason, found=file_format, supported=FORMAT)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from itertools import groupby
 
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.wire.aktualizr import form
@@ -42,8 +43,10 @@ def spread(pattern: str) -> tuple[str, ...] | None:
     # Each wildcard makes one pattern or more: a supplier's hundred stars are not tried in every way before they are refused.
     if sum(part in ("*", "?") for part in parts) >= MAX_SPREAD:
         return None
+    fixed = ((wild, list(group)) for wild, group in groupby(parts, key=lambda part: part in ("*", "?")))
+    joined = [part for wild, group in fixed for part in (group if wild else ["".join(group)])]
     listed: dict[str, None] = {}
-    for choice in _choices(parts, budget):
+    for choice in _choices(joined, budget):
         listed[choice] = None
         if len(listed) > MAX_SPREAD:
             return None
