@@ -196,7 +196,7 @@ def test_a_badly_formed_line_hides_no_other_result(shell: Shell, car: TestVehicl
     wave = tmp_path / "wave.txt"
     wave.write_text(f"VIN1 ecu-brake={BRAKE}\nVIN2 no-order-at-all\n")
     items = shell.json("assign", "--list", str(wave), status=1)["items"]
-    assert [(item["vehicle"], item["outcome"]) for item in items] == [("VIN1", "assigned"), (None, "refused")]
+    assert [(item["vehicle"], item["outcome"]) for item in items] == [("VIN1", "assigned"), ("VIN2", "refused")]
     assert shell.json("assign", "--list", str(wave), "--skip-refused", status=1)["stored"]
 
 
