@@ -56,7 +56,10 @@ def test_vehicles_at_every_old_root_are_led_to_keys_of_its_own(apart: Director) 
         for role in ("root", "targets", "snapshot", "timestamp"):
             assert keyids(body(apart, filler), role) == keyids(body(apart, 3, "tuf"), role)
     assert not keyids(body(apart, 4)) & set(body(apart, 4, "tuf")["signed"]["keys"])
-    assert apart.audit()[0]["action"] == "hand-over"
+    done = apart.audit()[0]
+    assert done["action"] == "hand-over"
+    own = {"added": sorted(keyids(body(apart, 4))), "removed": [], "threshold": 1}
+    assert done["detail"]["keys"] == {"aktualizr-root": own}
     assert apart.hand_over() == 4
 
 

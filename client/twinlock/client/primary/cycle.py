@@ -300,9 +300,8 @@ class UpdateCycle:
         """Step 7 (5.4.2.7), then our own image (5.4.3.5): the Primary last, because it carries the others' bytes."""
         own = self.services.config.ecu.ecu
         self._step = Step.INSTALL
-        self.services.approvals.begin(
-            [image for image in decision.approved if image.ecu == own or wants.get(image.ecu)]
-        )
+        begun = [image for image in decision.approved if image.ecu == own or wants.get(image.ecu)]
+        self.services.approvals.begin(begun)
         self._step = Step.SECONDARY_IMAGES
         wanted = {image.ecu: (image.entry, files[image.ecu]) for image in decision.approved if wants.get(image.ecu)}
         done = await self.services.secondaries.send_images(wanted, self.problems)
@@ -318,9 +317,7 @@ class UpdateCycle:
                 raise_counter(image.entry, self.services.state)
             except TwinlockError as error:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
-                with suppress(
-                    TwinlockError
-                ):  # it may have failed after the switch: then the counter of the image holds
+                with suppress(TwinlockError):  # if it failed after the switch, the counter of the new image holds
                     await in_thread(running_image, image.ecu, self.services.installer, self.services.state)
             else:
                 self.installed.append(_installation(image))
@@ -335,9 +332,8 @@ class UpdateCycle:
             self._store_outcome()
             if not self.problems:
                 services.staging.tidy()
-            news = bool(self.installed) or services.evidence.has_news
             # A Director that could not be reached is not asked twice.
-            if news and (cleared or self._step is not Step.MANIFEST):
+            if (self.installed or services.evidence.has_news) and (cleared or self._step is not Step.MANIFEST):
                 await self._send_manifest(Step.REPORT)
         except TwinlockError as failed:
             self.reported = False

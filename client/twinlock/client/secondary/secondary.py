@@ -318,7 +318,7 @@ class Secondary:
             installed = await in_thread(self._installer.install, entry, source)
         except TwinlockError:
             self._staging.tidy()
-            with suppress(TwinlockError):  # it may have failed after the switch: then the counter of the image holds
+            with suppress(TwinlockError):  # if it failed after the switch, the counter of the new image holds
                 await in_thread(running_image, self.config.ecu.ecu, self._installer, self._state)
             self._approvals.end()  # it was refused or it failed; only a crash leaves the record
             raise

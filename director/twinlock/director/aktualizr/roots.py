@@ -163,6 +163,14 @@ class AktualizrRoots:
         chain = RootChain(number=number, newest=decoded, tuf=tuf, handing_over=handing_over, stranded=stranded)
         return AktualizrChain(newest, chain)
 
+    def own_root_role(self, current: bytes, newest: bytes | None) -> tuple[str, Authority] | None:
+        """See ``RootTranslation``."""
+        if newest is None:
+            return None
+        decoded, tuf = decode_root(newest), Metadata[Root].from_bytes(current).signed
+        state = RootChain(number=lambda version: version, newest=decoded, tuf=tuf)
+        return (OWN_ROOT, authority_of(decoded)) if state.has_own_keys else None
+
     def read_inherited(self, path: Path, keys: Path, now: datetime) -> InheritedChain:
         """See ``RootTranslation``."""
         return read_inherited_chain(path, keys, now)

@@ -127,6 +127,9 @@ class RootTranslation(Protocol):
     ) -> TranslatedChain:
         """The chain whose newest Root is ``newest``, beside ours, whose newest is ``current``."""
 
+    def own_root_role(self, current: bytes, newest: bytes | None) -> tuple[str, Authority] | None:
+        """The Root role of ``newest`` where none of its keys signs for our Root ``current``, with the name of these keys."""
+
     def read_inherited(self, path: Path, keys: Path, now: datetime) -> InheritedChain:
         """The chain of another Director in ``path``, with the private keys in ``keys``.
 

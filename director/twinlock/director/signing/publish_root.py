@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -211,14 +211,16 @@ class RootKeeper:
 
     def _store(self, before: PublishedRoots, data: bytes, also: Mapping[str, list[bytes]], now: datetime) -> int:
         """Publish one Root and what it is in the other profiles, in one transaction. Raises: ConflictError."""
+        changes, own = key_changes(before.current, data), dict[str, Any]()
+        for name, roots in also.items():
+            role_of = self._profiles.translation(name).own_root_role
+            own |= own_key_changes(role_of(before.current, before.translated[name]), role_of(data, roots[-1]))
         with self._publishing(before, Metadata[Root].from_bytes(data).signed) as connection:
             version = insert_root(connection, data, now)
-            changes = key_changes(before.current, data)
-            detail: dict[str, object] = {"roles": list(changes), "version": version, "keys": changes}
+            detail: dict[str, object] = {"roles": list(changes), "version": version, "keys": {**changes, **own}}
             for name, roots in also.items():
                 for root in roots:
                     detail[name] = self._profiles.translation(name).insert(connection, root, now)
-                changes |= self._own_changes(before.translated[name], name, data, roots)
             record_audit(connection, actor=self._actor, action="root", detail=detail, now=now)
         return version
 
@@ -231,12 +233,6 @@ class RootKeeper:
             with self._database.reading() as connection:
                 published = read_published_keys(connection, self._profiles)
             retire(self._keyring, used, published)
-
-    def _own_changes(self, newest: bytes | None, name: str, root: bytes, also: Iterable[bytes]) -> dict[str, Any]:
-        """What ``also``, which follow ``newest`` beside our ``root``, change of the Root keys that their chain has of its own."""
-        translation = self._profiles.translation(name)
-        chains = [translation.chain(root, each) for each in (newest, *also)]
-        return own_key_changes(chains[0].named_role(), chains[-1].named_role()) if chains[-1].has_own_keys else {}
 
     def _used(self, now: datetime) -> set[str]:
         """The ids of the keys that the newest Roots name, or that sign for stranded vehicles."""
@@ -273,14 +269,14 @@ class RootKeeper:
         self._prepared.check(published.version)
         data = next_root(published.current, self._keyring, period, now, lasting_from=lasting_from)
         also = chain.follow(data, self._keyring, change=None, now=now)
+        own = own_key_changes(None, translation.own_root_role(data, also[-1]))
         # Before: a chain that still shares its keys has no other signers, so a crash in between costs nothing.
         self._keep_stranded(chain.root_keyids, until or now.date() + STRANDED)
         with self._publishing(published) as connection:
-            detail: dict[str, object] = {"wire": name, "root": insert_root(connection, data, now)}
+            detail: dict[str, object] = {"wire": name, "root": insert_root(connection, data, now), "keys": own}
             for root in also:
                 detail["version"] = translation.insert(connection, root, now)
             translation.insert_newcomer(connection, also[-1], now)
-            detail["keys"] = self._own_changes(newest, name, data, also)
             record_audit(connection, actor=self._actor, action="hand-over", detail=detail, now=now)
         return translation.version_of(also[-1])
 
@@ -321,15 +317,14 @@ class RootKeeper:
             data = translation.first(published.current, self._keyring)
         else:
             before, data = inherited.roots, inherited.next_root(published.current, self._keyring, now)
+        old = translation.own_root_role(published.current, before[-1] if before else None)
+        own = own_key_changes(old, translation.own_root_role(published.current, data))
         with self._publishing(published) as connection:
             for root in (*before, data):
                 translation.insert(connection, root, now)
-            detail: dict[str, object] = {"wire": translation.name, "version": translation.version_of(data)}
+            detail: dict[str, object] = {"wire": translation.name, "version": translation.version_of(data), "keys": own}
             if before:
                 detail["inherited"] = len(before)
-            detail["keys"] = self._own_changes(
-                before[-1] if before else None, translation.name, published.current, (data,)
-            )
             record_audit(connection, actor=self._actor, action="wire", detail=detail, now=now)
         return data
 
