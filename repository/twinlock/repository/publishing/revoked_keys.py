@@ -49,7 +49,7 @@ def retire_revoked(state: RepositoryState, *, verified: frozenset[str] = frozens
 
     ``verified`` are the keys that signed for other roles than Root by what this process verified before it published
     (``online_keys``): these are destroyed. All others are put aside, Root keys for vehicles that are stranded at an old Root, and whatever only earlier
-    files in the store name, because nobody verifies those again. New keys that a crash left before they were published are
+    files in the store name, because those are not verified again. New keys that a crash left before they were published are
     deleted. A key that no publication ever named is left alone: it may have been brought here for the next one.
     Raises: StorageError, StoreTamperedError; UsageError where an activation of a profile was interrupted.
     """
