@@ -194,9 +194,11 @@ def test_an_inventory_that_cannot_be_opened_says_what_to_do(shell: Shell) -> Non
 def test_a_badly_formed_line_hides_no_other_result(shell: Shell, car: TestVehicle, tmp_path: Path) -> None:
     receive(shell, car)
     wave = tmp_path / "wave.txt"
-    wave.write_text(f"VIN1 ecu-brake={BRAKE}\nVIN2 no-order-at-all\n")
+    wave.write_text(f"VIN1 ecu-brake={BRAKE}\nVIN2 no-order-at-all\nVIN3 e3=../../etc/passwd\n")
     items = shell.json("assign", "--list", str(wave), status=1)["items"]
-    assert [(item["vehicle"], item["outcome"]) for item in items] == [("VIN1", "assigned"), ("VIN2", "refused")]
+    outcomes = [("VIN1", "assigned"), ("VIN2", "refused"), ("VIN3", "refused")]
+    assert [(item["vehicle"], item["outcome"]) for item in items] == outcomes
+    assert (items[2]["error"]["code"], items[2]["error"].get("attack", "none")) == ("usage", "none")
     assert shell.json("assign", "--list", str(wave), "--skip-refused", status=1)["stored"]
 
 

@@ -13,7 +13,7 @@ from twinlock.cli.shared.batches import LIST, read_lines, show_batch, skip_refus
 from twinlock.cli.shared.exit_status import EXIT_REFUSED
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, yes_option
-from twinlock.cli.shared.own_input import own_input
+from twinlock.cli.shared.own_input import OwnInputError, own_input
 from twinlock.cli.shared.passphrase import passphrase_for
 
 if TYPE_CHECKING:
@@ -65,13 +65,15 @@ def assign(
 
 
 def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bool) -> None:
-    from twinlock.trust.errors.base import UsageError
+    from twinlock.trust.errors.base import TwinlockError, UsageError
 
-    orders: list[tuple[str, str, Mapping[str, str] | UsageError]] = []
+    orders: list[tuple[str, str, Mapping[str, str] | TwinlockError]] = []
     for source, line in read_lines(listed):
         vehicle, *images = line.split()
         try:
             orders.append((source, vehicle, _images(images)))
+        except OwnInputError as error:
+            orders.append((source, vehicle, error.refusal))
         except UsageError as error:
             orders.append((source, vehicle, error))
     with open_director(directory) as director, out.progress(len(orders), "assigning") as advance:

@@ -32,7 +32,7 @@ from twinlock.director.model.vehicle_description import named_vehicle, read_desc
 from twinlock.director.operator.assigning import Assigning, PreparedAssignment
 from twinlock.director.operator.batch import BatchResult, Job, read_job, run_batch
 from twinlock.repository.workspace.validity import Clock
-from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.names import VehicleId, identifier
 
@@ -98,7 +98,7 @@ class Batches:
 
     def assign(
         self,
-        orders: Iterable[tuple[str, str, Mapping[str, str] | UsageError]],
+        orders: Iterable[tuple[str, str, Mapping[str, str] | TwinlockError]],
         *,
         actor: str | None = None,
         skip_refused: bool = False,
@@ -107,7 +107,7 @@ class Batches:
     ) -> BatchResult:
         """Assign images, each as ``Director.assign``: (source, vehicle, images by ECU) triples.
 
-        In place of images an item may carry the UsageError that reading it raised: it is refused, and the others are judged.
+        In place of images an item may carry the error that reading it raised: it is refused, and the others are judged.
         Also raises: RefusalError and TransportError of the Image repository, before anything is judged.
         """
         moment, waiting = now or self._clock(), list(orders)
@@ -196,9 +196,9 @@ class _Planning:
     now: datetime
     seen: dict[str, str] = field(default_factory=dict)
 
-    def job(self, source: str, vehicle: str, images: Mapping[str, str] | UsageError) -> Job:
+    def job(self, source: str, vehicle: str, images: Mapping[str, str] | TwinlockError) -> Job:
         """One vehicle's assignment. Raises: as ``Director.assign``."""
-        if isinstance(images, UsageError):
+        if isinstance(images, TwinlockError):
             raise images
         _check_once(vehicle, source, self.seen)
         prepared = self.prepare(vehicle, images)
