@@ -58,6 +58,22 @@ def test_it_travels_with_both_forms_and_is_published_as_two_files(apart: ImageRe
     assert Reader(apart.store, apart.root_bytes(1)).refresh(START).root.signed.version == 3
 
 
+def test_a_false_signature_takes_no_holders_place(apart: ImageRepository, tmp_path: Path) -> None:
+    """Anyone who carries the file can write into it; the holder's own signature replaces what does not verify."""
+    travelling = tmp_path / "next.json"
+    apart.prepare_root(travelling, ROTATION)
+    medium = Keyring(offline=tmp_path / "medium")
+    body = json.loads(travelling.read_bytes())
+    for record in medium.records():
+        body["signatures"].append({"keyid": record.keyid, "sig": "00" * 64})
+        body["aktualizr"]["signatures"].append({"keyid": record.keyid, "method": "ed25519", "sig": "AAAA"})
+    travelling.write_text(json.dumps(body))
+    with pytest.raises(ThresholdError):
+        apart.publish_root(travelling)
+    assert sign_root(travelling, medium, previous=apart.root_bytes()).missing == 0
+    assert apart.publish_root(travelling).changed
+
+
 def test_a_root_without_the_other_form_is_not_published(apart: ImageRepository, tmp_path: Path) -> None:
     travelling = tmp_path / "next.json"
     apart.prepare_root(travelling, ROTATION)

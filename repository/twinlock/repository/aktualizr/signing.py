@@ -5,11 +5,13 @@ The same keys sign as for the ``tuf`` profile, over the canonical form that this
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from securesystemslib.signer import Key, Signer
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.signer import Key, Signature, Signer
 
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import Keyring
@@ -50,18 +52,27 @@ def sign_aktualizr(
 
 
 def add_signatures(role: str, envelope: Mapping[str, Any], signers: Iterable[Signer], max_bytes: int) -> bytes:
-    """The file ``envelope`` with the signatures of those of ``signers`` that it lacks, for keys in several places.
+    """The file ``envelope`` with the signatures of ``signers``, for keys in several places; a false one of theirs is replaced.
 
     Raises: ProfileError above ``max_bytes``.
     """
-    present = {signature["keyid"] for signature in envelope["signatures"]}
     message = form.encode_canonical(envelope["signed"])
-    made = [
-        _entry(signer.public_key, bytes.fromhex(signer.sign(message).signature))
-        for signer in _distinct(signers)
-        if signer.public_key.keyid not in present
-    ]
-    return checked_size(role, form.encode_envelope(envelope["signed"], [*envelope["signatures"], *made]), max_bytes)
+    present = {entry["keyid"]: entry for entry in envelope["signatures"]}
+    for signer in _distinct(signers):
+        key = signer.public_key
+        if key.keyid not in present or not _is_by(key, present[key.keyid], message):
+            present[key.keyid] = _entry(key, bytes.fromhex(signer.sign(message).signature))
+    return checked_size(role, form.encode_envelope(envelope["signed"], [*present.values()]), max_bytes)
+
+
+def _is_by(key: Key, entry: Mapping[str, str], message: bytes) -> bool:
+    """Whether ``key`` made a signature of a file that was elsewhere meanwhile."""
+    try:
+        value = base64.b64decode(entry["sig"], validate=True)
+        key.verify_signature(Signature(key.keyid, value.hex()), message)
+    except (ValueError, KeyError, TypeError, UnverifiedSignatureError, VerificationError):
+        return False
+    return True
 
 
 def _signers(role: str, authorities: Iterable[Authority], keyring: Keyring, also: Authority | None) -> Iterator[Signer]:

@@ -47,7 +47,7 @@ from twinlock.repository.publishing.revoked_keys import online_keys, retire_revo
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import TIME
-from twinlock.repository.signing.sign import ISSUED, Authority, renew
+from twinlock.repository.signing.sign import ISSUED, Authority, renew, valid_signatures
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -310,8 +310,9 @@ def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyri
     named = dict.fromkeys(keyid for authority in authorities for keyid in authority.keyids)
     signers = keyring.signers(named | dict.fromkeys(sorted(attached_keyids(metadata) - named.keys())))
     sign_attached(metadata, signers)
+    made = valid_signatures(metadata, authorities)
     for signer in signers:
-        if signer.public_key.keyid in named and signer.public_key.keyid not in metadata.signatures:
+        if signer.public_key.keyid in named and signer.public_key.keyid not in made:  # a false one is replaced
             metadata.sign(signer, append=True)
     replace_file(path, metadata.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
     return _root_view(metadata, authorities)
@@ -323,7 +324,7 @@ def count_signatures(metadata: Metadata[Root], before: Root) -> RootView:
 
 
 def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> RootView:
-    ours = frozenset(metadata.signatures)
+    ours = valid_signatures(metadata, authorities)
     tallies = [(frozenset(each.keyids), each.threshold, ours & set(each.keyids)) for each in authorities]
     tallies += attached_tallies(metadata)
     lacks_post_quantum = any(each.lacks_post_quantum(ours) for each in authorities)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Key, Metadata, Root, Signed, Snapshot, Targets, Timestamp
 
@@ -122,3 +124,14 @@ def checked_size(role: str, role_type: str, data: bytes) -> bytes:
         reason = f"{role} would take {len(data)} bytes; vehicles read at most {_MAX_BYTES[role_type]} (use hash bins)"
         raise UsageError(reason=reason)
     return data
+
+
+def valid_signatures(metadata: Metadata[Root], authorities: Iterable[Authority]) -> frozenset[str]:
+    """The keys of ``authorities`` whose signatures in the file verify: others only take the place of one."""
+    message, valid = metadata.signed_bytes, set[str]()
+    for keyid, key in {keyid: key for each in authorities for keyid, key in each.keys.items()}.items():
+        if keyid in metadata.signatures:
+            with suppress(UnverifiedSignatureError, VerificationError):
+                key.verify_signature(metadata.signatures[keyid], message)
+                valid.add(keyid)
+    return frozenset(valid)
