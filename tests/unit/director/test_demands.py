@@ -205,7 +205,7 @@ def test_a_lost_key_is_replaced_where_the_others_are(place: Path) -> None:
             party, "rotate", party, "root", "--replace", "00" * 8, "--yes", status=2
         )
         both = ("root", "--replace", lost, "--keys", "1/1")
-        assert "leave --keys away" in run(party, "rotate", party, *both, "--yes", status=2)
+        assert "omit --keys" in run(party, "rotate", party, *both, "--yes", status=2)
         assert "one role at a time" in run(party, "rotate", party, "root", "targets", "--replace", lost, status=2)
         view = json.loads(
             run(party, "rotate", party, "root", "--replace", lost, "--prepare", f"{party}.json", "--json")
