@@ -258,6 +258,7 @@ def test_a_further_role_cannot_go_beyond_what_its_delegator_was_given(
     acme.sign()
     error = refused(expecting, acme.outbox, NotDelegatedError)
     assert (error.role, error.target) == ("sub", "brake/x.bin")
+    assert error.allowed == ("acme/*",), "the delegation that leaves the name out, and not the one that covers it"
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"signed": {}, "signatures": []}', b"\xff\xfe"])
@@ -354,6 +355,18 @@ def _take(acme: Acme, name: str, *, with_file: bool) -> None:
         )
         own.sign(acme.place.keyring.signers([key.keyid])[0])
         own.to_file(str(acme.outbox / f"metadata/{name}.json"))
+
+
+def test_a_role_name_that_its_owner_has_not_published_yet(
+    expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
+) -> None:
+    """The file in the outbox comes first by its name, and who delegates to it second."""
+    owner = SupplierWorkspace.create(tmp_path / "owner", role="aaa", clock=clock)
+    expecting.delegate("aaa", keys=[owner.public_key_file], paths=["aaa/*"])
+    acme.sign()
+    _take(acme, "aaa", with_file=True)
+    error = refused(expecting, acme.outbox, RoleTakenError)
+    assert (error.delegator, error.role, error.owners) == ("acme", "aaa", ("targets",))
 
 
 @pytest.mark.parametrize("with_file", [False, True])

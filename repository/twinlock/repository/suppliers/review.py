@@ -124,9 +124,18 @@ class _Review:
         """Judge every file, delegators first; returns the roles that bring something new."""
         left, news = dict(self.offered), []
         while ready := [role for role in left if self._delegators(role)]:
+            failure = None
             for role in ready:
-                if self._judge_role(role, left.pop(role)):
+                try:
+                    brings_news = self._judge_role(role, left[role])
+                except ThresholdError as error:  # another file, judged after it, may delegate to that name too
+                    failure = failure or error
+                    continue
+                del left[role]
+                if brings_news:
                     news.append(role)
+            if failure is not None and left.keys() >= set(ready):
+                raise failure
         if left:
             raise UsageError(reason=f"no role delegates to {', '.join(left)}; delegate first, or correct the name")
         return news
@@ -230,7 +239,9 @@ class _Review:
         chains = self._all_chains(role)
         named = [chain for chain in chains if all(link.covers(path) for link in chain)]
         if not named:
-            allowed = tuple(sorted({pattern for chain in chains for pattern in chain[-1].paths}))
+            # Of each way the delegation that leaves the name out: that may be one further up.
+            narrow = [next(link for link in chain if not link.covers(path)) for chain in chains]
+            allowed = tuple(sorted({pattern for link in narrow for pattern in link.paths}))
             raise NotDelegatedError(role=role, target=path, field="the name", value=path, allowed=allowed)
         hardware = set(entry_view(role, entry).hardware_ids)
         allowed_sets = [_hardware(chain) for chain in named]
