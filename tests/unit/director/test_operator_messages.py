@@ -45,6 +45,14 @@ def test_a_command_at_an_image_repository_says_whose_directory_it_is(tmp_path: P
     assert "__init__" not in told.output
 
 
+def test_a_setting_whose_name_is_mistyped_is_named(place: Path) -> None:
+    config = place / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_bytes()), "secnd_person": True}))
+    result = RUN.invoke(main, ["director", "vehicles", str(place)])
+    assert result.exit_code == 2
+    assert "setting secnd_person is unknown" in result.output
+
+
 @pytest.mark.parametrize("vehicle", ["VIN 1", "VIN#1", "VIN%41", "VÍN1"])
 def test_an_id_that_no_url_carries_is_refused_at_registration(vehicle: str) -> None:
     with pytest.raises(RegistrationError, match="URL") as caught:

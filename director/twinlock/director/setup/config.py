@@ -67,6 +67,9 @@ def read_config(directory: Path) -> Settings:
         stranded = tuple(body.pop("stranded", ()))
         periods = Periods.from_json(body.pop("periods", {}))
         _check_types(path, body)
+        unknown = body.keys() - {item.name for item in fields(Settings)}
+        if unknown and "image_url" in body:
+            raise SettingError(setting=min(unknown), reason=f"is unknown; correct its name in {path}, or remove it")
         return Settings(**{**body, "periods": periods, "wires": wires, "stranded": stranded})
     except TypeError:
         reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"
