@@ -138,7 +138,7 @@ class RefusalError(TwinlockError):
     code = "refused"
     by_rule = True
     attack: ClassVar[Attack] = Attack.NONE
-    field_names = ()
+    field_names: ClassVar[tuple[str, ...]] = ()
     clause: str = ""
 
     def __init__(self, *, clause: str = "", **values: Any) -> None:
