@@ -179,7 +179,7 @@ def test_a_root_role_of_its_own(world: World) -> None:
     body = world.director.bodies["root"]
     before = copy.deepcopy(body)
     own = [KEYS("own-1"), KEYS("own-2", "rsa")]
-    role = {"keyids": [key.keyid for key in own], "threshold": 2, "keys": {key.keyid: key.public for key in own}}
+    role: JSON = {"keyids": [key.keyid for key in own], "threshold": 2, "keys": {key.keyid: key.public for key in own}}
     made, shared = encode.translate_root(body, own_root=role), encode.translate_root(body)
     assert body == before
     assert made["roles"] == shared["roles"] | {"root": {"keyids": role["keyids"], "threshold": 2}}
