@@ -191,6 +191,8 @@ def test_a_root_role_of_its_own(world: World) -> None:
     assert made["keys"] == {keyid: shared["keys"][keyid] for keyid in kept} | {
         key.keyid: encode.translate_key(key.keyid, key.public) for key in own
     }
+    named = {*others, *role["keyids"]}
+    assert list(made["keys"])[: len(named)] == sorted(named)  # the same text each time
     decoded = AKTUALIZR.decode_root(sealed(made, own), "x", DEFAULT_LIMITS).signed
     assert decoded.roles[ROOT].keyids == tuple(role["keyids"])
 
