@@ -353,6 +353,17 @@ def test_what_has_two_canonical_forms_is_refused_once_it_is_asked_for() -> None:
     assert "canonical" in caught.value.reason
 
 
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_the_file_that_has_two_canonical_forms_is_named(ascii_only: bool) -> None:
+    """What is not ASCII is put into its canonical form as it is read; all else when a signature asks for it."""
+    body = BODIES["image/root"] | {"x-note": "\u00fc\x7f"}
+    data = json.dumps({"signatures": [], "signed": body}, ensure_ascii=ascii_only).encode()
+    with pytest.raises(MalformedError) as caught:
+        AKTUALIZR.decode_root(data, "image/root", DEFAULT_LIMITS).canonical()  # type: ignore[misc]  # it has one
+    assert (caught.value.what, caught.value.json_path) == ("image/root", "$")
+    assert caught.value.reason.startswith("no canonical form: ")
+
+
 # digests
 
 

@@ -160,7 +160,12 @@ def test_roles_that_the_client_can_ask_for(role: str) -> None:
     ["a b", "a%20b", "\u00fc", "a?b", "a#b", "../a", "a/", "root", "Targets", "SNAPSHOT", "timestamp", "", "a\\b"],
 )
 def test_roles_that_the_client_cannot_ask_for(role: str) -> None:
-    assert not form.is_fetchable(role)
+    assert form.is_fetchable(role) is False
+
+
+def test_names_without_versions_are_the_only_ones() -> None:
+    """What a Root states of consistent snapshots says nothing to this client."""
+    assert AKTUALIZR.bare is AKTUALIZR
 
 
 def test_an_image_is_where_its_name_says() -> None:

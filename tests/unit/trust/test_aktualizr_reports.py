@@ -16,7 +16,7 @@ from twinlock.testing.simulator.keys import KeyPool
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError
-from twinlock.trust.errors.reports import ReportSignatureError
+from twinlock.trust.errors.reports import MANIFEST_PROCEDURE, ReportSignatureError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.ecu import InstalledImage
@@ -159,18 +159,28 @@ def test_what_we_sign_has_the_form_and_the_key_id_of_the_client() -> None:
     }
     (signature,) = body["signatures"]
     public = encode_public_key(GATEWAY.public_key)["keyval"]["public"]
-    assert public == public.upper()
+    assert public == GATEWAY.public_key.public.upper()
     assert signature["keyid"] == hashlib.sha256(canonical(public)).hexdigest()
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
     key.verify(base64.b64decode(signature["sig"]), canonical(body["signed"]))
 
 
+@pytest.mark.parametrize(("kind", "written"), [("ed25519", "ED25519"), ("rsa", "RSA")])
+def test_a_key_as_the_client_registers_it(kind: str, written: str) -> None:
+    key = KEYS("ecu", kind).public_key
+    public = key.public.upper() if kind == "ed25519" else key.public
+    assert encode_public_key(key) == {"keytype": written, "keyval": {"public": public}}
+
+
 def test_a_key_or_a_text_that_the_profile_cannot_say_is_refused() -> None:
+    other = KEYS("ecu", "ecdsa-p256")
     for act in (sign_report, lambda report, key: encode_public_key(key.public_key)):
-        with pytest.raises(ProfileError):
-            act(REPORT, KEYS("ecu", "ecdsa-p256"))
-    with pytest.raises(ProfileError):
+        with pytest.raises(ProfileError) as caught:
+            act(REPORT, other)
+        assert (caught.value.profile, caught.value.what) == ("aktualizr", other.keyid)
+    with pytest.raises(ProfileError) as caught:
         sign_report(REPORT._replace(attack="x", detail="\x7f"), GATEWAY)
+    assert (caught.value.profile, caught.value.what) == ("aktualizr", "a report")
 
 
 @pytest.mark.parametrize("who", ["another key", "another key under this id"])
@@ -231,6 +241,24 @@ def test_a_report_of_another_form_is_refused(car: AktualizrVehicle, path: tuple[
         decode_report(altered(canonical(car.report("gw-7")), *path, value=value))
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "place"),
+    [
+        (("signatures", 0, "sig"), "not base64", "$.signatures[0].sig"),
+        (("signatures", 0, "method"), "md5", "$.signatures[0].method"),
+        (("signatures",), [{"keyid": "a", "method": "ed25519", "sig": ""}] * 2, "$.signatures"),
+        (("signed", "custom"), "\x7f", "$.signed"),
+        (("custom",), "\x7f", "$"),
+    ],
+)
+def test_a_refusal_points_at_the_member(
+    car: AktualizrVehicle, path: tuple[str | int, ...], value: object, place: str
+) -> None:
+    with pytest.raises(MalformedError) as caught:
+        decode_report(altered(canonical(car.report("gw-7")), *path, value=value))
+    assert (caught.value.what, caught.value.json_path) == ("report", place)
+
+
 @pytest.mark.parametrize("path", [("ecu_serial",), ("installed_image", "filepath")])
 def test_a_name_that_leads_elsewhere_is_refused(car: AktualizrVehicle, path: tuple[str, ...]) -> None:
     with pytest.raises(UnsafePathError):
@@ -280,6 +308,17 @@ def test_sizes_and_counts_have_bounds(car: AktualizrVehicle) -> None:
     ):
         with pytest.raises(LimitError):
             decode_manifest(raw, limits)
+
+
+@pytest.mark.parametrize("what", ["report", "manifest"])
+def test_a_size_over_the_bound_is_stated_with_it(car: AktualizrVehicle, what: str) -> None:
+    data = car.manifest() if what == "manifest" else canonical(car.report("gw-7"))
+    decode = {"manifest": decode_manifest, "report": decode_report}[what]
+    decode(data, Limits(report_bytes=len(data)))
+    with pytest.raises(LimitError) as caught:
+        decode(data, Limits(report_bytes=len(data) - 1))
+    assert caught.value.fields() == {"what": f"{what} in bytes", "value": len(data), "limit": len(data) - 1}
+    assert caught.value.clause == MANIFEST_PROCEDURE
 
 
 def test_what_is_signed_in_our_own_profile_is_no_manifest_here(car: AktualizrVehicle) -> None:

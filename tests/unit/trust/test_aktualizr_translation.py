@@ -174,6 +174,29 @@ def test_a_root_under_another_number(world: World) -> None:
     assert "custom" not in encode.translate_root(body)
 
 
+def test_a_root_role_of_its_own(world: World) -> None:
+    """The other roles, their keys and all else are those of the Root that is translated."""
+    body = world.director.bodies["root"]
+    before = copy.deepcopy(body)
+    own = [KEYS("own-1"), KEYS("own-2", "rsa")]
+    role: JSON = {"keyids": [key.keyid for key in own], "threshold": 2, "keys": {key.keyid: key.public for key in own}}
+    made, shared = encode.translate_root(body, own_root=role), encode.translate_root(body)
+    assert body == before
+    assert made["roles"] == shared["roles"] | {"root": {"keyids": role["keyids"], "threshold": 2}}
+    assert {name: made[name] for name in made.keys() - {"roles", "keys"}} == {
+        name: shared[name] for name in shared.keys() - {"roles", "keys"}
+    }
+    others = {keyid for name in ("timestamp", "snapshot", "targets") for keyid in body["roles"][name]["keyids"]}
+    kept = others | set(made["custom"]["timeSource"]["keyids"])
+    assert made["keys"] == {keyid: shared["keys"][keyid] for keyid in kept} | {
+        key.keyid: encode.translate_key(key.keyid, key.public) for key in own
+    }
+    named = {*others, *role["keyids"]}
+    assert list(made["keys"])[: len(named)] == sorted(named)  # the same text each time
+    decoded = AKTUALIZR.decode_root(sealed(made, own), "x", DEFAULT_LIMITS).signed
+    assert decoded.roles[ROOT].keyids == tuple(role["keyids"])
+
+
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa-p256"])
 def test_the_time_source_stays_if_it_can_be_read(world: World, kind: str) -> None:
     body = copy.deepcopy(world.director.bodies["root"])
@@ -275,6 +298,7 @@ def test_roots_and_snapshots_that_cannot_be_said(world: World) -> None:
     with pytest.raises(ProfileError) as caught:
         encode.translate_root(body)
     assert (caught.value.what, caught.value.profile) == ("targets", "aktualizr")
+    assert caught.value.reason == "a threshold above 1000 is not allowed"
     key = KEYS("k", "ecdsa-p256")
     world.image.set_keys("timestamp", [key])
     with pytest.raises(ProfileError) as caught:
@@ -284,7 +308,7 @@ def test_roots_and_snapshots_that_cannot_be_said(world: World) -> None:
     snapshot["meta"]["a b.json"] = {"version": 1}
     with pytest.raises(ProfileError) as caught:
         encode.translate_snapshot(snapshot)
-    assert caught.value.what == "a b"
+    assert (caught.value.what, caught.value.reason) == ("a b", "this client could not ask for a role of that name")
 
 
 def test_sizes() -> None:

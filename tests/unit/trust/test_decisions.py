@@ -63,6 +63,19 @@ def test_a_decision_of_partial_verification(world: World) -> None:
     assert world.vehicle.persisted == []
 
 
+def test_a_decision_ends_with_the_first_of_its_approvals(world: World) -> None:
+    decision = world.update()
+    first, *others = decision.approved
+    early = first._replace(valid_until=first.valid_until - timedelta(hours=1))
+    for approvals in ((early, *others), (*others, early)):
+        assert len(approvals) > 1
+        assert decision._replace(approved=approvals).valid_until == early.valid_until
+
+
+def test_a_decision_that_approves_nothing_has_no_end(world: World) -> None:
+    assert world.update()._replace(approved=()).valid_until is None
+
+
 def test_a_lax_policy_that_found_everything_has_given_up_nothing(world: World) -> None:
     world.vehicle.policy = LAX
     assert world.vehicle.update().missing_guarantees == ()

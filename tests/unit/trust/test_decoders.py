@@ -453,3 +453,4 @@ def test_file_names(role: Any, version: int | None, expected: str) -> None:
 def test_image_file_names(path: str, folder: str) -> None:
     entry = ImageEntry(TargetPath(path), 1, {"sha256": "aa", "sha512": "bb"})
     assert TUF.image_file_names(entry) == (f"{folder}aa.x.bin", f"{folder}bb.x.bin")
+    assert TUF.bare.image_file_names(entry) == (path,)

@@ -11,7 +11,7 @@ import pytest
 
 from twinlock.testing.simulator.keys import Key, KeyPool, canonical
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.errors.metadata import LimitError, MalformedError, UnsafePathError
 from twinlock.trust.errors.reports import ReportSignatureError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.ecu import InstalledImage
@@ -20,6 +20,7 @@ from twinlock.trust.wire.tuf.reports import (
     MAX_ATTACK_BYTES,
     MAX_DETAIL_BYTES,
     EcuReport,
+    UnverifiedManifest,
     decode_manifest,
     decode_report,
     sign_manifest,
@@ -120,6 +121,48 @@ def test_why_a_signature_is_refused() -> None:
     assert refused(signature(KEY, sig="00")).reason == "its signature is invalid"
     assert refused(signature(OTHER)).reason == f"there is no signature by {KEY.keyid}"
     assert refused().reason == f"there is no signature by {KEY.keyid}"
+
+
+def manifest_of(*reports: object) -> UnverifiedManifest:
+    return decode_manifest(deformed(MANIFEST, "reports", value=list(reports)))
+
+
+GOOD = json.loads(DATA)
+NAMED = {"_type": "other", "ecuIdentifier": "ecu-adas"}
+
+
+@pytest.mark.parametrize(
+    ("report", "ecu", "place"),
+    [
+        ({"signatures": [], "signed": NAMED}, "ecu-adas", "$.signed.reports[0].signed._type"),
+        ({"signatures": [], "signed": GOOD["signed"] | {"counter": -1}}, ECU, "$.signed.reports[0].signed.counter"),
+        ({"signatures": [], "signed": NAMED | {"ecuIdentifier": "a/b"}}, None, "$.signed.reports[0].signed._type"),
+        ({"signatures": [], "signed": NAMED | {"ecuIdentifier": 7}}, None, "$.signed.reports[0].signed._type"),
+        ({"signatures": [], "signed": NAMED | {"ecuIdentifier": ["x"]}}, None, "$.signed.reports[0].signed._type"),
+        ({"signatures": [], "signed": {"_type": "other"}}, None, "$.signed.reports[0].signed._type"),
+        ({"signatures": [], "signed": [NAMED]}, None, "$.signed.reports[0].signed"),
+        ({"signatures": []}, None, "$.signed.reports[0]"),
+        ([NAMED], None, "$.signed.reports[0]"),
+        ("ecu-adas", None, "$.signed.reports[0]"),
+        (None, None, "$.signed.reports[0]"),
+    ],
+    ids=ascii,
+)
+def test_a_report_that_cannot_be_read_is_kept_under_the_ecu_that_it_names(
+    report: object, ecu: str | None, place: str
+) -> None:
+    manifest = manifest_of(report, GOOD)
+    assert [signed.report for signed in manifest.reports] == [REPORT]
+    (part,) = manifest.unreadable
+    assert part.ecu == ecu
+    assert isinstance(part.error, MalformedError)
+    assert (part.error.what, part.error.json_path) == ("manifest", place)
+
+
+def test_a_report_whose_name_is_unsafe_is_one_that_cannot_be_read() -> None:
+    manifest = manifest_of(GOOD | {"signed": GOOD["signed"] | {"ecuIdentifier": "../x"}})
+    assert [(part.ecu, part.error.code) for part in manifest.unreadable] == [(None, UnsafePathError.code)]
+    assert manifest.reports == ()
 
 
 def test_the_method_of_another_key_is_its_own_business() -> None:

@@ -85,6 +85,51 @@ def test_the_bound_on_bytes_comes_first() -> None:
     assert (caught.value.limit, caught.value.value) == (100, 101)
 
 
+NESTED = '[{"k":"]]}\\"[["},[]]'  # its brackets in a string open and close nothing
+
+
+@pytest.mark.parametrize("value", [NESTED, f'{{"k":{NESTED}}}'])
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ('{"signatures":%s,"signed":{}}', "signatures"),
+        ('{ "signatures" : %s, "signed" : {} }', "signatures"),
+        ('{"signed":{},"signatures":%s}', "signatures"),
+        ('{"note":%s,"signatures":[],"signed":{}}', "note"),
+        ('{"signatures":[],"note":%s,"signed":{}}', "note"),
+    ],
+)
+def test_a_member_that_is_not_signed_has_a_bound_of_its_own(form: str, name: str, value: str) -> None:
+    data = (form % value).encode()
+    for bound in (len(value), len(value) + 1, len(data)):
+        assert parse_envelope(data, "here", 1_000, signatures_bytes=bound).signed == {}
+    for bound in (2, 10, len(value) - 1):
+        with pytest.raises(LimitError) as caught:
+            parse_envelope(data, "here", 1_000, signatures_bytes=bound)
+        expected = {"what": f"here: characters of $.{name}", "value": bound + 1, "limit": bound}
+        assert caught.value.fields() == expected
+
+
+@pytest.mark.parametrize("value", ["[[[[", '{"a":', "[{}]]"])
+def test_a_text_that_ends_within_the_bound_is_the_parsers_to_refuse(value: str) -> None:
+    data = b'{"signatures":' + value.encode()
+    with pytest.raises(MalformedError):
+        parse_envelope(data, "here", 1_000, signatures_bytes=len(value))
+
+
+@pytest.mark.parametrize("value", ["[[[[", '{"a":'])
+def test_a_text_that_ends_beyond_the_bound_is_not_parsed(value: str) -> None:
+    data = b'{"signatures":' + value.encode()
+    with pytest.raises(LimitError):
+        parse_envelope(data, "here", 1_000, signatures_bytes=len(value) - 1)
+
+
+def test_the_bound_is_not_on_what_is_signed_and_not_on_what_builds_no_objects() -> None:
+    data = b'{"signatures":[],"note":"' + b"[" * 100 + b'","other":-123456,"signed":{"a":["' + b"x" * 100 + b'"]}}'
+    raw = parse_envelope(data, "here", 1_000, signatures_bytes=2)
+    assert raw.signed == {"a": ["x" * 100]}
+
+
 @pytest.mark.parametrize(
     "payload",
     [
