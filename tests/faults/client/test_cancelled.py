@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import part_modules
 from tests.unit.client.test_secondary import Make, bundle, make, pieces, wanting, world
 from tests.unit.client.test_slots import ECU, NEW, NEWER, OLD, image
 from twinlock.client import Primary
@@ -232,19 +230,6 @@ def test_work_that_is_cancelled_itself_is_cancelled() -> None:
             await to_its_end(work)
 
     asyncio.run(scenario())
-
-
-READING = {"twinlock.client.link.http": {"bundle.encode"}, "twinlock.client.secondary.secondary": {"self._read_bundle"}}
-"""What a cancelled task may leave running in its thread: it changes nothing."""
-
-
-def test_no_thread_that_changes_anything_is_left_behind() -> None:
-    left: dict[str, set[str]] = {}
-    for module in part_modules("client"):
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "asyncio.to_thread":
-                left.setdefault(module.name, set()).add(ast.unparse(node.args[0]))
-    assert left == READING
 
 
 def runs(primary: Primary) -> str:
