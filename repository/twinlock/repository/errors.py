@@ -13,7 +13,6 @@ class MissingKeysError(UsageError):
     code = "missing-keys"
     template = "{role} needs {required} signatures, and {held} of its keys are held here (its keys: {keyids})"
     hint = "run this where the keys are, or bring their directory here (config.json says where keys are looked for)"
-    reason: str = ""
     role: str
     required: int
     held: int

@@ -16,7 +16,7 @@ import twinlock.trust.errors.images
 import twinlock.trust.errors.local
 import twinlock.trust.errors.metadata
 import twinlock.trust.errors.reports  # noqa: F401  (fills the tree)
-from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError
+from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.metadata import ThresholdError
 
 TIME = datetime(2030, 1, 1, tzinfo=UTC)
@@ -145,3 +145,18 @@ def test_a_refusal_never_writes_control_characters(text: str) -> None:
         assert str(made).isprintable()
         assert str(made).encode()
         assert json.dumps(made.as_json())
+
+
+def test_a_named_mistake_has_the_fields_of_its_sentence_and_no_empty_reason() -> None:
+    class MissingPartError(UsageError):
+        template = "{part} is missing"
+        part: str
+
+    assert MissingPartError(part="door").fields() == {"part": "door"}
+    assert str(MissingPartError(part="door")) == "door is missing"
+
+
+@pytest.mark.parametrize("values", [{}, {"reason": ""}])
+def test_a_plain_mistake_has_a_reason(values: dict[str, str]) -> None:
+    with pytest.raises(TypeError):
+        UsageError(**values)

@@ -57,7 +57,6 @@ class NoTokenError(UsageError):
     code = "no-enrolment-token"
     template = "no enrolment token was given"
     hint = "set TWINLOCK_ENROLMENT_TOKEN or use --token-file; `twinlock director token` makes one"
-    reason: str = ""
 
 
 class NotProvisionedError(UsageError):
@@ -66,7 +65,6 @@ class NotProvisionedError(UsageError):
     code = "not-provisioned"
     template = "{directory} has no {files}"
     hint = "make an ECU with `twinlock primary init` or `twinlock secondary init`"
-    reason: str = ""
     directory: str
     files: str
 
@@ -77,7 +75,6 @@ class AmbiguousIdError(UsageError):
     code = "ambiguous-id"
     template = "{given} matches {matches} {among}"
     hint = "give an id that is listed, with as many digits as name one alone"
-    reason: str = ""
     given: str
     matches: int
     among: str
@@ -92,7 +89,6 @@ class NoSuchEcuError(UsageError):
     code = "no-such-ecu"
     template = "no such ECU: [{ecus}]"
     hint = "see `twinlock director vehicles` and `twinlock director show`"
-    reason: str = ""
     ecus: tuple[str, ...]
     vehicle: str = ""
 

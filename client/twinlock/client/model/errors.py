@@ -27,7 +27,6 @@ class AnchorMismatchError(UsageError):
     code = "anchor-mismatch"
     template = "{path} is not the Root given for the repository {repository}"
     hint = "copy that Root to that path, or give the Root of the anchor"
-    reason: str = ""
     path: str
     repository: str
 
@@ -38,7 +37,6 @@ class ServerUrlError(UsageError):
     code = "server-url"
     template = "{url!r} is not a server URL"
     hint = "write http://HOST/PATH or https://HOST/PATH, without a query"
-    reason: str = ""
     url: str
 
 
@@ -48,7 +46,6 @@ class SecondaryDescriptionError(UsageError):
     code = "secondary-description"
     template = "the description of a Secondary lacks [{missing}]"
     hint = "use what `twinlock secondary describe` prints"
-    reason: str = ""
     missing: tuple[str, ...]
 
 
@@ -58,7 +55,6 @@ class UnknownSecondaryError(UsageError):
     code = "unknown-secondary"
     template = "this vehicle has no Secondary {ecu}"
     hint = "see `twinlock primary show`; --replaces names the Secondary that a part replaces, --new adds one"
-    reason: str = ""
     ecu: str
 
 
@@ -68,7 +64,6 @@ class KnownSecondaryError(UsageError):
     code = "known-secondary"
     template = "this vehicle already has a Secondary {ecu}"
     hint = "omit --new to replace it"
-    reason: str = ""
     ecu: str
 
 
@@ -77,7 +72,6 @@ class RegistrationMethodError(UsageError):
 
     code = "registration-method"
     template = "a Director of the {profile} profile registers vehicles in another way: use `{command}`"
-    reason: str = ""
     profile: str
     command: str
 
@@ -96,7 +90,6 @@ class NotDamagedError(UsageError):
 
     code = "not-damaged"
     template = "{path} is not damaged; nothing was changed"
-    reason: str = ""
     path: str
 
 
@@ -105,7 +98,6 @@ class UnrecoverableError(UsageError):
 
     code = "unrecoverable"
     template = "no {missing} could be recovered for {path}; supply it with {option}"
-    reason: str = ""
     path: str
     missing: str
     option: str

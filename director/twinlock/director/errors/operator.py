@@ -13,7 +13,6 @@ class NoDirectorError(UsageError):
     code = "no-director"
     template = "there is no Director in {path}"
     hint = "make one with `twinlock director init`, or name another directory"
-    reason: str = ""
     path: str
 
 
@@ -23,7 +22,6 @@ class OccupiedError(UsageError):
     code = "occupied"
     template = "{path} holds {what} already; nothing is overwritten"
     hint = "name another place, or move aside what is there"
-    reason: str = ""
     path: str
     what: str
 
@@ -42,7 +40,6 @@ class UnknownDirectorRoleError(UsageError):
 
     code = "unknown-director-role"
     template = "a Director has no role {role}; its roles are {known}"
-    reason: str = ""
     role: str
     known: tuple[str, ...]
 
@@ -52,7 +49,6 @@ class UnknownProfileError(UsageError):
 
     code = "unknown-profile"
     template = "there is no profile {profile} here; there is {known}"
-    reason: str = ""
     profile: str
     known: tuple[str, ...]
 
@@ -63,7 +59,6 @@ class ProfileNotPublishedError(UsageError):
     code = "profile-not-published"
     template = "this Director publishes no Roots in the profile {profile}"
     hint = "add the profile with `twinlock director wire`"
-    reason: str = ""
     profile: str
 
 
@@ -75,7 +70,6 @@ class ChainBegunError(UsageError):
         "this Director publishes Roots in the profile {profile} already, and vehicles follow those: no other chain can come "
         "before them"
     )
-    reason: str = ""
     profile: str
 
 
@@ -84,7 +78,6 @@ class UnknownRootError(UsageError):
 
     code = "unknown-root"
     template = "the Director has no Root of version {version} in the profile {profile}"
-    reason: str = ""
     version: int | None
     profile: str
 
@@ -103,7 +96,6 @@ class ValidityError(UsageError):
 
     code = "validity"
     template = "{what} is valid for 1 to {longest_s} seconds, not {offered_s}"
-    reason: str = ""
     what: str
     longest_s: int
     offered_s: int
@@ -114,7 +106,6 @@ class PastEndError(UsageError):
 
     code = "past-end"
     template = "{what} would end at {ends}, which has passed"
-    reason: str = ""
     what: str
     ends: datetime
 
@@ -124,7 +115,6 @@ class NothingAssignedError(UsageError):
 
     code = "nothing-assigned"
     template = "nothing is assigned to {ecus} of {vehicle}"
-    reason: str = ""
     vehicle: str
     ecus: tuple[str, ...]
 
@@ -138,7 +128,6 @@ class PrimaryNeededError(UsageError):
         "replace it with `twinlock director replace-ecu`, or retire the whole vehicle with `twinlock director retire`, which "
         "frees its serials with `--release`"
     )
-    reason: str = ""
     vehicle: str
     ecu: str
 
@@ -149,7 +138,6 @@ class NotRetiredError(UsageError):
     code = "not-retired"
     template = "{vehicle} is not retired"
     hint = "name the ECUs that should be active again"
-    reason: str = ""
     vehicle: str
 
 
@@ -159,7 +147,6 @@ class EcusReleasedError(UsageError):
     code = "ecus-released"
     template = "the ECUs of {vehicle} were released when it was retired"
     hint = "register it again with `twinlock director register`"
-    reason: str = ""
     vehicle: str
 
 
@@ -168,7 +155,6 @@ class UnknownSerialError(UsageError):
 
     code = "unknown-serial"
     template = "no vehicle registered the ECU {ecu}"
-    reason: str = ""
     ecu: str
 
 
@@ -188,7 +174,6 @@ class UnknownKeyChangeError(UsageError):
     code = "unknown-key-change"
     template = "no change of a key waits under number {number}; it may have lapsed"
     hint = "`twinlock director show` lists the changes that wait"
-    reason: str = ""
     number: int
 
 
@@ -197,7 +182,6 @@ class SamePersonError(UsageError):
 
     code = "same-person"
     template = "{actor} asked for key change {number}, so a second person has to confirm it"
-    reason: str = ""
     actor: str
     number: int
 
@@ -207,7 +191,6 @@ class NamedTwiceError(UsageError):
 
     code = "named-twice"
     template = "{vehicle} is named twice, at {first} and at {second}; name it once"
-    reason: str = ""
     vehicle: str
     first: str
     second: str
@@ -219,7 +202,6 @@ class NoDeviceCaError(UsageError):
     code = "no-device-ca"
     template = "this Director has no device CA"
     hint = "make one with `twinlock director create-device-ca`"
-    reason: str = ""
 
 
 class NoCertificateError(UsageError):
@@ -227,7 +209,6 @@ class NoCertificateError(UsageError):
 
     code = "no-certificate"
     template = "{name} has no certificate that is not revoked already"
-    reason: str = ""
     name: str
 
 
@@ -236,7 +217,6 @@ class NeedsNoCertificateError(UsageError):
 
     code = "needs-no-certificate"
     template = "{vehicle} does not run aktualizr, so it needs no certificate"
-    reason: str = ""
     vehicle: str
 
 
@@ -245,4 +225,3 @@ class NothingToRecoverError(UsageError):
 
     code = "nothing-to-recover"
     template = "nothing in force states a time of the future, so there is nothing to correct"
-    reason: str = ""

@@ -15,7 +15,6 @@ class UnknownVehicleError(UsageError):
     code = "unknown-vehicle"
     template = "no vehicle {vehicle} is registered"
     hint = "register it with `twinlock director register`"
-    reason: str = ""
     vehicle: str
 
 

@@ -228,7 +228,7 @@ class _Review:
                 check_entry_of_others(path, entry)
                 check_succession(path, entry, previous.get(path), replace=path in previous)
             except UsageError as error:
-                raise UnacceptableEntryError(role=role, target=path, reason=error.reason) from None
+                raise UnacceptableEntryError(role=role, target=path, reason=str(error)) from None
             self._judge_scope(role, path, entry)
             for profile in self.profiles:
                 profile.check_entry(self.store, path, entry, previous.get(path))

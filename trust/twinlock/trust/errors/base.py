@@ -120,12 +120,25 @@ class TwinlockError(Exception):
 
 
 class UsageError(TwinlockError):
-    """The caller's own fault: a wrong argument, a wrong order, a missing file of theirs."""
+    """The caller's own fault: a wrong argument, a wrong order, a missing file of theirs.
+
+    A class below it whose sentence is made of its own fields has no ``reason``.
+    """
 
     code = "usage"
     by_rule = True
     template = "{reason}"
-    reason: str
+    reason: str = ""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "{reason}" not in cls.template:
+            cls.field_names = tuple(name for name in cls.field_names if name != "reason")
+
+    def __init__(self, **values: Any) -> None:
+        if "reason" in self.field_names and not values.get("reason"):
+            raise TypeError(f"{type(self).__name__} takes a reason")
+        super().__init__(**values)
 
 
 class RefusalError(TwinlockError):
