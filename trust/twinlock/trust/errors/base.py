@@ -128,6 +128,7 @@ class UsageError(TwinlockError):
     code = "usage"
     by_rule = True
     template = "{reason}"
+    field_names: ClassVar[tuple[str, ...]] = ("reason",)
     reason: str = ""
 
     def __init_subclass__(cls) -> None:
