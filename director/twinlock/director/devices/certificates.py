@@ -1,28 +1,30 @@
-"""Who has which certificate: issuing one, refusing a second, taking one back. Every certificate leaves a row.
+"""Certificates on record: issued, refused to a second holder, revoked, and an operator's permission to ask for another.
 
-The caller owns the transaction.
+Every certificate leaves a row. A device that was wiped or replaced has lost its certificate if that came with shared
+credentials; a permission lets it ask once for another one, for a limited time. The caller owns the transaction.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 
 from twinlock.director.devices.credentials import Credential
-from twinlock.director.devices.permissions import use_for_certificate
-from twinlock.director.errors.operator import NoCertificateError
+from twinlock.director.errors.operator import NoCertificateError, ValidityError
 from twinlock.director.errors.vehicles import DeviceTakenError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.trust.names import VehicleId
 
 SINGLE, SHARED, SERVER = "single", "shared", "server"
+MAX_VALID_S = 31 * 86_400  # of a permission
 
 _C = schema.issued_certificates.c
 _R = schema.revoked_certificates.c
+_P = schema.rekey_permissions.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +64,42 @@ def check_free(connection: Connection, vehicle: VehicleId, now: datetime) -> Non
     before = list_certificates(connection, name=vehicle, kind=SINGLE)
     if not before and connection.execute(registered).first() is None:
         return
-    if not use_for_certificate(connection, vehicle, now):
+    if not _use_permission(connection, vehicle, now):
         raise DeviceTakenError(vehicle=vehicle)
     for certificate in before:
         if certificate.revoked_at is None:
             _revoke(connection, certificate.fingerprint, "provisioning", now)
+
+
+def allow_certificate(
+    connection: Connection, vehicle: VehicleId, *, valid_s: int, actor: str, now: datetime
+) -> datetime:
+    """Let ``vehicle`` ask once for another certificate, until the time that is returned. Raises: UsageError."""
+    if not 0 < valid_s <= MAX_VALID_S:
+        raise ValidityError(what="a permission", longest_s=MAX_VALID_S, offered_s=valid_s)
+    expires = now + timedelta(seconds=valid_s)
+    row = {"vehicle": vehicle, "created_at": now, "expires": expires, "actor": actor}
+    connection.execute(insert(schema.rekey_permissions).values(**row))
+    detail = {"valid_s": valid_s}
+    record_audit(connection, actor=actor, action="allow-certificate", vehicle=vehicle, detail=detail, now=now)
+    return expires
+
+
+def _use_permission(connection: Connection, vehicle: VehicleId, now: datetime) -> bool:
+    """Use a permission up; False if there is none."""
+    query = (
+        select(_P.number)
+        .where(_P.vehicle == vehicle, _P.expires > now, _P.certificate_issued_at.is_(None))
+        .order_by(_P.number)
+        .limit(1)
+        .with_for_update()
+    )
+    number = connection.execute(query).scalar_one_or_none()
+    if number is None:
+        return False
+    used = update(schema.rekey_permissions).where(_P.number == number)
+    connection.execute(used.values(certificate_issued_at=now))
+    return True
 
 
 def note_issued(

@@ -26,6 +26,7 @@ from twinlock.director.devices.certificates import (
     SHARED,
     SINGLE,
     Certificate,
+    allow_certificate,
     check_free,
     list_certificates,
     note_issued,
@@ -41,7 +42,6 @@ from twinlock.director.devices.identity import (
     keep_to_certificate,
     read_peer,
 )
-from twinlock.director.devices.permissions import allow_certificate
 from twinlock.director.devices.refusals import note_refused_registration
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.telemetry import Telemetry, check_telemetry, list_telemetry, store_telemetry
