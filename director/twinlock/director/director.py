@@ -1,7 +1,6 @@
 """The Director as one object: what the command, the server, the demo and tests hold in their hands.
 
-    from twinlock.director.errors.operator import UnknownRootError
-from twinlock.director.director import Director
+    from twinlock.director.director import Director
 
     director = Director.create("director", image_root=anchor, image_url="http://127.0.0.1:8080")   # or a directory
     director.register(description)                       # JSON bytes or a mapping: twinlock primary describe
@@ -55,12 +54,12 @@ from twinlock.director.signing.clock import SigningClock
 from twinlock.director.signing.issue import Ordering
 from twinlock.director.signing.metadata_files import Serving
 from twinlock.director.signing.publish_root import RootKeeper
+from twinlock.director.signing.readiness import Readiness
 from twinlock.director.signing.recovery import FleetClockRecovery, recover_clock
 from twinlock.director.signing.revoked_keys import as_far_as_allowed
-from twinlock.director.signing.roots import check_signing, time_keyids
+from twinlock.director.signing.roots import ROOT_DUE, check_signing, time_keyids
 from twinlock.director.status.fleet import FleetStatus, read_status
 from twinlock.director.status.history_view import HistoryView
-from twinlock.director.status.readiness import Readiness
 from twinlock.director.ways_out.service import WaysOut
 from twinlock.repository.keys.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
@@ -382,8 +381,9 @@ class Director(HistoryView):
             "the Director cannot sign by its clock": lambda: self._signing_clock.check(moment),
             "the Image repository cannot be used": lambda: self._catalogues.current(moment),
         }
-        root = Metadata[Root].from_bytes(self.root_bytes()).signed
-        return read_status(self._database, attempts if look else {}, root_expires=root.expires, now=moment)
+        expires = Metadata[Root].from_bytes(self.root_bytes()).signed.expires
+        due = () if expires - moment > ROOT_DUE else (f"the Root expires at {expires:%Y-%m-%dT%H:%M:%SZ}",)
+        return read_status(self._database, attempts if look else {}, due=due, now=moment)
 
     def check(self, *, now: datetime | None = None) -> None:
         """See that the database can be written to, Root is valid, and the online keys are held and open.
@@ -395,5 +395,5 @@ class Director(HistoryView):
         check_signing(self.root_bytes(), self._keyring, now or self._clock())
 
     def check_ready(self, *, now: datetime | None = None) -> None:
-        """See that this Director can do all of its work, now and soon (``api.readiness``). Raises: NotReadyError."""
+        """See that this Director can do all of its work, now and soon (``signing.readiness``). Raises: NotReadyError."""
         self._readiness.judge(now or self._clock())

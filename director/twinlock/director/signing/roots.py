@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -35,6 +35,7 @@ from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 
 TIME = "time"
+ROOT_DUE = timedelta(days=30)  # before its expiry a Root has to be followed by the next
 ROTATABLE = (*TOP_LEVEL, TIME)
 ONLINE_ROLES = (TARGETS, SNAPSHOT, TIMESTAMP, TIME)
 _CUSTOM, _TIME_SOURCE = "custom", "timeSource"

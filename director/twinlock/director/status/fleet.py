@@ -24,7 +24,6 @@ OK, WAITING_STATE, SILENT, FAILING, ATTACKED, RETIRED = "ok", "waiting", "silent
 STATES = (ATTACKED, FAILING, SILENT, WAITING_STATE, OK, RETIRED)  # the most severe first
 RECENT = timedelta(days=1)  # how long an attack or a failure shows
 SILENT_AFTER = timedelta(days=7)
-ROOT_DUE = timedelta(days=30)
 _SHOWN = 20  # attacks or failures of a vehicle; an ECU may make up any number of codes
 _V, _D, _O = schema.vehicles.c, schema.decisions.c, schema.outstanding.c
 _M = schema.manifests.c
@@ -71,11 +70,11 @@ class FleetStatus:
 
 
 def read_status(
-    database: Inventory, attempts: Mapping[str, Callable[[], object]], *, root_expires: datetime, now: datetime
+    database: Inventory, attempts: Mapping[str, Callable[[], object]], *, due: tuple[str, ...], now: datetime
 ) -> FleetStatus:
     """The states of all vehicles, and what of ``attempts``, by the sentence for its failure, does not work.
 
-    Nothing that fails is raised: it is among ``problems``.
+    Nothing that fails is raised: it is among ``problems``. ``due`` is what the Director cannot do soon.
     """
     with database.reading() as connection:
         states = read_states(connection, now)
@@ -85,7 +84,6 @@ def read_status(
             attempt()
         except TwinlockError as error:
             problems.append(f"{what}: {error}")
-    due = () if root_expires - now > ROOT_DUE else (f"the Root expires at {root_expires:%Y-%m-%dT%H:%M:%SZ}",)
     return FleetStatus(vehicles=states, problems=tuple(problems), due=due)
 
 
