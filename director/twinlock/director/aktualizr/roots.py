@@ -10,15 +10,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.aktualizr.inherited_chain import read_inherited_chain
 from twinlock.director.aktualizr.root_signing import decode_root, sign_link
-from twinlock.director.inventory import schema
 from twinlock.director.model.profiles import InheritedChain, TranslatedChain
 from twinlock.director.model.records import AKTUALIZR_PROFILE
+from twinlock.director.signing.published_roots import insert_translated_root, read_translated_root
 from twinlock.director.signing.roots import ROTATABLE, TIME, verify_successor
 from twinlock.repository.aktualizr.ceremony import attach
 from twinlock.repository.aktualizr.readable_keys import READABLE_KINDS
@@ -26,12 +25,11 @@ from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, author
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.sign import Authority
-from twinlock.trust.errors.local import ConflictError, ProfileError
+from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import ROOT
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
-_W = schema.wire_roots.c
 _NEWCOMER = "newcomer"  # beside the profiles: what 1.root.json is after a hand-over
 
 
@@ -106,11 +104,7 @@ class AktualizrRoots:
 
     def read(self, connection: Connection, version: int | None = None) -> bytes | None:
         """See ``RootTranslation``."""
-        query = select(_W.data).where(_W.profile == AKTUALIZR_PROFILE).order_by(_W.version.desc()).limit(1)
-        if version is not None:
-            query = query.where(_W.version == version)
-        data = connection.execute(query).scalar_one_or_none()
-        return None if data is None else bytes(data)
+        return read_translated_root(connection, AKTUALIZR_PROFILE, version)
 
     def read_served(self, connection: Connection, version: int | None) -> bytes | None:
         """The Root that a device is given for ``version``; None if there is none.
@@ -118,10 +112,9 @@ class AktualizrRoots:
         It asks for number 1 only if it stores none. After a hand-over it must not trust a Root from before.
         """
         if version == 1:
-            query = select(_W.data).where(_W.profile == _NEWCOMER).order_by(_W.version.desc()).limit(1)
-            data = connection.execute(query).scalar_one_or_none()
-            if data is not None:
-                return bytes(data)
+            handed_over = read_translated_root(connection, _NEWCOMER)
+            if handed_over is not None:
+                return handed_over
         return self.read(connection, version)
 
     def insert(self, connection: Connection, data: bytes, now: datetime) -> int:
@@ -178,11 +171,7 @@ class AktualizrRoots:
 
 def _insert(connection: Connection, profile: str, data: bytes, now: datetime) -> int:
     version = decode_root(data).version
-    row = {"profile": profile, "version": version, "data": data, "published_at": now}
-    try:
-        connection.execute(insert(schema.wire_roots).values(**row))
-    except IntegrityError:
-        raise ConflictError(what="the Director's Root", reason=f"version {version} exists already") from None
+    insert_translated_root(connection, profile, data, now, version=version)
     return version
 
 

@@ -21,7 +21,8 @@ from twinlock.director.inventory.signing_marks import note_signature
 from twinlock.director.model.profiles import Profiles
 from twinlock.director.model.settings import Settings
 from twinlock.director.setup.config import CONFIG, write_config
-from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root, insert_root, read_root
+from twinlock.director.signing.published_roots import insert_root, read_root
+from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root
 from twinlock.director.signing.tuf_profile import TufDirectorProfile
 from twinlock.io.files.new_directory import new_directory
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase

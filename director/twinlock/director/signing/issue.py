@@ -45,7 +45,7 @@ from twinlock.director.model.settings import Settings
 from twinlock.director.planning.plan import make_plan, plan_images
 from twinlock.director.signing.acknowledgement import stated_members
 from twinlock.director.signing.clock import SigningClock
-from twinlock.director.signing.roots import read_root
+from twinlock.director.signing.published_roots import read_root
 from twinlock.director.signing.sign import InForce, SigningRequest, keys_changed, sign_set, verify_set
 from twinlock.io.http.quiet_log import QuietLog
 from twinlock.repository.keys.keyring import Keyring

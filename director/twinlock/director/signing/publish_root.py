@@ -25,14 +25,13 @@ from twinlock.director.inventory.schema import schema_version
 from twinlock.director.inventory.signing_marks import read_marks
 from twinlock.director.model.profiles import InheritedChain, Profiles, RootTranslation, TranslatedChain
 from twinlock.director.model.settings import Settings
-from twinlock.director.signing.published_roots import PublishedRoots, read_published_roots
+from twinlock.director.signing.published_roots import PublishedRoots, insert_root, read_published_roots
 from twinlock.director.signing.revoked_keys import read_published_keys, retire, unnamed_keys
 from twinlock.director.signing.roots import (
     RoleKeysView,
     check_role,
     check_signing,
     give_keys,
-    insert_root,
     key_changes,
     next_root,
     own_key_changes,

@@ -1,15 +1,19 @@
-"""The newest Root of each chain of a Director, as one value: what a publisher read, and compares before it writes."""
+"""The published Roots of a Director in the inventory: every one of each chain, kept forever, and the newest of all as one value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy.exc import IntegrityError
 from tuf.api.metadata import Metadata, Root
 
+from twinlock.director.inventory import schema
 from twinlock.director.model.profiles import Profiles
-from twinlock.director.signing.roots import read_root
+from twinlock.trust.errors.local import ConflictError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,45 @@ class PublishedRoots:
         return Metadata[Root].from_bytes(self.current).signed
 
 
+def read_root(connection: Connection, version: int | None = None) -> bytes | None:
+    """A Root file of ours, the newest where no version is asked for; None if there is none."""
+    return _read(connection, schema.roots, version)
+
+
+def read_translated_root(connection: Connection, profile: str, version: int | None = None) -> bytes | None:
+    """The same of the chain of another profile."""
+    return _read(connection, schema.wire_roots, version, profile=profile)
+
+
+def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
+    """Publish a Root; returns its version. Raises: ConflictError if another process published that version."""
+    version = Metadata[Root].from_bytes(data).signed.version
+    _insert(connection, schema.roots, {"version": version, "data": data, "published_at": now})
+    return version
+
+
+def insert_translated_root(connection: Connection, profile: str, data: bytes, now: datetime, *, version: int) -> None:
+    """Publish a Root of the chain of another profile. Raises: as ``insert_root``."""
+    row = {"profile": profile, "version": version, "data": data, "published_at": now}
+    _insert(connection, schema.wire_roots, row)
+
+
 def read_published_roots(connection: Connection, profiles: Profiles) -> PublishedRoots | None:
     """The newest Roots; None before the first."""
     current = read_root(connection)
     translated = {each.name: each.read(connection) for each in profiles.translations}
     return None if current is None else PublishedRoots(current, translated)
+
+
+def _read(connection: Connection, table: Table, version: int | None, **equal: str) -> bytes | None:
+    wanted = equal if version is None else {**equal, "version": version}
+    query = select(table.c.data).where(*(table.c[name] == value for name, value in wanted.items()))
+    data = connection.execute(query.order_by(table.c.version.desc()).limit(1)).scalar_one_or_none()
+    return None if data is None else bytes(data)
+
+
+def _insert(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    try:
+        connection.execute(insert(table).values(**row))
+    except IntegrityError:
+        raise ConflictError(what="the Director's Root", reason=f"version {row['version']} exists already") from None

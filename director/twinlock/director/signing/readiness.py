@@ -11,7 +11,8 @@ from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.signing_marks import write_probe
 from twinlock.director.signing.clock import SigningClock
-from twinlock.director.signing.roots import ROOT_DUE, check_signing, read_root
+from twinlock.director.signing.published_roots import read_root
+from twinlock.director.signing.roots import ROOT_DUE, check_signing
 from twinlock.repository.errors import NotReadyError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.serving.readiness import check_room, is_about_to_expire, refuse_unready

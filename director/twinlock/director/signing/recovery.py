@@ -15,7 +15,7 @@ from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import marks_of_issues, read_marks, write_marks
-from twinlock.director.signing.roots import read_root
+from twinlock.director.signing.published_roots import read_root
 from twinlock.repository.signing.clock import BEHIND, ClockMarks, check_signing_clock, highest, issued_of
 
 _I = schema.issues.c

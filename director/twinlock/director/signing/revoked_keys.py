@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.model.profiles import Profiles
-from twinlock.director.signing.roots import read_root, root_authority
+from twinlock.director.signing.published_roots import read_root
+from twinlock.director.signing.roots import root_authority
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.trust.errors.base import TwinlockError
 

@@ -1,6 +1,6 @@
-"""The Director's Root: made once, and followed by one more whenever keys change or it nears its expiry.
+"""The Director's Root: the first one made, the next one derived from it, and the keys of each role.
 
-Every Root is kept forever.
+``published_roots.py`` has the rows of those that were published.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
 from tuf.api.metadata import Key, Metadata, Root
 
 from twinlock.director.errors.operator import UnknownDirectorRoleError
-from twinlock.director.inventory import schema
 from twinlock.repository.keys.demands import demanding_roles, set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
@@ -26,7 +23,6 @@ from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.refresh import walk_roots
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.metadata import ExpiredError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
@@ -39,7 +35,6 @@ ROOT_DUE = timedelta(days=30)  # before its expiry a Root has to be followed by 
 ROTATABLE = (*TOP_LEVEL, TIME)
 ONLINE_ROLES = (TARGETS, SNAPSHOT, TIMESTAMP, TIME)
 _CUSTOM, _TIME_SOURCE = "custom", "timeSource"
-_C = schema.roots.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,25 +51,6 @@ class RoleKeysView:
     held: int
     post_quantum: bool
     lacks_post_quantum: bool
-
-
-def read_root(connection: Connection, version: int | None = None) -> bytes | None:
-    """A Root file, the newest where no version is asked for; None if there is none."""
-    query = select(_C.data).order_by(_C.version.desc()).limit(1)
-    if version is not None:
-        query = query.where(_C.version == version)
-    data = connection.execute(query).scalar_one_or_none()
-    return None if data is None else bytes(data)
-
-
-def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
-    """Publish a Root. Raises: ConflictError if another process published that version."""
-    version = Metadata[Root].from_bytes(data).signed.version
-    try:
-        connection.execute(insert(schema.roots).values(version=version, data=data, published_at=now))
-    except IntegrityError:
-        raise ConflictError(what="the Director's Root", reason=f"version {version} exists already") from None
-    return version
 
 
 def check_plans_of_roles(plans: Mapping[str, KeyPlan]) -> None:

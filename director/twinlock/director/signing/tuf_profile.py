@@ -14,7 +14,7 @@ from twinlock.director.model.clients import OUR_CLIENT, Client
 from twinlock.director.model.profiles import FileName, S
 from twinlock.director.model.records import TUF_PROFILE, VehicleRecord
 from twinlock.director.signing.acknowledgement import signed_members
-from twinlock.director.signing.roots import read_root
+from twinlock.director.signing.published_roots import read_root
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.signing.sign import Authority, sign_file
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
