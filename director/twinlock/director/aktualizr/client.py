@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
-from twinlock.director.errors.vehicles import NoImageSetError
 from twinlock.director.model.clients import Client, ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets, entries_as_json
 from twinlock.director.model.records import EcuRecord, PlannedImage
@@ -66,16 +65,14 @@ class AktualizrClient(Client):
         """See ``Client``: it reports a commit as an image of no length."""
         return OSTREE
 
-    def check_plan(self, inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> None:
+    def obstacles(self, inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> tuple[str, ...]:
         """See ``Client``."""
-        causes = (
+        return (
             *_too_deep(inputs, planned, listing),
             *_delegated_beside_secondaries(inputs, planned, listing),
             *_names_used_before(inputs, planned),
             *_unwritable(inputs, planned),
         )
-        if causes:
-            raise NoImageSetError(vehicle=inputs.record.vehicle, causes=causes)
 
     def with_notes(self, inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> PlannedTargets:
         """See ``Client``."""

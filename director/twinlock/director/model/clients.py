@@ -60,11 +60,12 @@ class Client:
         """The format of an installed image of no length."""
         return FILE
 
-    def check_plan(self, inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> None:
-        """Refuse a plan that this client could not carry out.
+    def obstacles(self, inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> tuple[str, ...]:
+        """Sentences, one for each reason why this client could not carry out a plan; none where it can.
 
-        Raises: NoImageSetError with every cause; RefusalError, TransportError, StorageError of the Image repository.
+        Raises: RefusalError, TransportError, StorageError of the Image repository.
         """
+        return ()
 
     def with_notes(self, inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> PlannedTargets:
         """``planned`` with what the operator has to know of its orders, among the reasons."""

@@ -117,7 +117,9 @@ def plan_images(inputs: PlanInputs, listing: ImageListing, *, explained: bool = 
         ),
     )
     planned = _planned(inputs, problem, resolve(problem, explained=explained), offers)
-    inputs.client.check_plan(inputs, planned, listing)
+    obstacles = inputs.client.obstacles(inputs, planned, listing)
+    if obstacles:
+        raise NoImageSetError(vehicle=record.vehicle, causes=obstacles)
     return inputs.client.with_notes(inputs, planned, listing)
 
 
