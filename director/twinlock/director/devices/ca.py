@@ -58,14 +58,19 @@ class DeviceCa:
         self.certificate = certificate
         self._private = private
 
+    @staticmethod
+    def check_vacant(place: Path) -> None:
+        """Check that no CA is in the directory ``place``. Raises: UsageError."""
+        if (place / _CERTIFICATE).exists():
+            raise OccupiedError(path=str(place), what="a device CA")
+
     @classmethod
     def create(cls, place: Path, *, passphrase: Secret, valid: timedelta, now: datetime) -> Self:
         """Make a CA in the directory ``place``. A creation that was cut off goes on with its key.
 
         Raises: UsageError if there is one already, StorageError, PassphraseError.
         """
-        if (place / _CERTIFICATE).exists():
-            raise OccupiedError(path=str(place), what="a device CA")
+        cls.check_vacant(place)
         with storage_errors("create", place):
             make_directory(place, 0o700)
         if not (place / _KEY).exists():

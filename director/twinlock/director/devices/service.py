@@ -113,10 +113,11 @@ class DeviceService:
     def create_ca(self, *, valid: timedelta = CA_VALID, now: datetime | None = None) -> bytes:
         """Make the device CA; returns its certificate as PEM. Raises: UsageError if there is one."""
         moment, passphrase = now or self._clock(), self._passphrase_for_new()
-        ca = DeviceCa.create(self._path / CA_PLACE, passphrase=passphrase, valid=valid, now=moment)
-        with self._database.writing("create a device CA") as connection:
+        DeviceCa.check_vacant(self._path / CA_PLACE)
+        # Before: a process that dies in between leaves a row without a CA, and never a CA without a row.
+        with self._database.writing("record an action") as connection:
             record_audit(connection, actor=self._actor, action="create-device-ca", now=moment)
-        return ca.pem
+        return DeviceCa.create(self._path / CA_PLACE, passphrase=passphrase, valid=valid, now=moment).pem
 
     def ca_pem(self) -> bytes:
         """The CA's certificate. Raises: UsageError if there is no CA."""

@@ -109,12 +109,10 @@ class RootKeeper(RootChains):
                 chain.attach(metadata, self._keyring, change=change)
             with self._prepared.alone():
                 self._check_vacant(published)
+                detail = {"roles": list(plans), "version": root.version, "file": target.name}
+                self._audit("prepare-root", detail, now)
                 with new.leaving():
-                    view = hand_out(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
-        with self._database.writing("prepare a Root") as connection:
-            detail = {"roles": list(plans), "version": root.version, "file": target.name}
-            record_audit(connection, actor=self._actor, action="prepare-root", detail=detail, now=now)
-        return view
+                    return hand_out(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
 
     def publish(self, now: datetime, path: Path) -> int:
         """Publish a prepared Root that has all its signatures, in every profile; returns its version.
@@ -150,13 +148,14 @@ class RootKeeper(RootChains):
 
         Raises: as ``repository.root_cancelling.cancel_prepared``.
         """
+
+        def record(cancelled: Cancelled) -> None:
+            keys = {"destroyed": list(cancelled.destroyed), "kept": list(cancelled.kept)}
+            self._audit("cancel-root", {"version": cancelled.root, **keys}, now)
+
         with self._prepared.alone():
             current, used = self._read().signed(), self._used(now)
-            cancelled = cancel_prepared(self._prepared, path, current, self._keyring, now=now, used=used)
-        with self._database.writing("cancel a Root") as connection:
-            detail = {"version": cancelled.root, "destroyed": list(cancelled.destroyed), "kept": list(cancelled.kept)}
-            record_audit(connection, actor=self._actor, action="cancel-root", detail=detail, now=now)
-        return cancelled
+            return cancel_prepared(self._prepared, path, current, self._keyring, now=now, used=used, record=record)
 
     def hand_over(self, name: str, now: datetime, until: date | None) -> int:
         """Give the Root chain of the profile ``name``, which shares its keys with ours, keys of its own; returns its newest version.
@@ -181,7 +180,7 @@ class RootKeeper(RootChains):
         also = chain.follow(data, self._keyring, change=None, now=now)
         own = own_key_changes(None, translation.own_root_role(data, also[-1]))
         # Before: a chain that still shares its keys has no other signers, so a crash in between costs nothing.
-        self._keep_stranded(chain.root_keyids, until or now.date() + STRANDED)
+        self._keep_stranded(chain.root_keyids, until or now.date() + STRANDED, now)
         with self._publishing(published) as connection:
             detail: dict[str, object] = {"wire": name, "root": insert_root(connection, data, now), "keys": own}
             for root in also:
@@ -190,7 +189,8 @@ class RootKeeper(RootChains):
             record_audit(connection, actor=self._actor, action="hand-over", detail=detail, now=now)
         return translation.version_of(also[-1])
 
-    def _keep_stranded(self, keyids: tuple[str, ...], until: date) -> None:
+    def _keep_stranded(self, keyids: tuple[str, ...], until: date, now: datetime) -> None:
+        self._audit("keep-stranded", {"keys": list(keyids), "until": until.isoformat()}, now)
         self.settings = replace(self.settings, stranded=keyids, stranded_until=until.isoformat())
         self._save(self.settings)
 

@@ -145,6 +145,11 @@ class RootChains:
             self._prepared.check(before.version, root)
             yield connection
 
+    def _audit(self, action: str, detail: Mapping[str, object], now: datetime) -> None:
+        """Record ``action``, which is about to change files: a process that dies before it did leaves the row alone."""
+        with self._database.writing("record an action") as connection:
+            record_audit(connection, actor=self._actor, action=action, detail=detail, now=now)
+
     def _check_vacant(self, before: PublishedRoots) -> None:
         """Check again, where no other process can change it, that no next Root is published or prepared."""
         if self._read() != before:

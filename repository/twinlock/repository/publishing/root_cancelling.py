@@ -9,7 +9,7 @@ destroyed here. Where a crash comes in between, cancelling again finishes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -46,11 +46,19 @@ def cancel_root(workspace: Workspace, path: Path) -> Cancelled:
 
 
 def cancel_prepared(
-    prepared: PreparedRoot, path: Path, current: Root, keyring: Keyring, *, now: datetime, used: Iterable[str]
+    prepared: PreparedRoot,
+    path: Path,
+    current: Root,
+    keyring: Keyring,
+    *,
+    now: datetime,
+    used: Iterable[str],
+    record: Callable[[Cancelled], None] = lambda _: None,
 ) -> Cancelled:
     """Forget the Root that is prepared after ``current``, and retire the keys that were made for it but those ``used``.
 
     They are destroyed unless the Root has all its signatures. The caller has read ``current`` inside ``prepared.alone()``.
+    ``record`` is called with the result before anything changes; what it raises ends the cancelling.
     Raises: UsageError if ``path`` is not that Root; RootCompleteError if it has all its signatures and is valid at ``now``:
     vehicles take it, and it can be published.
     """
@@ -61,7 +69,9 @@ def cancel_prepared(
     if complete and now < root.expires:
         raise RootCompleteError(version=root.version, path=str(path))
     made = sorted(set(prepared.keyids()) - set(used))
+    cancelled = Cancelled(root.version, () if complete else tuple(made), tuple(made) if complete else ())
+    record(cancelled)
     prepared.cancel(root)
     keyring.retire(made, destroy=not complete)
     prepared.end()
-    return Cancelled(root.version, () if complete else tuple(made), tuple(made) if complete else ())
+    return cancelled
