@@ -56,11 +56,11 @@ def circles(found: Arrows) -> Iterator[str]:
 
 
 def crowded(modules: Iterable[Module]) -> dict[str, int]:
-    """The folders with more modules than one can survey."""
+    """The folders with more modules than one can survey, their ``__init__`` included."""
     sizes: dict[str, int] = defaultdict(int)
     for module in modules:
-        if not module.path.endswith("__init__.py"):
-            sizes[module.name.rpartition(".")[0]] += 1
+        package = module.path.endswith("__init__.py")
+        sizes[module.name if package else module.name.rpartition(".")[0]] += 1
     return {folder: size for folder, size in sizes.items() if size > MOST_MODULES}
 
 
@@ -88,3 +88,4 @@ def test_each_detector_sees_its_fault() -> None:
     many = [snippet("", f"twinlock.trust.one.m{number}") for number in range(MOST_MODULES + 1)]
     assert crowded(many) == {"twinlock.trust.one": MOST_MODULES + 1}
     assert not crowded(many[1:])
+    assert crowded([Module("twinlock.trust.one", "twinlock/trust/one/__init__.py", ""), *many[1:]])

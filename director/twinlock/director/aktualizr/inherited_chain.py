@@ -52,7 +52,7 @@ class AktualizrInheritance:
     def next_root(self, root: bytes, keyring: Keyring, now: datetime) -> bytes:
         """See ``InheritedChain``. Its Root keys are neither ours nor those of the old chain."""
         chain = RootChain(number=lambda _: self.newest.version + 1, newest=None, tuf=None)
-        (link,) = chain.links(Metadata[Root].from_bytes(root).signed, keyring, change=None)
+        (link,) = chain.links(Metadata[Root].from_bytes(root).signed, keyring, keyring, change=None)
         envelope = json.loads(sign_link(link, keyring))
         data = add_signatures(ROOT, envelope, list(self.signers()), form.MAX_BYTES[ROOT])
         verify_successor(self.roots[-1], data, now, reader=AKTUALIZR)

@@ -75,14 +75,14 @@ class AktualizrChain:
         if self.newest is None:
             return [_first(root, keyring)]
         roots, before = [], self.newest
-        for link in self._chain.links(Metadata[Root].from_bytes(root).signed, keyring, change=change):
+        for link in self._chain.links(Metadata[Root].from_bytes(root).signed, keyring, keyring, change=change):
             before = self._checked(before, sign_link(link, keyring), now)
             roots.append(before)
         return roots
 
     def attach(self, metadata: Metadata[Root], keyring: Keyring, *, change: Authority | None) -> None:
         """See ``TranslatedChain``."""
-        attach(metadata, self._chain.links(metadata.signed, keyring, change=change))
+        attach(metadata, self._chain.links(metadata.signed, keyring, keyring, change=change))
 
     def accept(self, files: Iterable[bytes], now: datetime) -> list[bytes]:
         """See ``TranslatedChain``."""
@@ -177,7 +177,7 @@ def _insert(connection: Connection, profile: str, data: bytes, now: datetime) ->
 
 def _first(root: bytes, keyring: Keyring) -> bytes:
     chain = RootChain(number=lambda _: 1, newest=None, tuf=None)
-    (link,) = chain.links(Metadata[Root].from_bytes(root).signed, keyring, change=None)
+    (link,) = chain.links(Metadata[Root].from_bytes(root).signed, keyring, keyring, change=None)
     return sign_link(link, keyring)
 
 

@@ -19,6 +19,7 @@ from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.authoring.delegations import read_delegations
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
 from twinlock.repository.keys.keyring import Keyring
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.sign import Authority
 from twinlock.repository.signing.signing_plan import ProfileFiles, RoleToSign, SigningPlan
 from twinlock.repository.store.interface import ObjectStore
@@ -88,9 +89,9 @@ class AktualizrEncoder:
         self._chain = chain
         self._new_root_keys = new_root_keys
 
-    def sign(self, plan: SigningPlan) -> ProfileFiles:
+    def sign(self, plan: SigningPlan, new: NewKeys) -> ProfileFiles:
         """See ``ProfileWriter``. Raises: ProfileError, before anything is signed; MissingKeysError; PassphraseError."""
-        translations = list(self._translated(plan))
+        translations = list(self._translated(plan, new))
         names = self._names(translations)
         for translation in translations:
             checked_size(translation.planned.role, form.encode_envelope(translation.signed, ()), translation.max_bytes)
@@ -112,7 +113,7 @@ class AktualizrEncoder:
         files[aktualizr_object(TIMESTAMP, timestamp.version)] = self._signed_file(timestamp, {})
         return ProfileFiles(roots, names | files)
 
-    def _translated(self, plan: SigningPlan) -> Iterator[_Translation]:
+    def _translated(self, plan: SigningPlan, new: NewKeys) -> Iterator[_Translation]:
         """Every file of the plan but Timestamp, in this form. Raises: ProfileError."""
         unchanged = {planned.role: planned for planned in plan.unchanged}
         root = plan.root or unchanged.pop(ROOT, None)
@@ -129,13 +130,15 @@ class AktualizrEncoder:
             yield _Translation(snapshot, translate_snapshot(snapshot.signed.to_dict()), snapshot.signed.version)
         if root is not None:  # last, since it may have to make keys
             assert isinstance(root.signed, Root)
-            yield from self._roots(root.signed, root, plan)
+            yield from self._roots(root.signed, root, plan, new)
 
-    def _roots(self, root: Root, planned: RoleToSign[Signed], plan: SigningPlan) -> Iterator[_Translation]:
+    def _roots(
+        self, root: Root, planned: RoleToSign[Signed], plan: SigningPlan, new: NewKeys
+    ) -> Iterator[_Translation]:
         change = self._new_root_keys
         if ROOT in plan.others:  # signed elsewhere, with the keys that it names
             change = self._chain.role_in(plan.others[ROOT])
-        for link in self._chain.links(root, self._keyring, change=change):
+        for link in self._chain.links(root, self._keyring, new, change=change):
             yield _Translation(planned, link.signed, link.version, link)
 
     def _names(self, translations: Iterable[_Translation]) -> dict[str, bytes]:

@@ -87,10 +87,12 @@ class RootChain:
         """
         return read_role(data) if self.has_own_keys or self.handing_over else None
 
-    def links(self, root: Root, keyring: Keyring, *, change: Authority | None) -> Iterator[RootLink]:
+    def links(
+        self, root: Root, keyring: Keyring, new: Keyring | NewKeys, *, change: Authority | None
+    ) -> Iterator[RootLink]:
         """The Roots that follow from ``root``, the next one of the other chain: one, and fillers where it hands over.
 
-        ``change`` are new Root keys for this chain. A chain that needs its own first gets them here.
+        ``change`` are new Root keys for this chain. A chain that still lacks its own gets them here, made by ``new``.
         Raises: ProfileError for keys that the client cannot read, or that both chains would have.
         """
         translate_root(root.to_dict(), own_root=_NO_KEYS)  # what cannot be said is refused before keys are made
@@ -101,7 +103,7 @@ class RootChain:
             assert before is not None
             for number in range(self.newest.version + 1, version):
                 yield RootLink(number, translate_root(root.to_dict(), version=number), (before,), filler=True)
-        after = change or self._own_keys(root, keyring, before)
+        after = change or self._own_keys(root, keyring, new, before)
         if after is not None:
             check_apart(after, root)
         signed = translate_root(root.to_dict(), version=version, own_root=None if after is None else role_json(after))
@@ -109,9 +111,11 @@ class RootChain:
         also = held_authority(keyring, self.stranded) if self.stranded and after is not None else None
         yield RootLink(version, signed, tuple(signers), also)
 
-    def _own_keys(self, root: Root, keyring: Keyring, before: Authority | None) -> Authority | None:
+    def _own_keys(
+        self, root: Root, keyring: Keyring, new: Keyring | NewKeys, before: Authority | None
+    ) -> Authority | None:
         if self.newest is None or self.handing_over:
-            return own_keys(keyring, like=root_role(root))
+            return own_keys(keyring, new, like=root_role(root))
         return before if self.has_own_keys else None
 
 
@@ -120,11 +124,11 @@ def filler_name(version: int) -> str:
     return f"{version}.{ROOT}"
 
 
-def own_keys(keyring: Keyring, *, like: Authority) -> Authority:
-    """As many Root keys for the chain as ``like`` has; those that an attempt cut off left behind are used first."""
+def own_keys(keyring: Keyring, new: Keyring | NewKeys, *, like: Authority) -> Authority:
+    """As many Root keys for the chain as ``like`` has: first those that an interrupted attempt left, then ones that ``new`` makes."""
     kinds = _readable(KeyPlan.like(like.keys.values(), like.threshold).kinds)
     records = keyring.records(OWN_ROOT)[: len(kinds)]
-    records += make_keys(keyring, OWN_ROOT, kinds[len(records) :])
+    records += make_keys(new, OWN_ROOT, kinds[len(records) :])
     return Authority({record.keyid: record.authoring_key for record in records}, like.threshold)
 
 

@@ -87,9 +87,9 @@ class AktualizrWriter:
             new_root_keys=self.new_root_keys,
         )
 
-    def sign(self, plan: SigningPlan) -> ProfileFiles:
+    def sign(self, plan: SigningPlan, new: NewKeys) -> ProfileFiles:
         """See ``ProfileWriter``."""
-        return self.encoder.sign(plan)
+        return self.encoder.sign(plan, new)
 
     def verify(self, record: LogRecord, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
         """Have the trust engine accept the profile's files of ``record``. Raises: RefusalError, StoreTamperedError."""

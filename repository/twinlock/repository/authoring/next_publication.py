@@ -17,6 +17,7 @@ from datetime import datetime
 from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
 from twinlock.repository.keys.demands import demanding_roles
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.profile_writer import ProfileWriter
 from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew
 from twinlock.repository.signing.signing_plan import RoleToSign, SigningPlan
@@ -164,14 +165,14 @@ class NextPublication:
                 return authority
         raise UsageError(reason=f"no role delegates to {role}")
 
-    def sign(self, profiles: Sequence[ProfileWriter]) -> LogRecord:
-        """Sign everything that has to be signed, in each of ``profiles``, of which ``tuf`` is the first.
+    def sign(self, profiles: Sequence[ProfileWriter], new: NewKeys) -> LogRecord:
+        """Sign everything that has to be signed, in each of ``profiles``, of which ``tuf`` is the first. ``new``: see ``ProfileWriter``.
 
         Raises: MissingKeysError, PassphraseError, UsageError; ProfileError, before anything is signed.
         """
         plan = self._plan(initial=any(profile.initial for profile in profiles))
         # ``tuf`` signs last: it can say everything, and the others refuse what they cannot say before anything is signed.
-        made = [profile.sign(plan) for profile in reversed(profiles)][::-1]
+        made = [profile.sign(plan, new) for profile in reversed(profiles)][::-1]
         tuf, *others = made
         root = _joined(each.roots for each in made)
         decisive = _joined([*(each.files for each in others), *(each.decisive for each in made)])

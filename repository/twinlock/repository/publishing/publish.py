@@ -23,7 +23,7 @@ from twinlock.repository.store.object_names import (
     AKTUALIZR_NAMES,
     METADATA,
 )
-from twinlock.repository.store.publication_log import check_record, competing, publish_record
+from twinlock.repository.store.publication_log import LogRecord, check_record, competing, publish_record
 from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import read_state
@@ -86,26 +86,34 @@ def commit(
     ConflictError, RefusalError, ProfileError, MissingKeysError, PassphraseError, LimitError, and what ``check_elsewhere`` raises; then nothing
     was published.
     """
-    state, workspace = candidate.state, candidate.state.workspace
+    workspace = candidate.state.workspace
     _check_prepared(candidate)
-    marks = marks or signing_marks(workspace, state.newest, candidate.now)
+    marks = marks or signing_marks(workspace, candidate.state.newest, candidate.now)
     candidate.lasting_from = marks.lasting_from(candidate.now)
-    profiles = open_profiles(state) if profiles is None else profiles
-    record = candidate.sign(profiles)
-    check_record(record)
-    listed = tuple(images)
-    with competing(workspace.store, record.version):
-        entries = [profile.verify(record, images=listed, now=candidate.now) for profile in profiles]
-    unchecked = check_elsewhere(workspace.path, entries[0], workspace.hosts)  # the same images in each profile
-    for profile in profiles:
-        profile.prepare(record)
-    keep_marks(workspace, marks.signed(candidate.now))
-    with _publishing_root(candidate), keys.leaving() if keys else nullcontext():
-        publish_record(workspace.store, record)
-    state.after_publishing()  # remembers what was seen, so that a store that goes back in time is noticed
+    profiles = open_profiles(candidate.state) if profiles is None else profiles
+    with nullcontext(keys) if keys else workspace.keyring.new_keys() as new:
+        record = candidate.sign(profiles, new)
+        check_record(record)
+        unchecked = _verify(candidate, record, profiles, tuple(images))
+        for profile in profiles:
+            profile.prepare(record)
+        keep_marks(workspace, marks.signed(candidate.now))
+        with _publishing_root(candidate), new.leaving():
+            publish_record(workspace.store, record)
+    candidate.state.after_publishing()  # remembers what was seen, so that a store that goes back in time is noticed
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
     files = tuple(sorted(name.removeprefix(METADATA) for name in named))
     return PublishResult(version=record.version, files=files, waiting=waiting, unchecked=unchecked)
+
+
+def _verify(
+    candidate: NextPublication, record: LogRecord, profiles: Iterable[ProfileWriter], images: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Have every profile accept ``record``; returns the commits that could not be checked whole. Raises: as ``commit``."""
+    workspace = candidate.state.workspace
+    with competing(workspace.store, record.version):
+        entries = [profile.verify(record, images=images, now=candidate.now) for profile in profiles]
+    return check_elsewhere(workspace.path, entries[0], workspace.hosts)  # the same images in each profile
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import PublishResult, RootView
-from twinlock.repository.publishing.aktualizr_hand_over import handing_over, last_day
+from twinlock.repository.publishing.aktualizr_profile import handing_over, last_day
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.publishing.revoked_keys import online_keys, retire_revoked
@@ -97,7 +97,7 @@ def prepare_root(
 
     ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
     published already and shares its Root keys with ours, it is handed over to keys of its own (``until``: see
-    ``aktualizr_hand_over``), and nothing else may change.
+    ``aktualizr_profile``), and nothing else may change.
 
     Until it is published or cancelled no other Root of its number is.
     Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read; RootPreparedError.
@@ -129,7 +129,7 @@ def prepare_root(
         carry_previous(metadata, published.root)
         if writer is not None:
             change = _change_own_keys(writer.chain, changes, new, root)
-            attach(metadata, writer.chain.links(root, workspace.keyring, change=change))
+            attach(metadata, writer.chain.links(root, workspace.keyring, new, change=change))
         before = published.root.signed
         with prepared.alone():
             if state.latest().published.root.signed.version != before.version:
@@ -189,7 +189,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     """Publish a Root that has all its signatures, and whatever has to be signed again because of it.
 
     One that was prepared as the first Root for aktualizr begins the publishing for aktualizr; one that was prepared as a
-    hand-over of that chain is one (``until``: see ``aktualizr_hand_over``).
+    hand-over of that chain is one (``until``: see ``aktualizr_profile``).
 
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """

@@ -42,7 +42,7 @@ class TufWriter:
         """See ``ProfileWriter``."""
         return self
 
-    def sign(self, plan: SigningPlan) -> ProfileFiles:
+    def sign(self, plan: SigningPlan, new: NewKeys) -> ProfileFiles:
         """See ``ProfileWriter``. The indexes of the plan get the digests of the files that they list."""
         roots = {} if plan.root is None else {root_object(plan.root.signed.version): self._signed_file(plan.root)}
         files: dict[str, bytes] = {}

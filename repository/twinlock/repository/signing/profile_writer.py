@@ -34,8 +34,8 @@ class ProfileWriter(Protocol):
     def with_new_root_keys(self, new: NewKeys, plan: KeyPlan) -> ProfileWriter:
         """This writer with other keys for its own Root chain, made by ``plan``; itself where it has no chain of its own."""
 
-    def sign(self, plan: SigningPlan) -> ProfileFiles:
-        """Sign the plan in this profile.
+    def sign(self, plan: SigningPlan, new: NewKeys) -> ProfileFiles:
+        """Sign the plan in this profile. ``new`` makes the keys that its own Root chain still lacks, and they are written later.
 
         Raises: ProfileError for what its clients cannot read, before anything is signed; MissingKeysError; PassphraseError; UsageError.
         """
