@@ -25,6 +25,7 @@ from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.importing.keys import read_foreign_keys
 from twinlock.repository.importing.reader import read_roots
 from twinlock.repository.keys.keyring import Keyring
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.refresh import walk_roots
@@ -49,10 +50,10 @@ class AktualizrInheritance:
     newest: TrustedRoot
     keys: dict[bytes, PrivateKeyTypes]
 
-    def next_root(self, root: bytes, keyring: Keyring, now: datetime) -> bytes:
+    def next_root(self, root: bytes, keyring: Keyring, new: NewKeys, now: datetime) -> bytes:
         """See ``InheritedChain``. Its Root keys are neither ours nor those of the old chain."""
         chain = RootChain(number=lambda _: self.newest.version + 1, newest=None, tuf=None)
-        (link,) = chain.links(Metadata[Root].from_bytes(root).signed, keyring, keyring, change=None)
+        (link,) = chain.links(Metadata[Root].from_bytes(root).signed, keyring, new, change=None)
         envelope = json.loads(sign_link(link, keyring))
         data = add_signatures(ROOT, envelope, list(self.signers()), form.MAX_BYTES[ROOT])
         verify_successor(self.roots[-1], data, now, reader=AKTUALIZR)

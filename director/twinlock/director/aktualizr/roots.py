@@ -70,31 +70,30 @@ class AktualizrChain:
         own = authority_of(self._chain.newest)
         return new_own_keys(new, plan or KeyPlan.like(own.keys.values(), own.threshold))
 
-    def follow(self, root: bytes, keyring: Keyring, *, change: Authority | None, now: datetime) -> list[bytes]:
+    def follow(
+        self, root: bytes, keyring: Keyring, new: NewKeys, *, change: Authority | None, now: datetime
+    ) -> list[bytes]:
         """See ``TranslatedChain``: one Root, or more at a hand-over."""
-        if self.newest is None:
-            return [_first(root, keyring)]
-        roots, before = [], self.newest
-        for link in self._chain.links(Metadata[Root].from_bytes(root).signed, keyring, keyring, change=change):
-            before = self._checked(before, sign_link(link, keyring), now)
-            roots.append(before)
-        return roots
+        links = self._chain.links(Metadata[Root].from_bytes(root).signed, keyring, new, change=change)
+        return self._each_after_the_other((sign_link(link, keyring) for link in links), now)
 
-    def attach(self, metadata: Metadata[Root], keyring: Keyring, *, change: Authority | None) -> None:
+    def attach(self, metadata: Metadata[Root], keyring: Keyring, new: NewKeys, *, change: Authority | None) -> None:
         """See ``TranslatedChain``."""
-        attach(metadata, self._chain.links(metadata.signed, keyring, keyring, change=change))
+        attach(metadata, self._chain.links(metadata.signed, keyring, new, change=change))
 
     def accept(self, files: Iterable[bytes], now: datetime) -> list[bytes]:
         """See ``TranslatedChain``."""
-        roots, before = sorted(files, key=lambda data: decode_root(data).version), self.newest
-        for root in roots:
-            before = root if before is None else self._checked(before, root, now)
-        return roots
+        return self._each_after_the_other(sorted(files, key=lambda data: decode_root(data).version), now)
 
-    @staticmethod
-    def _checked(before: bytes, root: bytes, now: datetime) -> bytes:
-        verify_successor(before, root, now, reader=AKTUALIZR)
-        return root
+    def _each_after_the_other(self, files: Iterable[bytes], now: datetime) -> list[bytes]:
+        """``files`` in their order, each accepted by the trust engine after the one before. Raises: RefusalError."""
+        roots, before = [], self.newest
+        for root in files:
+            if before is not None:
+                verify_successor(before, root, now, reader=AKTUALIZR)
+            before = root
+            roots.append(root)
+        return roots
 
 
 class AktualizrRoots:
@@ -133,10 +132,6 @@ class AktualizrRoots:
         """See ``RootTranslation``."""
         _check_plans(plans, shared_root=False)
 
-    def first(self, root: bytes, keyring: Keyring) -> bytes:
-        """See ``RootTranslation``."""
-        return _first(root, keyring)
-
     def chain(
         self,
         current: bytes,
@@ -173,12 +168,6 @@ def _insert(connection: Connection, profile: str, data: bytes, now: datetime) ->
     version = decode_root(data).version
     insert_translated_root(connection, profile, data, now, version=version)
     return version
-
-
-def _first(root: bytes, keyring: Keyring) -> bytes:
-    chain = RootChain(number=lambda _: 1, newest=None, tuf=None)
-    (link,) = chain.links(Metadata[Root].from_bytes(root).signed, keyring, keyring, change=None)
-    return sign_link(link, keyring)
 
 
 def _check_plans(plans: Mapping[str, KeyPlan], *, shared_root: bool) -> None:

@@ -41,8 +41,11 @@ class InheritedChain(Protocol):
     def roots(self) -> tuple[bytes, ...]:
         """Root 1 to the newest, as they were read."""
 
-    def next_root(self, root: bytes, keyring: Keyring, now: datetime) -> bytes:
-        """What our Root ``root`` states, as the Root after the chain. Raises: ProfileError, PassphraseError, RefusalError."""
+    def next_root(self, root: bytes, keyring: Keyring, new: NewKeys, now: datetime) -> bytes:
+        """What our Root ``root`` states, as the Root after the chain, with Root keys that ``new`` makes.
+
+        Raises: ProfileError, PassphraseError, RefusalError.
+        """
 
 
 class TranslatedChain(Protocol):
@@ -76,14 +79,19 @@ class TranslatedChain(Protocol):
     def new_root_keys(self, plan: KeyPlan | None, new: NewKeys) -> Authority | None:
         """New Root keys for this chain, as our Root role gets all new ones; None where it shares ours."""
 
-    def follow(self, root: bytes, keyring: Keyring, *, change: Authority | None, now: datetime) -> list[bytes]:
+    def follow(
+        self, root: bytes, keyring: Keyring, new: NewKeys, *, change: Authority | None, now: datetime
+    ) -> list[bytes]:
         """The Roots of this chain that follow from our next Root ``root``, each accepted by the trust engine.
 
-        Raises: ProfileError for a key that the clients cannot read; MissingKeysError, PassphraseError, RefusalError.
+        ``change`` are new Root keys for this chain; ``new`` makes those that it still lacks. Before the first Root of the
+        chain it is one Root: what ``root`` states, as version 1.
+        Raises: ProfileError for a key that the clients cannot read, before anything is made or signed; MissingKeysError,
+        PassphraseError, RefusalError.
         """
 
-    def attach(self, metadata: Metadata[Root], keyring: Keyring, *, change: Authority | None) -> None:
-        """Let a prepared Root carry its translation, unsigned. Raises: ProfileError."""
+    def attach(self, metadata: Metadata[Root], keyring: Keyring, new: NewKeys, *, change: Authority | None) -> None:
+        """Let a prepared Root carry its translation, unsigned. ``new`` and ``change``: as in ``follow``. Raises: ProfileError."""
 
     def accept(self, files: Iterable[bytes], now: datetime) -> list[bytes]:
         """Roots that were signed elsewhere, in their order, each accepted after the one before. Raises: RefusalError."""
@@ -110,12 +118,6 @@ class RootTranslation(Protocol):
 
     def check_plans(self, plans: Mapping[str, KeyPlan]) -> None:
         """Refuse keys that the clients could not read, before they are made. Raises: ProfileError."""
-
-    def first(self, root: bytes, keyring: Keyring) -> bytes:
-        """Root 1 of the profile: what our Root ``root`` states, with Root keys of its own.
-
-        Raises: ProfileError before anything is made or signed; PassphraseError.
-        """
 
     def chain(
         self,

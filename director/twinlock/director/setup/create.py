@@ -6,7 +6,7 @@ that is refused leaves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from twinlock.director.errors.operator import OccupiedError
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import note_signature
-from twinlock.director.model.profiles import Profiles
+from twinlock.director.model.profiles import Profiles, RootTranslation
 from twinlock.director.model.settings import Settings
 from twinlock.director.setup.config import CONFIG, write_config
 from twinlock.director.signing.published_roots import insert_root, read_root
@@ -26,6 +26,7 @@ from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, 
 from twinlock.director.signing.tuf_profile import TufDirectorProfile
 from twinlock.io.files.new_directory import new_directory
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
+from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.engine.first_contact import check_given_root
 from twinlock.trust.names import IMAGE, ROOT
@@ -59,20 +60,34 @@ def create_director(
         with Inventory.connect(settings.database, directory=path) as database:
             database.create()
             database.check_version()
-            keyring = open_keyring(path, settings, passphrase)
-            root = first_root(keyring, plans, settings.periods, now)
-            translated = [(each, each.first(root, keyring)) for each in translations]
-            stored.append(root)  # from here on a vehicle may have read it
-            with database.writing("create") as connection:
-                if read_root(connection) is None:
-                    insert_root(connection, root, now)
-                    note_signature(connection, now)
+            with database.reading() as connection:
+                root = read_root(connection)  # of a creation that was cut off after it published
+            keyring, published = open_keyring(path, settings, passphrase), root is not None
+            with keyring.new_keys() as new:
+                translated: list[tuple[RootTranslation, bytes]] = []
+                if root is None:
+                    root = first_root(keyring, new, plans, settings.periods, now)
+                    translated = list(_translate(root, translations, keyring, new, now))
+                stored.append(root)  # from here on a vehicle may have read it
+                with new.leaving(), database.writing("create") as connection:
+                    if not published:
+                        insert_root(connection, root, now)
+                        note_signature(connection, now)
                     for translation, data in translated:
                         translation.insert(connection, data, now)
-                store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))
-                store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
-                record_audit(connection, actor=actor, action="init", now=now)
+                    store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))
+                    store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
+                    record_audit(connection, actor=actor, action="init", now=now)
         write_config(path, settings)
+
+
+def _translate(
+    root: bytes, translations: Iterable[RootTranslation], keyring: Keyring, new: NewKeys, now: datetime
+) -> Iterator[tuple[RootTranslation, bytes]]:
+    """Root 1 in every other profile, each with the translation that it comes from."""
+    for translation in translations:
+        for data in translation.chain(root, None).follow(root, keyring, new, change=None, now=now):
+            yield translation, data
 
 
 def _check_vacant(path: Path) -> None:

@@ -75,7 +75,7 @@ class RootKeeper(RootChains):
             also = {}
             for chain in chains:
                 change = chain.new_root_keys(plan, new) if ROOT in roles else None
-                also[chain.name] = chain.follow(data, self._keyring, change=change, now=now)
+                also[chain.name] = chain.follow(data, self._keyring, new, change=change, now=now)
             with new.leaving(RootPreparedError):
                 version = self._store(published, data, also, now)
         self.retire_revoked(now)
@@ -106,7 +106,7 @@ class RootKeeper(RootChains):
             carry_previous(metadata, Metadata[Root].from_bytes(published.current))
             for chain in chains:
                 change = chain.new_root_keys(plans[ROOT], new) if ROOT in plans else None
-                chain.attach(metadata, self._keyring, change=change)
+                chain.attach(metadata, self._keyring, new, change=change)
             with self._prepared.alone():
                 self._check_vacant(published)
                 detail = {"roles": list(plans), "version": root.version, "file": target.name}
@@ -176,17 +176,18 @@ class RootKeeper(RootChains):
             raise PastEndError(what="the use of the old Root keys", ends=datetime.combine(until, time.max, UTC))
         period, lasting_from = self.settings.periods, self._lasting_from(now)
         self._prepared.check(published.version)
-        data = next_root(published.current, self._keyring, period, now, lasting_from=lasting_from)
-        also = chain.follow(data, self._keyring, change=None, now=now)
-        own = own_key_changes(None, translation.own_root_role(data, also[-1]))
-        # Before: a chain that still shares its keys has no other signers, so a crash in between costs nothing.
-        self._keep_stranded(chain.root_keyids, until or now.date() + STRANDED, now)
-        with self._publishing(published) as connection:
-            detail: dict[str, object] = {"wire": name, "root": insert_root(connection, data, now), "keys": own}
-            for root in also:
-                detail["version"] = translation.insert(connection, root, now)
-            translation.insert_newcomer(connection, also[-1], now)
-            record_audit(connection, actor=self._actor, action="hand-over", detail=detail, now=now)
+        with self._keyring.new_keys() as new:
+            data = next_root(published.current, self._keyring, period, now, lasting_from=lasting_from)
+            also = chain.follow(data, self._keyring, new, change=None, now=now)
+            own = own_key_changes(None, translation.own_root_role(data, also[-1]))
+            # Before: a chain that still shares its keys has no other signers, so a crash in between costs nothing.
+            self._keep_stranded(chain.root_keyids, until or now.date() + STRANDED, now)
+            with new.leaving(RootPreparedError), self._publishing(published) as connection:
+                detail: dict[str, object] = {"wire": name, "root": insert_root(connection, data, now), "keys": own}
+                for root in also:
+                    detail["version"] = translation.insert(connection, root, now)
+                translation.insert_newcomer(connection, also[-1], now)
+                record_audit(connection, actor=self._actor, action="hand-over", detail=detail, now=now)
         return translation.version_of(also[-1])
 
     def _keep_stranded(self, keyids: tuple[str, ...], until: date, now: datetime) -> None:
@@ -222,20 +223,22 @@ class RootKeeper(RootChains):
         """Publish the profile's first Root, or the whole of an old chain with the one that continues it."""
         self._prepared.check(published.version)  # it was prepared without a translation for this profile
         self._check_root_keys_held(published)
-        before: tuple[bytes, ...] = ()
-        if inherited is None:
-            data = translation.first(published.current, self._keyring)
-        else:
-            before, data = inherited.roots, inherited.next_root(published.current, self._keyring, now)
-        old = translation.own_root_role(published.current, before[-1] if before else None)
-        own = own_key_changes(old, translation.own_root_role(published.current, data))
-        with self._publishing(published) as connection:
-            for root in (*before, data):
-                translation.insert(connection, root, now)
+        before = () if inherited is None else inherited.roots
+        with self._keyring.new_keys() as new:
+            if inherited is None:
+                chain = translation.chain(published.current, None)
+                (data,) = chain.follow(published.current, self._keyring, new, change=None, now=now)
+            else:
+                data = inherited.next_root(published.current, self._keyring, new, now)
+            old = translation.own_root_role(published.current, before[-1] if before else None)
+            own = own_key_changes(old, translation.own_root_role(published.current, data))
             detail: dict[str, object] = {"wire": translation.name, "version": translation.version_of(data), "keys": own}
             if before:
                 detail["inherited"] = len(before)
-            record_audit(connection, actor=self._actor, action="wire", detail=detail, now=now)
+            with new.leaving(RootPreparedError), self._publishing(published) as connection:
+                for root in (*before, data):
+                    translation.insert(connection, root, now)
+                record_audit(connection, actor=self._actor, action="wire", detail=detail, now=now)
         return data
 
     def _check_root_keys_held(self, published: PublishedRoots) -> None:

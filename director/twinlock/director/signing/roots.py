@@ -62,13 +62,13 @@ def check_plans_of_roles(plans: Mapping[str, KeyPlan]) -> None:
         plan.for_role(role, demanded=False)
 
 
-def first_root(keyring: Keyring, plans: Mapping[str, KeyPlan], periods: Periods, now: datetime) -> bytes:
-    """Make keys for every role by plan (one ed25519 key where none is given) and sign Root 1."""
+def first_root(keyring: Keyring, new: NewKeys, plans: Mapping[str, KeyPlan], periods: Periods, now: datetime) -> bytes:
+    """Sign Root 1, with keys for every role that ``new`` makes by plan (one ed25519 key where none is given)."""
     for role in plans:
         check_role(role)
     root = Root(spec_version=SPEC_VERSION, consistent_snapshot=True)
     for role in ROTATABLE:
-        give_keys(root, role, keyring, plans.get(role, KeyPlan()))
+        give_keys(root, role, new, plans.get(role, KeyPlan()))
     renew(root, now, periods.root, version=1)
     data = sign_file(ROOT, root, [root_authority(root)], keyring)
     bootstrap_repository(DIRECTOR, data)
