@@ -5,6 +5,7 @@ A child does the work and kills itself before its n-th change of a file, for eve
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -59,6 +60,29 @@ def _hand_over(director: Director, _place: Path) -> object:
     return director.hand_over()
 
 
+def _killed_at(step: int, work: Callable[[Callable[[], None]], None]) -> bool:
+    """Whether a child died before the ``step``-th change that ``work`` made since it called what it is given."""
+    child = os.fork()
+    if child == 0:
+        left, status = step, 1
+
+        def count(event: str, _: tuple[object, ...]) -> None:
+            nonlocal left
+            if event in CHANGES:
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            work(lambda: sys.addaudithook(count))
+            status = 0
+        finally:
+            os._exit(status)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the work itself failed"
+    return os.WIFSIGNALED(status)
+
+
 class Scene:
     """A Director in a directory that is copied for each attempt, so that all of them begin alike."""
 
@@ -83,28 +107,13 @@ class Scene:
 
     def killed_at(self, step: int, work: Work) -> bool:
         """Whether the child died before its ``step``-th change; False: it was done before that."""
-        child = os.fork()
-        if child == 0:
-            left = step
-            status = 1
-            try:
-                with self.open() as director:
 
-                    def count(event: str, arguments: tuple[object, ...]) -> None:
-                        nonlocal left
-                        if event in CHANGES:
-                            left -= 1
-                            if left == 0:
-                                os.kill(os.getpid(), signal.SIGKILL)
+        def open_and_work(arm: Callable[[], None]) -> None:
+            with self.open() as director:
+                arm()
+                work(director, self.place)
 
-                    sys.addaudithook(count)
-                    work(director, self.place)
-                    status = 0
-            finally:
-                os._exit(status)
-        status = os.waitpid(child, 0)[1]
-        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the work itself failed"
-        return os.WIFSIGNALED(status)
+        return _killed_at(step, open_and_work)
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -112,10 +121,6 @@ class Scene:
             for path in self._here.rglob("*")
             if path.is_file() and not path.name.startswith(NOISE)
         }
-
-    def roots(self) -> int:
-        with self.open() as director:
-            return len(director.audit(limit=1_000))
 
 
 @pytest.mark.parametrize(
@@ -181,8 +186,31 @@ def _begin(scene: Scene, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _strip(path: Path) -> None:
     """Take the signatures out, as if the keys were elsewhere."""
-    import json
-
     body = json.loads(path.read_bytes())
     body["signatures"] = []
     path.write_text(json.dumps(body))
+
+
+def test_a_creation_that_was_cut_off_leaves_no_key_that_nothing_names(tmp_path: Path) -> None:
+    site = ImageSite(tmp_path / "image")
+    site.publish()
+    for step in range(1, SAFE_STEPS):
+        place = tmp_path / f"made-{step}"
+
+        def create(arm: Callable[[], None] = lambda: None, place: Path = place) -> None:
+            arm()
+            url = str(site.path)
+            Director.create(place, image_root=site.root, image_url=url, settings=BOTH, clock=lambda: NOW).close()
+
+        killed = _killed_at(step, create)
+        if killed and not (place / "config.json").exists():
+            create()
+        with Director.open(place, clock=lambda: NOW) as director:
+            named = director.named_keys()
+        held = {path.name.split(".")[-2] for path in place.glob("keys/*/*.pem")}
+        assert len(held) == len(named)
+        assert all(any(keyid.startswith(short) for keyid in named) for short in held)
+        if not killed:
+            assert step > 1
+            return
+    raise AssertionError("it never ended")
