@@ -141,6 +141,12 @@ def test_one_vehicle_cannot_fill_the_disk(
             director.receive_manifest(car.manifest(now=at(minutes=minutes)), vehicle=VIN, now=at(minutes=minutes))
             director.receive_manifest(car.manifest(now=at(minutes=minutes)), vehicle=VIN, now=at(minutes=minutes))
     assert [event.code for _, event in director.events(VIN)].count("daily-limit") == 1
+    shown = director.status(now=at(minutes=4)).vehicles[VIN]
+    assert shown.state == "failing"
+    assert [reason for reason in shown.reasons if reason.startswith(f"daily-limit on {VIN}: ")] == list(
+        shown.reasons[:1]
+    )
+    assert director.status(now=at(days=2)).vehicles[VIN].state != "failing"
     kept = director.manifests(VIN)
     assert sum(len(item.data) for item in kept) <= 3 * len(first)
     tomorrow = at(days=1, minutes=2)

@@ -174,6 +174,9 @@ def test_the_bound_of_a_day_ends_with_the_day(known: Director, monkeypatch: pyte
     with pytest.raises(DailyLimitError) as caught:
         known.devices.take_events(VIN, batch(event(2), event(3)))
     assert caught.value.fields() == {"vehicle": VIN, "what": "events", "limit": 2}
+    with pytest.raises(DailyLimitError):
+        known.devices.take_events(VIN, batch(event(4)), now=at(minutes=1))
+    assert [item.code for _, item in known.events(VIN)] == ["daily-limit"], "an operator sees it, once a day"
     assert known.devices.take_events(VIN, batch(event(2), event(3)), now=at(days=1)) == 1
 
 

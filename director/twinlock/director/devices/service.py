@@ -54,7 +54,7 @@ from twinlock.director.errors.vehicles import (
     UnknownVehicleError,
 )
 from twinlock.director.inventory.database import Inventory
-from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.history import record_audit, record_limit
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.model.records import AKTUALIZR_PROFILE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.repository.keys.passphrases import secret_for_new
@@ -309,9 +309,13 @@ class DeviceService:
 
     def take_events(self, vehicle: str, data: bytes, *, now: datetime | None = None) -> int:
         """Keep a batch of events; returns how many were new. Raises: as ``take_telemetry``, and DailyLimitError."""
-        events = read_events(data)
-        with self._database.writing("store events") as connection:
-            return store_events(connection, VehicleId(vehicle), events, now or self._clock())
+        events, moment = read_events(data), now or self._clock()
+        try:
+            with self._database.writing("store events") as connection:
+                return store_events(connection, VehicleId(vehicle), events, moment)
+        except DailyLimitError as error:
+            record_limit(self._database, error, moment)
+            raise
 
     def telemetry(self, vehicle: str) -> tuple[Telemetry, ...]:
         """The newest of each kind that the vehicle told. Raises: UnknownVehicleError."""

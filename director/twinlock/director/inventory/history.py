@@ -1,6 +1,6 @@
 """What happened, in rows that are only ever added: manifests, reports, events, decisions, audit.
 
-All functions take a connection whose transaction the caller owns.
+Functions take a connection whose transaction the caller owns, but for ``record_limit``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from twinlock.director.inventory.counters import (
     note_resets,
     raise_counter,
 )
+from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.installations import MAX_PER_DAY, note_installations
 from twinlock.director.model.judgement import Findings
 from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Plan, PlannedImage
@@ -33,6 +34,7 @@ _D = schema.decisions.c
 _E = schema.ecus.c
 _V = schema.events.c
 
+LIMIT_CODE = DailyLimitError.code  # of the events by which a vehicle is known to send too much
 OPERATOR = "operator"  # who did something, where no name was given
 STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "old-time", "detail"})
 
@@ -184,6 +186,18 @@ def record_refusal(connection: Connection, vehicle: str, error: TwinlockError, n
     )
     if connection.execute(recent).scalar_one() < MAX_REFUSED_PER_CODE:
         record_events(connection, vehicle, [event], now)
+
+
+def record_limit(database: Inventory, error: DailyLimitError, now: datetime) -> None:
+    """Note in a vehicle's history that it sends too much, in a transaction of its own.
+
+    Once a day: what comes without end must not cost a transaction each time.
+    """
+    with database.reading() as connection:
+        known = is_refusal_recorded(connection, error.vehicle, error, now)
+    if not known:
+        with database.writing("note a limit") as connection:
+            record_refusal(connection, error.vehicle, error, now)
 
 
 def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime) -> bool:

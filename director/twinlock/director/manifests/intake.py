@@ -18,8 +18,7 @@ from twinlock.director.inventory.history import (
     find_seen_nonces,
     insert_accepted,
     insert_refused,
-    is_refusal_recorded,
-    record_refusal,
+    record_limit,
 )
 from twinlock.director.inventory.installations import load_delivered
 from twinlock.director.inventory.junk import count_junk
@@ -88,19 +87,11 @@ class Reception:
                 self._count_junk(vehicle or "", error, data, now)
             raise
         except DailyLimitError as error:
-            self._note_limit(error, now)
+            record_limit(self._database, error, now)
             raise
         except UnknownVehicleError as error:
             self._count_junk(vehicle or "", error, data, now)
             raise
-
-    def _note_limit(self, error: DailyLimitError, now: datetime) -> None:
-        """Put it into the vehicle's history, once a day: what comes without end must not cost a transaction each time."""
-        with self._database.reading() as connection:
-            known = is_refusal_recorded(connection, error.vehicle, error, now)
-        if not known:
-            with self._database.writing("note a limit") as connection:
-                record_refusal(connection, error.vehicle, error, now)
 
     def _is_news(self, manifest: UnverifiedManifest, vehicle: str) -> bool:
         """Whether the vehicle signed it after everything that counted, whatever else is wrong with it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from twinlock.director.inventory import schema
 from twinlock.director.model.records import ATTACK, FAILURE, NOTICE, REFUSAL
@@ -44,9 +44,10 @@ def summarize_events(
     vehicle: str | None = None,
     since: datetime | None = None,
     kinds: Collection[str] = _SEVEREST_FIRST,
+    codes: Collection[str] = (),
 ) -> Mapping[str, tuple[EventSummary, ...]]:
-    """Events by vehicle: attacks before failures, refusals and notices, the Primary before other ECUs."""
-    where: list[ColumnElement[bool]] = [_E.kind.in_(kinds)]
+    """Events of ``kinds``, or with ``codes``, by vehicle: attacks before failures, refusals and notices, the Primary before other ECUs."""
+    where: list[ColumnElement[bool]] = [or_(_E.kind.in_(kinds), _E.code.in_(codes))]
     where += [] if vehicle is None else [_E.vehicle == vehicle]
     where += [] if since is None else [_E.at > since]
     same = (_E.vehicle, _E.kind, _E.code, _E.ecu)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
+from twinlock.director.inventory.history import LIMIT_CODE
 from twinlock.director.model.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, ORDERED, WAITING
 from twinlock.director.status.event_summary import EventSummary, summarize_events
 from twinlock.trust.errors.base import TwinlockError
@@ -91,7 +92,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
     """The state of each vehicle, by id."""
     newest = select(func.max(_D.number)).group_by(_D.vehicle)
     decided = {row.vehicle: row for row in connection.execute(select(schema.decisions).where(_D.number.in_(newest)))}
-    met = summarize_events(connection, since=now - RECENT, kinds=(ATTACK, FAILURE))
+    met = summarize_events(connection, since=now - RECENT, kinds=(ATTACK, FAILURE), codes=(LIMIT_CODE,))
     missing: dict[str, list[str]] = {}
     ecus = schema.ecus.c
     for row in connection.execute(
@@ -105,7 +106,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
         reasons: dict[str, tuple[str, ...]] = dict.fromkeys(STATES, ())
         events = met.get(row.vehicle, ())
         reasons[ATTACKED] = _sentences(row.vehicle, [event for event in events if event.kind == ATTACK])
-        failures = [event for event in events if event.kind == FAILURE]
+        failures = [event for event in events if event.kind != ATTACK]  # failures, and that it sends too much
         reasons[FAILING] = _failing(row.vehicle, decided.get(row.vehicle), failures, missing.get(row.vehicle, []))
         last = refused.get(row.vehicle)
         if last is not None and (row.last_manifest_at is None or last.received_at > row.last_manifest_at):
