@@ -1,4 +1,4 @@
-"""The Director as one object: what the command, the server, the demo and tests hold in their hands.
+"""The Director as one object: what the command, the server, the demo and tests use.
 
     from twinlock.director.director import Director
 
@@ -9,7 +9,7 @@
     director.metadata("VIN1", "timestamp.json")          # bytes or None; signed on demand
     director.metadata("VIN1", "1.root.json")
 
-The work is done by the modules beside this one.
+The modules next to this one do the work.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Director(HistoryView):
         """Make a Director: keys for each role, Root 1, an empty inventory, trust in the Image Root given.
 
         ``image_url`` is the Image repository's base URL or directory (the one that holds ``metadata/``).
-        Raises: UsageError if there is a Director already, RefusalError for a bad Image Root.
+        Raises: UsageError if ``path`` holds a Director already, RefusalError for a bad Image Root.
         """
         create_director(
             Path(path),
@@ -146,7 +146,7 @@ class Director(HistoryView):
     def open(
         cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now, actor: str = OPERATOR
     ) -> Self:
-        """Open a Director; the audit names ``actor``. Raises: UsageError if there is none, NewerStateError."""
+        """Open a Director; the audit names ``actor``. Raises: UsageError if ``path`` holds none, NewerStateError."""
         directory = Path(path)
         settings = read_config(directory)
         database = Inventory.connect(settings.database, directory=directory)
@@ -243,7 +243,7 @@ class Director(HistoryView):
         return self._assigning.unassign(vehicle, ecus, actor=actor or self.actor, now=self._moment(now))
 
     def explain(self, vehicle: str, images: Mapping[str, str] | None = None, *, now: datetime | None = None) -> Plan:
-        """What the vehicle would be told now, and why; with ``images``, as if they were assigned. Changes nothing."""
+        """What the Director would order now, and why; with ``images``, as if they were assigned. Changes nothing."""
         return self._assigning.explain(vehicle, images, now=now or self._clock())
 
     def receive_manifest(
@@ -254,7 +254,7 @@ class Director(HistoryView):
         authenticated: bool = False,
         now: datetime | None = None,
     ) -> Acceptance:
-        """Judge a vehicle version manifest and take over what it reports; ``vehicle`` is whose URL it came to.
+        """Judge a vehicle version manifest and store what it reports; ``vehicle`` is whose URL it came to.
 
         ``authenticated``: the sender proved to be that vehicle, by a certificate for instance. A refused manifest is
         stored with its verdict and changes nothing else. Raises: as ``Reception.receive``.
@@ -274,13 +274,13 @@ class Director(HistoryView):
         return self._serving.serve(vehicle, name, now or self._clock())
 
     def issue(self, vehicle: str, *, force: bool = False, now: datetime | None = None) -> Issue:
-        """See that the vehicle's metadata is current; with ``force``, sign all of it again."""
+        """Make the vehicle's metadata current; with ``force``, sign all of it again."""
         return self._ordering.ensure_current(vehicle, now or self._clock(), force=force)
 
     def attest_time(self, nonces: Iterable[str] = (), *, now: datetime | None = None) -> bytes:
         """A signed statement of the time that echoes ``nonces``. Source: Uptane 2.1.0 5.4.3.1.
 
-        Raises: ClockBehindError, ClockContradictedError: a false time would lock every ECU that takes it.
+        Raises: ClockBehindError, ClockContradictedError: a false time would lock every ECU that accepts it.
         """
         moment = self._moment(now)
         root = Metadata[Root].from_bytes(self.root_bytes()).signed
@@ -374,7 +374,7 @@ class Director(HistoryView):
             return prune_history(connection, moment - older_than, actor=self.actor, now=moment)
 
     def status(self, *, now: datetime | None = None, look: bool = False) -> FleetStatus:
-        """What the Director and its vehicles are up to. With ``look`` the Image repository is asked and keys are tried."""
+        """The state of the Director and of its vehicles. With ``look`` the Image repository is asked and keys are tried."""
         moment = now or self._clock()
         attempts = {
             "the Director cannot sign": lambda: self.check(now=moment),
@@ -386,7 +386,7 @@ class Director(HistoryView):
         return read_status(self._database, attempts if look else {}, due=due, now=moment)
 
     def check(self, *, now: datetime | None = None) -> None:
-        """See that the database can be written to, Root is valid, and the online keys are held and open.
+        """Check that the database can be written to, Root is valid, and the online keys are held and open.
 
         Raises: StorageError, ExpiredError, MissingKeysError, PassphraseError.
         """
@@ -395,5 +395,5 @@ class Director(HistoryView):
         check_signing(self.root_bytes(), self._keyring, now or self._clock())
 
     def check_ready(self, *, now: datetime | None = None) -> None:
-        """See that this Director can do all of its work, now and soon (``signing.readiness``). Raises: NotReadyError."""
+        """Check that this Director can do all of its work, now and soon (``signing.readiness``). Raises: NotReadyError."""
         self._readiness.judge(now or self._clock())

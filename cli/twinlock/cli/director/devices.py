@@ -185,7 +185,7 @@ def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> 
 @click.option(
     "--allow-serial",
     is_flag=True,
-    help="Accept a serial in the path (/serial/SERIAL/...) as identity. This is NO authentication.",
+    help="Accept a serial in the path (/serial/SERIAL/...) as identity. A serial does not authenticate its sender.",
 )
 @click.option(
     "--device-valid", default="3650d", show_default=True, help="The longest lifetime of an issued certificate."

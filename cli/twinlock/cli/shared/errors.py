@@ -12,7 +12,7 @@ class MissingExtraError(UsageError):
 
 
 class ConfirmationError(UsageError):
-    """The command cannot be undone, and there is no terminal to confirm it on."""
+    """The command cannot be undone, and no terminal is available to confirm it."""
 
     hint = "add --yes to confirm"
 
@@ -30,7 +30,7 @@ class NewKeysPassphraseError(NoPassphraseError):
 
 
 class NoNewPassphraseError(UsageError):
-    """A new passphrase is required, and there is no terminal to type it on."""
+    """A new passphrase is required, and no terminal is available to enter it."""
 
     hint = "give it in a file with --new-passphrase-file"
 

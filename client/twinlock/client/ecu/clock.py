@@ -1,7 +1,7 @@
 """The time of an ECU, as far as the ECU can prove it: the machine's clock, or signed answers to its own questions.
 
 ``docs/lifetimes.md`` has the rules: how long a question is open, from when time counts and what outlives a boot.
-Source: Uptane 2.1.0 5.4.2.2 and 5.4.3.1. Without a time there is no update.
+Source: Uptane 2.1.0 5.4.2.2 and 5.4.3.1. An ECU that does not know the time installs nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What aktualizr can and cannot do: the facts that manifests are judged by, and what it needs of a plan.
 
-This client forgets no list that it was sent: an empty one withdraws nothing, and it takes a file name for one content
+This client forgets no list that it was sent: an empty one withdraws nothing, and a file name means one content to it
 forever. Its Secondaries read no delegations, and refuse a list of which top-level Targets do not list every image. It reads
 64 KiB of Director Targets.
 """
@@ -26,7 +26,7 @@ from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import translate_director_targets
 from twinlock.trust.wire.aktualizr.reports import is_nothing
 
-# What Targets hold beside images: the signatures of some keys, the vehicle's id, times and versions.
+# What Targets hold in addition to images: the signatures of some keys, the vehicle's id, times and versions.
 _FRAME_BYTES = 4_096
 _MAX_DEPTH = 5  # delegations that the client follows, one into the other
 _TIME = "2030-01-01T00:00:00Z"
@@ -34,7 +34,7 @@ _TIME = "2030-01-01T00:00:00Z"
 INSTALLED_INSTEAD = "an empty list would not reach this client, so its Targets list what is installed"
 UNREACHABLE = (
     "an empty list does not reach this client, and nothing that it has installed can be listed in place of it: "
-    "it may still install what it was told before"
+    "it may still install what an earlier list ordered"
 )
 
 
@@ -106,7 +106,7 @@ class AktualizrClient(Client):
 
 
 def _ambiguous_for_tuf_secondaries(inputs: PlanInputs, planned: PlannedTargets, listing: ImageListing) -> Iterator[str]:
-    """A Secondary with ``verification_type`` Tuf chooses by hardware alone; no registration says how one verifies."""
+    """A Secondary with ``verification_type`` Tuf chooses by hardware alone; no registration states how one verifies."""
     ecus = inputs.record.ecus
     for order in planned.plan.orders:
         hardware = ecus[order.ecu].hardware_id
@@ -161,7 +161,7 @@ def _is_other_content(image: InstalledImage, entry: ImageEntry) -> bool:
 
 
 def _unwritable(inputs: PlanInputs, planned: PlannedTargets) -> Iterator[str]:
-    """Why the profile could not say it: a size that the client does not read, or a digest that it does not know."""
+    """Why the profile cannot express a plan: a size that the client does not read, or a digest that it does not know."""
     record = inputs.record
     custom = {"vehicleIdentifier": record.vehicle, "correlationId": "urn:uuid:"}
     entries = entries_as_json(planned, record.ecus)

@@ -30,7 +30,7 @@ from twinlock.trust.names import ROOT
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 
-_NEWCOMER = "newcomer"  # beside the profiles: what 1.root.json is after a hand-over
+_NEWCOMER = "newcomer"  # among the names of profiles: what 1.root.json is after a hand-over
 
 
 class AktualizrChain:
@@ -173,8 +173,8 @@ def _insert(connection: Connection, profile: str, data: bytes, now: datetime) ->
 def _check_plans(plans: Mapping[str, KeyPlan], *, shared_root: bool) -> None:
     """Refuse keys that the client could not read, before they are made.
 
-    It asks no time source, and its Root chain has keys of its own; in a chain that shares ours (``shared_root``) every
-    key has to be readable, so that equal numbers say the same. Raises: ProfileError.
+    The client uses no time source, and its Root chain has keys of its own; in a chain that shares ours (``shared_root``) every
+    key has to be readable, so that equal numbers state the same. Raises: ProfileError.
     """
     free = () if shared_root else (TIME, ROOT)
     for role, plan in plans.items():

@@ -69,7 +69,7 @@ def aktualizr_application(
 ) -> web.Application:
     """The device API of this client for ``director``, below the path ``prefix`` if one is given.
 
-    ``allow_serial`` takes the serial in a path for the truth. Certificates that ``/devices`` gives out are valid for
+    ``allow_serial`` trusts the serial in a path. Certificates that ``/devices`` issues are valid for
     ``max_valid`` at the longest. ``clock`` is what the certificates of kept connections are judged by, as TLS judges
     those of new ones.
     """
@@ -156,7 +156,7 @@ async def _devices(request: web.Request) -> web.Response:
     """A certificate and, since the client asks for it so, its private key: made here, sent once, kept nowhere."""
     service, certificate = _service(request), _certificate(request)
     if certificate is None or not service.has_ca:
-        raise DeviceIdentityError(reason="certificates are given out over TLS only, against the shared one")
+        raise DeviceIdentityError(reason="certificates are issued over TLS only, against the shared one")
     peer = await run(request, lambda: service.read_peer(certificate))
     data = await read_body(request, "request for a certificate", _MAX_REQUEST_BYTES)
     device, asked = _read_request(data)

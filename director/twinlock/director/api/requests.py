@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 IMMUTABLE = "private, max-age=31536000, immutable"
 BODY_S = bodies.BODY_S
-MAX_WAITING = 256  # requests for the threads; beyond that a vehicle is told to come back
+MAX_WAITING = 256  # requests for the threads; beyond that a vehicle has to try again later
 _RETRY_AFTER_S = 3_600  # of a vehicle that sent more in a day than it has reason to
 _THREADS = 8
 
@@ -59,7 +59,7 @@ def application(director: Director, own: Middleware) -> web.Application:
 
 
 async def run(request: web.Request, work: Callable[[], T]) -> T:
-    """Do blocking work on a thread. It goes on if the client leaves: a manifest is taken in wholly or not at all."""
+    """Do blocking work on a thread. It continues if the client disconnects: a manifest is accepted as a whole or not at all."""
     waiting: set[asyncio.Future[T]] = request.app[_WAITING]
     if len(waiting) >= MAX_WAITING:
         raise web.HTTPServiceUnavailable(headers={"Retry-After": "5"}, text="too many requests are waiting")
@@ -85,7 +85,7 @@ async def _of_one_vehicle(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except UnknownVehicleError as error:
-        # 404 would say that files which the vehicle has seen do not exist: it reports that as an attack.
+        # 404 would state that files which the vehicle has seen do not exist, and the vehicle would report an attack.
         return problem_of(error, status=410 if isinstance(error, RetiredVehicleError) else 404)
     except DailyLimitError as error:
         response = problem_of(error, status=429)

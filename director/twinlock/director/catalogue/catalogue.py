@@ -44,7 +44,7 @@ _LOOKUPS_HOLD = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a Targets file says of an image before its delegation was checked: enough to know where to look."""
+    """What a Targets file states of an image before its delegation was checked: enough to know where to look."""
 
     component: str | None
     mentions: frozenset[str]

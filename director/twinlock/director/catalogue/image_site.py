@@ -1,7 +1,7 @@
-"""What an operator says of the Image repository, checked before a Director is made that trusts it.
+"""What an operator states of the Image repository, checked before a Director that trusts it is created.
 
 The form of the address, and that the Root is not a Director's, are always checked. Whether the repository is there and
-was signed under that Root is asked of it, unless the operator says that it cannot be reached now.
+was signed under that Root is asked of it, unless the operator states that it cannot be reached now.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How long the Image repository keeps its askers waiting: one waits for it, and what others need does not.
 
 A thread that asks it holds a lock meanwhile. The others wait for that lock as long as the answers come; when one is late
-they go on with what they have, so that an Image repository that stalls holds up one request and not all of them.
+they continue with what they have, so that an Image repository that stalls delays one request and not all of them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     ca = DeviceCa.create(place, passphrase=None, valid=timedelta(days=7300), now=now)    # or DeviceCa.open(place, None)
     certificate = ca.certify(public_key, Subject(name="VIN1", usage=CLIENT_AUTH), not_after=..., now=now)
 
-These certificates identify vehicles, and prove nothing about software: no vehicle installs anything because of one. The key is
+These certificates identify vehicles and prove nothing about software: no vehicle installs anything because of one. The key is
 kept like other online keys.
 """
 
@@ -43,7 +43,7 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Whom a certificate is for: its name, ``usage`` CLIENT_AUTH or SERVER_AUTH, and the hosts of a server (names or addresses)."""
+    """The subject of a certificate: its name, ``usage`` CLIENT_AUTH or SERVER_AUTH, and the hosts of a server (names or addresses)."""
 
     name: str
     usage: x509.ObjectIdentifier
@@ -66,7 +66,7 @@ class DeviceCa:
 
     @classmethod
     def create(cls, place: Path, *, passphrase: Secret, valid: timedelta, now: datetime) -> Self:
-        """Make a CA in the directory ``place``. A creation that was cut off goes on with its key.
+        """Make a CA in the directory ``place``. An interrupted creation is repeated with the key that it left.
 
         Raises: UsageError if there is one already, StorageError, PassphraseError.
         """
@@ -90,11 +90,11 @@ class DeviceCa:
         try:
             certificate = x509.load_pem_x509_certificate(pem)
         except ValueError as error:
-            reason = f"it is no certificate: {error}"
+            reason = f"the file is not a certificate: {error}"
             raise StorageError(path=str(place / _CERTIFICATE), operation="read", reason=reason) from None
         private = _open_key(place / _KEY, passphrase)
         if private.public_key() != certificate.public_key():
-            raise StorageError(path=str(place / _KEY), operation="use", reason="it is not the key of ca.pem")
+            raise StorageError(path=str(place / _KEY), operation="use", reason="the key does not belong to ca.pem")
         return cls(certificate, private)
 
     @property
@@ -107,7 +107,7 @@ class DeviceCa:
     ) -> x509.Certificate:
         """Sign a certificate for ``public``; it ends with the CA's own at the latest.
 
-        Raises: UsageError for a name or host that cannot stand in a certificate, or if the CA has expired.
+        Raises: UsageError for a name or host that no certificate can contain, or if the CA has expired.
         """
         ends = min(not_after, self.certificate.not_valid_after_utc)
         if ends <= now:
@@ -136,13 +136,13 @@ class DeviceCa:
 def _open_key(path: Path, passphrase: Secret) -> ec.EllipticCurvePrivateKey:
     private = read_private_key(path, passphrase)
     if not isinstance(private, ec.EllipticCurvePrivateKey):
-        raise StorageError(path=str(path), operation="use", reason="it is no EC key")
+        raise StorageError(path=str(path), operation="use", reason="the key is not an EC key")
     return private
 
 
 def _self_signed(private: ec.EllipticCurvePrivateKey, valid: timedelta, now: datetime) -> x509.Certificate:
     public = private.public_key()
-    name = _name(f"Twinlock device CA {secrets.token_hex(4)}")  # so that two CAs are told apart
+    name = _name(f"Twinlock device CA {secrets.token_hex(4)}")  # so that two CAs can be distinguished
     return (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -54,9 +54,9 @@ class Certificate:
 
 
 def check_free(connection: Connection, vehicle: VehicleId, now: datetime) -> None:
-    """See that a device may have a first certificate in this name, or that an operator allowed it another.
+    """Check that a device may have a first certificate in this name, or that an operator allowed it another.
 
-    Certificates that it had before are then taken back. Raises: DeviceTakenError.
+    Certificates that it had before are then revoked. Raises: DeviceTakenError.
     """
     # Of two that ask for one name at once, the second waits here until the first has its row.
     connection.execute(select(schema.schema_version).with_for_update())
@@ -136,12 +136,12 @@ def revoke(
 
 
 def is_revoked(connection: Connection, fingerprint: str) -> bool:
-    """Whether a certificate was taken back."""
+    """Whether a certificate was revoked."""
     return connection.execute(select(_R.revoked_at).where(_R.fingerprint == fingerprint)).first() is not None
 
 
 def kind_of(connection: Connection, fingerprint: str) -> str | None:
-    """What a certificate was issued for; None for one that is not ours."""
+    """The kind of a certificate; None for one that this Director did not issue."""
     return connection.execute(select(_C.kind).where(_C.fingerprint == fingerprint)).scalar_one_or_none()
 
 

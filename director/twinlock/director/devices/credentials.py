@@ -1,7 +1,6 @@
-"""Credentials: a key pair that was made here, with its certificate, in the forms in which it is handed over.
+"""Credentials: a key pair that was made here with its certificate, in the formats in which a device or an operator gets it.
 
-The private key goes to whom it was made for and is kept nowhere: not in a file of the Director's, not in its
-database.
+The private key goes to its holder and is kept nowhere else: the Director stores it neither in a file nor in its database.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ URL_FILE, P12_FILE = "autoprov.url", "autoprov_credentials.p12"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A private key, its certificate, and the CA's. It shows no key when it is printed."""
+    """A private key, its certificate, and the CA's certificate. Its ``repr`` shows no key."""
 
     private: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
@@ -52,8 +51,8 @@ class Credential:
     def p12(self) -> bytes:
         """PKCS#12 with an empty password: key, certificate and CA.
 
-        Nothing in it is encrypted, since an empty password would hide nothing, and so every OpenSSL can read it; the
-        SHA-256 MAC that old ones demand is there.
+        Nothing in it is encrypted, since an empty password would hide nothing, and so every OpenSSL can read it. It has
+        the SHA-256 MAC that old ones demand.
         """
         return pkcs12.serialize_key_and_certificates(None, self.private, self.certificate, [self.ca], NoEncryption())
 
@@ -78,16 +77,16 @@ def make_credential(ca: DeviceCa, subject: Subject, *, not_after: datetime, now:
 
 
 def check_vacant(folder: Path, names: tuple[str, ...]) -> None:
-    """See that none of the files is there. Raises: UsageError."""
+    """Check that none of the files exists. Raises: UsageError."""
     taken = [name for name in names if (folder / name).exists()]
     if taken:
         raise OccupiedError(path=str(folder), what=taken[0])
 
 
 def write_files(credential: Credential, folder: Path, *, names: tuple[str, str, str]) -> None:
-    """Write CA, certificate and key (0600) under ``names`` into ``folder``. Raises: UsageError if one is there, StorageError.
+    """Write CA, certificate and key (0600) under ``names`` into ``folder``. Raises: UsageError if one exists, StorageError.
 
-    The key is written last: where it is, the others are.
+    The key is written last: where it exists, so do the others.
     """
     check_vacant(folder, names)
     with storage_errors("create", folder):
@@ -99,14 +98,16 @@ def write_files(credential: Credential, folder: Path, *, names: tuple[str, str, 
 
 
 def check_url(url: str) -> None:
-    """See that ``url`` is one that a device can ask for a certificate. Raises: UsageError."""
+    """Check that ``url`` is one at which a device can ask for a certificate. Raises: UsageError."""
     try:
         parts = urlsplit(url)
         good = parts.scheme == "https" and parts.hostname and parts.port != 0 and not (parts.query or parts.fragment)
     except ValueError:
         good = False
     if not good or url != "".join(url.split()).rstrip("/"):
-        raise UsageError(reason=f"{url[:200]!r} is no https://HOST[:PORT][/PATH] without a slash at its end")
+        raise UsageError(
+            reason=f"{url[:200]!r} is not of the form https://HOST[:PORT][/PATH] without a slash at its end"
+        )
 
 
 def provisioning_archive(credential: Credential, url: str) -> bytes:

@@ -44,7 +44,7 @@ _A = schema.audit.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a registration changed. ``new`` tells that the vehicle was unknown.
+    """What a registration changed. ``new``: the vehicle was unknown.
 
     ``altered`` are ECUs that stay and have another hardware id, or are the Primary now or no more.
     """
@@ -80,7 +80,7 @@ def apply_registration(
 ) -> Change:
     """Register ``vehicle``, or change which ECUs it has; the same list again changes nothing.
 
-    ``actor`` is who says so, for the audit: the vehicle itself, or an operator.
+    ``actor`` is who registers, for the audit: the vehicle itself, or an operator.
 
     Raises: RegistrationError, EcuTakenError, EcuKeyChangedError, SecondPersonError, DailyLimitError.
     Source: Uptane 2.1.0 5.3.2.2.
@@ -206,7 +206,7 @@ def _apply(
 
 
 def _write(connection: Connection, record: EcuRecord, *, rekeyed: bool) -> None:
-    """Make a known ECU what the vehicle says now, and part of it. With another key its software is unknown."""
+    """Make a known ECU what the vehicle states now, and part of the vehicle. With another key its software is unknown."""
     fresh = {"last_report": None, "missing_since": None, "out_of_order_at": None} if rekeyed else {}
     connection.execute(
         update(schema.ecus)

@@ -1,4 +1,4 @@
-"""What a vehicle with aktualizr tells of the progress of its updates: ``POST /events``, in rows that are only added.
+"""The progress of updates that a vehicle with aktualizr reports: ``POST /events``, in rows that are only added.
 
     [{"id": "<uuid>", "deviceTime": "2026-11-22T17:43:41Z", "eventType": {"id": "EcuDownloadStarted", "version": 0},
       "event": {"correlationId": ..., "ecu": ..., "success": true}}, ...]
@@ -69,7 +69,7 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
     try:
         items = node.items(_MAX_BATCH)
     except LimitError:
-        # Told like one with too many bytes, so that the client sends less at once.
+        # Refused like one with too many bytes, so that the client sends less at once.
         raise EndlessDataError(what=_WHAT, limit_bytes=MAX_BYTES) from None
     events: dict[str, DeviceEvent] = {}
     refused: list[MalformedError | LimitError] = []
@@ -88,7 +88,7 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
 
 
 def store_events(connection: Connection, vehicle: VehicleId, events: Iterable[DeviceEvent], now: datetime) -> int:
-    """Keep those that are new, and say how many. Raises: UnknownVehicleError, DailyLimitError."""
+    """Keep those that are new, and return how many. Raises: UnknownVehicleError, DailyLimitError."""
     lock_vehicle(connection, vehicle)
     by_id = {event.event: event for event in events}
     known = select(_E.event).where(_E.vehicle == vehicle, _E.event.in_(list(by_id)))
@@ -115,7 +115,7 @@ def store_events(connection: Connection, vehicle: VehicleId, events: Iterable[De
 
 
 def list_device_events(connection: Connection, vehicle: str, limit: int) -> tuple[DeviceEvent, ...]:
-    """What the vehicle told, newest first in the order in which it came."""
+    """What the vehicle reported, newest first in the order in which it arrived."""
     query = select(schema.device_events).where(_E.vehicle == vehicle).order_by(_E.number.desc()).limit(limit)
     return tuple(
         DeviceEvent(

@@ -48,17 +48,17 @@ class RequestIdentity:
 
 
 def read_peer(connection: Connection, certificate: bytes) -> TlsPeer:
-    """Whose a certificate (in DER, verified by TLS) is. Raises: DeviceIdentityError, also if it was taken back."""
+    """The holder of a certificate (in DER, verified by TLS). Raises: DeviceIdentityError, also if it was revoked."""
     try:
         read = x509.load_der_x509_certificate(certificate)
         names = [str(item.value) for item in read.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     except ValueError as error:
         raise DeviceIdentityError(reason=f"its certificate cannot be read: {error}") from None
     if len(names) != 1:
-        raise DeviceIdentityError(reason=f"its certificate has {len(names)} common names; it has to have one")
+        raise DeviceIdentityError(reason=f"its certificate has {len(names)} common names, where one is required")
     fingerprint = read.fingerprint(hashes.SHA256()).hex()
     if is_revoked(connection, fingerprint):
-        raise DeviceIdentityError(reason="its certificate was taken back")
+        raise DeviceIdentityError(reason="its certificate was revoked")
     try:
         name = identifier(names[0])
     except UnsafePathError as error:
@@ -72,16 +72,18 @@ def identify_request(connection: Connection, peer: TlsPeer | None, serial: str |
     Raises: DeviceIdentityError, UnsafePathError.
     """
     if peer is not None and peer.shared:
-        raise DeviceIdentityError(reason="the shared certificate only asks for a certificate of one's own")
+        raise DeviceIdentityError(
+            reason="the shared certificate serves only to ask for a certificate of the device's own"
+        )
     if serial is not None:
         return _by_serial(connection, peer, serial)
     if peer is None:
-        raise DeviceIdentityError(reason="it came without a client certificate")
+        raise DeviceIdentityError(reason="there is no client certificate")
     return _identity(connection, peer, peer.name)
 
 
 def keep_to_certificate(connection: Connection, identity: RequestIdentity, now: datetime) -> None:
-    """Note that a vehicle has shown a certificate: from now on its serial alone is not enough."""
+    """Record that a vehicle has presented a certificate: from now on its serial alone is not enough."""
     query = update(schema.vehicles).where(_V.vehicle == identity.vehicle, _V.identified_by == identity.before)
     if connection.execute(query.values(identified_by=identity.identified_by)).rowcount:
         detail = {"before": identity.before, "now": identity.identified_by}
@@ -92,7 +94,7 @@ def _by_serial(connection: Connection, peer: TlsPeer | None, serial: str) -> Req
     owner = select(_E.vehicle).where(_E.ecu == serial, _E.retired_at.is_(None), _E.primary_ecu.is_(True))
     vehicle = connection.execute(owner).scalar_one_or_none() or identifier(serial)
     if peer is not None and peer.name != vehicle:
-        raise DeviceIdentityError(reason=f"the certificate of {peer.name} does not speak for {vehicle}")
+        raise DeviceIdentityError(reason=f"the certificate of {peer.name} does not identify {vehicle}")
     return _identity(connection, peer, vehicle)
 
 
@@ -103,6 +105,6 @@ def _identity(connection: Connection, peer: TlsPeer | None, vehicle: str) -> Req
     before = None if known is None else known.identified_by
     awaited = known is None and bool(list_certificates(connection, name=vehicle, kind=SINGLE))
     if peer is None and (before == BY_CERTIFICATE or awaited):
-        raise DeviceIdentityError(reason=f"a serial is not enough to speak for {vehicle}")
+        raise DeviceIdentityError(reason=f"a serial is not enough to identify {vehicle}")
     now = BY_SERIAL if peer is None else BY_CERTIFICATE
     return RequestIdentity(vehicle=VehicleId(vehicle), identified_by=now, before=before)

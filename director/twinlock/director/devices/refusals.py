@@ -26,7 +26,7 @@ def note_refused_registration(
 ) -> None:
     """Keep the refusal and, where other keys were the reason, the keys, so that an operator can confirm one.
 
-    A sender that proved nothing has no part in the history: its keys are kept, the rest is in the server's log.
+    What a sender that proved nothing sent is not part of the history: its keys are kept, the rest is in the server's log.
     """
     if isinstance(error, EcuKeyChangedError):
         note_pending(connection, vehicle, [offered[EcuId(ecu)] for ecu in error.ecus], now, authenticated=authenticated)

@@ -34,7 +34,7 @@ class Registration:
 
 
 def read_registration(data: bytes, vehicle: VehicleId, limits: Limits = DEFAULT_LIMITS) -> Registration:
-    """Read the body that ``vehicle`` sent. It is not signed: what it says is only as good as who sent it.
+    """Read the body that ``vehicle`` sent. It is not signed: what it states is only as trustworthy as its sender.
 
     Raises: MalformedError, LimitError, WeakKeyError, UnsafePathError, RegistrationError.
     """
@@ -47,7 +47,7 @@ def read_registration(data: bytes, vehicle: VehicleId, limits: Limits = DEFAULT_
     for item in node.get("ecus").items(limits.ecus):
         record = _ecu(item, primary)
         if record.ecu in ecus:
-            raise DescriptionError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} stands twice")
+            raise DescriptionError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} is listed twice")
         ecus[record.ecu] = record
         other = owners.setdefault(record.key.identity, record.ecu)
         if other != record.ecu:
@@ -69,10 +69,10 @@ def _key(node: Node) -> PublicKey:
     """The ECU's key under the id that the client gives it (Uptane 2.1.0 5.3.2.2: only the public half)."""
     value = node.get("keyval")
     if set(value.object()) != {"public"}:
-        value.fail("only the public key is taken; never send a private key")
+        value.fail("only the public key is accepted; never send a private key")
     public = value.get("public")
     try:
         keyid = key_id(public.text())
     except ValueError as error:
-        public.fail(f"it has no key id: {error}")
+        public.fail(f"no key id can be derived from the key: {error}")
     return decode_public_key(keyid, node.get("keytype"), public)

@@ -1,4 +1,4 @@
-"""Everything that one can do about vehicles with aktualizr beside manifests and metadata, as one object.
+"""Everything about vehicles with aktualizr except manifests and metadata, as one object.
 
     devices = director.devices
     devices.create_ca(valid=timedelta(days=7300))                 # once
@@ -88,7 +88,7 @@ class DeviceService:
     ) -> None:
         """``path`` is the Director's directory, ``online_keys`` where the keys are that sign for it by themselves.
 
-        ``second_person``: see ``Settings``. ``actor`` is who does what no vehicle asks for, for the audit.
+        ``second_person``: see ``Settings``. ``actor`` is who does what no vehicle requests, for the audit.
         """
         self.second_person = second_person
         self._path = path
@@ -130,12 +130,12 @@ class DeviceService:
     def issue_device(
         self, vehicle: str, *, valid: timedelta = DEVICE_VALID, actor: str | None = None, now: datetime | None = None
     ) -> Credential:
-        """A credential for one vehicle, at an operator's word: it may have others already, which stay good."""
+        """A credential for one vehicle, on behalf of an operator: it may have others already, which stay valid."""
         subject = Subject(name=identifier(vehicle), usage=CLIENT_AUTH)
         return self._issue(subject, SINGLE, valid, actor=actor or self._actor, now=now or self._clock())
 
     def deliver(self, credential: Credential, write: Callable[[Credential], None]) -> None:
-        """Hand ``credential`` to ``write``, and revoke it if that fails, because its key is then nowhere.
+        """Hand ``credential`` to ``write``, and revoke it if that fails, because its key is then lost.
 
         Raises: what ``write`` raises.
         """
@@ -147,7 +147,7 @@ class DeviceService:
             raise
 
     def make_device(self, vehicle: str, *, valid: timedelta = DEVICE_VALID, now: datetime) -> Credential:
-        """A credential for one vehicle that is recorded nowhere yet: the caller does that before it is given away."""
+        """A credential for one vehicle that is recorded nowhere yet: the caller does that before it hands it over."""
         return make_credential(
             self._opened(), Subject(name=identifier(vehicle), usage=CLIENT_AUTH), not_after=now + valid, now=now
         )
@@ -226,7 +226,7 @@ class DeviceService:
     def identify(
         self, certificate: bytes | None, serial: str | None, *, now: datetime | None = None
     ) -> RequestIdentity:
-        """Which vehicle a request is from: by a verified certificate (DER), or by the serial in its path.
+        """The vehicle that a request is from: by a verified certificate (DER), or by the serial in its path.
 
         Raises: DeviceIdentityError, UnsafePathError.
         """
@@ -241,7 +241,7 @@ class DeviceService:
     def register(
         self, identity: RequestIdentity, data: bytes, *, serial: str | None = None, now: datetime | None = None
     ) -> Change:
-        """Take in the ECUs that a vehicle registers; ``serial`` is what its path called its Primary, if anything.
+        """Accept the ECUs that a vehicle registers; ``serial`` is what its path called its Primary, if anything.
 
         Raises: MalformedError, WeakKeyError, UnsafePathError, RegistrationError, EcuTakenError, EcuKeyChangedError.
         """
@@ -282,9 +282,9 @@ class DeviceService:
         actor: str | None = None,
         now: datetime | None = None,
     ) -> Change:
-        """Take in a vehicle at an operator's word, by the body that its client once registered somewhere else.
+        """Accept a vehicle on behalf of an operator, by the body that its client once registered somewhere else.
 
-        A client registers once, so one that was registered by another Director does not come by itself.
+        A client registers once, so one that another Director registered does not do it again by itself.
         Raises: as ``register``.
         """
         name = VehicleId(identifier(vehicle))
@@ -302,7 +302,7 @@ class DeviceService:
             )
 
     def take_telemetry(self, vehicle: str, kind: str, data: bytes, *, now: datetime | None = None) -> None:
-        """Keep what a vehicle tells of itself. Raises: EndlessDataError, MalformedError, UnknownVehicleError."""
+        """Keep what a vehicle reports of itself. Raises: EndlessDataError, MalformedError, UnknownVehicleError."""
         check_telemetry(kind, data)
         with self._database.writing("store telemetry") as connection:
             store_telemetry(connection, VehicleId(vehicle), kind, data, now or self._clock())
@@ -318,13 +318,13 @@ class DeviceService:
             raise
 
     def telemetry(self, vehicle: str) -> tuple[Telemetry, ...]:
-        """The newest of each kind that the vehicle told. Raises: UnknownVehicleError."""
+        """The newest of each kind that the vehicle reported. Raises: UnknownVehicleError."""
         with self._database.reading() as connection:
             load_vehicle(connection, vehicle)
             return list_telemetry(connection, vehicle)
 
     def events(self, vehicle: str, *, limit: int = 50) -> tuple[DeviceEvent, ...]:
-        """What the vehicle told of its updates, newest first. Raises: UnknownVehicleError."""
+        """What the vehicle reported of its updates, newest first. Raises: UnknownVehicleError."""
         with self._database.reading() as connection:
             load_vehicle(connection, vehicle)
             return list_device_events(connection, vehicle, limit)

@@ -1,6 +1,6 @@
-"""What a vehicle with aktualizr tells of itself beside manifests: the newest of each kind, as it was sent.
+"""What a vehicle with aktualizr reports of itself in addition to manifests: the newest of each kind, as it was sent.
 
-None of it is signed, and nothing is decided by it. A configuration may hold secrets: it is shown only to an operator who asks for
+None of it is signed, and no decision depends on it. A configuration may hold secrets: it is shown only to an operator who asks for
 it, and is in no log. The caller owns the transaction.
 """
 
@@ -44,14 +44,14 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryKind:
-    """How much a vehicle may send of one kind, in bytes, and what it has to be."""
+    """How much a vehicle may send of one kind, in bytes, and the check of its content."""
 
     max_bytes: int
     check: Callable[[bytes, str], None]
 
 
 def check_telemetry(kind: str, data: bytes) -> None:
-    """See that ``data`` is of that kind. Raises: EndlessDataError, MalformedError, LimitError."""
+    """Check that ``data`` is of that kind. Raises: EndlessDataError, MalformedError, LimitError."""
     bound = KINDS[kind].max_bytes
     if len(data) > bound:
         raise EndlessDataError(what=kind, limit_bytes=bound)
@@ -59,7 +59,7 @@ def check_telemetry(kind: str, data: bytes) -> None:
 
 
 def store_telemetry(connection: Connection, vehicle: VehicleId, kind: str, data: bytes, now: datetime) -> None:
-    """Put what was checked in place of the last of its kind. Raises: UnknownVehicleError."""
+    """Replace the last of its kind by what was checked. Raises: UnknownVehicleError."""
     lock_vehicle(connection, vehicle)
     connection.execute(delete(schema.telemetry).where(_T.vehicle == vehicle, _T.kind == kind))
     row = {"vehicle": vehicle, "kind": kind, "received_at": now, "data": data}
@@ -67,7 +67,7 @@ def store_telemetry(connection: Connection, vehicle: VehicleId, kind: str, data:
 
 
 def list_telemetry(connection: Connection, vehicle: str) -> tuple[Telemetry, ...]:
-    """What the vehicle last told, by kind."""
+    """What the vehicle last reported, by kind."""
     query = select(schema.telemetry).where(_T.vehicle == vehicle).order_by(_T.kind)
     return tuple(
         Telemetry(kind=row.kind, received_at=row.received_at, value=_value(row.kind, row.data))
@@ -104,13 +104,13 @@ def _check_field(node: Node) -> None:
 
 
 def _check_configuration(data: bytes, what: str) -> None:
-    """Text; it calls itself TOML, but the client writes and reads it as an INI file, so it is not parsed."""
+    """Text. Its name is TOML, but the client writes and reads an INI file, so it is not parsed."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise MalformedError(what=what, json_path="$", reason=f"not UTF-8 at byte {error.start}") from None
     if any(not char.isprintable() and char not in "\n\r\t" for char in text):
-        raise MalformedError(what=what, json_path="$", reason="it holds a control character")
+        raise MalformedError(what=what, json_path="$", reason="the text holds a control character")
 
 
 KINDS: Mapping[str, TelemetryKind] = {

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from twinlock.trust.errors.metadata import MalformedError
 
-MAX_DEPTH = 64  # buses behind bridges take two levels each; what nests without end could be stored and never shown
+MAX_DEPTH = 64  # buses behind bridges take two levels each; what nests deeper could be stored and never shown
 
 
 def parse_unsigned(data: bytes, what: str) -> Any:
@@ -20,11 +20,11 @@ def parse_unsigned(data: bytes, what: str) -> Any:
     except UnicodeDecodeError as error:
         raise MalformedError(what=what, json_path="$", reason=f"not UTF-8 at byte {error.start}") from None
     except RecursionError:
-        raise MalformedError(what=what, json_path="$", reason=f"it nests deeper than {MAX_DEPTH} levels") from None
+        raise MalformedError(what=what, json_path="$", reason=f"nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
         raise MalformedError(what=what, json_path="$", reason=f"not JSON: {error}") from None
     if _depth(value) > MAX_DEPTH:
-        raise MalformedError(what=what, json_path="$", reason=f"it nests deeper than {MAX_DEPTH} levels")
+        raise MalformedError(what=what, json_path="$", reason=f"nested deeper than {MAX_DEPTH} levels")
     return value
 
 

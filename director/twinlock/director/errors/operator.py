@@ -1,4 +1,4 @@
-"""What an operator asks of a Director and it cannot do: something is missing, taken, over, or not as it would have to be."""
+"""Mistakes in what an operator asks of a Director: something is missing, taken, expired, or not as required."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from twinlock.trust.errors.base import UsageError
 
 
 class NoDirectorError(UsageError):
-    """A directory that an operator named, and that no Director is in."""
+    """A directory that an operator named and that holds no Director."""
 
     code = "no-director"
-    template = "there is no Director in {path}"
+    template = "{path} does not hold a Director"
     hint = "make one with `twinlock director init`, or name another directory"
     path: str
 
@@ -21,7 +21,7 @@ class OccupiedError(UsageError):
 
     code = "occupied"
     template = "{path} holds {what} already; nothing is overwritten"
-    hint = "name another place, or move aside what is there"
+    hint = "name another place, or move its content elsewhere"
     path: str
     what: str
 
@@ -48,7 +48,7 @@ class UnknownProfileError(UsageError):
     """A wire profile that a Director does not have, or that cannot be added to one."""
 
     code = "unknown-profile"
-    template = "there is no profile {profile} here; there is {known}"
+    template = "unknown profile {profile}; this Director knows {known}"
     profile: str
     known: tuple[str, ...]
 
@@ -92,7 +92,7 @@ class UnfitRootError(UsageError):
 
 
 class ValidityError(UsageError):
-    """A permission or token that would be valid for no time, or for longer than any may be."""
+    """A permission or token whose validity is zero, or longer than allowed."""
 
     code = "validity"
     template = "{what} is valid for 1 to {longest_s} seconds, not {offered_s}"
@@ -102,7 +102,7 @@ class ValidityError(UsageError):
 
 
 class PastEndError(UsageError):
-    """Something that would have ended before it begins."""
+    """Something that would end before it begins."""
 
     code = "past-end"
     template = "{what} would end at {ends}, which has passed"
@@ -111,7 +111,7 @@ class PastEndError(UsageError):
 
 
 class NothingAssignedError(UsageError):
-    """The withdrawal of assignments that are not there."""
+    """The withdrawal of assignments that do not exist."""
 
     code = "nothing-assigned"
     template = "nothing is assigned to {ecus} of {vehicle}"
@@ -159,7 +159,7 @@ class UnknownSerialError(UsageError):
 
 
 class CounterResetError(UsageError):
-    """Counters that cannot start again. ``ecus`` are those that stand in the way."""
+    """Counters that cannot start again. ``ecus`` are those whose counters cannot."""
 
     code = "counter-reset"
     template = "the counter of {ecus} in {vehicle} cannot start again: {reason}"
@@ -187,7 +187,7 @@ class SamePersonError(UsageError):
 
 
 class NamedTwiceError(UsageError):
-    """A vehicle that a batch names twice: which of the two counts would be a guess."""
+    """A vehicle that a batch names twice: which of the two counts is unknown."""
 
     code = "named-twice"
     template = "{vehicle} is named twice, at {first} and at {second}; name it once"

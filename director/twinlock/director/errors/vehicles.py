@@ -39,7 +39,7 @@ class WireDisabledError(TwinlockError):
 
 
 class RegistrationError(RefusalError):
-    """A description that contradicts the inventory or the Standard. ``field`` says where."""
+    """A description that contradicts the inventory or the Standard. ``field`` names the place."""
 
     code = "registration"
     clause = "Uptane 2.1.0 5.3.2.2"
@@ -80,7 +80,7 @@ class SecondPersonError(RefusalError):
 
 
 class EnrolmentTokenError(TwinlockError):
-    """An enrolment token that is unknown, used up, expired, or another vehicle's. Which one is not told."""
+    """An enrolment token that is unknown, used up, expired, or another vehicle's. The error does not state which."""
 
     code = "enrolment-token"
     by_rule = True
@@ -180,7 +180,7 @@ class DeviceTakenError(TwinlockError):
 
 
 class DailyLimitError(TwinlockError):
-    """More of something in a day than any vehicle has reason to send. It keeps what it has and may send it tomorrow."""
+    """More of something in a day than any vehicle has reason to send. The vehicle keeps what it has and may send it tomorrow."""
 
     code = "daily-limit"
     by_rule = True

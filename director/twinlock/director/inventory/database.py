@@ -24,7 +24,9 @@ from twinlock.director.inventory.schema import SCHEMA_VERSION, metadata, schema_
 from twinlock.io.files.durable import storage_errors
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError
 
-BUSY_TIMEOUT_S = 4.0  # how long one waits for another; longer than any transaction of ours takes, shorter than patience
+BUSY_TIMEOUT_S = (
+    4.0  # how long one waits for another; longer than any transaction of ours takes, shorter than an operator waits
+)
 _WRITE = "twinlock_write"
 
 
@@ -78,14 +80,16 @@ class Inventory:
     def check_version(self) -> None:
         """Bring an inventory of an older version up to date, and refuse that of a newer one, untouched.
 
-        Of several that open it at once one does the work, wholly or not at all; the others find it done.
+        Of several that open it at once one does the work, in one transaction; the others find it done.
         Raises: NewerStateError, StorageError, UsageError.
         """
         if self.file is not None and not self.file.is_file():
-            raise SettingError(setting="database", reason=f"names {self.name}, where there is no inventory")
+            raise SettingError(setting="database", reason=f"names {self.name}, which holds no inventory")
         with self.reading("open") as connection:
             if not inspect(connection).has_table(schema_version.name):
-                raise StorageError(path=self.name, operation="open", reason="it is no inventory of a Director")
+                raise StorageError(
+                    path=self.name, operation="open", reason="the database is not the inventory of a Director"
+                )
             version = connection.execute(select(schema_version.c.version)).scalar_one()
         if version > SCHEMA_VERSION:
             raise NewerStateError(
@@ -111,7 +115,7 @@ class Inventory:
 
     @contextmanager
     def writing(self, operation: str = "write") -> Iterator[Connection]:
-        """A transaction that is alone in writing; committed at the end, undone if anything is raised.
+        """A transaction that excludes every other writer; committed at the end, undone if anything is raised.
 
         Raises: StorageError, and ConflictError where another writer was faster.
         """
@@ -179,20 +183,20 @@ class Inventory:
 def _reason_of(error: DBAPIError) -> str:
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-        advice = "SQLite writes beside the file even to read it; make its directory writable, or copy all of it to one that is"
+        advice = "SQLite writes next to the file even to read it; make its directory writable, or copy all of it to one that is"
         return f"{error.orig} ({advice})"
     return str(error.orig)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # Transactions are begun by _begin_sqlite alone; the driver's own idea of when to begin one would come too late.
+    # Transactions are begun by _begin_sqlite alone; the driver would begin one too late.
     connection.isolation_level = None
     try:
         _use_wal(connection)
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
     except BaseException:
-        connection.close()  # the pool does not know it yet
+        connection.close()  # the pool has not registered it yet
         raise
 
 

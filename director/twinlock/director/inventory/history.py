@@ -38,7 +38,7 @@ LIMIT_CODE = DailyLimitError.code  # of the events by which a vehicle is known t
 OPERATOR = "operator"  # who did something, where no name was given
 STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "old-time", "detail"})
 
-# A vehicle that is at odds with the Director sends the same day after day. What is kept of it is bounded, per vehicle, day
+# A vehicle that the Director refuses sends the same every day. What is kept of it is bounded, per vehicle, day
 # and code, so that many refusals of one kind leave room for the first of another.
 _DAY = timedelta(days=1)
 MAX_REFUSED_PER_CODE = 32
@@ -54,7 +54,7 @@ def record_audit(
     vehicle: str | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note who did what."""
+    """Record who did what."""
     row = {"at": now, "actor": actor, "action": action, "vehicle": vehicle, "detail": dict(detail or {})}
     connection.execute(insert(schema.audit), row)
 
@@ -74,9 +74,9 @@ def read_audit(
 def insert_refused(
     connection: Connection, vehicle: str, data: bytes, refusal: Mapping[str, Any], now: datetime, *, digest: str
 ) -> bool:
-    """Keep a refused manifest with its verdict; say whether it was kept.
+    """Keep a refused manifest with its verdict; return whether it was kept.
 
-    ``digest`` is that of its content (see ``senders.content_digest``). Refused content is kept once, a long one
+    ``digest`` is that of its content (see ``senders.content_digest``). Refused content is kept once, long content
     only in part, and of each code no more than a bounded number a day.
     """
     known = select(_M.number).where(_M.vehicle == vehicle, _M.digest == digest, _M.accepted.is_(False)).limit(1)
@@ -162,7 +162,7 @@ def record_events(
     *,
     manifest: int | None = None,
 ) -> None:
-    """Keep what people should see. What goes on from manifest to manifest is kept once a day, a piece of evidence as often as the ECU added to it."""
+    """Keep what people should see. What persists from manifest to manifest is kept once a day, a piece of evidence as often as the ECU added to it."""
     for event in events:
         if not _is_known(connection, vehicle, event, now):
             row = {"vehicle": vehicle, "manifest": manifest, "at": now, "evidence": event.evidence}

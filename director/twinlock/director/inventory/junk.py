@@ -22,7 +22,7 @@ _J = schema.junk.c
 
 
 def count_junk(connection: Connection, vehicle: str, code: str, data: bytes, now: datetime) -> None:
-    """Count one more of its kind for a registered vehicle; for any other all are counted together."""
+    """Count one more of its kind for a registered vehicle; those of all other addresses are counted together."""
     known = select(schema.vehicles.c.vehicle).where(schema.vehicles.c.vehicle == vehicle)
     name = vehicle if connection.execute(known).first() is not None else ""
     day, sample = f"{now:%Y-%m-%d}", data[:SAMPLE_BYTES]

@@ -1,7 +1,7 @@
 """From an older inventory to today's: one step for each version, all of them in one transaction.
 
 A step names the tables and columns that its version brought. It builds them from ``schema.py``, so what a step builds
-must never change there: a later change of one of these tables writes the old form down here first.
+must never change there: copy the old form of one of these tables into this module before you change it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def migrate(connection: Connection) -> None:
 
 
 def _from_1(connection: Connection) -> None:
-    """Vehicles that run aktualizr: their wire, ECUs that come and go, what they tell, and their certificates."""
+    """Vehicles that run aktualizr: their profile, ECUs that come and go, what they report, and their certificates."""
     vehicles, ecus = schema.vehicles.c, schema.ecus.c
     for column in (vehicles.wire, vehicles.identified_by, ecus.retired_at, ecus.retired_key):
         _add(connection, column)

@@ -1,4 +1,4 @@
-"""Deleting old history: what no rule needs any more and a retention period has ended. The caller owns the transaction.
+"""Deletes old history that no rule needs and whose retention period has ended. The caller owns the transaction.
 
 Counters, digests of reports whose counter was reset, the newest report of each ECU, decisions with the manifests that they
 name, signed metadata, Roots and the audit are never deleted.
@@ -22,7 +22,7 @@ def prune_history(connection: Connection, before: datetime, *, actor: str, now: 
     old = select(_M.number).where(_M.received_at < before)
     newest = select(schema.ecus.c.last_report).where(schema.ecus.c.last_report.is_not(None))
     decided, seen = schema.decisions.c.manifest, schema.vehicles.c.last_manifest
-    told, junk = schema.device_events, schema.junk
+    reported, junk = schema.device_events, schema.junk
     deleted = {
         "events": connection.execute(delete(schema.events).where(_E.at < before)).rowcount,
         "reports": connection.execute(
@@ -38,7 +38,7 @@ def prune_history(connection: Connection, before: datetime, *, actor: str, now: 
     unneeded = [_M.number.not_in(query) for query in needed]
     query = delete(schema.manifests).where(_M.received_at < before, *unneeded)
     deleted["manifests"] = connection.execute(query).rowcount
-    deleted["deviceEvents"] = connection.execute(delete(told).where(told.c.received_at < before)).rowcount
+    deleted["deviceEvents"] = connection.execute(delete(reported).where(reported.c.received_at < before)).rowcount
     deleted["junk"] = connection.execute(delete(junk).where(junk.c.last_at < before)).rowcount
     connection.execute(delete(schema.pruning))
     detail = {"before": f"{before:%Y-%m-%dT%H:%M:%SZ}", **deleted}

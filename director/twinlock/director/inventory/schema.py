@@ -82,7 +82,7 @@ vehicles = Table(
     Column("planned_from", String(64)),  # SHA-256 of what the newest plan was made from
     Column("wire", String(16), nullable=False, server_default="tuf"),  # the profile of the vehicle's client
     Column("identified_by", String(16)),  # of another profile than ours: how it proves which vehicle it is
-    Column("retired_at", UtcTime),  # an operator retired it: it keeps its history and is told nothing
+    Column("retired_at", UtcTime),  # an operator retired it: it keeps its history and gets no metadata
 )
 
 ecus = Table(
@@ -156,7 +156,7 @@ events = Table(
     "events",
     metadata,
     number_column(),
-    any_vehicle_column(index=True),  # perhaps refused before it was ever registered
+    any_vehicle_column(index=True),  # perhaps refused before it was registered
     Column("manifest", Number, ForeignKey("manifests.number"), index=True),
     Column("ecu", String(128)),
     Column("at", UtcTime, nullable=False),
@@ -296,7 +296,7 @@ wire_roots = Table(
     Column("published_at", UtcTime, nullable=False),
 )
 
-# What a vehicle last told about itself beside manifests, as it was sent; nothing of it is signed.
+# What a vehicle last reported of itself in addition to manifests, as it was sent; nothing of it is signed.
 telemetry = Table(
     "telemetry",
     metadata,
@@ -306,7 +306,7 @@ telemetry = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-# What a vehicle told of the progress of its updates; nothing of it is signed. A repetition is the same event.
+# The progress of updates that a vehicle reported; nothing of it is signed. A repetition is the same event.
 device_events = Table(
     "device_events",
     metadata,

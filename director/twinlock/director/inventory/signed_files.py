@@ -142,11 +142,11 @@ def update_outstanding(
 
 
 def settle_outstanding(connection: Connection, vehicle: str, findings: Findings) -> None:
-    """Strike what an accepted manifest tells the end of: installed, failed, or withdrawn before it was sent.
+    """Remove the orders that an accepted manifest ends: installed, failed, or withdrawn before it was sent.
 
     The orders of an ECU that did not report stay: what became of them is unknown.
 
-    Where a Primary tells how an order ended, it names it by its correlation id; one that is not the newest settles nothing
+    Where a Primary reports how an order ended, it names the order by its correlation id; one that is not the newest settles nothing
     of what the newest orders.
     """
     newest = newest_issue(connection, vehicle) if findings.failed is not None else None
@@ -165,7 +165,7 @@ def settle_outstanding(connection: Connection, vehicle: str, findings: Findings)
 
 
 def remember_images(connection: Connection, entries: Iterable[ImageEntry], now: datetime) -> None:
-    """Remember what the Image repository says of images that matter to some vehicle."""
+    """Remember what the Image repository states of images that matter to some vehicle."""
     for entry in entries:
         image = fingerprint(entry.path, entry.length, entry.hashes)
         if connection.execute(select(_K.image).where(_K.image == image)).first() is None:

@@ -53,7 +53,7 @@ def read_revision(connection: Connection, vehicle: str) -> int:
 
 
 def touch_vehicle(connection: Connection, vehicle: str) -> None:
-    """Note that something about the vehicle changed, so that a new plan is made."""
+    """Record that something about the vehicle changed, so that a new plan is made."""
     connection.execute(update(schema.vehicles).where(_V.vehicle == vehicle).values(revision=_V.revision + 1))
 
 
@@ -98,7 +98,7 @@ def load_active_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
 
 
 def check_active(record: VehicleRecord) -> None:
-    """See that a vehicle is in service. Raises: RetiredVehicleError."""
+    """Check that a vehicle is in service. Raises: RetiredVehicleError."""
     if record.retired_at is not None:
         raise RetiredVehicleError(vehicle=record.vehicle, since=f"{record.retired_at:%Y-%m-%dT%H:%M:%SZ}")
 
@@ -147,7 +147,7 @@ def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
 
 
 def find_ecu_owners(connection: Connection, ecus: Iterable[str]) -> dict[EcuId, VehicleId]:
-    """Which of ``ecus`` are or were some vehicle's, and whose: at the factory's word, or by registration.
+    """Which of ``ecus`` are or were some vehicle's, and whose: by the factory's record, or by registration.
 
     A serial that an operator released has no owner.
     """
@@ -227,7 +227,7 @@ def _ecu_row(vehicle: VehicleId, record: EcuRecord) -> dict[str, Any]:
 
 
 def key_identity(key: PublicKey) -> str:
-    """SHA-256 of the key material, whatever key id it goes by: the fingerprint that operators compare."""
+    """SHA-256 of the key material, whatever its key id is: the fingerprint that operators compare."""
     return key_material(key)
 
 

@@ -1,4 +1,4 @@
-"""The share of the disk that one vehicle's manifests may take in a day: a Primary's key could sign them without end."""
+"""Bounds the bytes of manifests that the Director stores for one vehicle in a day: a Primary could send any number of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _DAY_S = 86_400
 
 
 def use_share(record: VehicleRecord, size: int, daily_bytes: int, now: datetime) -> int:
-    """How much of the share is used with ``size`` bytes more. It becomes free again at the rate of ``daily_bytes`` a day.
+    """Return the bytes of the share that are used after ``size`` more. Used bytes become free at ``daily_bytes`` a day.
 
-    So at most ``daily_bytes`` come at once, and at most twice as many in any 24 hours. A refusal loses nothing: an ECU
-    repeats its evidence until it is acknowledged. Raises: DailyLimitError.
+    So the Director accepts at most ``daily_bytes`` at once, and at most twice as many in any 24 hours. A refusal loses
+    nothing: an ECU repeats its evidence until the Director acknowledges it. Raises: DailyLimitError.
     """
     elapsed_s = 0.0 if record.last_manifest_at is None else max((now - record.last_manifest_at).total_seconds(), 0.0)
     used = max(record.share_used - int(daily_bytes * elapsed_s / _DAY_S), 0) + size

@@ -20,7 +20,7 @@ from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport
 def time_events(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> list[Event]:
     """An ECU that knows no time but one long past, as one fresh from the factory may, or an earlier one than it knew."""
     if report.time < now - policy.past:
-        code, detail = "old-time", f"it knows no later time than {format_time(report.time)}"
+        code, detail = "old-time", f"the latest time that it knows is {format_time(report.time)}"
     elif last is not None and report.time < last.time:
         code = "earlier-time"
         detail = f"its report states {format_time(report.time)}, and the one before it stated {format_time(last.time)}"
@@ -54,7 +54,7 @@ def report_events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> li
 
 
 def _is_declared(installed: InstalledImage, declared: InstalledImage | None) -> bool:
-    """Whether an ECU runs what it was delivered with, at the word of the factory or an operator."""
+    """Whether an ECU runs what it was delivered with, by the record of the factory or an operator."""
     return declared is not None and is_image(installed, declared.path, declared.length, declared.hashes)
 
 
@@ -87,7 +87,7 @@ def _met(report: EcuReport, evidence: Evidence) -> Event:
 def outcome_events(outcome: InstallationReport, record: VehicleRecord) -> list[Event]:
     """A failed installation: of each ECU that failed, or of the whole where it failed before any ECU was reached.
 
-    Each holds what the device said of the whole, with its raw report.
+    Each holds what the device reported of the whole, with its raw report.
     """
     whole = outcome.result
     data = {
@@ -114,7 +114,7 @@ def outcome_events(outcome: InstallationReport, record: VehicleRecord) -> list[E
 def membership_events(
     reports: Mapping[EcuId, EcuReport], missing: tuple[EcuId, ...], record: VehicleRecord
 ) -> Iterator[Event]:
-    """An ECU that begins to be missing, and one that is there again."""
+    """An ECU that is missing from now on, and one that reports again."""
     for ecu in missing:
         if record.ecus[ecu].missing_since is None:
             detail = f"the manifest has no valid report of {ecu}; every order that involves it is held until it reports"

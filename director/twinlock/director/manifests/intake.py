@@ -43,7 +43,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """The inventory as it was read: the vehicle, and what is known of what the manifest says."""
+    """The inventory as it was read: the vehicle, and what is known of the manifest's content."""
 
     record: VehicleRecord
     revision: int
@@ -130,7 +130,9 @@ class Reception:
                 return Acceptance(
                     manifest=number, vehicle=reading.record.vehicle, received_at=now, events=findings.events
                 )
-        raise ConflictError(what=f"the vehicle {vehicle}", reason="it changed each time while its manifest was judged")
+        raise ConflictError(
+            what=f"the vehicle {vehicle}", reason="the vehicle changed each time while its manifest was judged"
+        )
 
     def _read(self, manifest: UnverifiedManifest, vehicle: str) -> _Reading:
         """Everything that judging needs, as of one moment."""
@@ -152,7 +154,7 @@ class Reception:
             )
 
     def _look_up(self, verified: VerifiedReports, reading: _Reading, now: datetime) -> Knowledge:
-        """What the Image repository lists, as far as it can be asked: taking in reports does not depend on it."""
+        """What the Image repository lists, as far as it can be asked: accepting reports does not depend on it."""
         images = dict(reading.knowledge.images)
         try:
             catalogue = self._catalogues.current(now)
@@ -162,7 +164,7 @@ class Reception:
             try:
                 entry = catalogue.find(report.installed.path, reading.record.ecus[ecu].hardware_id)
             except TwinlockError:
-                continue  # whatever is wrong with that entry is no fault of this manifest
+                continue  # a fault of that entry is not one of this manifest
             if entry is not None and same_image(report.installed, entry):
                 images[ecu] = entry
         return replace(reading.knowledge, images=images)

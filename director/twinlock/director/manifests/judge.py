@@ -67,7 +67,7 @@ def verify_reports(
     knowledge: Knowledge = NOTHING_KNOWN,
     policy: ManifestPolicy = USUAL_POLICY,
 ) -> VerifiedReports:
-    """Decide whether ``manifest`` is what this vehicle, as the inventory knows it, says now.
+    """Decide whether ``manifest`` is what this vehicle, as the inventory knows it, reports now.
 
     ``address`` is the vehicle whose URL it came to, if any. ``record`` is the vehicle that the manifest names. A manifest
     without a sound report of its Primary is refused as a whole. Of every other ECU a false or unreadable report counts as a
@@ -75,8 +75,8 @@ def verify_reports(
     Raises: ManifestVehicleError, UnknownEcuError, ReportSignatureError, DuplicateReportError, MissingEcuError,
     ReportTimeError, ReportReplayError; what makes the Primary's report unreadable.
     """
-    # Step 1: the signed part says whose manifest this is, and the address must not say otherwise. Where a profile has no
-    # names of vehicles, the address alone says it, and the Primary's key has to fit.
+    # Step 1: the signed part names the vehicle, and the address must not name another one. Where a profile has no
+    # names of vehicles, the address alone names it, and the Primary's key has to fit.
     named = address if manifest.vehicle is None else manifest.vehicle
     if named != record.vehicle or address not in (None, named):
         raise ManifestVehicleError(offered=named or "(none named)", expected=address or record.vehicle)
@@ -204,7 +204,7 @@ def _check_offered(
 
 
 def _check_time(report: EcuReport, last: LastReport | None, now: datetime, policy: ManifestPolicy) -> None:
-    """Refuse a time that cannot be right. With a counter, which alone shows that it is new, it may be before the last one."""
+    """Refuse a time that is not plausible. A report with a counter may state an earlier time than the last one: the counter alone shows that it is new."""
     latest = now + policy.future
     earliest = report.time if last is None else now - policy.past
     if last is not None and report.counter is None:
@@ -253,7 +253,7 @@ def _reset_for(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge, now: dat
 
 
 def _check_covered(report: EcuReport, ecu: EcuRecord) -> None:
-    """A profile may give Secondaries no counter. That of the Primary, which signs the whole, then stands for theirs."""
+    """A profile may give Secondaries no counter. The counter of the Primary, which signs the whole, then counts for theirs."""
     if ecu.primary:
         seen = "none" if ecu.highest_counter is None else str(ecu.highest_counter)
         raise ReportReplayError(ecu=report.ecu, field="counter", offered="(none)", last=seen)

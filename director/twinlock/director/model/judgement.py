@@ -14,7 +14,7 @@ from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import EcuReport, InstallationReport
 
 _FUTURE = timedelta(minutes=5)  # clocks of vehicles and servers differ by seconds, not minutes
-_PAST = timedelta(days=30)  # a Secondary that slept keeps its last verified time until its Primary tells it a new one
+_PAST = timedelta(days=30)  # a Secondary that slept keeps its last verified time until its Primary sends it a new one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,8 @@ class ManifestPolicy:
 
     ``daily_bytes`` is each vehicle's share (``manifests/daily_share.py``).
 
-    An ECU fresh from the factory may not know the time before its first exchange, so its first report may be as
-    old as it likes (which is then noted as an event); from its second on, both bounds hold.
+    An ECU fresh from the factory may not know the time before its first exchange, so its first report may be of any
+    age (which is then recorded as an event); from its second on, both bounds hold.
     """
 
     future: timedelta = _FUTURE
@@ -34,7 +34,7 @@ class ManifestPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """What the Director knows beside the vehicle's own rows.
+    """What the Director knows in addition to the vehicle's own rows.
 
     ``nonces`` are those in this manifest that were seen before, by ECU; ``images`` is what the Director knows of the
     image that each ECU reports (absent: nothing). ``complete`` False: the Image repository could not be asked, so what
@@ -74,7 +74,7 @@ class VerifiedReports:
 class Findings:
     """What an acceptable manifest shows: the reports that count, the ECUs that are missing, and what people should see.
 
-    ``failed`` is the correlation id of an order of which the Primary says that its installation failed. ``verified`` is
+    ``failed`` is the correlation id of an order whose installation failed, as the Primary states. ``verified`` is
     what they follow from.
     """
 

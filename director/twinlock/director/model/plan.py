@@ -32,7 +32,7 @@ class PlanInputs:
     """Everything about one vehicle that a plan is made from. ``known`` are entries of installed images, by ECU, that
     the Director remembers; ``ordered`` is what its newest signed Targets list.
 
-    ``listed`` are the images that its Targets ever listed, read only for clients that have to be told of these forever.
+    ``listed`` are the images that its Targets ever listed, read only for clients that need them listed forever.
     ``unknown`` are the ECUs whose software is unknown; ``client`` is what the vehicle's client can and cannot do.
     """
 
@@ -72,8 +72,8 @@ class PlannedTargets:
 def entries_as_json(planned: PlannedTargets, hardware: Mapping[EcuId, EcuRecord]) -> dict[str, Any]:
     """What Director Targets list for a plan, by target path: length, hashes and custom, as plain JSON.
 
-    The must-agree section is copied as it is; of the author's other members only those that say which software it is and
-    how it is to be taken. None that a client acts on (``uri``, ``downloadUrl``) comes from an Image repository. Source: Uptane 2.1.0 5.2.3.1 and 5.2.3.1.1.
+    The must-agree section is copied as it is; of the author's other members only those that state which software it is and
+    its format. None that a client acts on (``uri``, ``downloadUrl``) comes from an Image repository. Source: Uptane 2.1.0 5.2.3.1 and 5.2.3.1.1.
     """
     listed: dict[str, Any] = {}
     for path, entry in sorted(planned.entries.items()):
@@ -93,7 +93,7 @@ def entries_as_json(planned: PlannedTargets, hardware: Mapping[EcuId, EcuRecord]
 
 
 def _format(entry: ImageEntry) -> dict[str, str]:
-    """``targetFormat`` where the author states one, as one of the two values that every reader takes alike."""
+    """``targetFormat`` where the author states one, as one of the two values that every reader understands alike."""
     if "targetFormat" not in entry.custom and entry.length:
         return {}
     return {"targetFormat": OSTREE if target_format(entry) == OSTREE else "BINARY"}

@@ -49,7 +49,7 @@ class InheritedChain(Protocol):
 
 
 class TranslatedChain(Protocol):
-    """The Root chain of a profile as it is published, beside ours."""
+    """The Root chain of a profile as it is published, next to ours."""
 
     @property
     def name(self) -> str:
@@ -127,7 +127,7 @@ class RootTranslation(Protocol):
         handing_over: bool = False,
         stranded: frozenset[str] = frozenset(),
     ) -> TranslatedChain:
-        """The chain whose newest Root is ``newest``, beside ours, whose newest is ``current``."""
+        """The chain whose newest Root is ``newest``, next to ours, whose newest is ``current``."""
 
     def own_root_role(self, current: bytes, newest: bytes | None) -> tuple[str, Authority] | None:
         """The Root role of ``newest`` where none of its keys signs for our Root ``current``, with the name of these keys."""

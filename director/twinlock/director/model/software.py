@@ -1,4 +1,4 @@
-"""An image as software: a component in a version, and what it needs and does not tolerate beside it."""
+"""An image as software: a component in a version, what it needs, and what it conflicts with."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Terms = tuple[tuple[str, VersionRange], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Software:
-    """One image as a choice. ``image`` identifies its bytes under its name; ``component`` None: it has no name.
+    """One image as a choice. ``image`` identifies its bytes under its name; ``component`` None: the image names none.
 
     ``dependencies`` and ``conflicts`` pair component names with version ranges, sorted by name. ``unreadable`` are the
-    members of ``custom`` among these two that do not say anything that planning can read.
+    members of ``custom`` among these two that planning cannot read.
     """
 
     image: str
@@ -39,7 +39,7 @@ class Software:
 
     @property
     def label(self) -> str:
-        """How people call it: ``brake 2.0``, or its path."""
+        """Its name for people: ``brake 2.0``, or its path."""
         return self.path if self.component is None or self.version is None else f"{self.component} {self.version}"
 
     def is_one_of(self, component: str, versions: VersionRange) -> bool:
@@ -73,7 +73,7 @@ def mentioned(software: Software) -> frozenset[str]:
 
 
 def is_image(installed: InstalledImage, path: str, length: int, hashes: Mapping[str, str]) -> bool:
-    """Whether an ECU reports precisely this image: name, length in bytes and every hash that both sides know."""
+    """Whether an ECU reports exactly this image: name, length in bytes and every hash that both sides know."""
     common = installed.hashes.keys() & hashes.keys()
     return (
         installed.path == path
@@ -84,5 +84,5 @@ def is_image(installed: InstalledImage, path: str, length: int, hashes: Mapping[
 
 
 def same_image(installed: InstalledImage, entry: ImageEntry) -> bool:
-    """Whether an ECU reports precisely the image of ``entry``."""
+    """Whether an ECU reports exactly the image of ``entry``."""
     return is_image(installed, entry.path, entry.length, entry.hashes)

@@ -56,7 +56,7 @@ def read_description(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT
     for item in node.get("ecus").items(limits.ecus):
         record = _ecu(item, primary)
         if record.ecu in ecus:
-            raise DescriptionError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} stands twice")
+            raise DescriptionError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} is listed twice")
         ecus[record.ecu] = record
     if primary not in ecus:
         raise DescriptionError(vehicle=vehicle, field="primary", reason=f"the Primary {primary} is not among its ECUs")

@@ -1,4 +1,4 @@
-"""The operator's side: assigning images, withdrawing that, and asking what would come of it."""
+"""An operator's work on one vehicle: assigning images, withdrawing assignments, and explaining what the Director would order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class PreparedAssignment:
     def store(self, connection: Connection, *, actor: str, now: datetime) -> None:
         """Store the assignments. Raises: ConflictError if the vehicle changed since it was planned."""
         if lock_vehicle(connection, self.vehicle) != self.revision:
-            raise ConflictError(what=f"the vehicle {self.vehicle}", reason="it reported or was reassigned meanwhile")
+            raise ConflictError(
+                what=f"the vehicle {self.vehicle}", reason="the vehicle reported or was reassigned meanwhile"
+            )
         put_assignments(connection, self.vehicle, self.images, actor=actor, now=now)
 
 
@@ -96,7 +98,7 @@ class Assigning:
         return self.explain(vehicle, None, now=now)
 
     def explain(self, vehicle: str, images: Mapping[str, str] | None, *, now: datetime) -> Plan:
-        """What the vehicle would be told, with ``images`` as if they were assigned. Raises: see ``Director.explain``."""
+        """What the Director would order, with ``images`` as if they were assigned. Raises: see ``Director.explain``."""
         inputs = self._ordering.snapshot(vehicle).inputs
         if images:
             wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}

@@ -27,7 +27,7 @@ _OF_ONE_ITEM = (RefusalError, UsageError, ConflictError, DailyLimitError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemResult:
-    """What became of one item. ``source`` is where the caller got it, such as a file and a line; ``outcome`` one word.
+    """What became of one item. ``source`` is where the caller got it, such as a file and a line; ``outcome`` is one word.
 
     ``error`` is set where ``outcome`` is "refused".
     """
@@ -108,7 +108,7 @@ def run_batch(
 ) -> BatchResult:
     """Apply all jobs in one transaction: all of them or none; with ``skip_refused`` all that are not refused.
 
-    ``advance`` is told of each finished item. Raises: StorageError, ConflictError; UsageError without any job.
+    ``advance`` is called after each finished item. Raises: StorageError, ConflictError; UsageError without any job.
     """
     waiting = list(jobs)
     if not waiting:

@@ -178,7 +178,7 @@ class Batches:
         return result
 
     def _revoke_lost(self, fingerprints: Collection[str], actor: str, now: datetime) -> None:
-        """Revoke certificates whose private keys were never written, as far as they are on record and good."""
+        """Revoke certificates whose private keys were never written, as far as they are on record and not revoked."""
         if not fingerprints:
             return
         with self._database.writing("revoke") as connection:
@@ -252,7 +252,7 @@ def _entry(
 
 
 def _check_once(vehicle: str, source: str, seen: dict[str, str]) -> None:
-    """See that a vehicle comes once in a batch. Raises: UsageError."""
+    """Check that a batch names a vehicle once. Raises: UsageError."""
     first = seen.setdefault(vehicle, source)
     if first != source:
         raise NamedTwiceError(vehicle=vehicle, first=first, second=source)

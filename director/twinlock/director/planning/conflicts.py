@@ -1,4 +1,4 @@
-"""Saying why no set of images fits, one sentence for each cause.
+"""Explains why no set of images fits, with one sentence for each cause.
 
 Pure and deterministic.
 """
@@ -21,9 +21,9 @@ MAX_EXPLANATION_STEPS = 200_000
 def explain_failure(
     problem: ImageSetProblem, contradiction: tuple[str, ...], *, max_steps: int = MAX_EXPLANATION_STEPS
 ) -> tuple[str, ...]:
-    """The causes, those about assigned images first. ``contradiction`` is what the resolver knows, for want of better.
+    """The causes, those about assigned images first. ``contradiction`` is what the resolver knows, used where nothing better is found.
 
-    The last sentence says so where the search ended after ``max_steps``.
+    Where the search ended after ``max_steps``, the last sentence states it.
     """
     causes, complete = find_causes(problem, max_steps=max_steps)
     causes = causes or summarize(contradiction)
@@ -55,7 +55,7 @@ def summarize(contradiction: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class _StepsEndedError(Exception):
-    """Ends a search that looked at too much. Never leaves this module."""
+    """Ends a search that looked at too many images. Never leaves this module."""
 
 
 class _Search:

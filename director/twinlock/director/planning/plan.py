@@ -1,4 +1,4 @@
-"""What a vehicle should be told now: from its inventory, its assignments and the Image repository to a plan.
+"""The plan of what to order from a vehicle now, made from its inventory, its assignments and the Image repository.
 
 The rules of 5.3.2.1 step 5 that are not about picking versions (``resolver.py`` does that): nothing before the first
 manifest, every image checked, no further order while an earlier one may still be installing, and no order that involves an
@@ -44,7 +44,7 @@ def make_plan(
     images: PlannedTargets | None = None,
     explained: bool = True,
 ) -> PlannedTargets:
-    """Decide what the vehicle should be told. What stands in the way becomes an outcome with reasons, not an error.
+    """Decide what to order from the vehicle. An obstacle becomes an outcome with reasons, not an error.
 
     ``listing`` may be None where nothing is assigned: that takes no look at the Image repository. ``images`` is what
     ``plan_images`` found for these inputs, with the software of every ECU known, where that was asked already.
@@ -67,7 +67,7 @@ def make_plan(
 
 
 def plan_around_unknown(inputs: PlanInputs, listing: ImageListing, *, explained: bool = True) -> PlannedTargets:
-    """The plan for the ECUs whose software is known; orders that involve any other ECU are held, and it says why.
+    """The plan for the ECUs whose software is known; orders that involve any other ECU are held, with the reasons.
 
     Raises: as ``plan_images``.
     """
@@ -154,7 +154,7 @@ def _offers(
         try:
             _check(inputs, record, entry, None)
         except RefusalError:
-            continue  # incomplete, or of a format that it does not install: not a choice. What is older than installed is for the resolver to say
+            continue  # incomplete, or of a format that it does not install: not a choice. The resolver judges what is older than installed
         software = read_software(entry)
         if not software.unreadable:
             offers[software] = entry
@@ -263,7 +263,7 @@ def _planned_image(ecu: EcuId, image: Software, *, moved: bool) -> PlannedImage:
 
 
 def _asker(selection: Selection, ecu: EcuId) -> str:
-    """Whose dependency or conflict moved an ECU, as far as one image by itself tells."""
+    """Whose dependency or conflict moved an ECU, as far as one image by itself shows."""
     moved = selection[ecu]
     for image in selection.values():
         if image is None or image == moved or moved is None:
@@ -303,7 +303,7 @@ def _why_held(inputs: PlanInputs) -> Iterator[str]:
         if item.ecu in inputs.unknown:
             continue
         what = "was withdrawn but may be installing" if item.withdrawn else "was ordered"
-        yield f"{item.path} {what} on {item.ecu}; the next order waits for a manifest that tells what became of it"
+        yield f"{item.path} {what} on {item.ecu}; the next order waits for a manifest that reports its outcome"
 
 
 def _is_consistent(inputs: PlanInputs, orders: tuple[PlannedImage, ...], planned: PlannedTargets) -> bool:

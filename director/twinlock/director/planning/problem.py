@@ -128,7 +128,7 @@ def relevant_components(present: Iterable[Software], mentions: Mapping[str, froz
     for software in present:
         names = mentioned(software)
         if names and software.component is None:
-            return None  # it may have to go, and nothing says which component would take its place
+            return None  # it may have to go, and which component would take its place is unknown
         waiting += [*names, *([software.component] if names and software.component is not None else [])]
     while waiting:
         component = waiting.pop()

@@ -17,19 +17,19 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import NewerStateError, StorageError
 
 FORMAT = 3  # 3: keys for stranded vehicles; 2: the wire profiles
-_PLAIN_FORMAT = 2  # of a Director that an earlier version can go on with
+_PLAIN_FORMAT = 2  # without keys for stranded vehicles, so that an earlier version can read it
 CONFIG = "config.json"
 _MAX_BYTES = 65_536
 _TYPES = {int: "a whole number", bool: "true or false", str: "a text"}
 
 
 def write_config(directory: Path, settings: Settings) -> None:
-    """Write the configuration of a new Director; an existing one stands. Raises: StorageError."""
+    """Write the configuration of a new Director; an existing one is kept. Raises: StorageError."""
     create_file(directory / CONFIG, _encode(settings), max_bytes=_MAX_BYTES)
 
 
 def replace_config(directory: Path, settings: Settings) -> None:
-    """Put other settings in place of those of a Director. Raises: StorageError; the old ones then stand."""
+    """Put other settings in place of those of a Director. Raises: StorageError; the old ones then remain in force."""
     replace_file(directory / CONFIG, _encode(settings), max_bytes=_MAX_BYTES)
 
 
@@ -75,4 +75,6 @@ def read_config(directory: Path) -> Settings:
         reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"
         raise UsageError(reason=reason) from None
     except (ValueError, KeyError, AttributeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is not a configuration ({error})") from None
+        raise StorageError(
+            path=str(path), operation="read", reason=f"the file is not a configuration ({error})"
+        ) from None

@@ -1,4 +1,4 @@
-"""What signed Director Targets tell the ECUs of their own reports: evidence that was taken, and counters that may restart."""
+"""What signed Director Targets acknowledge of the reports of ECUs: evidence that is stored, and counters that may start again."""
 
 from __future__ import annotations
 

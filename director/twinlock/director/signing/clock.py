@@ -15,14 +15,14 @@ from twinlock.repository.signing.clock import ClockMarks, check_signing_clock
 
 
 class SigningClock:
-    """Says whether this Director may sign at a time. Threads and processes may share the inventory behind it."""
+    """Decides whether this Director may sign at a time. Threads and processes may share the inventory behind it."""
 
     def __init__(self, database: Inventory, catalogues: CatalogueKeeper) -> None:
         self._database = database
         self._catalogues = catalogues
 
     def check(self, now: datetime) -> ClockMarks:
-        """The past of this signer, after its clock was found to agree with that and with the Image repository.
+        """The past of this signer, once its clock agrees with that and with the Image repository.
 
         Not to be called inside a transaction: the Image repository may be asked. Where it cannot be reached, the
         Director's own past decides. Raises: ClockBehindError, ClockContradictedError, StorageError.

@@ -108,12 +108,14 @@ class Ordering:
         """
         for _ in range(_ATTEMPTS):
             # Requests for one vehicle take turns, so that all but the first find the work done. Other processes are
-            # not held off by this; they meet in the transaction.
+            # excluded by the transaction.
             with self._turns[hash(vehicle) % _STRIPES]:
                 made = self._attempt(vehicle, now, force=force)
             if made is not None:
                 return made
-        raise ConflictError(what=f"the vehicle {vehicle}", reason="it changed each time while its metadata was signed")
+        raise ConflictError(
+            what=f"the vehicle {vehicle}", reason="the vehicle changed each time while its metadata was signed"
+        )
 
     def _attempt(self, vehicle: str, now: datetime, *, force: bool) -> Issue | None:
         snapshot = self.snapshot(vehicle)
@@ -134,7 +136,7 @@ class Ordering:
         except (RefusalError, ProfileError) as error:
             if not planned.entries:
                 raise
-            # The engine refused the order as the vehicle would have. Tell the vehicle to do nothing, and people why.
+            # The engine refused the order as the vehicle would have: order nothing, and state why in the plan.
             refused = _unusable(snapshot.inputs, error)
             spare = snapshot.inputs.client.list_installed(snapshot.inputs, refused, _usable(catalogue))
             made = self._make(snapshot, spare, catalogue if spare.entries else None, planned_from, now=now, force=force)
@@ -157,7 +159,7 @@ class Ordering:
     def catalogue_for(self, inputs: PlanInputs, now: datetime) -> Catalogue | RefusalError | TransportError | None:
         """The Image repository if this vehicle needs it: an error if it cannot be used, None if nothing is assigned.
 
-        A client that has to be told of what it has installed needs it even then.
+        A client whose Targets have to list what it has installed needs it even then.
         """
         if not inputs.assigned and not inputs.listed:
             return None
@@ -269,7 +271,7 @@ def plan_with(
     images: PlannedTargets | None = None,
     explained: bool = True,
 ) -> PlannedTargets:
-    """A plan, also where the Image repository cannot be used: then nothing is ordered, and the plan says so.
+    """A plan, also where the Image repository cannot be used: then it orders nothing and states the reason.
 
     ``images`` and ``explained``: see ``make_plan``.
     """
@@ -354,7 +356,7 @@ def _read_snapshot(connection: Connection, vehicle: str, profiles: Profiles) -> 
 
 
 def _record_decision(connection: Connection, snapshot: VehicleSnapshot, decision: _Decision, now: datetime) -> int:
-    """Keep the decision if it says something new; returns the number of the one that holds."""
+    """Keep the decision if it differs from the last one; returns the number of the one in force."""
     last = snapshot.decision
     if last is not None and last.plan == decision.planned.plan and last.correlation_id == decision.correlation_id:
         return last.number

@@ -128,14 +128,15 @@ class RootKeeper(RootChains):
         trusted = bootstrap_repository(DIRECTOR, data).root.signed
         if trusted.issued is not None and trusted.issued > now:
             raise UnfitRootError(
-                version=trusted.version, reason=f"it states that it was signed at {trusted.issued:%Y-%m-%d %H:%M}Z"
+                version=trusted.version,
+                reason=f"its time of signature, {trusted.issued:%Y-%m-%d %H:%M}Z, is in the future",
             )
         check_signing(data, self._keyring, now)
         chains = self._chains(published, now)
         if bool(chains) is not (translated is not None):
             raise UnfitRootError(
                 version=trusted.version,
-                reason="it was prepared for other wire profiles than are published; prepare it again",
+                reason="other wire profiles are published than it was prepared for; prepare it again",
             )
         also = {chain.name: chain.accept((translated or {}).values(), now) for chain in chains}
         version = self._store(published, data, also, now)
@@ -247,6 +248,6 @@ class RootKeeper(RootChains):
         authority.check_held(ROOT, (record.keyid for record in self._keyring.held(authority.keyids)))
 
     def _continued_from(self, translation: RootTranslation, inherited: InheritedChain) -> bool:
-        """Whether this very chain was taken over before: repeating that is no fault."""
+        """Whether this very chain was continued before: repeating that is allowed."""
         with self._database.reading() as connection:
             return translation.read(connection, len(inherited.roots)) == inherited.roots[-1]

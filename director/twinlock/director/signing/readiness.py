@@ -63,7 +63,7 @@ class Readiness:
             raise NotReadyError(reasons=(f"the Director's Root expires at {expires:%Y-%m-%dT%H:%M:%SZ}",))
 
     def _check_image_repository(self, now: datetime) -> None:
-        """What the Image repository last said is what vehicles are told to install by."""
+        """Check that the verified files of the Image repository, by which the Director orders, are usable and not about to expire."""
         try:
             trusted = self._catalogues.current(now).trusted
         except (RefusalError, TransportError) as error:

@@ -45,7 +45,7 @@ def recover_clock(
     """Confirm that the clock is right at ``now``, and sign again for every vehicle whose files state a later time.
 
     ``sign`` signs for one vehicle. The confirmation is stored and audited first; a recovery that was cut off is repeated.
-    Raises: UsageError if there is nothing to correct; ClockContradictedError if the Image repository says otherwise; and
+    Raises: UsageError if there is nothing to correct; ClockContradictedError if the Image repository contradicts it; and
     what ``sign`` raises.
     """
     check_signing_clock(now, ClockMarks(), catalogues.second_time(now))

@@ -52,15 +52,17 @@ def unnamed_keys(keyring: Keyring, used: Iterable[str]) -> frozenset[str]:
 
 @contextmanager
 def as_far_as_allowed() -> Iterator[None]:
-    """Log where keys could not be retired now: a user who may not write there can open a Director all the same."""
+    """Log that keys could not be retired now: a user who may not write there can still open a Director."""
     try:
         yield
     except TwinlockError as error:
-        log.warning("revoked keys are still beside the live ones, and the next command tries again: %s", error)
+        log.warning(
+            "revoked keys are still in the directory of the live ones, and the next command tries again: %s", error
+        )
 
 
 def retire(keyring: Keyring, used: Iterable[str], published: PublishedKeys) -> None:
-    """Take keys that are not ``used`` from beside the live ones: those of Root are put aside, others are destroyed.
+    """Remove keys that are not ``used`` from the directory of the live ones: those of Root are put aside, others are destroyed.
 
     So are new ones that a crash left before they were published. Any other key that no Root ever named is left alone: it
     may have been brought here for the next one. Raises: StorageError.

@@ -74,7 +74,7 @@ class RootChains:
         return plan_of(self._read().signed(), role)
 
     def retire_revoked(self, now: datetime) -> None:
-        """Take private keys that no newest Root names any more from beside the live ones. Raises: StorageError."""
+        """Remove private keys that no newest Root names from the directory of the live ones. Raises: StorageError."""
         if not self._keyring.has_abandoned and not unnamed_keys(self._keyring, self._used(now)):
             return
         with self._prepared.alone():

@@ -118,7 +118,7 @@ def signers_of(root: Root, role: str) -> Authority:
 
 
 def check_signing(data: bytes, keyring: Keyring, now: datetime) -> None:
-    """See that vehicles still accept this Root, and that the keys of the online roles are held and open.
+    """Check that vehicles still accept this Root, and that the keys of the online roles are held and open.
 
     Raises: ExpiredError, MissingKeysError, PassphraseError, StorageError.
     """
@@ -199,9 +199,9 @@ def plan_of(root: Root, role: str) -> KeyPlan:
 
 
 def give_keys(root: Root, role: str, keyring: Keyring | NewKeys, plan: KeyPlan) -> None:
-    """Put new keys in place of a role's old ones, and drop old ones that no role uses any more.
+    """Put new keys in place of a role's old ones, and drop old ones that no role uses.
 
-    A demand for a post-quantum signature stays unless ``plan`` says otherwise. Raises: UsageError if it cannot be met.
+    A demand for a post-quantum signature stays unless ``plan`` changes it. Raises: UsageError if it cannot be met.
     """
     if role == TIME:
         _check_time_plan(plan)

@@ -1,1 +1,1 @@
-"""Audited commands that lead out of every state that the Director can get a vehicle into, the same for both profiles."""
+"""Audited commands that end every state into which the Director can put a vehicle, the same for both profiles."""

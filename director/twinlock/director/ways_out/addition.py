@@ -1,4 +1,4 @@
-"""A Secondary that joins a registered vehicle at an operator's word. The caller owns the transaction."""
+"""A Secondary that an operator adds to a registered vehicle. The caller owns the transaction."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 No stored counter falls: counting goes on from the highest. The reports that an ECU sent before never count a second time,
 because their digests are kept. A client of aktualizr cannot carry a nonce, and a restored one sends the very reports that
-it sent before; there the next report counts, and the vehicle's certificate alone says who sent it. So a vehicle that is
+it sent before; there the next report counts, and the vehicle's certificate alone identifies its sender. So a vehicle that is
 known by its serial only cannot have its counter reset: it gets another key. The caller owns the transaction.
 """
 
@@ -125,7 +125,7 @@ def _check_countable(record: VehicleRecord, ecus: Iterable[EcuId]) -> None:
 def read_sent(connection: Connection, vehicle: str, *, after: int = 0) -> Sent:
     """The reports in the next stored manifests of a vehicle after number ``after``: at most ``PAGE`` of them.
 
-    Decoding takes its time where a vehicle has sent thousands, so most of it is done before the writing transaction.
+    Decoding is slow where a vehicle has sent thousands, so most of it is done before the writing transaction.
     """
     query = select(_M.number, _M.data).where(_M.vehicle == vehicle, _M.number > after).order_by(_M.number).limit(PAGE)
     digests: set[tuple[EcuId, str]] = set()
@@ -135,7 +135,7 @@ def read_sent(connection: Connection, vehicle: str, *, after: int = 0) -> Sent:
         try:
             manifest = decode_manifest(bytes(row.data))
         except RefusalError:
-            continue  # what cannot be read was never accepted, and never will be
+            continue  # what cannot be read was never accepted and will not be
         digests |= {(signed.report.ecu, report_digest(signed.message)) for signed in manifest.reports}
     return Sent(frozenset(digests), newest)
 

@@ -36,7 +36,7 @@ from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, ide
 
 MAX_VALID_S = 31 * 86_400
 MAX_PENDING = 8  # keys that are kept for one ECU: an operator has to be able to compare them
-PENDING_FOR = timedelta(days=30)  # after that long without it a key makes room for others
+PENDING_FOR = timedelta(days=30)  # a key that was not sent for so long makes room for others
 _C = schema.key_changes.c
 _P = schema.pending_keys.c
 _E = schema.ecus.c
@@ -44,7 +44,7 @@ _E = schema.ecus.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyChange:
-    """A permission: ``ecu`` may come with the key of that fingerprint, as ``new_ecu``. ``applied`` tells that it did."""
+    """A permission: ``ecu`` may come with the key of that fingerprint, as ``new_ecu``. ``applied``: it did."""
 
     number: int
     vehicle: VehicleId
@@ -131,7 +131,7 @@ def change_key(
 
 
 def confirm_change(connection: Connection, number: int, *, actor: str, now: datetime) -> KeyChange:
-    """The second person's word for a permission. Raises: UsageError for an unknown or lapsed one, or the same person."""
+    """Confirm a permission as the second person. Raises: UsageError for an unknown or lapsed one, or the same person."""
     row = connection.execute(select(schema.key_changes).where(_C.number == number)).one_or_none()
     if row is None or row.used_at is not None or row.expires <= now:
         raise UnknownKeyChangeError(number=number)

@@ -73,7 +73,7 @@ def retire_ecus(
 
 
 def retire_vehicle(connection: Connection, vehicle: VehicleId, *, release: bool, actor: str, now: datetime) -> None:
-    """Retire a vehicle: it is told nothing and its reports are refused. With ``release`` its ECUs are free for others."""
+    """Retire a vehicle: it gets no metadata and its reports are refused. With ``release`` its ECUs are free for others."""
     lock_vehicle(connection, vehicle)
     rows = ecu_rows(connection, vehicle)
     connection.execute(update(schema.vehicles).where(_V.vehicle == vehicle).values(retired_at=now))
@@ -127,7 +127,7 @@ def reactivate_ecus(
 def release_serial(
     connection: Connection, ecu: EcuId, *, owner: VehicleId | None, actor: str, now: datetime
 ) -> VehicleId | None:
-    """Free a serial that the wrong vehicle registered, and say which that was; only ``owner`` may then register it.
+    """Free a serial that the wrong vehicle registered, and return which that was; only ``owner`` may then register it.
 
     Raises: UsageError if it is not registered and no owner is named, or if it is a Primary.
     """
@@ -151,7 +151,7 @@ def release_serial(
 
 
 def declare_owner(connection: Connection, ecu: EcuId, vehicle: VehicleId, *, actor: str, now: datetime) -> None:
-    """Note, at the word of the factory or an operator, whose a serial is: no other vehicle can register it."""
+    """Record, on behalf of the factory or an operator, the vehicle of a serial: no other one can register it."""
     connection.execute(delete(schema.serial_owners).where(_S.ecu == ecu))
     row = {"ecu": ecu, "vehicle": vehicle, "declared_at": now, "actor": actor}
     connection.execute(schema.serial_owners.insert().values(**row))
@@ -179,7 +179,7 @@ def retire_row(connection: Connection, row: Row[Any], now: datetime, *, release:
 
 
 def end_orders(connection: Connection, vehicle: VehicleId, gone: Iterable[EcuId], *, actor: str, now: datetime) -> None:
-    """End what was wanted for an ECU that left, or that is other hardware now."""
+    """End what was requested for an ECU that left, or that is other hardware now."""
     ecus = set(gone)
     if not ecus:
         return

@@ -104,7 +104,7 @@ class WaysOut:
         actor: str | None = None,
         now: datetime | None = None,
     ) -> None:
-        """Take a retired vehicle, or ECUs that are retired or out of order, back. Raises: UsageError, RegistrationError."""
+        """Return a retired vehicle, or ECUs that are retired or out of order, to service. Raises: UsageError, RegistrationError."""
         moment, named = now or self._clock(), VehicleId(vehicle)
         with self._database.writing("reactivate") as connection:
             if ecus is None:
@@ -134,7 +134,7 @@ class WaysOut:
             )
 
     def confirm(self, number: int, *, actor: str, now: datetime | None = None) -> KeyChange:
-        """The second person's word for a change of a key. Raises: UsageError."""
+        """Confirm a change of a key as the second person. Raises: UsageError."""
         with self._database.writing("confirm another key") as connection:
             return key_changes.confirm_change(connection, number, actor=actor or self._actor, now=now or self._clock())
 
