@@ -52,7 +52,7 @@ from twinlock.repository.publishing.profiles import expand_patterns, profile_rul
 from twinlock.repository.publishing.publish import publish_draft
 from twinlock.repository.publishing.refresh import refresh_due
 from twinlock.repository.publishing.revoked_keys import open_tidied
-from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root
+from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root, keeping_signatures
 from twinlock.repository.publishing.root_ceremony import RootChanges, prepare_root, publish_root
 from twinlock.repository.publishing.rotation import named_keys, plan_of, rotate_roles
 from twinlock.repository.signing.clock_record import set_time_source
@@ -63,6 +63,7 @@ from twinlock.repository.store.image_files import Progress
 from twinlock.repository.store.object_names import root_object
 from twinlock.repository.store.ostree_commits import commit_id
 from twinlock.repository.suppliers.review import accept_outbox, delisted
+from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
@@ -357,7 +358,9 @@ class ImageRepository:
 
         ``until`` is for one that hands the aktualizr chain over (``hand_over``).
         """
-        return publish_root(self.workspace, Path(path), until=until)
+        prepared = PreparedRoot(self.workspace.path)
+        with keeping_signatures(prepared, Path(path), lambda: read_state(self.workspace).published.root.signed):
+            return publish_root(self.workspace, Path(path), until=until)
 
     def cancel_root(self, path: str | Path) -> Cancelled:
         """End the ceremony of a prepared Root that lacks signatures. Raises: as ``root_cancelling.cancel_prepared``."""

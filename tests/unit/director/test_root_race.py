@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.director import Director
-from twinlock.repository.errors import RootCancelledError
+from twinlock.repository.errors import RootCancelledError, RootCompleteError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
@@ -131,6 +132,50 @@ def test_a_cancelling_that_is_cut_off_after_its_record_is_finished_by_the_next(p
     assert len(party.private_keys()) == len(before) - 2
     with pytest.raises(UsageError, match="was prepared here"):
         party.cancel()
+
+
+def test_a_shorter_copy_does_not_cancel_a_root_whose_complete_copy_was_shown(party: Party) -> None:
+    """To ``cancel``, which refuses it: the shorter copy that the operator finds next is judged by it too."""
+    before = party.private_keys()
+    short, party.short = party.short, party.whole
+    with pytest.raises(RootCompleteError):
+        party.cancel()
+    party.short = short
+    with pytest.raises(RootCompleteError) as caught:
+        party.cancel()
+    assert caught.value.version == 2
+    assert party.private_keys() == before
+    party.whole = Path(caught.value.path)  # the complete copy that is kept, named by the refusal
+    party.publish()
+    assert party.version() == 2
+
+
+def test_a_shorter_copy_does_not_cancel_a_root_whose_publication_failed(party: Party) -> None:
+    def refuse() -> str:
+        raise StorageError(path="keys", operation="read", reason="the medium is away")
+
+    before = party.private_keys()
+    with pytest.raises(TwinlockError):
+        party.publish(refuse)
+    with pytest.raises(RootCompleteError):
+        party.cancel()
+    assert party.private_keys() == before
+    party.publish()
+    assert party.version() == 2
+
+
+def test_a_copy_that_claims_signatures_hinders_no_cancelling(party: Party) -> None:
+    """Its signatures do not verify, so it is as short as the other, and takes no other copy's place."""
+    kept = (party.path / "prepared-root.json").read_bytes()
+    body = json.loads(party.whole.read_bytes())
+    for entry in body["signatures"]:
+        entry["sig"] = "00" * 64
+    party.whole.write_text(json.dumps(body))
+    with pytest.raises(TwinlockError):
+        party.publish()
+    assert (party.path / "prepared-root.json").read_bytes() == kept
+    party.cancel()
+    assert party.version() == 1
 
 
 def test_cancelling_waits_for_who_publishes(party: Party) -> None:

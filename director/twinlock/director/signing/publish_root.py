@@ -32,7 +32,7 @@ from twinlock.director.signing.roots import (
 from twinlock.repository.errors import RootPreparedError
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.model.views import RootView
-from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_prepared
+from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_prepared, keeping_signatures
 from twinlock.repository.publishing.root_ceremony import (
     carry_previous,
     check_new_file,
@@ -121,6 +121,13 @@ class RootKeeper(RootChains):
         for a time to come; MissingKeysError for online keys that it names and that are not here; ConflictError.
         """
         published = self._read()
+        with keeping_signatures(self._prepared, path, published.signed):
+            version = self._publish_prepared(published, now, path)
+        self._prepared.end_published(version)
+        self.retire_revoked(now)
+        return version
+
+    def _publish_prepared(self, published: PublishedRoots, now: datetime, path: Path) -> int:
         metadata = read_root_file(path)
         self._prepared.check(published.version, metadata.signed)
         data, translated = take_apart(metadata, path)
@@ -139,10 +146,7 @@ class RootKeeper(RootChains):
                 reason="other wire profiles are published than it was prepared for; prepare it again",
             )
         also = {chain.name: chain.accept((translated or {}).values(), now) for chain in chains}
-        version = self._store(published, data, also, now)
-        self._prepared.end_published(version)
-        self.retire_revoked(now)
-        return version
+        return self._store(published, data, also, now)
 
     def cancel(self, now: datetime, path: Path) -> Cancelled:
         """End the ceremony of a prepared Root; ``path`` is its file with the signatures that were collected.

@@ -3,26 +3,32 @@
 The keys that were made for a Root that lacks signatures are destroyed. One that had all of them and expired is taken by every
 vehicle that meets a copy, and only its own keys could lead that vehicle on: they are put aside and kept.
 
+The repository keeps the most complete copy of the prepared Root that it was shown: by a cancelling, or by a publication that
+failed. A cancelling is judged by that copy, however short the one is that it is given. A copy that was completed elsewhere and
+never shown here is unknown to the repository, and vehicles accept it: every copy of a cancelled Root has to be destroyed.
+
 The cancelling is recorded before a key is touched, and nothing is published meanwhile: no Root is in force whose keys were
 destroyed here. Where a crash comes in between, cancelling again finishes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tuf.api.metadata import Root
+from tuf.api.metadata import Metadata, Root
 
+from twinlock.io.files.durable import replace_file
 from twinlock.repository.errors import RootCompleteError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.publishing.root_ceremony import count_signatures, read_root_file
-from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
-from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.base import TwinlockError, UsageError
 
 
 class Cancelled(NamedTuple):
@@ -57,17 +63,19 @@ def cancel_prepared(
 ) -> Cancelled:
     """Forget the Root that is prepared after ``current``, and retire the keys that were made for it but those ``used``.
 
-    They are destroyed unless the Root has all its signatures. The caller has read ``current`` inside ``prepared.alone()``.
+    They are destroyed unless the Root has all its signatures, in ``path`` or in the copy that is kept. The caller has read
+    ``current`` inside ``prepared.alone()``. One that was recorded as cancelled and interrupted is finished in any case.
     ``record`` is called with the result before anything changes; what it raises ends the cancelling.
-    Raises: UsageError if ``path`` is not that Root; RootCompleteError if it has all its signatures and is valid at ``now``:
+    Raises: UsageError if ``path`` is not that Root; RootCompleteError, with the complete file, if it has all its signatures and is valid at ``now``:
     vehicles take it, and it can be published.
     """
     root, metadata = prepared.find(current.version), read_root_file(path)
     if root is None or root.to_dict() != metadata.signed.to_dict():
         raise UsageError(reason=f"{path} is not a Root that was prepared here and waits to be published")
-    complete = count_signatures(metadata, current).missing == 0
-    if complete and now < root.expires:
-        raise RootCompleteError(version=root.version, path=str(path))
+    whole = path if count_signatures(metadata, current).missing == 0 else prepared.path
+    complete = _keep_most_complete(prepared, metadata, current) or whole == path
+    if complete and now < root.expires and not prepared.is_cancelled(root):
+        raise RootCompleteError(version=root.version, path=str(whole))
     made = sorted(set(prepared.keyids()) - set(used))
     cancelled = Cancelled(root.version, () if complete else tuple(made), tuple(made) if complete else ())
     record(cancelled)
@@ -75,3 +83,42 @@ def cancel_prepared(
     keyring.retire(made, destroy=not complete)
     prepared.end()
     return cancelled
+
+
+@contextmanager
+def keeping_signatures(prepared: PreparedRoot, path: Path, read_current: Callable[[], Root]) -> Iterator[None]:
+    """Keep what was collected in ``path``, a copy of the prepared Root, if publishing it inside the block fails.
+
+    ``read_current`` reads the newest published Root; it is asked after a failure only.
+    """
+    try:
+        yield
+    except TwinlockError:
+        with suppress(TwinlockError), prepared.alone():
+            current = read_current()
+            if prepared.find(current.version) is not None:
+                _keep_most_complete(prepared, read_root_file(path), current)
+        raise
+
+
+def _keep_most_complete(prepared: PreparedRoot, offered: Metadata[Root], current: Root) -> bool:
+    """Keep ``offered`` if it lacks fewer signatures than the copy that is kept; returns whether the kept one lacks none.
+
+    Signatures are counted once they verify, in every form that the file carries. A file that differs in more than signatures
+    is not kept.
+    """
+    kept = read_root_file(prepared.path)
+    missing = count_signatures(kept, current).missing
+    if _unsigned(offered.to_dict()) == _unsigned(kept.to_dict()):
+        better = count_signatures(offered, current).missing
+        if better < missing:
+            replace_file(prepared.path, offered.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
+            missing = better
+    return missing == 0
+
+
+def _unsigned(value: Any) -> Any:
+    """JSON without the members named ``signatures``."""
+    if isinstance(value, dict):
+        return {name: _unsigned(member) for name, member in value.items() if name != "signatures"}
+    return [_unsigned(item) for item in value] if isinstance(value, list) else value

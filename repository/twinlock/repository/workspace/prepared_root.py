@@ -94,6 +94,10 @@ class PreparedRoot:
         """Remember that ``root`` is never published. ``end`` forgets it, once its keys are gone. Raises: StorageError."""
         self._write_cancelled(self._cancelled() | {_digest(root)})
 
+    def is_cancelled(self, root: Root) -> bool:
+        """Whether a cancelling of ``root`` is on record. Raises: StorageError."""
+        return _digest(root) in self._cancelled()
+
     def _write_cancelled(self, digests: frozenset[str]) -> None:
         replace_file(self._refused, json.dumps(sorted(digests)).encode(), max_bytes=_MAX_CANCELLED_BYTES)
 
