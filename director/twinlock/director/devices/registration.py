@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twinlock.director.errors.vehicles import DescriptionError
 from twinlock.director.model.records import EcuRecord
+from twinlock.director.model.vehicle_description import index_ecus
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
@@ -42,20 +42,8 @@ def read_registration(data: bytes, vehicle: VehicleId, limits: Limits = DEFAULT_
         raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=limits.report_bytes)
     node = Node(parse_json(data, _WHAT), _WHAT, "$")
     primary = EcuId(identifier(node.get("primary_ecu_serial").text()))
-    ecus: dict[EcuId, EcuRecord] = {}
-    owners: dict[bytes, EcuId] = {}
-    for item in node.get("ecus").items(limits.ecus):
-        record = _ecu(item, primary)
-        if record.ecu in ecus:
-            raise DescriptionError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} is listed twice")
-        ecus[record.ecu] = record
-        other = owners.setdefault(record.key.identity, record.ecu)
-        if other != record.ecu:
-            reason = f"{other} and {record.ecu} have the same key, so each could sign the other's reports"
-            raise DescriptionError(vehicle=vehicle, field="ecus", reason=reason)
-    if primary not in ecus:
-        reason = f"the Primary {primary} is not among its ECUs"
-        raise DescriptionError(vehicle=vehicle, field="primary_ecu_serial", reason=reason)
+    records = (_ecu(item, primary) for item in node.get("ecus").items(limits.ecus))
+    ecus = index_ecus(records, vehicle, primary, primary_field="primary_ecu_serial")
     return Registration(primary=primary, ecus=ecus)
 
 

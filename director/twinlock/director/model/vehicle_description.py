@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,16 +52,32 @@ def read_description(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT
     node = Node(parse_json(data, _WHAT), _WHAT, "$")
     vehicle = read_vehicle_id(node.get("vehicle").text())
     primary = EcuId(identifier(node.get("primary").text()))
+    records = (_ecu(item, primary) for item in node.get("ecus").items(limits.ecus))
+    ecus = index_ecus(records, vehicle, primary, primary_field="primary")
+    return VehicleDescription(vehicle=vehicle, primary=primary, ecus=ecus)
+
+
+def index_ecus(
+    records: Iterable[EcuRecord], vehicle: VehicleId, primary: EcuId, *, primary_field: str
+) -> dict[EcuId, EcuRecord]:
+    """The ECUs that ``vehicle`` describes, by id: each of them once, each with a key of its own, and ``primary`` among them.
+
+    Raises: DescriptionError, for a missing Primary with the field ``primary_field``.
+    """
     ecus: dict[EcuId, EcuRecord] = {}
-    for item in node.get("ecus").items(limits.ecus):
-        record = _ecu(item, primary)
+    owners: dict[bytes, EcuId] = {}
+    for record in records:
         if record.ecu in ecus:
             raise DescriptionError(vehicle=vehicle, field="ecus", reason=f"the ECU {record.ecu} is listed twice")
         ecus[record.ecu] = record
+        other = owners.setdefault(record.key.identity, record.ecu)
+        if other != record.ecu:
+            reason = f"{other} and {record.ecu} have the same key, so each could sign the other's reports"
+            raise DescriptionError(vehicle=vehicle, field="ecus", reason=reason)
     if primary not in ecus:
-        raise DescriptionError(vehicle=vehicle, field="primary", reason=f"the Primary {primary} is not among its ECUs")
-    _check_keys(vehicle, ecus)
-    return VehicleDescription(vehicle=vehicle, primary=primary, ecus=ecus)
+        reason = f"the Primary {primary} is not among its ECUs"
+        raise DescriptionError(vehicle=vehicle, field=primary_field, reason=reason)
+    return ecus
 
 
 def named_vehicle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> str:
@@ -124,19 +140,10 @@ def _key(node: Node) -> PublicKey:
     key = node.get("key")
     keyid = identifier(node.get("keyid").text())
     if set(key.get("keyval").object()) != {"public"} or set(key.object()) - {"keytype", "scheme", "keyval"}:
-        key.fail("only keytype, scheme and the public key are taken; never send a private key")
+        key.fail("only keytype, scheme and the public key are accepted; never send a private key")
     return load_key(
         keyid,
         keytype=key.get("keytype").text(),
         scheme=key.get("scheme").text(),
         public=key.get("keyval").get("public").text(),
     )
-
-
-def _check_keys(vehicle: VehicleId, ecus: Mapping[EcuId, EcuRecord]) -> None:
-    owners: dict[bytes, EcuId] = {}
-    for ecu, record in ecus.items():
-        other = owners.setdefault(record.key.identity, ecu)
-        if other != ecu:
-            reason = f"{other} and {ecu} have the same key, so each could sign the other's reports"
-            raise DescriptionError(vehicle=vehicle, field="ecus", reason=reason)
