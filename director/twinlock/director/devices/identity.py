@@ -99,8 +99,8 @@ def _by_serial(connection: Connection, peer: TlsPeer | None, serial: str) -> Req
 
 
 def _identity(connection: Connection, peer: TlsPeer | None, vehicle: str) -> RequestIdentity:
-    known = connection.execute(select(_V.wire, _V.identified_by).where(_V.vehicle == vehicle)).one_or_none()
-    if known is not None and known.wire != AKTUALIZR_PROFILE:
+    known = connection.execute(select(_V.profile, _V.identified_by).where(_V.vehicle == vehicle)).one_or_none()
+    if known is not None and known.profile != AKTUALIZR_PROFILE:
         raise DeviceIdentityError(reason=f"{vehicle} is not registered as a vehicle that runs aktualizr")
     before = None if known is None else known.identified_by
     awaited = known is None and bool(list_certificates(connection, name=vehicle, kind=SINGLE))

@@ -53,13 +53,13 @@ def migrate(connection: Connection) -> None:
 def _from_1(connection: Connection) -> None:
     """Vehicles that run aktualizr: their profile, ECUs that come and go, what they report, and their certificates."""
     vehicles, ecus = schema.vehicles.c, schema.ecus.c
-    for column in (vehicles.wire, vehicles.identified_by, ecus.retired_at, ecus.retired_key):
+    for column in (vehicles.profile, vehicles.identified_by, ecus.retired_at, ecus.retired_key):
         _add(connection, column)
     connection.exec_driver_sql("ALTER TABLE ecus ADD COLUMN counter_base BIGINT DEFAULT '0' NOT NULL")
     for column in (ecus.retired_key, schema.audit.c.vehicle):
         _index(connection, column)
     for table in (
-        schema.wire_roots,
+        schema.profile_roots,
         schema.telemetry,
         schema.device_events,
         schema.issued_certificates,

@@ -80,7 +80,7 @@ vehicles = Table(
     Column("share_used", BigInteger, nullable=False, server_default="0"),  # bytes of the daily share, as of then
     Column("revision", Number, nullable=False, default=0),
     Column("planned_from", String(64)),  # SHA-256 of what the newest plan was made from
-    Column("wire", String(16), nullable=False, server_default="tuf"),  # the profile of the vehicle's client
+    Column("wire", String(16), key="profile", nullable=False, server_default="tuf"),  # of the vehicle's client
     Column("identified_by", String(16)),  # of another profile than ours: how it proves which vehicle it is
     Column("retired_at", UtcTime),  # an operator retired it: it keeps its history and gets no metadata
 )
@@ -286,8 +286,8 @@ signing_clock = Table(
     Column("at", UtcTime, nullable=False),
 )
 
-# The Director's Roots in other wire profiles than TUF: the same content under the same version.
-wire_roots = Table(
+# The Director's Roots in other wire profiles than TUF: the same content under a version of that profile's chain.
+profile_roots = Table(
     "wire_roots",
     metadata,
     Column("profile", String(16), primary_key=True),
@@ -364,7 +364,7 @@ APPEND_ONLY = (
     signed_metadata,
     issues,
     roots,
-    wire_roots,
+    profile_roots,
     device_events,
     issued_certificates,
     revoked_certificates,

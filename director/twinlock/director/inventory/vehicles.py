@@ -83,7 +83,7 @@ def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
         registered_at=row.registered_at,
         last_manifest_at=row.last_manifest_at,
         share_used=row.share_used,
-        profile=row.wire,
+        profile=row.profile,
         identified_by=row.identified_by,
         retired={EcuId(item.ecu): item.retired_at for item in rows if item.retired_at is not None},
         retired_at=row.retired_at,
@@ -139,7 +139,7 @@ def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
             registered_at=row.registered_at,
             last_manifest_at=row.last_manifest_at,
             assignments=row.assignments or 0,
-            profile=row.wire,
+            profile=row.profile,
             retired_at=row.retired_at,
         )
         for row in connection.execute(query)
@@ -187,9 +187,9 @@ def insert_vehicle(
     identified_by: str | None = None,
 ) -> None:
     """Add a vehicle with its ECUs. Raises: IntegrityError where an id or key is taken."""
-    row = {"vehicle": vehicle, "registered_at": now, "revision": 0, "wire": profile, "identified_by": identified_by}
+    row = {"vehicle": vehicle, "registered_at": now, "revision": 0, "profile": profile, "identified_by": identified_by}
     revived = update(schema.vehicles).where(_V.vehicle == vehicle, _V.retired_at.is_not(None))
-    values = {"retired_at": None, "wire": profile, "identified_by": identified_by}
+    values = {"retired_at": None, "profile": profile, "identified_by": identified_by}
     if not connection.execute(revived.values(**values)).rowcount:
         connection.execute(insert(schema.vehicles), row)
     claim_ecus(connection, vehicle, ecus)

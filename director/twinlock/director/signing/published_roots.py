@@ -40,7 +40,7 @@ def read_root(connection: Connection, version: int | None = None) -> bytes | Non
 
 def read_translated_root(connection: Connection, profile: str, version: int | None = None) -> bytes | None:
     """The same of the chain of another profile."""
-    return _read(connection, schema.wire_roots, version, profile=profile)
+    return _read(connection, schema.profile_roots, version, profile=profile)
 
 
 def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
@@ -53,7 +53,7 @@ def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
 def insert_translated_root(connection: Connection, profile: str, data: bytes, now: datetime, *, version: int) -> None:
     """Publish a Root of the chain of another profile. Raises: as ``insert_root``."""
     row = {"profile": profile, "version": version, "data": data, "published_at": now}
-    _insert(connection, schema.wire_roots, row)
+    _insert(connection, schema.profile_roots, row)
 
 
 def read_published_roots(connection: Connection, profiles: Profiles) -> PublishedRoots | None:
