@@ -8,10 +8,10 @@ import pytest
 from msgspec import UNSET, Meta, UnsetType
 
 from twinlock.io.files.records import (
+    MemberError,
     Record,
     RecordError,
     UnknownMemberError,
-    parse_record,
     plain,
     read_record,
     record_bytes,
@@ -87,23 +87,28 @@ def test_an_unknown_member_is_named_with_the_nearest_known_one(body: Any, member
 @pytest.mark.parametrize(
     ("body", "member", "told"),
     [
-        ({"format": 1}, "name", "name is missing"),
-        ({**GOOD, "name": 3}, "name", "name has to be a text, not 3"),
-        ({**GOOD, "flag": "false"}, "flag", 'flag has to be true or false, not "false"'),
-        ({**GOOD, "flag": 1}, "flag", "flag has to be true or false, not 1"),
-        ({**GOOD, "format": True}, "format", "format has to be a whole number, not true"),
-        ({**GOOD, "inner": {"root": "1"}}, "inner.root", 'inner.root has to be a whole number, not "1"'),
-        ({**GOOD, "inner": {"root": 0}}, "inner.root", "inner.root has to be a whole number >= 1, not 0"),
-        ({**GOOD, "inner": None}, "inner", "inner has to be an object, not null"),
-        ({**GOOD, "named": {"a": []}}, "named[...]", "named[...] has to be an object or null"),
-        ({**GOOD, "listed": [{"root": {}}]}, "listed[0].root", "listed[0].root has to be a whole number, not {}"),
-        ([], "", "the whole has to be an object, not []"),
+        ({"format": 1}, "name", "is missing"),
+        ({**GOOD, "name": 3}, "name", "has to be a text, not 3"),
+        ({**GOOD, "flag": "false"}, "flag", 'has to be true or false, not "false"'),
+        ({**GOOD, "flag": 1}, "flag", "has to be true or false, not 1"),
+        ({**GOOD, "format": True}, "format", "has to be a whole number, not true"),
+        ({**GOOD, "inner": {"root": "1"}}, "inner.root", 'has to be a whole number, not "1"'),
+        ({**GOOD, "inner": {"root": 0}}, "inner.root", "has to be a whole number >= 1, not 0"),
+        ({**GOOD, "inner": None}, "inner", "has to be an object, not null"),
+        ({**GOOD, "named": {"a": []}}, "named[...]", "has to be an object or null"),
+        ({**GOOD, "listed": [{"root": {}}]}, "listed[0].root", "has to be a whole number, not {}"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_has_to_be(body: Any, member: str, told: str) -> None:
     error = error_of(body)
+    assert isinstance(error, MemberError)
     assert not isinstance(error, UnknownMemberError)
     assert (error.member, error.reason) == (member, told)
+    assert f"{FILE}: {member} {told}" in str(error)
+
+
+def test_what_is_no_object_has_no_member() -> None:
+    assert error_of([]).reason == "the content has to be an object, not []"
 
 
 def test_a_long_wrong_value_is_cut() -> None:
@@ -126,14 +131,14 @@ def test_a_long_wrong_value_is_cut() -> None:
 )
 def test_what_is_no_json_object_is_told(data: bytes) -> None:
     with pytest.raises(RecordError) as caught:
-        parse_record(data, FILE, newest=1)
+        read_record(data, FILE, Outer, newest=1)
     assert caught.value.path == FILE
 
 
 @pytest.mark.parametrize("form", ['"1"', "true", "null", "[]"])
 def test_a_format_is_a_whole_number(form: str) -> None:
-    with pytest.raises(RecordError) as caught:
-        parse_record(f'{{"format": {form}}}'.encode(), FILE, newest=1)
+    with pytest.raises(MemberError) as caught:
+        read_record(f'{{"format": {form}}}'.encode(), FILE, Outer, newest=1)
     assert caught.value.member == "format"
 
 

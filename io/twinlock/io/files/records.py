@@ -15,7 +15,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -46,52 +47,60 @@ _R = TypeVar("_R")
 
 
 class RecordError(StorageError):
-    """A file of ours that is not what we write: damaged, or edited wrongly.
-
-    ``member`` is the path of the member at fault, such as ``validity.root``; empty where the whole is no record.
-    """
-
-    member: str = ""
+    """A file of ours that is not what we write: damaged, or edited wrongly."""
 
 
-class UnknownMemberError(RecordError):
-    """A member that the file cannot have, such as a mistyped one. ``nearest`` is the known name that is most like it, or empty."""
+class MemberError(RecordError):
+    """A member of such a file that is missing, or has a value that it cannot have. ``member`` is its path: ``validity.root``."""
 
-    nearest: str = ""
+    template = "cannot {operation} {path}: {member} {reason}"
+    member: str
 
 
-def parse_record(data: bytes, path: str, *, newest: int) -> dict[str, Any]:
-    """The members of the JSON object in ``data``, read from ``path``, whose ``format`` is at most ``newest``.
+class UnknownMemberError(MemberError):
+    """A member that the file cannot have, such as a mistyped one. ``nearest`` is the known one that is most like it, or empty."""
 
-    For a reader that looks at a member before it knows the shape; all others use ``read_record``.
-    Raises: RecordError, NewerStateError.
+    nearest: str
+
+
+def parse_record(data: bytes, path: str) -> dict[str, Any]:
+    """The members of the JSON object in ``data``, read from ``path``; a whole number ``format`` is among them.
+
+    For a reader that looks at a member before it holds them all to a shape; others use ``read_record``.
+    Raises: RecordError, MemberError.
     """
     body = _parse(data, path)
     if not isinstance(body, dict):
-        raise RecordError(path=path, operation="read", reason="it is not a JSON object")
-    form = body.get("format")
-    if not isinstance(form, int) or isinstance(form, bool):
-        raise RecordError(path=path, operation="read", reason="it states no format", member="format")
-    if form > newest:
-        reason = "it was written by a newer version"
-        raise NewerStateError(path=path, operation="read", reason=reason, found=form, supported=newest)
+        raise RecordError(path=path, operation="read", reason="not a JSON object")
+    if type(body.get("format")) is not int:
+        raise MemberError(path=path, operation="read", reason="is missing, or no whole number", member="format")
     return body
 
 
+def check_format(body: Mapping[str, Any], path: str, *, newest: int) -> None:
+    """See that a version wrote the file that this one knows. Raises: NewerStateError."""
+    if body["format"] > newest:
+        reason = "a newer version wrote it"
+        raise NewerStateError(path=path, operation="read", reason=reason, found=body["format"], supported=newest)
+
+
 def to_record(body: Any, path: str, kind: type[_R]) -> _R:
-    """``body`` as a record of ``kind``. Raises: RecordError, UnknownMemberError."""
+    """``body`` as a record of ``kind``. Raises: RecordError, MemberError, UnknownMemberError."""
     try:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
-        _explain(error, body, path, kind)
+        raise _explain(error, body, path, kind) from None
 
 
 def read_record(data: bytes, path: str, kind: type[_R], *, newest: int | None = None) -> _R:
     """The record of ``kind`` in ``data``, read from ``path``; ``newest`` is the latest ``format`` known, None without one.
 
-    Raises: RecordError, UnknownMemberError, NewerStateError.
+    Raises: RecordError, MemberError, UnknownMemberError, NewerStateError.
     """
-    body = _parse(data, path) if newest is None else parse_record(data, path, newest=newest)
+    if newest is None:
+        return to_record(_parse(data, path), path, kind)
+    body = parse_record(data, path)
+    check_format(body, path, newest=newest)
     return to_record(body, path, kind)
 
 
@@ -110,29 +119,32 @@ def _parse(data: bytes, path: str) -> Any:
     try:
         return parse_json(data, path)
     except MalformedError as error:
-        raise RecordError(path=path, operation="read", reason=f"it is damaged: {error.reason}") from None
+        raise RecordError(path=path, operation="read", reason=f"damaged: {error.reason}") from None
 
 
-def _explain(error: msgspec.ValidationError, body: Any, path: str, kind: Any) -> NoReturn:
-    """Raise what msgspec found as an error of ours."""
+def _explain(error: msgspec.ValidationError, body: Any, path: str, kind: Any) -> RecordError:
+    """What msgspec found, as an error of ours."""
     told, _, place = str(error).partition(" - at `$")
     steps = [name or index for name, index in _STEP.findall(place.removesuffix("`"))]
     if unknown := _UNKNOWN.fullmatch(told):
-        member = _join([*steps, unknown[1]])
-        near = difflib.get_close_matches(unknown[1], _names_at(kind, steps), n=1)
-        nearest = _join([*steps, *near]) if near else ""
-        reason = f"{member} is unknown; correct its name{f' (such as {nearest})' if near else ''}, or remove it"
-        raise UnknownMemberError(path=path, operation="read", reason=reason, member=member, nearest=nearest) from None
+        return _unknown(path, steps, unknown[1], kind)
+    reason = told
     if missing := _MISSING.fullmatch(told):
-        member = _join([*steps, missing[1]])
-        raise RecordError(path=path, operation="read", reason=f"{member} is missing", member=member) from None
-    member, subject = _join(steps), _join(steps) or "the whole"
-    expected = _EXPECTED.fullmatch(told)
-    if expected is None:
-        raise RecordError(path=path, operation="read", reason=f"{subject}: {told}", member=member) from None
-    wanted = " or ".join(_WORDS.get(name, name) for name in expected[1].split(" | "))
-    reason = f"{subject} has to be {wanted}{expected[2] or ''}{_shown(body, steps)}"
-    raise RecordError(path=path, operation="read", reason=reason, member=member) from None
+        steps, reason = [*steps, missing[1]], "is missing"
+    elif expected := _EXPECTED.fullmatch(told):
+        wanted = " or ".join(_WORDS.get(name, name) for name in expected[1].split(" | "))
+        reason = f"has to be {wanted}{expected[2] or ''}{_shown(body, steps)}"
+    if not steps:
+        return RecordError(path=path, operation="read", reason=f"the content {reason}")
+    return MemberError(path=path, operation="read", reason=reason, member=_join(steps))
+
+
+def _unknown(path: str, steps: list[str], name: str, kind: Any) -> UnknownMemberError:
+    near = difflib.get_close_matches(name, _names_at(kind, steps), n=1)
+    nearest = _join([*steps, *near]) if near else ""
+    reason = f"is unknown; correct its name{f' (the nearest is {nearest})' if near else ''}, or remove it"
+    member = _join([*steps, name])
+    return UnknownMemberError(path=path, operation="read", reason=reason, member=member, nearest=nearest)
 
 
 def _join(steps: list[str]) -> str:
