@@ -49,12 +49,22 @@ _R = TypeVar("_R")
 class RecordError(StorageError):
     """A file of ours that is not what we write: damaged, or edited wrongly."""
 
+    @property
+    def fault(self) -> str:
+        """What is wrong, without the path of the file."""
+        return self.reason
+
 
 class MemberError(RecordError):
     """A member of such a file that is missing, or has a value that it cannot have. ``member`` is its path: ``validity.root``."""
 
     template = "cannot {operation} {path}: {member} {reason}"
     member: str
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, without the path of the file."""
+        return f"{self.member} {self.reason}"
 
 
 class UnknownMemberError(MemberError):
@@ -135,7 +145,8 @@ def _explain(error: msgspec.ValidationError, body: Any, path: str, kind: Any) ->
         wanted = " or ".join(_WORDS.get(name, name) for name in expected[1].split(" | "))
         reason = f"has to be {wanted}{expected[2] or ''}{_shown(body, steps)}"
     if not steps:
-        return RecordError(path=path, operation="read", reason=f"the content {reason}")
+        reason = told if reason is told else f"the content {reason}"
+        return RecordError(path=path, operation="read", reason=reason)
     return MemberError(path=path, operation="read", reason=reason, member=_join(steps))
 
 
