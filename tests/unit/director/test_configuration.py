@@ -14,15 +14,13 @@ from twinlock.director.director import Director
 from twinlock.director.errors.operator import SettingError
 from twinlock.director.model.settings import Settings
 from twinlock.director.setup.config import CONFIG, read_config, write_config
+from twinlock.repository.errors import ConfigMemberError
 
 
 @pytest.mark.parametrize(
     ("edit", "setting", "told"),
     [
         ({"secnd_person": True}, "secnd_person", "the nearest is second_person"),
-        ({"periods": {"snapsot": 60}}, "periods.snapsot", "the nearest is periods.snapshot"),
-        ({"periods": {"root": "60"}}, "periods.root", 'has to be a whole number, not "60"'),
-        ({"periods": {"root": 0}}, "periods.root", "has to be a whole number >= 1, not 0"),
         ({"wires": "tuf"}, "wires", 'has to be a list, not "tuf"'),
         ({"wires": [1]}, "wires[0]", "has to be a text, not 1"),
     ],
@@ -37,6 +35,26 @@ def test_a_mistake_in_the_configuration_is_named(
     assert (caught.value.setting, caught.value.code) == (setting, "director-setting")
     assert told in caught.value.reason
     assert str(path) in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("periods", "member", "told"),
+    [
+        ({"snapsot": 60}, "periods.snapsot", "the nearest is periods.snapshot"),
+        ({"root": "60"}, "periods.root", 'has to be a whole number, not "60"'),
+        ({"root": 0}, "periods.root", "has to be a whole number >= 1, not 0"),
+        ([], "periods", "has to be an object, not []"),
+    ],
+)
+def test_a_mistake_in_the_periods_is_named_as_an_image_repository_names_it(
+    director: Director, periods: object, member: str, told: str
+) -> None:
+    path = director.path / CONFIG
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "periods": periods}))
+    with pytest.raises(ConfigMemberError) as caught:
+        Director.open(director.path)
+    assert (caught.value.path, caught.value.member, caught.value.code) == (str(path), member, "usage")
+    assert told in caught.value.reason
 
 
 STRANDED = Settings(image_url="x", wires=("tuf", "aktualizr"), stranded=("aa",), stranded_until="2026-01-02")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from twinlock.io.files.records import Record
 from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
@@ -166,24 +167,14 @@ class Acceptance:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedImage:
-    """One image for one ECU. ``moved`` tells that a dependency, not an assignment, asks for it."""
+class PlannedImage(Record, frozen=True, kw_only=True):
+    """One image for one ECU, as a decision keeps it. ``moved`` tells that a dependency, not an assignment, asks for it."""
 
     ecu: EcuId
     path: TargetPath
     label: str
     release_counter: int | None
     moved: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "ecu": self.ecu,
-            "path": self.path,
-            "label": self.label,
-            "releaseCounter": self.release_counter,
-            "moved": self.moved,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,14 +188,6 @@ class Plan:
     outcome: str
     orders: tuple[PlannedImage, ...]
     reasons: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "vehicle": self.vehicle,
-            "outcome": self.outcome,
-            "orders": [order.as_json() for order in self.orders],
-            "reasons": list(self.reasons),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from twinlock.director.errors.operator import NoDirectorError, SettingError
 from twinlock.director.model.settings import Settings
 from twinlock.io.files.durable import create_file, read_file, replace_file
 from twinlock.io.files.records import MemberError, Record, check_format, parse_record, record_bytes, to_record
+from twinlock.repository.errors import ConfigMemberError
 from twinlock.repository.workspace.validity import Validity
 from twinlock.trust.errors.base import UsageError
 
@@ -61,6 +62,8 @@ def read_config(directory: Path) -> Settings:
         if "image_url" not in body:
             reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"
             raise UsageError(reason=reason) from None
+        if error.member.startswith("periods"):  # the part that an Image repository has too
+            raise ConfigMemberError(path=error.path, member=error.member, reason=error.reason) from None
         raise SettingError(setting=error.member, reason=f"{error.reason} (in {path})") from None
     return _settings(record)
 
