@@ -37,6 +37,7 @@ from twinlock.repository.authoring.delegations import (
     apply_delegations,
     delegation_views,
     read_delegations,
+    staged_delegation,
 )
 from twinlock.repository.authoring.entries import Component, describe, entry_view
 from twinlock.repository.authoring.image_requests import ImageRequest
@@ -211,7 +212,7 @@ class SupplierWorkspace:
             profile.check_delegation(self.role, delegation)
         self._forward(delegation.members[0], Path(outbox))
         with editing_draft(self._draft_path) as draft:
-            draft.of(self.role).delegations[name] = {"delegation": delegation.as_json(), "before": None}
+            draft.of(self.role).delegations[name] = staged_delegation(delegation)
 
     def undelegate(self, name: str) -> None:
         """Stage the end of a delegation. Raises: UsageError if there is none."""
