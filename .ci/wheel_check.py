@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SERVER_ONLY = ("tuf", "sqlalchemy", "resolvelib")
+SERVER_ONLY = ("tuf", "sqlalchemy", "resolvelib", "msgspec")
 
 
 def modules(part: str) -> list[str]:

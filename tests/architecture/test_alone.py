@@ -11,6 +11,7 @@ import pytest
 from tests.architecture.source import part_modules
 
 HEAVY = ("aiohttp", "asyncio", "tuf", "securesystemslib", "sqlalchemy", "click")
+RECORDS = "twinlock.io.files.records"  # the reader of the servers' own files
 
 # Imports each name in its own child process, forked from a bare interpreter, and reports what went wrong.
 PROBE = """
@@ -58,6 +59,20 @@ def test_the_command_starts_without_the_parts() -> None:
     heavy = ("aiohttp", "asyncio", "tuf", "securesystemslib", "sqlalchemy", "cryptography", "twinlock.client")
     failed, why = not_alone(["twinlock.cli.main"], heavy)
     assert not failed, why
+
+
+def brings(names: list[str], heavy: str) -> bool:
+    """Whether importing all of ``names`` in one interpreter brings the package ``heavy``."""
+    program = "import importlib, sys\nfor name in sys.argv[2:]: importlib.import_module(name)\nprint(sys.argv[1] in sys.modules)"
+    words = [sys.executable, "-c", program, heavy, *names]
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=100).stdout.strip() == "True"
+
+
+def test_no_module_of_a_vehicle_brings_the_schema_library() -> None:
+    # All of trust, of the client, and of io but the reader of the servers' own files; a gateway does not install msgspec.
+    names = [module.name for part in ("trust", "client", "io", "cli") for module in part_modules(part)]
+    assert not brings([name for name in names if name != RECORDS], "msgspec")
+    assert brings([RECORDS], "msgspec")
 
 
 @pytest.mark.parametrize(("name", "heavy"), [("json", ("json",)), ("twinlock.no_such_module", ())])

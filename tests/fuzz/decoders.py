@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twinlock.cli.shared.json_form import json_value
 from twinlock.director.devices.events import read_events
 from twinlock.director.devices.registration import read_registration
 from twinlock.director.devices.telemetry import KINDS, check_telemetry
@@ -117,7 +118,7 @@ def _attestation(data: bytes) -> None:
 
 def _device_events(data: bytes) -> None:
     for event in read_events(data):
-        event.as_json()
+        json_value(event)
 
 
 def _registration(data: bytes) -> None:

@@ -7,6 +7,14 @@ from datetime import datetime
 from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
 
 
+class ConfigMemberError(UsageError):
+    """A member of a configuration that it cannot have, or with a value that it cannot have. ``member`` is its path in the file."""
+
+    template = "{path}: {member} {reason}"
+    path: str
+    member: str
+
+
 class MissingKeysError(UsageError):
     """Too few of a role's private keys are held here to sign for it."""
 

@@ -279,7 +279,7 @@ def test_what_a_vehicle_tells_of_itself_is_kept(director: Director, device: Devi
         "configuration": '[tls]\nserver = "https://fleet.example"\n',
         "installed-packages": [{"name": "fake-package", "version": "1.0"}],
     }
-    assert [item.event for item in director.devices.events("VIN7")] == [EVENT["id"]]
+    assert [item.id for item in director.devices.events("VIN7")] == [EVENT["id"]]
 
 
 def test_too_much_is_cut_off_in_the_way_that_makes_the_client_send_less(

@@ -219,7 +219,7 @@ def test_a_setting_of_another_type_is_named(shell: Shell, tmp_path: Path, settin
     error = shell.json("vehicles", status=2)["error"]
     named = next(iter(settings))
     if named == "periods":  # the Image repository's servers read these the same way
-        assert (error["code"], "validity of root" in error["message"]) == ("usage", True)
+        assert (error["code"], "periods.root has to be" in error["message"]) == ("usage", True)
     else:
         assert (error["code"], error["fields"]["setting"]) == ("director-setting", named)
 

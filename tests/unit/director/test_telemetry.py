@@ -106,11 +106,11 @@ def test_an_event_is_kept_once_whatever_is_sent_again(known: Director) -> None:
     assert known.devices.take_events(VIN, batch(event(2, event={"other": 1}), event(3)), now=at(hours=1)) == 1
     assert known.devices.take_events(VIN, b"[]") == 0
     found = known.devices.events(VIN)
-    assert [item.event for item in found] == ["event-3", "event-2", "event-1"]
+    assert [item.id for item in found] == ["event-3", "event-2", "event-1"]
     assert found[1].detail == event(2)["event"]
     assert (found[0].kind, found[0].version, found[0].received_at) == ("EcuInstallationCompleted", 1, at(hours=1))
     assert found[0].device_time == datetime(2026, 3, 1, 11, 59, tzinfo=UTC)
-    assert [item.event for item in known.devices.events(VIN, limit=1)] == ["event-3"]
+    assert [item.id for item in known.devices.events(VIN, limit=1)] == ["event-3"]
 
 
 def test_a_device_without_a_clock_is_heard_too(known: Director) -> None:

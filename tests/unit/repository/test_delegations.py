@@ -11,7 +11,16 @@ from tuf.api.metadata import Targets
 
 from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations, write_delegations
+from twinlock.io.files.records import UnknownMemberError
+from twinlock.repository.authoring.delegations import (
+    Delegation,
+    Member,
+    StagedDelegation,
+    read_delegations,
+    read_staged,
+    staged_delegation,
+    write_delegations,
+)
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.public_keys import read_key_files
@@ -345,6 +354,34 @@ def test_several_roles_are_restricted_together() -> None:
     assert read_delegations(targets) == (entry,)
 
 
+def test_a_draft_keeps_a_delegation_as_before() -> None:
+    key = KeyPool()("a")
+    plain = Member(name="acme", keys={key.keyid: key.public})
+    entry = Delegation(members=(plain,), paths=("acme/*",), hardware_ids=("hw-1",), terminating=True)
+    body = {
+        "delegation": {
+            "members": [{"name": "acme", "keys": {key.keyid: key.public}, "threshold": 1}],
+            "paths": ["acme/*"],
+            "pathHashPrefixes": [],
+            "hardwareIds": ["hw-1"],
+            "terminating": True,
+            "agreement": 1,
+        },
+        "before": None,
+    }
+    assert json.dumps(staged_delegation(entry)) == json.dumps(body)
+    assert read_staged(body) == StagedDelegation(delegation=entry)
+    wrong = json.loads(json.dumps(body))
+    wrong["delegation"]["members"][0]["treshold"] = 1
+    with pytest.raises(UnknownMemberError) as caught:
+        read_staged(wrong)
+    assert caught.value.nearest == "delegation.members[0].threshold"
+    wrong = json.loads(json.dumps(body))
+    wrong["delegation"]["members"][0]["threshold"] = 2
+    with pytest.raises(UsageError, match="2 of 1 keys"):
+        read_staged(wrong)
+
+
 def test_a_demand_for_a_post_quantum_signature() -> None:
     keys = {key.keyid: key.public for key in (KeyPool()("a"), KeyPool()("b"), KeyPool()("pq", "ml-dsa-44"))}
     entry = Delegation(members=(Member(name="acme", keys=keys, threshold=2, post_quantum=True),), paths=("acme/*",))
@@ -352,7 +389,8 @@ def test_a_demand_for_a_post_quantum_signature() -> None:
     write_delegations(targets, [entry])
     assert targets.unrecognized_fields["custom"] == {"postQuantum": ["acme"]}
     assert read_delegations(targets) == (entry,)
-    assert Delegation.from_json(json.loads(json.dumps(entry.as_json()))) == entry
+    assert staged_delegation(entry)["delegation"]["members"][0]["post_quantum"] is True
+    assert read_staged(staged_delegation(entry)).delegation == entry
     with pytest.raises(UsageError, match="2 or more"):
         Member(name="acme", keys=keys, threshold=1, post_quantum=True)
     with pytest.raises(UsageError, match="ml-dsa"):

@@ -15,14 +15,14 @@ from twinlock.repository.authoring.image_requests import ImageRequest
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.store.image_files import FileDigest, store_image
 from twinlock.repository.store.interface import ObjectStore
-from twinlock.repository.workspace import workspace
+from twinlock.repository.workspace import config
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.keys import signatures
 
 
 def watched() -> AbstractContextManager[Counter[str]]:
     """How often signatures are counted, and the configuration is read, inside the block."""
-    return counted(counts=signatures._count, configurations=workspace.read_config)
+    return counted(counts=signatures._count, configurations=config.read_config)
 
 
 @pytest.fixture

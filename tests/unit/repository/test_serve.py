@@ -172,6 +172,16 @@ def test_if_range_gives_a_part_only_of_the_same_file(store: DirectoryStore) -> N
     ask_all(store, script)
 
 
+def test_a_compressed_neighbour_is_another_object(store: DirectoryStore) -> None:
+    assert store.put_new(IMAGE.removeprefix("/") + ".gz", b"not the same")
+
+    async def script(ask: Ask) -> None:
+        answer = await ask(IMAGE, Accept_Encoding="gzip")
+        assert (answer.status, answer.body, answer.headers.get("Content-Encoding")) == (200, FIRMWARE, None)
+
+    ask_all(store, script)
+
+
 def test_a_large_image_arrives_whole_and_in_parts(store: DirectoryStore) -> None:
     body = os.urandom((1 << 20) * 3 + 17)
     name = f"targets/{hashlib.sha256(body).hexdigest()}.large.bin"

@@ -203,7 +203,7 @@ def certificates(out: Output, directory: Path, *, name: str | None) -> None:
         for item in issued
     ]
     header = ("KIND", "NAME", "VALID UNTIL", "REVOKED", "FINGERPRINT")
-    shown = {"certificates": [item.as_json() for item in issued]}
+    shown = {"certificates": issued}
     out.result(shown, table(header, rows) if rows else "no certificates")
 
 

@@ -144,7 +144,7 @@ def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -
             for item in telemetry
         )
         lines = [line for text in shown for line in text.split("\n")]
-    out.result({"vehicle": vehicle, "telemetry": [item.as_json() for item in telemetry]}, lines)
+    out.result({"vehicle": vehicle, "telemetry": telemetry}, lines)
 
 
 @click.command("device-events")
@@ -172,7 +172,7 @@ def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> 
         for item in events
     ]
     lines = table(("DEVICE TIME", "EVENT", "ECU", "SUCCESS", "CORRELATION"), rows) if rows else ["no events yet"]
-    out.result({"vehicle": vehicle, "events": [item.as_json() for item in events]}, lines)
+    out.result({"vehicle": vehicle, "events": events}, lines)
 
 
 @click.command("serve-aktualizr")

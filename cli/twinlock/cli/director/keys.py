@@ -82,7 +82,7 @@ def confirm_key(out: Output, directory: Path, number: int) -> None:
     """
     with open_director(directory) as director, own_input():
         change = director.ways_out.confirm(number, actor=actor())
-    out.result(change.as_json(), _change_text(change))
+    out.result(change, _change_text(change))
 
 
 @click.command("reset-counter")
@@ -125,7 +125,7 @@ def _change(
         wanted = _new_key(director, vehicle, ecu, key, new_ecu)
         valid_s = int(read_duration(valid).total_seconds())
         change = director.ways_out.change_key(vehicle, wanted, valid_s=valid_s)
-    out.result(change.as_json(), _change_text(change))
+    out.result(change, _change_text(change))
 
 
 def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str | None) -> NewKey:

@@ -11,6 +11,7 @@ import click
 from twinlock.cli.shared.actor import ACTOR, actor
 from twinlock.cli.shared.batches import LIST, read_lines, show_batch, skip_refused_option
 from twinlock.cli.shared.exit_status import EXIT_REFUSED
+from twinlock.cli.shared.json_form import json_value
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, yes_option
 from twinlock.cli.shared.own_input import OwnInputError, own_input
@@ -61,7 +62,7 @@ def assign(
         raise click.UsageError("name at least one ECU=IMAGE")
     with open_director(directory) as director, _own_order():
         plan = director.assign(str(vehicle), _images(images))
-    out.result(plan.as_json(), _plan_lines(plan))
+    out.result(plan, _plan_lines(plan))
 
 
 def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bool) -> None:
@@ -100,7 +101,7 @@ def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], 
         out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes, undo=undo)
     with open_director(directory) as director, _own_order():
         plan = director.unassign(vehicle, ecus or None)
-    out.result(plan.as_json(), _plan_lines(plan))
+    out.result(plan, _plan_lines(plan))
 
 
 @click.command()
@@ -119,7 +120,7 @@ def explain(out: Output, directory: Path, vehicle: str, images: tuple[str, ...])
     """
     with open_director(directory) as director, _own_order():
         plan = director.explain(vehicle, _images(images))
-    out.result(plan.as_json(), _plan_lines(plan))
+    out.result(plan, _plan_lines(plan))
     if plan.outcome == "impossible":
         raise SystemExit(EXIT_REFUSED)
 
@@ -145,7 +146,7 @@ def decisions(out: Output, directory: Path, vehicle: str, *, limit: int) -> None
             "correlationId": item.correlation_id,
             "manifest": item.manifest,
             "imageVersions": dict(item.versions),
-            **item.plan.as_json(),
+            **json_value(item.plan),
         }
         for item in decisions
     ]

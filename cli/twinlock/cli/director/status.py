@@ -66,7 +66,9 @@ def status(out: Output, directory: Path, *, metrics: bool, passphrase_file: Path
         "problems": list(status.problems),
         "due": list(status.due),
         "counts": dict(status.counts),
-        "vehicles": [{"vehicle": name, **item.as_json()} for name, item in status.vehicles.items()],
+        "vehicles": [
+            {"vehicle": name, "state": item.state, "reasons": item.reasons} for name, item in status.vehicles.items()
+        ],
         "junk": junk,
     }
     out.result(shown, status.metrics().splitlines() if metrics else lines or "no vehicles")
@@ -107,7 +109,8 @@ def vehicles(out: Output, directory: Path) -> None:
                 "registeredAt": item.registered_at,
                 "lastManifestAt": item.last_manifest_at,
                 "wire": item.profile,
-                **state.as_json(),
+                "state": state.state,
+                "reasons": state.reasons,
             }
         )
     header = ("VEHICLE", "PRIMARY", "ECUS", "ASSIGNED", "LAST MANIFEST", "WIRE", "STATE")

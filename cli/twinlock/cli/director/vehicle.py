@@ -58,8 +58,8 @@ def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
         "events": [{"at": at, **event.as_json()} for at, event in events],
         "refused": [{"at": item.received_at, "refusal": item.refusal} for item in refused],
         "pendingKeys": pending,
-        "keyChanges": [change.as_json() for change in changes],
-        "state": None if state is None else state.as_json(),
+        "keyChanges": changes,
+        "state": state,
     }
     lines = [*_vehicle_lines(record, assigned), *_event_lines(vehicle, summaries, limit)]
     lines += [

@@ -34,6 +34,9 @@ def json_value(value: Any) -> Any:
             return form(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {camel(item.name): json_value(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if hasattr(value, "__struct_fields__"):  # a record of a server; the library that makes it need not be here
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        return {shown: json_value(getattr(value, name)) for shown, name in names}
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from twinlock.trust.errors.base import TwinlockError
 
 # Top-level modules that only `twinlock[server]` installs.
-SERVER_MODULES = frozenset({"tuf", "sqlalchemy", "resolvelib", "packaging"})
+SERVER_MODULES = frozenset({"tuf", "sqlalchemy", "resolvelib", "packaging", "msgspec"})
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -40,18 +40,6 @@ class Certificate:
     actor: str
     revoked_at: datetime | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "serial": self.serial,
-            "fingerprint": self.fingerprint,
-            "issuedAt": self.issued_at,
-            "notAfter": self.not_after,
-            "actor": self.actor,
-            "revokedAt": self.revoked_at,
-        }
-
 
 def check_free(connection: Connection, vehicle: VehicleId, now: datetime) -> None:
     """Check that a device may have a first certificate in this name, or that an operator allowed it another.

@@ -22,6 +22,7 @@ from typing import Self
 from twinlock.director.devices.credentials import Credential, check_vacant, write_files
 from twinlock.io.files.durable import TEMPORARY, read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
+from twinlock.io.files.records import RecordError, read_record
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError
 
@@ -120,8 +121,8 @@ def _read(journal: Path) -> tuple[dict[str, str], set[str]]:
     data = read_file(journal, max_bytes=_MAX_BYTES) or b""
     for line in data.split(b"\n")[:-1]:
         try:
-            vehicle, *fingerprint = map(str, json.loads(line))
-        except (ValueError, TypeError):
+            vehicle, *fingerprint = read_record(line, str(journal), tuple[str, ...])
+        except (RecordError, ValueError):
             raise UsageError(reason=f"{journal} is not the journal of issue-device; choose another --output") from None
         if fingerprint:
             announced[vehicle] = fingerprint[0]

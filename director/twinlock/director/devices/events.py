@@ -40,22 +40,12 @@ _E = schema.device_events.c
 class DeviceEvent:
     """One event. ``detail`` is the client's own words: plain JSON."""
 
-    event: str
+    id: str
     kind: str
     version: int
     device_time: datetime
-    detail: Mapping[str, Any]
     received_at: datetime | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.event,
-            "kind": self.kind,
-            "version": self.version,
-            "deviceTime": self.device_time,
-            "receivedAt": self.received_at,
-            "detail": dict(self.detail),
-        }
+    detail: Mapping[str, Any]
 
 
 def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
@@ -79,7 +69,7 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
         except (MalformedError, LimitError) as error:
             refused.append(error)
             continue
-        events.setdefault(event.event, event)
+        events.setdefault(event.id, event)
     if refused and not events:
         raise refused[0]
     for reason in refused:
@@ -90,7 +80,7 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
 def store_events(connection: Connection, vehicle: VehicleId, events: Iterable[DeviceEvent], now: datetime) -> int:
     """Keep those that are new, and return how many. Raises: UnknownVehicleError, DailyLimitError."""
     lock_vehicle(connection, vehicle)
-    by_id = {event.event: event for event in events}
+    by_id = {event.id: event for event in events}
     known = select(_E.event).where(_E.vehicle == vehicle, _E.event.in_(list(by_id)))
     for event in connection.execute(known).scalars():
         del by_id[event]
@@ -100,7 +90,7 @@ def store_events(connection: Connection, vehicle: VehicleId, events: Iterable[De
     rows = [
         {
             "vehicle": vehicle,
-            "event": event.event,
+            "event": event.id,
             "received_at": now,
             "device_time": event.device_time,
             "kind": event.kind,
@@ -119,7 +109,7 @@ def list_device_events(connection: Connection, vehicle: str, limit: int) -> tupl
     query = select(schema.device_events).where(_E.vehicle == vehicle).order_by(_E.number.desc()).limit(limit)
     return tuple(
         DeviceEvent(
-            event=row.event,
+            id=row.event,
             kind=row.kind,
             version=row.kind_version,
             device_time=row.device_time,
@@ -133,7 +123,7 @@ def list_device_events(connection: Connection, vehicle: str, limit: int) -> tupl
 def _event(node: Node) -> DeviceEvent:
     kind = node.get("eventType")
     return DeviceEvent(
-        event=_short(node.get("id")),
+        id=_short(node.get("id")),
         kind=_short(kind.get("id")),
         version=kind.get("version").integer(0),
         device_time=node.get("deviceTime").time(),

@@ -38,9 +38,6 @@ class Telemetry:
     received_at: datetime
     value: Any
 
-    def as_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "receivedAt": self.received_at, "value": self.value}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryKind:

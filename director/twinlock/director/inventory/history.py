@@ -24,8 +24,9 @@ from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.installations import MAX_PER_DAY, note_installations
 from twinlock.director.model.judgement import Findings
 from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Plan, PlannedImage
+from twinlock.io.files.records import plain, to_record
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.names import EcuId, TargetPath, VehicleId
+from twinlock.trust.names import EcuId, VehicleId
 from twinlock.trust.wire.tuf.reports import EcuReport
 
 _M = schema.manifests.c
@@ -237,15 +238,14 @@ def insert_decision(
     now: datetime,
 ) -> int:
     """Keep a plan with all that explains it; returns its number."""
-    shown = plan.as_json()
     result = connection.execute(
         insert(schema.decisions).values(
             vehicle=plan.vehicle,
             made_at=now,
             outcome=plan.outcome,
-            orders=shown["orders"],
+            orders=[plain(order) for order in plan.orders],
             entries=dict(entries),
-            reasons=shown["reasons"],
+            reasons=list(plan.reasons),
             correlation_id=correlation_id,
             manifest=manifest,
             versions=dict(versions),
@@ -262,16 +262,7 @@ def list_decisions(connection: Connection, vehicle: str, limit: int) -> tuple[De
 
 
 def _decision(row: Any) -> DecisionRecord:
-    orders = tuple(
-        PlannedImage(
-            ecu=EcuId(order["ecu"]),
-            path=TargetPath(order["path"]),
-            label=order["label"],
-            release_counter=order["releaseCounter"],
-            moved=order["moved"],
-        )
-        for order in row.orders
-    )
+    orders = to_record(row.orders, f"decision {row.number}", tuple[PlannedImage, ...])
     return DecisionRecord(
         number=row.number,
         made_at=row.made_at,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from twinlock.io.files.records import Record
 from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.model.ecu import Ecu, InstalledImage
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
@@ -92,8 +93,8 @@ class LastReport:
 class VehicleRecord:
     """A registered vehicle: its ECUs by id, and what each last reported (absent: never reported).
 
-    ``profile`` is that of its client; where that has no names of vehicles in it, ``identified_by`` tells how we
-    know which vehicle sends a request. ``retired`` are ECUs that it had once, and when they left. ``retired_at`` is set while the vehicle itself
+    ``profile`` is that of its client; where that has no names of vehicles in it, ``identified_by`` is how the
+    Director knows which vehicle sends a request. ``retired`` are ECUs that it had once, and when they left. ``retired_at`` is set while the vehicle itself
     is retired; ``primary`` is empty only then, if its ECUs were released. ``share_used`` is how much of its daily share of
     manifests was used at ``last_manifest_at``, in bytes.
     """
@@ -136,11 +137,11 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that people should see. ``kind`` is ``attack`` (evidence of someone's act), ``refusal`` (a rule said no),
-    ``failure`` (something broke) or ``notice``; ``code`` says what, and docs/codes.md lists all codes.
+    """Something that people should see. ``kind`` is ``attack`` (evidence of someone's act), ``refusal`` (a rule was not met),
+    ``failure`` (something broke) or ``notice``; ``code`` names it, and docs/codes.md lists all codes.
 
     ``ecu`` is None where the whole vehicle is meant. ``evidence`` is the ECU's own id of a piece of evidence; ``data`` is all
-    that was said, as plain JSON.
+    that was reported, as plain JSON.
     """
 
     kind: str
@@ -166,9 +167,8 @@ class Acceptance:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedImage:
-    """One image for one ECU. ``moved`` tells that a dependency, not an assignment, asks for it."""
+class PlannedImage(Record, frozen=True, kw_only=True):
+    """One image for one ECU, as a decision keeps it. ``moved``: a dependency, not an assignment, asks for it."""
 
     ecu: EcuId
     path: TargetPath
@@ -176,19 +176,10 @@ class PlannedImage:
     release_counter: int | None
     moved: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "ecu": self.ecu,
-            "path": self.path,
-            "label": self.label,
-            "releaseCounter": self.release_counter,
-            "moved": self.moved,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a vehicle should be told now, and why. ``outcome`` is one of the constants above.
+    """What the Director orders from a vehicle now, and why. ``outcome`` is one of the constants above.
 
     ``orders`` are what its Targets will list; ``reasons`` are sentences for people.
     """
@@ -197,14 +188,6 @@ class Plan:
     outcome: str
     orders: tuple[PlannedImage, ...]
     reasons: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "vehicle": self.vehicle,
-            "outcome": self.outcome,
-            "orders": [order.as_json() for order in self.orders],
-            "reasons": list(self.reasons),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

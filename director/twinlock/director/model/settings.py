@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from twinlock.director.errors.operator import SettingError
 from twinlock.director.model.judgement import ManifestPolicy
@@ -12,7 +11,6 @@ from twinlock.director.model.records import PROFILES, TUF_PROFILE
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.limits import DEFAULT_LIMITS
 
-_HAND_OVER = ("stranded", "stranded_until")
 _DAY = timedelta(days=1)
 
 
@@ -85,9 +83,3 @@ class Settings:
         if not self.stranded or now.date() > date.fromisoformat(self.stranded_until):
             return frozenset()
         return frozenset(self.stranded)
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        plain = {item.name: getattr(self, item.name) for item in fields(self)}
-        plain |= {"periods": self.periods.as_json(), "wires": list(self.wires), "stranded": list(self.stranded)}
-        return plain if self.stranded else {name: plain[name] for name in plain if name not in _HAND_OVER}

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import fields
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+from msgspec import UNSET, UnsetType, defstruct
 
 from twinlock.director.errors.operator import NoDirectorError, SettingError
-from twinlock.director.model.records import TUF_PROFILE
 from twinlock.director.model.settings import Settings
 from twinlock.io.files.durable import create_file, read_file, replace_file
-from twinlock.repository.workspace.validity import Periods
+from twinlock.io.files.records import MemberError, Record, check_format, parse_record, record_bytes, to_record
+from twinlock.repository.errors import ConfigMemberError
+from twinlock.repository.workspace.validity import Validity
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, StorageError
 
 FORMAT = 3  # 3: keys for stranded vehicles; 2: the wire profiles
 _PLAIN_FORMAT = 2  # without keys for stranded vehicles, so that an earlier version can read it
 CONFIG = "config.json"
 _MAX_BYTES = 65_536
-_TYPES = {int: "a whole number", bool: "true or false", str: "a text"}
+
+# The file has a member for each setting, under its own name; one that is left out has its default.
+_KINDS = get_type_hints(Settings) | {"periods": Validity, "stranded_until": date}
+_MEMBERS = [(item.name, _KINDS[item.name] | UnsetType, UNSET) for item in fields(Settings)]
+_Config = defstruct("_Config", [("format", int), *_MEMBERS], bases=(Record,), frozen=True, kw_only=True, rename="lower")
 
 
 def write_config(directory: Path, settings: Settings) -> None:
@@ -33,48 +38,42 @@ def replace_config(directory: Path, settings: Settings) -> None:
     replace_file(directory / CONFIG, _encode(settings), max_bytes=_MAX_BYTES)
 
 
-def _check_types(path: Path, body: Mapping[str, Any]) -> None:
-    """Each setting that was written has the type of its default; "false" in quotes is not false. Raises: UsageError."""
-    for item in fields(Settings):
-        default = item.default
-        if item.name in body and default is not MISSING and type(body[item.name]) is not type(default):
-            wanted = _TYPES.get(type(default), type(default).__name__)
-            raise SettingError(
-                setting=item.name, reason=f"has to be {wanted}, not {json.dumps(body[item.name])} (in {path})"
-            )
-
-
 def _encode(settings: Settings) -> bytes:
-    return (
-        json.dumps({"format": FORMAT if settings.stranded else _PLAIN_FORMAT, **settings.as_json()}, indent=2).encode()
-        + b"\n"
-    )
+    values = {item.name: getattr(settings, item.name) for item in fields(Settings)}
+    values |= {"format": _PLAIN_FORMAT, "periods": Validity.of(settings.periods)}
+    if settings.stranded:
+        values |= {"format": FORMAT, "stranded_until": date.fromisoformat(settings.stranded_until)}
+    else:
+        values |= {"stranded": UNSET, "stranded_until": UNSET}
+    return record_bytes(_Config(**values))
 
 
 def read_config(directory: Path) -> Settings:
-    """Read the configuration. Raises: UsageError if there is none, NewerStateError, StorageError."""
+    """Read the configuration. Raises: UsageError if there is none, or for a member at fault; NewerStateError, StorageError."""
     path = directory / CONFIG
     data = read_file(path, max_bytes=_MAX_BYTES)
     if data is None:
         raise NoDirectorError(path=str(directory))
+    body = parse_record(data, str(path))
+    check_format(body, str(path), newest=FORMAT)
     try:
-        body = json.loads(data)
-        version = int(body.pop("format"))
-        if version > FORMAT:
-            reason = "a newer version wrote it"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=version, supported=FORMAT)
-        wires = tuple(body.pop("wires", (TUF_PROFILE,)))
-        stranded = tuple(body.pop("stranded", ()))
-        periods = Periods.from_json(body.pop("periods", {}))
-        _check_types(path, body)
-        unknown = body.keys() - {item.name for item in fields(Settings)}
-        if unknown and "image_url" in body:
-            raise SettingError(setting=min(unknown), reason=f"is unknown; correct its name in {path}, or remove it")
-        return Settings(**{**body, "periods": periods, "wires": wires, "stranded": stranded})
-    except TypeError:
-        reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"
-        raise UsageError(reason=reason) from None
-    except (ValueError, KeyError, AttributeError) as error:
-        raise StorageError(
-            path=str(path), operation="read", reason=f"the file is not a configuration ({error})"
-        ) from None
+        record = to_record(body, str(path), _Config)
+    except MemberError as error:
+        if "image_url" not in body:
+            reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"
+            raise UsageError(reason=reason) from None
+        if error.member.startswith("periods"):  # the part that an Image repository has too
+            raise ConfigMemberError(path=error.path, member=error.member, reason=error.reason) from None
+        raise SettingError(setting=error.member, reason=f"{error.reason} (in {path})") from None
+    return _settings(record)
+
+
+def _settings(record: Any) -> Settings:
+    default = Settings()
+    values = {item.name: getattr(record, item.name) for item in fields(Settings)}
+    given = {name: value for name, value in values.items() if value is not UNSET}
+    if "periods" in given:
+        given["periods"] = given["periods"].periods(default.periods)
+    if "stranded_until" in given:
+        given["stranded_until"] = given["stranded_until"].isoformat()
+    return Settings(**given)

@@ -37,10 +37,6 @@ class VehicleState:
     state: str
     reasons: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"state": self.state, "reasons": list(self.reasons)}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetStatus:

@@ -56,20 +56,6 @@ class KeyChange:
     confirmed_by: str | None
     applied: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "number": self.number,
-            "vehicle": self.vehicle,
-            "ecu": self.ecu,
-            "newEcu": self.new_ecu,
-            "fingerprint": self.fingerprint,
-            "expires": self.expires,
-            "actor": self.actor,
-            "confirmedBy": self.confirmed_by,
-            "applied": self.applied,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:

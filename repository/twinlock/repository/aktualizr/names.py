@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from twinlock.io.files.records import Record, RecordError, plain, read_record
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import image_objects, name_object
@@ -26,18 +27,26 @@ class NamedBytes(NamedTuple):
     sha256: str
 
 
+class NameRecord(Record, frozen=True, kw_only=True):
+    """The object of a name, in canonical JSON."""
+
+    path: str
+    length: int
+    sha256: str
+
+
 def read_name(store: ObjectStore, path: str) -> NamedBytes | None:
     """What ``path`` stands for; None if it was never listed. Raises: StoreTamperedError."""
     stored = store.get(name_object(path), max_bytes=_MAX_BYTES)
     if stored is None:
         return None
     try:
-        body = json.loads(stored.data)
-        if body["path"] != path:
-            raise ValueError(body["path"])
-        return NamedBytes(int(body["length"]), str(body["sha256"]))
-    except (ValueError, KeyError, TypeError):
-        raise StoreTamperedError(reason=f"{name_object(path)} does not say what {path} stands for") from None
+        record = read_record(stored.data, name_object(path), NameRecord)
+    except RecordError:
+        record = None
+    if record is None or record.path != path:
+        raise StoreTamperedError(reason=f"{name_object(path)} does not say what {path} stands for")
+    return NamedBytes(record.length, record.sha256)
 
 
 def bytes_object(path: str, named: NamedBytes) -> str:
@@ -73,7 +82,7 @@ def check_names_agree(path: str, one: bytes, other: bytes) -> None:
 
 
 def _encode(path: str, named: NamedBytes) -> bytes:
-    return form.encode_canonical({"path": path, "length": named.length, "sha256": named.sha256})
+    return form.encode_canonical(plain(NameRecord(path=path, length=named.length, sha256=named.sha256)))
 
 
 def reused_name(path: str, digest: str) -> ProfileError:

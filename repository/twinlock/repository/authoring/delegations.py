@@ -9,12 +9,14 @@ Source: Uptane 2.1.0 5.2.3.2; TAP 3.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec.structs import replace
 from tuf.api.metadata import DelegatedRole, Delegations, Targets
 
+from twinlock.io.files.records import Record, record_bytes, to_record
 from twinlock.repository.keys.demands import check_demand
 from twinlock.repository.keys.public_keys import authoring_keys, checked_key
 from twinlock.repository.model.views import DelegationView
@@ -33,8 +35,7 @@ _CUSTOM = "custom"
 JOINT = "+"  # stands between the names of roles that have to agree, where one name for the delegation is needed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Record, frozen=True, kw_only=True, rename="lower"):
     """One role of a delegation: its keys by id (as TUF 1.0.34 4.2 writes them) and how many of them must sign.
 
     ``post_quantum`` demands that one of these signatures is by an ML-DSA key. Raises: UsageError, UnsafePathError,
@@ -65,8 +66,7 @@ class Member:
         return Authority(keys, self.threshold, self.post_quantum)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delegation:
+class Delegation(Record, frozen=True, kw_only=True):
     """One delegation. ``hardware_ids`` None means any; ``agreement`` is how many members have to say the same.
 
     Raises: UsageError, UnsafePathError, UnusableKeyError.
@@ -111,37 +111,26 @@ class Delegation:
             path_hash_prefixes=self.path_hash_prefixes or None,
         )
 
-    def as_json(self) -> Json:
-        """As a draft keeps it."""
-        return {
-            "members": [
-                {
-                    "name": member.name,
-                    "keys": dict(member.keys),
-                    "threshold": member.threshold,
-                    **({"post_quantum": True} if member.post_quantum else {}),
-                }
-                for member in self.members
-            ],
-            "paths": list(self.paths),
-            "pathHashPrefixes": list(self.path_hash_prefixes),
-            "hardwareIds": None if self.hardware_ids is None else list(self.hardware_ids),
-            "terminating": self.terminating,
-            "agreement": self.agreement,
-        }
 
-    @classmethod
-    def from_json(cls, value: Json) -> Delegation:
-        """The inverse of ``as_json``."""
-        hardware = value["hardwareIds"]
-        return cls(
-            members=tuple(Member(**member) for member in value["members"]),
-            paths=tuple(value["paths"]),
-            path_hash_prefixes=tuple(value["pathHashPrefixes"]),
-            hardware_ids=None if hardware is None else tuple(hardware),
-            terminating=value["terminating"],
-            agreement=value["agreement"],
-        )
+class StagedDelegation(Record, frozen=True, kw_only=True):
+    """A delegation as a draft keeps it, and the name of the one that it comes before."""
+
+    delegation: Delegation
+    before: str | None = None
+
+
+def staged_delegation(delegation: Delegation, *, before: str | None = None) -> Json:
+    """The edit of a draft that makes ``delegation``, as plain JSON; a demand that is not made is left out."""
+    edit: Json = json.loads(record_bytes(StagedDelegation(delegation=delegation, before=before)))
+    for member in edit["delegation"]["members"]:
+        if not member["post_quantum"]:
+            del member["post_quantum"]
+    return edit
+
+
+def read_staged(edit: Json) -> StagedDelegation:
+    """The inverse of ``staged_delegation``. Raises: RecordError, UsageError, UnsafePathError, UnusableKeyError."""
+    return to_record(edit, "a staged delegation", StagedDelegation)
 
 
 def check_pattern(pattern: str) -> None:
@@ -196,15 +185,15 @@ def apply_delegations(targets: Targets, edits: Mapping[str, Json | None]) -> Non
     entries = list(read_delegations(targets))
     for name, edit in edits.items():
         index = next((position for position, entry in enumerate(entries) if entry.name == name), None)
-        if index is not None and (edit is None or edit.get("before")):
+        staged = None if edit is None else read_staged(edit)
+        if index is not None and (staged is None or staged.before):
             del entries[index]
-        if edit is None:
+        if staged is None:
             continue
-        entry = Delegation.from_json(edit["delegation"])
-        if index is not None and not edit.get("before"):
-            entries[index] = entry
+        if index is not None and not staged.before:
+            entries[index] = staged.delegation
         else:
-            entries.insert(_position(entries, edit.get("before")), entry)
+            entries.insert(_position(entries, staged.before), staged.delegation)
     write_delegations(targets, entries)
 
 

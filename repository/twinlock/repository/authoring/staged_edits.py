@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from tuf.api.metadata import Targets
 
 from twinlock.repository.authoring.apply_draft import apply_draft, is_signed_by
-from twinlock.repository.authoring.delegations import JOINT, Delegation, Member, read_delegations
+from twinlock.repository.authoring.delegations import JOINT, Delegation, Member, read_delegations, staged_delegation
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_role_name
@@ -76,7 +76,7 @@ def stage_delegation(
         staged = {name for name, edit in edits.items() if edit is not None}
         if before is not None and before not in present | staged:
             raise UsageError(reason=f"there is no delegation {before} that {delegation.name} could come before")
-        edits[delegation.name] = {"delegation": delegation.as_json(), "before": before}
+        edits[delegation.name] = staged_delegation(delegation, before=before)
 
 
 def _check_vacant(candidate: NextPublication, delegator: str, member: Member) -> None:

@@ -32,7 +32,7 @@ from twinlock.repository.keys.private_keys import (
     read_private_key,
     write_private_key,
 )
-from twinlock.repository.keys.records import PEM, KeyPlan, KeyRecord, encode_record, key_stem, read_record
+from twinlock.repository.keys.records import PEM, KeyPlan, KeyRecord, encode_record, key_stem, read_key_record
 from twinlock.repository.keys.unpublished import discard_abandoned, has_abandoned
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import PassphraseError, StorageError
@@ -93,7 +93,7 @@ class Keyring:
             with storage_errors("read", place):
                 paths = sorted(place.glob("*.json")) if place.is_dir() else []
             for path in paths:
-                record = read_record(path)
+                record = read_key_record(path)
                 if role is None or record.role == role:
                     records[record.keyid] = record
         return tuple(records[keyid] for keyid in sorted(records))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import UNSET, UnsetType
 
 from twinlock.io.files.durable import read_file
+from twinlock.io.files.records import Record, read_record, record_bytes
 from twinlock.repository.keys.availability import Availability
 from twinlock.repository.keys.demands import check_demand
 from twinlock.repository.keys.private_keys import MAX_KEY_FILE_BYTES, KeyKind, kind_of
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, StorageError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.names import KeyId, role_file
 
@@ -136,32 +137,44 @@ def key_stem(role: str, keyid: str) -> str:
     return f"{role_file(role)}.{short}"
 
 
+class _KeyValue(Record, frozen=True, kw_only=True):
+    public: str
+
+
+class _Key(Record, frozen=True, kw_only=True):
+    keytype: str
+    scheme: str
+    keyval: _KeyValue
+
+
+class _File(Record, frozen=True, kw_only=True):
+    """The file of a record."""
+
+    format: int = _FORMAT
+    role: str
+    signer: str
+    availability: Literal["lost"] | UnsetType = UNSET
+    keyid: str
+    key: _Key
+
+
 def encode_record(record: KeyRecord) -> bytes:
     """The file of a record."""
-    lost = {"availability": Availability.LOST.value} if record.lost else {}
-    body = {"format": _FORMAT, "role": record.role, "signer": record.signer, **lost, **record.public_json()}
-    return json.dumps(body, indent=2).encode() + b"\n"
+    key = _Key(keytype=record.keytype, scheme=record.scheme, keyval=_KeyValue(public=record.public))
+    lost: Literal["lost"] | UnsetType = "lost" if record.lost else UNSET
+    return record_bytes(_File(role=record.role, signer=record.signer, availability=lost, keyid=record.keyid, key=key))
 
 
-def read_record(path: Path) -> KeyRecord:
+def read_key_record(path: Path) -> KeyRecord:
     """Read the file of a record. Raises: StorageError, NewerStateError."""
-    data = read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b""
-    try:
-        body = json.loads(data)
-        file_format = int(body["format"])
-        if file_format > _FORMAT:
-            reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=file_format, supported=_FORMAT)
-        key: Mapping[str, Any] = body["key"]
-        return KeyRecord(
-            keyid=KeyId(str(body["keyid"])),
-            role=str(body["role"]),
-            keytype=str(key["keytype"]),
-            scheme=str(key["scheme"]),
-            public=str(key["keyval"]["public"]),
-            signer=str(body["signer"]),
-            place=path.parent,
-            lost=body.get("availability") == Availability.LOST.value,
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"not a key record ({error!r})") from None
+    file = read_record(read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"", str(path), _File, newest=_FORMAT)
+    return KeyRecord(
+        keyid=KeyId(file.keyid),
+        role=file.role,
+        keytype=file.key.keytype,
+        scheme=file.key.scheme,
+        public=file.key.keyval.public,
+        signer=file.signer,
+        place=path.parent,
+        lost=file.availability is not UNSET,
+    )

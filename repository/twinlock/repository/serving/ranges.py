@@ -1,4 +1,13 @@
-"""Conditional and range requests (RFC 9110 13 and 14): what a request asks of an object whose etag and size are known."""
+"""Conditional and range requests (RFC 9110 13 and 14): what a request asks of an object whose etag and size are known.
+
+``aiohttp.web.FileResponse`` (3.14) cannot take its place, also not for a directory; each of these is held by a test:
+
+- ``If-Range`` is a date to it: with the etag of another object a client gets a part of this one (206) and joins the two.
+- Its etag is of time and size, differs on every replica, and is computed inside private methods; ours is the digest.
+- It answers 416 to a range that makes no sense, which RFC 9110 14.2 lets a server ignore, and without a problem body.
+- It opens by path and follows a symbolic link; where a client takes gzip it sends a neighbour named ``.gz`` in the object's place.
+- It looks at the path twice, before and after it is open; ours is one descriptor, and a small object one read.
+"""
 
 from __future__ import annotations
 

@@ -6,16 +6,18 @@ trusted/time-source.json   the second source of time, where one is set: a Direct
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from twinlock.io.files.durable import read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
+from twinlock.io.files.records import Record, read_record, record_bytes
 from twinlock.repository.signing.clock import (
     BEHIND,
     ClockMarks,
@@ -28,13 +30,41 @@ from twinlock.repository.signing.time_source import TimeSource
 from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
-from twinlock.trust.errors.local import StorageError, TransportError
+from twinlock.trust.errors.local import TransportError
 from twinlock.trust.text.times import format_time, parse_time
 
 log = logging.getLogger("twinlock.repository.clock")
 
 _MARKS, _SOURCE = "clock.json", "time-source.json"
 _MAX_BYTES = 2_000_000
+
+
+class RecoveryRecord(Record, frozen=True, kw_only=True):
+    """Who confirmed that the clock is right now, and what had been signed in the future. Times as ``format_time`` writes them."""
+
+    at: str
+    actor: str
+    highest: str
+    roles: tuple[str, ...]
+
+
+class ClockRecord(Record, frozen=True, kw_only=True):
+    """``clock.json``. Times as ``format_time`` writes them."""
+
+    last: str | UnsetType | None = UNSET
+    highest: str | UnsetType | None = UNSET
+    recoveries: tuple[RecoveryRecord, ...] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        _time(self.last)
+        _time(self.highest)
+
+
+class TimeSourceRecord(Record, frozen=True, kw_only=True):
+    """``time-source.json``: the Director's address, and its Root as text."""
+
+    url: str
+    root: str
 
 
 def signing_marks(workspace: Workspace, published: CurrentPublication | None, now: datetime) -> ClockMarks:
@@ -52,13 +82,12 @@ def read_marks(workspace: Workspace, published: CurrentPublication | None) -> Cl
     """The past of this signer by its record and by what is published. Raises: StorageError."""
     stored = _read(workspace)
     issued = highest(issued_of(data) for _, data in _files(published))
-    recorded = _time(stored.get("last"))
-    return ClockMarks(last=recorded or issued, highest=highest((issued, _time(stored.get("highest")))))
+    return ClockMarks(last=_time(stored.last) or issued, highest=highest((issued, _time(stored.highest))))
 
 
 def keep_marks(workspace: Workspace, marks: ClockMarks) -> None:
     """Record the marks. Raises: StorageError."""
-    _write(workspace, {**_read(workspace), "last": _text(marks.last), "highest": _text(marks.highest)})
+    _write(workspace, replace(_read(workspace), last=_text(marks.last), highest=_text(marks.highest)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +113,9 @@ def find_future_signatures(workspace: Workspace, published: CurrentPublication, 
 def record_recovery(workspace: Workspace, future: FutureSignatures, *, actor: str, now: datetime) -> None:
     """Record who confirmed that the clock is right now and was ahead before. Raises: StorageError."""
     stored = _read(workspace)
-    entry = {"at": _text(now), "actor": actor, "highest": _text(future.highest), "roles": list(future.roles)}
-    _write(workspace, {**stored, "recoveries": [*stored.get("recoveries", []), entry]})
+    highest = format_time(future.highest)
+    entry = RecoveryRecord(at=format_time(now), actor=actor, highest=highest, roles=future.roles)
+    _write(workspace, replace(stored, recoveries=(*(stored.recoveries or ()), entry)))
 
 
 def set_time_source(workspace: Workspace, source: TimeSource | None) -> None:
@@ -94,8 +124,8 @@ def set_time_source(workspace: Workspace, source: TimeSource | None) -> None:
         with storage_errors("remove", _place(workspace, _SOURCE)):
             _place(workspace, _SOURCE).unlink(missing_ok=True)
         return
-    body = {"url": source.url, "root": source.root.decode()}
-    replace_file(_place(workspace, _SOURCE), json.dumps(body, indent=2).encode() + b"\n", max_bytes=_MAX_BYTES)
+    data = record_bytes(TimeSourceRecord(url=source.url, root=source.root.decode()))
+    replace_file(_place(workspace, _SOURCE), data, max_bytes=_MAX_BYTES)
 
 
 def read_time_source(workspace: Workspace) -> TimeSource | None:
@@ -103,12 +133,8 @@ def read_time_source(workspace: Workspace) -> TimeSource | None:
     data = read_file(_place(workspace, _SOURCE), max_bytes=_MAX_BYTES)
     if data is None:
         return None
-    try:
-        body = json.loads(data)
-        return TimeSource(url=body["url"], root=body["root"].encode())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        path = str(_place(workspace, _SOURCE))
-        raise StorageError(path=path, operation="read", reason="it is not the description of a time source") from None
+    record = read_record(data, str(_place(workspace, _SOURCE)), TimeSourceRecord)
+    return TimeSource(url=record.url, root=record.root.encode())
 
 
 def ask_second(source: TimeSource | None) -> SecondTime | None:
@@ -137,24 +163,17 @@ def _files(published: CurrentPublication | None) -> Iterator[tuple[str, bytes]]:
         yield name, targets.data
 
 
-def _read(workspace: Workspace) -> dict[str, Any]:
+def _read(workspace: Workspace) -> ClockRecord:
     path = _place(workspace, _MARKS)
     data = read_file(path, max_bytes=_MAX_BYTES)
-    try:
-        body: dict[str, Any] = {} if data is None else dict(json.loads(data))
-        for name in ("last", "highest"):
-            _time(body.get(name))
-    except (ValueError, TypeError):
-        reason = "it is not the record of a signing clock"
-        raise StorageError(path=str(path), operation="read", reason=reason) from None
-    return body
+    return ClockRecord() if data is None else read_record(data, str(path), ClockRecord)
 
 
-def _write(workspace: Workspace, body: dict[str, Any]) -> None:
+def _write(workspace: Workspace, record: ClockRecord) -> None:
     path = _place(workspace, _MARKS)
     with storage_errors("write", path):
         make_directory(path.parent)
-    replace_file(path, json.dumps(body, indent=2).encode() + b"\n", max_bytes=_MAX_BYTES)
+    replace_file(path, record_bytes(record), max_bytes=_MAX_BYTES)
 
 
 def _place(workspace: Workspace, name: str) -> Path:
@@ -165,5 +184,5 @@ def _text(time: datetime | None) -> str | None:
     return None if time is None else format_time(time)
 
 
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else parse_time(text)
+def _time(text: str | UnsetType | None) -> datetime | None:
+    return parse_time(text) if isinstance(text, str) else None

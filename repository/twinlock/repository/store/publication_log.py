@@ -17,13 +17,13 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
+from twinlock.io.files.records import Record, RecordError, plain, read_record
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import AKTUALIZR, METADATA, TIMESTAMP_OBJECT, publication_object
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.local import ConflictError, NewerStateError
+from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
 
@@ -40,6 +40,15 @@ class LogRecord:
     version: int
     replaces: str | None
     files: Mapping[str, bytes]
+
+
+class PublicationRecord(Record, frozen=True, kw_only=True):
+    """The object of a publication: as ``LogRecord``, its files as text."""
+
+    format: int = _FORMAT
+    version: int
+    replaces: str | None
+    files: dict[str, str]
 
 
 def publish_record(store: ObjectStore, record: LogRecord) -> None:
@@ -173,8 +182,8 @@ def _conflict(version: int) -> ConflictError:
 
 def _encode(record: LogRecord) -> bytes:
     files = {name: data.decode() for name, data in record.files.items()}
-    body = {"format": _FORMAT, "version": record.version, "replaces": record.replaces, "files": files}
-    return json.dumps(body, ensure_ascii=False).encode()
+    body = PublicationRecord(version=record.version, replaces=record.replaces, files=files)
+    return json.dumps(plain(body), ensure_ascii=False).encode()
 
 
 def _read(store: ObjectStore, version: int) -> LogRecord | None:
@@ -183,16 +192,10 @@ def _read(store: ObjectStore, version: int) -> LogRecord | None:
     if stored is None:
         return None
     try:
-        body: dict[str, Any] = json.loads(stored.data)
-        file_format = int(body["format"])
-        if file_format > _FORMAT:
-            reason = "it was written by a newer version"
-            raise NewerStateError(path=name, operation="read", reason=reason, found=file_format, supported=_FORMAT)
-        files = {str(file): str(text).encode() for file, text in body["files"].items()}
-        record = LogRecord(int(body["version"]), body["replaces"], files)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        record = read_record(stored.data, name, PublicationRecord, newest=_FORMAT)
+    except RecordError:
         raise StoreTamperedError(reason=f"{name} is not readable") from None
-    inside = all(file.startswith((METADATA, AKTUALIZR)) for file in files)
-    if record.version != version or TIMESTAMP_OBJECT not in files or not inside:
+    inside = all(file.startswith((METADATA, AKTUALIZR)) for file in record.files)
+    if record.version != version or TIMESTAMP_OBJECT not in record.files or not inside:
         raise StoreTamperedError(reason=f"{name} is not the record of that publication")
-    return record
+    return LogRecord(version, record.replaces, {file: text.encode() for file, text in record.files.items()})

@@ -8,10 +8,10 @@ stated in Targets; nothing that is served here is believed.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from twinlock.io.files.durable import read_file, replace_file
+from twinlock.io.files.records import Record, read_record, record_bytes
 from twinlock.repository.store.ostree_commits import (
     check_commit,
     check_commit_object,
@@ -19,7 +19,6 @@ from twinlock.repository.store.ostree_commits import (
     check_repository,
 )
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, StorageError
 
 _FORMAT = 1
 _FILE = "treehub.json"
@@ -31,6 +30,13 @@ CONFIG = b"[core]\nrepo_version=1\nmode=archive-z2\n"
 """What is answered for ``config``: the repository's own may name remotes, and what is needed to reach them."""
 
 
+class TreehubRecord(Record, frozen=True, kw_only=True):
+    """``treehub.json``."""
+
+    format: int = _FORMAT
+    repository: str
+
+
 def read_treehub(workspace: Path) -> Path | None:
     """Where the OSTree repository of the Image repository in ``workspace`` is; None if it has none.
 
@@ -40,15 +46,7 @@ def read_treehub(workspace: Path) -> Path | None:
     data = read_file(path, max_bytes=_MAX_BYTES)
     if data is None:
         return None
-    try:
-        body = json.loads(data)
-        file_format = int(body["format"])
-        if file_format > _FORMAT:
-            reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=file_format, supported=_FORMAT)
-        return Path(str(body["repository"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it names no repository ({error!r})") from None
+    return Path(read_record(data, str(path), TreehubRecord, newest=_FORMAT).repository)
 
 
 def chosen_treehub(workspace: Path, repository: Path | None) -> Path:
@@ -71,8 +69,8 @@ def keep_treehub(workspace: Path, repository: Path) -> None:
     """Keep where the OSTree repository is. Raises: UsageError if it is none, StorageError."""
     check_repository(repository)
     if read_treehub(workspace) != repository:
-        body = {"format": _FORMAT, "repository": str(repository)}
-        replace_file(workspace / _FILE, json.dumps(body, indent=2).encode() + b"\n", max_bytes=_MAX_BYTES)
+        data = record_bytes(TreehubRecord(repository=str(repository)))
+        replace_file(workspace / _FILE, data, max_bytes=_MAX_BYTES)
 
 
 def check_commits(workspace: Path, commits: frozenset[str]) -> bool:

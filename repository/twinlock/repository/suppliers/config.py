@@ -1,42 +1,57 @@
-"""The configuration of a supplier's place: its role, threshold, validity and wire profiles."""
+"""The configuration of a supplier's workspace: its role, threshold, validity and wire profiles."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+
+from msgspec import UNSET, UnsetType
 
 from twinlock.io.files.durable import read_file
+from twinlock.io.files.records import Record, UnknownMemberError, check_format, parse_record, to_record
+from twinlock.repository.errors import ConfigMemberError
 from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.validity import Seconds
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, StorageError
 
-KIND = "supplier"
-FORMAT = 1
+_KIND = "supplier"
+_FORMAT = 1
 MAX_CONFIG_BYTES = 65_536
 
 
-def wires_json(wires: Wires) -> dict[str, Any]:
-    """Members of the configuration that name the profiles; none for the ``tuf`` profile alone."""
-    return {"wires": list(wires.names)} if wires.aktualizr else {}
+class SupplierConfig(Record, frozen=True, kw_only=True):
+    """The file. ``validity`` is in seconds; ``wires`` are the profiles, left out for the ``tuf`` profile alone."""
+
+    format: int = _FORMAT
+    kind: str = _KIND
+    role: str
+    threshold: int
+    validity: Seconds
+    wires: tuple[str, ...] | UnsetType = UNSET
+
+    @property
+    def profiles(self) -> Wires:
+        """The wire profiles. Raises: UsageError."""
+        return Wires() if self.wires is UNSET else Wires(names=self.wires)
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The configuration at ``path``, its types checked. Raises: UsageError, NewerStateError, StorageError."""
+def wires_member(wires: Wires) -> tuple[str, ...] | UnsetType:
+    """The member that names the profiles; none for the ``tuf`` profile alone."""
+    return wires.names if wires.aktualizr else UNSET
+
+
+def read_config(path: Path) -> SupplierConfig:
+    """The configuration at ``path``. Raises: UsageError, ConfigMemberError, NewerStateError, StorageError."""
     data = read_file(path, max_bytes=MAX_CONFIG_BYTES)
     if data is None:
         raise UsageError(
             reason=f"{path.parent} is not a supplier's workspace: it has no config.json (`twinlock supplier init` makes one)"
         )
+    body = parse_record(data, str(path))
+    kind = body.get("kind", "of a Director, or of another program")
+    if kind != _KIND:
+        raise UsageError(reason=f"{path.parent} is not a supplier's workspace but of the kind {kind}")
+    check_format(body, str(path), newest=_FORMAT)
     try:
-        body: dict[str, Any] = json.loads(data)
-        file_format, kind = int(body["format"]), body.get("kind", "of a Director, or of another program")
-        if kind != KIND:
-            raise UsageError(reason=f"{path.parent} is not a supplier's workspace but of the kind {kind}")
-        if file_format > FORMAT:
-            reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="open", reason=reason, found=file_format, supported=FORMAT)
-        _ = str(body["role"]), int(body["threshold"]), int(body["validity"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None
-    return body
+        return to_record(body, str(path), SupplierConfig)
+    except UnknownMemberError as error:
+        raise ConfigMemberError(path=error.path, member=error.member, reason=error.reason) from None

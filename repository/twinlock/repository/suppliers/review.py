@@ -13,7 +13,7 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.repository.authoring.apply_draft import verify_delegated
-from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations
+from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations, read_staged
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.servable_names import check_image_name
@@ -342,7 +342,7 @@ def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tupl
         targets = candidate.view_targets(role)
         by_delegator[role] = read_delegations(targets) if targets else ()
     for role, edits in draft.roles.items():
-        staged = {name: Delegation.from_json(edit["delegation"]) for name, edit in edits.delegations.items() if edit}
+        staged = {name: read_staged(edit).delegation for name, edit in edits.delegations.items() if edit}
         kept = tuple(entry for entry in by_delegator.get(role, ()) if entry.name not in edits.delegations)
         by_delegator[role] = (*kept, *staged.values())
     return by_delegator

@@ -22,12 +22,14 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from msgspec.structs import replace
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.io.files.durable import create_file, locked, read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory, new_directory
+from twinlock.io.files.records import record_bytes
 from twinlock.repository.authoring.apply_draft import apply_images, verify_delegated
 from twinlock.repository.authoring.delegations import (
     Delegation,
@@ -35,6 +37,7 @@ from twinlock.repository.authoring.delegations import (
     apply_delegations,
     delegation_views,
     read_delegations,
+    staged_delegation,
 )
 from twinlock.repository.authoring.entries import Component, describe, entry_view
 from twinlock.repository.authoring.image_requests import ImageRequest
@@ -54,7 +57,7 @@ from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, sig
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import FileDigest, Progress, check_stored, find_fault
 from twinlock.repository.store.object_names import image_objects
-from twinlock.repository.suppliers.config import FORMAT, KIND, MAX_CONFIG_BYTES, read_config, wires_json
+from twinlock.repository.suppliers.config import MAX_CONFIG_BYTES, SupplierConfig, read_config, wires_member
 from twinlock.repository.suppliers.outbox import open_outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
 from twinlock.repository.workspace.profiles import Wires
@@ -67,12 +70,12 @@ from twinlock.trust.names import TOP_LEVEL, KeyId, RoleName, role_file, target_p
 class SupplierWorkspace:
     """A supplier's directory. Methods stage; ``sign`` signs what is staged. Every method may raise StorageError."""
 
-    def __init__(self, path: Path, config: dict[str, Any], keyring: Keyring, clock: Clock) -> None:
+    def __init__(self, path: Path, config: SupplierConfig, keyring: Keyring, clock: Clock) -> None:
         self.path = path
-        self.role: RoleName = RoleName(str(config["role"]))
-        self.threshold: int = int(config["threshold"])
-        self.valid_for: timedelta = timedelta(seconds=int(config["validity"]))
-        self.wires: Wires = Wires.from_json(config)
+        self.role: RoleName = RoleName(config.role)
+        self.threshold: int = config.threshold
+        self.valid_for: timedelta = timedelta(seconds=config.validity)
+        self.wires: Wires = config.profiles
         self.keyring = keyring
         self.clock = clock
         self.outbox: DirectoryStore = DirectoryStore(path / "outbox")
@@ -101,16 +104,10 @@ class SupplierWorkspace:
         path = Path(path)
         if (path / f"{role_file(role)}.pub.json").exists():
             raise UsageError(reason=f"{path} is the place of a supplier already")
-        body = {
-            "format": FORMAT,
-            "kind": KIND,
-            "role": role,
-            "threshold": plan.threshold,
-            "validity": int(valid_for.total_seconds()),
-            **wires_json(wanted),
-        }
+        seconds = int(valid_for.total_seconds())
+        config = SupplierConfig(role=role, threshold=plan.threshold, validity=seconds, wires=wires_member(wanted))
         with new_directory(path):
-            create_file(path / "config.json", json.dumps(body, indent=2).encode() + b"\n", max_bytes=MAX_CONFIG_BYTES)
+            create_file(path / "config.json", record_bytes(config), max_bytes=MAX_CONFIG_BYTES)
             place = cls.open(path, passphrase=passphrase, clock=clock)
             if place.role != role:
                 raise UsageError(reason=f"{path} is the place of {place.role} already")
@@ -133,9 +130,8 @@ class SupplierWorkspace:
             _check_usable(wires, self.role, KeyPlan(kind=kind_of(record.keytype, record.scheme)))
         for profile in profile_rules(wires):
             profile.check_targets(self.role, self._preview(read_draft(self._draft_path)))
-        body = {**read_config(self.path / "config.json"), **wires_json(wires)}
-        data = json.dumps(body, indent=2).encode() + b"\n"
-        replace_file(self.path / "config.json", data, max_bytes=MAX_CONFIG_BYTES)
+        config = replace(read_config(self.path / "config.json"), wires=wires_member(wires))
+        replace_file(self.path / "config.json", record_bytes(config), max_bytes=MAX_CONFIG_BYTES)
         self.wires = wires
 
     @property
@@ -216,7 +212,7 @@ class SupplierWorkspace:
             profile.check_delegation(self.role, delegation)
         self._forward(delegation.members[0], Path(outbox))
         with editing_draft(self._draft_path) as draft:
-            draft.of(self.role).delegations[name] = {"delegation": delegation.as_json(), "before": None}
+            draft.of(self.role).delegations[name] = staged_delegation(delegation)
 
     def undelegate(self, name: str) -> None:
         """Stage the end of a delegation. Raises: UsageError if there is none."""

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET, Struct, UnsetType
+
 from twinlock.io.files.durable import locked, read_file, replace_file
-from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.io.files.records import Record, RecordError, plain, read_record
+from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import LimitError
 
 _FORMAT = 1
@@ -23,12 +26,11 @@ _MAX_DRAFT_BYTES = 1 << 28
 Json = dict[str, Any]
 
 
-@dataclass
-class RoleEdits:
+class RoleEdits(Struct, forbid_unknown_fields=True):
     """Edits to one role's file: image path to entry, delegated role to delegation; None removes. Plain JSON."""
 
-    images: dict[str, Json | None] = field(default_factory=dict)
-    delegations: dict[str, Json | None] = field(default_factory=dict)
+    images: dict[str, Json | None]
+    delegations: dict[str, Json | None]
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Draft:
 
     def of(self, role: str) -> RoleEdits:
         """The edits to ``role``, ready to be added to."""
-        return self.roles.setdefault(role, RoleEdits())
+        return self.roles.setdefault(role, RoleEdits({}, {}))
 
     @property
     def empty(self) -> bool:
@@ -64,31 +66,26 @@ class Draft:
         self.others = {role: file for role, file in self.others.items() if done.others.get(role) != file}
 
 
+class DraftRecord(Record, frozen=True, kw_only=True):
+    """The file; ``others`` is left out where it is empty."""
+
+    format: int = _FORMAT
+    roles: dict[str, RoleEdits]
+    accepted: dict[str, str]
+    others: dict[str, str] | UnsetType = UNSET
+
+
 def read_draft(path: Path) -> Draft:
     """The draft in the file ``path``; an empty one if there is no file. Raises: StorageError, NewerStateError."""
     data = read_file(path, max_bytes=_MAX_DRAFT_BYTES)
     if data is None:
         return Draft()
     try:
-        body = json.loads(data)
-        file_format = int(body["format"])
-        if file_format > _FORMAT:
-            reason = "it was written by a newer version"
-            raise NewerStateError(path=str(path), operation="read", reason=reason, found=file_format, supported=_FORMAT)
-        roles = {
-            str(role): RoleEdits(dict(edits["images"]), dict(edits["delegations"]))
-            for role, edits in body["roles"].items()
-        }
-        accepted, others = (
-            {str(role): str(file) for role, file in files.items()}
-            for files in (body["accepted"], body.get("others", {}))
-        )
-        return Draft(roles, accepted, others)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        reason = (
-            "it is damaged; remove it, or restore it from a backup, and stage again (nothing that is published is lost)"
-        )
+        record = read_record(data, str(path), DraftRecord, newest=_FORMAT)
+    except RecordError as error:
+        reason = f"{error.fault}; remove it, or restore it from a backup, and stage again (nothing that is published is lost)"
         raise StorageError(path=str(path), operation="read", reason=reason) from None
+    return Draft(record.roles, record.accepted, record.others or {})
 
 
 @contextmanager
@@ -111,11 +108,8 @@ def check_room(draft: Draft, what: str) -> None:
 
 
 def _encode(draft: Draft) -> bytes:
-    roles = {role: {"images": edits.images, "delegations": edits.delegations} for role, edits in draft.roles.items()}
-    body = {"format": _FORMAT, "roles": roles, "accepted": draft.accepted}
-    if draft.others:
-        body["others"] = draft.others
-    return json.dumps(body, indent=1, ensure_ascii=False).encode()
+    record = DraftRecord(roles=draft.roles, accepted=draft.accepted, others=draft.others or UNSET)
+    return json.dumps(plain(record), indent=1, ensure_ascii=False).encode()
 
 
 def _same(done: dict[str, Json | None], name: str, edit: Json | None) -> bool:

@@ -18,8 +18,8 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.io.files.durable import flush_directory, locked, read_file, replace_file, storage_errors
+from twinlock.io.files.records import read_record
 from twinlock.repository.errors import RootCancelledError, RootPreparedError
-from twinlock.trust.errors.local import StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.wire.json.olpc import encode_canonical
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -80,10 +80,7 @@ class PreparedRoot:
     def keyids(self) -> tuple[str, ...]:
         """The ids of those keys. Raises: StorageError."""
         data = read_file(self._keys, max_bytes=DEFAULT_LIMITS.root_bytes)
-        try:
-            return tuple(map(str, json.loads(data or b"[]")))
-        except (ValueError, TypeError):
-            raise StorageError(path=str(self._keys), operation="read", reason="it is not a list of key ids") from None
+        return read_record(data or b"[]", str(self._keys), tuple[str, ...])
 
     def named(self, newest: int) -> frozenset[str]:
         """The ids of the keys that the prepared Root names, or that were made for it. Raises: as ``find``."""
@@ -103,12 +100,7 @@ class PreparedRoot:
 
     def _cancelled(self) -> frozenset[str]:
         data = read_file(self._refused, max_bytes=_MAX_CANCELLED_BYTES)
-        try:
-            return frozenset(map(str, json.loads(data or b"[]")))
-        except (ValueError, TypeError):
-            raise StorageError(
-                path=str(self._refused), operation="read", reason="it is not a list of cancelled Roots"
-            ) from None
+        return frozenset(read_record(data or b"[]", str(self._refused), tuple[str, ...]))
 
     def end_published(self, newest: int) -> None:
         """Forget the Root that is published now; one that another process has prepared after it stays."""

@@ -1,11 +1,10 @@
-"""In which wire profiles a repository publishes, and where its numbers begin: a part of its ``config.json``."""
+"""In which wire profiles a repository publishes, and where its numbers begin. ``config.json`` keeps it (``config``)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
 
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.wire.profiles import PROFILES
@@ -61,36 +60,3 @@ class Wires:
     def stranded_keys(self, now: datetime) -> frozenset[str]:
         """The ids of the Root keys that still sign for stranded vehicles."""
         return frozenset(self.stranded if self.stranded_until and now.date() <= self.stranded_until else ())
-
-    def as_json(self) -> dict[str, Any]:
-        """Members of the configuration; none for a repository that is nothing but a plain one."""
-        if self == Wires():
-            return {}
-        return {
-            "wires": list(self.names),
-            "aktualizr": {"rootOffset": self.root_offset, **self._hand_over_json()},
-            "first": {"root": self.first_root, "timestamp": self.first_timestamp, "takenOver": self.taken_over},
-        }
-
-    def _hand_over_json(self) -> dict[str, Any]:
-        if not self.handed_over:
-            return {}
-        until = self.stranded_until.isoformat() if self.stranded_until else None
-        return {"handedOver": self.handed_over, "stranded": {"keys": list(self.stranded), "until": until}}
-
-    @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> Wires:
-        """The inverse of ``as_json``; what is missing has its default. Raises: UsageError."""
-        first, chain = body.get("first", {}), body.get("aktualizr", {})
-        stranded = chain.get("stranded", {})
-        until = stranded.get("until")
-        return cls(
-            names=tuple(map(str, body.get("wires", (TUF.name,)))),
-            root_offset=int(chain.get("rootOffset", 0)),
-            handed_over=int(chain.get("handedOver", 0)),
-            stranded=tuple(map(str, stranded.get("keys", ()))),
-            stranded_until=None if until is None else date.fromisoformat(until),
-            first_root=int(first.get("root", 1)),
-            first_timestamp=int(first.get("timestamp", 1)),
-            taken_over=str(first.get("takenOver", "")),
-        )

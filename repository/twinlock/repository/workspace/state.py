@@ -21,11 +21,12 @@ from twinlock.repository.keys.private_keys import Passphrase
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, adopt_served_names, root_object
 from twinlock.repository.store.publication_log import is_decided, roll_forward, timestamp_version
+from twinlock.repository.workspace.config import read_config
 from twinlock.repository.workspace.current import CurrentPublication, check_not_older, read_published
 from twinlock.repository.workspace.draft import Draft, read_draft
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.validity import Clock
-from twinlock.repository.workspace.workspace import Workspace, make_workspace, read_config
+from twinlock.repository.workspace.workspace import Workspace, make_workspace
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -87,7 +88,7 @@ def open_repository(
     """
     config = read_config(path)
     workspace = make_workspace(path, config, passphrase=passphrase, clock=clock, hosts=hosts)
-    return _complete(_look(workspace, Wires.from_json(config), workspace.now()))
+    return _complete(_look(workspace, config.profiles, workspace.now()))
 
 
 def read_state(workspace: Workspace) -> RepositoryState:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Self
 
+from msgspec import UNSET, Meta, UnsetType
+
+from twinlock.io.files.records import Record, plain
 from twinlock.trust.errors.base import UsageError
 
 Clock = Callable[[], datetime]
@@ -51,17 +54,23 @@ class Periods:
             return self.of(role) / 2
         return min(timedelta(days=30), self.of(role) / 4)
 
-    def as_json(self) -> dict[str, int]:
-        """Seconds by role."""
-        return {role: int(self.of(role).total_seconds()) for role in ("root", "targets", "snapshot", "timestamp")}
+
+Seconds = Annotated[int, Meta(ge=1, le=10**10)]  # at most three hundred years, which every calendar here can add
+
+
+class Validity(Record, frozen=True, kw_only=True):
+    """``Periods`` as a configuration holds them: seconds by role."""
+
+    root: Seconds | UnsetType = UNSET
+    targets: Seconds | UnsetType = UNSET
+    snapshot: Seconds | UnsetType = UNSET
+    timestamp: Seconds | UnsetType = UNSET
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Periods:
-        """The inverse of ``as_json``; a role left out has its default. Raises: UsageError."""
-        unknown = set(value) - {"root", "targets", "snapshot", "timestamp"}
-        if unknown:
-            raise UsageError(reason=f"no role has the name {', '.join(sorted(unknown))}")
-        for role, seconds in value.items():
-            if not isinstance(seconds, int) or isinstance(seconds, bool):
-                raise UsageError(reason=f"the validity of {role} is a whole number of seconds, not {seconds!r}")
-        return cls(**{role: timedelta(seconds=seconds) for role, seconds in value.items()})
+    def of(cls, periods: Periods) -> Self:
+        """All of ``periods``."""
+        return cls(**{role: int(periods.of(role).total_seconds()) for role in cls.__struct_fields__})
+
+    def periods(self, default: Periods) -> Periods:
+        """The periods; a role left out has that of ``default``."""
+        return replace(default, **{role: timedelta(seconds=value) for role, value in plain(self).items()})

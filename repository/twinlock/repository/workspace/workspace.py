@@ -12,12 +12,9 @@ Vehicles see nothing of it but ``public/``.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from twinlock.io.files.durable import clean_stale, create_file, read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
@@ -26,19 +23,14 @@ from twinlock.repository.keys.private_keys import Passphrase
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.workspace.config import CONFIG, MAX_CONFIG_BYTES, RepositoryConfig, read_config
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.validity import Clock, Periods
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, StorageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, RoleName
 from twinlock.trust.state.trusted import TrustedRepository
 
-_CONFIG = "config.json"
-_FORMAT = 2
-_PLAIN_FORMAT = 1  # of a repository that a version without wire profiles can go on with
-_KIND = "image-repository"
-_MAX_CONFIG_BYTES = 65_536
 ONLINE_ROLES = frozenset({SNAPSHOT, TIMESTAMP})
 
 
@@ -68,12 +60,12 @@ class Workspace:
 
     def read_wires(self) -> Wires:
         """The wire profiles as the configuration names them now. An operation has them in its ``RepositoryState``."""
-        return Wires.from_json(read_config(self.path))
+        return read_config(self.path).profiles
 
     def set_wires(self, wires: Wires) -> None:
         """Keep other wire profiles in the configuration. Raises: StorageError."""
-        data = _encode_config(read_config(self.path), wires)
-        replace_file(self.path / _CONFIG, data, max_bytes=_MAX_CONFIG_BYTES)
+        data = read_config(self.path).with_wires(wires).encode()
+        replace_file(self.path / CONFIG, data, max_bytes=MAX_CONFIG_BYTES)
 
     def now(self) -> datetime:
         """The time for one operation, in whole seconds."""
@@ -101,20 +93,13 @@ def create_workspace(
     with storage_errors("create", path):
         make_directory(path)
         clean_stale(path)
-        if not (path / _CONFIG).exists() and any(path.iterdir()):
+        if not (path / CONFIG).exists() and any(path.iterdir()):
             raise UsageError(reason=f"{path} is not empty and not an Image repository")
-    body = {
-        "format": _PLAIN_FORMAT,
-        "kind": _KIND,
-        "validity": periods.as_json(),
-        "keys": {"offline": "keys/offline", "online": "keys/online"},
-        "store": "public",
-    }
-    data = _encode_config(body, wires or Wires())
-    created = create_file(path / _CONFIG, data, max_bytes=_MAX_CONFIG_BYTES)
+    data = RepositoryConfig.new(periods, wires or Wires()).encode()
+    created = create_file(path / CONFIG, data, max_bytes=MAX_CONFIG_BYTES)
     if not created and not any(path.glob("public/publications/*")):
         read_config(path)  # an earlier attempt, cut off: what is wanted now counts
-        replace_file(path / _CONFIG, data, max_bytes=_MAX_CONFIG_BYTES)
+        replace_file(path / CONFIG, data, max_bytes=MAX_CONFIG_BYTES)
     return open_workspace(path, passphrase=passphrase, clock=clock)
 
 
@@ -126,13 +111,12 @@ def open_workspace(
 
 
 def make_workspace(
-    path: Path, config: Mapping[str, Any], *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts
+    path: Path, config: RepositoryConfig, *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts
 ) -> Workspace:
     """The workspace that ``config`` describes; what a crash left half-written in its directories is cleaned."""
-    keys = config.get("keys", {})
     keyring = Keyring(
-        offline=path / str(keys.get("offline", "keys/offline")),
-        online=path / str(keys.get("online", "keys/online")),
+        offline=path / config.keys.offline,
+        online=path / config.keys.online,
         online_roles=ONLINE_ROLES,
         passphrase=passphrase,
     )
@@ -140,36 +124,9 @@ def make_workspace(
         clean_stale(directory)
     return Workspace(
         path=path,
-        store=DirectoryStore(path / str(config.get("store", "public"))),
+        store=DirectoryStore(path / config.store),
         keyring=keyring,
-        periods=Periods.from_json(config.get("validity", {})),
+        periods=config.validity.periods(Periods()),
         clock=clock,
         hosts=hosts,
     )
-
-
-def _encode_config(body: dict[str, Any], wires: Wires) -> bytes:
-    body = {**body, **wires.as_json()}
-    body["format"] = _PLAIN_FORMAT if wires == Wires() else _FORMAT
-    return json.dumps(body, indent=2).encode() + b"\n"
-
-
-def read_config(directory: Path) -> dict[str, Any]:
-    """The configuration of the repository in ``directory``. Raises: UsageError if it is none, NewerStateError, StorageError."""
-    path = directory / _CONFIG
-    data = read_file(path, max_bytes=_MAX_CONFIG_BYTES)
-    if data is None:
-        raise UsageError(reason=f"{directory} is no Image repository: it has no config.json (run init first)")
-    try:
-        body: dict[str, Any] = json.loads(data)
-        file_format = int(body["format"])
-        kind = body.get("kind")
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None
-    if kind != _KIND:
-        what = f"a {kind}" if kind else "the directory of a Director, or of another program"
-        raise UsageError(reason=f"{directory} is {what}, not an Image repository")
-    if file_format > _FORMAT:
-        reason = "it was written by a newer version"
-        raise NewerStateError(path=str(path), operation="open", reason=reason, found=file_format, supported=_FORMAT)
-    return body
