@@ -27,7 +27,7 @@ from pathlib import Path
 
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.disk_space import make_room
-from twinlock.client.ecu.missing_files import as_first_contact
+from twinlock.client.ecu.evidence import as_first_contact
 from twinlock.client.ecu.reports import make_report
 from twinlock.client.ecu.running_image import raise_counter, running_image
 from twinlock.client.ecu.stored_orders import stored_orders

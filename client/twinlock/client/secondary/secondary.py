@@ -17,9 +17,8 @@ from twinlock.client.ecu.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.ecu.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.disk_space import open_state
-from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.evidence import EvidenceBook, as_first_contact
 from twinlock.client.ecu.identity import Identity, load_identity
-from twinlock.client.ecu.missing_files import as_first_contact
 from twinlock.client.ecu.reports import check_reporting_key, make_report, report_profile
 from twinlock.client.ecu.running_image import raise_counter, running_image
 from twinlock.client.ecu.stored_orders import stored_orders
