@@ -15,6 +15,7 @@ from typing import Any
 
 from twinlock.client.ecu.config import FORMAT, SecondaryConfig, load_primary, load_secondary
 from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identity
+from twinlock.client.ecu.release_counter import raise_floor
 from twinlock.client.ecu.reports import check_key_type
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.errors import AnchorMismatchError, SecondaryDescriptionError, ServerUrlError
@@ -192,8 +193,7 @@ def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: b
     identifier(plan.ecu)
     wires = _profiles(repositories.wires)
     with TrustedState.create(directory / "state.db", roots, wires=wires, limits=DEFAULT_LIMITS) as state:
-        if plan.factory_release_counter is not None:
-            state.store_release_counter(plan.factory_release_counter)
+        raise_floor(state, plan.factory_release_counter)
     path, source = plan.factory_image or ("factory", None)
     SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
     create_identity(directory / "identity.pem", plan.key_type)

@@ -28,8 +28,8 @@ from pathlib import Path
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.disk_space import make_room
 from twinlock.client.ecu.evidence import as_first_contact
+from twinlock.client.ecu.release_counter import raise_floor, running_image
 from twinlock.client.ecu.reports import make_report
-from twinlock.client.ecu.running_image import raise_counter, running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.install.ab_slots import UNKNOWN, as_installed
 from twinlock.client.model.errors import (
@@ -241,7 +241,7 @@ class UpdateCycle:
             source = None if entry is None else await in_thread(services.staging.find, entry)
             if entry is not None and source is not None:
                 installed = await in_thread(services.installer.install, entry, source)
-                raise_counter(entry, services.state)
+                raise_floor(services.state, entry.release_counter)
                 self.installed.append(Installation(ecu=own, image=installed))
             services.approvals.end()
         except BegunUnlistedError as error:
@@ -314,7 +314,7 @@ class UpdateCycle:
         for image in images:
             try:
                 await in_thread(self.services.installer.install, image.entry, files[image.ecu])
-                raise_counter(image.entry, self.services.state)
+                raise_floor(self.services.state, image.entry.release_counter)
             except TwinlockError as error:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
                 with suppress(TwinlockError):  # if it failed after the switch, the counter of the new image holds
