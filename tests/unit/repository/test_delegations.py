@@ -11,7 +11,7 @@ from tuf.api.metadata import Targets
 
 from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import Reader
-from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations, write_delegations
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Member, read_delegations, write_delegations
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.public_keys import read_key_files
@@ -199,7 +199,7 @@ def test_two_suppliers_who_have_to_agree(filled: ImageRepository, tmp_path: Path
         place.add_image(same, "joint/agreed.bin", hardware_ids=["hw-9"], release_counter=1)
         place.sign()
     members = tuple(Member(name=place.role, keys=read_key_files([place.public_key_file])) for place in places)
-    filled.stage_delegation(Delegation(members=members, paths=("joint/*",), agreement=2))
+    filled.stage_delegation(AuthoredDelegation(members=members, paths=("joint/*",), agreement=2))
     for place in places:
         filled.accept(place.path / "outbox")
     filled.publish()
@@ -314,10 +314,10 @@ def _old_place() -> Targets:
     return targets
 
 
-def _restricted(name: str, hardware: tuple[str, ...] | None) -> Delegation:
+def _restricted(name: str, hardware: tuple[str, ...] | None) -> AuthoredDelegation:
     key = KeyPool()(name)
     member = Member(name=name, keys={key.keyid: key.public})
-    return Delegation(members=(member,), paths=(f"{name}/*",), hardware_ids=hardware)
+    return AuthoredDelegation(members=(member,), paths=(f"{name}/*",), hardware_ids=hardware)
 
 
 def test_a_restriction_in_the_old_place_is_read_and_moves_with_the_next_edit() -> None:
@@ -336,7 +336,7 @@ def test_a_restriction_in_the_old_place_is_read_and_moves_with_the_next_edit() -
 
 def test_several_roles_are_restricted_together() -> None:
     members = tuple(_restricted(name, None).members[0] for name in ("one", "two"))
-    entry = Delegation(members=members, paths=("joint/*",), hardware_ids=("hw-9",), agreement=2)
+    entry = AuthoredDelegation(members=members, paths=("joint/*",), hardware_ids=("hw-9",), agreement=2)
     targets = Targets()
     write_delegations(targets, [entry])
     assert targets.unrecognized_fields["custom"]["delegatedHardware"] == [
@@ -347,12 +347,14 @@ def test_several_roles_are_restricted_together() -> None:
 
 def test_a_demand_for_a_post_quantum_signature() -> None:
     keys = {key.keyid: key.public for key in (KeyPool()("a"), KeyPool()("b"), KeyPool()("pq", "ml-dsa-44"))}
-    entry = Delegation(members=(Member(name="acme", keys=keys, threshold=2, post_quantum=True),), paths=("acme/*",))
+    entry = AuthoredDelegation(
+        members=(Member(name="acme", keys=keys, threshold=2, post_quantum=True),), paths=("acme/*",)
+    )
     targets = Targets()
     write_delegations(targets, [entry])
     assert targets.unrecognized_fields["custom"] == {"postQuantum": ["acme"]}
     assert read_delegations(targets) == (entry,)
-    assert Delegation.from_json(json.loads(json.dumps(entry.as_json()))) == entry
+    assert AuthoredDelegation.from_json(json.loads(json.dumps(entry.as_json()))) == entry
     with pytest.raises(UsageError, match="2 or more"):
         Member(name="acme", keys=keys, threshold=1, post_quantum=True)
     with pytest.raises(UsageError, match="ml-dsa"):

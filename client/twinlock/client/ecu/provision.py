@@ -58,7 +58,7 @@ class EcuPlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Repositories:
+class KnownRepositories:
     """The two repositories: where they are, and the Root files that the factory trusts.
 
     ``director_url`` is this vehicle's own, ``<D>/vehicles/<vehicle>``. A partial Secondary needs only
@@ -77,7 +77,7 @@ class Repositories:
 def provision_primary(
     directory: Path,
     plan: EcuPlan,
-    repositories: Repositories,
+    repositories: KnownRepositories,
     *,
     secondaries: Sequence[Mapping[str, Any]] = (),
     fetch: Mapping[str, Any] | None = None,
@@ -109,7 +109,7 @@ def provision_primary(
 def provision_secondary(
     directory: Path,
     plan: EcuPlan,
-    repositories: Repositories,
+    repositories: KnownRepositories,
     *,
     verification: str,
     listen: str,
@@ -149,7 +149,7 @@ def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
     }
 
 
-def given_anchors(repositories: Repositories) -> dict[RepositoryName, TrustedRepository]:
+def given_anchors(repositories: KnownRepositories) -> dict[RepositoryName, TrustedRepository]:
     """The trust established by the given Root files, by repository; asks no server.
 
     Raises: UsageError for swapped or equal files or an unknown profile, ServerUrlError for a URL of another form; the refusal of a
@@ -182,7 +182,7 @@ def _new_ecu(directory: Path) -> Iterator[None]:
         yield
 
 
-def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: bool) -> None:
+def _make(directory: Path, plan: EcuPlan, repositories: KnownRepositories, *, full: bool) -> None:
     """Everything but the configuration file, which comes last: what has none was not finished."""
     roots: dict[RepositoryName, bytes] = {DIRECTOR: repositories.director_root}
     if full:
@@ -199,7 +199,7 @@ def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: b
     create_identity(directory / "identity.pem", plan.key_type)
 
 
-def _settings(role: str, plan: EcuPlan, repositories: Repositories) -> dict[str, Any]:
+def _settings(role: str, plan: EcuPlan, repositories: KnownRepositories) -> dict[str, Any]:
     wires = {"wires": dict(repositories.wires)} if repositories.wires else {}
     anchor = {"anchor": str(repositories.anchor.absolute())} if repositories.anchor is not None else {}
     return (
@@ -222,7 +222,9 @@ def _settings(role: str, plan: EcuPlan, repositories: Repositories) -> dict[str,
     )
 
 
-def _check_key_types(plan: EcuPlan, repositories: Repositories, described: Sequence[Mapping[str, Any]] = ()) -> None:
+def _check_key_types(
+    plan: EcuPlan, repositories: KnownRepositories, described: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Before anything is made: no ECU of this vehicle may have a key whose reports its Director cannot read."""
     wires = _profiles(repositories.wires)
     if plan.key_type in KEY_TYPES:  # another one is refused where the key is made
@@ -233,7 +235,7 @@ def _check_key_types(plan: EcuPlan, repositories: Repositories, described: Seque
             check_key_type(wires, item["ecu"], str(keytype))
 
 
-def _check_anchor(repositories: Repositories, *, full: bool) -> None:
+def _check_anchor(repositories: KnownRepositories, *, full: bool) -> None:
     """Before anything is made: the anchor has the Roots that this ECU starts from. Raises: AnchorMismatchError, StorageError."""
     if repositories.anchor is None:
         return
@@ -251,7 +253,7 @@ def _profiles(wires: Mapping[str, str]) -> dict[RepositoryName, WireProfile]:
     return {RepositoryName(name): PROFILES[wire] for name, wire in wires.items()}
 
 
-def _map(repositories: Repositories) -> dict[str, Any]:
+def _map(repositories: KnownRepositories) -> dict[str, Any]:
     # A Secondary fetches nothing and may not know the URLs, but the format requires one.
     return {
         "repositories": {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from twinlock.repository.authoring.delegations import Delegation, Json, Member, apply_delegations
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Json, Member, apply_delegations
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.draft import Draft
@@ -71,7 +71,7 @@ def _is_ready(candidate: NextPublication, edit: Json) -> bool:
 
     A delegation to a role without a readable file would end every search that comes across it, so it has to wait.
     """
-    return all(_has_file(candidate, member) for member in Delegation.from_json(edit["delegation"]).members)
+    return all(_has_file(candidate, member) for member in AuthoredDelegation.from_json(edit["delegation"]).members)
 
 
 def _has_file(candidate: NextPublication, member: Member) -> bool:
