@@ -331,14 +331,16 @@ class TrustedState:
         self._store_fact("unreported", fact)
 
     @property
-    def counter_reset(self) -> tuple[str | None, int]:
-        """The nonce that reports must carry, if any; and the version of the Director's Targets from which it is known."""
+    def counter_reset(self) -> str | None:
+        """The nonce of the Director that reports must carry, if any."""
         fact = self._fact("counter-reset")
-        return (fact["nonce"], fact["version"]) if fact else (None, 0)
+        return (
+            fact["nonce"] if fact else None
+        )  # an earlier version of this software stored the version of the Targets, too
 
-    def store_counter_reset(self, nonce: str | None, version: int) -> None:
+    def store_counter_reset(self, nonce: str | None) -> None:
         """Store the nonce to send, or that there is none."""
-        self._store_fact("counter-reset", {"nonce": nonce, "version": version})
+        self._store_fact("counter-reset", {"nonce": nonce})
 
     # Reports of other ECUs
 
