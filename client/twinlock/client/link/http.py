@@ -15,6 +15,7 @@ from urllib.parse import quote
 from twinlock.client.ecu.config import FetchSettings
 from twinlock.client.model.errors import SecondaryRefusedError, SecondaryTimeoutError
 from twinlock.client.model.foreign_text import sanitize
+from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.client.net.transport import CHUNK_BYTES, Transport
 from twinlock.client.storage.bundle import Bundle
 from twinlock.io.files.durable import storage_errors
@@ -70,7 +71,8 @@ class HttpLink:
 
                 body, total = pieces(), settings.image_deadline_s
                 await self._call("PUT", path, body, max_bytes=_ANSWER_BYTES, deadline_s=total)
-        except TimeoutError:
+        except TimeoutError as late:
+            log_hidden_failure(late, f"sending an image to {self._ecu}")
             reason = (
                 f"the ECU accepted no data for {patience:.4g} s, or did not install the image within {installing:.4g} s"
             )

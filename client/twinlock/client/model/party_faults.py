@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from twinlock.client.model.errors import LinkError, PartyError, SoftwareFaultError
 from twinlock.client.model.foreign_text import sanitize
+from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import EcuId
 
@@ -34,6 +35,7 @@ def party_faults(error: type[PartyError], party: str, name: str, step: str) -> I
         raise
     except BaseException as raised:
         if isinstance(raised, asyncio.CancelledError) and _is_cancelled():
+            log_hidden_failure(raised, f"the {party} of {name}")
             raise
         raise _failure(error, (party, name, step), raised) from raised
 

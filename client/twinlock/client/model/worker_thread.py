@@ -10,6 +10,8 @@ import contextvars
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
+from twinlock.client.model.hidden_failures import log_failure
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -29,7 +31,10 @@ async def in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwa
 
 
 async def to_its_end(work: Awaitable[T]) -> T:
-    """Wait for all of ``work``. A cancellation is raised when it has ended, and not before. Raises: what ``work`` raises."""
+    """Wait for all of ``work``. A cancellation is raised when it has ended, and not before.
+
+    A failure of work that was cancelled is logged. Raises: what ``work`` raises.
+    """
     running = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not running.done():
@@ -39,6 +44,6 @@ async def to_its_end(work: Awaitable[T]) -> T:
             cancelled = error
     if cancelled is None:
         return running.result()
-    if not running.cancelled():
-        running.exception()  # the cancellation comes first; this marks the other as seen
+    if not running.cancelled() and (failure := running.exception()) is not None:
+        log_failure(failure, "work that could not be cut short")  # the cancellation comes first
     raise cancelled

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.client.model.worker_thread import in_thread
 from twinlock.client.net.transport import Reply, Transport, with_retries
 from twinlock.client.storage.metadata import Wires
@@ -97,7 +98,8 @@ class _ImageSearch:
         try:
             async with asyncio.timeout(seconds):
                 return await with_retries(self.transport.settings, lambda: self._attempt(url))
-        except TimeoutError:
+        except TimeoutError as late:
+            log_hidden_failure(late, f"the download of {printable(url)}")
             self.failures.append(self._too_late(url, seconds))
         except TransportError as fault:
             _LOG.info("%s", fault)

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from twinlock.client.model.errors import SecondaryBusyError
+from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.trust.names import EcuId
 
 GRACE_S = 2.0
@@ -59,9 +60,10 @@ class RequestBodies:
         try:
             async with scope:
                 yield body
-        except TimeoutError:
+        except TimeoutError as ended:
             if body in self._open:
                 raise  # of something inside
+            log_hidden_failure(ended, "a request that yielded its place")
             raise SecondaryBusyError(ecu=self._ecu) from None
         finally:
             if body in self._open:

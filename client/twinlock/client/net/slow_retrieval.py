@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.trust.errors.local import SlowRetrievalError
 
 T = TypeVar("T")
@@ -38,7 +39,8 @@ class SpeedWatch:
         try:
             async with asyncio.timeout(self._window_s):
                 return await coming
-        except TimeoutError:
+        except TimeoutError as late:
+            log_hidden_failure(late, "the wait for the next bytes")
             raise self._slow(f"nothing arrived for {self._window_s:g} s", 0) from None
         finally:
             self._waited_s += self._clock() - started

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from twinlock.client.ecu.config import FetchSettings, TlsSettings
+from twinlock.client.model.foreign_text import sanitize
+from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.client.net.server_faults import server_faults
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.io.files.operator_files import read_operator_file
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHUNK_BYTES = 65_536
+_SHOWN_CHARACTERS = 200  # of an address that another party wrote
 _CONNECTIONS = 4  # enough for one Primary; each costs buffers
 
 
@@ -114,7 +117,8 @@ class Transport:
                     yield Reply(response, watch, url)
                 finally:
                     response.close()
-        except TimeoutError:
+        except TimeoutError as late:
+            log_hidden_failure(late, f"the request for {sanitize(url, _SHOWN_CHARACTERS)}")
             raise watch.too_late(deadline_s) from None
 
     async def close(self) -> None:
