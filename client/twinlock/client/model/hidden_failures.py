@@ -9,7 +9,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def log_hidden_failure(ended_by: BaseException, work: str) -> None:
-    """Log the failure that ``work`` was handling when ``ended_by`` arrived, if there was one. Nobody else will see it.
+    """Log the failure that ``work`` was handling when ``ended_by`` arrived, if there was one; no caller gets it.
 
     ``ended_by`` is a cancellation, or the TimeoutError that a deadline makes of one.
     """
