@@ -14,8 +14,8 @@ from tests.unit.client.test_secondary import Make, bundle, make, pieces, wanting
 from tests.unit.client.test_slots import ECU, NEW, NEWER, OLD, image
 from twinlock.client import Primary
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.model.cancellation import in_thread, to_its_end
 from twinlock.client.model.results import Outcome
-from twinlock.client.model.worker_thread import in_thread, to_its_end
 from twinlock.client.primary.cycle import UpdateCycle
 from twinlock.testing import Repositories, TestVehicle
 from twinlock.testing.simulator.world import BRAKE, World

@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 from twinlock.client.ecu.config import FetchSettings
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.errors import SecondaryRefusedError, SecondaryTimeoutError
 from twinlock.client.model.foreign_text import sanitize
-from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.client.net.transport import CHUNK_BYTES, Transport
 from twinlock.client.storage.bundle import Bundle
 from twinlock.io.files.durable import storage_errors

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.errors import LinkError, PartyError, SoftwareFaultError
 from twinlock.client.model.foreign_text import sanitize
-from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import EcuId
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from twinlock.client.model.hidden_failures import log_hidden_failure
-from twinlock.client.model.worker_thread import in_thread
+from twinlock.client.model.cancellation import in_thread, log_hidden_failure
+from twinlock.client.net.slow_retrieval import worst_fault
 from twinlock.client.net.transport import Reply, Transport, with_retries
 from twinlock.client.storage.metadata import Wires
 from twinlock.client.storage.staging import ImageArrival, Staging
@@ -113,10 +113,8 @@ class _ImageSearch:
         """What to raise where no place served the image."""
         if self.refusals:
             return self.refusals[0]
-        slow = [fault for fault in self.failures if isinstance(fault, SlowRetrievalError)]
-        for fault in slow or self.failures:
-            return fault
-        return TransportError(url=self.image.entry.path, reason="no repository states where to fetch the image")
+        nowhere = TransportError(url=self.image.entry.path, reason="no repository states where to fetch the image")
+        return worst_fault(self.failures) or nowhere
 
     def _too_late(self, url: str, seconds: float) -> SlowRetrievalError:
         reason = (

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.errors import SecondaryBusyError
-from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.trust.names import EcuId
 
 GRACE_S = 2.0

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from twinlock.client.model.hidden_failures import log_hidden_failure
-from twinlock.trust.errors.local import SlowRetrievalError
+from twinlock.client.model.cancellation import log_hidden_failure
+from twinlock.trust.errors.local import SlowRetrievalError, TransportError
 
 T = TypeVar("T")
+
+
+def worst_fault(faults: Sequence[TransportError]) -> TransportError | None:
+    """The fault to raise where no place served a file: the first slow retrieval, which may be an attack, else the first of all."""
+    slow = (fault for fault in faults if isinstance(fault, SlowRetrievalError))
+    return next(slow, next(iter(faults), None))
 
 
 class SpeedWatch:

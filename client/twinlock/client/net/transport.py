@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from twinlock.client.ecu.config import FetchSettings, TlsSettings
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.foreign_text import sanitize
-from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.client.net.server_faults import server_faults
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.io.files.operator_files import read_operator_file

@@ -31,15 +31,14 @@ from twinlock.client.ecu.evidence import as_first_contact
 from twinlock.client.ecu.release_counter import raise_floor, running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.install.ab_slots import as_installed
+from twinlock.client.model.cancellation import in_thread, log_failure, log_hidden_failure, to_its_end
 from twinlock.client.model.errors import (
     BegunUnlistedError,
     BundleHeldError,
     SecondaryRefusedError,
 )
-from twinlock.client.model.hidden_failures import log_failure, log_hidden_failure
 from twinlock.client.model.party_faults import software_fault
 from twinlock.client.model.results import CycleResult, Installation, Problem, Step, most_severe
-from twinlock.client.model.worker_thread import in_thread, to_its_end
 from twinlock.client.net.images import Progress, download_image, image_urls
 from twinlock.client.primary.driver import run_verification
 from twinlock.client.primary.installation_report import installation_report

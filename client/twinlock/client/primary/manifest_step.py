@@ -6,9 +6,9 @@ import hashlib
 
 from twinlock.client.ecu.reports import make_report
 from twinlock.client.install.ab_slots import UNKNOWN
+from twinlock.client.model.cancellation import in_thread
 from twinlock.client.model.errors import InstallerError, ManifestRefusedError
 from twinlock.client.model.results import Problem, Step
-from twinlock.client.model.worker_thread import in_thread
 from twinlock.client.primary.services import PrimaryServices
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR

@@ -25,9 +25,9 @@ from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.install.guarded import guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
+from twinlock.client.model.cancellation import in_thread, to_its_end
 from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError, OutOfTurnError
 from twinlock.client.model.results import Step
-from twinlock.client.model.worker_thread import in_thread, to_its_end
 from twinlock.client.secondary.refusal_log import RefusalLog
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.storage.needed_files import unneeded_files

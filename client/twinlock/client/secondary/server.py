@@ -28,8 +28,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.errors import ListenError, NeverServedError, SecondaryBusyError
-from twinlock.client.model.hidden_failures import log_hidden_failure
 from twinlock.client.model.results import image_as_json
 from twinlock.client.net.request_bodies import RequestBodies
 from twinlock.client.net.slow_retrieval import SpeedWatch

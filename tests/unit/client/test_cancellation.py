@@ -12,9 +12,8 @@ from aiohttp import web
 
 from tests.unit.client.liars import lying, says
 from twinlock.client.ecu.config import FetchSettings
-from twinlock.client.model.hidden_failures import log_hidden_failure
+from twinlock.client.model.cancellation import in_thread, log_hidden_failure
 from twinlock.client.model.party_faults import link_faults
-from twinlock.client.model.worker_thread import in_thread
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.client.net.transport import Transport
 from twinlock.client.secondary.server import _problems

@@ -1,19 +1,20 @@
-"""Work that a cancellation does not cut short: a thread cannot be stopped, so its task waits for it and keeps its locks.
+"""Cancellation: work that it does not cut short, and failures that it hides from every caller and that go to the log.
 
-``asyncio.to_thread`` leaves the thread behind. That is harmless only for one that changes nothing.
+A thread cannot be stopped, so its task waits for it and keeps its locks. ``asyncio.to_thread`` leaves the thread behind, which is
+harmless only for one that changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-from twinlock.client.model.hidden_failures import log_failure
-
 T = TypeVar("T")
 P = ParamSpec("P")
+_LOG = logging.getLogger(__name__)
 
 
 async def in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
@@ -47,3 +48,20 @@ async def to_its_end(work: Awaitable[T]) -> T:
     if not running.cancelled() and (failure := running.exception()) is not None:
         log_failure(failure, "work that could not be cut short")  # the cancellation comes first
     raise cancelled
+
+
+def log_hidden_failure(ended_by: BaseException, work: str) -> None:
+    """Log the failure that ``work`` was handling when ``ended_by`` arrived, if there was one; no caller gets it.
+
+    ``ended_by`` is a cancellation, or the TimeoutError that a deadline makes of one.
+    """
+    failure = ended_by.__context__
+    while isinstance(failure, (asyncio.CancelledError, TimeoutError)):
+        failure = failure.__context__
+    if failure is not None:
+        log_failure(failure, work)
+
+
+def log_failure(failure: BaseException, work: str) -> None:
+    """Log a ``failure`` of ``work`` whose caller was cancelled and so does not get it."""
+    _LOG.warning("%s ended early and hides this %s", work, type(failure).__name__, exc_info=failure)
