@@ -22,7 +22,7 @@ from demo.clock import StageClock
 from demo.firmware import Firmware
 from demo.process import Part
 from demo.vehicle import ECUS, LIDAR, VEHICLE, Vehicle, build, build_other
-from twinlock.client.ecu.provision import Repositories
+from twinlock.client.ecu.provision import KnownRepositories
 from twinlock.director.director import Director
 from twinlock.repository.authoring.entries import Component
 from twinlock.repository.image_repository import ImageRepository
@@ -172,7 +172,7 @@ def _register_vehicles(
     directory: Path, firmware: Firmware, director: Director, images: ImageRepository, proxy: HostileProxy
 ) -> None:
     """Build two vehicles and register both; the second is only there to be confused with the first."""
-    roots = Repositories(
+    roots = KnownRepositories(
         director_root=director.root_bytes(),
         image_root=images.root_bytes(),
         director_url=proxy.base("director"),

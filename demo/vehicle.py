@@ -19,7 +19,7 @@ import aiohttp
 from demo.clock import StageClock
 from demo.process import Part
 from twinlock.client.ecu.config import load_primary
-from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary, provision_secondary
 from twinlock.client.primary.primary import describe_vehicle
 from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.wire.tuf.reports import decode_report, verify_report
@@ -119,7 +119,7 @@ class Vehicle:
         return Running(active["path"], hashlib.sha256(data).hexdigest(), reported)
 
 
-def build(directory: Path, repositories: Repositories, factory: dict[str, Path]) -> bytes:
+def build(directory: Path, repositories: KnownRepositories, factory: dict[str, Path]) -> bytes:
     """Make every ECU of the vehicle; returns the description that a Director registers.
 
     ``factory`` is the file that each ECU leaves the factory with.
@@ -148,7 +148,7 @@ def build(directory: Path, repositories: Repositories, factory: dict[str, Path])
     return json.dumps(describe_vehicle(load_primary(config))).encode()
 
 
-def build_other(directory: Path, repositories: Repositories, vehicle: str) -> bytes:
+def build_other(directory: Path, repositories: KnownRepositories, vehicle: str) -> bytes:
     """Make another vehicle, a gateway alone; returns its description. It is never switched on."""
     plan = EcuPlan(vehicle=vehicle, ecu=f"gateway-of-{vehicle}", hardware_id=GATEWAY.hardware_id)
     config = provision_primary(directory, plan, repositories)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twinlock.testing.attacker import Attacker
-    from twinlock.testing.clock import Clock
+    from twinlock.testing.clock import BenchClock
     from twinlock.testing.repositories import Repositories
     from twinlock.testing.vehicle import TestVehicle
 
@@ -30,7 +30,7 @@ def twinlock_repositories() -> Iterator[Repositories]:
 
 
 @pytest.fixture
-def twinlock_clock(twinlock_repositories: Repositories) -> Clock:
+def twinlock_clock(twinlock_repositories: Repositories) -> BenchClock:
     """The clock that the repositories and the vehicle share."""
     return twinlock_repositories.clock
 

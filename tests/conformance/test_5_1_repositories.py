@@ -22,7 +22,7 @@ from tests.unit.director.world import NOW, TestVehicle, content
 from tests.unit.repository.reading import Reader
 from twinlock.director.director import Director
 from twinlock.director.signing.sign import SigningRequest, sign_set
-from twinlock.repository.authoring.delegations import Delegation
+from twinlock.repository.authoring.delegations import AuthoredDelegation
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.serving.app import image_application
 from twinlock.repository.serving.http import serving
@@ -218,7 +218,7 @@ def test_the_director_delegates_nothing_and_has_no_way_to(made: Site) -> None:
 def test_a_delegation_is_not_terminating_unless_it_is_asked_for(made: Site, site: Site) -> None:
     roles = made.metadata("3.targets.json")["signed"]["delegations"]["roles"]
     assert [(role["name"], role["terminating"]) for role in roles] == [("acme", False)]
-    assert Delegation.__dataclass_fields__["terminating"].default is False
+    assert AuthoredDelegation.__dataclass_fields__["terminating"].default is False
     role = site.metadata("3.targets.json")["signed"]["delegations"]["roles"][0]
     assert {"name", "keyids", "threshold", "terminating", "paths"} <= set(role)
 

@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.interop.foreign_publisher import Gateway, PublisherKey, Repository, canonical, entry
-from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary
+from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary
 from twinlock.client.model.results import CycleResult, Outcome
 from twinlock.client.primary.primary import Primary
 from twinlock.trust.errors.base import TwinlockError
@@ -104,7 +104,7 @@ def tell(
     async def scenario() -> None:
         async with made.serving() as base:
             plan = EcuPlan(vehicle="V1", ecu=ECU, hardware_id=HARDWARE, policy=policy)
-            repositories = Repositories(
+            repositories = KnownRepositories(
                 director_root=made.director.files["1.root.json"],
                 image_root=made.image.files["1.root.json"],
                 director_url=f"{base}/director",

@@ -11,7 +11,7 @@ from twinlock.trust.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from twinlock.client.ecu.config import PrimaryConfig, SecondaryConfig, load_primary, load_secondary
-    from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+    from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary, provision_secondary
     from twinlock.client.install.installer import Installer, Precondition
     from twinlock.client.link.protocol import SecondaryLink
     from twinlock.client.model.errors import (
@@ -49,7 +49,7 @@ else:
         __name__,
         {
             "ecu.config": ("PrimaryConfig", "SecondaryConfig", "load_primary", "load_secondary"),
-            "ecu.provision": ("EcuPlan", "Repositories", "provision_primary", "provision_secondary"),
+            "ecu.provision": ("EcuPlan", "KnownRepositories", "provision_primary", "provision_secondary"),
             "model.errors": (
                 "AnchorMismatchError",
                 "ApprovalExpiredError",
@@ -98,6 +98,7 @@ __all__ = [
     "Installation",
     "Installer",
     "InstallerError",
+    "KnownRepositories",
     "LinkError",
     "ListenError",
     "ManifestRefusedError",
@@ -113,7 +114,6 @@ __all__ = [
     "PrimaryConfig",
     "Problem",
     "RegistrationMethodError",
-    "Repositories",
     "Secondary",
     "SecondaryBusyError",
     "SecondaryConfig",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from twinlock.trust.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from twinlock.repository.authoring.delegations import Delegation, Member
+    from twinlock.repository.authoring.delegations import AuthoredDelegation, Member
     from twinlock.repository.authoring.entries import Component
     from twinlock.repository.authoring.image_requests import ImageRequest
     from twinlock.repository.errors import (
@@ -46,7 +46,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "authoring.delegations": ("Delegation", "Member"),
+            "authoring.delegations": ("AuthoredDelegation", "Member"),
             "authoring.entries": ("Component",),
             "authoring.image_requests": ("ImageRequest",),
             "errors": (
@@ -82,10 +82,10 @@ else:
     )
 
 __all__ = [
+    "AuthoredDelegation",
     "ClockBehindError",
     "ClockContradictedError",
     "Component",
-    "Delegation",
     "FutureSignatureError",
     "ImageRepository",
     "ImageRequest",

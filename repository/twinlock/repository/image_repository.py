@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from twinlock.io.files.new_directory import new_directory
-from twinlock.repository.authoring.delegations import Delegation, Member
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Member
 from twinlock.repository.authoring.entries import Component, describe
 from twinlock.repository.authoring.image_requests import ImageRequest
 from twinlock.repository.authoring.image_sources import CommitSource, FileSource, HostedSource
@@ -283,7 +283,7 @@ class ImageRepository:
         ``folder/**`` stands for everything below that folder, to eight segments. ``post_quantum`` demands an ML-DSA
         signature among the ``threshold``, which is two or more then.
         """
-        delegation = Delegation(
+        delegation = AuthoredDelegation(
             members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
             paths=expand_patterns(paths),
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
@@ -291,7 +291,7 @@ class ImageRepository:
         )
         self.stage_delegation(delegation, before=before)
 
-    def stage_delegation(self, delegation: Delegation, *, before: str | None = None) -> None:
+    def stage_delegation(self, delegation: AuthoredDelegation, *, before: str | None = None) -> None:
         """Stage a delegation of any form, such as one to several roles that have to agree (TAP 3)."""
         state = read_state(self.workspace)
         stage_delegation(state, delegation, profile_rules(state.wires), before=before)

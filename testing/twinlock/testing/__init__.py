@@ -11,7 +11,7 @@ from twinlock.trust.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from twinlock.testing.attacker import Attacker
-    from twinlock.testing.clock import Clock
+    from twinlock.testing.clock import BenchClock
     from twinlock.testing.repositories import Repositories
     from twinlock.testing.vehicle import TestVehicle
 else:
@@ -19,7 +19,7 @@ else:
         __name__,
         {
             "attacker": ("Attacker",),
-            "clock": ("Clock",),
+            "clock": ("BenchClock",),
             "repositories": ("Repositories",),
             "vehicle": ("TestVehicle",),
         },
@@ -27,7 +27,7 @@ else:
 
 __all__ = [
     "Attacker",
-    "Clock",
+    "BenchClock",
     "Repositories",
     "TestVehicle",
 ]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from twinlock.testing.simulator.world import World
 
 
-class Clock:
+class BenchClock:
     """The time at which the repositories sign and the vehicle verifies. It moves only by ``advance``.
 
     Call it for the time (UTC), as ``wall`` of ``Primary.open`` does.

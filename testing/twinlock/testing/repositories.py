@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from twinlock.testing.background import Background
-from twinlock.testing.clock import Clock
+from twinlock.testing.clock import BenchClock
 from twinlock.testing.servers import Servers
 from twinlock.testing.simulator.world import GATEWAY, VIN, World
 
@@ -28,7 +28,7 @@ class Repositories:
     def __init__(self, start: datetime | None = None) -> None:
         begin = (start or datetime.now(UTC)).replace(microsecond=0)
         self.world: World = World(parts=(GATEWAY,), start=begin)
-        self.clock: Clock = Clock(self.world)
+        self.clock: BenchClock = BenchClock(self.world)
         self.servers: Servers = Servers(self.world)
         self._background = Background(self.servers.application())
         self.servers.base = self._background.url

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from twinlock.client.ecu.provision import EcuPlan, provision_primary
-from twinlock.client.ecu.provision import Repositories as KnownRepositories
+from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary
 from twinlock.client.primary.primary import Primary
 
 if TYPE_CHECKING:

@@ -14,13 +14,15 @@ from tests.unit.client.test_secondary import Make, bundle, make, pieces, wanting
 from tests.unit.client.test_slots import ECU, NEW, NEWER, OLD, image
 from twinlock.client import Primary
 from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.model.cancellation import in_thread, to_its_end
 from twinlock.client.model.results import Outcome
-from twinlock.client.model.worker_thread import in_thread, to_its_end
 from twinlock.client.primary.cycle import UpdateCycle
 from twinlock.testing import Repositories, TestVehicle
 from twinlock.testing.simulator.world import BRAKE, World
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import ReleaseCounterError
+from twinlock.trust.errors.local import StorageError
+from twinlock.trust.errors.metadata import RollbackError
 from twinlock.trust.model.targets import ImageEntry
 
 __all__ = ["make", "world"]  # fixtures
@@ -103,6 +105,46 @@ def test_a_cancelled_completion_of_a_begun_bundle_is_recorded(tmp_path: Path, ga
         with pytest.raises(asyncio.CancelledError):
             await again
         assert (runs(primary), services.state.begun) == ("gateway/gateway-1.bin", None)
+
+    on_a_bench(tmp_path, gate, scenario)
+
+
+def test_what_a_cancelled_cycle_refused_is_in_the_next_report(tmp_path: Path, gate: Gate) -> None:
+    async def scenario(primary: Primary, repositories: Repositories) -> None:
+        cycle = UpdateCycle(primary._services)
+        running: asyncio.Task[object] = asyncio.create_task(cycle.run())
+        await begun(gate)
+        cycle.notices.append(RollbackError(repository="image", role="targets", trusted=2, offered=1))
+        await stays(running)
+        gate.open.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        evidence = primary._services.evidence
+        assert [event.code for event in evidence.events()] == [RollbackError.code]
+        assert evidence.has_news
+        assert (await primary.update_cycle()).outcome is Outcome.UP_TO_DATE
+        assert not evidence.has_news
+
+    on_a_bench(tmp_path, gate, scenario)
+
+
+def test_a_disk_that_fails_a_cancelled_cycle_ends_it_all_the_same(
+    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise StorageError(path="state.db", operation="write", reason="broken")
+
+    async def scenario(primary: Primary, _repositories: Repositories) -> None:
+        cycle = UpdateCycle(primary._services)
+        running: asyncio.Task[object] = asyncio.create_task(cycle.run())
+        await begun(gate)
+        cycle.notices.append(RollbackError(repository="image", role="targets", trusted=2, offered=1))
+        monkeypatch.setattr(type(primary._services.evidence), "note", broken)
+        await stays(running)
+        gate.open.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert StorageError in [record.exc_info and record.exc_info[0] for record in caplog.records]
 
     on_a_bench(tmp_path, gate, scenario)
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.client.vehicle import roots
 from twinlock.client.ecu.config import load_primary, load_secondary
-from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary, provision_secondary
 from twinlock.client.model.errors import ConfigurationError, SecondaryDescriptionError, ServerUrlError
 from twinlock.client.primary.secondaries import manifest_share
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
@@ -188,7 +188,7 @@ def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_full_verification_needs_both_roots(tmp_path: Path) -> None:
-    only = Repositories(director_root=World().director.files["1.root.json"])
+    only = KnownRepositories(director_root=World().director.files["1.root.json"])
     plan = EcuPlan(vehicle=VIN, ecu="e", hardware_id="h")
     with pytest.raises(UsageError):
         provision_secondary(tmp_path / "s", plan, only, verification="full", listen="unix:s")

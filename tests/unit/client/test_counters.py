@@ -77,6 +77,15 @@ def test_a_reset_that_is_withdrawn_before_it_was_answered_is_not_answered(state:
     assert resets.next_counter(START) == (1, None)
 
 
+def test_a_nonce_that_an_earlier_version_stored_with_its_targets_is_answered(state: TrustedState) -> None:
+    state._store_fact("counter-reset", {"nonce": NONCE, "version": 5})
+    resets = CounterResets(state)
+    assert resets.next_counter(START) == (int(START.timestamp()), NONCE)
+    resets.arm(ECU, targets(6))
+    assert state._fact("counter-reset") == {"nonce": None}
+    assert resets.next_counter(START) == (int(START.timestamp()) + 1, None)
+
+
 def test_a_reset_of_another_ecu_is_none(state: TrustedState) -> None:
     resets = CounterResets(state)
     resets.arm(EcuId("ecu-gw"), targets(5, NONCE))

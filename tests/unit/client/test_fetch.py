@@ -280,6 +280,23 @@ def test_redirects_stay_on_the_host() -> None:
     asyncio.run(scenario())
 
 
+def test_a_redirect_asks_for_the_path_as_it_was_sent() -> None:
+    asked: list[str] = []
+
+    async def moved(request: web.Request) -> web.Response:
+        asked.append(request.raw_path)
+        if len(asked) > 1:
+            return web.Response(body=b"here")
+        return web.Response(status=302, headers={"Location": "/y/%2e%2F%7e%25%41 \xe9?q=%20+%2B#part"})
+
+    async def scenario() -> None:
+        async with serving(application_of(moved)) as base:
+            assert await fetch(base) == b"here"
+
+    asyncio.run(scenario())
+    assert asked[1:] == ["/y/%2e%2F%7e%25%41%20%C3%A9?q=%20+%2B"]
+
+
 def test_a_redirect_that_never_ends_is_given_up() -> None:
     error = refused(FetchError, says("HTTP/1.1 302 Found\nLocation: /again\nContent-Length: 0"))
     assert "redirects" in error.reason

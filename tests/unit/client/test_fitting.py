@@ -69,10 +69,10 @@ def test_a_wiped_secondary_is_named_to_its_primary_and_updates_again(tmp_path: P
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Path:
-    from twinlock.client.ecu.provision import Repositories, provision_primary
+    from twinlock.client.ecu.provision import KnownRepositories, provision_primary
 
     given = roots(World())
-    urls = Repositories(
+    urls = KnownRepositories(
         director_root=given.director_root,
         image_root=given.image_root,
         director_url="http://127.0.0.1:1/vehicles/x",

@@ -12,7 +12,7 @@ import pytest
 from tests.attacks.test_future_dated import attest, bundle, opened
 from tests.unit.client.vehicle import roots, running_car
 from twinlock.client.ecu.config import load_primary, load_secondary
-from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_secondary
+from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_secondary
 from twinlock.client.ecu.recovery import recover_state
 from twinlock.client.inspect.status import inspect_primary
 from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
@@ -73,7 +73,7 @@ def test_with_a_read_only_anchor_too(tmp_path: Path) -> None:
         assert root is not None
         (anchor / f"{name}.root.json").write_bytes(root)
     plan = EcuPlan(vehicle=VIN, ecu=BRAKE.ecu, hardware_id=BRAKE.hardware_id)
-    anchored = Repositories(director_root=known.director_root, image_root=known.image_root, anchor=anchor)
+    anchored = KnownRepositories(director_root=known.director_root, image_root=known.image_root, anchor=anchor)
     provision_secondary(tmp_path / "s", plan, anchored, verification="full", listen="http://127.0.0.1:0")
     config = provisioned(tmp_path / "s" / "secondary.json", **LARGER)
     enlarge(world)

@@ -6,12 +6,17 @@ import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from tests.unit.client.test_state import create, persist_all
+from twinlock.client.ecu.release_counter import raise_floor, running_image
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.results import Outcome
+from twinlock.client.storage.records import BegunBundle
 from twinlock.testing import Attacker, Repositories, TestVehicle
+from twinlock.testing.simulator.world import GATEWAY, START, World
 from twinlock.trust import InstalledImage, target_path
 from twinlock.trust.errors.images import ReleaseCounterError
 from twinlock.trust.errors.local import StorageError
@@ -114,3 +119,57 @@ def test_slots_that_go_back_lower_no_floor(tmp_path: Path) -> None:
         assert floor(vehicle) == kept
         servers.release()
         assert vehicle.update().outcome is Outcome.UPDATED
+
+
+class Case(NamedTuple):
+    """What an ECU knows of its release counter, and what must come of it. The Director Targets order the counter 4."""
+
+    stored: int | None = None
+    stated: int | None = None
+    begun: int | None = None
+    begun_runs: bool = True
+    ordered: bool = False
+    seen: int | None = None
+    kept: int | None = None
+
+
+CASES = {
+    "a new ECU of an older version": Case(),
+    "only an order": Case(ordered=True, seen=4),
+    "the installer states more than an order": Case(stated=9, ordered=True, seen=9, kept=9),
+    "the installer states less than an order": Case(stated=2, ordered=True, seen=2, kept=2),
+    "the installer states nothing": Case(stored=3, ordered=True, seen=3, kept=3),
+    "the installer states the floor": Case(stored=3, stated=3, seen=3, kept=3),
+    "a newer image runs": Case(stored=3, stated=6, seen=6, kept=6),
+    "slots went back": Case(stored=3, stated=1, seen=3, kept=3),
+    "zero is a counter": Case(stated=0, ordered=True, seen=0, kept=0),
+    "a crash after the installation": Case(stored=3, begun=5, seen=5, kept=5),
+    "a crash after the installation, and no floor": Case(begun=5, ordered=True, seen=5, kept=5),
+    "a crash before the installation": Case(stored=3, begun=5, begun_runs=False, seen=3, kept=3),
+    "a crash after an older one was installed": Case(stored=3, begun=2, seen=3, kept=3),
+    "the slot record outweighs what was begun": Case(stored=3, stated=4, begun=5, seen=4, kept=4),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_one_rule_decides_the_floor(tmp_path: Path, case: Case) -> None:
+    world, ecu = World(), EcuId(GATEWAY.ecu)
+    while world.releases < 4:
+        world.release()
+    runs = InstalledImage(target_path("a.bin"), 1, {"sha256": hashlib.sha256(b"a").hexdigest()}, case.stated)
+
+    class Runs(Flash):
+        def installed(self) -> InstalledImage:
+            return runs
+
+    with create(tmp_path, world) as state:
+        if case.ordered:
+            persist_all(state, world)
+        assert raise_floor(state, case.stored) == case.stored
+        if case.begun is not None:
+            data = b"a" if case.begun_runs else b"b"
+            entry = ImageEntry(target_path("a.bin"), 1, {"sha256": hashlib.sha256(data).hexdigest()}, case.begun)
+            state.store_begun(BegunBundle({ecu: entry}, START))
+        assert running_image(ecu, Runs(), state) == runs._replace(release_counter=case.seen)
+        assert state.release_counter == case.kept
+        assert raise_floor(state, 1, None, 7, 2) == max(7, case.kept or 0)

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.unit.client.vehicle import FAST_FETCH, Car, only_the_gateway, roots, running_car
-from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary, provision_secondary
 from twinlock.client.ecu.reports import report_profile
 from twinlock.client.inspect.status import inspect_primary
 from twinlock.client.inspect.why_trusted import what_is_trusted, why_trusted
@@ -360,7 +360,7 @@ def _plan(**changes: Any) -> EcuPlan:
     return EcuPlan(**{"vehicle": VIN, "ecu": GATEWAY.ecu, "hardware_id": GATEWAY.hardware_id, **changes})
 
 
-def _repositories() -> Repositories:
+def _repositories() -> KnownRepositories:
     return roots(World(director="aktualizr", image="aktualizr"))
 
 
@@ -392,7 +392,7 @@ def test_a_key_that_the_director_cannot_read_is_refused_before_anything_is_made(
         provision_secondary(
             tmp_path / "brake", _plan(key_type="ecdsa"), _repositories(), verification="full", listen="unix:x"
         )
-    ours = Repositories(director_root=World().director.files["1.root.json"])
+    ours = KnownRepositories(director_root=World().director.files["1.root.json"])
     described = provision_secondary(
         tmp_path / "sec", _plan(ecu="e2", key_type="ecdsa"), ours, verification="partial", listen="unix:x"
     )
@@ -449,7 +449,9 @@ def test_profiles_that_nobody_knows(tmp_path: Path, wires: object) -> None:
 
 
 def test_provisioning_for_a_profile_that_nobody_knows(tmp_path: Path) -> None:
-    unknown = Repositories(director_root=b"", image_root=b"", director_url="x", image_url="x", wires={"image": "x"})
+    unknown = KnownRepositories(
+        director_root=b"", image_root=b"", director_url="x", image_url="x", wires={"image": "x"}
+    )
     with pytest.raises(UsageError):
         provision_primary(tmp_path / "gw", _plan(), unknown)
     assert not list(tmp_path.iterdir())
@@ -457,7 +459,7 @@ def test_provisioning_for_a_profile_that_nobody_knows(tmp_path: Path) -> None:
 
 def test_a_root_of_another_profile_is_no_anchor(tmp_path: Path) -> None:
     world = World()
-    wrong = Repositories(
+    wrong = KnownRepositories(
         director_root=world.director.files["1.root.json"],
         image_root=world.image.files["1.root.json"],
         director_url="http://x",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary, provision_secondary
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import secondary_application
@@ -33,9 +33,9 @@ FAST_FETCH: dict[str, Any] = {
 }
 
 
-def roots(world: World, servers: Servers | None = None) -> Repositories:
+def roots(world: World, servers: Servers | None = None) -> KnownRepositories:
     """What the factory knows of both repositories: where they are, and their first Root."""
-    return Repositories(
+    return KnownRepositories(
         director_root=world.director.files["1.root.json"],
         image_root=world.image.files["1.root.json"],
         director_url=servers.director_url if servers else "http://127.0.0.1:1/vehicles/none",

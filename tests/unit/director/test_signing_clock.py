@@ -20,7 +20,7 @@ import pytest
 from tuf.api.metadata import Metadata, Root
 
 from tests.unit.director.world import NOW, ImageSite, at
-from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary
+from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary
 from twinlock.client.model.results import Outcome
 from twinlock.client.primary.primary import Primary
 from twinlock.director.api.device_api import director_application
@@ -83,7 +83,7 @@ async def fleet_in(place: Path) -> AsyncIterator[Fleet]:
             place / "director", image_root=image.root_bytes(1), image_url=images.url, clock=clocks["director"]
         ) as director:
             async with serving(director_application(director)) as server:
-                known = Repositories(
+                known = KnownRepositories(
                     director_root=director.root_bytes(1),
                     image_root=image.root_bytes(1),
                     director_url=f"{server.url}/vehicles/{VIN}",

@@ -21,8 +21,8 @@ from tuf.api.metadata import Delegations, Key, SuccinctRoles, Targets
 
 from tests.architecture.source import ROOT
 from tests.unit.docs.scene import NOW, VIN, Play, play, public_half
-from twinlock.client.ecu.provision import Repositories, _map
-from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
+from twinlock.client.ecu.provision import KnownRepositories, _map
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Member, write_delegations
 from twinlock.repository.keys.public_keys import checked_key
 from twinlock.testing.simulator.keys import make_key
 from twinlock.trust.errors.reports import ReportReplayError
@@ -73,8 +73,10 @@ def several_roles() -> dict[str, Any]:
     write_delegations(
         targets,
         [
-            Delegation(members=both, paths=("radar/*",), hardware_ids=("radar-1",), terminating=True, agreement=2),
-            Delegation(members=(Member(name="rest", keys=keys[2]),), path_hash_prefixes=("0", "1f")),
+            AuthoredDelegation(
+                members=both, paths=("radar/*",), hardware_ids=("radar-1",), terminating=True, agreement=2
+            ),
+            AuthoredDelegation(members=(Member(name="rest", keys=keys[2]),), path_hash_prefixes=("0", "1f")),
         ],
     )
     assert targets.delegations is not None
@@ -109,7 +111,7 @@ def report_of_evidence() -> bytes:
 def plain_map_file() -> dict[str, Any]:
     """The map that a Primary is provisioned with."""
     director, image = f"https://director.example/vehicles/{VIN}", "https://images.example"
-    return _map(Repositories(director_root=b"", director_url=director, image_url=image))
+    return _map(KnownRepositories(director_root=b"", director_url=director, image_url=image))
 
 
 def examples(text: str) -> dict[str, str]:

@@ -31,7 +31,7 @@ from securesystemslib.signer import SSlibKey
 
 from twinlock.client.ecu.clock import Clock
 from twinlock.client.ecu.config import FetchSettings
-from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary, provision_secondary
+from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary, provision_secondary
 from twinlock.client.model.results import Outcome
 from twinlock.client.net.transport import Reply, Transport
 from twinlock.client.primary.primary import Primary
@@ -181,7 +181,7 @@ async def _drive(
     servers: dict[str, str],
 ) -> None:
     """Enrol a vehicle, let it update, and then do what is refused."""
-    known = Repositories(
+    known = KnownRepositories(
         director_root=director.root_bytes(1),
         image_root=image.root_bytes(1),
         director_url=f"{servers['director']}/vehicles/{VIN}",

@@ -151,7 +151,6 @@ def test_a_redirect_to_the_same_host_is_followed(target: str) -> None:
         "http://{other}/y",
         "//{other}/y",
         "https://{host}/y",
-        "http://user:TEST@{host}/y",
         "ftp://{host}/y",
         "file:///etc/passwd",
     ],
@@ -165,6 +164,22 @@ def test_a_redirect_to_another_place_is_an_error_and_asks_nobody(target: str) ->
             ask(server.host)
         caught.value.close()
         assert (server.asked, other.asked) == (["GET /x"], [])
+
+
+def test_a_redirect_with_a_password_is_an_error() -> None:
+    with (
+        Redirecting(lambda host: f"http://user:TEST@{host}/y", b"") as server,
+        pytest.raises(urllib.error.HTTPError, match="a user name or a password") as caught,
+    ):
+        ask(server.host)
+    caught.value.close()
+    assert server.asked == ["GET /x"]
+
+
+def test_a_redirect_asks_for_the_path_as_it_was_sent() -> None:
+    with Redirecting(lambda _: "/y/%2e%2F%7e%25 \xe9?q=%20#part", b"") as server:
+        assert ask(server.host) == b"ok"
+        assert server.asked == ["GET /x", "GET /y/%2e%2F%7e%25%20%E9?q=%20"]
 
 
 def test_what_is_not_a_url_is_not_followed() -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import KeyKind, Keyring
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.local import ProfileError
 
 SIGNED = {"_type": "Targets", "version": 1, "expires": "2030-01-01T00:00:00Z", "targets": {"ü\n": {}}}
@@ -28,9 +28,9 @@ def keys(tmp_path: Path) -> Keyring:
     return Keyring(offline=tmp_path / "keys")
 
 
-def authority(keys: Keyring, *kinds: KeyKind, threshold: int = 1) -> Authority:
+def authority(keys: Keyring, *kinds: KeyKind, threshold: int = 1) -> SigningAuthority:
     records = [record for kind in kinds for record in keys.generate("targets", kind=kind)]
-    return Authority({record.keyid: record.authoring_key for record in records}, threshold)
+    return SigningAuthority({record.keyid: record.authoring_key for record in records}, threshold)
 
 
 def canonical(value: Any) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
-from twinlock.repository.authoring.delegations import Delegation, Member
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Member
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
 from twinlock.repository.keys.public_keys import read_key_files
@@ -228,7 +228,7 @@ def test_delegations_that_the_client_does_not_know_are_refused_when_staged(
         members.append(Member(name="other", keys=keys))
     names = {"path_hash_prefixes": ("ab",)} if way == "prefixes" else {"paths": ("acme/*",)}
     with pytest.raises(ProfileError):
-        both.stage_delegation(Delegation(members=tuple(members), **names))  # type: ignore[arg-type]
+        both.stage_delegation(AuthoredDelegation(members=tuple(members), **names))
     assert both.status().staged_delegations == ()
 
 

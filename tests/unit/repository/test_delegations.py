@@ -13,7 +13,7 @@ from tests.unit.repository.conftest import START, Acme, HandClock
 from tests.unit.repository.reading import Reader
 from twinlock.io.files.records import UnknownMemberError
 from twinlock.repository.authoring.delegations import (
-    Delegation,
+    AuthoredDelegation,
     Member,
     StagedDelegation,
     read_delegations,
@@ -208,7 +208,7 @@ def test_two_suppliers_who_have_to_agree(filled: ImageRepository, tmp_path: Path
         place.add_image(same, "joint/agreed.bin", hardware_ids=["hw-9"], release_counter=1)
         place.sign()
     members = tuple(Member(name=place.role, keys=read_key_files([place.public_key_file])) for place in places)
-    filled.stage_delegation(Delegation(members=members, paths=("joint/*",), agreement=2))
+    filled.stage_delegation(AuthoredDelegation(members=members, paths=("joint/*",), agreement=2))
     for place in places:
         filled.accept(place.path / "outbox")
     filled.publish()
@@ -323,10 +323,10 @@ def _old_place() -> Targets:
     return targets
 
 
-def _restricted(name: str, hardware: tuple[str, ...] | None) -> Delegation:
+def _restricted(name: str, hardware: tuple[str, ...] | None) -> AuthoredDelegation:
     key = KeyPool()(name)
     member = Member(name=name, keys={key.keyid: key.public})
-    return Delegation(members=(member,), paths=(f"{name}/*",), hardware_ids=hardware)
+    return AuthoredDelegation(members=(member,), paths=(f"{name}/*",), hardware_ids=hardware)
 
 
 def test_a_restriction_in_the_old_place_is_read_and_moves_with_the_next_edit() -> None:
@@ -345,7 +345,7 @@ def test_a_restriction_in_the_old_place_is_read_and_moves_with_the_next_edit() -
 
 def test_several_roles_are_restricted_together() -> None:
     members = tuple(_restricted(name, None).members[0] for name in ("one", "two"))
-    entry = Delegation(members=members, paths=("joint/*",), hardware_ids=("hw-9",), agreement=2)
+    entry = AuthoredDelegation(members=members, paths=("joint/*",), hardware_ids=("hw-9",), agreement=2)
     targets = Targets()
     write_delegations(targets, [entry])
     assert targets.unrecognized_fields["custom"]["delegatedHardware"] == [
@@ -357,7 +357,7 @@ def test_several_roles_are_restricted_together() -> None:
 def test_a_draft_keeps_a_delegation_as_before() -> None:
     key = KeyPool()("a")
     plain = Member(name="acme", keys={key.keyid: key.public})
-    entry = Delegation(members=(plain,), paths=("acme/*",), hardware_ids=("hw-1",), terminating=True)
+    entry = AuthoredDelegation(members=(plain,), paths=("acme/*",), hardware_ids=("hw-1",), terminating=True)
     body = {
         "delegation": {
             "members": [{"name": "acme", "keys": {key.keyid: key.public}, "threshold": 1}],
@@ -384,7 +384,9 @@ def test_a_draft_keeps_a_delegation_as_before() -> None:
 
 def test_a_demand_for_a_post_quantum_signature() -> None:
     keys = {key.keyid: key.public for key in (KeyPool()("a"), KeyPool()("b"), KeyPool()("pq", "ml-dsa-44"))}
-    entry = Delegation(members=(Member(name="acme", keys=keys, threshold=2, post_quantum=True),), paths=("acme/*",))
+    entry = AuthoredDelegation(
+        members=(Member(name="acme", keys=keys, threshold=2, post_quantum=True),), paths=("acme/*",)
+    )
     targets = Targets()
     write_delegations(targets, [entry])
     assert targets.unrecognized_fields["custom"] == {"postQuantum": ["acme"]}

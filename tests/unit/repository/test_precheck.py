@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.repository.conftest import Acme
 from tests.unit.repository.test_publish import tree
-from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Member, write_delegations
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.image_repository import ImageRepository
@@ -31,9 +31,9 @@ def refused(repository: ImageRepository, candidate: NextPublication, error: type
     assert tree(repository) == before
 
 
-def to_acme(acme: Acme) -> Delegation:
+def to_acme(acme: Acme) -> AuthoredDelegation:
     keys = read_key_files([acme.place.public_key_file])
-    return Delegation(members=(Member(name="acme", keys=keys),), paths=("acme/*",))
+    return AuthoredDelegation(members=(Member(name="acme", keys=keys),), paths=("acme/*",))
 
 
 def test_a_delegation_to_a_role_without_a_file(filled: ImageRepository, candidate: NextPublication, acme: Acme) -> None:
@@ -46,7 +46,7 @@ def test_a_delegated_file_that_other_keys_signed(
 ) -> None:
     acme.sign()
     keys = {str(record.keyid): record.public_json()["key"] for record in filled.keyring.generate("acme")}
-    delegation = Delegation(members=(Member(name="acme", keys=keys),), paths=("acme/*",))
+    delegation = AuthoredDelegation(members=(Member(name="acme", keys=keys),), paths=("acme/*",))
     write_delegations(candidate.edit_targets(), [delegation])
     candidate.accept("acme", (acme.outbox / "metadata/acme.json").read_bytes())
     refused(filled, candidate, StoreTamperedError)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from twinlock.client import Outcome
-from twinlock.testing import Attacker, Clock, Repositories, TestVehicle
+from twinlock.testing import Attacker, BenchClock, Repositories, TestVehicle
 from twinlock.trust import ImageEntry, InstalledImage, target_path
 from twinlock.trust.errors import (
     Attack,
@@ -105,7 +105,7 @@ def test_the_integrators_installer_is_used(twinlock_repositories: Repositories, 
     assert vehicle.installed() == installer.image
 
 
-def test_the_clock_moves_by_hand_alone(twinlock_repositories: Repositories, twinlock_clock: Clock) -> None:
+def test_the_clock_moves_by_hand_alone(twinlock_repositories: Repositories, twinlock_clock: BenchClock) -> None:
     start = twinlock_clock()
     assert start.tzinfo is UTC
     assert twinlock_clock() == start

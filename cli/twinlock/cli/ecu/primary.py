@@ -97,7 +97,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
         --director-wire aktualizr --image-wire aktualizr --policy lax
     """
     from twinlock.client.ecu.clock import system_clock
-    from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_primary
+    from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary
     from twinlock.client.primary.repository_check import check_repositories
     from twinlock.io.files.operator_files import read_operator_file
 
@@ -110,7 +110,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
         factory_image=factory_image(options),
         policy=options["policy"],
     )
-    repositories = Repositories(
+    repositories = KnownRepositories(
         wires=chosen_wires(options),
         anchor=options["anchor"],
         director_root=read_operator_file(options["director_root"], "the Root"),

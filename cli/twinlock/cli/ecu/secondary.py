@@ -75,7 +75,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
         --listen http://127.0.0.1:9101 --director-root director-root.json --image-root image-root.json
     """
     from twinlock.client.ecu.clock import system_clock
-    from twinlock.client.ecu.provision import EcuPlan, Repositories, provision_secondary
+    from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_secondary
     from twinlock.client.primary.repository_check import check_repositories
     from twinlock.io.files.operator_files import read_operator_file
 
@@ -89,7 +89,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
         policy=options["policy"],
     )
     image_root = options["image_root"]
-    repositories = Repositories(
+    repositories = KnownRepositories(
         director_root=read_operator_file(options["director_root"], "the Root"),
         image_root=read_operator_file(image_root, "the Root") if image_root else None,
         wires=chosen_wires(options),

@@ -29,9 +29,9 @@ class CounterResets:
 
     def arm(self, ecu: EcuId, targets: Targets) -> None:
         """Take the nonce for ``ecu`` from verified Director ``targets``, or forget it with those. Raises: StorageError."""
-        nonce, (known, _version) = targets.resets.get(ecu), self._state.counter_reset
-        if nonce != known:
-            self._state.store_counter_reset(nonce, targets.version)
+        nonce = targets.resets.get(ecu)
+        if nonce != self._state.counter_reset:
+            self._state.store_counter_reset(nonce)
 
     def next_counter(self, now: datetime) -> tuple[int, str | None]:
         """The counter of the next report, which states the time ``now``, and the nonce that it carries, if one is asked for.
@@ -39,7 +39,7 @@ class CounterResets:
         With a nonce, the counter is at least the seconds since 1970 at ``now``: above every counter that this key has used,
         whatever backup this ECU was restored from, so no stored counter need be lowered. Raises: StorageError.
         """
-        nonce, _version = self._state.counter_reset
+        nonce = self._state.counter_reset
         if nonce is None:
             return self._state.reserve_counter(stated=now), None
         return self._state.reserve_counter(at_least=int(now.timestamp()), stated=now, most=MAX_COUNTER), nonce

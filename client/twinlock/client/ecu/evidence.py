@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from twinlock.client.model.errors import NeverServedError
 from twinlock.client.model.events import StoredEvent
 from twinlock.client.model.results import is_relayed, is_unproven
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import Attack, Kind, TwinlockError
+from twinlock.trust.errors.metadata import MissingMetadataError
 from twinlock.trust.model.evidence import Evidence
+from twinlock.trust.names import ROOT, RepositoryName
 
 ATTACKS, OTHERS, UNPROVEN = 4, 2, 2
 """Events kept: attacks on this ECU; refusals, failures and each kind of relayed event; events that need no key to cause.
@@ -117,6 +120,19 @@ def describe_event(error: TwinlockError, *, step: str, now: datetime) -> StoredE
         last=now,
     )
     return StoredEvent(event, is_relayed(error), unproven=is_unproven(error))
+
+
+def as_first_contact(error: TwinlockError, state: TrustedState) -> TwinlockError:
+    """``error`` as this ECU met it: NeverServedError for a missing file where nothing but Roots was ever accepted.
+
+    Then no known file is being withheld, so it is a failure and not an attack: the vehicle is not registered yet, or the URL is
+    wrong. Raises: StorageError.
+    """
+    if not isinstance(error, MissingMetadataError):
+        return error
+    if state.floors(RepositoryName(error.repository)).keys() - {ROOT}:
+        return error
+    return NeverServedError(repository=error.repository, name=error.name)
 
 
 def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:

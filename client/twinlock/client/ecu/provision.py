@@ -15,6 +15,7 @@ from typing import Any
 
 from twinlock.client.ecu.config import FORMAT, SecondaryConfig, load_primary, load_secondary
 from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identity
+from twinlock.client.ecu.release_counter import raise_floor
 from twinlock.client.ecu.reports import check_key_type
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.errors import AnchorMismatchError, SecondaryDescriptionError, ServerUrlError
@@ -57,7 +58,7 @@ class EcuPlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Repositories:
+class KnownRepositories:
     """The two repositories: where they are, and the Root files that the factory trusts.
 
     ``director_url`` is this vehicle's own, ``<D>/vehicles/<vehicle>``. A partial Secondary needs only
@@ -76,7 +77,7 @@ class Repositories:
 def provision_primary(
     directory: Path,
     plan: EcuPlan,
-    repositories: Repositories,
+    repositories: KnownRepositories,
     *,
     secondaries: Sequence[Mapping[str, Any]] = (),
     fetch: Mapping[str, Any] | None = None,
@@ -108,7 +109,7 @@ def provision_primary(
 def provision_secondary(
     directory: Path,
     plan: EcuPlan,
-    repositories: Repositories,
+    repositories: KnownRepositories,
     *,
     verification: str,
     listen: str,
@@ -148,7 +149,7 @@ def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
     }
 
 
-def given_anchors(repositories: Repositories) -> dict[RepositoryName, TrustedRepository]:
+def given_anchors(repositories: KnownRepositories) -> dict[RepositoryName, TrustedRepository]:
     """The trust established by the given Root files, by repository; asks no server.
 
     Raises: UsageError for swapped or equal files or an unknown profile, ServerUrlError for a URL of another form; the refusal of a
@@ -181,7 +182,7 @@ def _new_ecu(directory: Path) -> Iterator[None]:
         yield
 
 
-def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: bool) -> None:
+def _make(directory: Path, plan: EcuPlan, repositories: KnownRepositories, *, full: bool) -> None:
     """Everything but the configuration file, which comes last: what has none was not finished."""
     roots: dict[RepositoryName, bytes] = {DIRECTOR: repositories.director_root}
     if full:
@@ -192,14 +193,13 @@ def _make(directory: Path, plan: EcuPlan, repositories: Repositories, *, full: b
     identifier(plan.ecu)
     wires = _profiles(repositories.wires)
     with TrustedState.create(directory / "state.db", roots, wires=wires, limits=DEFAULT_LIMITS) as state:
-        if plan.factory_release_counter is not None:
-            state.store_release_counter(plan.factory_release_counter)
+        raise_floor(state, plan.factory_release_counter)
     path, source = plan.factory_image or ("factory", None)
     SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
     create_identity(directory / "identity.pem", plan.key_type)
 
 
-def _settings(role: str, plan: EcuPlan, repositories: Repositories) -> dict[str, Any]:
+def _settings(role: str, plan: EcuPlan, repositories: KnownRepositories) -> dict[str, Any]:
     wires = {"wires": dict(repositories.wires)} if repositories.wires else {}
     anchor = {"anchor": str(repositories.anchor.absolute())} if repositories.anchor is not None else {}
     return (
@@ -222,7 +222,9 @@ def _settings(role: str, plan: EcuPlan, repositories: Repositories) -> dict[str,
     )
 
 
-def _check_key_types(plan: EcuPlan, repositories: Repositories, described: Sequence[Mapping[str, Any]] = ()) -> None:
+def _check_key_types(
+    plan: EcuPlan, repositories: KnownRepositories, described: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Before anything is made: no ECU of this vehicle may have a key whose reports its Director cannot read."""
     wires = _profiles(repositories.wires)
     if plan.key_type in KEY_TYPES:  # another one is refused where the key is made
@@ -233,7 +235,7 @@ def _check_key_types(plan: EcuPlan, repositories: Repositories, described: Seque
             check_key_type(wires, item["ecu"], str(keytype))
 
 
-def _check_anchor(repositories: Repositories, *, full: bool) -> None:
+def _check_anchor(repositories: KnownRepositories, *, full: bool) -> None:
     """Before anything is made: the anchor has the Roots that this ECU starts from. Raises: AnchorMismatchError, StorageError."""
     if repositories.anchor is None:
         return
@@ -251,7 +253,7 @@ def _profiles(wires: Mapping[str, str]) -> dict[RepositoryName, WireProfile]:
     return {RepositoryName(name): PROFILES[wire] for name, wire in wires.items()}
 
 
-def _map(repositories: Repositories) -> dict[str, Any]:
+def _map(repositories: KnownRepositories) -> dict[str, Any]:
     # A Secondary fetches nothing and may not know the URLs, but the format requires one.
     return {
         "repositories": {

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from twinlock.client.ecu.clock import follow_roots
 from twinlock.client.ecu.config import EcuSettings
-from twinlock.client.ecu.running_image import counter_floor
+from twinlock.client.ecu.release_counter import ordered_counter, raise_floor
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.errors import NotDamagedError, UnrecoverableError
 from twinlock.client.storage.anchor import load_anchor
@@ -73,7 +73,6 @@ def recover_state(
             _keep_facts(state, rows)
             versions = {name: _keep_repository(settings, state, name, rows) for name in _repositories(settings)}
             counter = _release_counter(settings, state, release_counter)
-            state.store_release_counter(counter)
             # The last stated time may be lost, and no report may state an earlier one.
             stated = max(state.stated_time or now, now)
             reports = state.reserve_counter(at_least=int(now.timestamp()), stated=stated)
@@ -180,14 +179,15 @@ def _keep_floors(state: TrustedState, name: RepositoryName, rows: list[tuple[Any
 
 
 def _release_counter(settings: EcuSettings, state: TrustedState, given: int | None) -> int:
+    """Raise the floor to the highest counter that anything still shows. Raises: UnrecoverableError."""
     ecu = settings.ecu.ecu
-    proven = [counter_floor(ecu, state), given, SlotInstaller(settings.slots, ecu).installed().release_counter]
-    known = [counter for counter in proven if counter is not None]
-    if not known:
+    ordered = ordered_counter(ecu, state) if state.release_counter is None else None
+    floor = raise_floor(state, given, SlotInstaller(settings.slots, ecu).installed().release_counter, ordered)
+    if floor is None:
         raise UnrecoverableError(
             path=str(settings.state), missing=f"release counter of {ecu}", option="--release-counter"
         )
-    return max(known)
+    return floor
 
 
 def _swap(path: Path, draft: Path) -> Path | None:

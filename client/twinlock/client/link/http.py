@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from twinlock.client.ecu.config import FetchSettings
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.errors import SecondaryRefusedError, SecondaryTimeoutError
 from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.transport import CHUNK_BYTES, Transport
@@ -70,7 +71,8 @@ class HttpLink:
 
                 body, total = pieces(), settings.image_deadline_s
                 await self._call("PUT", path, body, max_bytes=_ANSWER_BYTES, deadline_s=total)
-        except TimeoutError:
+        except TimeoutError as late:
+            log_hidden_failure(late, f"sending an image to {self._ecu}")
             reason = (
                 f"the ECU accepted no data for {patience:.4g} s, or did not install the image within {installing:.4g} s"
             )

@@ -111,28 +111,29 @@ class ListenError(UsageError):
     address: str
 
 
-class ManifestRefusedError(TwinlockError):
+class DirectorRefusedError(TwinlockError):
+    """The Director refused what this vehicle sent. ``problem`` is its code, ``status`` HTTP's."""
+
+    by_rule = True
+    status: int
+    problem: str
+    detail: str
+
+
+class ManifestRefusedError(DirectorRefusedError):
     """The Director did not accept the vehicle version manifest. ``problem`` is its code, ``status`` HTTP's."""
 
     code = "manifest-refused"
-    by_rule = True
     template = "the Director refused the manifest ({problem}): {detail}"
     hint = "compare the vehicle with `twinlock director vehicles`; keys or ECUs may differ from its inventory"
-    status: int
-    problem: str
-    detail: str
 
 
-class EnrolmentRefusedError(TwinlockError):
+class EnrolmentRefusedError(DirectorRefusedError):
     """The Director did not register the vehicle. ``problem`` is its code, ``status`` HTTP's."""
 
     code = "enrolment-refused"
-    by_rule = True
     template = "the Director refused to register the vehicle ({problem}): {detail}"
     hint = "get a new token with `twinlock director token`; each registers one vehicle, once"
-    status: int
-    problem: str
-    detail: str
 
 
 class NotOrderedError(RefusalError):

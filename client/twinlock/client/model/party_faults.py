@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.errors import LinkError, PartyError, SoftwareFaultError
 from twinlock.client.model.foreign_text import sanitize
 from twinlock.trust.errors.base import TwinlockError
@@ -34,6 +35,7 @@ def party_faults(error: type[PartyError], party: str, name: str, step: str) -> I
         raise
     except BaseException as raised:
         if isinstance(raised, asyncio.CancelledError) and _is_cancelled():
+            log_hidden_failure(raised, f"the {party} of {name}")
             raise
         raise _failure(error, (party, name, step), raised) from raised
 

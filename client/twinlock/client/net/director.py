@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
-from twinlock.client.model.errors import EnrolmentRefusedError, ManifestRefusedError
+from twinlock.client.model.errors import DirectorRefusedError, EnrolmentRefusedError, ManifestRefusedError
 from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.transport import Transport, with_retries
 from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.limits import Limits
+from twinlock.trust.model.base import NOTHING
 
 _PROBLEM_BYTES = 65_536
 _REPLAYED = "report-replay"
+_TAKEN = (200, 201, 202, 204)  # of a manifest
 
 
 class DirectorLink:
@@ -41,7 +43,7 @@ class DirectorLink:
         async def attempt() -> None:
             nonlocal broken
             try:
-                await self._put(url, manifest)
+                await self._send("PUT", url, manifest, accepted=_TAKEN, refused=ManifestRefusedError)
             except ManifestRefusedError as error:
                 if not (broken and error.problem == _REPLAYED):
                     raise
@@ -85,18 +87,13 @@ class DirectorLink:
         Raises: EnrolmentRefusedError if the Director refuses, TransportError if it does not answer.
         """
         url = f"{self._urls[0].rstrip('/')}/enrolment"
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        authorization = {"Authorization": f"Bearer {token}"}
 
         async def attempt() -> bool:
-            deadline = self._transport.settings.deadline_s
-            async with self._transport.request(
-                "POST", url, headers=headers, body=description, deadline_s=deadline
-            ) as reply:
-                answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
-                if reply.status in (200, 201):
-                    return reply.status == 201
-                status, problem, detail = _problem(url, reply.status, answer)
-                raise EnrolmentRefusedError(status=status, problem=problem, detail=detail)
+            status = await self._send(
+                "POST", url, description, accepted=(200, 201), refused=EnrolmentRefusedError, headers=authorization
+            )
+            return status == 201
 
         return await with_retries(self._transport.settings, attempt)
 
@@ -106,46 +103,43 @@ class DirectorLink:
         Raises: EnrolmentRefusedError if the Director refuses, TransportError if it does not answer.
         """
         url = f"{self._urls[0].rstrip('/')}/ecus"
-        headers = {"Content-Type": "application/json"}
 
-        async def attempt() -> None:
-            deadline = self._transport.settings.deadline_s
-            async with self._transport.request("POST", url, headers=headers, body=ecus, deadline_s=deadline) as reply:
-                answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
-                if not 200 <= reply.status < 300:
-                    status, problem, detail = self._problem(url, reply.status, answer)
-                    raise EnrolmentRefusedError(status=status, problem=problem, detail=detail)
+        async def attempt() -> int:
+            return await self._send("POST", url, ecus, accepted=range(200, 300), refused=EnrolmentRefusedError)
 
         await with_retries(self._transport.settings, attempt)
 
-    def _problem(self, url: str, status: int, answer: bytes) -> tuple[int, str, str]:
-        try:
-            return _problem(url, status, answer)
-        except FetchError:
-            if not self._foreign or status >= 500 or status == 429:
-                raise
-        return status, *_foreign_problem(answer)
-
-    async def _put(self, url: str, manifest: bytes) -> None:
-        headers = {"Content-Type": "application/json"}
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        *,
+        accepted: Container[int],
+        refused: type[DirectorRefusedError],
+        headers: Mapping[str, str] = NOTHING,
+    ) -> int:
+        """Send a JSON ``body``; returns the status, one of those ``accepted``. Raises: ``refused``, TransportError."""
+        headers = {"Content-Type": "application/json", **headers}
         deadline = self._transport.settings.deadline_s
-        async with self._transport.request("PUT", url, headers=headers, body=manifest, deadline_s=deadline) as reply:
-            if reply.status in (200, 201, 202, 204):
-                return
+        async with self._transport.request(method, url, headers=headers, body=body, deadline_s=deadline) as reply:
+            if reply.status in accepted:
+                return reply.status
             answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
-            status, problem, detail = self._problem(url, reply.status, answer)
-            raise ManifestRefusedError(status=status, problem=problem, detail=detail)
+            problem, detail = self._problem(url, reply.status, answer)
+            raise refused(status=reply.status, problem=problem, detail=detail)
 
-
-def _problem(url: str, status: int, answer: bytes) -> tuple[int, str, str]:
-    """Status, code and detail of a refusal. Raises: FetchError if the answer is not a verdict of a Director."""
-    if status >= 500 or status == 429:  # a server fault is not a verdict
-        raise FetchError(url=url, status=status, reason="the Director cannot accept this now")
-    try:
-        problem = json.loads(answer)
-        return status, sanitize(problem["code"], 64), sanitize(problem["detail"], 500)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise FetchError(url=url, status=status, reason="the Director refused and gave no reason") from None
+    def _problem(self, url: str, status: int, answer: bytes) -> tuple[str, str]:
+        """Code and detail of a refusal. Raises: FetchError if the answer is not a verdict of a Director."""
+        if status >= 500 or status == 429:  # a server fault is not a verdict
+            raise FetchError(url=url, status=status, reason="the Director cannot accept this now")
+        try:
+            problem = json.loads(answer)
+            return sanitize(problem["code"], 64), sanitize(problem["detail"], 500)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            if self._foreign:
+                return _foreign_problem(answer)
+            raise FetchError(url=url, status=status, reason="the Director refused and gave no reason") from None
 
 
 def _foreign_problem(answer: bytes) -> tuple[str, str]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from twinlock.client.model.worker_thread import in_thread
+from twinlock.client.model.cancellation import in_thread, log_hidden_failure
+from twinlock.client.net.slow_retrieval import worst_fault
 from twinlock.client.net.transport import Reply, Transport, with_retries
 from twinlock.client.storage.metadata import Wires
 from twinlock.client.storage.staging import ImageArrival, Staging
@@ -97,7 +98,8 @@ class _ImageSearch:
         try:
             async with asyncio.timeout(seconds):
                 return await with_retries(self.transport.settings, lambda: self._attempt(url))
-        except TimeoutError:
+        except TimeoutError as late:
+            log_hidden_failure(late, f"the download of {printable(url)}")
             self.failures.append(self._too_late(url, seconds))
         except TransportError as fault:
             _LOG.info("%s", fault)
@@ -111,10 +113,8 @@ class _ImageSearch:
         """What to raise where no place served the image."""
         if self.refusals:
             return self.refusals[0]
-        slow = [fault for fault in self.failures if isinstance(fault, SlowRetrievalError)]
-        for fault in slow or self.failures:
-            return fault
-        return TransportError(url=self.image.entry.path, reason="no repository states where to fetch the image")
+        nowhere = TransportError(url=self.image.entry.path, reason="no repository states where to fetch the image")
+        return worst_fault(self.failures) or nowhere
 
     def _too_late(self, url: str, seconds: float) -> SlowRetrievalError:
         reason = (

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from twinlock.client.model.foreign_text import sanitize
+from twinlock.client.net.slow_retrieval import worst_fault
 from twinlock.client.net.transport import Transport, with_retries
 from twinlock.client.storage.metadata import Wires
 from twinlock.trust.engine.commands import ABSENT, Absent, Fetch, FetchElsewhere
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.local import FetchError, SlowRetrievalError, TransportError
+from twinlock.trust.errors.local import FetchError, TransportError
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import DIRECTOR, RepositoryName
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -45,8 +46,7 @@ class _MetadataSearch:
         """The end of a search that found nothing. Raises: a refusal before slowness, and that before other faults."""
         if self.refusals:
             raise self.refusals[0]
-        slow = [fault for fault in self.failures if isinstance(fault, SlowRetrievalError)]
-        for fault in slow or self.failures:
+        if (fault := worst_fault(self.failures)) is not None:
             raise fault
         return ABSENT
 

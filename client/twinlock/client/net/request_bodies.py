@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.errors import SecondaryBusyError
 from twinlock.trust.names import EcuId
 
@@ -59,9 +60,10 @@ class RequestBodies:
         try:
             async with scope:
                 yield body
-        except TimeoutError:
+        except TimeoutError as ended:
             if body in self._open:
                 raise  # of something inside
+            log_hidden_failure(ended, "a request that yielded its place")
             raise SecondaryBusyError(ecu=self._ecu) from None
         finally:
             if body in self._open:

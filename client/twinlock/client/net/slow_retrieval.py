@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from twinlock.trust.errors.local import SlowRetrievalError
+from twinlock.client.model.cancellation import log_hidden_failure
+from twinlock.trust.errors.local import SlowRetrievalError, TransportError
 
 T = TypeVar("T")
+
+
+def worst_fault(faults: Sequence[TransportError]) -> TransportError | None:
+    """The fault to raise where no place served a file: the first slow retrieval, which may be an attack, else the first of all."""
+    slow = (fault for fault in faults if isinstance(fault, SlowRetrievalError))
+    return next(slow, next(iter(faults), None))
 
 
 class SpeedWatch:
@@ -38,7 +45,8 @@ class SpeedWatch:
         try:
             async with asyncio.timeout(self._window_s):
                 return await coming
-        except TimeoutError:
+        except TimeoutError as late:
+            log_hidden_failure(late, "the wait for the next bytes")
             raise self._slow(f"nothing arrived for {self._window_s:g} s", 0) from None
         finally:
             self._waited_s += self._clock() - started

@@ -14,10 +14,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from twinlock.client.ecu.config import FetchSettings, TlsSettings
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.server_faults import server_faults
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.io.files.operator_files import read_operator_file
+from twinlock.io.http.redirects import RedirectChain
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, StorageError, TransportError
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHUNK_BYTES = 65_536
-_REDIRECTS = 3
 _SHOWN_CHARACTERS = 200  # of an address that another party wrote
 _CONNECTIONS = 4  # enough for one Primary; each costs buffers
 
@@ -116,7 +117,8 @@ class Transport:
                     yield Reply(response, watch, url)
                 finally:
                     response.close()
-        except TimeoutError:
+        except TimeoutError as late:
+            log_hidden_failure(late, f"the request for {sanitize(url, _SHOWN_CHARACTERS)}")
             raise watch.too_late(deadline_s) from None
 
     async def close(self) -> None:
@@ -138,21 +140,18 @@ class Transport:
         if " " in url or not url.isprintable():
             # The address is sent as it is, because names were encoded before; a space would end the request line early.
             raise TransportError(url=url, reason="the address has characters that a request cannot carry")
-        target = URL(url, encoded=True)  # names were encoded by the profile; encoding twice would change them
-        tls = self._tls_for(target)  # redirects stay with this host
+        tls = self._tls_for(URL(url, encoded=True))  # redirects stay with this host
+        chain = RedirectChain(url, method)
         session = self._open()
         if isinstance(body, bytes) and len(body) > CHUNK_BYTES:
             body = io.BytesIO(body)  # sent in pieces, so that other requests get their turn
-        for _ in range(_REDIRECTS + 1):
+        while True:
+            target = URL(chain.place, encoded=True)  # names were encoded before; encoding twice would change them
             sending = session.request(method, target, headers=headers, data=body, allow_redirects=False, ssl=tls)
             # No window fits an upload: its answer comes only at the end, however long it takes.
             response = await (watch.wait(sending) if body is None else sending)
-            location = response.headers.get("Location")
-            if response.status not in (301, 302, 303, 307, 308) or location is None or method != "GET":
+            if not _leads_on(chain, response):
                 return response
-            response.close()
-            target = _onward(url, response.status, target, location)
-        raise FetchError(url=url, status=310, reason=f"more than {_REDIRECTS} redirects")
 
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp
@@ -215,20 +214,18 @@ def _origin(url: URL) -> _Origin:
     return url.scheme, url.host, url.port
 
 
-def _onward(url: str, status: int, target: URL, location: str) -> URL:
-    """Where a redirect leads, if it is to the same host. Raises: FetchError."""
-    from yarl import URL
-
+def _leads_on(chain: RedirectChain, response: aiohttp.ClientResponse) -> bool:
+    """See ``RedirectChain.leads_on``. A redirect is closed, whether it is followed or refused."""
+    location = response.headers.get("Location")
+    received = None if location is None else location.encode("utf-8", "surrogateescape")  # the inverse of aiohttp
     try:
-        onward = target.join(URL(location))
-        same = onward.origin() == target.origin()
-    except ValueError:
-        reason = f"the server redirects to {sanitize(location, _SHOWN_CHARACTERS)}, which is not a URL"
-        raise FetchError(url=url, status=status, reason=reason) from None
-    if not same:
-        reason = f"the server redirects to another host: {sanitize(onward, _SHOWN_CHARACTERS)}"
-        raise FetchError(url=url, status=status, reason=reason)
-    return onward
+        followed = chain.leads_on(response.status, received)
+    except FetchError:
+        response.close()
+        raise
+    if followed:
+        response.close()
+    return followed
 
 
 def _tls_reason(error: OSError) -> str:

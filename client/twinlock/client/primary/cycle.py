@@ -6,8 +6,8 @@ simply run again.
 =======  ==================================================  ===========================
 step     what                                                where
 =======  ==================================================  ===========================
-1        manifest                                            ``_send_manifest``
-2        time                                                ``_take_time``
+1        manifest                                            ``manifest_step.py``
+2        time                                                ``time_step.py``
 3        metadata, full verification                         ``_verify``
 4        images, all of them, before any ECU is touched      ``_download``
 5        time to Secondaries                                 ``Secondaries.pass_time``
@@ -18,7 +18,7 @@ step     what                                                where
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,24 +27,22 @@ from pathlib import Path
 
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.disk_space import make_room
-from twinlock.client.ecu.missing_files import as_first_contact
-from twinlock.client.ecu.reports import make_report
-from twinlock.client.ecu.running_image import raise_counter, running_image
+from twinlock.client.ecu.evidence import as_first_contact
+from twinlock.client.ecu.release_counter import raise_floor, running_image
 from twinlock.client.ecu.stored_orders import stored_orders
-from twinlock.client.install.ab_slots import UNKNOWN, as_installed
+from twinlock.client.install.ab_slots import as_installed
+from twinlock.client.model.cancellation import in_thread, log_failure, log_hidden_failure, to_its_end
 from twinlock.client.model.errors import (
     BegunUnlistedError,
     BundleHeldError,
-    InstallerError,
-    ManifestRefusedError,
     SecondaryRefusedError,
 )
 from twinlock.client.model.party_faults import software_fault
 from twinlock.client.model.results import CycleResult, Installation, Problem, Step, most_severe
-from twinlock.client.model.worker_thread import in_thread, to_its_end
 from twinlock.client.net.images import Progress, download_image, image_urls
 from twinlock.client.primary.driver import run_verification
 from twinlock.client.primary.installation_report import installation_report
+from twinlock.client.primary.manifest_step import send_manifest
 from twinlock.client.primary.services import PrimaryServices
 from twinlock.client.primary.time_step import take_time
 from twinlock.client.storage.needed_files import unneeded_files
@@ -53,7 +51,6 @@ from twinlock.trust.engine.last_look import is_superseded
 from twinlock.trust.engine.verification import full_verification
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError, TransportError
-from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedVehicle, Vehicle
@@ -88,58 +85,18 @@ class UpdateCycle:
             self.problems.append(Problem(step=self._step, error=as_first_contact(error, self.services.state)))
         except Exception as raised:  # noqa: BLE001 - a bug of ours must not prevent the report to the Director
             self.problems.append(Problem(step=self._step, error=software_fault(raised, self._step.value)))
-        self.notices += self.services.fetcher.take_refused()
-        self.notices += self.services.state.take_refused()
+        except asyncio.CancelledError as cancelled:
+            log_hidden_failure(cancelled, f"the step {self._step.value}")
+            self._keep_for_next_cycle()
+            raise
+        self._take_refused()
         await self._report()
         return self._result()
 
     async def _send_manifest(self, step: Step) -> None:
-        """Step 1 (5.4.2.1), and once more at the end. A Director that refuses it does not stop us: it may be wrong."""
+        """Step 1 (5.4.2.1), and once more at the end."""
         self._step = step
-        services, own = self.services, self.services.config.ecu.ecu
-        reports = await services.secondaries.collect_reports(step, self.problems)
-        installed = await self._own_image(step)
-        profile, signer = services.reports, services.signer
-        report = make_report(
-            own,
-            installed,
-            state=services.state,
-            clock=services.clock,
-            signer=signer,
-            profile=profile,
-            limits=services.config.limits,
-        )
-        services.state.store_report(own, report)
-        outcome = services.state.unreported
-        manifest = profile.sign_manifest(services.config.vehicle, own, [report, *reports.values()], signer, outcome)
-        try:
-            await services.director.put_manifest(manifest)
-        except ManifestRefusedError as error:
-            self.problems.append(Problem(step=step, error=error))
-            self.reported = False
-        else:
-            self.reported = True
-            if not profile.acknowledges:
-                self._mark_accepted(report)
-            if outcome is not None:
-                services.state.store_unreported(None)
-
-    async def _own_image(self, step: Step) -> InstalledImage:
-        """What this ECU runs, for its report. A product's installer that fails here must not silence the vehicle."""
-        own = self.services.config.ecu.ecu
-        try:
-            return await in_thread(self.services.installer.installed)  # it may read a whole slot
-        except InstallerError as error:
-            self.problems.append(Problem(step=step, ecu=own, error=error))
-            return InstalledImage(path=UNKNOWN, length=0, hashes={"sha256": hashlib.sha256().hexdigest()})
-
-    def _mark_accepted(self, report: bytes) -> None:
-        """A Director without acknowledgements accepted our report: record the version of its Timestamp."""
-        services = self.services
-        counter = services.reports.decode_report(report, services.config.limits).report.counter
-        timestamp = services.state.repository(DIRECTOR).timestamp
-        if counter is not None:
-            services.evidence.mark_accepted(counter, timestamp.signed.version if timestamp else 0)
+        self.reported = await send_manifest(self.services, step, self.problems)
 
     async def _take_time(self) -> datetime:
         """Step 2 (5.4.2.2). The time is fixed here for the whole cycle."""
@@ -241,7 +198,7 @@ class UpdateCycle:
             source = None if entry is None else await in_thread(services.staging.find, entry)
             if entry is not None and source is not None:
                 installed = await in_thread(services.installer.install, entry, source)
-                raise_counter(entry, services.state)
+                raise_floor(services.state, entry.release_counter)
                 self.installed.append(Installation(ecu=own, image=installed))
             services.approvals.end()
         except BegunUnlistedError as error:
@@ -314,7 +271,7 @@ class UpdateCycle:
         for image in images:
             try:
                 await in_thread(self.services.installer.install, image.entry, files[image.ecu])
-                raise_counter(image.entry, self.services.state)
+                raise_floor(self.services.state, image.entry.release_counter)
             except TwinlockError as error:
                 self.problems.append(Problem(step=self._step, ecu=image.ecu, error=error))
                 with suppress(TwinlockError):  # if it failed after the switch, the counter of the new image holds
@@ -352,6 +309,19 @@ class UpdateCycle:
         worst = most_severe(self.problems) or most_severe((*notices, *looked))
         refusal = None if worst is None else LastRefusal.of(worst.error, step=worst.step.value, now=self.now)
         services.state.store_refusal(refusal)
+
+    def _keep_for_next_cycle(self) -> None:
+        """A cancelled cycle reports nothing, so the next one reports what this one met."""
+        try:
+            self._take_refused()
+            if self.problems or self.notices or self.last_look:
+                self._keep_evidence()
+        except Exception as failure:  # noqa: BLE001 - the cancellation comes first
+            log_failure(failure, "a cycle that was cancelled")
+
+    def _take_refused(self) -> None:
+        self.notices += self.services.fetcher.take_refused()
+        self.notices += self.services.state.take_refused()
 
     def _store_outcome(self) -> None:
         """Store how an order ended until the Director has received it, if its profile has a place for that."""

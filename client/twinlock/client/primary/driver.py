@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
-from twinlock.client.model.worker_thread import in_thread
+from twinlock.client.model.cancellation import in_thread
 from twinlock.trust.engine.commands import Absent, Answer, Command, Fetch, FetchElsewhere, Notice, Persist
 from twinlock.trust.errors.base import RefusalError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from twinlock.client.ecu.config import FetchSettings
-from twinlock.client.ecu.provision import Repositories, given_anchors
+from twinlock.client.ecu.provision import KnownRepositories, given_anchors
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
 from twinlock.client.primary.driver import run_verification
@@ -19,7 +19,9 @@ from twinlock.trust.state.trusted import TrustedRepository
 _SETTINGS = FetchSettings(attempts=1, deadline_s=60.0)  # an operator waits
 
 
-async def check_repositories(repositories: Repositories, now: datetime, *, policy: str = "strict") -> tuple[str, ...]:
+async def check_repositories(
+    repositories: KnownRepositories, now: datetime, *, policy: str = "strict"
+) -> tuple[str, ...]:
     """Read each repository that has a URL in ``repositories`` as an ECU would; returns warnings. Stores nothing.
 
     ``now`` is UTC. Raises: UsageError if one does not match its Root, TransportError if one does not answer, and what

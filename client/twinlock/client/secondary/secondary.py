@@ -17,18 +17,17 @@ from twinlock.client.ecu.clock import Clock, Wall, follow_roots, system_clock
 from twinlock.client.ecu.config import SecondaryConfig, load_secondary
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.disk_space import open_state
-from twinlock.client.ecu.evidence import EvidenceBook
+from twinlock.client.ecu.evidence import EvidenceBook, as_first_contact
 from twinlock.client.ecu.identity import Identity, load_identity
-from twinlock.client.ecu.missing_files import as_first_contact
+from twinlock.client.ecu.release_counter import raise_floor, running_image
 from twinlock.client.ecu.reports import check_reporting_key, make_report, report_profile
-from twinlock.client.ecu.running_image import raise_counter, running_image
 from twinlock.client.ecu.stored_orders import stored_orders
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.install.guarded import guarded_precondition
 from twinlock.client.install.installer import Installer, Precondition
+from twinlock.client.model.cancellation import in_thread, to_its_end
 from twinlock.client.model.errors import ApprovalExpiredError, BegunUnlistedError, OutOfTurnError
 from twinlock.client.model.results import Step
-from twinlock.client.model.worker_thread import in_thread, to_its_end
 from twinlock.client.secondary.refusal_log import RefusalLog
 from twinlock.client.storage.bundle import Bundle, decode_bundle, max_bundle_bytes
 from twinlock.client.storage.needed_files import unneeded_files
@@ -322,7 +321,7 @@ class Secondary:
                 await in_thread(running_image, self.config.ecu.ecu, self._installer, self._state)
             self._approvals.end()  # it was refused or it failed; only a crash leaves the record
             raise
-        raise_counter(entry, self._state)
+        raise_floor(self._state, entry.release_counter)
         self._wanted = None
         self._approvals.end()
         self._staging.tidy()

@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.errors import ListenError, NeverServedError, SecondaryBusyError
 from twinlock.client.model.results import image_as_json
 from twinlock.client.net.request_bodies import RequestBodies
@@ -205,7 +206,8 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         described = error.as_json()
         detail = described.pop("message")
         return _problem(_status(error), {"title": error.code, "detail": detail, **described})
-    except (asyncio.CancelledError, ConnectionError):
+    except (asyncio.CancelledError, ConnectionError) as ended:
+        log_hidden_failure(ended, f"{printable(request.method)} {printable(request.path)}")
         raise
     except Exception:  # noqa: BLE001 - one bad request must not end the server
         _LOG.exception("%s %s failed", printable(request.method), printable(request.path))

@@ -265,3 +265,21 @@ def _as_storage_error(path: Path, operation: str, error: sqlite3.Error) -> Stora
 def _damaged(path: Path, operation: str, detail: str) -> StorageError:
     reason = f"the file is damaged ({detail}); stop the ECU and run `twinlock primary recover` or `twinlock secondary recover`"
     return StorageError(path=str(path), operation=operation, reason=reason)
+
+
+def text_column(value: object) -> str:
+    """A value of a TEXT column: the tables are STRICT, and hold no other type."""
+    assert isinstance(value, str)
+    return value
+
+
+def number_column(value: object) -> int:
+    """A value of an INTEGER column."""
+    assert isinstance(value, int)
+    return value
+
+
+def bytes_column(value: object) -> bytes:
+    """A value of a BLOB column."""
+    assert isinstance(value, bytes)
+    return value

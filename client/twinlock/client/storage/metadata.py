@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from twinlock.client.storage.database import SCHEMA_VERSION, Database
+from twinlock.client.storage.database import SCHEMA_VERSION, Database, bytes_column, number_column, text_column
 from twinlock.trust.engine.anchor import follow_stored_roots, prove_top_level
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.engine.restore import restore_repository
@@ -88,7 +88,7 @@ class MetadataStore:
             "SELECT role, version, data FROM metadata WHERE repository = ? ORDER BY role, version", (repository,)
         )
         return [
-            StoredFile(role=RoleName(_text(role)), version=_number(version), data=_bytes(data))
+            StoredFile(role=RoleName(text_column(role)), version=number_column(version), data=bytes_column(data))
             for role, version, data in rows
         ]
 
@@ -153,7 +153,8 @@ class MetadataStore:
         rows = self._database.rows("SELECT role, floor FROM floors WHERE repository = ?", (name,))
         try:
             return {
-                RoleName(_text(role)): decode_floor(_bytes(floor), f"floor of {name}/{role}") for role, floor in rows
+                RoleName(text_column(role)): decode_floor(bytes_column(floor), f"floor of {name}/{role}")
+                for role, floor in rows
             }
         except RefusalError as error:
             raise self._error("read", f"the stored value is damaged ({error}); {_WAY_OUT}") from None
@@ -167,7 +168,8 @@ class MetadataStore:
 
     def _fill_floors(self, connection: sqlite3.Connection) -> None:
         names = [
-            RepositoryName(_text(row[0])) for row in connection.execute("SELECT DISTINCT repository FROM metadata")
+            RepositoryName(text_column(row[0]))
+            for row in connection.execute("SELECT DISTINCT repository FROM metadata")
         ]
         for name in names:
             newest = {file.role: file.data for file in self.files(name)}
@@ -176,7 +178,7 @@ class MetadataStore:
 
     def _proofs(self, name: RepositoryName) -> dict[RoleName, bytes]:
         rows = self._database.rows("SELECT role, proof FROM proofs WHERE repository = ?", (name,))
-        return {RoleName(_text(role)): _bytes(proof) for role, proof in rows}
+        return {RoleName(text_column(role)): bytes_column(proof) for role, proof in rows}
 
     def repositories(self, names: Iterable[RepositoryName]) -> dict[RepositoryName, TrustedRepository]:
         """``repository`` for each of ``names``."""
@@ -210,18 +212,3 @@ def _store_floors(
         else:
             row = (repository, role, encode_floor(floor))
             connection.execute("INSERT OR REPLACE INTO floors VALUES (?, ?, ?)", row)
-
-
-def _text(value: object) -> str:
-    assert isinstance(value, str)  # STRICT tables hold no other type
-    return value
-
-
-def _number(value: object) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _bytes(value: object) -> bytes:
-    assert isinstance(value, bytes)
-    return value

@@ -11,7 +11,7 @@ from typing import Any
 
 from twinlock.client.model.events import StoredEvent, decode_event, encode_event
 from twinlock.client.storage.anchor import load_anchor
-from twinlock.client.storage.database import Database
+from twinlock.client.storage.database import Database, bytes_column, text_column
 from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
 from twinlock.client.storage.records import BegunBundle, CounterAfterReset
 from twinlock.client.storage.report_log import ReportLog
@@ -331,14 +331,16 @@ class TrustedState:
         self._store_fact("unreported", fact)
 
     @property
-    def counter_reset(self) -> tuple[str | None, int]:
-        """The nonce that reports must carry, if any; and the version of the Director's Targets from which it is known."""
+    def counter_reset(self) -> str | None:
+        """The nonce of the Director that reports must carry, if any."""
         fact = self._fact("counter-reset")
-        return (fact["nonce"], fact["version"]) if fact else (None, 0)
+        return (
+            fact["nonce"] if fact else None
+        )  # an earlier version of this software stored the version of the Targets, too
 
-    def store_counter_reset(self, nonce: str | None, version: int) -> None:
+    def store_counter_reset(self, nonce: str | None) -> None:
         """Store the nonce to send, or that there is none."""
-        self._store_fact("counter-reset", {"nonce": nonce, "version": version})
+        self._store_fact("counter-reset", {"nonce": nonce})
 
     # Reports of other ECUs
 
@@ -368,11 +370,11 @@ class TrustedState:
     def reports(self) -> dict[EcuId, bytes]:
         """The last report received from each Secondary."""
         rows = self._database.rows("SELECT ecu, data FROM reports")
-        return {EcuId(_text(ecu)): _bytes(data) for ecu, data in rows}
+        return {EcuId(text_column(ecu)): bytes_column(data) for ecu, data in rows}
 
     def _fact(self, name: str) -> Any:
         rows = self._database.rows("SELECT value FROM facts WHERE name = ?", (name,))
-        return json.loads(_text(rows[0][0])) if rows else None
+        return json.loads(text_column(rows[0][0])) if rows else None
 
     def _store_fact(self, name: str, value: Any) -> None:
         """Store it unless that is what is stored: a message that changes nothing, from anyone, wears nothing out."""
@@ -385,13 +387,3 @@ class TrustedState:
 
 def _counter_name(ecu: EcuId, key: PublicKey) -> str:
     return f"counter-of {ecu} {key_material(key)}"
-
-
-def _text(value: object) -> str:
-    assert isinstance(value, str)  # STRICT tables hold no other type
-    return value
-
-
-def _bytes(value: object) -> bytes:
-    assert isinstance(value, bytes)
-    return value

@@ -17,7 +17,7 @@ from twinlock.director.model.profiles import FileName, S
 from twinlock.director.model.records import AKTUALIZR_PROFILE, VehicleRecord
 from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.wire.aktualizr import encode, form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -51,7 +51,7 @@ class AktualizrDirectorProfile:
         self,
         role: RoleName,
         signed: S,
-        signers: Authority,
+        signers: SigningAuthority,
         keyring: Keyring,
         files: Mapping[RoleName, bytes],
     ) -> bytes:

@@ -24,7 +24,7 @@ from twinlock.repository.aktualizr.readable_keys import READABLE_KINDS
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import ROOT
 from twinlock.trust.wire.aktualizr import form
@@ -52,7 +52,7 @@ class AktualizrChain:
         """See ``TranslatedChain``."""
         return () if self._chain.newest is None else tuple(map(str, self._chain.newest.roles[ROOT].keyids))
 
-    def named_role(self) -> tuple[str, Authority] | None:
+    def named_role(self) -> tuple[str, SigningAuthority] | None:
         """See ``TranslatedChain``."""
         return None if self._chain.newest is None else (OWN_ROOT, authority_of(self._chain.newest))
 
@@ -63,7 +63,7 @@ class AktualizrChain:
             self._chain.check_may_change()
         _check_plans({role: plan for role in named if plan is not None}, shared_root=not self.has_own_keys)
 
-    def new_root_keys(self, plan: KeyPlan | None, new: NewKeys) -> Authority | None:
+    def new_root_keys(self, plan: KeyPlan | None, new: NewKeys) -> SigningAuthority | None:
         """See ``TranslatedChain``."""
         if self._chain.newest is None or not self.has_own_keys or (plan is not None and plan.replacing):
             return None
@@ -71,13 +71,15 @@ class AktualizrChain:
         return new_own_keys(new, plan or KeyPlan.like(own.keys.values(), own.threshold))
 
     def follow(
-        self, root: bytes, keyring: Keyring, new: NewKeys, *, change: Authority | None, now: datetime
+        self, root: bytes, keyring: Keyring, new: NewKeys, *, change: SigningAuthority | None, now: datetime
     ) -> list[bytes]:
         """See ``TranslatedChain``: one Root, or more at a hand-over."""
         links = self._chain.links(Metadata[Root].from_bytes(root).signed, keyring, new, change=change)
         return self._each_after_the_other((sign_link(link, keyring) for link in links), now)
 
-    def attach(self, metadata: Metadata[Root], keyring: Keyring, new: NewKeys, *, change: Authority | None) -> None:
+    def attach(
+        self, metadata: Metadata[Root], keyring: Keyring, new: NewKeys, *, change: SigningAuthority | None
+    ) -> None:
         """See ``TranslatedChain``."""
         attach(metadata, self._chain.links(metadata.signed, keyring, new, change=change))
 
@@ -151,7 +153,7 @@ class AktualizrRoots:
         chain = RootChain(number=number, newest=decoded, tuf=tuf, handing_over=handing_over, stranded=stranded)
         return AktualizrChain(newest, chain)
 
-    def own_root_role(self, current: bytes, newest: bytes | None) -> tuple[str, Authority] | None:
+    def own_root_role(self, current: bytes, newest: bytes | None) -> tuple[str, SigningAuthority] | None:
         """See ``RootTranslation``."""
         if newest is None:
             return None

@@ -19,7 +19,7 @@ from twinlock.director.model.clients import Client
 from twinlock.director.model.records import VehicleRecord
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.names import RoleName
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.reports import UnverifiedManifest
@@ -67,7 +67,7 @@ class TranslatedChain(Protocol):
     def root_keyids(self) -> tuple[str, ...]:
         """The ids of the keys that sign for Root by the newest one."""
 
-    def named_role(self) -> tuple[str, Authority] | None:
+    def named_role(self) -> tuple[str, SigningAuthority] | None:
         """The Root role of the newest one, with the name that its keys were made under; None before the first."""
 
     def check_rotation(self, roles: Iterable[str], plan: KeyPlan | None) -> None:
@@ -76,11 +76,11 @@ class TranslatedChain(Protocol):
         Without a plan keys are made that can be read. Raises: ProfileError.
         """
 
-    def new_root_keys(self, plan: KeyPlan | None, new: NewKeys) -> Authority | None:
+    def new_root_keys(self, plan: KeyPlan | None, new: NewKeys) -> SigningAuthority | None:
         """New Root keys for this chain, as our Root role gets all new ones; None where it shares ours."""
 
     def follow(
-        self, root: bytes, keyring: Keyring, new: NewKeys, *, change: Authority | None, now: datetime
+        self, root: bytes, keyring: Keyring, new: NewKeys, *, change: SigningAuthority | None, now: datetime
     ) -> list[bytes]:
         """The Roots of this chain that follow from our next Root ``root``, each accepted by the trust engine.
 
@@ -90,7 +90,9 @@ class TranslatedChain(Protocol):
         PassphraseError, RefusalError.
         """
 
-    def attach(self, metadata: Metadata[Root], keyring: Keyring, new: NewKeys, *, change: Authority | None) -> None:
+    def attach(
+        self, metadata: Metadata[Root], keyring: Keyring, new: NewKeys, *, change: SigningAuthority | None
+    ) -> None:
         """Let a prepared Root carry its translation, unsigned. ``new`` and ``change``: as in ``follow``. Raises: ProfileError."""
 
     def accept(self, files: Iterable[bytes], now: datetime) -> list[bytes]:
@@ -129,7 +131,7 @@ class RootTranslation(Protocol):
     ) -> TranslatedChain:
         """The chain whose newest Root is ``newest``, next to ours, whose newest is ``current``."""
 
-    def own_root_role(self, current: bytes, newest: bytes | None) -> tuple[str, Authority] | None:
+    def own_root_role(self, current: bytes, newest: bytes | None) -> tuple[str, SigningAuthority] | None:
         """The Root role of ``newest`` where none of its keys signs for our Root ``current``, with the name of these keys."""
 
     def read_inherited(self, path: Path, keys: Path, now: datetime) -> InheritedChain:
@@ -168,7 +170,7 @@ class DirectorProfile(Protocol):
         self,
         role: RoleName,
         signed: S,
-        signers: Authority,
+        signers: SigningAuthority,
         keyring: Keyring,
         files: Mapping[RoleName, bytes],
     ) -> bytes:

@@ -16,7 +16,7 @@ from twinlock.director.errors.operator import UnknownDirectorRoleError
 from twinlock.repository.keys.demands import demanding_roles, set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, keyids_of, renew, sign_file
+from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, keyids_of, renew, sign_file
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
@@ -110,11 +110,11 @@ def check_role(role: str) -> None:
         raise UnknownDirectorRoleError(role=role, known=ROTATABLE)
 
 
-def signers_of(root: Root, role: str) -> Authority:
+def signers_of(root: Root, role: str) -> SigningAuthority:
     """Who signs for a role by this Root."""
     signed_role = root.roles[role]
     keys = {keyid: root.keys[keyid] for keyid in signed_role.keyids}
-    return Authority(keys, signed_role.threshold, role in demanding_roles(root))
+    return SigningAuthority(keys, signed_role.threshold, role in demanding_roles(root))
 
 
 def check_signing(data: bytes, keyring: Keyring, now: datetime) -> None:
@@ -172,7 +172,7 @@ def key_changes(before: bytes, after: bytes) -> dict[str, dict[str, Any]]:
 
 
 def own_key_changes(
-    before: tuple[str, Authority] | None, after: tuple[str, Authority] | None
+    before: tuple[str, SigningAuthority] | None, after: tuple[str, SigningAuthority] | None
 ) -> dict[str, dict[str, Any]]:
     """The same for the Root keys that a translated chain has of its own, under the name that they were made for."""
     if after is None:
@@ -184,7 +184,7 @@ def own_key_changes(
     return {name: {"added": sorted(came - left), "removed": sorted(left - came), "threshold": authority.threshold}}
 
 
-def root_authority(root: Root) -> Authority:
+def root_authority(root: Root) -> SigningAuthority:
     """Who signs the Root that follows this one, together with its own keys."""
     return signers_of(root, ROOT)
 

@@ -16,7 +16,7 @@ from twinlock.director.model.records import TUF_PROFILE, VehicleRecord
 from twinlock.director.signing.acknowledgement import signed_members
 from twinlock.director.signing.published_roots import read_root
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.sign import Authority, sign_file
+from twinlock.repository.signing.sign import SigningAuthority, sign_file
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -47,7 +47,7 @@ class TufDirectorProfile:
         self,
         role: RoleName,
         signed: S,
-        signers: Authority,
+        signers: SigningAuthority,
         keyring: Keyring,
         files: Mapping[RoleName, bytes],
     ) -> bytes:

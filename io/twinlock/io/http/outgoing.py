@@ -3,9 +3,6 @@
 A time-out of the standard library counts from byte to byte, so an answer that drips never ends. Here the connection is cut
 when the time is over, wherever it is: in the TLS handshake, in the head or in the body. A body that may take hours is held to
 a rate instead.
-
-A redirect is followed as a vehicle follows one (docs/POUF.md 1.1): of a GET, a few times, to the same scheme, host and port.
-Who answers cannot make this machine ask another one.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ import http.client
 import io
 import os
 import socket
-import string
 import threading
 import time
 import urllib.error
@@ -23,16 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.message import Message
 from typing import Any
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
+from twinlock.io.http.redirects import RedirectChain
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.errors.local import SlowRetrievalError
-from twinlock.trust.text.printable import printable
-
-_REDIRECTS = 3
-_TOO_MANY = 310  # a status that no server sends
-_PORTS = {"http": 80, "https": 443}
-_SHOWN_CHARACTERS = 200
+from twinlock.trust.errors.local import FetchError, SlowRetrievalError
 
 
 @contextmanager
@@ -196,42 +186,24 @@ def _cut(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
-class _SameOrigin(urllib.request.BaseHandler):
-    """Follows redirects within one scheme, host and port. The body of a redirect, which may have no end, is not read."""
+class _Redirects(urllib.request.BaseHandler):
+    """Follows redirects by our rule. The body of a redirect, which may have no end, is not read."""
 
     def http_error_302(self, req: urllib.request.Request, fp: Any, code: int, _msg: str, headers: Message) -> Any:
+        chain: RedirectChain = getattr(req, "chain", None) or RedirectChain(req.full_url, req.get_method())
         location = headers.get("Location")
-        if location is None or req.get_method() != "GET":
+        try:
+            followed = chain.leads_on(code, None if location is None else location.encode("latin-1"))
+        except FetchError as error:
+            raise urllib.error.HTTPError(req.full_url, error.status, error.reason, headers, fp) from None
+        if not followed:
             return None  # urllib raises the HTTPError of that status
-        followed = getattr(req, "redirects", 0) + 1
-        if followed > _REDIRECTS:
-            reason = f"more than {_REDIRECTS} redirects"
-            raise urllib.error.HTTPError(req.full_url, _TOO_MANY, reason, headers, fp)
-        onward = _same_origin(req.full_url, location)
-        if onward is None:
-            reason = f"it redirects to another host: {printable(location[:_SHOWN_CHARACTERS])}"
-            raise urllib.error.HTTPError(req.full_url, code, reason, headers, fp)
         fp.close()
-        again = urllib.request.Request(onward, headers=dict(req.header_items()))  # noqa: S310 - the scheme is the same
-        again.redirects = followed  # type: ignore[attr-defined]
+        again = urllib.request.Request(chain.place, headers=dict(req.header_items()))  # noqa: S310 - the scheme is the same
+        again.chain = chain  # type: ignore[attr-defined]
         return self.parent.open(again, timeout=req.timeout)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-
-def _same_origin(url: str, location: str) -> str | None:
-    """Where a redirect from ``url`` leads; None where that is not the same scheme, host and port, or not a URL."""
-    try:
-        onward = urljoin(url, quote(location, safe=string.punctuation))
-        before, after = urlsplit(url), urlsplit(onward)
-        same = _origin(before) == _origin(after) and after.username is None and after.password is None
-    except ValueError:
-        return None
-    return onward if same else None
-
-
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def _opener(deadline: Deadline) -> urllib.request.OpenerDirector:
@@ -257,7 +229,7 @@ def _opener(deadline: Deadline) -> urllib.request.OpenerDirector:
         urllib.request.ProxyHandler,
         urllib.request.UnknownHandler,
         urllib.request.HTTPDefaultErrorHandler,
-        _SameOrigin,
+        _Redirects,
         urllib.request.HTTPErrorProcessor,
         Plain,
         Secure,

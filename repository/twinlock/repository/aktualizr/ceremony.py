@@ -27,7 +27,7 @@ from twinlock.repository.aktualizr.root_chain import (
     root_role,
 )
 from twinlock.repository.aktualizr.signing import add_signatures
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -91,7 +91,7 @@ def attached_keyids(metadata: Metadata[Root]) -> frozenset[str]:
     return frozenset[str]().union(*(part.signers for part in _parts(metadata)))
 
 
-def own_root_role(metadata: Metadata[Root]) -> Authority | None:
+def own_root_role(metadata: Metadata[Root]) -> SigningAuthority | None:
     """The Root keys of its own that the other form names, for a person to judge before signing; None if it has none."""
     if not is_attached(metadata):
         return None
@@ -154,7 +154,7 @@ def _demand(before: Mapping[str, Any]) -> tuple[frozenset[str], int]:
     return frozenset(map(str, before["keyids"])), int(before["threshold"])
 
 
-def _checked(root: Root, signed: Json, data: bytes) -> Authority:
+def _checked(root: Root, signed: Json, data: bytes) -> SigningAuthority:
     """Who signs for Root in ``data``, which says what ``root`` does but for its number and, it may be, its Root keys.
 
     Raises: ProfileError, MalformedError, WeakKeyError.

@@ -20,7 +20,7 @@ from twinlock.repository.authoring.delegations import read_delegations
 from twinlock.repository.errors import MissingKeysError, StoreTamperedError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.repository.signing.signing_plan import ProfileFiles, RoleToSign, SigningPlan
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
@@ -57,7 +57,7 @@ class _Translation:
         return filler_name(self.version) if self.link is not None and self.link.filler else self.planned.role
 
     @property
-    def signers(self) -> tuple[tuple[Authority, ...], Authority | None]:
+    def signers(self) -> tuple[tuple[SigningAuthority, ...], SigningAuthority | None]:
         """Who has to sign, and who signs as far as their keys are held."""
         by = self.link or self.planned
         return by.authorities, by.also
@@ -79,7 +79,7 @@ class AktualizrEncoder:
         published: TrustedRepository | None,
         chain: RootChain,
         initial: bool = False,
-        new_root_keys: Authority | None = None,
+        new_root_keys: SigningAuthority | None = None,
     ) -> None:
         self.initial = initial
         self._store = store

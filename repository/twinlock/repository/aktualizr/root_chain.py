@@ -18,7 +18,7 @@ from twinlock.repository.aktualizr.readable_keys import READABLE_KINDS
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.keys.private_keys import KeyKind
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -39,8 +39,8 @@ class RootLink:
 
     version: int
     signed: Json
-    authorities: tuple[Authority, ...]
-    also: Authority | None = None
+    authorities: tuple[SigningAuthority, ...]
+    also: SigningAuthority | None = None
     filler: bool = False
 
 
@@ -80,7 +80,7 @@ class RootChain:
             assert self.tuf is not None
             raise numbered_apart(self.newest.version, self.tuf.version)
 
-    def role_in(self, data: bytes) -> Authority | None:
+    def role_in(self, data: bytes) -> SigningAuthority | None:
         """The Root keys of its own that the next Root ``data``, signed elsewhere, brings; None in a chain that shares them.
 
         Raises: MalformedError, WeakKeyError.
@@ -88,7 +88,7 @@ class RootChain:
         return read_role(data) if self.has_own_keys or self.handing_over else None
 
     def links(
-        self, root: Root, keyring: Keyring, new: Keyring | NewKeys, *, change: Authority | None
+        self, root: Root, keyring: Keyring, new: Keyring | NewKeys, *, change: SigningAuthority | None
     ) -> Iterator[RootLink]:
         """The Roots that follow from ``root``, the next one of the other chain: one, and fillers where it hands over.
 
@@ -112,8 +112,8 @@ class RootChain:
         yield RootLink(version, signed, tuple(signers), also)
 
     def _own_keys(
-        self, root: Root, keyring: Keyring, new: Keyring | NewKeys, before: Authority | None
-    ) -> Authority | None:
+        self, root: Root, keyring: Keyring, new: Keyring | NewKeys, before: SigningAuthority | None
+    ) -> SigningAuthority | None:
         if self.newest is None or self.handing_over:
             return own_keys(keyring, new, like=root_role(root))
         return before if self.has_own_keys else None
@@ -124,18 +124,18 @@ def filler_name(version: int) -> str:
     return f"{version}.{ROOT}"
 
 
-def own_keys(keyring: Keyring, new: Keyring | NewKeys, *, like: Authority) -> Authority:
+def own_keys(keyring: Keyring, new: Keyring | NewKeys, *, like: SigningAuthority) -> SigningAuthority:
     """As many Root keys for the chain as ``like`` has: first those that an interrupted attempt left, then ones that ``new`` makes."""
     kinds = _readable(KeyPlan.like(like.keys.values(), like.threshold).kinds)
     records = keyring.records(OWN_ROOT)[: len(kinds)]
     records += make_keys(new, OWN_ROOT, kinds[len(records) :])
-    return Authority({record.keyid: record.authoring_key for record in records}, like.threshold)
+    return SigningAuthority({record.keyid: record.authoring_key for record in records}, like.threshold)
 
 
-def new_own_keys(keyring: Keyring | NewKeys, plan: KeyPlan) -> Authority:
+def new_own_keys(keyring: Keyring | NewKeys, plan: KeyPlan) -> SigningAuthority:
     """New Root keys for the chain by ``plan``, of kinds that the client reads."""
     records = make_keys(keyring, OWN_ROOT, _readable(plan.kinds))
-    return Authority({record.keyid: record.authoring_key for record in records}, plan.threshold)
+    return SigningAuthority({record.keyid: record.authoring_key for record in records}, plan.threshold)
 
 
 def _readable(kinds: Iterable[KeyKind]) -> tuple[KeyKind, ...]:
@@ -143,38 +143,38 @@ def _readable(kinds: Iterable[KeyKind]) -> tuple[KeyKind, ...]:
     return tuple(kind if kind in READABLE_KINDS else KeyKind.ED25519 for kind in kinds)
 
 
-def held_authority(keyring: Keyring, keyids: frozenset[str]) -> Authority:
+def held_authority(keyring: Keyring, keyids: frozenset[str]) -> SigningAuthority:
     """Those of ``keyids`` that are held here; nothing depends on how many."""
-    return Authority({record.keyid: record.authoring_key for record in keyring.held(sorted(keyids))}, 1)
+    return SigningAuthority({record.keyid: record.authoring_key for record in keyring.held(sorted(keyids))}, 1)
 
 
-def authority_of(root: TrustedRoot) -> Authority:
+def authority_of(root: TrustedRoot) -> SigningAuthority:
     """Who signs for Root by a Root of this profile."""
     role = root.roles[ROOT]
     keys = {
         str(keyid): Key.from_dict(str(keyid), root.keys[keyid].as_json()) for keyid in role.keyids if keyid in root.keys
     }
-    return Authority(keys, role.threshold)
+    return SigningAuthority(keys, role.threshold)
 
 
-def root_role(root: Root) -> Authority:
+def root_role(root: Root) -> SigningAuthority:
     """Who signs for Root by a Root of the other chain."""
     role = root.roles[ROOT]
-    return Authority({keyid: root.keys[keyid] for keyid in role.keyids}, role.threshold)
+    return SigningAuthority({keyid: root.keys[keyid] for keyid in role.keyids}, role.threshold)
 
 
-def role_json(authority: Authority) -> Json:
+def role_json(authority: SigningAuthority) -> Json:
     """A Root role as ``translate_root`` wants it."""
     keys = {keyid: key.to_dict() for keyid, key in authority.keys.items()}
     return {"keyids": list(authority.keyids), "threshold": authority.threshold, "keys": keys}
 
 
-def identities(authority: Authority) -> frozenset[bytes]:
+def identities(authority: SigningAuthority) -> frozenset[bytes]:
     """The key material of ``authority``."""
     return frozenset(_public(keyid, key).identity for keyid, key in authority.keys.items())
 
 
-def check_apart(own: Authority, root: Root) -> None:
+def check_apart(own: SigningAuthority, root: Root) -> None:
     """Refuse Root keys for this chain that sign for the other one too. Raises: ProfileError."""
     if identities(own) & identities(root_role(root)):
         reason = (
@@ -184,7 +184,7 @@ def check_apart(own: Authority, root: Root) -> None:
         raise ProfileError(profile=form.NAME, what=ROOT, reason=reason)
 
 
-def read_role(data: bytes) -> Authority:
+def read_role(data: bytes) -> SigningAuthority:
     """Who signs for Root by a Root file of this profile. Raises: MalformedError, WeakKeyError."""
     return authority_of(AKTUALIZR.decode_root(data, f"{form.NAME}/{ROOT}", DEFAULT_LIMITS).signed)
 

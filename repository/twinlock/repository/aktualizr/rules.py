@@ -11,10 +11,10 @@ from twinlock.repository.aktualizr.names import NamedBytes, check_name, reused_n
 from twinlock.repository.aktualizr.readable_keys import check_plans
 from twinlock.repository.aktualizr.signing import sign_aktualizr
 from twinlock.repository.authoring.apply_draft import verify_delegated
-from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Member, write_delegations
 from twinlock.repository.authoring.written_form import Spelling, check_written
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -55,7 +55,7 @@ class AktualizrRules:
         if before.hashes != entry.hashes:
             raise reused_name(path, before.hashes.get("sha256", ""))
 
-    def check_delegation(self, delegator: str, delegation: Delegation) -> None:
+    def check_delegation(self, delegator: str, delegation: AuthoredDelegation) -> None:
         """See ``ProfileRules``."""
         check_alike(delegation.name, delegation.paths or ())
         targets = Targets()
@@ -66,7 +66,7 @@ class AktualizrRules:
         """See ``ProfileRules``."""
         translate_targets(role, targets.to_dict())
 
-    def sign_targets(self, role: str, targets: Targets, authority: Authority, keyring: Keyring) -> bytes:
+    def sign_targets(self, role: str, targets: Targets, authority: SigningAuthority, keyring: Keyring) -> bytes:
         """See ``ProfileRules``."""
         signed = translate_targets(role, targets.to_dict())
         return sign_aktualizr(role, signed, [authority], keyring, max_bytes=form.MAX_BYTES[TARGETS])

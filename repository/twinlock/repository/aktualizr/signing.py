@@ -15,7 +15,7 @@ from securesystemslib.signer import Key, Signature, Signer
 
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import checked_size, translate_key
@@ -27,11 +27,11 @@ _SIGNATURE_BYTES = {"ed25519": 64, "rsassa-pss-sha256": max(form.RSA_BITS) // 8}
 def sign_aktualizr(
     role: str,
     signed: Mapping[str, Any],
-    authorities: Iterable[Authority],
+    authorities: Iterable[SigningAuthority],
     keyring: Keyring,
     *,
     max_bytes: int,
-    also: Authority | None = None,
+    also: SigningAuthority | None = None,
 ) -> bytes:
     """Sign ``signed`` with every key of ``authorities`` that is held, and return the file.
 
@@ -75,7 +75,9 @@ def _is_by(key: Key, entry: Mapping[str, str], message: bytes) -> bool:
     return True
 
 
-def _signers(role: str, authorities: Iterable[Authority], keyring: Keyring, also: Authority | None) -> Iterator[Signer]:
+def _signers(
+    role: str, authorities: Iterable[SigningAuthority], keyring: Keyring, also: SigningAuthority | None
+) -> Iterator[Signer]:
     for authority in authorities:
         held = keyring.signers(authority.keyids)
         if len(held) < authority.threshold:

@@ -18,7 +18,7 @@ from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.repository.signing.signing_plan import ProfileFiles, SigningPlan
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
 from twinlock.repository.store.publication_log import LogRecord
@@ -45,10 +45,10 @@ class AktualizrWriter:
     published: TrustedRepository | None
     initial: bool
     handing_over: bool = False
-    new_root_keys: Authority | None = None
+    new_root_keys: SigningAuthority | None = None
 
     @property
-    def own_root_keys(self) -> Mapping[str, Authority]:
+    def own_root_keys(self) -> Mapping[str, SigningAuthority]:
         """See ``ProfileWriter``."""
         newest = self.chain.newest
         return {} if newest is None else {OWN_ROOT: authority_of(newest)}

@@ -20,10 +20,10 @@ from twinlock.io.files.records import Record, record_bytes, to_record
 from twinlock.repository.keys.demands import check_demand
 from twinlock.repository.keys.public_keys import authoring_keys, checked_key
 from twinlock.repository.model.views import DelegationView
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.metadata import UnsafePathError
-from twinlock.trust.model.delegations import Delegation as TrustedDelegation
+from twinlock.trust.model.delegations import Delegation
 from twinlock.trust.names import TOP_LEVEL, HardwareId, KeyId, RoleName, TargetPath, identifier, role_file, target_path
 from twinlock.trust.wire.tuf.delegation_members import HARDWARE, POST_QUANTUM
 
@@ -60,13 +60,13 @@ class Member(Record, frozen=True, kw_only=True, rename="lower"):
             check_demand(self.name, (key["keytype"] for key in self.keys.values()), self.threshold)
 
     @property
-    def authority(self) -> Authority:
+    def authority(self) -> SigningAuthority:
         """Who signs for the role, as ``signing`` wants it."""
         keys = authoring_keys({keyid: dict(key) for keyid, key in self.keys.items()})
-        return Authority(keys, self.threshold, self.post_quantum)
+        return SigningAuthority(keys, self.threshold, self.post_quantum)
 
 
-class Delegation(Record, frozen=True, kw_only=True):
+class AuthoredDelegation(Record, frozen=True, kw_only=True):
     """One delegation. ``hardware_ids`` None means any; ``agreement`` is how many members have to say the same.
 
     Raises: UsageError, UnsafePathError, UnusableKeyError.
@@ -103,8 +103,8 @@ class Delegation(Record, frozen=True, kw_only=True):
         return self._trusted.covers(TargetPath(path), None)
 
     @property
-    def _trusted(self) -> TrustedDelegation:
-        return TrustedDelegation(
+    def _trusted(self) -> Delegation:
+        return Delegation(
             roles=(),
             terminating=self.terminating,
             paths=self.paths or None,
@@ -115,11 +115,11 @@ class Delegation(Record, frozen=True, kw_only=True):
 class StagedDelegation(Record, frozen=True, kw_only=True):
     """A delegation as a draft keeps it, and the name of the one that it comes before."""
 
-    delegation: Delegation
+    delegation: AuthoredDelegation
     before: str | None = None
 
 
-def staged_delegation(delegation: Delegation, *, before: str | None = None) -> Json:
+def staged_delegation(delegation: AuthoredDelegation, *, before: str | None = None) -> Json:
     """The edit of a draft that makes ``delegation``, as plain JSON; a demand that is not made is left out."""
     edit: Json = json.loads(record_bytes(StagedDelegation(delegation=delegation, before=before)))
     for member in edit["delegation"]["members"]:
@@ -144,7 +144,7 @@ def check_pattern(pattern: str) -> None:
         raise UnsafePathError(path=pattern, reason=error.reason) from None
 
 
-def read_delegations(targets: Targets) -> tuple[Delegation, ...]:
+def read_delegations(targets: Targets) -> tuple[AuthoredDelegation, ...]:
     """The delegations of a file in order of priority; hash bins (TAP 15) are not among them."""
     delegations = targets.delegations
     if delegations is None:
@@ -161,7 +161,7 @@ def read_delegations(targets: Targets) -> tuple[Delegation, ...]:
     )
 
 
-def write_delegations(targets: Targets, delegations: Iterable[Delegation]) -> None:
+def write_delegations(targets: Targets, delegations: Iterable[AuthoredDelegation]) -> None:
     """Make ``delegations`` those of the file, in that order."""
     entries = tuple(delegations)
     _write_custom(targets, entries)
@@ -198,8 +198,8 @@ def apply_delegations(targets: Targets, edits: Mapping[str, Json | None]) -> Non
 
 
 def rekeyed(
-    delegation: Delegation, role: str, keys: Mapping[str, Json], threshold: int, *, post_quantum: bool
-) -> Delegation:
+    delegation: AuthoredDelegation, role: str, keys: Mapping[str, Json], threshold: int, *, post_quantum: bool
+) -> AuthoredDelegation:
     """The same delegation with other keys for one of its members. ``post_quantum`` is the demand on it from then on."""
     members = tuple(
         replace(member, keys=keys, threshold=threshold, post_quantum=post_quantum) if member.name == role else member
@@ -208,7 +208,7 @@ def rekeyed(
     return replace(delegation, members=members)
 
 
-def _write_custom(targets: Targets, entries: tuple[Delegation, ...]) -> None:
+def _write_custom(targets: Targets, entries: tuple[AuthoredDelegation, ...]) -> None:
     custom = dict(targets.unrecognized_fields.pop(_CUSTOM, {}))
     for name in (HARDWARE, POST_QUANTUM):
         custom.pop(name, None)
@@ -227,7 +227,7 @@ def _write_custom(targets: Targets, entries: tuple[Delegation, ...]) -> None:
         targets.unrecognized_fields[_CUSTOM] = custom
 
 
-def _completed(entry: Delegation, hardware: Iterable[str] | None, demanded: Set[str]) -> Delegation:
+def _completed(entry: AuthoredDelegation, hardware: Iterable[str] | None, demanded: Set[str]) -> AuthoredDelegation:
     """``entry`` with what ``signed.custom`` says of it."""
     members = tuple(
         replace(member, post_quantum=True) if member.name in demanded else member for member in entry.members
@@ -235,16 +235,16 @@ def _completed(entry: Delegation, hardware: Iterable[str] | None, demanded: Set[
     return replace(entry, members=members, hardware_ids=entry.hardware_ids if hardware is None else tuple(hardware))
 
 
-def _position(entries: list[Delegation], before: str | None) -> int:
+def _position(entries: list[AuthoredDelegation], before: str | None) -> int:
     if before is None:
         return len(entries)
     return next((position for position, entry in enumerate(entries) if entry.name == before), len(entries))
 
 
-def _from_role(role: DelegatedRole, keys: Mapping[str, Json]) -> Delegation:
+def _from_role(role: DelegatedRole, keys: Mapping[str, Json]) -> AuthoredDelegation:
     member = Member(name=role.name, keys={keyid: keys[keyid] for keyid in role.keyids}, threshold=role.threshold)
     hardware = role.unrecognized_fields.get(_HARDWARE_IDS)
-    return Delegation(
+    return AuthoredDelegation(
         members=(member,),
         paths=tuple(role.paths or ()),
         path_hash_prefixes=tuple(role.path_hash_prefixes or ()),
@@ -253,7 +253,7 @@ def _from_role(role: DelegatedRole, keys: Mapping[str, Json]) -> Delegation:
     )
 
 
-def _to_role(entry: Delegation) -> DelegatedRole:
+def _to_role(entry: AuthoredDelegation) -> DelegatedRole:
     member = entry.members[0]
     return DelegatedRole(
         member.name,
@@ -265,7 +265,7 @@ def _to_role(entry: Delegation) -> DelegatedRole:
     )
 
 
-def _from_multi(item: Json, keys: Mapping[str, Json]) -> Delegation:
+def _from_multi(item: Json, keys: Mapping[str, Json]) -> AuthoredDelegation:
     members = tuple(
         Member(
             name=role["name"],
@@ -275,7 +275,7 @@ def _from_multi(item: Json, keys: Mapping[str, Json]) -> Delegation:
         for role in item["roles"]
     )
     hardware = item.get(_HARDWARE_IDS)
-    return Delegation(
+    return AuthoredDelegation(
         members=members,
         paths=tuple(item.get("paths", ())),
         path_hash_prefixes=tuple(item.get("path_hash_prefixes", ())),
@@ -285,7 +285,7 @@ def _from_multi(item: Json, keys: Mapping[str, Json]) -> Delegation:
     )
 
 
-def _to_multi(entry: Delegation) -> Json:
+def _to_multi(entry: AuthoredDelegation) -> Json:
     return {
         **({"paths": list(entry.paths)} if entry.paths else {"path_hash_prefixes": list(entry.path_hash_prefixes)}),
         "terminating": entry.terminating,
@@ -297,7 +297,7 @@ def _to_multi(entry: Delegation) -> Json:
     }
 
 
-def delegation_views(delegator: RoleName, entry: Delegation) -> Iterator[DelegationView]:
+def delegation_views(delegator: RoleName, entry: AuthoredDelegation) -> Iterator[DelegationView]:
     """A delegation for people: one view for each role that it names."""
     for member in entry.members:
         yield DelegationView(

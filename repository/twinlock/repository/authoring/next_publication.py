@@ -19,7 +19,7 @@ from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, Ta
 from twinlock.repository.keys.demands import demanding_roles
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.profile_writer import ProfileWriter
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew
+from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, renew
 from twinlock.repository.signing.signing_plan import RoleToSign, SigningPlan
 from twinlock.repository.store.object_names import metadata_object
 from twinlock.repository.store.publication_log import LogRecord
@@ -102,7 +102,7 @@ class NextPublication:
         stored = self.published.store.get(name, max_bytes=DEFAULT_LIMITS.targets_bytes)
         return stored.data if stored else None
 
-    def can_sign(self, authority: Authority) -> bool:
+    def can_sign(self, authority: SigningAuthority) -> bool:
         """Whether enough of its keys are held here."""
         return authority.is_met_by(record.keyid for record in self._keyring.held(authority.keyids))
 
@@ -142,7 +142,7 @@ class NextPublication:
             or self._renew_timestamp
         )
 
-    def roles(self) -> Iterator[tuple[str, Authority]]:
+    def roles(self) -> Iterator[tuple[str, SigningAuthority]]:
         """Every Targets role of the candidate with who signs for it, breadth first, each once. Bins have no children."""
         yield TARGETS, root_authority(self._new_root(), TARGETS)
         queue: list[str] = [TARGETS]
@@ -158,7 +158,7 @@ class NextPublication:
                     if targets.delegations.succinct_roles is None:
                         queue.append(name)
 
-    def authority(self, role: str) -> Authority:
+    def authority(self, role: str) -> SigningAuthority:
         """Who signs for a Targets role. Raises: UsageError if it is not delegated to."""
         for name, authority in self.roles():
             if name == role:
@@ -186,7 +186,7 @@ class NextPublication:
             also is None or self.can_sign(also) for also in map(self._before, (TARGETS, SNAPSHOT, TIMESTAMP))
         )
 
-    def _before(self, role: str) -> Authority | None:
+    def _before(self, role: str) -> SigningAuthority | None:
         """Who signed for a top-level role until now, if the next Root changes that."""
         if self.published is None:
             return None
@@ -296,19 +296,19 @@ def _joined(parts: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
     return {name: data for part in parts for name, data in part.items()}
 
 
-def root_authority(root: Root, role: str) -> Authority:
+def root_authority(root: Root, role: str) -> SigningAuthority:
     """Who signs for a top-level role under ``root``."""
     role_keys = root.roles[role]
     keys = {keyid: root.keys[keyid] for keyid in role_keys.keyids if keyid in root.keys}
-    return Authority(keys, role_keys.threshold, role in demanding_roles(root))
+    return SigningAuthority(keys, role_keys.threshold, role in demanding_roles(root))
 
 
-def delegated(targets: Targets, delegations: Delegations) -> Iterator[tuple[str, Authority]]:
+def delegated(targets: Targets, delegations: Delegations) -> Iterator[tuple[str, SigningAuthority]]:
     """The roles that ``targets`` delegate to, in order of priority, with who signs for them."""
     demanding = demanding_roles(targets)
 
-    def authority(name: str, keyids: Iterable[str], threshold: int) -> Authority:
-        return Authority({keyid: delegations.keys[keyid] for keyid in keyids}, threshold, name in demanding)
+    def authority(name: str, keyids: Iterable[str], threshold: int) -> SigningAuthority:
+        return SigningAuthority({keyid: delegations.keys[keyid] for keyid in keyids}, threshold, name in demanding)
 
     if delegations.succinct_roles is not None:
         bins = delegations.succinct_roles

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from tuf.api.metadata import TargetFile, Targets
 
-from twinlock.repository.authoring.delegations import Delegation, Member
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Member
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.trust.errors.local import ProfileError
 
@@ -40,13 +40,13 @@ class ProfileRules(Protocol):
     def check_signed_before(self, path: str, entry: TargetFile, before: TargetFile) -> None:
         """Refuse ``entry`` for a name that a supplier signed as ``before``."""
 
-    def check_delegation(self, delegator: str, delegation: Delegation) -> None:
+    def check_delegation(self, delegator: str, delegation: AuthoredDelegation) -> None:
         """Refuse a delegation that its clients do not know or read otherwise."""
 
     def check_targets(self, role: str, targets: Targets) -> None:
         """Refuse a role's file that the profile cannot express."""
 
-    def sign_targets(self, role: str, targets: Targets, authority: Authority, keyring: Keyring) -> bytes:
+    def sign_targets(self, role: str, targets: Targets, authority: SigningAuthority, keyring: Keyring) -> bytes:
         """A delegated role's file in this profile. Raises: MissingKeysError, PassphraseError too."""
 
     def check_file(self, role: str, data: bytes, other: bytes, members: Iterable[Member]) -> None:

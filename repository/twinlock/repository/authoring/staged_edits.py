@@ -10,7 +10,13 @@ from collections.abc import Iterable, Iterator
 from tuf.api.metadata import Targets
 
 from twinlock.repository.authoring.apply_draft import apply_draft, is_signed_by
-from twinlock.repository.authoring.delegations import JOINT, Delegation, Member, read_delegations, staged_delegation
+from twinlock.repository.authoring.delegations import (
+    JOINT,
+    AuthoredDelegation,
+    Member,
+    read_delegations,
+    staged_delegation,
+)
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_role_name
@@ -52,7 +58,7 @@ def delegations_covering(workspace: Workspace, path: str) -> Iterator[str]:
 
 def stage_delegation(
     state: RepositoryState,
-    delegation: Delegation,
+    delegation: AuthoredDelegation,
     profiles: Iterable[ProfileRules],
     *,
     before: str | None = None,

@@ -42,7 +42,7 @@ from twinlock.repository.model.views import TakeoverView
 from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.publishing.publish import commit
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, S, renew, sign_file
+from twinlock.repository.signing.sign import SPEC_VERSION, S, SigningAuthority, renew, sign_file
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.image_files import Progress, store_image
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object
@@ -189,14 +189,14 @@ class _Plan:
         """Every image that is taken over."""
         return {path: image for images in self.found_images.values() for path, image in images.items()}
 
-    def authority(self, role: str) -> Authority:
+    def authority(self, role: str) -> SigningAuthority:
         """Who signs for a Targets role."""
         if role == TARGETS:
             return root_authority(self.root, TARGETS)
         authority, _ = self.foreign.roles[RoleName(role)]
         keys = [authority.keys[keyid] for keyid in authority.signers.keyids]
         own = {str(own_keyid(key)): Key.from_dict(own_keyid(key), key.as_json()) for key in keys}
-        return Authority(own, authority.signers.threshold)
+        return SigningAuthority(own, authority.signers.threshold)
 
     def findings(self, now: datetime) -> ImportFindings:
         """What will be done, and what will not work later."""
@@ -331,7 +331,7 @@ def _tuf_files(workspace: Workspace, plan: _Plan, now: datetime) -> dict[str, by
         snapshot.meta[role + _SUFFIX] = MetaFile(listed.version)  # those of roles that are dropped have to stay, too
     timestamp = Timestamp(version=plan.foreign.timestamp.signed.version, spec_version=SPEC_VERSION)
 
-    def signed_file(role: str, signed: S, authority: Authority) -> bytes:
+    def signed_file(role: str, signed: S, authority: SigningAuthority) -> bytes:
         renew(signed, now, periods.of(role), version=signed.version)
         return sign_file(role, signed, [authority], keyring)
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from tuf.api.metadata import Key, Role, Root, TargetFile, Targets
 
-from twinlock.repository.authoring.delegations import Delegation, Member, write_delegations
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Member, write_delegations
 from twinlock.repository.authoring.entries import HOSTED_AT
 from twinlock.repository.importing.images import FoundImage
 from twinlock.repository.keys.public_keys import checked_key
 from twinlock.repository.signing.sign import SPEC_VERSION
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.keys.public_keys import PublicKey
-from twinlock.trust.model.delegations import Delegation as TrustedDelegation
+from twinlock.trust.model.delegations import Delegation
 from twinlock.trust.model.root import Root as TrustedRoot
 from twinlock.trust.model.target_format import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
@@ -85,14 +85,14 @@ def _custom(entry: ImageEntry, image: FoundImage, custom: Mapping[str, Any], rel
 
 
 def _delegations(
-    entries: Iterable[TrustedDelegation], keys: Mapping[KeyId, PublicKey], without: frozenset[str]
-) -> Iterable[Delegation]:
+    entries: Iterable[Delegation], keys: Mapping[KeyId, PublicKey], without: frozenset[str]
+) -> Iterable[AuthoredDelegation]:
     for entry in entries:
         role = entry.roles[0]
         if role.name in without:
             continue
         known = dict(checked_key(keys[keyid].as_json()) for keyid in role.signers.keyids if keyid in keys)
-        yield Delegation(
+        yield AuthoredDelegation(
             members=(Member(name=role.name, keys=known, threshold=role.signers.threshold),),
             paths=tuple(_paths(role.name, entry.paths or ())),
             hardware_ids=None if entry.hardware_ids is None else tuple(sorted(entry.hardware_ids)),

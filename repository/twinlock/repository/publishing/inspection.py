@@ -22,7 +22,7 @@ from twinlock.repository.model.views import (
 )
 from twinlock.repository.signing.clock import BEHIND, clock_problem
 from twinlock.repository.signing.clock_record import ask_second, read_marks, read_time_source
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.prepared_root import PreparedRoot
@@ -68,7 +68,7 @@ def role_views(state: RepositoryState) -> Iterator[RoleView]:
         yield _role(role, targets.signed, authorities[role], keyring)
 
 
-def _role(name: RoleName, signed: Signed, authority: Authority, keyring: Keyring) -> RoleView:
+def _role(name: RoleName, signed: Signed, authority: SigningAuthority, keyring: Keyring) -> RoleView:
     held = [record.keyid for record in keyring.held(authority.keyids)]
     return RoleView(
         name=name,

@@ -47,7 +47,7 @@ from twinlock.repository.publishing.revoked_keys import online_keys, retire_revo
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import TIME
-from twinlock.repository.signing.sign import ISSUED, Authority, renew, valid_signatures
+from twinlock.repository.signing.sign import ISSUED, SigningAuthority, renew, valid_signatures
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -268,7 +268,7 @@ def _without_own(changes: Mapping[str, T]) -> dict[str, T]:
 
 def _change_own_keys(
     chain: RootChain, changes: RootChanges, keyring: Keyring | NewKeys, root: Root
-) -> Authority | None:
+) -> SigningAuthority | None:
     """The next Root keys of the aktualizr chain, where ``changes`` say anything of them. Raises: UsageError.
 
     Rotating Root rotates them too, unless they are named by themselves.
@@ -287,7 +287,7 @@ def _change_own_keys(
     elif chain.newest is not None and chain.has_own_keys:
         before = authority_of(chain.newest)
     else:
-        before = Authority({}, root.roles[ROOT].threshold)
+        before = SigningAuthority({}, root.roles[ROOT].threshold)
     removed = frozenset(changes.remove.get(OWN_ROOT, ()))
     if removed - before.keys.keys():
         raise UsageError(reason=f"{sorted(removed - before.keys.keys())[0]} is not a key of {OWN_ROOT}")
@@ -296,7 +296,7 @@ def _change_own_keys(
     threshold = changes.thresholds.get(OWN_ROOT, before.threshold)
     if not 1 <= threshold <= len(keys):
         raise UsageError(reason=f"{OWN_ROOT} would need {threshold} of {len(keys)} keys")
-    return Authority(keys, threshold)
+    return SigningAuthority(keys, threshold)
 
 
 def _known(role: str) -> None:
@@ -323,7 +323,7 @@ def count_signatures(metadata: Metadata[Root], before: Root) -> RootView:
     return _root_view(metadata, (root_authority(metadata.signed, ROOT), root_authority(before, ROOT)))
 
 
-def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> RootView:
+def _root_view(metadata: Metadata[Root], authorities: tuple[SigningAuthority, ...]) -> RootView:
     ours = valid_signatures(metadata, authorities)
     tallies = [(frozenset(each.keyids), each.threshold, ours & set(each.keyids)) for each in authorities]
     tallies += attached_tallies(metadata)
@@ -350,12 +350,12 @@ def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> 
     )
 
 
-def time_source(root: Root) -> dict[str, Authority]:
+def time_source(root: Root) -> dict[str, SigningAuthority]:
     """The keys that attest time by a Director's Root, under the name ``time``; empty where it names none."""
     source = root.unrecognized_fields.get("custom", {}).get("timeSource")
     if source is None:
         return {}
-    return {TIME: Authority({keyid: root.keys[keyid] for keyid in source["keyids"]}, source["threshold"])}
+    return {TIME: SigningAuthority({keyid: root.keys[keyid] for keyid in source["keyids"]}, source["threshold"])}
 
 
 def _issued(root: Root) -> datetime | None:

@@ -14,7 +14,13 @@ from collections.abc import Iterable
 
 from tuf.api.metadata import Root
 
-from twinlock.repository.authoring.delegations import Delegation, Json, read_delegations, rekeyed, write_delegations
+from twinlock.repository.authoring.delegations import (
+    AuthoredDelegation,
+    Json,
+    read_delegations,
+    rekeyed,
+    write_delegations,
+)
 from twinlock.repository.authoring.next_publication import NextPublication, root_authority
 from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
@@ -24,7 +30,7 @@ from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.publishing.revoked_keys import keys_named_by, online_keys, retire_revoked
 from twinlock.repository.signing.named_keys import NamedKey
-from twinlock.repository.signing.sign import Authority, keyids_of
+from twinlock.repository.signing.sign import SigningAuthority, keyids_of
 from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -90,7 +96,7 @@ def plan_of(workspace: Workspace, role: str) -> KeyPlan:
     return _plan_for(role, current_authority(candidate, role), None)
 
 
-def current_authority(candidate: NextPublication, role: str) -> Authority:
+def current_authority(candidate: NextPublication, role: str) -> SigningAuthority:
     """Who signs for any role now. Raises: UsageError if there is no such role."""
     assert candidate.published is not None
     if role in TOP_LEVEL:
@@ -146,13 +152,13 @@ def _replace_delegated(candidate: NextPublication, role: str, records: Iterable[
     candidate.renew(role)
 
 
-def _kept(entries: Iterable[Delegation], role: str, plan: KeyPlan) -> dict[str, Json]:
+def _kept(entries: Iterable[AuthoredDelegation], role: str, plan: KeyPlan) -> dict[str, Json]:
     """The keys of a delegated role that stay."""
     members = (member for entry in entries for member in entry.members if member.name == role)
     return {keyid: dict(key) for member in members for keyid, key in member.keys.items() if not plan.goes(keyid)}
 
 
-def _check_signable(workspace: Workspace, old: dict[str, Authority]) -> None:
+def _check_signable(workspace: Workspace, old: dict[str, SigningAuthority]) -> None:
     """The holder of its keys rotates a delegated role; its delegator then delegates to the new ones."""
     for role, authority in old.items():
         held = (record.keyid for record in workspace.keyring.held(authority.keyids))
@@ -161,7 +167,7 @@ def _check_signable(workspace: Workspace, old: dict[str, Authority]) -> None:
             raise UsageError(reason=reason)
 
 
-def _plan_for(role: str, old: Authority, plan: KeyPlan | None) -> KeyPlan:
+def _plan_for(role: str, old: SigningAuthority, plan: KeyPlan | None) -> KeyPlan:
     """The plan for the next keys of ``role``; without one as many as now, of the same kinds. Raises: UsageError."""
     wanted = plan or KeyPlan.like(old.keys.values(), old.threshold)
     return wanted.for_role(role, demanded=old.post_quantum)

@@ -10,7 +10,7 @@ from twinlock.repository.authoring.next_publication import meta_file
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.publishing.preflight import verify_candidate
-from twinlock.repository.signing.sign import Authority, S, sign_file
+from twinlock.repository.signing.sign import S, SigningAuthority, sign_file
 from twinlock.repository.signing.signing_plan import ProfileFiles, RoleToSign, SigningPlan
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
 from twinlock.repository.store.publication_log import LogRecord
@@ -31,7 +31,7 @@ class TufWriter:
         return False
 
     @property
-    def own_root_keys(self) -> Mapping[str, Authority]:
+    def own_root_keys(self) -> Mapping[str, SigningAuthority]:
         """See ``ProfileWriter``: its chain is that of the repository."""
         return {}
 

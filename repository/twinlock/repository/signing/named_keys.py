@@ -10,7 +10,7 @@ from twinlock.trust.names import TOP_LEVEL
 if TYPE_CHECKING:
     from tuf.api.metadata import Key, Root
 
-    from twinlock.repository.signing.sign import Authority
+    from twinlock.repository.signing.sign import SigningAuthority
 
 TIME = "time"  # in place of a role: the keys of the time source
 
@@ -34,6 +34,6 @@ def keys_of_root(root: Root) -> dict[str, NamedKey]:
     return keys
 
 
-def keys_of_roles(roles: Iterable[tuple[str, Authority]]) -> dict[str, NamedKey]:
+def keys_of_roles(roles: Iterable[tuple[str, SigningAuthority]]) -> dict[str, NamedKey]:
     """The keys of other roles, by id."""
     return {keyid: NamedKey(role, key) for role, authority in roles for keyid, key in authority.keys.items()}

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.repository.signing.signing_plan import ProfileFiles, SigningPlan
 from twinlock.repository.store.publication_log import LogRecord
 from twinlock.trust.model.targets import ImageEntry
@@ -22,7 +22,7 @@ class ProfileWriter(Protocol):
         """Whether files that the plan leaves unchanged have to be written too, since they are not published in it yet."""
 
     @property
-    def own_root_keys(self) -> Mapping[str, Authority]:
+    def own_root_keys(self) -> Mapping[str, SigningAuthority]:
         """Who signs for Root in the profile's own Root chain, by what such keys are made for; empty where it has no chain of its own."""
 
     def check_new_keys(self, plans: Mapping[str, KeyPlan]) -> None:

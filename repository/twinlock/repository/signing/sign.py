@@ -33,7 +33,7 @@ _MAX_BYTES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class SigningAuthority:
     """Who signs for a role: its keys by id, and how many of them have to; with ``post_quantum`` one by an ML-DSA key."""
 
     keys: dict[str, Key]
@@ -89,7 +89,12 @@ def renew(
 
 
 def sign_file(
-    role: str, signed: S, authorities: Iterable[Authority], keyring: Keyring, *, also: Authority | None = None
+    role: str,
+    signed: S,
+    authorities: Iterable[SigningAuthority],
+    keyring: Keyring,
+    *,
+    also: SigningAuthority | None = None,
 ) -> bytes:
     """Sign ``signed`` with every key of ``authorities`` that is held, and return the file.
 
@@ -126,7 +131,7 @@ def checked_size(role: str, role_type: str, data: bytes) -> bytes:
     return data
 
 
-def valid_signatures(metadata: Metadata[Root], authorities: Iterable[Authority]) -> frozenset[str]:
+def valid_signatures(metadata: Metadata[Root], authorities: Iterable[SigningAuthority]) -> frozenset[str]:
     """The keys of ``authorities`` whose signatures in the file verify: others only take the place of one."""
     message, valid = metadata.signed_bytes, set[str]()
     for keyid, key in {keyid: key for each in authorities for keyid, key in each.keys.items()}.items():

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from tuf.api.metadata import Root, Signed, Snapshot, Targets, Timestamp
 
-from twinlock.repository.signing.sign import Authority
+from twinlock.repository.signing.sign import SigningAuthority
 
 S_co = TypeVar("S_co", bound=Signed, covariant=True)
 
@@ -25,8 +25,8 @@ class RoleToSign(Generic[S_co]):
 
     role: str
     signed: S_co
-    authorities: tuple[Authority, ...] = ()
-    also: Authority | None = None
+    authorities: tuple[SigningAuthority, ...] = ()
+    also: SigningAuthority | None = None
     file: bytes | None = None
 
 

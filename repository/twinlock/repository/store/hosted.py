@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from twinlock.io.http.outgoing import CountedConnection, Deadline, RateFloor
+from twinlock.io.http.redirects import RedirectChain
 from twinlock.repository.errors import ImageUriError
 from twinlock.repository.store.image_files import FileDigest, Progress, hash_stream
 from twinlock.trust.errors.images import EndlessDataError
@@ -28,8 +29,6 @@ MAX_URI_CHARACTERS = 2_048
 MAX_HOSTED_BYTES = 16 << 30
 """The largest image whose length was not stated before; the files of whole vehicles are smaller."""
 
-_REDIRECTS = 3
-_REDIRECTING = (301, 302, 303, 307, 308)
 _PORT = 443
 _FRAMING_BYTES = 1 << 16  # of the head; chunks of a server that means well add a few bytes to thousands
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
@@ -131,50 +130,37 @@ def hash_uri(
 ) -> FileDigest:
     """The length and digests of what ``uri`` serves, which is read once and kept nowhere.
 
-    A redirect is followed where it stays with the same host and port.
     Raises: ImageUriError; EndlessDataError above ``max_bytes``; TransportError, FetchError.
     """
-    place, tls = uri, hosts.tls or ssl.create_default_context()
-    for _ in range(_REDIRECTS + 1):
-        parts = check_uri(place, hosts)
+    chain, tls = RedirectChain(uri), hosts.tls or ssl.create_default_context()
+    while True:
+        parts = check_uri(chain.place, hosts)
         with _faults(uri), closing(_connection(parts, hosts, tls)) as connection:
             with Deadline(hosts.timeout_s) as deadline:
-                line = _connect(place, parts, hosts, tls, deadline)
+                line = _connect(chain.place, parts, hosts, tls, deadline)
                 counted = CountedConnection(line, uri, max_bytes=max_bytes + max_bytes // 8 + _FRAMING_BYTES)
                 connection.sock = cast("socket.socket", counted)
-                onward = _request(connection, uri, parts)
-            if isinstance(onward, http.client.HTTPResponse):
+                response = _request(connection, parts)
+            location = response.headers.get("Location")
+            if not chain.leads_on(response.status, None if location is None else location.encode("latin-1")):
+                _check_image(uri, response)
                 counted.floor = RateFloor(uri, grace_s=hosts.grace_s)
-                return _measured(_Bounded(onward, uri, max_bytes), progress)
-            place = _same_host(uri, place, onward)
-    raise FetchError(url=uri, status=310, reason=f"more than {_REDIRECTS} redirects")
+                return _measured(_Bounded(response, uri, max_bytes), progress)
 
 
-def _request(connection: http.client.HTTPSConnection, uri: str, parts: SplitResult) -> http.client.HTTPResponse | str:
-    """The answer of the image's bytes, or where a redirect leads."""
+def _request(connection: http.client.HTTPSConnection, parts: SplitResult) -> http.client.HTTPResponse:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Accept-Encoding": "identity", "User-Agent": "twinlock", "Connection": "close"}
     connection.request("GET", target, headers=headers)
-    response = connection.getresponse()
-    if response.status in _REDIRECTING and (location := response.headers.get("Location")):
-        return location
+    return connection.getresponse()
+
+
+def _check_image(uri: str, response: http.client.HTTPResponse) -> None:
+    """Refuse an answer that is not the plain bytes of an image. Raises: FetchError, TransportError."""
     if response.status != 200:
         raise FetchError(url=uri, status=response.status, reason="an image was expected")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise TransportError(url=uri, reason="it sends the image compressed, and vehicles ask for plain bytes")
-    return response
-
-
-def _same_host(uri: str, place: str, location: str) -> str:
-    """Where a redirect from ``place`` leads. Raises: FetchError where that is another host."""
-    try:
-        onward = urljoin(place, location)
-        before, after = urlsplit(place), urlsplit(onward)
-        if (after.hostname, after.port or _PORT) == (before.hostname, before.port or _PORT):
-            return onward
-    except ValueError:
-        pass
-    raise FetchError(url=uri, status=302, reason=f"it redirects to another host; list that address: {location[:200]}")
 
 
 def _measured(body: _Bounded, progress: Progress) -> FileDigest:

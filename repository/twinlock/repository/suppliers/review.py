@@ -13,7 +13,7 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.repository.authoring.apply_draft import verify_delegated
-from twinlock.repository.authoring.delegations import Delegation, Member, read_delegations, read_staged
+from twinlock.repository.authoring.delegations import AuthoredDelegation, Member, read_delegations, read_staged
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.servable_names import check_image_name
@@ -117,7 +117,7 @@ class _Review:
         self.delegations = _all_delegations(candidate, draft)
         self.known = dict(self.delegations)
         self.targets: dict[str, Targets] = {}
-        self.chains: dict[str, tuple[tuple[Delegation, ...], ...]] = {}
+        self.chains: dict[str, tuple[tuple[AuthoredDelegation, ...], ...]] = {}
         self.steps = 0
 
     def judge(self) -> list[str]:
@@ -311,14 +311,14 @@ class _Review:
         """Who delegates to ``role``, and how."""
         return list(_members(self.delegations, role))
 
-    def _all_chains(self, role: str) -> tuple[tuple[Delegation, ...], ...]:
+    def _all_chains(self, role: str) -> tuple[tuple[AuthoredDelegation, ...], ...]:
         """Every way from our Targets down to ``role``, found once. Raises: LimitError for a maze of delegations."""
         if role not in self.chains:
             self.steps = 0
             self.chains[role] = tuple(self._chains(role, frozenset()))
         return self.chains[role]
 
-    def _chains(self, role: str, below: frozenset[str]) -> Iterator[tuple[Delegation, ...]]:
+    def _chains(self, role: str, below: frozenset[str]) -> Iterator[tuple[AuthoredDelegation, ...]]:
         """Every way from our Targets down to ``role``, as the delegations on it; cycles are left out."""
         self.steps += 1
         if self.steps > MAX_WAYS:
@@ -335,9 +335,9 @@ class _Review:
                         yield (*chain, delegation)
 
 
-def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tuple[Delegation, ...]]:
+def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tuple[AuthoredDelegation, ...]]:
     """Delegations by delegator, as the draft will have them, those included that wait for a first file."""
-    by_delegator: dict[str, tuple[Delegation, ...]] = {}
+    by_delegator: dict[str, tuple[AuthoredDelegation, ...]] = {}
     for role, _ in candidate.roles():
         targets = candidate.view_targets(role)
         by_delegator[role] = read_delegations(targets) if targets else ()
@@ -360,14 +360,14 @@ def _bins(role: str, targets: Targets) -> Iterator[Member]:
         yield Member(name=name, keys=keys, threshold=bins.threshold)
 
 
-def _members(delegations: Mapping[str, tuple[Delegation, ...]], role: str) -> Iterator[tuple[str, Member]]:
+def _members(delegations: Mapping[str, tuple[AuthoredDelegation, ...]], role: str) -> Iterator[tuple[str, Member]]:
     """The delegations to ``role``, each with its delegator."""
     for delegator, entries in delegations.items():
         for delegation in entries:
             yield from ((delegator, member) for member in delegation.members if member.name == role)
 
 
-def _hardware(chain: tuple[Delegation, ...]) -> set[str] | None:
+def _hardware(chain: tuple[AuthoredDelegation, ...]) -> set[str] | None:
     """The hardware ids that all links allow; None for any."""
     limits = [set(link.hardware_ids) for link in chain if link.hardware_ids is not None]
     return set.intersection(*limits) if limits else None

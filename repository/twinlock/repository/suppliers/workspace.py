@@ -32,7 +32,7 @@ from twinlock.io.files.new_directory import make_directory, new_directory
 from twinlock.io.files.records import record_bytes
 from twinlock.repository.authoring.apply_draft import apply_images, verify_delegated
 from twinlock.repository.authoring.delegations import (
-    Delegation,
+    AuthoredDelegation,
     Member,
     apply_delegations,
     delegation_views,
@@ -53,7 +53,7 @@ from twinlock.repository.model.views import ImageView, SupplierView
 from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, expand_patterns, profile_rules
 from twinlock.repository.signing.named_keys import NamedKey
-from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew, sign_file
+from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, renew, sign_file
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import FileDigest, Progress, check_stored, find_fault
 from twinlock.repository.store.object_names import image_objects
@@ -202,7 +202,7 @@ class SupplierWorkspace:
 
         Raises: UsageError, ThresholdError, UnsafePathError, WeakKeyError.
         """
-        delegation = Delegation(
+        delegation = AuthoredDelegation(
             members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
             paths=expand_patterns(paths),
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
@@ -238,7 +238,7 @@ class SupplierWorkspace:
             version = max(self._last_version(), above) + 1
             now = self.clock().replace(microsecond=0)
             renew(targets, now, self.valid_for, version=version)
-            authority = Authority({record.keyid: record.authoring_key for record in records}, self.threshold)
+            authority = SigningAuthority({record.keyid: record.authoring_key for record in records}, self.threshold)
             # First the form that refuses more; the other file is what counts as signed.
             files = {
                 other_object(self.role): profile.sign_targets(self.role, targets, authority, self.keyring)
