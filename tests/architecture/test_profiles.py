@@ -13,10 +13,10 @@ MOST_FILES = 16  # two of them in twinlock.testing
 # server, its beginning and its hand-over), and the Root ceremony, whose file carries both forms from key to key.
 IN_THE_REPOSITORY = (
     "twinlock.repository.importing",
-    "twinlock.repository.publishing.aktualizr_hand_over",
-    "twinlock.repository.publishing.enable_aktualizr",
+    "twinlock.repository.publishing.aktualizr_chain",
     "twinlock.repository.publishing.profiles",
     "twinlock.repository.publishing.root_ceremony",
+    "twinlock.repository.publishing.root_signing",
     "twinlock.repository.serving.aktualizr_app",
 )
 # Beside its own folder: where the Director's profiles are composed, and where its vehicles register their ECUs.

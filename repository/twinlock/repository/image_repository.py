@@ -44,10 +44,9 @@ from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.model.import_findings import ImportFindings
 from twinlock.repository.model.views import ImageView, PublishResult, RepositoryView, RootView, StatusView, TakeoverView
-from twinlock.repository.publishing.aktualizr_hand_over import hand_over
+from twinlock.repository.publishing.aktualizr_chain import hand_over, publish_for_aktualizr
 from twinlock.repository.publishing.clock_recovery import ClockRecovery, recover_clock
 from twinlock.repository.publishing.create import check_roles, create_first
-from twinlock.repository.publishing.enable_aktualizr import publish_for_aktualizr
 from twinlock.repository.publishing.inspection import show_repository, show_status
 from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
 from twinlock.repository.publishing.publish import publish_draft
@@ -320,7 +319,7 @@ class ImageRepository:
         return publish_for_aktualizr(self.workspace)
 
     def hand_over(self, until: date | None = None) -> PublishResult:
-        """Give the aktualizr Root chain, begun with our Root keys, keys of its own (``publishing.aktualizr_hand_over``)."""
+        """Give the aktualizr Root chain, begun with our Root keys, keys of its own (``publishing.aktualizr_chain``)."""
         return hand_over(self.workspace, until)
 
     def publish(self) -> PublishResult:
@@ -347,7 +346,7 @@ class ImageRepository:
         return plan_of(self.workspace, role)
 
     def prepare_root(self, target: str | Path, changes: RootChanges, *, for_aktualizr: bool = False) -> RootView:
-        """Write the next Root to a file for others to sign (``root_ceremony.sign_root``).
+        """Write the next Root to a file for others to sign (``root_signing.sign_root``).
 
         ``for_aktualizr``: publishing it begins to publish for aktualizr, or hands that Root chain over to its own keys.
         """

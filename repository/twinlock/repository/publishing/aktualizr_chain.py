@@ -1,4 +1,8 @@
-"""The hand-over of a Root chain that shares its keys with the ``tuf`` chain to Root keys of its own, in one publication.
+"""The Root chain for aktualizr in a repository that exists: its beginning, and its hand-over to Root keys of its own.
+
+The chain begins with version 1, whatever the version of ours is: a new vehicle asks for that one. It has Root keys of its
+own, as many as ours, so that no Root of ours fits into it. Where an earlier version began it with shared keys, one
+publication hands it over:
 
     fillers     its Roots up to the number of ours, each naming today's keys: no place is left for an old Root of ours
     hand-over   the next one, with the number that our next Root has, signed by the old keys and by its own
@@ -14,19 +18,43 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from twinlock.io.files.durable import locked
+from twinlock.repository.aktualizr.published import is_published
 from twinlock.repository.aktualizr.root_chain import authority_of
 from twinlock.repository.aktualizr.writer import AktualizrWriter, open_writer
-from twinlock.repository.authoring.next_publication import NextPublication
+from twinlock.repository.authoring.apply_draft import listed_images
+from twinlock.repository.authoring.next_publication import NextPublication, root_authority
 from twinlock.repository.model.views import PublishResult
-from twinlock.repository.publishing.enable_aktualizr import check_root_keys_held
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.publish import commit, discharge, plan_draft
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.names import ROOT
+from twinlock.trust.names import ROOT, TIMESTAMP
 
 STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehicles unless an operator chooses
+
+
+def publish_for_aktualizr(workspace: Workspace) -> PublishResult:
+    """Publish everything, and what is staged, in the ``aktualizr`` profile too, from now on. Safe to repeat.
+
+    Raises: ProfileError, with what this client could not read; MissingKeysError (Root and Targets sign); as ``commit``.
+    """
+    with locked(workspace.path / ".init.lock"):
+        state = read_state(workspace)
+        published = state.published
+        if state.wires.aktualizr and is_published(workspace.store, published.version):
+            return PublishResult(version=published.version, files=(), changed=False)
+        _check_root_keys_held(state)
+        draft, candidate = state.draft, NextPublication(state)
+        waiting = plan_draft(candidate, draft)
+        candidate.renew(TIMESTAMP)
+        wires = state.wires.with_aktualizr(root_offset=published.root.signed.version - 1)
+        writer = AktualizrWriter(state, wires, None, initial=True)
+        publication = commit(
+            candidate, images=listed_images(draft), waiting=waiting, profiles=open_profiles(state, chosen=writer)
+        )
+        discharge(workspace, draft, waiting)
+        return publication
 
 
 def hand_over(workspace: Workspace, until: date | None = None) -> PublishResult:
@@ -42,7 +70,7 @@ def hand_over(workspace: Workspace, until: date | None = None) -> PublishResult:
             raise UsageError(reason=f"{workspace.path} does not publish for aktualizr, so it has no chain to hand over")
         if writer.chain.has_own_keys:
             return PublishResult(version=state.published.version, files=(), changed=False)
-        check_root_keys_held(state)
+        _check_root_keys_held(state)
         writer = handing_over(writer, last_day(state, until))
         candidate = NextPublication(state)
         candidate.renew(ROOT)
@@ -65,3 +93,9 @@ def last_day(state: RepositoryState, until: date | None) -> date:
     if until is not None and until < today:
         raise UsageError(reason=f"the old Root keys cannot sign until {until}: that day has passed")
     return until or today + STRANDED
+
+
+def _check_root_keys_held(state: RepositoryState) -> None:
+    """Check that our Root keys are held, though they need not sign: they admit who begins or hands over a Root chain. Raises: MissingKeysError."""
+    authority = root_authority(state.published.root.signed, ROOT)
+    authority.check_held(ROOT, (record.keyid for record in state.workspace.keyring.held(authority.keyids)))
