@@ -258,10 +258,10 @@ def test_a_signer_sees_every_kind_of_change(party: str) -> None:
     prepared = root_to_sign(Path("next.json"), Keyring(offline=Path("a"), passphrase=None))
     (change,) = prepared.changes
     assert (change.role, change.threshold, len(change.added), len(change.removed)) == ("timestamp", (1, 2), 2, 1)
-    assert prepared.other == ()
+    assert not prepared.other
     prepared.metadata.signed.unrecognized_fields.setdefault("custom", {})["odd"] = 1
     prepared.metadata.signed.keys[change.added[0]].keyval["public"] = "00" * 32
-    assert prepared.other == ("custom.odd",)
+    assert list(prepared.other) == ["custom.odd"]
     root = prepared.metadata.signed.roles["root"]
     prepared.before.keys[root.keyids[0]] = prepared.metadata.signed.keys[change.added[0]]
     swapped = next(each for each in prepared.changes if each.role == "root")
