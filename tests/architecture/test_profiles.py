@@ -16,6 +16,7 @@ IN_THE_REPOSITORY = (
     "twinlock.repository.publishing.aktualizr_profile",
     "twinlock.repository.publishing.profiles",
     "twinlock.repository.publishing.root_ceremony",
+    "twinlock.repository.publishing.root_signing",
     "twinlock.repository.serving.aktualizr_app",
 )
 # Beside its own folder: where the Director's profiles are composed, and where its vehicles register their ECUs.

@@ -115,6 +115,20 @@ class RoleTakenError(RefusalError):
     owners: tuple[str, ...]
 
 
+class RoleReservedError(RoleTakenError):
+    """A first file of a role, not signed by the keys that its delegators name: another supplier's name, or a wrong key file.
+
+    ``delegator`` is what brings it, ``owners`` are the roles that delegate to ``role``.
+    """
+
+    template = "{delegator} brings a first file of {role}, which the keys that [{owners}] names for {role} did not sign"
+    hint = (
+        "nothing was accepted; if you delegated that name to another supplier, have this one choose a name of its own "
+        "(`twinlock supplier init --role`). If you delegated it to this one, you have another key file: compare key ids with "
+        "the supplier by a channel that you trust before you delegate again"
+    )
+
+
 class UnacceptableEntryError(RefusalError):
     """A supplier's entry that we would not have written: vehicles or our resolver could not use it."""
 

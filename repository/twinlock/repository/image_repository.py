@@ -275,11 +275,11 @@ class ImageRepository:
         terminating: bool = False,
         post_quantum: bool = False,
         before: str | None = None,
-    ) -> None:
+    ) -> tuple[str, ...]:
         """Stage a delegation to the role ``name``, signed with the public ``keys`` (files that a supplier gave).
 
         ``before`` puts it ahead of another delegation in priority; else it is the last. It is published together with
-        the first file of that role (see ``accept``). Delegating again to a role replaces its keys and names. Of ``paths``
+        the first file of that role (see ``accept``). Delegating again replaces keys and names; returns as ``stage_delegation``. Of ``paths``
         ``folder/**`` stands for everything below that folder, to eight segments. ``post_quantum`` demands an ML-DSA
         signature among the ``threshold``, which is two or more then.
         """
@@ -289,12 +289,12 @@ class ImageRepository:
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
             terminating=terminating,
         )
-        self.stage_delegation(delegation, before=before)
+        return self.stage_delegation(delegation, before=before)
 
-    def stage_delegation(self, delegation: AuthoredDelegation, *, before: str | None = None) -> None:
-        """Stage a delegation of any form, such as one to several roles that have to agree (TAP 3)."""
+    def stage_delegation(self, delegation: AuthoredDelegation, *, before: str | None = None) -> tuple[str, ...]:
+        """Stage one of any form, as for roles that have to agree (TAP 3). Returns the ids of its keys so far if it keeps none."""
         state = read_state(self.workspace)
-        stage_delegation(state, delegation, profile_rules(state.wires), before=before)
+        return stage_delegation(state, delegation, profile_rules(state.wires), before=before)
 
     def undelegate(self, name: str) -> None:
         """Stage the end of a delegation. Snapshot lists the name until Snapshot and Timestamp keys are rotated."""
@@ -347,7 +347,7 @@ class ImageRepository:
         return plan_of(self.workspace, role)
 
     def prepare_root(self, target: str | Path, changes: RootChanges, *, for_aktualizr: bool = False) -> RootView:
-        """Write the next Root to a file for others to sign (``root_ceremony.sign_root``).
+        """Write the next Root to a file for others to sign (``root_signing.sign_root``).
 
         ``for_aktualizr``: publishing it begins to publish for aktualizr, or hands that Root chain over to its own keys.
         """

@@ -201,6 +201,19 @@ def test_vehicles_with_aktualizr_are_entered_from_json_lines(shell: Shell) -> No
     assert shell.vehicles() == ["VIN7"]
 
 
+def test_a_line_that_is_not_text_refuses_no_other(shell: Shell) -> None:
+    row = json.dumps({"vehicle": "VIN7", "registration": json.loads(Device().registration())}).encode()
+    not_text = b"\xff\xfe\n" + row + b'\n{\n5\n{"vehicle": "VIN9"}\n'
+    result = shell.json("enter-aktualizr", "--list", "-", "--skip-refused", stdin=not_text, status=1)
+    assert [item["outcome"] for item in result["items"]] == ["refused", "registered", "refused", "refused", "refused"]
+    reasons = [item["error"]["message"] for item in result["items"] if item["outcome"] == "refused"]
+    for reason, part in zip(
+        reasons, ("not UTF-8", "not JSON", "not a JSON object", "no member registration"), strict=True
+    ):
+        assert part in reason
+    assert shell.vehicles() == ["VIN7"]
+
+
 def test_a_vehicle_that_reports_between_plan_and_transaction_is_planned_again(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from twinlock.director.director import Director
 from twinlock.director.model.settings import Settings
 from twinlock.repository.errors import MissingPostQuantumKeyError
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
-from twinlock.repository.publishing.root_ceremony import sign_root
+from twinlock.repository.publishing.root_signing import sign_root
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError

@@ -15,6 +15,8 @@ from click.testing import CliRunner
 from tests.plain_keys import plain_keys
 from twinlock.cli.main import main
 from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.keys.keyring import Keyring
+from twinlock.repository.publishing.root_signing import root_to_sign
 from twinlock.repository.workspace import validity
 from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.checks.context import Context
@@ -68,7 +70,7 @@ def test_prepared_here_signed_there_and_published(party: str) -> None:
     prepared = run(party, "rotate", "here", "timestamp", "snapshot", "--prepare", "next.json")
     assert (prepared["version"], prepared["missing"]) == (2, 1)
     run(party, "root", "publish", "here", "next.json", status=1)  # too few signatures
-    signed = run(party, "root", "sign", "next.json", "--keys", "a")
+    signed = run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
     assert (signed["missing"], len(signed["signed"])) == (0, 2)
     run(party, "root", "publish", "here", "next.json")
     run(party, "root", "publish", "here", "next.json", status=1)  # not twice
@@ -121,7 +123,7 @@ def test_while_one_is_signed_elsewhere_no_other_root_of_its_number_is_made(party
 def test_one_that_has_all_its_signatures_cannot_be_cancelled(party: str) -> None:
     run(party, "rotate", "here", "root", "--prepare", "next.json")
     Path("before.json").write_text(_root(party))
-    assert run(party, "root", "sign", "next.json", "--keys", "a", "--previous", "before.json")["missing"] == 0
+    assert run(party, "root", "sign", "--yes", "next.json", "--keys", "a", "--previous", "before.json")["missing"] == 0
     before = _files()
     refused = run(party, "root", "cancel", "here", "next.json", status=1)["error"]
     assert (refused["code"], refused["fields"]["version"]) == ("root-complete", 2)
@@ -153,7 +155,7 @@ def test_a_copy_that_is_signed_after_the_cancelling_is_a_root_that_vehicles_take
     run(party, "root", "cancel", "here", "next.json")
     _bring_back("b")
     run(party, "rotate", "here", "timestamp", "--yes")
-    run(party, "root", "sign", "next.json", "--keys", "a")
+    run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
     name = DIRECTOR if party == "director" else IMAGE
     context = Context(repository=name, now=utc_now(), limits=DEFAULT_LIMITS, wire=TUF, policy=STRICT)
     copy = Path("next.json").read_bytes()
@@ -187,7 +189,7 @@ def test_a_directory_without_a_key_of_this_root_is_refused(party: str) -> None:
     Path("empty").mkdir()
     ImageRepository.create("stranger")
     for keys in ("empty", "nowhere", "stranger/keys/offline"):
-        answer = run(party, "root", "sign", "next.json", "--keys", keys, status=2)["error"]
+        answer = run(party, "root", "sign", "--yes", "next.json", "--keys", keys, status=2)["error"]
         assert (answer["code"], "nothing was signed" in answer["message"]) == ("usage", True)
     assert Path("next.json").read_bytes() == before
 
@@ -196,7 +198,7 @@ def test_old_keys_sign_where_only_the_file_is(party: str) -> None:
     """The file carries the Root before it: whose keys sign is known, and both thresholds are counted."""
     prepared = run(party, "rotate", "here", "root", "--keys", "1/1", "--prepare", "next.json")
     assert prepared["missing"] == 1, "its own key signed, and one of two of the old ones"
-    assert run(party, "root", "sign", "next.json", "--keys", "a")["missing"] == 0
+    assert run(party, "root", "sign", "--yes", "next.json", "--keys", "a")["missing"] == 0
     run(party, "root", "publish", "here", "next.json")
     assert sorted(json.loads(_root(party))) == ["signatures", "signed"], "what travelled is not published"
 
@@ -207,9 +209,9 @@ def test_a_file_from_an_older_version_needs_the_root_before_it(party: str) -> No
     body = json.loads(Path("next.json").read_text())
     del body["previous"]
     Path("next.json").write_text(json.dumps(body))
-    assert "--previous" in run(party, "root", "sign", "next.json", "--keys", "a", status=2)["error"]["message"]
-    run(party, "root", "sign", "next.json", "--keys", "a", "--previous", "next.json", status=2)
-    assert run(party, "root", "sign", "next.json", "--keys", "a", "--previous", "before.json")["missing"] == 0
+    assert "--previous" in run(party, "root", "sign", "--yes", "next.json", "--keys", "a", status=2)["error"]["message"]
+    run(party, "root", "sign", "--yes", "next.json", "--keys", "a", "--previous", "next.json", status=2)
+    assert run(party, "root", "sign", "--yes", "next.json", "--keys", "a", "--previous", "before.json")["missing"] == 0
 
 
 def test_a_signer_sees_when_it_was_issued_and_who_attests_time(party: str) -> None:
@@ -218,7 +220,7 @@ def test_a_signer_sees_when_it_was_issued_and_who_attests_time(party: str) -> No
     prepared = run(party, "rotate", "here", *roles, "--prepare", "next.json")
     body = json.loads(Path("next.json").read_text())["signed"]
     assert prepared["issued"] == body["issued"]
-    text = CliRunner().invoke(main, [party, "root", "sign", "next.json", "--keys", "a"]).stdout
+    text = CliRunner().invoke(main, [party, "root", "sign", "--yes", "next.json", "--keys", "a"]).stdout
     assert body["issued"] in text
     if party == "director":
         source = body["custom"]["timeSource"]
@@ -227,12 +229,51 @@ def test_a_signer_sees_when_it_was_issued_and_who_attests_time(party: str) -> No
         assert source != old["custom"]["timeSource"]
 
 
+def test_nothing_is_signed_before_the_signer_agreed(party: str) -> None:
+    """Roles, keys and what changes are shown first; without an answer, or with a no, the file stays as it is."""
+    old = json.loads(_root(party))["signed"]["roles"]["timestamp"]["keyids"]
+    run(party, "rotate", "here", "timestamp", "--keys", "1/2", "--prepare", "next.json")
+    before, new = Path("next.json").read_bytes(), json.loads(Path("next.json").read_bytes())["signed"]["roles"]
+    words = [party, "root", "sign", "next.json", "--keys", "a"]
+    refused = run(*words[:1], *words[1:], status=2)["error"]
+    assert "sign root 2 with 1 key in a" in refused["message"]
+    assert "--yes" in refused["hint"]
+    unanswered = CliRunner().invoke(main, words)
+    assert (unanswered.exit_code, "not confirmed" in unanswered.stderr) == (2, True)
+    declined = CliRunner().invoke(main, words, input="n\n")
+    assert (declined.exit_code, "error[declined]" in declined.stderr) == (1, True)
+    shown = declined.stderr
+    assert "changes against root 1, which is in force" in shown
+    added = ", ".join(keyid[:12] for keyid in new["timestamp"]["keyids"])
+    assert f"timestamp: adds {added}; removes {old[0][:12]}" in shown
+    assert new["root"]["keyids"][0][:12] in shown
+    assert Path("next.json").read_bytes() == before
+    agreed = CliRunner().invoke(main, words, input="y\n")
+    assert agreed.exit_code == 0
+    assert "complete" in agreed.stdout
+
+
+def test_a_signer_sees_every_kind_of_change(party: str) -> None:
+    run(party, "rotate", "here", "timestamp", "--keys", "2/2", "--prepare", "next.json")
+    prepared = root_to_sign(Path("next.json"), Keyring(offline=Path("a"), passphrase=None))
+    (change,) = prepared.changes
+    assert (change.role, change.threshold, len(change.added), len(change.removed)) == ("timestamp", (1, 2), 2, 1)
+    assert not prepared.other
+    prepared.metadata.signed.unrecognized_fields.setdefault("custom", {})["odd"] = 1
+    prepared.metadata.signed.keys[change.added[0]].keyval["public"] = "00" * 32
+    assert list(prepared.other) == ["custom.odd"]
+    root = prepared.metadata.signed.roles["root"]
+    prepared.before.keys[root.keyids[0]] = prepared.metadata.signed.keys[change.added[0]]
+    swapped = next(each for each in prepared.changes if each.role == "root")
+    assert swapped.added == swapped.removed == (root.keyids[0],), "another key under a known id is another key"
+
+
 def test_a_root_is_renewed_with_the_same_keys(party: str) -> None:
     """The yearly renewal where Root keys are in several places: the next version, a later expiry, nothing else."""
     before = json.loads(_root(party))["signed"]
     run(party, "rotate", "here", status=2)
     run(party, "rotate", "here", "--prepare", "next.json")
-    run(party, "root", "sign", "next.json", "--keys", "b")
+    run(party, "root", "sign", "--yes", "next.json", "--keys", "b")
     run(party, "root", "publish", "here", "next.json")
     after = json.loads(_root(party))["signed"]
     assert after["version"] == before["version"] + 1
@@ -258,23 +299,24 @@ def test_an_operators_own_root_is_never_called_an_attack(party: str) -> None:
         "none",
         True,
     )
-    run(party, "root", "sign", "next.json", "--keys", "a")
+    run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
     run(party, "root", "publish", "here", "next.json")
     twice = run(party, "root", "publish", "here", "next.json", status=1)["error"]
     assert (twice["kind"], twice["attack"], "rotate --prepare" in twice["hint"]) == ("refusal", "none", True)
     Path("odd.json").write_text("{}")
     assert run(party, "root", "publish", "here", "odd.json", status=2)["error"]["attack"] == "none"
-    assert run(party, "root", "sign", "odd.json", "--keys", "a", status=2)["error"]["attack"] == "none"
+    assert run(party, "root", "sign", "--yes", "odd.json", "--keys", "a", status=2)["error"]["attack"] == "none"
 
 
 def test_a_pipe_in_the_place_of_a_root_hangs_nothing(party: str) -> None:
     os.mkfifo("pipe")
-    for words in (("publish", "here", "pipe"), ("sign", "pipe", "--keys", "a")):
+    for words in (("publish", "here", "pipe"), ("sign", "--yes", "pipe", "--keys", "a")):
         assert run(party, "root", *words, status=2)["error"]["code"] == "operator-file"
     run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
     previous = ("--previous", "pipe")
     assert (
-        run(party, "root", "sign", "next.json", "--keys", "a", *previous, status=2)["error"]["code"] == "operator-file"
+        run(party, "root", "sign", "--yes", "next.json", "--keys", "a", *previous, status=2)["error"]["code"]
+        == "operator-file"
     )
 
 
@@ -282,7 +324,7 @@ def test_the_root_keys_themselves_with_another_number_and_kind(party: str) -> No
     prepared = run(party, "rotate", "here", "root", "--keys", "2/2", "--kind", "ecdsa-p256", "--prepare", "next.json")
     assert (prepared["thresholds"]["root"], len(prepared["keys"]["root"])) == (2, 2)
     Path("before.json").write_text(_root(party))
-    signed = run(party, "root", "sign", "next.json", "--keys", "b", "--previous", "before.json")
+    signed = run(party, "root", "sign", "--yes", "next.json", "--keys", "b", "--previous", "before.json")
     assert signed["missing"] == 0
     run(party, "root", "publish", "here", "next.json")
     root = json.loads(_root(party))["signed"]
@@ -311,7 +353,7 @@ def test_a_directors_root_whose_online_keys_are_away_is_not_published(party: str
     if party != "director":
         return
     run(party, "rotate", "here", "targets", "--prepare", "next.json")
-    run(party, "root", "sign", "next.json", "--keys", "a")
+    run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
     made = json.loads(Path("next.json").read_text())["signed"]["roles"]["targets"]["keyids"][0]
     away = Path("here/keys/online") / f"targets.{made[:16]}.pem"
     away.rename("away.pem")
@@ -375,11 +417,11 @@ def _turn_the_clock(monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
 def test_a_cancelled_root_that_comes_back_whole_is_not_published_here(party: str) -> None:
     run(party, "rotate", "here", "--prepare", "next.json")  # a renewal: no key was made for it, so none was destroyed
     run(party, "root", "cancel", "here", "next.json")
-    assert run(party, "root", "sign", "next.json", "--keys", "a")["missing"] == 0
+    assert run(party, "root", "sign", "--yes", "next.json", "--keys", "a")["missing"] == 0
     before = _published(party)
     refused = run(party, "root", "publish", "here", "next.json", status=1)["error"]
     assert (refused["code"], refused["fields"]["version"]) == ("root-cancelled", 2)
     assert _published(party) == before
     run(party, "rotate", "here", "--prepare", "again.json")
-    run(party, "root", "sign", "again.json", "--keys", "a")
+    run(party, "root", "sign", "--yes", "again.json", "--keys", "a")
     run(party, "root", "publish", "here", "again.json")

@@ -15,7 +15,8 @@ from twinlock.director.director import Director
 from twinlock.repository.errors import RootCancelledError, RootCompleteError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
-from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
+from twinlock.repository.publishing.root_ceremony import RootChanges
+from twinlock.repository.publishing.root_signing import sign_root
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError

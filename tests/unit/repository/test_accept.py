@@ -11,7 +11,13 @@ import pytest
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, SuccinctRoles, TargetFile, Targets
 
 from tests.unit.repository.conftest import Acme, HandClock
-from twinlock.repository.errors import NotDelegatedError, OutboxImageError, RoleTakenError, UnacceptableEntryError
+from twinlock.repository.errors import (
+    NotDelegatedError,
+    OutboxImageError,
+    RoleReservedError,
+    RoleTakenError,
+    UnacceptableEntryError,
+)
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.base import Attack, Kind, TwinlockError, UsageError
@@ -66,6 +72,9 @@ def test_other_keys_signed_it(expecting: ImageRepository, acme: Acme, tmp_path: 
     (tmp_path / "impostor").mkdir()
     impostor = Acme(tmp_path / "impostor", clock)
     impostor.sign()
+    acme.sign()
+    expecting.accept(acme.outbox)
+    expecting.publish()
     error = refused(expecting, impostor.outbox, ThresholdError)
     assert (error.role, error.valid, error.required) == ("acme", 0, 1)
 
@@ -300,7 +309,7 @@ def test_nothing_is_kept_of_an_outbox_in_which_one_role_is_bad(
     other.sign()
     expecting.delegate("other", keys=[acme.place.public_key_file], paths=["other/*"])
     (acme.outbox / "metadata/other.json").write_bytes((other.path / "outbox/metadata/other.json").read_bytes())
-    assert refused(expecting, acme.outbox, ThresholdError).role == "other"
+    assert refused(expecting, acme.outbox, RoleReservedError).role == "other"
 
 
 @pytest.mark.parametrize("wrong", ["targets", "acme"])
@@ -367,6 +376,37 @@ def test_a_role_name_that_its_owner_has_not_published_yet(
     _take(acme, "aaa", with_file=True)
     error = refused(expecting, acme.outbox, RoleTakenError)
     assert (error.delegator, error.role, error.owners) == ("acme", "aaa", ("targets",))
+
+
+def test_a_first_file_by_another_supplier_of_the_same_name(
+    expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
+) -> None:
+    """Nothing of the name's owner is here yet, so no rotation explains other keys; once there is, one may."""
+    other = SupplierWorkspace.create(tmp_path / "other", role="acme", clock=clock)
+    other.sign()
+    error = refused(expecting, other.path / "outbox", RoleReservedError)
+    assert (error.code, error.role, error.owners) == ("role-taken", "acme", ("targets",))
+    assert "image delegate" not in error.hint
+    acme.sign()
+    assert expecting.accept(acme.outbox) == ("acme",)
+    expecting.publish()
+    assert refused(expecting, other.path / "outbox", ThresholdError).role == "acme"
+
+
+def test_delegating_a_known_name_to_other_keys_names_those_so_far(
+    expecting: ImageRepository, acme: Acme, tmp_path: Path, clock: HandClock
+) -> None:
+    other = SupplierWorkspace.create(tmp_path / "other", role="acme", clock=clock)
+    own, new = acme.place.public_key_file, other.public_key_file
+    had = tuple(record.keyid for record in acme.place.keyring.records())
+    assert expecting.delegate("acme", keys=[own], paths=["acme/*"]) == ()
+    assert expecting.delegate("acme", keys=[new], paths=["acme/*"]) == had, "staged"
+    assert expecting.delegate("acme", keys=[own, new], paths=["acme/*"]) == ()
+    acme.sign()
+    expecting.accept(acme.outbox)
+    expecting.publish()
+    elsewhere = SupplierWorkspace.create(tmp_path / "elsewhere", role="acme", clock=clock)
+    assert set(had) < set(expecting.delegate("acme", keys=[elsewhere.public_key_file], paths=["acme/*"])), "published"
 
 
 @pytest.mark.parametrize("with_file", [False, True])

@@ -13,7 +13,8 @@ from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
-from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
+from twinlock.repository.publishing.root_ceremony import RootChanges
+from twinlock.repository.publishing.root_signing import sign_root
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import ThresholdError

@@ -48,7 +48,7 @@ def test_a_root_that_travels_begins_it(shell: Shell) -> None:  # noqa: F811 - th
         path.rename(medium / path.name)
     assert shell.json("image", "wire", "image", "aktualizr", status=2)["error"]["code"] == "missing-keys"
     assert "lacks 1" in shell.run("image", "wire", "image", "aktualizr", "--prepare", "next.json")
-    shell.run("image", "root", "sign", "next.json", "--keys", "medium")
+    shell.run("image", "root", "sign", "--yes", "next.json", "--keys", "medium")
     files = shell.json("image", "root", "publish", "image", "next.json")["files"]
     assert {"2.root.json", "aktualizr/1.root.json", "aktualizr/1.targets.json"} <= set(files)
     assert shell.json("image", "show", "image")["wires"] == ["tuf", "aktualizr"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -226,7 +227,7 @@ def test_delegations_that_the_client_does_not_know_are_refused_when_staged(
     members = [Member(name="acme corp" if way == "name" else "acme", keys=keys)]
     if way == "several":
         members.append(Member(name="other", keys=keys))
-    names = {"path_hash_prefixes": ("ab",)} if way == "prefixes" else {"paths": ("acme/*",)}
+    names: Any = {"path_hash_prefixes": ("ab",)} if way == "prefixes" else {"paths": ("acme/*",)}
     with pytest.raises(ProfileError):
         both.stage_delegation(AuthoredDelegation(members=tuple(members), **names))
     assert both.status().staged_delegations == ()

@@ -219,7 +219,7 @@ def test_root_signed_in_two_places(shell: Shell) -> None:
     prepared = shell.json("image", "rotate", "image", "timestamp", "--prepare", "next.json")
     assert prepared["missing"] == 1
     assert shell.json("image", "root", "publish", "image", "next.json", status=1)["error"]["code"] == "threshold"
-    assert "complete" in shell.run("image", "root", "sign", "next.json", "--keys", "elsewhere")
+    assert "complete" in shell.run("image", "root", "sign", "--yes", "next.json", "--keys", "elsewhere")
     assert shell.json("image", "root", "publish", "image", "next.json")["files"] == ["2.root.json", "timestamp.json"]
 
 
@@ -263,7 +263,7 @@ def test_a_suppliers_further_delegation(shell: Shell) -> None:
         (("image", "init", "x", "--valid", "acme=1d"), 2, "usage"),
         (("supplier", "init", "x", "--role", "targets/../x\n"), 2, "unsafe-path"),
         (("supplier", "show", "nowhere"), 2, "usage"),
-        (("image", "root", "sign", "nothing.json", "--keys", "."), 2, "operator-file"),
+        (("image", "root", "sign", "--yes", "nothing.json", "--keys", "."), 2, "operator-file"),
     ],
 )
 def test_mistakes_get_one_clear_error(shell: Shell, words: tuple[str, ...], status: int, code: str) -> None:

@@ -14,7 +14,8 @@ from twinlock.repository.errors import MissingKeysError, MissingPostQuantumKeyEr
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
 from twinlock.repository.keys.private_keys import kind_of
-from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
+from twinlock.repository.publishing.root_ceremony import RootChanges
+from twinlock.repository.publishing.root_signing import sign_root
 from twinlock.repository.store.object_names import aktualizr_object
 from twinlock.repository.workspace.state import read_state
 from twinlock.trust.errors.base import UsageError

@@ -18,7 +18,8 @@ from twinlock.repository.aktualizr import writer as aktualizr_writer
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
-from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
+from twinlock.repository.publishing.root_ceremony import RootChanges
+from twinlock.repository.publishing.root_signing import sign_root
 from twinlock.repository.workspace.state import read_state
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError, StorageError

@@ -15,7 +15,8 @@ from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.availability import Availability
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
 from twinlock.repository.keys.public_keys import read_key_files
-from twinlock.repository.publishing.root_ceremony import RootChanges, sign_root
+from twinlock.repository.publishing.root_ceremony import RootChanges
+from twinlock.repository.publishing.root_signing import sign_root
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.publication_log import LogRecord, publish_record
 from twinlock.repository.workspace.state import read_state

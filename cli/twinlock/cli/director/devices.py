@@ -10,7 +10,7 @@ import click
 
 from twinlock.cli.director.orders import open_director, when
 from twinlock.cli.shared.actor import ACTOR
-from twinlock.cli.shared.batches import LIST, read_input, read_lines, show_batch, skip_refused_option
+from twinlock.cli.shared.batches import LIST, read_each_line, read_input, show_batch, skip_refused_option
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.options import DIRECTORY, FILE, read_duration
 from twinlock.cli.shared.output import Output, output_options, table
@@ -47,6 +47,9 @@ def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str)
         valid_s = int(read_duration(valid).total_seconds())
         expires = director.devices.allow_certificate(vehicle, valid_s=valid_s)
     out.result({"vehicle": vehicle, "expires": expires}, f"{vehicle} may ask for a certificate until {when(expires)}")
+
+
+_LINE = '{"vehicle": "VIN7", "registration": {...}}'  # what a line of a list looks like
 
 
 @click.command("enter-aktualizr")
@@ -90,7 +93,7 @@ def enter_aktualizr(
 
     known_by = BY_SERIAL if by_serial else BY_CERTIFICATE
     if listed is not None and vehicle is None:
-        items = [(source, *_registered(line)) for source, line in read_lines(listed)]
+        items = [(source, *_registered(line)) for source, line in read_each_line(listed)]
         with open_director(directory) as director, out.progress(len(items), "entering") as advance:
             enter = director.batches.enter
             result = enter(items, identified_by=known_by, skip_refused=skip_refused, advance=advance)
@@ -107,17 +110,23 @@ def enter_aktualizr(
     out.result({"vehicle": vehicle, "new": change.new, "change": change.as_json()}, text)
 
 
-def _registered(line: str) -> tuple[str, bytes | UsageError]:
+def _registered(line: str | UsageError) -> tuple[str, bytes | UsageError]:
     """The vehicle and the body of one line of a list, or an error in place of the body."""
     from twinlock.trust.errors.base import UsageError
 
-    vehicle = ""
+    if isinstance(line, UsageError):
+        return "", line
     try:
         row = json.loads(line)
-        vehicle = str(row["vehicle"])
-        return vehicle, json.dumps(row["registration"]).encode()
-    except (ValueError, RecursionError, TypeError, KeyError) as error:
-        return vehicle, UsageError(reason=f'not a line of {{"vehicle": ..., "registration": {{...}}}}: {error}')
+    except (ValueError, RecursionError):
+        return "", UsageError(reason=f"the line is not JSON; write {_LINE}")
+    if not isinstance(row, dict):
+        return "", UsageError(reason=f"the line is not a JSON object; write {_LINE}")
+    vehicle = str(row.get("vehicle", ""))
+    for member in ("vehicle", "registration"):
+        if member not in row:
+            return vehicle, UsageError(reason=f"the line has no member {member}; write {_LINE}")
+    return vehicle, json.dumps(row["registration"]).encode()
 
 
 @click.command()

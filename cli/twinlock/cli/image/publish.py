@@ -164,7 +164,15 @@ def delegate(out: Output, directory: Path, *, delegation: DelegationArguments, b
           --demand-post-quantum --path "acme/*"
     """
     with own_input():
-        open_image_repository(directory, None).delegate(delegation.role, before=before, **delegation.stated())
+        replaced = open_image_repository(directory, None).delegate(
+            delegation.role, before=before, **delegation.stated()
+        )
+    if replaced:
+        keys = ", ".join(keyid[:12] for keyid in replaced)
+        out.note(
+            f"warning: {delegation.role} is delegated to already, and none of its keys so far ({keys}) stays; if another supplier "
+            "owns that name, do not publish: delegate to the keys so far again, and have this supplier choose another name"
+        )
     if delegation.post_quantum:
         out.note(demand_note([delegation.role]))
     out.result(
@@ -202,7 +210,8 @@ _ACCEPT_HINTS = {
     "rollback": _LOST_MEMORY,
     "equivocation": _LOST_MEMORY,
     "expired": "the supplier signs again: `twinlock supplier sign`",
-    "threshold": "if the supplier rotated its keys, delegate to the new public keys first: `twinlock image delegate`",
+    "threshold": "if the supplier confirms, by a channel that you trust, that it rotated its keys, delegate to the new public "
+    "keys first: `twinlock image delegate`",
 }
 
 
@@ -217,10 +226,12 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
     Example:
       twinlock image accept ./image ./acme/outbox
     """
+    from twinlock.repository.errors import RoleReservedError
     from twinlock.trust.errors.metadata import EquivocationError, ExpiredError, RollbackError, ThresholdError
 
     repository = open_image_repository(directory, None)
-    with own_input(ExpiredError, ThresholdError, RollbackError, EquivocationError, hints=_ACCEPT_HINTS):
+    judged = (ExpiredError, ThresholdError, RollbackError, EquivocationError, RoleReservedError)
+    with own_input(*judged, hints=_ACCEPT_HINTS):
         roles = repository.accept(outbox)
     removed = {role: names for role, names in repository.delisted().items() if role in roles}
     for role, names in removed.items():

@@ -20,6 +20,7 @@ from twinlock.cli.shared.own_input import STANDARD_INPUT, read_own_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from twinlock.cli.shared.errors import InputError
     from twinlock.director.operator.batch import BatchResult
 
 LIST = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
@@ -43,13 +44,28 @@ def read_lines(source: Path) -> Iterator[tuple[str, str]]:
     """The lines of a list with where each is, without blank ones and comments (#). Raises: InputError."""
     from twinlock.cli.shared.errors import InputError
 
-    try:
-        text = read_input(source).decode()
-    except UnicodeDecodeError as error:
-        raise InputError(source=str(source), reason=f"not UTF-8 text: {error.reason} at byte {error.start}") from error
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield f"{source}:{number}", line.strip()
+    for name, line in read_each_line(source):
+        if isinstance(line, InputError):
+            raise line
+        yield name, line
+
+
+def read_each_line(source: Path) -> Iterator[tuple[str, str | InputError]]:
+    """As ``read_lines``, with an InputError in the place of a line that is not text, so that the others are still read."""
+    from twinlock.cli.shared.errors import InputError
+
+    for number, line in enumerate(read_input(source).split(b"\n"), 1):
+        name = f"{source}:{number}"
+        try:
+            text = line.decode().strip()
+        except UnicodeDecodeError as error:
+            yield (
+                name,
+                InputError(source=name, reason=f"not UTF-8 text: {error.reason} at byte {error.start} of the line"),
+            )
+            continue
+        if text and not text.startswith("#"):
+            yield name, text
 
 
 def read_input(source: Path) -> bytes:

@@ -35,6 +35,7 @@ _RULES = frozenset(
             "root-version",
             "expired",
             "equivocation",
+            "role-taken",
         ),  # of a Root or of a supplier's file that is well formed
     }
 )

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twinlock.cli.shared.counts import counted
+from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.options import DIRECTORY, FILE
-from twinlock.cli.shared.output import Output, output_options, table
+from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.own_input import own_input, read_own_file
 from twinlock.cli.shared.passphrase import passphrase_for, passphrase_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from twinlock.repository.model.views import RootView
+    from twinlock.repository.model.views import RoleChange, RootView
     from twinlock.repository.publishing.root_cancelling import Cancelled
+    from twinlock.repository.publishing.root_signing import RootToSign
 
 
 def sign_root_command(party: str) -> click.Command:
@@ -26,24 +28,68 @@ def sign_root_command(party: str) -> click.Command:
     @click.command(
         name="sign",
         help="Add the signatures of the root keys in a directory to a prepared root. Nothing else is needed.\n\n"
-        "It shows every role, its keys and its threshold, those of the time source included: compare them first.\n\n"
+        "It shows every role, its keys and its threshold, those of the time source included, and what differs from the "
+        "root in force. Compare that; it signs once you agree.\n\n"
         f"\b\nExample:\n  twinlock {party} root sign next-root.json --keys /media/key-2",
     )
     @click.argument("file", type=FILE)
     @click.option("--keys", type=DIRECTORY, required=True, help="The directory of the root keys that are here.")
     @click.option("--previous", type=FILE, help="The root it follows (default: the one in FILE).")
     @passphrase_option
+    @yes_option
     @output_options
-    def sign(out: Output, file: Path, *, keys: Path, previous: Path | None, passphrase_file: Path | None) -> None:
+    def sign(
+        out: Output, file: Path, *, keys: Path, previous: Path | None, passphrase_file: Path | None, yes: bool
+    ) -> None:
         from twinlock.repository.keys.keyring import Keyring
-        from twinlock.repository.publishing.root_ceremony import sign_root
+        from twinlock.repository.publishing.root_signing import root_to_sign
 
         ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
         with own_input():
-            view = sign_root(file, ring, previous=read_own_file(previous, "the Root before it") if previous else None)
+            before = read_own_file(previous, "the Root before it") if previous else None
+            prepared = root_to_sign(file, ring, previous=before)
+            for line in _lines_to_judge(prepared):
+                out.note(line)
+        signers = f"{counted(len(prepared.keyids), 'key')} in {keys} ({_short(prepared.keyids)})"
+        out.confirm(
+            f"sign root {prepared.view.version} with {signers}", yes=yes, undo="A signature cannot be withdrawn."
+        )
+        with own_input():
+            view = prepared.sign()
         out.result(view, root_lines(view, file, party))
 
     return sign
+
+
+def _lines_to_judge(prepared: RootToSign) -> Iterator[str]:
+    """What a person judges before signing: the Root, and what it changes."""
+    view = prepared.view
+    yield f"root {view.version} in {prepared.path}, to be signed:"
+    yield from _role_lines(view)
+    yield f"changes against root {prepared.before.version}, which is in force:"
+    yield f"  expires {view.expires:%Y-%m-%d}; it was {prepared.before.expires:%Y-%m-%d}"
+    for change in prepared.changes:
+        yield f"  {change.role}: {'; '.join(_change_words(change))}"
+    if not prepared.changes:
+        yield "  no key and no threshold changes"
+    if prepared.other:
+        yield f"  other members that differ: {', '.join(map(foreign, prepared.other))}"
+
+
+def _change_words(change: RoleChange) -> Iterator[str]:
+    (old, new), (demanded, demands) = change.threshold, change.post_quantum
+    if change.added:
+        yield f"adds {_short(change.added)}"
+    if change.removed:
+        yield f"removes {_short(change.removed)}"
+    if old != new:
+        yield f"threshold {old or 'none'} becomes {new or 'none'}"
+    if demanded != demands:
+        yield "begins to demand a post-quantum signature" if demands else "no longer demands a post-quantum signature"
+
+
+def _short(keyids: Iterable[str]) -> str:
+    return ", ".join(keyid[:12] for keyid in keyids)
 
 
 def publish_root_command(
@@ -91,22 +137,26 @@ def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str
     """A prepared root, for people."""
     issued = f"issued {view.issued:%Y-%m-%dT%H:%M:%SZ}, " if view.issued else ""
     yield f"root {view.version}, {issued}valid until {view.expires:%Y-%m-%d}, in {file}"
-    rows = [
-        (
-            role,
-            quorum(view.thresholds[role], len(view.keys[role]), post_quantum=role in view.post_quantum),
-            ", ".join(key[:12] for key in view.keys[role]),
-        )
-        for role in view.keys
-    ]
-    yield from table(("ROLE", "MUST SIGN", "KEYS"), rows)
-    yield f"signed by {', '.join(key[:12] for key in view.signed) or 'no key yet'}"
+    yield from _role_lines(view)
+    yield f"signed by {_short(view.signed) or 'no key yet'}"
     yield (
         f"lacks {counted(view.missing, 'signature')}"
         + (", one of them by an ml-dsa key" if view.lacks_post_quantum else "")
         if view.missing
         else f"complete; publish it with twinlock {party} root publish"
     )
+
+
+def _role_lines(view: RootView) -> list[str]:
+    rows = [
+        (
+            role,
+            quorum(view.thresholds[role], len(keyids), post_quantum=role in view.post_quantum),
+            _short(keyids),
+        )
+        for role, keyids in view.keys.items()
+    ]
+    return table(("ROLE", "MUST SIGN", "KEYS"), rows)
 
 
 def cancel_root_command(

@@ -37,9 +37,9 @@ from twinlock.repository.publishing.root_ceremony import (
     carry_previous,
     check_new_file,
     hand_out,
-    read_root_file,
     take_apart,
 )
+from twinlock.repository.publishing.root_signing import read_root_file
 from twinlock.repository.signing.sign import renew
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.names import DIRECTOR, ROOT
@@ -84,7 +84,7 @@ class RootKeeper(RootChains):
     def prepare(self, now: datetime, plans: Mapping[str, KeyPlan | None], target: Path) -> RootView:
         """Write the next Root, with new keys by ``plans`` (None: as now), to ``target`` for others to sign.
 
-        The root keys that are here sign it; ``repository.root_ceremony.sign_root`` adds those that are elsewhere.
+        The root keys that are here sign it; ``repository.root_signing.sign_root`` adds those that are elsewhere.
         Until it is published or cancelled no other Root of its number is.
         Raises: UsageError, ProfileError, RootPreparedError, PassphraseError, StorageError.
         """

@@ -100,6 +100,12 @@ def own_root_role(metadata: Metadata[Root]) -> SigningAuthority | None:
     return None if identities(role) == identities(root_role(metadata.signed)) else role
 
 
+def own_root_before(metadata: Metadata[Root]) -> tuple[frozenset[str], int]:
+    """The Root keys that the other form's chain has so far, by id, and how many must sign: none where it begins with this Root."""
+    stated = metadata.unrecognized_fields[form.NAME].get("before") if is_attached(metadata) else None
+    return _demand(stated) if stated else (frozenset(), 0)
+
+
 def sign_attached(metadata: Metadata[Root], signers: Iterable[Signer]) -> None:
     """Add signatures to the other form, if there is one. Raises: ProfileError if it does not say the same, UsageError."""
     if not is_attached(metadata):

@@ -98,6 +98,11 @@ class AuthoredDelegation(Record, frozen=True, kw_only=True):
         """The role's name, or the names of those that have to agree."""
         return JOINT.join(member.name for member in self.members)
 
+    @property
+    def keyids(self) -> tuple[str, ...]:
+        """The ids of the keys of all its roles."""
+        return tuple(dict.fromkeys(keyid for member in self.members for keyid in member.keys))
+
     def covers(self, path: str) -> bool:
         """Whether a vehicle would ask these roles for ``path``."""
         return self._trusted.covers(TargetPath(path), None)

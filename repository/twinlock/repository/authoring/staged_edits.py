@@ -15,6 +15,7 @@ from twinlock.repository.authoring.delegations import (
     AuthoredDelegation,
     Member,
     read_delegations,
+    read_staged,
     staged_delegation,
 )
 from twinlock.repository.authoring.next_publication import NextPublication
@@ -63,9 +64,10 @@ def stage_delegation(
     *,
     before: str | None = None,
     delegator: str = TARGETS,
-) -> None:
+) -> tuple[str, ...]:
     """Stage a delegation, or a change of one that is there.
 
+    Returns the ids of the keys that its roles had so far where they keep none of them: another supplier may own the name.
     Raises: UsageError if ``before`` names none, or for the name of a role of others; ProfileError.
     """
     for profile in profiles:
@@ -74,15 +76,18 @@ def stage_delegation(
         edits = draft.of(delegator).delegations
         # Who published since the first look has taken its edits out of the draft, so both are read under the lock.
         candidate = preview_candidate(state.latest(), draft)
-        present = {entry.name for entry in read_delegations(candidate.view_targets(delegator) or Targets())}
+        known = {entry.name: entry for entry in read_delegations(candidate.view_targets(delegator) or Targets())}
+        known |= {name: read_staged(edit).delegation for name, edit in edits.items() if edit is not None}
+        present = known.keys()
         for member in delegation.members:
             if member.name not in present:
                 check_role_name(member.name)
             _check_vacant(candidate, delegator, member)
-        staged = {name for name, edit in edits.items() if edit is not None}
-        if before is not None and before not in present | staged:
+        if before is not None and before not in present:
             raise UsageError(reason=f"there is no delegation {before} that {delegation.name} could come before")
         edits[delegation.name] = staged_delegation(delegation, before=before)
+        had = () if delegation.name not in known else known[delegation.name].keyids
+        return () if set(had) & set(delegation.keyids) else had
 
 
 def _check_vacant(candidate: NextPublication, delegator: str, member: Member) -> None:

@@ -113,6 +113,25 @@ class RootView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoleChange:
+    """What the next Root changes of a role: key ids, and how many keys must sign and whether one by ML-DSA, before and after.
+
+    A threshold of 0 before: the role is new; after: it is gone.
+    """
+
+    role: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    threshold: tuple[int, int]
+    post_quantum: tuple[bool, bool]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing changes."""
+        return not self.added and not self.removed and len(set(self.threshold)) == len(set(self.post_quantum)) == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueView:
     """A role whose file expires soon, or has expired. ``can_sign``: enough of its keys are held here."""
 

@@ -24,7 +24,7 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.io.files.durable import replace_file
 from twinlock.repository.errors import RootCompleteError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.publishing.root_ceremony import count_signatures, read_root_file
+from twinlock.repository.publishing.root_signing import count_signatures, read_root_file
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace

@@ -1,7 +1,7 @@
 """Root with keys in different places: prepare the next Root here, have it signed elsewhere, publish it when it is whole.
 
     1. prepare   where the repository is: the next Root with the wanted changes, signed by the keys that are here
-    2. sign      wherever other root keys are, as often as needed; the file travels, keys do not
+    2. sign      (``root_signing.py``) wherever other root keys are, as often as needed; the file travels, keys do not
     3. publish   where the repository and the online keys are
 
 Where the repository publishes for aktualizr too, the file carries both forms and every signer signs both. It also carries
@@ -12,25 +12,19 @@ A signer never signs bytes that it cannot read as Root: both python-tuf and the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.io.files.durable import replace_file
-from twinlock.io.files.operator_files import read_operator_file
 from twinlock.repository.aktualizr.ceremony import (
     attach,
-    attached_keyids,
-    attached_tallies,
     detach,
     is_hand_over,
-    own_root_role,
-    sign_attached,
 )
 from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
 from twinlock.repository.aktualizr.writer import AktualizrWriter, begin_with_root, open_writer
@@ -44,10 +38,10 @@ from twinlock.repository.publishing.aktualizr_profile import handing_over, last_
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.publishing.revoked_keys import online_keys, retire_revoked
+from twinlock.repository.publishing.root_signing import PREVIOUS, read_root_file, read_whole, sign_into
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
-from twinlock.repository.signing.named_keys import TIME
-from twinlock.repository.signing.sign import ISSUED, SigningAuthority, renew, valid_signatures
+from twinlock.repository.signing.sign import SigningAuthority, renew
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -61,8 +55,6 @@ from twinlock.trust.policy import LAX
 from twinlock.trust.wire.tuf.metadata import TUF
 
 T = TypeVar("T")
-
-_PREVIOUS = "previous"  # the envelope's member that travels with a prepared Root and is never published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,39 +142,6 @@ def hand_out(
     view = sign_into(prepared.path, metadata, before, keyring)
     replace_file(target, metadata.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
     return view
-
-
-def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) -> RootView:
-    """Add the signatures of every Root key held in ``keyring`` to the Root file at ``path``.
-
-    ``previous`` is the Root it follows, for a file that does not carry it.
-    Raises: UsageError if the file is not a Root, does not follow ``previous``, or no key of either is here; ProfileError if
-    it has two forms that do not say the same; PassphraseError.
-    """
-    metadata = read_root_file(path)
-    before = _previous(metadata, path, previous)
-    wanted = {*root_authority(metadata.signed, ROOT).keyids, *root_authority(before, ROOT).keyids}
-    if not keyring.held(sorted(wanted | attached_keyids(metadata))):
-        reason = (
-            f"{keyring.offline} holds no key of Root {metadata.signed.version} in {path}, nor of the Root before it"
-        )
-        raise UsageError(reason=f"{reason}; nothing was signed")
-    return sign_into(path, metadata, before, keyring)
-
-
-def _previous(metadata: Metadata[Root], path: Path, given: bytes | None) -> Root:
-    """The Root that a prepared one follows: the one given, else the one in the file. Raises: UsageError, MalformedError."""
-    carried = metadata.unrecognized_fields.get(_PREVIOUS)
-    data = json.dumps(carried).encode() if given is None and carried is not None else given
-    if data is None:
-        raise UsageError(reason=f"{path} does not carry the Root before it; name that with --previous")
-    TUF.decode_root(data, _PREVIOUS, DEFAULT_LIMITS)
-    before = Metadata[Root].from_bytes(data).signed
-    if before.version != metadata.signed.version - 1:
-        raise UsageError(
-            reason=f"{path} holds Root {metadata.signed.version}, which does not follow Root {before.version}"
-        )
-    return before
 
 
 def publish_root(workspace: Workspace, path: Path, *, until: date | None = None) -> PublishResult:
@@ -304,74 +263,15 @@ def _known(role: str) -> None:
         raise UsageError(reason=f"{role} is no top-level role")
 
 
-def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyring) -> RootView:
-    """Add the signatures of the Root keys held in ``keyring``, old and new, and write the file. Raises: as ``sign_root``."""
-    authorities = (root_authority(metadata.signed, ROOT), root_authority(before, ROOT))
-    named = dict.fromkeys(keyid for authority in authorities for keyid in authority.keyids)
-    signers = keyring.signers(named | dict.fromkeys(sorted(attached_keyids(metadata) - named.keys())))
-    sign_attached(metadata, signers)
-    made = valid_signatures(metadata, authorities)
-    for signer in signers:
-        if signer.public_key.keyid in named and signer.public_key.keyid not in made:  # a false one is replaced
-            metadata.sign(signer, append=True)
-    replace_file(path, metadata.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
-    return _root_view(metadata, authorities)
-
-
-def count_signatures(metadata: Metadata[Root], before: Root) -> RootView:
-    """What a prepared Root that follows ``before`` says, and which signatures it lacks."""
-    return _root_view(metadata, (root_authority(metadata.signed, ROOT), root_authority(before, ROOT)))
-
-
-def _root_view(metadata: Metadata[Root], authorities: tuple[SigningAuthority, ...]) -> RootView:
-    ours = valid_signatures(metadata, authorities)
-    tallies = [(frozenset(each.keyids), each.threshold, ours & set(each.keyids)) for each in authorities]
-    tallies += attached_tallies(metadata)
-    lacks_post_quantum = any(each.lacks_post_quantum(ours) for each in authorities)
-    missing = max(int(lacks_post_quantum), *(threshold - len(signed) for _, threshold, signed in tallies))
-    wanting = frozenset[str]().union(*(keyids - signed for keyids, _, signed in tallies))
-    made = frozenset[str]().union(*(signed for _, _, signed in tallies))
-    root = metadata.signed
-    roles = {str(role): root_authority(root, role) for role in TOP_LEVEL}
-    own = own_root_role(metadata)
-    if own is not None:
-        roles[OWN_ROOT] = own
-    roles |= time_source(root)
-    return RootView(
-        version=root.version,
-        issued=_issued(root),
-        expires=root.expires,
-        keys={role: authority.keyids for role, authority in roles.items()},
-        thresholds={role: authority.threshold for role, authority in roles.items()},
-        signed=tuple(sorted(made - wanting)),
-        missing=missing,
-        post_quantum=tuple(role for role, authority in roles.items() if authority.post_quantum),
-        lacks_post_quantum=lacks_post_quantum,
-    )
-
-
-def time_source(root: Root) -> dict[str, SigningAuthority]:
-    """The keys that attest time by a Director's Root, under the name ``time``; empty where it names none."""
-    source = root.unrecognized_fields.get("custom", {}).get("timeSource")
-    if source is None:
-        return {}
-    return {TIME: SigningAuthority({keyid: root.keys[keyid] for keyid in source["keyids"]}, source["threshold"])}
-
-
-def _issued(root: Root) -> datetime | None:
-    text = root.unrecognized_fields.get(ISSUED)
-    return None if text is None else datetime.fromisoformat(str(text))
-
-
 def carry_previous(metadata: Metadata[Root], before: Metadata[Root]) -> None:
     """Let a prepared Root carry the one that it follows, for signers who have nothing else."""
-    metadata.unrecognized_fields[_PREVIOUS] = before.to_dict()
+    metadata.unrecognized_fields[PREVIOUS] = before.to_dict()
 
 
 def take_apart(metadata: Metadata[Root], path: Path) -> tuple[bytes, dict[str, bytes] | None]:
     """What to publish of a prepared Root: its file, and those of its other form by name. Raises: as ``detach``."""
     other = detach(metadata)
-    carried = metadata.unrecognized_fields.pop(_PREVIOUS, None)
+    carried = metadata.unrecognized_fields.pop(PREVIOUS, None)
     return (read_whole(path) if other is None and carried is None else metadata.to_bytes()), other
 
 
@@ -382,15 +282,3 @@ def check_new_file(target: Path) -> None:
     if target.exists() or target.is_symlink():
         reason = f"{target} exists already, and signatures in it would be lost; choose another name, or remove it"
         raise UsageError(reason=reason)
-
-
-def read_root_file(path: Path) -> Metadata[Root]:
-    """A prepared Root. Raises: OperatorFileError, MalformedError."""
-    data = read_whole(path)
-    TUF.decode_root(data, str(path), DEFAULT_LIMITS)
-    return Metadata[Root].from_bytes(data)
-
-
-def read_whole(path: Path) -> bytes:
-    """The bytes of a Root file. Raises: OperatorFileError."""
-    return read_operator_file(path, "the prepared Root", MAX_PREPARED_BYTES)

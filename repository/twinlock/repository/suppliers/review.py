@@ -22,6 +22,7 @@ from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import (
     NotDelegatedError,
     OutboxImageError,
+    RoleReservedError,
     RoleTakenError,
     StoredImageError,
     UnacceptableEntryError,
@@ -58,7 +59,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
     Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
-    RoleTakenError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError;
+    RoleTakenError, RoleReservedError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError;
     LimitError for more than can be staged at once;
     OutboxImageError for damaged bytes in the outbox, StoredImageError for damaged bytes here; StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
@@ -135,7 +136,7 @@ class _Review:
                 if brings_news:
                     news.append(role)
             if failure is not None and left.keys() >= set(ready):
-                raise failure
+                raise self._reserved(failure)
         if left:
             raise UsageError(reason=f"no role delegates to {', '.join(left)}; delegate first, or correct the name")
         return news
@@ -182,6 +183,14 @@ class _Review:
         for failure in refused.values():
             raise failure
         return found[0]
+
+    def _reserved(self, failure: ThresholdError) -> ThresholdError | RoleReservedError:
+        """``failure``, or the refusal of a role's first file: of one that has none here no keys can have been rotated."""
+        owners = tuple(dict.fromkeys(name for name, _ in self._delegators(failure.role)))
+        by_others = failure.unknown and not failure.signed and not failure.invalid
+        if not by_others or not owners or self.candidate.role_file(failure.role) is not None:
+            return failure
+        return RoleReservedError(delegator="the outbox", role=failure.role, owners=owners)
 
     def _is_newer(self, role: str, data: bytes, version: int) -> bool:
         before = self.candidate.role_file(role)
