@@ -132,12 +132,17 @@ def test_text_tells_each_result(place: Path) -> None:
     [
         ("", "the manifest lists no image"),
         ('{"path": ', "line 1 of the manifest is not a JSON object"),
-        (lines([{**ROWS[0], "counter": 3}]), "line 1 of the manifest has an unknown member 'counter'"),
-        (lines([ROWS[0], {"path": "x"}]), "line 2 of the manifest lacks hardwareIds"),
-        (lines([{**ROWS[0], "releaseCounter": True}]), "releaseCounter has the wrong type"),
-        (lines([{**ROWS[0], "hardwareIds": "hw-7"}]), "hardwareIds has the wrong type"),
+        (
+            lines([{**ROWS[0], "counter": 3}]),
+            "line 1 of the manifest: counter is unknown; correct its name, or remove it",
+        ),
+        (lines([ROWS[0], {"path": "x"}]), "line 2 of the manifest: name is missing"),
+        (lines([{**ROWS[0], "releaseCounter": True}]), "releaseCounter has to be a whole number, not true"),
+        (lines([{**ROWS[0], "hardwareIds": "hw-7"}]), 'hardwareIds has to be a list, not "hw-7"'),
+        (lines([{**ROWS[0], "releaseCount": 3}]), "the nearest is releaseCounter"),
+        (lines([{**ROWS[0], "component": None}]), "component has to be a text"),
         ("path,name\na.bin\n", "line 2 of the manifest has not as many cells as its header"),
-        (CSV.replace(",3,", ",three,"), "line 2 of the manifest: releaseCounter has the wrong type"),
+        (CSV.replace(",3,", ",three,"), 'line 2 of the manifest: releaseCounter has to be a whole number, not "three"'),
     ],
 )
 def test_a_manifest_of_another_form_is_refused_by_line(text: str, reason: str) -> None:

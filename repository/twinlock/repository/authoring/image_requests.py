@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
+from twinlock.io.files.records import Record, RecordError, to_record
 from twinlock.repository.authoring.entries import Component, Description, describe
 from twinlock.trust.errors.base import UsageError
 
-_REQUIRED = frozenset({"path", "name", "hardwareIds", "releaseCounter"})
 _LISTS = frozenset({"hardwareIds", "needs", "conflicts"})
-_MEMBERS = _REQUIRED | _LISTS | {"component", "version"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,32 +122,35 @@ def _cell(name: str, value: str) -> str | int | list[str]:
     return value
 
 
+class ManifestRow(Record, frozen=True, kw_only=True):
+    """One row of a manifest."""
+
+    path: str
+    name: str
+    hardware_ids: tuple[str, ...]
+    release_counter: int
+    component: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+    needs: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+
 def _request(line: int, row: object, base: Path) -> ImageRequest:
+    place = f"line {line} of the manifest"
     if not isinstance(row, Mapping):
-        raise UsageError(reason=f"line {line} of the manifest is not a JSON object")
-    if unknown := sorted(set(row) - _MEMBERS):
-        raise UsageError(reason=f"line {line} of the manifest has an unknown member {unknown[0]!r}")
-    if missing := sorted(_REQUIRED - set(row)):
-        raise UsageError(reason=f"line {line} of the manifest lacks {missing[0]}")
-    for member, value in row.items():
-        if not _is_of_form(member, value):
-            raise UsageError(reason=f"line {line} of the manifest: {member} has the wrong type")
+        raise UsageError(reason=f"{place} is not a JSON object")
+    try:
+        stated = to_record(row, place, ManifestRow)
+    except RecordError as error:
+        raise UsageError(reason=f"{place}: {error.fault}") from None
     return ImageRequest(
-        source=base / row["path"],
-        name=row["name"],
-        hardware_ids=tuple(row["hardwareIds"]),
-        release_counter=row["releaseCounter"],
-        component=row.get("component"),
-        version=row.get("version"),
-        needs=tuple(row.get("needs", ())),
-        conflicts=tuple(row.get("conflicts", ())),
+        source=base / stated.path,
+        name=stated.name,
+        hardware_ids=stated.hardware_ids,
+        release_counter=stated.release_counter,
+        component=None if stated.component is UNSET else stated.component,
+        version=None if stated.version is UNSET else stated.version,
+        needs=stated.needs,
+        conflicts=stated.conflicts,
         line=line,
     )
-
-
-def _is_of_form(member: str, value: object) -> bool:
-    if member in _LISTS:
-        return isinstance(value, list) and all(isinstance(part, str) for part in value)
-    if member == "releaseCounter":
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, str)
