@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -214,3 +215,46 @@ def test_delete_is_repeatable(store: DirectoryStore) -> None:
     store.delete("a/b")
     store.delete("a/b")
     assert store.stat("a/b") is None
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_copy_to_another_device_is_on_disk_before_it_has_its_name(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """``metadata`` may be a mount of its own: a file cannot be renamed into it, and a copy that is not flushed may be empty."""
+    events: list[str] = []
+    rename, link, flush = Path.rename, os.link, os.fsync
+
+    def renamed(source: Path, target: Path) -> Path:
+        if source.parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        events.append(
+            f"rename {Path(target).read_bytes() if Path(target).exists() else b''!r} to {source.read_bytes()!r}"
+        )
+        return rename(source, target)
+
+    def linked(source: Path, target: Path, **options: bool) -> None:
+        if not links or Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, target, **options)
+
+    def flushed(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        events.append(f"flush {path.parent.name} {path.read_bytes()!r}" if path.is_file() else f"flush {path.name}")
+        flush(descriptor)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(os, "link", linked)
+    monkeypatch.setattr(os, "fsync", flushed)
+    written = [
+        (lambda: store.put_new("metadata/a.json", b"one"), b"", b"one"),
+        (lambda: store.replace_from("metadata/a.json", io.BytesIO(b"two")), b"one", b"two"),
+        (lambda: store.replace("metadata/b.json", b"three", expected=None), b"", b"three"),
+    ]
+    for write, before, after in written:
+        events.clear()
+        write()
+        moved = events.index(f"rename {before!r} to {after!r}")
+        assert events[moved - 1] == f"flush metadata {after!r}"
+        assert events[moved + 1] == "flush metadata"
+    assert sorted(path.name for path in (store.root / "metadata").iterdir()) == ["a.json", "b.json"]

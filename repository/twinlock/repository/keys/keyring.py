@@ -162,8 +162,9 @@ class Keyring:
             for path in reversed(record.files):
                 with storage_errors("move", path), suppress(FileNotFoundError):
                     path.unlink() if destroy and path.suffix == ".pem" else path.rename(aside / path.name)
-            with storage_errors("write", record.place):
-                flush_directory(record.place)
+            for directory in (aside, record.place):  # a power cut must not bring the key back, nor lose both places
+                with storage_errors("write", directory):
+                    flush_directory(directory)
             self._signers.pop(record.keyid, None)
 
     @property
@@ -209,6 +210,9 @@ class Keyring:
         for path in record.files:
             with storage_errors("delete", path):
                 path.unlink(missing_ok=True)
+        if record.place.is_dir():
+            with storage_errors("write", record.place):
+                flush_directory(record.place)
 
     def _is_usable(self, record: KeyRecord) -> bool:
         return record.keyid in self._unsaved or record.availability.usable

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import stat as stat_module
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,8 +116,7 @@ class DirectoryStore(DirectoryReader):
         path = self._path(name)
         with self._writing(path) as (descriptor, temporary):
             _copy_all(source, descriptor)
-            temporary.rename(path)
-            flush_directory(path.parent)
+            _move(temporary, path)
 
     def copy_new(self, source: str, name: str) -> bool:
         """See ``ObjectStore``. A hard link where the file system has them."""
@@ -144,8 +142,7 @@ class DirectoryStore(DirectoryReader):
                 write_all(descriptor, data)
                 os.fsync(descriptor)
                 status = os.fstat(descriptor)
-                temporary.rename(path)
-                flush_directory(path.parent)
+                _move(temporary, path)
         return _etag(status, data)
 
     def names(self, prefix: str) -> Iterator[str]:
@@ -185,9 +182,25 @@ class DirectoryStore(DirectoryReader):
         with locked(self._lock):  # a file system without hard links: the lock keeps other writers of ours away
             if path.exists():
                 return False
-            shutil.move(temporary, path)
-            flush_directory(path.parent)
+            _move(temporary, path)
             return True
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Give ``temporary``, which is on disk, the name ``path``, durably. Raises: OSError.
+
+    Where ``path`` is on another device, a copy beside it is complete and on disk before it has the name.
+    """
+    try:
+        temporary.rename(path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        clean_stale(path.parent)
+        with temporary.open("rb") as stream, temporary_file(path.parent, 0o644) as (descriptor, near):
+            _copy_all(stream, descriptor)
+            near.rename(path)
+    flush_directory(path.parent)
 
 
 def _copy_all(source: Readable, descriptor: int) -> None:
