@@ -12,7 +12,7 @@ repository.publish()                                           # signed, verifie
 anchor = repository.root_bytes()                               # what a vehicle is built with
 app = image_application(repository.store)                      # twinlock.repository.serving.app
 
-repository = ImageRepository.open("image-repo")                # later; finishes a publication that a crash cut off
+repository = ImageRepository.open("image-repo")                # later
 repository.delegate("acme", keys=["acme.pub.json"], paths=["acme/*"], hardware_ids=["hw-9"])
 repository.accept("from-acme/outbox")                          # acme's signed file and images, fully checked
 repository.publish()
@@ -51,7 +51,6 @@ from twinlock.repository.publishing.inspection import show_repository, show_stat
 from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
 from twinlock.repository.publishing.publish import publish_draft
 from twinlock.repository.publishing.refresh import refresh_due
-from twinlock.repository.publishing.revoked_keys import open_tidied
 from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root
 from twinlock.repository.publishing.root_ceremony import RootChanges, prepare_root, publish_root
 from twinlock.repository.publishing.rotation import named_keys, plan_of, rotate_roles
@@ -64,7 +63,7 @@ from twinlock.repository.store.object_names import root_object
 from twinlock.repository.store.ostree_commits import commit_id
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.profiles import Wires
-from twinlock.repository.workspace.state import read_state
+from twinlock.repository.workspace.state import open_repository, read_for_change, read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
 from twinlock.repository.workspace.workspace import Workspace, create_workspace
 from twinlock.trust.errors.base import UsageError
@@ -123,11 +122,13 @@ class ImageRepository:
         clock: Clock = utc_now,
         hosts: OutsideHosts = PUBLIC_HOSTS,
     ) -> Self:
-        """Open a repository, finishing what was cut off. ``hosts`` are where hosted images may be.
+        """Open a repository and verify what it publishes. ``hosts`` are where hosted images may be.
 
-        Raises: UsageError if there is none, NewerStateError.
+        This and every method that only shows something write nothing. The first method that changes something completes what
+        a crash interrupted.
+        Raises: UsageError if there is none, NewerStateError, StoreTamperedError.
         """
-        return cls(open_tidied(Path(path), passphrase=passphrase, clock=clock, hosts=hosts))
+        return cls(open_repository(Path(path), passphrase=passphrase, clock=clock, hosts=hosts).workspace)
 
     @classmethod
     def take_over(
@@ -292,7 +293,7 @@ class ImageRepository:
 
     def stage_delegation(self, delegation: Delegation, *, before: str | None = None) -> None:
         """Stage a delegation of any form, such as one to several roles that have to agree (TAP 3)."""
-        state = read_state(self.workspace)
+        state = read_for_change(self.workspace)
         stage_delegation(state, delegation, profile_rules(state.wires), before=before)
 
     def undelegate(self, name: str) -> None:
@@ -395,5 +396,5 @@ class ImageRepository:
         return show_repository(self.workspace)
 
     def _images(self) -> StagingPlace:
-        state = read_state(self.workspace)
+        state = read_for_change(self.workspace)
         return own_images(state, profile_rules(state.wires))

@@ -168,6 +168,7 @@ def test_symbolic_links_are_not_followed(store: DirectoryStore, tmp_path: Path) 
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")
+    store.root.mkdir()
     (store.root / "dir").symlink_to(outside)
     (store.root / "file").symlink_to(outside / "secret")
     for access in (
@@ -202,12 +203,22 @@ def test_what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not(
     assert other.exists()
 
 
-def test_opening_a_store_cleans_up(tmp_path: Path) -> None:
-    first = DirectoryStore(tmp_path)
-    first.put_new("a", b"x")
-    (tmp_path / ".tmp" / f"{TEMPORARY}00112233445566ff").write_bytes(b"half")
-    DirectoryStore(tmp_path)
+def test_tidying_a_store_removes_what_a_killed_writer_left(tmp_path: Path) -> None:
+    DirectoryStore(tmp_path).put_new("a", b"x")
+    half = tmp_path / ".tmp" / f"{TEMPORARY}00112233445566ff"
+    half.write_bytes(b"half")
+    again = DirectoryStore(tmp_path)
+    assert half.exists()
+    again.tidy()
     assert list((tmp_path / ".tmp").iterdir()) == []
+
+
+def test_a_store_is_created_by_its_first_write(store: DirectoryStore) -> None:
+    assert store.get("a", max_bytes=1) is None
+    assert list(store.names("m")) == []
+    assert not store.root.exists()
+    store.replace("a", b"x", expected=None)
+    assert store.get("a", max_bytes=1)
 
 
 def test_delete_is_repeatable(store: DirectoryStore) -> None:

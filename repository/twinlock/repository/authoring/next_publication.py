@@ -2,7 +2,7 @@
 
     candidate = NextPublication(state)
     candidate.edit_targets("targets").targets[path] = entry
-    record = candidate.sign(profiles)
+    record = candidate.sign(profiles, new)
 
 Only what was edited is signed again; Snapshot and Timestamp follow by themselves. Nothing is stored here.
 """
@@ -21,7 +21,7 @@ from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.profile_writer import ProfileWriter
 from twinlock.repository.signing.sign import SPEC_VERSION, Authority, renew
 from twinlock.repository.signing.signing_plan import RoleToSign, SigningPlan
-from twinlock.repository.store.object_names import metadata_object
+from twinlock.repository.store.object_names import get_metadata
 from twinlock.repository.store.publication_log import LogRecord
 from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.state import RepositoryState
@@ -98,8 +98,7 @@ class NextPublication:
         listed = self.published.listed.get(RoleName(role)) if self.published else None
         if listed is None or self.published is None:
             return None
-        name = metadata_object(role, listed.version)
-        stored = self.published.store.get(name, max_bytes=DEFAULT_LIMITS.targets_bytes)
+        stored = get_metadata(self.published.store, role, listed.version, max_bytes=DEFAULT_LIMITS.targets_bytes)
         return stored.data if stored else None
 
     def can_sign(self, authority: Authority) -> bool:

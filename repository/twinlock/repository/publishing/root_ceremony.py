@@ -42,7 +42,7 @@ from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import PublishResult, RootView
 from twinlock.repository.publishing.aktualizr_profile import handing_over, last_day
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.publishing.revoked_keys import online_keys, retire_revoked
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
@@ -102,7 +102,7 @@ def prepare_root(
     Until it is published or cancelled no other Root of its number is.
     Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read; RootPreparedError.
     """
-    state, prepared = read_state(workspace), PreparedRoot(workspace.path)
+    state, prepared = begin_publishing(workspace), PreparedRoot(workspace.path)
     published = state.published
     prepared.check(published.root.signed.version)
     writer = _aktualizr_writer(state, for_aktualizr=for_aktualizr, until=until)
@@ -193,8 +193,9 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
 
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """
-    state = read_state(workspace)
-    published, verified = state.published, online_keys(state)
+    state = begin_publishing(workspace)
+    published, profiles = state.published, open_profiles(state)
+    verified = online_keys(NextPublication(state), profiles)
     metadata = read_root_file(path)
     hands_over = is_hand_over(metadata)
     data, other = take_apart(metadata, path)
@@ -215,7 +216,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
-    publication = commit(candidate, profiles=open_profiles(state, chosen=writer))
+    publication = commit(candidate, profiles=open_profiles(state, chosen=writer) if writer else profiles)
     PreparedRoot(workspace.path).end_published(new.version)
     retire_revoked(read_state(workspace), verified=verified)
     return publication

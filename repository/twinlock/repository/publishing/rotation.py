@@ -21,7 +21,7 @@ from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.publishing.revoked_keys import keys_named_by, online_keys, retire_revoked
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.sign import Authority, keyids_of
@@ -46,8 +46,9 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     names = tuple(dict.fromkeys(roles))
     if not names:
         raise UsageError(reason="name at least one role")
-    state = read_state(workspace)
-    profiles, candidate, verified = open_profiles(state), NextPublication(state), online_keys(state)
+    state = begin_publishing(workspace)
+    profiles, candidate = open_profiles(state), NextPublication(state)
+    verified = online_keys(candidate, profiles)
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     check_root_signable(workspace.keyring, candidate.published_root)

@@ -1,7 +1,7 @@
 """The object store in a directory: create-only by hard link, compare-and-swap under a lock, durable by fsync.
 
 A file appears under its name only when it is complete and on disk. What a killed writer leaves is an unlocked
-temporary file in ``.tmp``, removed when the store is opened next. No symbolic link below the root is followed.
+temporary file in ``.tmp``, which ``tidy`` removes. No symbolic link below the root is followed.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EXDEV})
 class DirectoryReader:
     """The objects below ``root`` for reading alone: regular files, and no symbolic link on the way. Nothing is written."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, may_be_missing: bool = False) -> None:
         with storage_errors("open", root):
-            self.root: Path = root.resolve(strict=True)
+            self.root: Path = root.resolve(strict=not may_be_missing)
 
     def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
         """See ``ObjectStore``."""
@@ -86,14 +86,15 @@ class DirectoryReader:
 
 
 class DirectoryStore(DirectoryReader):
-    """An ``ObjectStore`` below ``root``, which is created if it is missing."""
+    """An ``ObjectStore`` below ``root``, which the first write creates if it is missing."""
 
     def __init__(self, root: Path) -> None:
-        with storage_errors("open", root):
-            make_directory(root)
-        super().__init__(root)
+        super().__init__(root, may_be_missing=True)
         self._temporary = self.root / ".tmp"
         self._lock = self.root / ".lock"
+
+    def tidy(self) -> None:
+        """See ``ObjectStore``."""
         clean_stale(self._temporary)
 
     def put_new(self, name: str, data: bytes) -> bool:
@@ -134,6 +135,8 @@ class DirectoryStore(DirectoryReader):
     def replace(self, name: str, data: bytes, *, expected: str | None) -> str:
         """See ``ObjectStore``."""
         path = self._path(name)
+        with storage_errors("open", self._lock):
+            make_directory(self.root)
         with storage_errors("open", self._lock), locked(self._lock):
             current = self.stat(name)
             if (current.etag if current else None) != expected:

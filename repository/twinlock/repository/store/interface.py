@@ -86,6 +86,9 @@ class ObjectStore(ObjectSource, Protocol):
     def names(self, prefix: str) -> Iterator[str]:
         """The names below the directory ``prefix``, in no particular order."""
 
+    def tidy(self) -> None:
+        """Remove what killed writers left half-written. Living writers lose nothing."""
+
     def delete(self, name: str) -> None:
         """Remove ``name``; nothing happens if there is none."""
 

@@ -75,6 +75,12 @@ class Workspace:
         data = _encode_config(read_config(self.path), wires)
         replace_file(self.path / _CONFIG, data, max_bytes=_MAX_CONFIG_BYTES)
 
+    def tidy(self) -> None:
+        """Remove what killed writers left half-written."""
+        for directory in (self.path, self.path / "trusted", self.keyring.offline, self.keyring.online):
+            clean_stale(directory)
+        self.store.tidy()
+
     def now(self) -> datetime:
         """The time for one operation, in whole seconds."""
         return self.clock().replace(microsecond=0)
@@ -128,7 +134,7 @@ def open_workspace(
 def make_workspace(
     path: Path, config: Mapping[str, Any], *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts
 ) -> Workspace:
-    """The workspace that ``config`` describes; what a crash left half-written in its directories is cleaned."""
+    """The workspace that ``config`` describes. Writes nothing."""
     keys = config.get("keys", {})
     keyring = Keyring(
         offline=path / str(keys.get("offline", "keys/offline")),
@@ -136,8 +142,6 @@ def make_workspace(
         online_roles=ONLINE_ROLES,
         passphrase=passphrase,
     )
-    for directory in (path, path / "trusted", keyring.offline, keyring.online):
-        clean_stale(directory)
     return Workspace(
         path=path,
         store=DirectoryStore(path / str(config.get("store", "public"))),
