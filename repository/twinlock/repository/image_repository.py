@@ -97,7 +97,7 @@ class ImageRepository:
     ) -> Self:
         """Make a repository: keys for each role by plan (one ed25519 key where none is given), and publication 1.
 
-        ``wires`` are wire profiles to publish in beside ``tuf``: there is ``aktualizr``. A creation that was cut off is
+        ``wires`` are wire profiles to publish in, in addition to ``tuf``: there is ``aktualizr``. A creation that was cut off is
         finished; one that is refused leaves nothing.
         Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
         """
@@ -142,10 +142,10 @@ class ImageRepository:
         progress: Progress = lambda _: None,
         tell: Callable[[ImportFindings], None] = lambda _findings: None,
     ) -> tuple[Self, TakeoverView]:
-        """Make a repository that goes on with one for aktualizr that another tool made; deployed devices follow.
+        """Make a repository that continues one for aktualizr that another tool made; deployed devices follow.
 
-        Safe to repeat after a crash. ``progress`` is told of every byte twice: read, and stored; ``tell`` of what is left
-        out and what will not work later, before anything is written.
+        Safe to repeat after a crash. ``progress`` receives the count of every byte twice, read and stored. What is left
+        out and what will not work later is reported before anything is written.
         Raises: UsageError, MissingKeysError, ProfileError, RefusalError, StorageError; then nothing was published.
         """
         workspace, view = take_over(

@@ -39,7 +39,7 @@ class Party:
 
     def open(self) -> None:
         if self.kind == "image":
-            ImageRepository.open(self.path)
+            ImageRepository.open(self.path).publish()  # the next command that writes, though nothing is staged
             return
         Director.open(self.path).close()
 
@@ -129,7 +129,7 @@ def test_a_user_who_may_not_retire_them_still_opens_it(party: Party, caplog: pyt
     party.cut_off()
     (party.path / "keys/offline/retired").write_text("in the way of the directory")
     party.open()
-    assert "revoked keys are still beside the live ones" in caplog.text
+    assert "revoked keys are still " in caplog.text
     (party.path / "keys/offline/retired").unlink()
     party.open()
     assert party.private_keys() == live

@@ -15,6 +15,7 @@ from tests.unit.repository.reading import AktualizrReader
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.publishing.root_ceremony import RootChanges
+from twinlock.trust.names import ROOT
 
 OWN_ROOT = "aktualizr-root"
 KILLED = 77
@@ -78,7 +79,7 @@ def test_turning_the_profile_on(
     assert again.publish_for_aktualizr().changed
     reader = AktualizrReader(again.store)
     reader.refresh(START)
-    named = set(reader.trusted.root.signed.roles["root"].keyids)
+    named = set(reader.trusted.root.signed.roles[ROOT].keyids)
     assert {record.keyid for record in again.keyring.records(OWN_ROOT)} == named
     ImageRepository.open(filled.path, clock=clock).refresh()
     assert len(private_keys(again)) == 2

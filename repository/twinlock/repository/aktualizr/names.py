@@ -37,7 +37,7 @@ def read_name(store: ObjectStore, path: str) -> NamedBytes | None:
             raise ValueError(body["path"])
         return NamedBytes(int(body["length"]), str(body["sha256"]))
     except (ValueError, KeyError, TypeError):
-        raise StoreTamperedError(reason=f"{name_object(path)} does not say what {path} stands for") from None
+        raise StoreTamperedError(reason=f"{name_object(path)} does not state which bytes {path} names") from None
 
 
 def bytes_object(path: str, named: NamedBytes) -> str:

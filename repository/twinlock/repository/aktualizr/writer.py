@@ -155,7 +155,7 @@ def begin_with_root(candidate: NextPublication, version: int) -> AktualizrWriter
 
 
 def keep_anchor(workspace: Workspace, root: bytes) -> None:
-    """Keep the newest Root of the profile, from which the store is believed next time. Raises: StorageError."""
+    """Keep the newest Root of the profile, from which the store is verified next time. Raises: StorageError."""
     if _anchor(workspace) == root:
         return
     with storage_errors("create", _anchor_path(workspace).parent):

@@ -110,7 +110,7 @@ class NextPublication:
         self._accepted[role] = data
 
     def accept_other(self, role: str, data: bytes) -> None:
-        """Take the same file, or Root, in the profile beside ``tuf`` that the repository publishes."""
+        """Take the same file, or Root, in the other profile that the repository publishes."""
         self._others[role] = data
 
     def forget(self, role: str) -> None:
@@ -170,7 +170,7 @@ class NextPublication:
         Raises: MissingKeysError, PassphraseError, UsageError; ProfileError, before anything is signed.
         """
         plan = self._plan(initial=any(profile.initial for profile in profiles))
-        # ``tuf`` signs last: it can say everything, and the others refuse what they cannot say before anything is signed.
+        # ``tuf`` signs last: it can express everything, and the others refuse what they cannot express before anything is signed.
         made = [profile.sign(plan, new) for profile in reversed(profiles)][::-1]
         tuf, *others = made
         root = _joined(each.roots for each in made)
@@ -197,7 +197,7 @@ class NextPublication:
             return None
         try:
             return self.published.targets(role).signed
-        except KeyError:  # still listed, but not delegated to any more
+        except KeyError:  # still listed, but no longer delegated to
             return None
 
     def _new_root(self) -> Root:
@@ -322,5 +322,5 @@ def delegated(targets: Targets, delegations: Delegations) -> Iterator[tuple[str,
 
 
 def meta_file(version: int, data: bytes) -> MetaFile:
-    """What an index says of a file: version, length and SHA-256, so that no signer below can swap the bytes."""
+    """What an index states about a file: version, length and SHA-256, so that no signer below can swap the bytes."""
     return MetaFile(version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})

@@ -4,8 +4,8 @@
     records = ring.generate("root", kind=KeyKind.ED25519, count=2)
     signers = ring.signers(records[0].keyid)          # securesystemslib signers, opened once and kept
 
-A key is found by its id, never by its role: what a role's keys *are* is for signed metadata to say. The role in a
-record tells people what the key was made for, and decides the directory. The Director and suppliers use this too.
+A key is found by its id, never by its role: what a role's keys *are* signed metadata states. The role in a
+record shows people what the key was made for, and decides the directory. The Director and suppliers use this too.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Keyring:
     def generate(self, role: str, *, kind: KeyKind = KeyKind.ED25519, count: int = 1) -> tuple[KeyRecord, ...]:
         """Make ``count`` new keys for ``role`` and write them at once.
 
-        Raises: StorageError; UsageError and PassphraseError where the passphrase is not that of the keys beside them;
+        Raises: StorageError; UsageError and PassphraseError where the passphrase is not that of the keys in the same directory;
         UnsafePathError for the name of the role.
         """
         with self.new_keys() as new:
@@ -150,7 +150,7 @@ class Keyring:
         return RawSigner(records[0].public_key, self.signers([keyid])[0])
 
     def retire(self, keyids: Iterable[str], *, destroy: bool = False) -> None:
-        """Put keys aside that sign nothing any more: into ``retired`` beside them, private halves too or destroyed.
+        """Move keys that no longer sign into ``retired`` in their directory; their private halves move too, or are destroyed.
 
         Raises: StorageError.
         """

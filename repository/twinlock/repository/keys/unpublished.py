@@ -25,7 +25,7 @@ _MAX_BYTES = 1 << 20
 
 @contextmanager
 def announced(records: Iterable[KeyRecord]) -> Iterator[None]:
-    """Keep a record of new keys beside the first of them inside the block, durable before it begins. Raises: StorageError."""
+    """Keep a record of new keys in the directory of the first of them inside the block, durable before it begins. Raises: StorageError."""
     records = tuple(records)
     if not records:
         yield

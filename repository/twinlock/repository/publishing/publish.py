@@ -64,7 +64,7 @@ def publish_draft(workspace: Workspace) -> PublishResult:
 
 
 def plan_draft(candidate: NextPublication, draft: Draft) -> tuple[RoleName, ...]:
-    """Bring the staged edits into ``candidate``, those in another profile too; returns the delegations held back."""
+    """Bring the staged edits into ``candidate``, those in another profile too; returns the delegations that have to wait."""
     for role, text in draft.others.items():
         candidate.accept_other(role, text.encode())
     return apply_draft(candidate, draft)

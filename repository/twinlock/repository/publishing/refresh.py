@@ -1,4 +1,4 @@
-"""What expires soon, and signing it again. Online roles are renewed unattended; for others people are told in time."""
+"""What expires soon, and signing it again. Online roles are renewed unattended; for others people are warned in time."""
 
 from __future__ import annotations
 

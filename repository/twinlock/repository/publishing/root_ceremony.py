@@ -13,7 +13,7 @@ A signer never signs bytes that it cannot read as Root: both python-tuf and the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.io.files.durable import replace_file
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.repository.aktualizr.ceremony import (
+    Demand,
     attach,
     attached_keyids,
     attached_tallies,
@@ -67,10 +68,10 @@ _PREVIOUS = "previous"  # the envelope's member that travels with a prepared Roo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootChanges:
-    """What the next Root shall say differently. Keys to add are public, by id, as TUF 1.0.34 4.2 writes them.
+    """How the next Root differs. Keys to add are public, by id, as TUF 1.0.34 4.2 writes them.
 
-    ``demands`` say of which roles a post-quantum signature is demanded from then on, and of which not.
-    Beside the top-level roles there is ``aktualizr-root``: the Root keys of the aktualizr chain, where it has its own.
+    ``demands`` state of which roles a post-quantum signature is demanded from then on, and of which not.
+    In addition to the top-level roles there is ``aktualizr-root``: the Root keys of the aktualizr chain, where it has its own.
     """
 
     rotate: Mapping[str, KeyPlan] = field(default_factory=dict)
@@ -93,7 +94,7 @@ def prepare_root(
     for_aktualizr: bool = False,
     until: date | None = None,
 ) -> RootView:
-    """Write the next Root to ``target``, signed by those root keys that are held here, and say what it lacks.
+    """Write the next Root to ``target``, signed by those root keys that are held here, and show what it lacks.
 
     ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
     published already and shares its Root keys with ours, it is handed over to keys of its own (``until``: see
@@ -157,7 +158,7 @@ def sign_root(path: Path, keyring: Keyring, *, previous: bytes | None = None) ->
 
     ``previous`` is the Root it follows, for a file that does not carry it.
     Raises: UsageError if the file is not a Root, does not follow ``previous``, or no key of either is here; ProfileError if
-    it has two forms that do not say the same; PassphraseError.
+    it has two forms that do not state the same; PassphraseError.
     """
     metadata = read_root_file(path)
     before = _previous(metadata, path, previous)
@@ -270,7 +271,7 @@ def _without_own(changes: Mapping[str, T]) -> dict[str, T]:
 def _change_own_keys(
     chain: RootChain, changes: RootChanges, keyring: Keyring | NewKeys, root: Root
 ) -> Authority | None:
-    """The next Root keys of the aktualizr chain, where ``changes`` say anything of them. Raises: UsageError.
+    """The next Root keys of the aktualizr chain, where ``changes`` affect them. Raises: UsageError.
 
     Rotating Root rotates them too, unless they are named by themselves.
     """
@@ -302,7 +303,7 @@ def _change_own_keys(
 
 def _known(role: str) -> None:
     if role not in (*TOP_LEVEL, OWN_ROOT):
-        raise UsageError(reason=f"{role} is no top-level role")
+        raise UsageError(reason=f"{role} is not a top-level role")
 
 
 def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyring) -> RootView:
@@ -316,22 +317,23 @@ def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyri
         if signer.public_key.keyid in named and signer.public_key.keyid not in made:  # a false one is replaced
             metadata.sign(signer, append=True)
     replace_file(path, metadata.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
-    return _root_view(metadata, authorities)
+    return _root_view(metadata, before)
 
 
-def count_signatures(metadata: Metadata[Root], before: Root) -> RootView:
-    """What a prepared Root that follows ``before`` says, and which signatures it lacks."""
-    return _root_view(metadata, (root_authority(metadata.signed, ROOT), root_authority(before, ROOT)))
+def tallies_of(metadata: Metadata[Root], before: Root) -> Iterator[tuple[Demand, frozenset[str]]]:
+    """Every demand on a Root that follows ``before``, in all its forms, and the ids of the keys whose signatures verify."""
+    authorities = (root_authority(metadata.signed, ROOT), root_authority(before, ROOT))
+    made = valid_signatures(metadata, authorities)
+    yield from ((Demand.by(each), made & set(each.keyids)) for each in authorities)
+    yield from attached_tallies(metadata)
 
 
-def _root_view(metadata: Metadata[Root], authorities: tuple[Authority, ...]) -> RootView:
-    ours = valid_signatures(metadata, authorities)
-    tallies = [(frozenset(each.keyids), each.threshold, ours & set(each.keyids)) for each in authorities]
-    tallies += attached_tallies(metadata)
-    lacks_post_quantum = any(each.lacks_post_quantum(ours) for each in authorities)
-    missing = max(int(lacks_post_quantum), *(threshold - len(signed) for _, threshold, signed in tallies))
-    wanting = frozenset[str]().union(*(keyids - signed for keyids, _, signed in tallies))
-    made = frozenset[str]().union(*(signed for _, _, signed in tallies))
+def _root_view(metadata: Metadata[Root], before: Root) -> RootView:
+    tallies = list(tallies_of(metadata, before))
+    lacks_post_quantum = any(demand.known.lacks_post_quantum(signed) for demand, signed in tallies)
+    missing = max(demand.missing(signed) for demand, signed in tallies)
+    wanting = frozenset[str]().union(*(demand.keyids - signed for demand, signed in tallies))
+    made = frozenset[str]().union(*(signed for _, signed in tallies))
     root = metadata.signed
     roles = {str(role): root_authority(root, role) for role in TOP_LEVEL}
     own = own_root_role(metadata)

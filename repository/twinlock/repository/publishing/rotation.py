@@ -1,7 +1,7 @@
 """Other keys for a role: new Root (or delegation), and everything that those keys sign, in one publication.
 
 Root is signed by its old and its new keys, and every version of it is kept forever. Replacing the keys of Snapshot
-and Timestamp together is also the moment when Snapshot forgets roles that are not delegated to any more, since vehicles
+and Timestamp together is also the moment when Snapshot forgets roles that are no longer delegated to, since vehicles
 drop what they stored from it (Uptane 2.1.0 5.4.4.3 step 4).
 
 Every key that has to sign is opened, and every rule asked, before a new key is written; if something fails later, the
@@ -34,7 +34,7 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> PublishResult:
     """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kinds.
 
-    A demand for a post-quantum signature stays unless ``plan`` says otherwise.
+    A demand for a post-quantum signature stays unless ``plan`` states one.
 
     With all Root keys those of the aktualizr chain are replaced too; of ``plan`` they take a kind that its client reads.
 

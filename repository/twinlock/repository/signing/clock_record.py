@@ -108,7 +108,7 @@ def read_time_source(workspace: Workspace) -> TimeSource | None:
         return TimeSource(url=body["url"], root=body["root"].encode())
     except (ValueError, KeyError, TypeError, AttributeError):
         path = str(_place(workspace, _SOURCE))
-        raise StorageError(path=path, operation="read", reason="it is not the description of a time source") from None
+        raise StorageError(path=path, operation="read", reason="not the description of a time source") from None
 
 
 def ask_second(source: TimeSource | None) -> SecondTime | None:

@@ -30,7 +30,7 @@ from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
 
 _CHUNK_BYTES = 1 << 20
-_HASHED_BYTES = 1 << 20  # up to here an etag is a digest; a larger object is told from another by inode, time and size
+_HASHED_BYTES = 1 << 20  # up to here an etag is a digest; a larger object is distinguished by inode, time and size
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EXDEV})
 
 
@@ -140,7 +140,7 @@ class DirectoryStore(DirectoryReader):
         with storage_errors("open", self._lock), locked(self._lock):
             current = self.stat(name)
             if (current.etag if current else None) != expected:
-                raise ConflictError(what=name, reason="it is no longer what was read")
+                raise ConflictError(what=name, reason=f"{name} is no longer what was read")
             with self._writing(path) as (descriptor, temporary):
                 write_all(descriptor, data)
                 os.fsync(descriptor)
@@ -169,7 +169,9 @@ class DirectoryStore(DirectoryReader):
     @contextmanager
     def _writing(self, path: Path) -> Iterator[tuple[int, Path]]:
         if self._temporary.is_symlink():
-            raise UnsafePathError(path=self._temporary.name, reason="it is a symbolic link")
+            raise UnsafePathError(
+                path=self._temporary.name, reason="the directory for temporary files is a symbolic link"
+            )
         with storage_errors("write", path):
             make_directory(self._temporary)
             make_directory(path.parent)
@@ -192,7 +194,7 @@ class DirectoryStore(DirectoryReader):
 def _move(temporary: Path, path: Path) -> None:
     """Give ``temporary``, which is on disk, the name ``path``, durably. Raises: OSError.
 
-    Where ``path`` is on another device, a copy beside it is complete and on disk before it has the name.
+    Where ``path`` is on another device, a copy in its directory is complete and on disk before it has the name.
     """
     try:
         temporary.rename(path)

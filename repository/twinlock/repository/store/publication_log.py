@@ -8,7 +8,7 @@ same result however often that is done. Timestamp is the last, or only Root come
     1. images are in the store already, under names that contain their digests
     2. create publications/N.json       exists: ConflictError, nothing was done
     3. create every versioned file      exists with the same bytes: fine
-       replace timestamp.json           only if it is still the one that the record says it replaces
+       replace timestamp.json           only if it is still the one that the record states it replaces
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def check_record(record: LogRecord) -> None:
 def roll_forward(store: ObjectStore, *, first: int = 1) -> None:
     """Finish publications that were decided but not completed: the next one, and what may lack of the last one.
 
-    ``first`` is the number of the first publication, where a repository goes on with the numbers of another one.
+    ``first`` is the number of the first publication, where a repository continues the numbers of another one.
     """
     while True:
         version = timestamp_version(store)

@@ -3,7 +3,7 @@
     treehub.json    in the Image repository's directory: where the OSTree repository is
 
 Vehicles that run aktualizr pull from one place, so there is one. Its objects are named by their digests, and the commit is
-stated in Targets; nothing that is served here is believed.
+stated in Targets; clients trust nothing that is served here.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read_treehub(workspace: Path) -> Path | None:
             raise NewerStateError(path=str(path), operation="read", reason=reason, found=file_format, supported=_FORMAT)
         return Path(str(body["repository"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it names no repository ({error!r})") from None
+        raise StorageError(path=str(path), operation="read", reason=f"{path} names no repository ({error!r})") from None
 
 
 def chosen_treehub(workspace: Path, repository: Path | None) -> Path:

@@ -38,5 +38,7 @@ def read_config(path: Path) -> dict[str, Any]:
             raise NewerStateError(path=str(path), operation="open", reason=reason, found=file_format, supported=FORMAT)
         _ = str(body["role"]), int(body["threshold"]), int(body["validity"])
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None
+        raise StorageError(
+            path=str(path), operation="read", reason=f"{path} is not a configuration ({error!r})"
+        ) from None
     return body

@@ -1,7 +1,7 @@
 """What is published now, read back and verified before it is edited and signed again.
 
-The store may be a server that others can reach, so nothing in it is believed: the Root chain is followed from a Root
-kept beside the keys, every file is verified under it, and a store that went back in time is noticed. Expiry does not
+The store may be a server that others can reach, so nothing in it is trusted: the Root chain is followed from a Root
+kept with the keys, every file is verified under it, and a store that went back in time is noticed. Expiry does not
 matter here; an expired repository has to be readable in order to be renewed.
 """
 

@@ -83,7 +83,7 @@ class PreparedRoot:
         try:
             return tuple(map(str, json.loads(data or b"[]")))
         except (ValueError, TypeError):
-            raise StorageError(path=str(self._keys), operation="read", reason="it is not a list of key ids") from None
+            raise StorageError(path=str(self._keys), operation="read", reason="not a list of key ids") from None
 
     def named(self, newest: int) -> frozenset[str]:
         """The ids of the keys that the prepared Root names, or that were made for it. Raises: as ``find``."""
@@ -94,6 +94,10 @@ class PreparedRoot:
         """Remember that ``root`` is never published. ``end`` forgets it, once its keys are gone. Raises: StorageError."""
         self._write_cancelled(self._cancelled() | {_digest(root)})
 
+    def is_cancelled(self, root: Root) -> bool:
+        """Whether the end of ``root`` is on record. Raises: StorageError."""
+        return _digest(root) in self._cancelled()
+
     def _write_cancelled(self, digests: frozenset[str]) -> None:
         replace_file(self._refused, json.dumps(sorted(digests)).encode(), max_bytes=_MAX_CANCELLED_BYTES)
 
@@ -103,7 +107,7 @@ class PreparedRoot:
             return frozenset(map(str, json.loads(data or b"[]")))
         except (ValueError, TypeError):
             raise StorageError(
-                path=str(self._refused), operation="read", reason="it is not a list of cancelled Roots"
+                path=str(self._refused), operation="read", reason="not a list of cancelled Roots"
             ) from None
 
     def end_published(self, newest: int) -> None:

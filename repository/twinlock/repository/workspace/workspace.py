@@ -2,7 +2,7 @@
 
     config.json            validity by role, where the keys are, wire profiles
     draft.json             staged edits
-    keys/offline, online   private keys (0600 in 0700), elsewhere if config.json says so
+    keys/offline, online   private keys (0600 in 0700), elsewhere if config.json names another place
     treehub.json           where the OSTree repository is, if there is one
     trusted/               the newest Root, Timestamp and Snapshot seen: the store is checked against these
     public/                the object store: metadata/ targets/ publications/
@@ -36,7 +36,7 @@ from twinlock.trust.state.trusted import TrustedRepository
 
 _CONFIG = "config.json"
 _FORMAT = 2
-_PLAIN_FORMAT = 1  # of a repository that a version without wire profiles can go on with
+_PLAIN_FORMAT = 1  # of a repository that a version without wire profiles can open
 _KIND = "image-repository"
 _MAX_CONFIG_BYTES = 65_536
 ONLINE_ROLES = frozenset({SNAPSHOT, TIMESTAMP})
@@ -86,7 +86,7 @@ class Workspace:
         return self.clock().replace(microsecond=0)
 
     def anchor(self) -> bytes | None:
-        """The Root from which the store is believed, or None before the first publication."""
+        """The Root from which the store is verified, or None before the first publication."""
         return read_file(self.seen_path(ROOT), max_bytes=DEFAULT_LIMITS.root_bytes)
 
     def set_anchor(self, root: bytes) -> None:
@@ -169,7 +169,9 @@ def read_config(directory: Path) -> dict[str, Any]:
         file_format = int(body["format"])
         kind = body.get("kind")
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is no configuration ({error!r})") from None
+        raise StorageError(
+            path=str(path), operation="read", reason=f"{path} is not a configuration ({error!r})"
+        ) from None
     if kind != _KIND:
         what = f"a {kind}" if kind else "the directory of a Director, or of another program"
         raise UsageError(reason=f"{directory} is {what}, not an Image repository")
