@@ -42,7 +42,7 @@ BANNED_IN_PROSE = {
     "ignore, skip": r"\bpass(es|ed)? over\b",
     "no longer": r"\b(not|no|nothing) [^.;:]*\bany more\b",
 }
-PLAIN = ("client", "director", "io", "testing", "cli", "docs", "README.md", "CONTRIBUTING.md")
+PLAIN = ("client", "director", "io", "repository", "testing", "cli", "docs", "README.md", "CONTRIBUTING.md")
 MADE = "docs/codes.md"  # from the docstrings of all parts; judged where they are
 NO_REFERENT = r"reason=f?[\"']it "
 

@@ -20,7 +20,7 @@ class MissingKeysError(UsageError):
 
     code = "missing-keys"
     template = "{role} needs {required} signatures, and {held} of its keys are held here (its keys: {keyids})"
-    hint = "run this where the keys are, or bring their directory here (config.json says where keys are looked for)"
+    hint = "run this where the keys are, or bring their directory here (config.json states where keys are looked for)"
     role: str
     required: int
     held: int
@@ -175,7 +175,7 @@ class ClockBehindError(SigningClockError):
 
 
 class ClockContradictedError(SigningClockError):
-    """A second, authenticated source of time contradicts the clock. ``how`` says what ``other`` is to that source."""
+    """A second, authenticated source of time contradicts the clock. ``how`` is the relation of ``other`` to that source."""
 
     code = "signing-clock-contradicted"
     template = "nothing was signed: the clock shows {now}, and {source} {how} {other}"

@@ -12,7 +12,7 @@ repository.publish()                                           # signed, verifie
 anchor = repository.root_bytes()                               # what a vehicle is built with
 app = image_application(repository.store)                      # twinlock.repository.serving.app
 
-repository = ImageRepository.open("image-repo")                # later; finishes a publication that a crash cut off
+repository = ImageRepository.open("image-repo")                # later
 repository.delegate("acme", keys=["acme.pub.json"], paths=["acme/*"], hardware_ids=["hw-9"])
 repository.accept("from-acme/outbox")                          # acme's signed file and images, fully checked
 repository.publish()
@@ -51,7 +51,6 @@ from twinlock.repository.publishing.inspection import show_repository, show_stat
 from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
 from twinlock.repository.publishing.publish import publish_draft
 from twinlock.repository.publishing.refresh import refresh_due
-from twinlock.repository.publishing.revoked_keys import open_tidied
 from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root, keeping_signatures
 from twinlock.repository.publishing.root_ceremony import RootChanges, prepare_root, publish_root
 from twinlock.repository.publishing.rotation import named_keys, plan_of, rotate_roles
@@ -65,7 +64,7 @@ from twinlock.repository.store.ostree_commits import commit_id
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.profiles import Wires
-from twinlock.repository.workspace.state import read_state
+from twinlock.repository.workspace.state import open_repository, read_for_change, read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
 from twinlock.repository.workspace.workspace import Workspace, create_workspace
 from twinlock.trust.errors.base import UsageError
@@ -99,7 +98,7 @@ class ImageRepository:
     ) -> Self:
         """Make a repository: keys for each role by plan (one ed25519 key where none is given), and publication 1.
 
-        ``wires`` are wire profiles to publish in beside ``tuf``: there is ``aktualizr``. A creation that was cut off is
+        ``wires`` are wire profiles to publish in, in addition to ``tuf``: there is ``aktualizr``. A creation that was cut off is
         finished; one that is refused leaves nothing.
         Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
         """
@@ -124,11 +123,13 @@ class ImageRepository:
         clock: Clock = utc_now,
         hosts: OutsideHosts = PUBLIC_HOSTS,
     ) -> Self:
-        """Open a repository, finishing what was cut off. ``hosts`` are where hosted images may be.
+        """Open a repository and verify what it publishes. ``hosts`` are where hosted images may be.
 
-        Raises: UsageError if there is none, NewerStateError.
+        This and every method that only shows something write nothing. The first method that changes something completes what
+        a crash interrupted.
+        Raises: UsageError if there is none, NewerStateError, StoreTamperedError.
         """
-        return cls(open_tidied(Path(path), passphrase=passphrase, clock=clock, hosts=hosts))
+        return cls(open_repository(Path(path), passphrase=passphrase, clock=clock, hosts=hosts).workspace)
 
     @classmethod
     def take_over(
@@ -142,10 +143,10 @@ class ImageRepository:
         progress: Progress = lambda _: None,
         tell: Callable[[ImportFindings], None] = lambda _findings: None,
     ) -> tuple[Self, TakeoverView]:
-        """Make a repository that goes on with one for aktualizr that another tool made; deployed devices follow.
+        """Make a repository that continues one for aktualizr that another tool made; deployed devices follow.
 
-        Safe to repeat after a crash. ``progress`` is told of every byte twice: read, and stored; ``tell`` of what is left
-        out and what will not work later, before anything is written.
+        Safe to repeat after a crash. ``progress`` receives the count of every byte twice, read and stored. What is left
+        out and what will not work later is reported before anything is written.
         Raises: UsageError, MissingKeysError, ProfileError, RefusalError, StorageError; then nothing was published.
         """
         workspace, view = take_over(
@@ -293,7 +294,7 @@ class ImageRepository:
 
     def stage_delegation(self, delegation: AuthoredDelegation, *, before: str | None = None) -> tuple[str, ...]:
         """Stage one of any form, as for roles that have to agree (TAP 3). Returns the ids of its keys so far if it keeps none."""
-        state = read_state(self.workspace)
+        state = read_for_change(self.workspace)
         return stage_delegation(state, delegation, profile_rules(state.wires), before=before)
 
     def undelegate(self, name: str) -> None:
@@ -398,5 +399,5 @@ class ImageRepository:
         return show_repository(self.workspace)
 
     def _images(self) -> StagingPlace:
-        state = read_state(self.workspace)
+        state = read_for_change(self.workspace)
         return own_images(state, profile_rules(state.wires))

@@ -54,6 +54,7 @@ def take_over(path: Path) -> None:
     except TwinlockError:
         if opened(path).show().publication != 8:  # done already, and not to be done again
             raise
+        opened(path).refresh()
 
 
 SCENARIOS: dict[str, Work] = {"publish": publish, "rotate": rotate, "wire": wire, "import": take_over}

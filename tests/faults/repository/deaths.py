@@ -59,7 +59,7 @@ def accept(path: Path) -> None:
 
 def create(path: Path) -> None:
     if (path / "new" / "public" / "metadata" / "timestamp.json").exists():
-        ImageRepository.open(path / "new", clock=HandClock())
+        ImageRepository.open(path / "new", clock=HandClock()).refresh()
         return
     ImageRepository.create(path / "new", clock=HandClock())
 

@@ -39,7 +39,7 @@ class Party:
 
     def open(self) -> None:
         if self.kind == "image":
-            ImageRepository.open(self.path)
+            ImageRepository.open(self.path).publish()  # the next command that writes, though nothing is staged
             return
         Director.open(self.path).close()
 
@@ -129,7 +129,7 @@ def test_a_user_who_may_not_retire_them_still_opens_it(party: Party, caplog: pyt
     party.cut_off()
     (party.path / "keys/offline/retired").write_text("in the way of the directory")
     party.open()
-    assert "the next command tries again" in caplog.text
+    assert "revoked keys are still " in caplog.text
     (party.path / "keys/offline/retired").unlink()
     party.open()
     assert party.private_keys() == live
@@ -150,6 +150,7 @@ def test_an_unreadable_old_root_hinders_no_command(tmp_path: Path, caplog: pytes
     party.cut_off()
     (party.path / "public/metadata/1.root.json").write_text("{}")
     repository = ImageRepository.open(party.path)
+    repository.publish()
     assert "not readable" in caplog.text
     assert repository.root_bytes(2)
 
@@ -166,10 +167,11 @@ def test_the_keys_of_a_delegated_role(tmp_path: Path) -> None:
     for path in (tmp_path / "before/offline").glob("parts.*"):
         shutil.copy(path, repository.path / "keys/offline")
     repository = ImageRepository.open(repository.path)
+    repository.publish()
     assert {path.name for path in (repository.path / "keys").glob("*/*.pem")} == live
     repository.undelegate("parts")
     repository.publish()
-    ImageRepository.open(repository.path)
+    ImageRepository.open(repository.path).publish()
     assert {path.name for path in (repository.path / "keys").glob("*/*.pem")} == live, (
         "who is delegated to again has its key"
     )

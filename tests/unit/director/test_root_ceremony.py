@@ -131,15 +131,17 @@ def test_one_that_has_all_its_signatures_cannot_be_cancelled(party: str) -> None
     run(party, "root", "publish", "here", "next.json")
 
 
-def test_cancelling_one_that_lacks_signatures_destroys_the_keys_that_were_made_for_it(party: str) -> None:
+def test_cancelling_one_that_lacks_signatures_puts_the_keys_aside_that_were_made_for_it(party: str) -> None:
     before = _files()
     run(party, "rotate", "here", "root", "timestamp", "--keys", "1/1", "--prepare", "next.json")
     made = _files().keys() - before.keys()
     cancelled = run(party, "root", "cancel", "here", "next.json")
     assert cancelled["root"] == 2
-    assert len(cancelled["destroyed"]) == len(made) // 2 == 2
+    assert (len(cancelled["kept"]), cancelled["destroyed"]) == (len(made) // 2, [])
     left = _files()
-    assert not [path for path in left.keys() - before.keys() if path.endswith(".pem")]
+    aside = [path for path in left.keys() - before.keys() if path.endswith(".pem")]
+    assert len(aside) == len(made) // 2 == 2
+    assert all("/retired/" in path for path in aside)
     assert {path: left[path] for path in before} == before
     run(party, "root", "cancel", "here", "next.json", status=2)  # not twice
     run(party, "root", "publish", "here", "next.json", status=1)  # it lacks signatures

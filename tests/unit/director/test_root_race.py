@@ -197,3 +197,38 @@ def test_cancelling_waits_for_who_publishes(party: Party) -> None:
         assert not outcome
     canceller.join()
     assert outcome == [None]
+
+
+def test_a_shorter_copy_of_a_complete_root_destroys_no_key(party: Party) -> None:
+    """The complete copy is with another holder: a vehicle that meets it follows only the keys that were made for that Root."""
+    before = party.private_keys()
+    party.cancel()
+    aside = {path.name for path in (party.path / "keys").glob("*/retired/*.pem")}
+    assert party.private_keys() | aside == before
+    assert len(aside) == 2
+    with pytest.raises(RootCancelledError):
+        party.publish()
+
+
+def test_an_interrupted_cancelling_is_finished_with_the_complete_copy(party: Party) -> None:
+    """It cannot be published any longer, so it must not be kept prepared for ever."""
+    obstacle = party.path / "keys/offline/retired"
+    obstacle.write_text("in the way of the directory")
+    with pytest.raises(StorageError):
+        party.cancel()
+    obstacle.unlink()
+    shutil.copy(party.whole, party.short)
+    party.cancel()
+    assert len(list(obstacle.glob("*.pem"))) == 2
+
+
+def test_copies_that_are_complete_together_are_not_cancelled(party: Party) -> None:
+    """The file lacks the signatures that were made here; the copy that is kept here has them."""
+    body = json.loads(party.whole.read_bytes())
+    kept = {each["keyid"] for each in json.loads((party.path / "prepared-root.json").read_bytes())["signatures"]}
+    body["signatures"] = [each for each in body["signatures"] if each["keyid"] not in kept]
+    assert body["signatures"]
+    party.short.write_text(json.dumps(body))
+    with pytest.raises(RootCompleteError):
+        party.cancel()
+    party.publish()

@@ -7,14 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from securesystemslib.signer import SSlibKey
 
 from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
+from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring
 from twinlock.repository.publishing.root_ceremony import RootChanges
 from twinlock.repository.publishing.root_signing import sign_root
+from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.errors.metadata import ThresholdError
@@ -131,3 +134,29 @@ def test_keys_that_the_client_cannot_read_are_refused_before_they_are_made(
             apart.prepare_root(tmp_path / "next.json", added)
     assert apart.keyring.records() == held
     assert not (tmp_path / "next.json").exists()
+
+
+def test_a_false_signature_in_the_other_form_is_not_counted(apart: ImageRepository, tmp_path: Path) -> None:
+    travelling = tmp_path / "next.json"
+    apart.prepare_root(travelling, ROTATION)
+    medium = Keyring(offline=tmp_path / "medium")
+    assert sign_root(travelling, medium).missing == 0
+    body = json.loads(travelling.read_bytes())
+    theirs = medium.records("aktualizr-root")[0].keyid
+    for entry in body["aktualizr"]["signatures"]:
+        entry.update({"sig": "AAAA"} if entry["keyid"] == theirs else {})
+    travelling.write_text(json.dumps(body))
+    view = sign_root(travelling, apart.keyring)
+    assert view.missing == 1
+    assert theirs not in view.signed
+
+
+def test_one_key_under_two_ids_counts_once(tmp_path: Path) -> None:
+    key = Keyring(offline=tmp_path).generate("root")[0].authoring_key
+    again = SSlibKey("another id", key.keytype, key.scheme, key.keyval)
+    both = SigningAuthority({key.keyid: key, again.keyid: again}, 2)
+    assert both.count(both.keyids) == 1
+    assert not both.is_met_by(both.keyids)
+    with pytest.raises(MissingKeysError) as caught:
+        both.check_held("root", both.keyids)
+    assert (caught.value.required, caught.value.held) == (2, 1)

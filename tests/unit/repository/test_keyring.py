@@ -10,7 +10,7 @@ import pytest
 
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan, Keyring, Passphrase
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, PassphraseError, StorageError
+from twinlock.trust.errors.local import ConflictError, NewerStateError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
 
 
@@ -160,3 +160,38 @@ def test_a_role_name_becomes_a_safe_file_name(tmp_path: Path) -> None:
 def test_a_plan_that_cannot_be_met_is_refused(count: int, threshold: int) -> None:
     with pytest.raises(UsageError):
         KeyPlan(count=count, threshold=threshold)
+
+
+def test_a_key_that_goes_is_off_the_disk_before_anything_else_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removal that is not flushed is undone by a power cut, and the revoked key is back among the live ones."""
+    keys, flushed = ring(tmp_path), dict[str, set[str]]()
+
+    def flush(directory: Path) -> None:
+        flushed[directory.name] = {path.name for path in directory.iterdir() if path.is_file()}
+
+    aside, gone = keys.generate("root", count=2)
+    monkeypatch.setattr("twinlock.repository.keys.keyring.flush_directory", flush)
+    keys.retire([aside.keyid])
+    assert flushed["retired"] == {path.name for path in aside.files}
+    assert flushed["offline"] == {path.name for path in gone.files}
+    keys.retire([gone.keyid], destroy=True)
+    assert flushed["offline"] == set()
+    assert flushed["retired"] == {*(path.name for path in aside.files), gone.files[0].name}
+
+
+def test_new_keys_go_while_their_record_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, records = ring(tmp_path), list[int]()
+
+    def flush(directory: Path) -> None:
+        if not list(directory.glob("*.pem")):
+            records.append(len(list(directory.glob(".new-keys-*"))))
+
+    with pytest.raises(ConflictError), keys.new_keys() as new:
+        new.generate("root", kind=KeyKind.ED25519)
+        with new.leaving():
+            monkeypatch.setattr("twinlock.repository.keys.keyring.flush_directory", flush)
+            raise ConflictError(what="the repository", reason="another was first")
+    assert records[0] == 1
+    assert not list((tmp_path / "offline").iterdir())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -167,6 +169,7 @@ def test_symbolic_links_are_not_followed(store: DirectoryStore, tmp_path: Path) 
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")
+    store.root.mkdir()
     (store.root / "dir").symlink_to(outside)
     (store.root / "file").symlink_to(outside / "secret")
     for access in (
@@ -201,12 +204,22 @@ def test_what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not(
     assert other.exists()
 
 
-def test_opening_a_store_cleans_up(tmp_path: Path) -> None:
-    first = DirectoryStore(tmp_path)
-    first.put_new("a", b"x")
-    (tmp_path / ".tmp" / f"{TEMPORARY}00112233445566ff").write_bytes(b"half")
-    DirectoryStore(tmp_path)
+def test_tidying_a_store_removes_what_a_killed_writer_left(tmp_path: Path) -> None:
+    DirectoryStore(tmp_path).put_new("a", b"x")
+    half = tmp_path / ".tmp" / f"{TEMPORARY}00112233445566ff"
+    half.write_bytes(b"half")
+    again = DirectoryStore(tmp_path)
+    assert half.exists()
+    again.tidy()
     assert list((tmp_path / ".tmp").iterdir()) == []
+
+
+def test_a_store_is_created_by_its_first_write(store: DirectoryStore) -> None:
+    assert store.get("a", max_bytes=1) is None
+    assert list(store.names("m")) == []
+    assert not store.root.exists()
+    store.replace("a", b"x", expected=None)
+    assert store.get("a", max_bytes=1)
 
 
 def test_delete_is_repeatable(store: DirectoryStore) -> None:
@@ -214,3 +227,46 @@ def test_delete_is_repeatable(store: DirectoryStore) -> None:
     store.delete("a/b")
     store.delete("a/b")
     assert store.stat("a/b") is None
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_copy_to_another_device_is_on_disk_before_it_has_its_name(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """``metadata`` may be a mount of its own: a file cannot be renamed into it, and a copy that is not flushed may be empty."""
+    events: list[str] = []
+    rename, link, flush = Path.rename, os.link, os.fsync
+
+    def renamed(source: Path, target: Path) -> Path:
+        if source.parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        events.append(
+            f"rename {Path(target).read_bytes() if Path(target).exists() else b''!r} to {source.read_bytes()!r}"
+        )
+        return rename(source, target)
+
+    def linked(source: Path, target: Path, **options: bool) -> None:
+        if not links or Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, target, **options)
+
+    def flushed(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        events.append(f"flush {path.parent.name} {path.read_bytes()!r}" if path.is_file() else f"flush {path.name}")
+        flush(descriptor)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(os, "link", linked)
+    monkeypatch.setattr(os, "fsync", flushed)
+    written: list[tuple[Callable[[], object], bytes, bytes]] = [
+        (lambda: store.put_new("metadata/a.json", b"one"), b"", b"one"),
+        (lambda: store.replace_from("metadata/a.json", io.BytesIO(b"two")), b"one", b"two"),
+        (lambda: store.replace("metadata/b.json", b"three", expected=None), b"", b"three"),
+    ]
+    for write, before, after in written:
+        events.clear()
+        write()
+        moved = events.index(f"rename {before!r} to {after!r}")
+        assert events[moved - 1] == f"flush metadata {after!r}"
+        assert events[moved + 1] == "flush metadata"
+    assert sorted(path.name for path in (store.root / "metadata").iterdir()) == ["a.json", "b.json"]

@@ -87,6 +87,8 @@ def test_a_store_with_encoded_names_is_read_and_gets_the_others(tmp_path: Path, 
     use_encoded_names(repository)
     assert open_source(str(tmp_path / "image"))("1.tier2%20sub.json", 10**6) is not ABSENT
     again = ImageRepository.open(tmp_path / "image", clock=clock)
+    assert [str(image.path) for image in again.show().images] == ["s/x.bin"]
+    again.refresh()
     names = set(again.store.names(METADATA.rstrip("/")))
     assert {"metadata/1.tier2 sub.json", "metadata/1.tier2%20sub.json"} <= names
     assert Reader(again.store, again.root_bytes(1)).find("s/x.bin", START).entry
@@ -170,12 +172,12 @@ def test_python_tuf_finds_the_role_behind_nginx(tmp_path: Path, role: str) -> No
 
 
 @pytest.mark.system
-def test_encoded_names_were_not_found_behind_nginx_until_the_repository_was_opened(tmp_path: Path) -> None:
+def test_encoded_names_were_not_found_behind_nginx_until_a_command_wrote(tmp_path: Path) -> None:
     use_encoded_names(publish_role(tmp_path, ROLE))
     with nginx(tmp_path / "nginx", tmp_path / "image/public") as url:
         wanted = f"{url}/metadata/1.{quote(ROLE)}.json"
         with pytest.raises(HTTPError, match="404"):
             urlopen(wanted)
-        ImageRepository.open(tmp_path / "image")
+        ImageRepository.open(tmp_path / "image").refresh()
         with urlopen(wanted) as answer:
             assert answer.status == 200

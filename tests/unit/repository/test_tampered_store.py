@@ -40,7 +40,7 @@ def test_a_missing_file_is_put_back_from_the_log_and_without_it_stops_everything
 ) -> None:
     data = metadata(filled, name).read_bytes()
     metadata(filled, name).unlink()
-    ImageRepository.open(filled.path)
+    filled.refresh()
     assert metadata(filled, name).read_bytes() == data
     metadata(filled, name).unlink()
     (filled.path / "public/publications/2.json").unlink()

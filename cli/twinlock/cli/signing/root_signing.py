@@ -167,8 +167,9 @@ def cancel_root_command(
     @click.command(
         name="cancel",
         help="End the signing of a prepared root that lacks signatures or expired. FILE is the one that collected them.\n\n"
-        "The keys that were made for it are destroyed. One that has all its signatures is published instead; once it has "
-        "expired it can be cancelled, and its keys are kept in `retired`.\n\n"
+        "The keys that were made for it are kept in `retired`: a copy with all signatures may exist elsewhere, and a vehicle "
+        "that takes it follows only them. A root that has all its signatures is published instead; once it has expired it can "
+        "be cancelled.\n\n"
         f"\b\nExample:\n  twinlock {party} root cancel ./{party} next-root.json",
     )
     @click.argument("directory", type=DIRECTORY)
@@ -177,8 +178,7 @@ def cancel_root_command(
     def cancel_root(out: Output, directory: Path, file: Path) -> None:
         cancelled = cancel(directory, file)
         lines = [f"Root {cancelled.root} is no longer prepared; have every copy of its file destroyed"]
-        lines += [f"destroyed the key {keyid}" for keyid in cancelled.destroyed]
-        lines += [f"kept the key {keyid} in `retired`: the Root had all its signatures" for keyid in cancelled.kept]
+        lines += [f"kept the key {keyid} in `retired`" for keyid in cancelled.kept]
         shown = {"root": cancelled.root, "destroyed": list(cancelled.destroyed), "kept": list(cancelled.kept)}
         out.result(shown, lines)
 

@@ -1,10 +1,10 @@
-"""The ``aktualizr`` form of a Root that travels from key to key: a member of the file beside the ``tuf`` one.
+"""The ``aktualizr`` form of a Root that travels from key to key: a member of the file that holds the ``tuf`` one.
 
     {"signatures": [...], "signed": {...},
-     "aktualizr": {"signatures": [...], "signed": {...}, "before": {"keyids": [...], "threshold": 1}, "fillers": [...]}}
+     "aktualizr": {"signatures": [...], "signed": {...}, "before": {"keyids": [...], "threshold": 1, "keys": {...}}, "fillers": [...]}}
 
-Every holder of a key that this form names signs it, after both were read and found to say the same, the Root keys of the
-two chains aside. ``before`` are the Root keys of the chain so far; ``fillers`` are there where the chain is handed over.
+Every holder of a key that this form names signs it, once both were read and found to state the same but for the Root keys of the
+two chains. ``before`` are the Root keys of the chain so far; ``fillers`` are there where the chain is handed over.
 What is published is a file for each.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from securesystemslib.signer import Signer
-from tuf.api.metadata import Metadata, Root
+from tuf.api.metadata import Key, Metadata, Root
 
 from twinlock.repository.aktualizr.root_chain import (
     RootLink,
@@ -26,7 +26,7 @@ from twinlock.repository.aktualizr.root_chain import (
     role_json,
     root_role,
 )
-from twinlock.repository.aktualizr.signing import add_signatures
+from twinlock.repository.aktualizr.signing import add_signatures, verified_keyids
 from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
@@ -39,22 +39,40 @@ from twinlock.trust.wire.aktualizr.encode import checked_size, translate_root
 Json = dict[str, Any]
 
 
+class Demand(NamedTuple):
+    """How many of which keys have to sign. ``known`` has those of them whose public halves the file carries."""
+
+    keyids: frozenset[str]
+    threshold: int
+    known: SigningAuthority
+
+    @classmethod
+    def by(cls, authority: SigningAuthority) -> Demand:
+        """The demand for ``authority``, whose keys are all known."""
+        return cls(frozenset(authority.keyids), authority.threshold, authority)
+
+    def missing(self, signed: Iterable[str]) -> int:
+        """How many signatures it lacks where the keys ``signed`` made theirs."""
+        lacks_post_quantum = self.known.lacks_post_quantum(signed)
+        return max(int(lacks_post_quantum), self.threshold - self.known.count(signed))
+
+
 class _Part(NamedTuple):
     """One file of this form: its envelope, the name it is published by, and how many of which keys have to sign it."""
 
     envelope: Json
     name: str
-    needed: tuple[tuple[frozenset[str], int], ...]
+    needed: tuple[Demand, ...]
     also: frozenset[str] = frozenset()
 
     @property
     def signers(self) -> frozenset[str]:
         """The ids of the keys that sign it."""
-        return self.also.union(*(keyids for keyids, _ in self.needed))
+        return self.also.union(*(demand.keyids for demand in self.needed))
 
 
 def attach(metadata: Metadata[Root], links: Iterable[RootLink]) -> None:
-    """Give a new Root its other form, with no signature yet. Raises: ProfileError for what that form cannot say."""
+    """Give a new Root its other form, with no signature yet. Raises: ProfileError for what that form cannot express."""
     chain = list(links)
     for link in chain:
         checked_size(ROOT, form.encode_envelope(link.signed, ()), form.MAX_BYTES[ROOT])
@@ -62,7 +80,7 @@ def attach(metadata: Metadata[Root], links: Iterable[RootLink]) -> None:
     body: Json = {"signatures": [], "signed": newest.signed}
     before = newest.authorities[1:]
     if before:
-        body["before"] = {"keyids": list(before[0].keyids), "threshold": before[0].threshold}
+        body["before"] = role_json(before[0])
     if newest.also is not None:
         body["also"] = list(newest.also.keyids)
     if chain[:-1]:
@@ -80,7 +98,7 @@ def is_hand_over(metadata: Metadata[Root]) -> bool:
     if not is_attached(metadata):
         return False
     newest = _parts(metadata)[0]
-    after, *before = (keyids for keyids, _ in newest.needed)
+    after, *before = (demand.keyids for demand in newest.needed)
     return any(not keyids & after and keyids <= set(root_role(metadata.signed).keyids) for keyids in before)
 
 
@@ -103,11 +121,14 @@ def own_root_role(metadata: Metadata[Root]) -> SigningAuthority | None:
 def own_root_before(metadata: Metadata[Root]) -> tuple[frozenset[str], int]:
     """The Root keys that the other form's chain has so far, by id, and how many must sign: none where it begins with this Root."""
     stated = metadata.unrecognized_fields[form.NAME].get("before") if is_attached(metadata) else None
-    return _demand(stated) if stated else (frozenset(), 0)
+    if not stated:
+        return frozenset(), 0
+    demand = _demand(stated, metadata.signed)
+    return demand.keyids, demand.threshold
 
 
 def sign_attached(metadata: Metadata[Root], signers: Iterable[Signer]) -> None:
-    """Add signatures to the other form, if there is one. Raises: ProfileError if it does not say the same, UsageError."""
+    """Add signatures to the other form, if there is one. Raises: ProfileError if it does not state the same, UsageError."""
     if not is_attached(metadata):
         return
     held = list(signers)
@@ -117,12 +138,11 @@ def sign_attached(metadata: Metadata[Root], signers: Iterable[Signer]) -> None:
         part.envelope["signatures"] = signed["signatures"]
 
 
-def attached_tallies(metadata: Metadata[Root]) -> Iterator[tuple[frozenset[str], int, frozenset[str]]]:
-    """For every demand on the other form: the key ids that may sign, how many have to, and those that did."""
+def attached_tallies(metadata: Metadata[Root]) -> Iterator[tuple[Demand, frozenset[str]]]:
+    """Every demand on the other form, and the ids of the keys whose signatures on it verify."""
     for part in _parts(metadata) if is_attached(metadata) else ():
-        signed = frozenset(str(entry["keyid"]) for entry in part.envelope["signatures"])
-        for keyids, threshold in part.needed:
-            yield keyids, threshold, signed & keyids
+        for demand in part.needed:
+            yield demand, verified_keyids(part.envelope, demand.known.keys)
 
 
 def detach(metadata: Metadata[Root]) -> dict[str, bytes] | None:
@@ -138,30 +158,34 @@ def detach(metadata: Metadata[Root]) -> dict[str, bytes] | None:
 
 
 def _parts(metadata: Metadata[Root]) -> list[_Part]:
-    """The files of the other form, the newest first, once they are readable and say what the Root says."""
+    """The files of the other form, the newest first, once they are readable and state what the Root states."""
     body: Any = metadata.unrecognized_fields[form.NAME]
     try:
         fillers_listed = list(dict(body).get("fillers", ()))
         also = frozenset(map(str, body.get("also", ())))
         data = form.encode_envelope(body["signed"], body["signatures"])
         fillers = [(each, form.encode_envelope(each["signed"], each["signatures"])) for each in fillers_listed]
-        before = tuple(_demand(each) for each in [body["before"]] if each) if "before" in body else ()
+        before = (_demand(body["before"], metadata.signed),) if body.get("before") else ()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(reason=f"the file's member {form.NAME} is not a Root ({error!r}); prepare it again") from None
     role = _checked(metadata.signed, body["signed"], data)
-    parts = [_Part(body, ROOT, ((frozenset(role.keyids), role.threshold), *before), also)]
+    parts = [_Part(body, ROOT, (Demand.by(role), *before), also)]
     for envelope, filler in fillers:
         _checked(metadata.signed, envelope["signed"], filler)
         parts.append(_Part(envelope, filler_name(envelope["signed"]["version"]), before))
     return parts
 
 
-def _demand(before: Mapping[str, Any]) -> tuple[frozenset[str], int]:
-    return frozenset(map(str, before["keyids"])), int(before["threshold"])
+def _demand(before: Mapping[str, Any], root: Root) -> Demand:
+    """The demand for the Root keys of the chain so far. A file of an earlier release carries their ids alone."""
+    threshold, keyids = int(before["threshold"]), frozenset(map(str, before["keyids"]))
+    carried = {keyid: Key.from_dict(keyid, dict(key)) for keyid, key in before.get("keys", {}).items()}
+    known = {keyid: key for keyid, key in {**root.keys, **carried}.items() if keyid in keyids}
+    return Demand(keyids, threshold, SigningAuthority(known, threshold))
 
 
 def _checked(root: Root, signed: Json, data: bytes) -> SigningAuthority:
-    """Who signs for Root in ``data``, which says what ``root`` does but for its number and, it may be, its Root keys.
+    """Who signs for Root in ``data``, which states what ``root`` does but for its number and possibly its Root keys.
 
     Raises: ProfileError, MalformedError, WeakKeyError.
     """

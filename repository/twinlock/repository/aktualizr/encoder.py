@@ -41,7 +41,7 @@ from twinlock.trust.wire.aktualizr.patterns import check_alike
 
 @dataclass(frozen=True, slots=True)
 class _Translation:
-    """One file to be signed: what it says here, and the plan that it follows. ``version`` is the one in its name.
+    """One file to be signed: its translated content, and the plan that it follows. ``version`` is the one in its name.
 
     ``link`` is for a Root, which others than those of the plan may sign.
     """
@@ -184,7 +184,7 @@ def _check_patterns(targets: Targets) -> None:
 
 
 def check_says_the_same(role: str, other: bytes, wanted: Mapping[str, Any]) -> bytes:
-    """``other``, a file of the profile, if it says precisely ``wanted``, the translation of the ``tuf`` file.
+    """``other``, a file of the profile, if it states exactly ``wanted``, the translation of the ``tuf`` file.
 
     Raises: ProfileError.
     """
@@ -193,7 +193,7 @@ def check_says_the_same(role: str, other: bytes, wanted: Mapping[str, Any]) -> b
     except (ValueError, KeyError, TypeError):
         stated = None
     if stated != wanted:
-        reason = "what its owner signed in this form is not what the tuf form says; it has to be signed again, in both"
+        reason = "what its owner signed in this form is not what the tuf form states; its owner has to sign both again"
         raise ProfileError(profile=form.NAME, what=role, reason=reason)
     return other
 

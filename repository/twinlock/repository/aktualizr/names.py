@@ -45,7 +45,7 @@ def read_name(store: ObjectStore, path: str) -> NamedBytes | None:
     except RecordError:
         record = None
     if record is None or record.path != path:
-        raise StoreTamperedError(reason=f"{name_object(path)} does not say what {path} stands for")
+        raise StoreTamperedError(reason=f"{name_object(path)} does not state which bytes {path} names")
     return NamedBytes(record.length, record.sha256)
 
 

@@ -1,7 +1,7 @@
 """What is published in the ``aktualizr`` profile now, read back and verified before a Timestamp is signed over it.
 
-Nothing in the store is believed here either: the Root chain is followed from the Root that is kept beside the keys, and
-every file has to have the version that the verified ``tuf`` form says.
+Nothing in the store is trusted here either: the Root chain is followed from the Root that is kept with the keys, and
+every file has to have the version that the verified ``tuf`` form states.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def _newest_root(store: ObjectReader, anchor: bytes, *, version: int) -> bytes:
     while root.signed.version < version:
         root = check_next_root(_required(store, ROOT, root.signed.version + 1), trusted=root, context=CONTEXT)
     if root.signed.version != version:
-        raise StoreTamperedError(reason=f"Root {root.signed.version} of the aktualizr profile has no Root beside it")
+        raise StoreTamperedError(
+            reason=f"Root {root.signed.version} of the aktualizr profile has no counterpart in the tuf profile"
+        )
     return root.data
 
 
@@ -81,7 +83,7 @@ def _check_whole(trusted: TrustedRepository, published: CurrentPublication) -> N
     assert trusted.snapshot is not None
     assert trusted.targets is not None
     if trusted.timestamp.signed.version != published.version:
-        raise StoreTamperedError(reason="Timestamp of the aktualizr profile has another version than its name says")
+        raise StoreTamperedError(reason="Timestamp of the aktualizr profile has another version than its name states")
     listed = trusted.timestamp.signed.snapshot
     check_listed_bytes(trusted.snapshot.data, listed, SNAPSHOT, CONTEXT)
     check_listed_version(trusted.snapshot.signed, listed, SNAPSHOT, CONTEXT)

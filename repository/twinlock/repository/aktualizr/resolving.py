@@ -26,7 +26,7 @@ _DELEGATED = re.compile(rf"{form.DELEGATIONS}(.+)\.json", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class _Current:
-    """The versions in force, by role, and the etag of the Timestamp that says so."""
+    """The versions in force, by role, and the etag of the Timestamp that lists them."""
 
     etag: str
     versions: Mapping[str, int]

@@ -35,7 +35,7 @@ _NO_KEYS: Json = {"keyids": [], "threshold": 1, "keys": {}}
 
 @dataclass(frozen=True, slots=True)
 class RootLink:
-    """One Root of the profile to be signed: its number, what it says, and who signs."""
+    """One Root of the profile to be signed: its number, its content, and who signs."""
 
     version: int
     signed: Json
@@ -95,7 +95,9 @@ class RootChain:
         ``change`` are new Root keys for this chain. A chain that still lacks its own gets them here, made by ``new``.
         Raises: ProfileError for keys that the client cannot read, or that both chains would have.
         """
-        translate_root(root.to_dict(), own_root=_NO_KEYS)  # what cannot be said is refused before keys are made
+        translate_root(
+            root.to_dict(), own_root=_NO_KEYS
+        )  # what this form cannot express is refused before keys are made
         version = self.number(root.version)
         before = None if self.newest is None else authority_of(self.newest)
         if self.handing_over:

@@ -15,7 +15,7 @@ from securesystemslib.signer import Key, Signature, Signer
 
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.sign import SigningAuthority
+from twinlock.repository.signing.sign import SigningAuthority, keyids_of
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.encode import checked_size, translate_key
@@ -65,6 +65,13 @@ def add_signatures(role: str, envelope: Mapping[str, Any], signers: Iterable[Sig
     return checked_size(role, form.encode_envelope(envelope["signed"], [*present.values()]), max_bytes)
 
 
+def verified_keyids(envelope: Mapping[str, Any], keys: Mapping[str, Key]) -> frozenset[str]:
+    """Those of ``keys``, by id, whose signatures in the file ``envelope`` verify."""
+    message = form.encode_canonical(envelope["signed"])
+    entries = [(str(entry["keyid"]), entry) for entry in envelope["signatures"]]
+    return frozenset(keyid for keyid, entry in entries if keyid in keys and _is_by(keys[keyid], entry, message))
+
+
 def _is_by(key: Key, entry: Mapping[str, str], message: bytes) -> bool:
     """Whether ``key`` made a signature of a file that was elsewhere meanwhile."""
     try:
@@ -80,8 +87,9 @@ def _signers(
 ) -> Iterator[Signer]:
     for authority in authorities:
         held = keyring.signers(authority.keyids)
-        if len(held) < authority.threshold:
-            raise MissingKeysError(role=role, required=authority.threshold, held=len(held), keyids=authority.keyids)
+        count = authority.count(keyids_of(held))
+        if count < authority.threshold:
+            raise MissingKeysError(role=role, required=authority.threshold, held=count, keyids=authority.keyids)
         for signer in held:
             _check_readable(signer.public_key)
             yield signer
@@ -92,7 +100,7 @@ def _signers(
 
 
 def _distinct(signers: Iterable[Signer]) -> list[Signer]:
-    """Each key once: this client refuses a file in which a key id stands twice."""
+    """Each key once: this client refuses a file that holds a key id twice."""
     return list({signer.public_key.keyid: signer for signer in signers}.values())
 
 

@@ -104,8 +104,8 @@ class AktualizrWriter:
 
     def prepare(self, record: LogRecord) -> None:
         """Keep what has to be kept here before the profile's first files are in the store."""
-        if self.published is None:
-            keep_anchor(self.state.workspace, self._first_roots(record)[0])
+        newest = self._first_roots(record)[0] if self.published is None else self.published.root.data
+        keep_anchor(self.state.workspace, newest)
         if self.published is None or self.handing_over:
             self.state.workspace.set_wires(self.wires)
 
@@ -133,11 +133,10 @@ def open_writer(state: RepositoryState) -> AktualizrWriter | None:
         return None
     if current is None:
         return AktualizrWriter(state, wires, None, initial=False)
-    if not is_published(workspace.store, current.version):
+    if not is_published(current.store, current.version):
         reason = f"publishing for aktualizr was begun and cut off; run: twinlock image wire {workspace.path} aktualizr"
         raise UsageError(reason=reason)
-    published = read_published_profile(workspace.store, current, anchor=_anchor(workspace), wires=wires)
-    keep_anchor(workspace, published.root.data)
+    published = read_published_profile(current.store, current, anchor=_anchor(workspace), wires=wires)
     return AktualizrWriter(state, wires, published, initial=False)
 
 
@@ -156,7 +155,7 @@ def begin_with_root(candidate: NextPublication, version: int) -> AktualizrWriter
 
 
 def keep_anchor(workspace: Workspace, root: bytes) -> None:
-    """Keep the newest Root of the profile, from which the store is believed next time. Raises: StorageError."""
+    """Keep the newest Root of the profile, from which the store is verified next time. Raises: StorageError."""
     if _anchor(workspace) == root:
         return
     with storage_errors("create", _anchor_path(workspace).parent):

@@ -24,7 +24,7 @@ from twinlock.trust.wire.tuf.metadata import TUF
 def apply_draft(candidate: NextPublication, draft: Draft) -> tuple[RoleName, ...]:
     """Bring the staged edits into ``candidate``; edits that are in effect already change nothing.
 
-    Returns the delegations that are held back because a role they name has no file yet.
+    Returns the delegations that have to wait because a role they name has no file yet.
     """
     for role, text in draft.accepted.items():
         if _is_news(candidate.published, role, text.encode()):

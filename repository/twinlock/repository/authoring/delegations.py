@@ -1,4 +1,4 @@
-"""Delegations of a Targets file: what an author says, checked, and written in the form that fits.
+"""Delegations of a Targets file: what an author states, checked, and written in the form that fits.
 
 A delegation names one role, or several that have to agree (TAP 3). A file whose delegations name one role each is
 written as plain TUF; as soon as one names several, the whole file uses ``prioritized_delegations``. Hardware
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 _MULTI = "prioritized_delegations"
 _HARDWARE_IDS = "hardwareIds"
 _CUSTOM = "custom"
-JOINT = "+"  # stands between the names of roles that have to agree, where one name for the delegation is needed
+JOINT = "+"  # joins the names of roles that have to agree, where one name for the delegation is needed
 
 
 class Member(Record, frozen=True, kw_only=True, rename="lower"):
@@ -67,7 +67,7 @@ class Member(Record, frozen=True, kw_only=True, rename="lower"):
 
 
 class AuthoredDelegation(Record, frozen=True, kw_only=True):
-    """One delegation. ``hardware_ids`` None means any; ``agreement`` is how many members have to say the same.
+    """One delegation. ``hardware_ids`` None means any; ``agreement`` is how many members have to agree.
 
     Raises: UsageError, UnsafePathError, UnusableKeyError.
     """
@@ -233,7 +233,7 @@ def _write_custom(targets: Targets, entries: tuple[AuthoredDelegation, ...]) -> 
 
 
 def _completed(entry: AuthoredDelegation, hardware: Iterable[str] | None, demanded: Set[str]) -> AuthoredDelegation:
-    """``entry`` with what ``signed.custom`` says of it."""
+    """``entry`` with what ``signed.custom`` states about it."""
     members = tuple(
         replace(member, post_quantum=True) if member.name in demanded else member for member in entry.members
     )

@@ -1,4 +1,4 @@
-"""What the author of an image says about it, checked before it is signed."""
+"""What the author of an image states about it, checked before it is signed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Component:
         read_range(specifier)
 
     def as_json(self) -> dict[str, Any]:
-        """The members of ``custom`` that say this."""
+        """The members of ``custom`` that state this."""
         return {
             "name": self.name,
             "version": self.version,
@@ -77,7 +77,7 @@ class Description:
             raise UsageError(reason=f"the release counter of {self.path} must lie between 0 and {MAX_RELEASE_COUNTER}")
 
     def custom(self) -> dict[str, Any]:
-        """The ``custom`` member of the entry. What both repositories have to say alike is in ``mustAgree``."""
+        """The ``custom`` member of the entry. What both repositories have to state alike is in ``mustAgree``."""
         must_agree = {"hardwareIds": sorted(set(self.hardware_ids)), "releaseCounter": self.release_counter}
         return {
             "mustAgree": must_agree,
@@ -113,7 +113,7 @@ def target_entry(description: Description, length: int, hashes: Mapping[str, str
 
 
 def entry_view(role: str, entry: TargetFile) -> ImageView:
-    """An entry for people. Members that are not as we write them are left away, since a supplier may write others."""
+    """An entry for people. Members that are not as we write them are omitted, since a supplier may write others."""
     custom = entry.custom if isinstance(entry.custom, dict) else {}
     agreed = custom.get("mustAgree")
     stated = {**custom, **agreed} if isinstance(agreed, dict) else custom

@@ -2,7 +2,7 @@
 
     candidate = NextPublication(state)
     candidate.edit_targets("targets").targets[path] = entry
-    record = candidate.sign(profiles)
+    record = candidate.sign(profiles, new)
 
 Only what was edited is signed again; Snapshot and Timestamp follow by themselves. Nothing is stored here.
 """
@@ -21,7 +21,7 @@ from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.profile_writer import ProfileWriter
 from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, renew
 from twinlock.repository.signing.signing_plan import RoleToSign, SigningPlan
-from twinlock.repository.store.object_names import metadata_object
+from twinlock.repository.store.object_names import get_metadata
 from twinlock.repository.store.publication_log import LogRecord
 from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.state import RepositoryState
@@ -98,8 +98,7 @@ class NextPublication:
         listed = self.published.listed.get(RoleName(role)) if self.published else None
         if listed is None or self.published is None:
             return None
-        name = metadata_object(role, listed.version)
-        stored = self.published.store.get(name, max_bytes=DEFAULT_LIMITS.targets_bytes)
+        stored = get_metadata(self.published.store, role, listed.version, max_bytes=DEFAULT_LIMITS.targets_bytes)
         return stored.data if stored else None
 
     def can_sign(self, authority: SigningAuthority) -> bool:
@@ -111,7 +110,7 @@ class NextPublication:
         self._accepted[role] = data
 
     def accept_other(self, role: str, data: bytes) -> None:
-        """Take the same file, or Root, in the profile beside ``tuf`` that the repository publishes."""
+        """Take the same file, or Root, in the other profile that the repository publishes."""
         self._others[role] = data
 
     def forget(self, role: str) -> None:
@@ -171,7 +170,7 @@ class NextPublication:
         Raises: MissingKeysError, PassphraseError, UsageError; ProfileError, before anything is signed.
         """
         plan = self._plan(initial=any(profile.initial for profile in profiles))
-        # ``tuf`` signs last: it can say everything, and the others refuse what they cannot say before anything is signed.
+        # ``tuf`` signs last: it can express everything, and the others refuse what they cannot express before anything is signed.
         made = [profile.sign(plan, new) for profile in reversed(profiles)][::-1]
         tuf, *others = made
         root = _joined(each.roots for each in made)
@@ -198,7 +197,7 @@ class NextPublication:
             return None
         try:
             return self.published.targets(role).signed
-        except KeyError:  # still listed, but not delegated to any more
+        except KeyError:  # still listed, but no longer delegated to
             return None
 
     def _new_root(self) -> Root:
@@ -323,5 +322,5 @@ def delegated(targets: Targets, delegations: Delegations) -> Iterator[tuple[str,
 
 
 def meta_file(version: int, data: bytes) -> MetaFile:
-    """What an index says of a file: version, length and SHA-256, so that no signer below can swap the bytes."""
+    """What an index states about a file: version, length and SHA-256, so that no signer below can swap the bytes."""
     return MetaFile(version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})

@@ -1,4 +1,4 @@
-"""What the clients of a wire profile beside ``tuf`` can use: asked while something is staged, before anything is signed.
+"""What the clients of a wire profile other than ``tuf`` can use: asked while something is staged, before anything is signed.
 
 ``signing.profile_writer`` is the part of a profile's write side that makes a publication. Operations are handed both by
 ``publishing.profiles``, which alone knows the profiles that there are.
@@ -19,7 +19,7 @@ from twinlock.trust.errors.local import ProfileError
 
 
 class ProfileRules(Protocol):
-    """One profile beside ``tuf``. Every check raises ProfileError."""
+    """One profile other than ``tuf``. Every check raises ProfileError."""
 
     @property
     def name(self) -> str:

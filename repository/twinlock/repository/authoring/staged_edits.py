@@ -22,7 +22,7 @@ from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.profile_rules import ProfileRules
 from twinlock.repository.authoring.servable_names import check_role_name
 from twinlock.repository.workspace.draft import Draft, editing_draft
-from twinlock.repository.workspace.state import RepositoryState, read_state
+from twinlock.repository.workspace.state import RepositoryState, read_for_change, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import TARGETS, target_path
@@ -32,7 +32,7 @@ def unstage_image(workspace: Workspace, path: str) -> None:
     """Stage the removal of an entry of ours. Raises: UsageError if there is none, UnsafePathError."""
     target_path(path)
     with editing_draft(workspace.draft_path) as draft:
-        if path not in preview(read_state(workspace), draft).targets:
+        if path not in preview(read_for_change(workspace), draft).targets:
             raise UsageError(reason=f"{path} is not listed in {TARGETS}")
         draft.of(TARGETS).images[path] = None
 
@@ -112,7 +112,7 @@ def unstage_delegation(workspace: Workspace, name: str, *, delegator: str = TARG
     """Stage the end of a delegation; one that was only staged is forgotten. Raises: UsageError if there is none."""
     with editing_draft(workspace.draft_path) as draft:
         edits = draft.of(delegator).delegations
-        published = read_state(workspace).published.targets(delegator).signed
+        published = read_for_change(workspace).published.targets(delegator).signed
         listed = name in {entry.name for entry in read_delegations(published)}
         if not listed and not edits.get(name):
             raise UsageError(reason=f"{delegator} does not delegate to {name}")

@@ -106,7 +106,7 @@ def stage_images(
 ) -> tuple[ImageResult, ...]:
     """Stage all ``requests``, or none if any is refused; the result of each, in their order.
 
-    ``progress`` is told the size of each piece that was hashed. Raises: StorageError, and UsageError or ConflictError for
+    ``progress`` receives the size of each piece that was hashed. Raises: StorageError, and UsageError or ConflictError for
     a file or a draft that changed meanwhile; then nothing was staged.
     """
     current = place.listed(read_draft(place.draft_path))

@@ -60,7 +60,7 @@ def _key_ids(signed: dict[str, Any]) -> _Found:
 
 
 def _signers(signed: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Every place that names keys, what stands there, and the keys that it may name."""
+    """Every place that names keys, what it holds, and the keys that it may name."""
     roles = signed.get("roles", {})
     for name in roles:
         yield f"$.signed.roles.{name}", roles[name], signed["keys"]

@@ -1,6 +1,6 @@
 """The images of a repository that is taken over, found: in its folder, in an OSTree repository, or at another host.
 
-What cannot be found, or is not what its entry says, is left out with the reason; the other images are taken over.
+What cannot be found, or is not what its entry states, is left out with the reason; the other images are taken over.
 """
 
 from __future__ import annotations

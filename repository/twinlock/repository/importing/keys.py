@@ -2,7 +2,7 @@
 
     {"keytype": "RSA" or "ED25519", "keyval": {"private": PEM or hexadecimal, "public": ...}}      (.sec of signing tools)
 
-Which key is for what is not believed from a file's name: a key is found by its public half, which signed metadata names.
+Which key is for what is not taken from a file's name: a key is found by its public half, which signed metadata names.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _from_pem(path: Path, data: bytes) -> PrivateKeyTypes:
     except TypeError:
         raise PassphraseError(path=str(path)) from None
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"it is no private key: {error}") from None
+        raise StorageError(path=str(path), operation="read", reason=f"{path} is not a private key: {error}") from None
 
 
 def _from_hex(path: Path, data: bytes) -> PrivateKeyTypes:

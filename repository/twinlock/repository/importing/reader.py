@@ -45,7 +45,7 @@ class ForeignRepository:
 
     @property
     def fingerprint(self) -> str:
-        """Tells this state of this repository from every other one."""
+        """Distinguishes this state of this repository from every other one."""
         files = (*self.roots, self.timestamp.data, self.snapshot.data)
         return hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files)).hexdigest()
 
@@ -92,7 +92,7 @@ def read_foreign(path: Path, *, without: frozenset[str] = frozenset()) -> Foreig
     """
     roots = tuple(read_roots(path))
     if not roots:
-        raise UsageError(reason=f"{path} is no repository for aktualizr: it has no 1.root.json")
+        raise UsageError(reason=f"{path} is not a repository for aktualizr: it has no 1.root.json")
 
     def answer(command: Command) -> Answer:
         if not isinstance(command, Fetch):

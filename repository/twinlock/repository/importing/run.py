@@ -1,6 +1,6 @@
 """Taking over a repository for aktualizr that another tool made, so that deployed devices accept what comes next.
 
-    1. read and verify all of it, find the keys, and check that we can say what it says: nothing has been written yet
+    1. read and verify all of it, find the keys, and check that we can express what it states: nothing has been written yet
     2. make the directory; keep the keys, and make Root keys for the tuf chain, which shares none; store the images
     3. publication N, the number of its Timestamp: its own files byte for byte in the profile, and the same content with the
        same versions as ``tuf`` files
@@ -92,11 +92,11 @@ def take_over(
 ) -> tuple[Workspace, TakeoverView]:
     """Make a repository in ``path`` that continues another one. Safe to repeat after a crash.
 
-    Images that cannot be taken over are left out, each with its reason; ``tell`` is told of them, and of what will not
+    Images that cannot be taken over are left out, each with its reason. They are reported with what will not
     work later, before anything is written.
 
     Raises: UsageError for a directory that is in use, a delegated role without its keys, and a source that is none;
-    MissingKeysError; ProfileError and RefusalError for what the source says; StorageError.
+    MissingKeysError; ProfileError and RefusalError for what the source states; StorageError.
     """
     foreign = read_foreign(wanted.source, without=wanted.without)
     wires = Wires(
@@ -122,7 +122,7 @@ def take_over(
 
 
 def foresee(wanted: Takeover, *, now: datetime, progress: Progress = lambda _: None) -> ImportFindings:
-    """What ``take_over`` would do; nothing is written. Raises: as ``take_over`` for what the source and keys say."""
+    """What ``take_over`` would do; nothing is written. Raises: as ``take_over`` for what the source and keys state."""
     foreign = read_foreign(wanted.source, without=wanted.without)
     return _Plan(foreign, wanted, read_foreign_keys(wanted.keys), progress).findings(now)
 

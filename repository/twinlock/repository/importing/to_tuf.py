@@ -1,6 +1,6 @@
-"""What a repository for aktualizr says, as the ``tuf`` form of the same: the way back, once, when one is taken over.
+"""What a repository for aktualizr states, as the ``tuf`` form of the same: the way back, once, when one is taken over.
 
-Root keeps the key ids that it has, since those roles go on with them in both chains. Keys of delegated roles get the ids that they have
+Root keeps the key ids that it has, since those roles keep them in both chains. Keys of delegated roles get the ids that they have
 here. Images get what their ``custom`` lacks: the section on which both repositories have to agree.
 """
 
@@ -47,7 +47,7 @@ def targets_of(
 ) -> Targets:
     """The same images and delegations, those to the roles in ``without`` excepted.
 
-    Raises: UsageError for a delegation that this form cannot say.
+    Raises: UsageError for a delegation that this form cannot express.
     """
     targets = Targets(version=foreign.version, spec_version=SPEC_VERSION)
     for path, entry in foreign.images.items():

@@ -15,7 +15,7 @@ class Availability(enum.Enum):
     HERE = "here"
     ELSEWHERE = "elsewhere"
     HARDWARE = "hardware"
-    LOST = "lost"  # an operator said so; nothing is signed with it even if its file turns up
+    LOST = "lost"  # an operator stated this; nothing is signed with it even if its file turns up
 
     @property
     def usable(self) -> bool:

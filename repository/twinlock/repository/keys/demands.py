@@ -1,6 +1,6 @@
 """Demands for a post-quantum signature: which roles of a Root have one, and whether its keys can meet it.
 
-The demand stands in the file that names the role's keys (``signed.custom.postQuantum``), where the trust engine reads it.
+The demand is in the file that names the role's keys (``signed.custom.postQuantum``), where the trust engine reads it.
 """
 
 from __future__ import annotations

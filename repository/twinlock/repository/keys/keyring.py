@@ -4,8 +4,8 @@
     records = ring.generate("root", kind=KeyKind.ED25519, count=2)
     signers = ring.signers(records[0].keyid)          # securesystemslib signers, opened once and kept
 
-A key is found by its id, never by its role: what a role's keys *are* is for signed metadata to say. The role in a
-record tells people what the key was made for, and decides the directory. The Director and suppliers use this too.
+A key is found by its id, never by its role: what a role's keys *are* signed metadata states. The role in a
+record shows people what the key was made for, and decides the directory. The Director and suppliers use this too.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Keyring:
     def generate(self, role: str, *, kind: KeyKind = KeyKind.ED25519, count: int = 1) -> tuple[KeyRecord, ...]:
         """Make ``count`` new keys for ``role`` and write them at once.
 
-        Raises: StorageError; UsageError and PassphraseError where the passphrase is not that of the keys beside them;
+        Raises: StorageError; UsageError and PassphraseError where the passphrase is not that of the keys in the same directory;
         UnsafePathError for the name of the role.
         """
         with self.new_keys() as new:
@@ -150,7 +150,7 @@ class Keyring:
         return RawSigner(records[0].public_key, self.signers([keyid])[0])
 
     def retire(self, keyids: Iterable[str], *, destroy: bool = False) -> None:
-        """Put keys aside that sign nothing any more: into ``retired`` beside them, private halves too or destroyed.
+        """Move keys that no longer sign into ``retired`` in their directory; their private halves move too, or are destroyed.
 
         Raises: StorageError.
         """
@@ -162,8 +162,9 @@ class Keyring:
             for path in reversed(record.files):
                 with storage_errors("move", path), suppress(FileNotFoundError):
                     path.unlink() if destroy and path.suffix == ".pem" else path.rename(aside / path.name)
-            with storage_errors("write", record.place):
-                flush_directory(record.place)
+            for directory in (aside, record.place):  # a power cut must not bring the key back, nor lose both places
+                with storage_errors("write", directory):
+                    flush_directory(directory)
             self._signers.pop(record.keyid, None)
 
     @property
@@ -209,6 +210,9 @@ class Keyring:
         for path in record.files:
             with storage_errors("delete", path):
                 path.unlink(missing_ok=True)
+        if record.place.is_dir():
+            with storage_errors("write", record.place):
+                flush_directory(record.place)
 
     def _is_usable(self, record: KeyRecord) -> bool:
         return record.keyid in self._unsaved or record.availability.usable

@@ -68,10 +68,15 @@ class NewKeys:
         """
         proofs: tuple[type[Exception], ...] = (ConflictError, *refusals)
         with announced(record for record, _ in self._made):
-            self.save()
+            try:
+                self.save()
+            except BaseException:
+                self._discard()
+                raise
             try:
                 yield
             except proofs:
+                self._discard()  # while the record of them exists
                 raise
             except BaseException:
                 self._stay = True
@@ -83,5 +88,9 @@ class NewKeys:
 
     def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
         if kind is not None and not self._stay:
-            for record, _private in self._made:
-                self._drop(record)
+            self._discard()
+
+    def _discard(self) -> None:
+        """Delete the keys. Repeating it changes nothing."""
+        for record, _private in self._made:
+            self._drop(record)

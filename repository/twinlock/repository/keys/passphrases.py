@@ -41,7 +41,7 @@ def secret_for_new(secret: Secret, place: Path, others: Iterable[Path]) -> Secre
     ``others`` are the keyring's directories, which decide where ``place`` holds no key yet. Where ``place`` holds plain keys
     and the others encrypted ones, the passphrase is that of the others. A passphrase that has to
     be asked for is asked for where the neighbours are encrypted, and where no other key is here.
-    Raises: UsageError for a passphrase beside keys that have none, PassphraseError if it does not open the others.
+    Raises: UsageError for a passphrase where the other keys have none, PassphraseError if it does not open the others.
     """
     elsewhere = [path for other in others if other != place for path in _private_files(other)]
     present = _private_files(place) or elsewhere

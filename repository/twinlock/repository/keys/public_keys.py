@@ -1,4 +1,4 @@
-"""Public keys that others hand over in files: read strictly, with key ids computed here and never believed.
+"""Public keys that others hand over in files: read strictly, with key ids computed here and never trusted.
 
 A key file is what ``twinlock supplier init`` writes, or a PEM public key:
 
@@ -80,5 +80,5 @@ def _from_pem(path: Path, data: bytes) -> Json:
     try:
         key: Json = SSlibKey.from_crypto(load_pem_public_key(data)).to_dict()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise UsageError(reason=f"{path} is no public key that can be used: {error}") from None
+        raise UsageError(reason=f"{path} is not a public key that can be used: {error}") from None
     return key

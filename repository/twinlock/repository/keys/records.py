@@ -23,7 +23,7 @@ from twinlock.trust.names import KeyId, role_file
 if TYPE_CHECKING:
     from securesystemslib.signer import Key, SSlibKey
 
-PEM = "pem:"  # our own signer URI: a PEM file beside the record; other schemes are securesystemslib's
+PEM = "pem:"  # our own signer URI: a PEM file in the directory of the record; other schemes are securesystemslib's
 
 _FORMAT = 1
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -87,7 +87,7 @@ class KeyPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """One key that this keyring knows. ``signer`` is a URI that says where its private half is; ``lost``: nowhere."""
+    """One key that this keyring knows. ``signer`` is a URI that states where its private half is; ``lost``: nowhere."""
 
     keyid: KeyId
     role: str

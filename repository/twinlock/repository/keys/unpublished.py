@@ -25,7 +25,7 @@ _MAX_BYTES = 1 << 20
 
 @contextmanager
 def announced(records: Iterable[KeyRecord]) -> Iterator[None]:
-    """Keep a record of new keys beside the first of them inside the block, durable before it begins. Raises: StorageError."""
+    """Keep a record of new keys in the directory of the first of them inside the block, durable before it begins. Raises: StorageError."""
     records = tuple(records)
     if not records:
         yield
@@ -71,9 +71,10 @@ def discard_abandoned(places: Iterable[Path], used: Iterable[str]) -> None:
             for name in (name for keyid, names in files.items() if keyid not in used for name in names):
                 for place in places:
                     (place / Path(name).name).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-            for place in filter(Path.is_dir, places):
+            for place in filter(Path.is_dir, places):  # before the record goes: a power cut must leave one or the other
                 flush_directory(place)
+            path.unlink(missing_ok=True)
+            flush_directory(path.parent)
 
 
 def _read_abandoned(path: Path) -> Mapping[str, list[str]] | None:

@@ -1,6 +1,6 @@
 """Version strings of images, and the ranges in which dependencies and conflicts state them.
 
-This module is the one place that knows how versions compare. It reads PEP 440 as PEP 440 says, and takes any other text a
+This module is the one place that knows how versions compare. It reads PEP 440 as PEP 440 defines, and takes any other text a
 supplier uses (``7.4.2-bosch+3``, ``A07_R3``, ``2026-11-05/2``): runs of digits then compare as numbers, runs of letters as
 text, and a longer version follows its own beginning. No check depends on it: which image is newer is decided by release
 counters (Uptane 2.1.0 5.4.4.2 step 10.2.3), and versions only choose among images that all pass.

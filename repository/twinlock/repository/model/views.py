@@ -161,7 +161,7 @@ class ClockView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
-    """What is staged, what is held back, what expires soon, what is damaged, and the signing clock."""
+    """What is staged, what has to wait, what expires soon, what is damaged, and the signing clock."""
 
     staged_images: tuple[str, ...]
     staged_removals: tuple[str, ...]
@@ -180,7 +180,7 @@ class PublishResult:
     """What one publication did. ``version`` is the Timestamp's; ``files`` are the metadata files it brought.
 
     ``prepared_root`` is the number of a Root that others are signing, which no other Root may have.
-    ``waiting`` are delegations held back because the role that they name has delivered no file yet. ``overdue`` are
+    ``waiting`` are delegations that wait because the role that they name has delivered no file yet. ``overdue`` are
     roles that a refresh found due and could not sign, because too few of their keys are here. ``unchecked`` are OSTree
     commits of which only the commit object was checked, or nothing where the OSTree repository is not here.
     """
@@ -199,7 +199,7 @@ class TakeoverView:
     """What an import did. ``versions`` are those published now, by role; ``expired`` was so in what was taken over.
 
     ``release_counter`` is what images got that stated none; ``dropped`` are delegated roles that were left behind;
-    ``left_out`` images that could not be taken over; ``warnings`` say what will not work later.
+    ``left_out`` images that could not be taken over; ``warnings`` state what will not work later.
     """
 
     publication: int

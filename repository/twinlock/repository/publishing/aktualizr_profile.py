@@ -26,8 +26,8 @@ from twinlock.repository.authoring.apply_draft import listed_images
 from twinlock.repository.authoring.next_publication import NextPublication, root_authority
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit, discharge, plan_draft
-from twinlock.repository.workspace.state import RepositoryState, read_state
+from twinlock.repository.publishing.publish import begin_publishing, commit, discharge, plan_draft
+from twinlock.repository.workspace.state import RepositoryState
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import ROOT, TIMESTAMP
@@ -41,7 +41,7 @@ def publish_for_aktualizr(workspace: Workspace) -> PublishResult:
     Raises: ProfileError, with what this client could not read; MissingKeysError (Root and Targets sign); as ``commit``.
     """
     with locked(workspace.path / ".init.lock"):
-        state = read_state(workspace)
+        state = begin_publishing(workspace)
         published = state.published
         if state.wires.aktualizr and is_published(workspace.store, published.version):
             return PublishResult(version=published.version, files=(), changed=False)
@@ -65,7 +65,7 @@ def hand_over(workspace: Workspace, until: date | None = None) -> PublishResult:
     Raises: UsageError if the profile is off or the day has passed; MissingKeysError; as ``commit``.
     """
     with locked(workspace.path / ".init.lock"):
-        state = read_state(workspace)
+        state = begin_publishing(workspace)
         writer = open_writer(state)
         if writer is None:
             raise UsageError(reason=f"{workspace.path} does not publish for aktualizr, so it has no chain to hand over")

@@ -7,11 +7,10 @@ from datetime import datetime
 
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.model.views import PublishResult
-from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.publishing.rotation import current_authority
 from twinlock.repository.signing.clock import ClockMarks
 from twinlock.repository.signing.clock_record import find_future_signatures, record_recovery
-from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
 from twinlock.trust.names import ROOT, RoleName
 
@@ -36,7 +35,7 @@ def recover_clock(workspace: Workspace, *, actor: str) -> ClockRecovery:
     the clock is right now.
     Raises: UsageError if there is nothing to correct, ClockContradictedError, and as ``commit``.
     """
-    state = read_state(workspace)
+    state = begin_publishing(workspace)
     now, candidate = state.now, NextPublication(state)
     future = find_future_signatures(workspace, state.published, now)
     signers = {role: current_authority(candidate, role) for role in (*future.roles, *sorted(ONLINE_ROLES))}

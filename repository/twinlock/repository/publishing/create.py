@@ -37,7 +37,7 @@ def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wire
 
 
 def ensure_keys(keyring: Keyring, new: NewKeys | Keyring, role: str, plan: KeyPlan) -> tuple[KeyRecord, ...]:
-    """The keys made for ``role`` earlier, and ``new`` ones of the kinds that the plan has beside them."""
+    """The keys made for ``role`` earlier, and ``new`` ones of the kinds that the plan has in addition."""
     present = list(keyring.records(role))
     records = []
     for kind in plan.kinds:

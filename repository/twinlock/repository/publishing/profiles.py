@@ -14,7 +14,7 @@ from twinlock.repository.workspace.state import RepositoryState
 from twinlock.trust.wire.aktualizr.patterns import expand
 
 OTHER_PROFILES: tuple[ProfileRules, ...] = (AktualizrRules(),)
-"""The rules of each profile beside ``tuf``, active or not: what a supplier signed in one is judged by them."""
+"""The rules of each profile other than ``tuf``, active or not: what a supplier signed in one is judged by them."""
 
 
 def open_profiles(state: RepositoryState, *, chosen: ProfileWriter | None = None) -> tuple[ProfileWriter, ...]:
@@ -28,7 +28,7 @@ def open_profiles(state: RepositoryState, *, chosen: ProfileWriter | None = None
 
 
 def profile_rules(wires: Wires) -> tuple[ProfileRules, ...]:
-    """The rules of each active profile beside ``tuf``, in which everything can be expressed."""
+    """The rules of each active profile other than ``tuf``, in which everything can be expressed."""
     return tuple(rules for rules in OTHER_PROFILES if rules.name in wires.names)
 
 

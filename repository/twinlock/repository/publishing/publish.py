@@ -1,7 +1,7 @@
 """From staged edits to a publication: apply, sign, have it verified, publish, and forget the edits.
 
 A publication may revoke keys. Their private halves leave the directory of the live ones afterwards, by what is published
-and not by what one run changed: after a crash the next command that opens the repository does it.
+and not by what one run changed: after a crash the next command that publishes does it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.preflight import check_elsewhere
 from twinlock.repository.publishing.profiles import open_profiles
+from twinlock.repository.publishing.revoked_keys import retire_revoked
 from twinlock.repository.signing.clock import ClockMarks
 from twinlock.repository.signing.clock_record import keep_marks, signing_marks
 from twinlock.repository.signing.profile_writer import ProfileWriter
@@ -26,16 +27,32 @@ from twinlock.repository.store.object_names import (
 from twinlock.repository.store.publication_log import LogRecord, check_record, competing, publish_record
 from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
-from twinlock.repository.workspace.state import read_state
+from twinlock.repository.workspace.state import RepositoryState, read_for_change
 from twinlock.repository.workspace.workspace import Workspace
+from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import RoleName
 
 log = logging.getLogger("twinlock.repository.publishing.publish")
 
 
+def begin_publishing(workspace: Workspace) -> RepositoryState:
+    """The repository as it is now, for a command that publishes: what a crash interrupted is completed first.
+
+    Keys whose retirement was interrupted are retired. That is left to a later command where it cannot be done now: this user may
+    not write there, or the command that began to publish in another profile has to be repeated first.
+    Raises: as ``read_for_change``.
+    """
+    state = read_for_change(workspace)
+    try:
+        retire_revoked(state)
+    except TwinlockError as error:
+        log.warning("revoked keys are still among the live ones, and the next command tries again: %s", error)
+    return state
+
+
 def publish_draft(workspace: Workspace) -> PublishResult:
     """Publish what is staged. Raises: ConflictError, RefusalError, MissingKeysError; what is staged stays staged."""
-    state = read_state(workspace)
+    state = begin_publishing(workspace)
     draft, candidate = state.draft, NextPublication(state)
     waiting = plan_draft(candidate, draft)
     if candidate.changed:
@@ -47,7 +64,7 @@ def publish_draft(workspace: Workspace) -> PublishResult:
 
 
 def plan_draft(candidate: NextPublication, draft: Draft) -> tuple[RoleName, ...]:
-    """Bring the staged edits into ``candidate``, those in another profile too; returns the delegations held back."""
+    """Bring the staged edits into ``candidate``, those in another profile too; returns the delegations that have to wait."""
     for role, text in draft.others.items():
         candidate.accept_other(role, text.encode())
     return apply_draft(candidate, draft)

@@ -1,4 +1,4 @@
-"""What expires soon, and signing it again. Online roles are renewed unattended; for others people are told in time."""
+"""What expires soon, and signing it again. Online roles are renewed unattended; for others people are warned in time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twinlock.repository.authoring.next_publication import NextPublication, root
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.inspection import due_roles, renewed_until, role_views
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.sign import keyids_of
 from twinlock.repository.workspace.prepared_root import PreparedRoot
@@ -26,7 +26,7 @@ def refresh_due(
 
     Raises: as ``commit``.
     """
-    state = read_state(workspace)
+    state = begin_publishing(workspace)
     published, candidate = state.published, NextPublication(state)
     overdue = []
     for view in due_roles(state, within):

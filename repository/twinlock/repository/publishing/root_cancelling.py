@@ -1,14 +1,14 @@
 """The end of a ceremony without a new Root: while the prepared one lacks signatures, or once it has expired.
 
-The keys that were made for a Root that lacks signatures are destroyed. One that had all of them and expired is taken by every
-vehicle that meets a copy, and only its own keys could lead that vehicle on: they are put aside and kept.
+Cancelling destroys no key. A Root that left this machine can be complete elsewhere, and a vehicle that takes it follows only the
+keys that were made for it: they are put aside and kept in ``retired``.
 
 The repository keeps the most complete copy of the prepared Root that it was shown: by a cancelling, or by a publication that
 failed. A cancelling is judged by that copy, however short the one is that it is given. A copy that was completed elsewhere and
 never shown here is unknown to the repository, and vehicles accept it: every copy of a cancelled Root has to be destroyed.
 
 The cancelling is recorded before a key is touched, and nothing is published meanwhile: no Root is in force whose keys were
-destroyed here. Where a crash comes in between, cancelling again finishes it.
+put aside here. Where a crash comes in between, cancelling again finishes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.io.files.durable import replace_file
 from twinlock.repository.errors import RootCompleteError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.publishing.root_signing import count_signatures, read_root_file
+from twinlock.repository.publishing.root_signing import count_signatures, read_root_file, tallies_of
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -32,10 +32,10 @@ from twinlock.trust.errors.base import TwinlockError, UsageError
 
 
 class Cancelled(NamedTuple):
-    """The number that is free again, and the keys that were made for it: ``destroyed``, or ``kept`` in ``retired``."""
+    """The number that is free again, and the keys that were made for it, ``kept`` in ``retired``. None is ``destroyed``."""
 
     root: int
-    destroyed: tuple[str, ...]
+    destroyed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
 
 
@@ -61,10 +61,9 @@ def cancel_prepared(
     used: Iterable[str],
     record: Callable[[Cancelled], None] = lambda _: None,
 ) -> Cancelled:
-    """Forget the Root that is prepared after ``current``, and retire the keys that were made for it but those ``used``.
+    """Forget the Root that is prepared after ``current``, and put the keys aside that were made for it, but those ``used``.
 
-    They are destroyed unless the Root has all its signatures, in ``path`` or in the copy that is kept. The caller has read
-    ``current`` inside ``prepared.alone()``. One that was recorded as cancelled and interrupted is finished in any case.
+    The caller has read ``current`` inside ``prepared.alone()``. One that was recorded as cancelled and interrupted is finished in any case.
     ``record`` is called with the result before anything changes; what it raises ends the cancelling.
     Raises: UsageError if ``path`` is not that Root; RootCompleteError, with the complete file, if it has all its signatures and is valid at ``now``:
     vehicles take it, and it can be published.
@@ -73,14 +72,15 @@ def cancel_prepared(
     if root is None or root.to_dict() != metadata.signed.to_dict():
         raise UsageError(reason=f"{path} is not a Root that was prepared here and waits to be published")
     whole = path if count_signatures(metadata, current).missing == 0 else prepared.path
-    complete = _keep_most_complete(prepared, metadata, current) or whole == path
+    complete = _is_complete((metadata, read_root_file(prepared.path)), current)
+    _keep_most_complete(prepared, metadata, current)
     if complete and now < root.expires and not prepared.is_cancelled(root):
         raise RootCompleteError(version=root.version, path=str(whole))
     made = sorted(set(prepared.keyids()) - set(used))
-    cancelled = Cancelled(root.version, () if complete else tuple(made), tuple(made) if complete else ())
+    cancelled = Cancelled(root.version, kept=tuple(made))
     record(cancelled)
     prepared.cancel(root)
-    keyring.retire(made, destroy=not complete)
+    keyring.retire(made)
     prepared.end()
     return cancelled
 
@@ -101,20 +101,26 @@ def keeping_signatures(prepared: PreparedRoot, path: Path, read_current: Callabl
         raise
 
 
-def _keep_most_complete(prepared: PreparedRoot, offered: Metadata[Root], current: Root) -> bool:
-    """Keep ``offered`` if it lacks fewer signatures than the copy that is kept; returns whether the kept one lacks none.
+def _is_complete(copies: Iterable[Metadata[Root]], before: Root) -> bool:
+    """Whether ``copies`` of one Root that follows ``before`` have all its signatures between them."""
+    tallies = [list(tallies_of(copy, before)) for copy in copies]
+    return not any(
+        same[0][0].missing(frozenset[str]().union(*(signed for _, signed in same)))
+        for same in zip(*tallies, strict=True)
+    )
+
+
+def _keep_most_complete(prepared: PreparedRoot, offered: Metadata[Root], current: Root) -> None:
+    """Keep ``offered`` if it lacks fewer signatures than the copy that is kept.
 
     Signatures are counted once they verify, in every form that the file carries. A file that differs in more than signatures
     is not kept.
     """
     kept = read_root_file(prepared.path)
-    missing = count_signatures(kept, current).missing
-    if _unsigned(offered.to_dict()) == _unsigned(kept.to_dict()):
-        better = count_signatures(offered, current).missing
-        if better < missing:
-            replace_file(prepared.path, offered.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
-            missing = better
-    return missing == 0
+    if _unsigned(offered.to_dict()) != _unsigned(kept.to_dict()):
+        return
+    if count_signatures(offered, current).missing < count_signatures(kept, current).missing:
+        replace_file(prepared.path, offered.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
 
 
 def _unsigned(value: Any) -> Any:

@@ -36,7 +36,7 @@ from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import PublishResult, RootView
 from twinlock.repository.publishing.aktualizr_profile import handing_over, last_day
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.publishing.revoked_keys import online_keys, retire_revoked
 from twinlock.repository.publishing.root_signing import PREVIOUS, read_root_file, read_whole, sign_into
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
@@ -59,10 +59,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootChanges:
-    """What the next Root shall say differently. Keys to add are public, by id, as TUF 1.0.34 4.2 writes them.
+    """How the next Root differs. Keys to add are public, by id, as TUF 1.0.34 4.2 writes them.
 
-    ``demands`` say of which roles a post-quantum signature is demanded from then on, and of which not.
-    Beside the top-level roles there is ``aktualizr-root``: the Root keys of the aktualizr chain, where it has its own.
+    ``demands`` state of which roles a post-quantum signature is demanded from then on, and of which not.
+    In addition to the top-level roles there is ``aktualizr-root``: the Root keys of the aktualizr chain, where it has its own.
     """
 
     rotate: Mapping[str, KeyPlan] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def prepare_root(
     for_aktualizr: bool = False,
     until: date | None = None,
 ) -> RootView:
-    """Write the next Root to ``target``, signed by those root keys that are held here, and say what it lacks.
+    """Write the next Root to ``target``, signed by those root keys that are held here, and show what it lacks.
 
     ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
     published already and shares its Root keys with ours, it is handed over to keys of its own (``until``: see
@@ -94,7 +94,7 @@ def prepare_root(
     Until it is published or cancelled no other Root of its number is.
     Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read; RootPreparedError.
     """
-    state, prepared = read_state(workspace), PreparedRoot(workspace.path)
+    state, prepared = begin_publishing(workspace), PreparedRoot(workspace.path)
     published = state.published
     prepared.check(published.root.signed.version)
     writer = _aktualizr_writer(state, for_aktualizr=for_aktualizr, until=until)
@@ -152,8 +152,9 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
 
     Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
     """
-    state = read_state(workspace)
-    published, verified = state.published, online_keys(state)
+    state = begin_publishing(workspace)
+    published, profiles = state.published, open_profiles(state)
+    verified = online_keys(NextPublication(state), profiles)
     metadata = read_root_file(path)
     hands_over = is_hand_over(metadata)
     data, other = take_apart(metadata, path)
@@ -174,7 +175,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     renew_changed(candidate, old, new)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
-    publication = commit(candidate, profiles=open_profiles(state, chosen=writer))
+    publication = commit(candidate, profiles=open_profiles(state, chosen=writer) if writer else profiles)
     PreparedRoot(workspace.path).end_published(new.version)
     retire_revoked(read_state(workspace), verified=verified)
     return publication
@@ -228,7 +229,7 @@ def _without_own(changes: Mapping[str, T]) -> dict[str, T]:
 def _change_own_keys(
     chain: RootChain, changes: RootChanges, keyring: Keyring | NewKeys, root: Root
 ) -> SigningAuthority | None:
-    """The next Root keys of the aktualizr chain, where ``changes`` say anything of them. Raises: UsageError.
+    """The next Root keys of the aktualizr chain, where ``changes`` affect them. Raises: UsageError.
 
     Rotating Root rotates them too, unless they are named by themselves.
     """
@@ -260,7 +261,7 @@ def _change_own_keys(
 
 def _known(role: str) -> None:
     if role not in (*TOP_LEVEL, OWN_ROOT):
-        raise UsageError(reason=f"{role} is no top-level role")
+        raise UsageError(reason=f"{role} is not a top-level role")
 
 
 def carry_previous(metadata: Metadata[Root], before: Metadata[Root]) -> None:

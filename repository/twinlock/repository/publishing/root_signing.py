@@ -6,7 +6,7 @@ A signer never signs bytes that it cannot read as Root: both python-tuf and the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from tuf.api.metadata import Metadata, Root
 from twinlock.io.files.durable import replace_file
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.repository.aktualizr.ceremony import (
+    Demand,
     attached_keyids,
     attached_tallies,
     own_root_before,
@@ -169,22 +170,24 @@ def sign_into(path: Path, metadata: Metadata[Root], before: Root, keyring: Keyri
         if signer.public_key.keyid in named and signer.public_key.keyid not in made:  # a false one is replaced
             metadata.sign(signer, append=True)
     replace_file(path, metadata.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
-    return _root_view(metadata, authorities)
+    return count_signatures(metadata, before)
+
+
+def tallies_of(metadata: Metadata[Root], before: Root) -> Iterator[tuple[Demand, frozenset[str]]]:
+    """Every demand on a Root that follows ``before``, in all its forms, and the ids of the keys whose signatures verify."""
+    authorities = (root_authority(metadata.signed, ROOT), root_authority(before, ROOT))
+    made = valid_signatures(metadata, authorities)
+    yield from ((Demand.by(each), made & set(each.keyids)) for each in authorities)
+    yield from attached_tallies(metadata)
 
 
 def count_signatures(metadata: Metadata[Root], before: Root) -> RootView:
-    """What a prepared Root that follows ``before`` says, and which signatures it lacks."""
-    return _root_view(metadata, (root_authority(metadata.signed, ROOT), root_authority(before, ROOT)))
-
-
-def _root_view(metadata: Metadata[Root], authorities: tuple[SigningAuthority, ...]) -> RootView:
-    ours = valid_signatures(metadata, authorities)
-    tallies = [(frozenset(each.keyids), each.threshold, ours & set(each.keyids)) for each in authorities]
-    tallies += attached_tallies(metadata)
-    lacks_post_quantum = any(each.lacks_post_quantum(ours) for each in authorities)
-    missing = max(int(lacks_post_quantum), *(threshold - len(signed) for _, threshold, signed in tallies))
-    wanting = frozenset[str]().union(*(keyids - signed for keyids, _, signed in tallies))
-    made = frozenset[str]().union(*(signed for _, _, signed in tallies))
+    """What a prepared Root that follows ``before`` states, and which signatures it lacks."""
+    tallies = list(tallies_of(metadata, before))
+    lacks_post_quantum = any(demand.known.lacks_post_quantum(signed) for demand, signed in tallies)
+    missing = max(demand.missing(signed) for demand, signed in tallies)
+    wanting = frozenset[str]().union(*(demand.keyids - signed for demand, signed in tallies))
+    made = frozenset[str]().union(*(signed for _, signed in tallies))
     root = metadata.signed
     own = own_root_role(metadata)
     roles = {str(role): root_authority(root, role) for role in TOP_LEVEL}

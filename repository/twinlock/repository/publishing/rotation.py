@@ -1,7 +1,7 @@
 """Other keys for a role: new Root (or delegation), and everything that those keys sign, in one publication.
 
 Root is signed by its old and its new keys, and every version of it is kept forever. Replacing the keys of Snapshot
-and Timestamp together is also the moment when Snapshot forgets roles that are not delegated to any more, since vehicles
+and Timestamp together is also the moment when Snapshot forgets roles that are no longer delegated to, since vehicles
 drop what they stored from it (Uptane 2.1.0 5.4.4.3 step 4).
 
 Every key that has to sign is opened, and every rule asked, before a new key is written; if something fails later, the
@@ -27,7 +27,7 @@ from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import commit
+from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.publishing.revoked_keys import keys_named_by, online_keys, retire_revoked
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.sign import SigningAuthority, keyids_of
@@ -40,7 +40,7 @@ from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, TOP_LEVEL
 def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | None) -> PublishResult:
     """Give every one of ``roles`` new keys, and publish. ``plan`` None keeps number, threshold and kinds.
 
-    A demand for a post-quantum signature stays unless ``plan`` says otherwise.
+    A demand for a post-quantum signature stays unless ``plan`` states one.
 
     With all Root keys those of the aktualizr chain are replaced too; of ``plan`` they take a kind that its client reads.
 
@@ -52,8 +52,9 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
     names = tuple(dict.fromkeys(roles))
     if not names:
         raise UsageError(reason="name at least one role")
-    state = read_state(workspace)
-    profiles, candidate, verified = open_profiles(state), NextPublication(state), online_keys(state)
+    state = begin_publishing(workspace)
+    profiles, candidate = open_profiles(state), NextPublication(state)
+    verified = online_keys(candidate, profiles)
     old = {role: current_authority(candidate, role) for role in names}
     _check_signable(workspace, old)
     check_root_signable(workspace.keyring, candidate.published_root)

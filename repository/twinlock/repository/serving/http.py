@@ -55,10 +55,10 @@ _STATUS: tuple[tuple[type[TwinlockError], HTTPStatus], ...] = (
 
 
 def problem_of(error: TwinlockError, *, status: int | None = None, code: str | None = None) -> web.Response:
-    """The problem that tells of ``error``: its code, sentence and fields, and for a refusal its attack and clause.
+    """The problem that reports ``error``: its code, sentence and fields, and for a refusal its attack and clause.
 
     ``code`` is for clients that know the error by another name.
-    A fault of this server's own storage is told without the path it happened at.
+    A fault of this server's own storage is reported without the path it happened at.
     """
     chosen = status or next((value for cls, value in _STATUS if isinstance(error, cls)), 500)
     if isinstance(error, StorageError):
@@ -86,7 +86,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         raise
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
-        return problem(500, code="internal", detail="the server failed to answer; its log says why")
+        return problem(500, code="internal", detail="the server failed to answer; its log states why")
 
 
 def _http_problem(error: web.HTTPException) -> web.StreamResponse:
@@ -170,7 +170,7 @@ async def serve_until_stopped(
     stop: asyncio.Event | None = None,
     bounds: Bounds = DEFAULT_BOUNDS,
 ) -> None:
-    """Serve ``app`` until SIGINT, SIGTERM or ``stop``; ``started`` is told the real address. Raises: UsageError."""
+    """Serve ``app`` until SIGINT, SIGTERM or ``stop``; ``started`` receives the real address. Raises: UsageError."""
     allow_descriptors(2 * bounds.connections + 256)
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()

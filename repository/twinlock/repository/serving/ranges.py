@@ -35,7 +35,7 @@ class Slice:
 
 
 def is_unchanged(headers: Mapping[str, str], etag: str) -> bool:
-    """Whether ``If-None-Match`` says that the client has this very object. Weak comparison, as RFC 9110 13.1.2 asks."""
+    """Whether ``If-None-Match`` states that the client has this very object. Weak comparison, as RFC 9110 13.1.2 asks."""
     wanted = headers.get("If-None-Match")
     if wanted is None:
         return False
@@ -45,7 +45,7 @@ def is_unchanged(headers: Mapping[str, str], etag: str) -> bool:
 def wanted_slice(headers: Mapping[str, str], etag: str, size: int) -> Slice | None:
     """The part of the object that is asked for; None if no byte of it exists (416).
 
-    A header that is no single byte range is ignored, as RFC 9110 14.2 allows, and so is one whose ``If-Range`` names
+    A header that is not a single byte range is ignored, as RFC 9110 14.2 allows, and so is one whose ``If-Range`` names
     another object: the client then gets the whole.
     """
     whole = Slice(0, size, partial=False)

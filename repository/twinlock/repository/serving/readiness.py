@@ -61,7 +61,7 @@ def refuse_unready(*checks: Callable[[], object]) -> None:
         except NotReadyError as error:
             reasons += error.reasons
         except StorageError:
-            reasons.append("the server's storage failed; its log says why")  # a prober learns no path
+            reasons.append("the server's storage failed; its log states why")  # a prober learns no path
         except TwinlockError as error:
             reasons.append(str(error))
     if reasons:
@@ -101,9 +101,7 @@ def _expiring(store: ObjectStore, now: datetime) -> Iterator[str]:
 
 def _newest_root(store: ObjectStore) -> str:
     version = 1
-    while (
-        store.stat(root_object(version)) is None and version < 1 << 10
-    ):  # a repository that another one's goes on with
+    while store.stat(root_object(version)) is None and version < 1 << 10:  # a repository that continues another one
         version += 1
     while store.stat(root_object(version + 1)) is not None:
         version += 1

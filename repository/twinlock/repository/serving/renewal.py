@@ -52,7 +52,7 @@ async def keep_fresh(
     renewed: Renewed = lambda _: None,
     failed: Failed = lambda _: None,
 ) -> None:
-    """Renew Snapshot and Timestamp whenever they are due, until ``stop``. A failure is told and tried again."""
+    """Renew Snapshot and Timestamp whenever they are due, until ``stop``. A failure is reported and tried again."""
     while not stop.is_set():
         try:
             publication = await asyncio.to_thread(refresh_due, workspace, None, only=ONLINE_ROLES)

@@ -98,7 +98,7 @@ def check_issued(files: Mapping[str, bytes], now: datetime) -> None:
 
 
 def issued_of(data: bytes) -> datetime | None:
-    """The time at which a metadata file of ours says it was signed; None if it states none."""
+    """The time at which a metadata file of ours states that it was signed; None if it states none."""
     stated = json.loads(data)["signed"].get("issued")
     if not isinstance(stated, str):
         return None

@@ -14,9 +14,10 @@ from tuf.api.metadata import Key, Metadata, Root, Signed, Snapshot, Targets, Tim
 
 from twinlock.repository.errors import MissingKeysError, MissingPostQuantumKeyError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.trust.errors.base import UsageError
-from twinlock.trust.keys.public_keys import is_post_quantum
+from twinlock.trust.errors.base import TwinlockError, UsageError
+from twinlock.trust.keys.public_keys import is_post_quantum, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.names import KeyId
 from twinlock.trust.text.times import format_time
 
 SPEC_VERSION = "1.0.34"
@@ -45,6 +46,17 @@ class SigningAuthority:
         """The ids of the keys, in their order."""
         return tuple(self.keys)
 
+    def count(self, keyids: Iterable[str]) -> int:
+        """How many keys ``keyids`` are: one key may have several ids, and counts once."""
+        wanted = self.keys.keys() & set(keyids)
+        return len({_identity(keyid, self.keys[keyid]) for keyid in wanted})
+
+    def is_met_by(self, keyids: Iterable[str]) -> bool:
+        """Whether signatures by these keys of the role are enough."""
+        signing = self.keys.keys() & set(keyids)
+        enough = len(signing) >= self.threshold and self.count(signing) >= self.threshold
+        return enough and not self.lacks_post_quantum(signing)
+
     @property
     def rule(self) -> tuple[frozenset[str], int, bool]:
         """Equal where the same files pass: key ids, threshold and demand."""
@@ -57,11 +69,6 @@ class SigningAuthority:
             is_post_quantum(key.keytype) for keyid, key in self.keys.items() if keyid in signing
         )
 
-    def is_met_by(self, keyids: Iterable[str]) -> bool:
-        """Whether signatures by these keys of the role are enough."""
-        signing = self.keys.keys() & set(keyids)
-        return len(signing) >= self.threshold and not self.lacks_post_quantum(signing)
-
     def check_held(self, role: str, held: Iterable[str]) -> None:
         """Refuse to sign for ``role`` with the keys ``held`` if that is not enough.
 
@@ -70,9 +77,18 @@ class SigningAuthority:
         signing = self.keys.keys() & set(held)
         if self.is_met_by(signing):
             return
-        few = len(signing) < self.threshold
-        error = MissingKeysError if few else MissingPostQuantumKeyError
-        raise error(role=role, required=self.threshold, held=len(signing), keyids=self.keyids)
+        count = self.count(signing)
+        error = MissingKeysError if count < self.threshold else MissingPostQuantumKeyError
+        raise error(role=role, required=self.threshold, held=count, keyids=self.keyids)
+
+
+def _identity(keyid: str, key: Key) -> object:
+    """What two ids of one key have in common. A key that the trust engine does not read counts by its id."""
+    try:
+        public = key.keyval["public"]
+        return load_key(KeyId(keyid), keytype=key.keytype, scheme=key.scheme, public=public).identity
+    except (TwinlockError, KeyError, TypeError):
+        return keyid
 
 
 def renew(

@@ -18,7 +18,7 @@ S_co = TypeVar("S_co", bound=Signed, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class RoleToSign(Generic[S_co]):
-    """One file: what it will say, and who signs. ``file`` is its bytes where others signed it.
+    """One file: its content, and who signs. ``file`` is its bytes where others signed it.
 
     Each authority's threshold has to sign; ``also`` signs as far as its keys are held.
     """
@@ -35,7 +35,7 @@ class SigningPlan:
     """One publication. A role that is None, or is not among ``targets``, keeps the file that it has.
 
     ``unchanged`` are those files, for a profile in which they are not published yet. ``others`` are files in the profile
-    beside ``tuf`` that others signed, by role.
+    other than ``tuf`` that others signed, by role.
     """
 
     root: RoleToSign[Root] | None

@@ -1,7 +1,7 @@
 """The object store in a directory: create-only by hard link, compare-and-swap under a lock, durable by fsync.
 
 A file appears under its name only when it is complete and on disk. What a killed writer leaves is an unlocked
-temporary file in ``.tmp``, removed when the store is opened next. No symbolic link below the root is followed.
+temporary file in ``.tmp``, which ``tidy`` removes. No symbolic link below the root is followed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import stat as stat_module
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,16 +30,16 @@ from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
 
 _CHUNK_BYTES = 1 << 20
-_HASHED_BYTES = 1 << 20  # up to here an etag is a digest; a larger object is told from another by inode, time and size
+_HASHED_BYTES = 1 << 20  # up to here an etag is a digest; a larger object is distinguished by inode, time and size
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EXDEV})
 
 
 class DirectoryReader:
     """The objects below ``root`` for reading alone: regular files, and no symbolic link on the way. Nothing is written."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, may_be_missing: bool = False) -> None:
         with storage_errors("open", root):
-            self.root: Path = root.resolve(strict=True)
+            self.root: Path = root.resolve(strict=not may_be_missing)
 
     def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
         """See ``ObjectStore``."""
@@ -87,14 +86,15 @@ class DirectoryReader:
 
 
 class DirectoryStore(DirectoryReader):
-    """An ``ObjectStore`` below ``root``, which is created if it is missing."""
+    """An ``ObjectStore`` below ``root``, which the first write creates if it is missing."""
 
     def __init__(self, root: Path) -> None:
-        with storage_errors("open", root):
-            make_directory(root)
-        super().__init__(root)
+        super().__init__(root, may_be_missing=True)
         self._temporary = self.root / ".tmp"
         self._lock = self.root / ".lock"
+
+    def tidy(self) -> None:
+        """See ``ObjectStore``."""
         clean_stale(self._temporary)
 
     def put_new(self, name: str, data: bytes) -> bool:
@@ -117,8 +117,7 @@ class DirectoryStore(DirectoryReader):
         path = self._path(name)
         with self._writing(path) as (descriptor, temporary):
             _copy_all(source, descriptor)
-            temporary.rename(path)
-            flush_directory(path.parent)
+            _move(temporary, path)
 
     def copy_new(self, source: str, name: str) -> bool:
         """See ``ObjectStore``. A hard link where the file system has them."""
@@ -136,16 +135,17 @@ class DirectoryStore(DirectoryReader):
     def replace(self, name: str, data: bytes, *, expected: str | None) -> str:
         """See ``ObjectStore``."""
         path = self._path(name)
+        with storage_errors("open", self._lock):
+            make_directory(self.root)
         with storage_errors("open", self._lock), locked(self._lock):
             current = self.stat(name)
             if (current.etag if current else None) != expected:
-                raise ConflictError(what=name, reason="it is no longer what was read")
+                raise ConflictError(what=name, reason=f"{name} is no longer what was read")
             with self._writing(path) as (descriptor, temporary):
                 write_all(descriptor, data)
                 os.fsync(descriptor)
                 status = os.fstat(descriptor)
-                temporary.rename(path)
-                flush_directory(path.parent)
+                _move(temporary, path)
         return _etag(status, data)
 
     def names(self, prefix: str) -> Iterator[str]:
@@ -169,7 +169,9 @@ class DirectoryStore(DirectoryReader):
     @contextmanager
     def _writing(self, path: Path) -> Iterator[tuple[int, Path]]:
         if self._temporary.is_symlink():
-            raise UnsafePathError(path=self._temporary.name, reason="it is a symbolic link")
+            raise UnsafePathError(
+                path=self._temporary.name, reason="the directory for temporary files is a symbolic link"
+            )
         with storage_errors("write", path):
             make_directory(self._temporary)
             make_directory(path.parent)
@@ -185,9 +187,25 @@ class DirectoryStore(DirectoryReader):
         with locked(self._lock):  # a file system without hard links: the lock keeps other writers of ours away
             if path.exists():
                 return False
-            shutil.move(temporary, path)
-            flush_directory(path.parent)
+            _move(temporary, path)
             return True
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Give ``temporary``, which is on disk, the name ``path``, durably. Raises: OSError.
+
+    Where ``path`` is on another device, a copy in its directory is complete and on disk before it has the name.
+    """
+    try:
+        temporary.rename(path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        clean_stale(path.parent)
+        with temporary.open("rb") as stream, temporary_file(path.parent, 0o644) as (descriptor, near):
+            _copy_all(stream, descriptor)
+            near.rename(path)
+    flush_directory(path.parent)
 
 
 def _copy_all(source: Readable, descriptor: int) -> None:

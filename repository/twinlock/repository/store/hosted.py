@@ -94,17 +94,17 @@ def check_uri(uri: str, hosts: OutsideHosts) -> SplitResult:
     """
     if len(uri) > MAX_URI_CHARACTERS or not uri.isascii() or not uri.isprintable() or " " in uri:
         raise ImageUriError(
-            uri=uri[:80], reason=f"it is not plain ASCII, or is longer than {MAX_URI_CHARACTERS} characters"
+            uri=uri[:80], reason=f"the address is not plain ASCII, or is longer than {MAX_URI_CHARACTERS} characters"
         )
     try:
         parts = urlsplit(uri)
         _ = parts.port
     except ValueError as error:
-        raise ImageUriError(uri=uri, reason=f"it is not a URL ({error})") from None
+        raise ImageUriError(uri=uri, reason=f"the address is not a URL ({error})") from None
     if parts.scheme != "https" or not parts.hostname:
-        raise ImageUriError(uri=uri, reason="it does not begin with https:// and a host")
+        raise ImageUriError(uri=uri, reason="the address does not begin with https:// and a host")
     if parts.username is not None or parts.password is not None or parts.fragment:
-        raise ImageUriError(uri=uri, reason="it holds a user name, a password or a fragment")
+        raise ImageUriError(uri=uri, reason="the address holds a user name, a password or a fragment")
     if uri in _NO_ADDRESS:
         raise ImageUriError(uri=uri, reason="vehicles that run aktualizr take this one for no address at all")
     literal = _literal(parts.hostname)
@@ -160,7 +160,7 @@ def _check_image(uri: str, response: http.client.HTTPResponse) -> None:
     if response.status != 200:
         raise FetchError(url=uri, status=response.status, reason="an image was expected")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise TransportError(url=uri, reason="it sends the image compressed, and vehicles ask for plain bytes")
+        raise TransportError(url=uri, reason="the host sends the image compressed, and vehicles ask for plain bytes")
 
 
 def _measured(body: _Bounded, progress: Progress) -> FileDigest:
@@ -169,7 +169,7 @@ def _measured(body: _Bounded, progress: Progress) -> FileDigest:
         raise EndlessDataError(what=body.uri, limit_bytes=body.max_bytes)
     measured = hash_stream(cast("BinaryIO", body), progress)
     if claimed is not None and measured.length != claimed:
-        raise TransportError(url=body.uri, reason=f"it broke off after {measured.length} of {claimed} bytes")
+        raise TransportError(url=body.uri, reason=f"the answer broke off after {measured.length} of {claimed} bytes")
     return measured
 
 

@@ -31,7 +31,7 @@ class FileDigest:
 
 
 def hash_stream(stream: BinaryIO, progress: Progress = lambda _: None) -> FileDigest:
-    """Read ``stream`` to its end and measure it; ``progress`` is told the size of each piece. Raises: OSError."""
+    """Read ``stream`` to its end and measure it; ``progress`` receives the size of each piece. Raises: OSError."""
     digests = [hashlib.new(algorithm) for algorithm in ALGORITHMS]
     length = 0
     while chunk := stream.read(_CHUNK_BYTES):
@@ -94,7 +94,7 @@ def copy_image(source: ObjectStore, store: ObjectStore, name: str, measured: Fil
 def _replace_by(source: ObjectStore, sound: str, store: ObjectStore, damaged: str) -> None:
     stream = source.open(sound)
     if stream is None:
-        raise StorageError(path=sound, operation="read", reason="it is missing")
+        raise StorageError(path=sound, operation="read", reason="no such object")
     with stream:
         store.replace_from(damaged, stream)
 
@@ -111,7 +111,7 @@ def check_stored(store: ObjectStore, name: str, measured: FileDigest) -> None:
     """An object has the bytes that its name promises. Raises: StorageError."""
     stream = store.open(name)
     if stream is None:
-        raise StorageError(path=name, operation="read", reason="it is missing")
+        raise StorageError(path=name, operation="read", reason="no such object")
     with stream, storage_errors("read", name):
         length = os.fstat(stream.fileno()).st_size
         if length != measured.length:  # first: gigabytes are not read where a few bytes were signed

@@ -69,10 +69,10 @@ class ObjectStore(ObjectSource, Protocol):
         """Create ``name`` with ``data``; False, and nothing done, if it exists."""
 
     def put_new_from(self, name: str, source: Readable) -> bool:
-        """Create ``name`` with what ``source`` holds from where it stands; False if it exists. Streams."""
+        """Create ``name`` with what ``source`` holds from its position on; False if it exists. Streams."""
 
     def replace_from(self, name: str, source: Readable) -> None:
-        """Write ``name`` with what ``source`` holds from where it stands; what was there stays until that is complete."""
+        """Write ``name`` with what ``source`` holds from its position on; what was there stays until that is complete."""
 
     def copy_new(self, source: str, name: str) -> bool:
         """Create ``name`` with the bytes of the object ``source``; False if it exists."""
@@ -86,6 +86,9 @@ class ObjectStore(ObjectSource, Protocol):
     def names(self, prefix: str) -> Iterator[str]:
         """The names below the directory ``prefix``, in no particular order."""
 
+    def tidy(self) -> None:
+        """Remove what killed writers left half-written. Living writers lose nothing."""
+
     def delete(self, name: str) -> None:
         """Remove ``name``; nothing happens if there is none."""
 
@@ -97,11 +100,13 @@ def object_name(name: str) -> str:
     Raises: UnsafePathError.
     """
     if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_OBJECT_NAME_BYTES:
-        raise UnsafePathError(path=name[:80], reason=f"it is empty or longer than {MAX_OBJECT_NAME_BYTES} bytes")
+        raise UnsafePathError(path=name[:80], reason=f"the name is empty or longer than {MAX_OBJECT_NAME_BYTES} bytes")
     if "\\" in name or any(
         ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in name
     ):
-        raise UnsafePathError(path=ascii(name), reason="it holds a backslash, a control character or half a character")
+        raise UnsafePathError(
+            path=ascii(name), reason="the name holds a backslash, a control character or half a character"
+        )
     for segment in name.split("/"):
         if not segment or segment.startswith(".") or len(segment.encode()) > MAX_OBJECT_SEGMENT_BYTES:
             raise UnsafePathError(path=name, reason="a segment is empty, hidden or too long")

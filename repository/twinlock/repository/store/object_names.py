@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from twinlock.repository.store.interface import ObjectStore, object_name
+from twinlock.repository.store.interface import ObjectReader, ObjectStore, StoredObject, object_name
 from twinlock.trust.errors.metadata import UnsafePathError
+from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import ROOT, TIMESTAMP, RoleName, TargetPath, role_file
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -43,15 +44,27 @@ def served_name(file: str) -> str:
     return file if "%" in decoded or any(folder.endswith(".json") for folder in folders) else decoded
 
 
-def adopt_served_names(store: ObjectStore) -> None:
-    """Give each metadata file that an earlier version stored under its encoded name the one that URLs decode to.
+def get_metadata(store: ObjectReader, role: str, version: int, *, max_bytes: int) -> StoredObject | None:
+    """Version ``version`` of a role's file, also where an earlier release stored it under its encoded name only."""
+    name, encoded = metadata_object(role, version), _encoded_object(role, version)
+    stored = store.get(name, max_bytes=max_bytes)
+    return store.get(encoded, max_bytes=max_bytes) if stored is None and encoded != name else stored
 
-    The encoded name stays for what still reads it. Raises: StorageError.
+
+def adopt_served_names(store: ObjectStore, listed: Mapping[RoleName, FileInfo]) -> None:
+    """Give each file in ``listed`` that an earlier release stored under its encoded name the one that URLs decode to.
+
+    The encoded name stays for what still reads it. The store is not listed: the roles name their files.
+    Raises: StorageError.
     """
-    for name in list(store.names(METADATA.rstrip("/"))):
-        served = METADATA + served_name(name.removeprefix(METADATA))
-        if served != name and store.stat(served) is None:
-            store.copy_new(name, served)
+    for role, info in listed.items():
+        name, encoded = metadata_object(role, info.version), _encoded_object(role, info.version)
+        if name != encoded and store.stat(name) is None and store.stat(encoded) is not None:
+            store.copy_new(encoded, name)
+
+
+def _encoded_object(role: str, version: int) -> str:
+    return METADATA + TUF.file_name(RoleName(role), version)
 
 
 def root_object(version: int) -> str:

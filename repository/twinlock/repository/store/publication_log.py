@@ -2,13 +2,13 @@
 
 A publication is a record ``publications/N.json`` that holds every metadata file of the step to Timestamp version N.
 Creating the record is the decision, and only one publisher can create it. Putting the files in their places follows,
-in the order of the record; a crash in between is finished by the next reader, with the same result however often it
-is done. Timestamp is the last, or only Root comes after it (see ``authoring.next_publication``), so vehicles see old or new, never both.
+in the order of the record; a reader sees a decided publication as complete, and the next writer completes it after a crash, with the
+same result however often that is done. Timestamp is the last, or only Root comes after it (see ``authoring.next_publication``), so vehicles see old or new, never both.
 
     1. images are in the store already, under names that contain their digests
     2. create publications/N.json       exists: ConflictError, nothing was done
     3. create every versioned file      exists with the same bytes: fine
-       replace timestamp.json           only if it is still the one that the record says it replaces
+       replace timestamp.json           only if it is still the one that the record states it replaces
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from twinlock.io.files.records import Record, RecordError, plain, read_record
 from twinlock.repository.errors import StoreTamperedError
-from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.interface import ObjectStore, StoredObject
 from twinlock.repository.store.object_names import AKTUALIZR, METADATA, TIMESTAMP_OBJECT, publication_object
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
 
@@ -80,7 +81,7 @@ def check_record(record: LogRecord) -> None:
 def roll_forward(store: ObjectStore, *, first: int = 1) -> None:
     """Finish publications that were decided but not completed: the next one, and what may lack of the last one.
 
-    ``first`` is the number of the first publication, where a repository goes on with the numbers of another one.
+    ``first`` is the number of the first publication, where a repository continues the numbers of another one.
     """
     while True:
         version = timestamp_version(store)
@@ -90,6 +91,36 @@ def roll_forward(store: ObjectStore, *, first: int = 1) -> None:
         if record is None:
             return
         _apply(store, record)
+
+
+class DecidedReader:
+    """The store as it is once every decided publication is complete. It reads only: a writer completes them (``roll_forward``)."""
+
+    def __init__(self, store: ObjectStore, *, first: int = 1) -> None:
+        self._store = store
+        self._ahead: dict[str, bytes] = {}
+        self._complete = self.version = timestamp_version(store)
+        while record := _read(store, self.version + 1 if self.version else first):
+            self._ahead |= record.files
+            self.version = record.version
+
+    def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
+        """See ``ObjectReader``. What is not in its place yet has no etag."""
+        data = self._ahead.get(name)
+        if data is None:
+            stored = self._store.get(name, max_bytes=max_bytes)
+            data = None if stored else self._missing.get(name)
+            if data is None:
+                return stored
+        if len(data) > max_bytes:
+            raise StorageError(path=name, operation="read", reason=f"{name} is larger than {max_bytes} bytes")
+        return StoredObject(data, etag="")
+
+    @cached_property
+    def _missing(self) -> Mapping[str, bytes]:
+        """The files of the publication that Timestamp names, which a crash may have left out."""
+        record = _read(self._store, self._complete) if self._complete else None
+        return record.files if record else {}
 
 
 def is_decided(store: ObjectStore, version: int) -> bool:

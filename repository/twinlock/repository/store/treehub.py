@@ -3,7 +3,7 @@
     treehub.json    in the Image repository's directory: where the OSTree repository is
 
 Vehicles that run aktualizr pull from one place, so there is one. Its objects are named by their digests, and the commit is
-stated in Targets; nothing that is served here is believed.
+stated in Targets; clients trust nothing that is served here.
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ _SUFFIX = ".json"
 def open_outbox(path: Path) -> DirectoryStore:
     """The outbox at ``path``. Raises: UsageError if there is none."""
     if not (path / METADATA).is_dir():
-        raise UsageError(reason=f"{path} is no outbox: it has no directory {METADATA.rstrip('/')} (run supplier sign)")
+        raise UsageError(
+            reason=f"{path} is not an outbox: it has no directory {METADATA.rstrip('/')} (run supplier sign)"
+        )
     return DirectoryStore(path)
 
 
@@ -52,7 +54,7 @@ def read_roles(outbox: DirectoryStore) -> dict[str, bytes]:
     for name in sorted(outbox.names(METADATA.rstrip("/"))):
         role = unquote(name.removeprefix(METADATA).removesuffix(_SUFFIX))
         if not name.endswith(_SUFFIX) or role_object(role) != name:
-            raise UsageError(reason=f"the outbox holds {name}, which is no role's file")
+            raise UsageError(reason=f"the outbox holds {name}, which is not the file of a role")
         stored = outbox.get(name, max_bytes=DEFAULT_LIMITS.targets_bytes)
         if stored is not None:
             files[role] = stored.data

@@ -35,7 +35,7 @@ from twinlock.repository.store.image_files import FileDigest, check_stored, copy
 from twinlock.repository.store.object_names import aktualizr_object, image_objects
 from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
 from twinlock.repository.workspace.draft import Draft, check_room, editing_draft
-from twinlock.repository.workspace.state import RepositoryState, read_state
+from twinlock.repository.workspace.state import RepositoryState, read_for_change, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
@@ -69,7 +69,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     outbox = open_outbox(path)
     offered = read_roles(outbox)
     with editing_draft(workspace.draft_path) as draft:
-        state = read_state(workspace)
+        state = read_for_change(workspace)
         review = _Review(state, preview_candidate(state, draft), draft, outbox, offered)
         news = review.judge()
         draft.accepted.update({role: offered[role].decode() for role in news})

@@ -94,7 +94,7 @@ class SupplierWorkspace:
     ) -> Self:
         """Make a place with keys for ``role``. Repeating a creation that was cut off finishes it.
 
-        ``wires`` are wire profiles to sign in beside ``tuf``: there is ``aktualizr``.
+        ``wires`` are wire profiles to sign in, in addition to ``tuf``: there is ``aktualizr``.
         Raises: UsageError if there is a place already, or for a role that cannot be delegated to; ProfileError for a
         name or keys that clients of a profile could not use.
         """
@@ -124,7 +124,7 @@ class SupplierWorkspace:
         )
 
     def sign_for_aktualizr(self) -> None:
-        """Sign in the form for aktualizr too, from the next ``sign`` on. Raises: ProfileError, with what stands against it."""
+        """Sign in the form for aktualizr too, from the next ``sign`` on. Raises: ProfileError, with what prevents it."""
         wires = self.wires.with_aktualizr(root_offset=0)
         for record in self.keyring.records(self.role):
             _check_usable(wires, self.role, KeyPlan(kind=kind_of(record.keytype, record.scheme)))
@@ -268,12 +268,12 @@ class SupplierWorkspace:
         """Replace all keys by as many new ones of the same kinds, and sign what is listed with them; the new version.
 
         The old private keys are put aside. Until the delegator has delegated to the new keys and accepted the
-        outbox, vehicles go on with what the old keys signed. Safe to repeat if it was cut off.
+        outbox, vehicles keep using what the old keys signed. Safe to repeat if it was cut off.
         Raises: MissingKeysError, PassphraseError, UsageError.
         """
         old = self.keyring.records(self.role)
         self.keyring.signers(record.keyid for record in old)  # a wrong passphrase shows before anything is made
-        # The file of public keys says how many there are: a rotation that was cut off leaves two generations.
+        # The file of public keys states how many there are: a rotation that was cut off leaves two generations.
         given = read_key_files([self.public_key_file]).values()
         with self.keyring.new_keys() as new:
             records = make_keys(new, self.role, [kind_of(key["keytype"], key["scheme"]) for key in given])

@@ -1,7 +1,7 @@
 """What is published now, read back and verified before it is edited and signed again.
 
-The store may be a server that others can reach, so nothing in it is believed: the Root chain is followed from a Root
-kept beside the keys, every file is verified under it, and a store that went back in time is noticed. Expiry does not
+The store may be a server that others can reach, so nothing in it is trusted: the Root chain is followed from a Root
+kept with the keys, every file is verified under it, and a store that went back in time is noticed. Expiry does not
 matter here; an expired repository has to be readable in order to be renewed.
 """
 
@@ -16,7 +16,7 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.store.interface import ObjectReader
-from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
+from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, get_metadata, metadata_object, root_object
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.index import check_listed_bytes, check_listed_version
 from twinlock.trust.checks.root import check_next_root
@@ -121,7 +121,7 @@ class CurrentPublication:
 
     def _load(self, role: RoleName, delegations: TrustedDelegations) -> Verified[TrustedTargets]:
         listed = self.listed[role]
-        data = _required(self.store, metadata_object(role, listed.version), DEFAULT_LIMITS.targets_bytes)
+        data = _required(self.store, role, listed.version, DEFAULT_LIMITS.targets_bytes)
         try:
             check_listed_bytes(data, listed, role, _CONTEXT)
             envelope = TUF.decode_targets(data, f"{IMAGE}/{role}", DEFAULT_LIMITS)
@@ -236,13 +236,13 @@ def _bin_names(bins: SuccinctBins) -> frozenset[RoleName]:
 
 
 def _listed_file(store: ObjectReader, role: RoleName, listed: FileInfo, max_bytes: int) -> bytes:
-    data = _required(store, metadata_object(role, listed.version), max_bytes)
+    data = _required(store, role, listed.version, max_bytes)
     check_listed_bytes(data, listed, role, _CONTEXT)
     return data
 
 
-def _required(store: ObjectReader, name: str, max_bytes: int) -> bytes:
-    stored = store.get(name, max_bytes=max_bytes)
+def _required(store: ObjectReader, role: RoleName, version: int, max_bytes: int) -> bytes:
+    stored = get_metadata(store, role, version, max_bytes=max_bytes)
     if stored is None:
-        raise StoreTamperedError(reason=f"{name} is missing")
+        raise StoreTamperedError(reason=f"{metadata_object(role, version)} is missing")
     return stored.data

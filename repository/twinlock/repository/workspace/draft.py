@@ -1,4 +1,4 @@
-"""Edits that are staged and not published yet: a file that survives crashes and says what, not when.
+"""Edits that are staged and not published yet: a file that survives crashes and states what, not when.
 
 Every edit is of the form "this name shall have that value", so applying one twice changes nothing, and an edit whose
 publication succeeded just before a crash is recognised as done.

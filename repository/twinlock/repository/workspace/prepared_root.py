@@ -92,7 +92,7 @@ class PreparedRoot:
         self._write_cancelled(self._cancelled() | {_digest(root)})
 
     def is_cancelled(self, root: Root) -> bool:
-        """Whether a cancelling of ``root`` is on record. Raises: StorageError."""
+        """Whether the end of ``root`` is on record. Raises: StorageError."""
         return _digest(root) in self._cancelled()
 
     def _write_cancelled(self, digests: frozenset[str]) -> None:

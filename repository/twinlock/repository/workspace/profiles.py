@@ -21,8 +21,8 @@ class Wires:
     over to Root keys of its own; 0 if it was not. ``stranded`` are the ids of the Root keys from before; until the day
     ``stranded_until`` they sign its Roots too, for vehicles that follow nothing else.
 
-    ``first_root`` and ``first_timestamp`` are above 1 where a repository goes on with the numbers of another one, which
-    ``taken_over`` tells from any other.
+    ``first_root`` and ``first_timestamp`` are above 1 where a repository continues the numbers of another one, which
+    ``taken_over`` identifies.
     """
 
     names: tuple[str, ...] = (TUF.name,)
@@ -37,7 +37,7 @@ class Wires:
     def __post_init__(self) -> None:
         unknown = set(self.names) - set(WIRES)
         if unknown or TUF.name not in self.names:
-            reason = f"the wire profiles of a repository are tuf and, beside it, aktualizr; not {', '.join(self.names)}"
+            reason = f"the wire profiles of a repository are tuf and optionally aktualizr; not {', '.join(self.names)}"
             raise UsageError(reason=reason)
 
     @property
@@ -46,7 +46,7 @@ class Wires:
         return self.names != (TUF.name,)
 
     def with_aktualizr(self, *, root_offset: int) -> Wires:
-        """The same with that profile, whose Root 1 says what Root ``root_offset + 1`` of ours says."""
+        """The same with that profile, whose Root 1 states what Root ``root_offset + 1`` of ours states."""
         return replace(self, names=WIRES, root_offset=root_offset)
 
     def chain_version(self, version: int) -> int:

@@ -10,7 +10,7 @@ published while this one held no lock, ``state.latest()`` is the second look.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keys.private_keys import Passphrase
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, adopt_served_names, root_object
-from twinlock.repository.store.publication_log import is_decided, roll_forward, timestamp_version
+from twinlock.repository.store.publication_log import DecidedReader, is_decided, roll_forward
 from twinlock.repository.workspace.config import read_config
 from twinlock.repository.workspace.current import CurrentPublication, check_not_older, read_published
 from twinlock.repository.workspace.draft import Draft, read_draft
@@ -32,6 +32,8 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import IMAGE, ROOT, SNAPSHOT, TIMESTAMP, RoleName
 from twinlock.trust.state.trusted import TrustedRepository
+
+_MAX_SEEN_BYTES = DEFAULT_LIMITS.targets_bytes
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,17 @@ class RepositoryState:
     def after_publishing(self) -> RepositoryState:
         """The state after this process has published: what it left is verified, and kept to compare the store with later.
 
-        The configuration is not read again: what it says of the first publication does not change.
+        The configuration is not read again: what it states of the first publication does not change.
         """
-        return _complete(_look(self.workspace, self.wires, self.now))
+        state = _complete(_look(self.workspace, self.wires, self.now))
+        _keep_seen(state)
+        return state
 
 
 def open_repository(
     path: Path, *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts = PUBLIC_HOSTS
 ) -> RepositoryState:
-    """Open a repository directory, finishing a publication that was cut off.
+    """Open a repository directory and verify what it publishes. Writes nothing.
 
     Raises: UsageError if it is none, or was not created completely; NewerStateError, StorageError, StoreTamperedError.
     """
@@ -92,17 +96,33 @@ def open_repository(
 
 
 def read_state(workspace: Workspace) -> RepositoryState:
-    """The repository as it is now; a publication that was cut off is finished first.
+    """The repository as it is now, for a command that shows it. Writes nothing.
 
-    The wire profiles are read each time: another process may turn one on while this one serves.
+    A publication that was decided and interrupted is read as if it were complete. The wire profiles are read each time:
+    another process may turn one on while this one serves.
     Raises: UsageError if nothing was published yet; StoreTamperedError, StorageError.
+    """
+    return _complete(_look(workspace, workspace.read_wires(), workspace.now()))
+
+
+def read_for_change(workspace: Workspace) -> RepositoryState:
+    """As ``read_state``, for a command that stages or publishes: it first completes what a crash interrupted.
+
+    What it sees is kept, so that a store that goes back in time is noticed.
     """
     return _complete(read_begun(workspace))
 
 
 def read_begun(workspace: Workspace) -> RepositoryState:
-    """As ``read_state``, also where nothing is published yet: for what makes the first publication."""
-    return _look(workspace, workspace.read_wires(), workspace.now())
+    """As ``read_for_change``, also where nothing is published yet: for what makes the first publication."""
+    workspace.tidy()
+    wires = workspace.read_wires()
+    roll_forward(workspace.store, first=wires.first_timestamp)
+    state = _look(workspace, wires, workspace.now())
+    if state.newest is not None:
+        adopt_served_names(workspace.store, state.newest.listed)
+        _keep_seen(state)
+    return state
 
 
 def _complete(state: RepositoryState) -> RepositoryState:
@@ -116,48 +136,53 @@ def _incomplete(workspace: Workspace) -> UsageError:
 
 
 def _look(workspace: Workspace, wires: Wires, now: datetime) -> RepositoryState:
-    roll_forward(workspace.store, first=wires.first_timestamp)
-    adopt_served_names(workspace.store)
-    state = RepositoryState(workspace, wires, None, now)
     anchor = workspace.anchor()
     if anchor is None:
-        return state
-    newest = _read_newest(state, anchor)
+        return RepositoryState(workspace, wires, None, now)
+    newest = _read_newest(workspace, wires, anchor)
     if newest is not None:
-        _compare_and_keep(workspace, newest)
+        _check_seen(workspace, newest)
         workspace.verified.trusted = newest.trusted
     elif read_file(workspace.seen_path(TIMESTAMP), max_bytes=DEFAULT_LIMITS.timestamp_bytes) is not None:
         raise StoreTamperedError(reason="timestamp.json is gone")
-    return replace(state, newest=newest)
+    return RepositoryState(workspace, wires, newest, now)
 
 
-def _read_newest(state: RepositoryState, anchor: bytes) -> CurrentPublication | None:
+def _read_newest(workspace: Workspace, wires: Wires, anchor: bytes) -> CurrentPublication | None:
     """What is published. Files of two publications read together, while another publisher is at it, are read again."""
-    store = state.workspace.store
     while True:
-        version = timestamp_version(store)
+        reader = DecidedReader(workspace.store, first=wires.first_timestamp)
         try:
-            return read_published(store, anchor, known=state.workspace.verified.trusted)
+            return read_published(reader, anchor, known=workspace.verified.trusted)
         except StoreTamperedError:
-            if not is_decided(store, version + 1):
+            if not is_decided(workspace.store, reader.version + 1):
                 raise
-            roll_forward(store, first=state.wires.first_timestamp)
 
 
-def _compare_and_keep(workspace: Workspace, newest: CurrentPublication) -> None:
-    """Refuse a store that went back in time, and keep what it shows now. Raises: StoreTamperedError, StorageError."""
-    trusted = newest.trusted
-    assert trusted.snapshot is not None
-    assert trusted.timestamp is not None
-    files = {ROOT: trusted.root.data, SNAPSHOT: trusted.snapshot.data, TIMESTAMP: trusted.timestamp.data}
-    limit = DEFAULT_LIMITS.targets_bytes
-    seen = {role: read_file(workspace.seen_path(role), max_bytes=limit) for role in files}
+def _check_seen(workspace: Workspace, newest: CurrentPublication) -> None:
+    """Refuse a store that shows less than was seen in it before. Raises: StoreTamperedError, StorageError."""
+    if workspace.verified.trusted is not None:
+        check_not_older(newest, workspace.verified.trusted)
+    files = _trusted_files(newest)
+    seen = {role: read_file(workspace.seen_path(role), max_bytes=_MAX_SEEN_BYTES) for role in files}
     older = {role: data for role, data in seen.items() if data is not None and data != files[role]}
     if older:  # a file with the very bytes that are published cannot be newer than they are
-        check_not_older(newest, _verified_before(workspace, {**older, ROOT: trusted.root.data}))
-    for role, data in files.items():
-        if seen[role] != data:
-            replace_file(workspace.seen_path(role), data, max_bytes=limit)
+        check_not_older(newest, _verified_before(workspace, {**older, ROOT: files[ROOT]}))
+
+
+def _keep_seen(state: RepositoryState) -> None:
+    """Keep what the store shows now. Raises: StorageError."""
+    for role, data in _trusted_files(state.published).items():
+        path = state.workspace.seen_path(role)
+        if read_file(path, max_bytes=_MAX_SEEN_BYTES) != data:
+            replace_file(path, data, max_bytes=_MAX_SEEN_BYTES)
+
+
+def _trusted_files(published: CurrentPublication) -> dict[RoleName, bytes]:
+    trusted = published.trusted
+    assert trusted.snapshot is not None
+    assert trusted.timestamp is not None
+    return {ROOT: trusted.root.data, SNAPSHOT: trusted.snapshot.data, TIMESTAMP: trusted.timestamp.data}
 
 
 def _verified_before(workspace: Workspace, files: Mapping[RoleName, bytes]) -> TrustedRepository:

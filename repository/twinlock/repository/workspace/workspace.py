@@ -2,7 +2,7 @@
 
     config.json            validity by role, where the keys are, wire profiles
     draft.json             staged edits
-    keys/offline, online   private keys (0600 in 0700), elsewhere if config.json says so
+    keys/offline, online   private keys (0600 in 0700), elsewhere if config.json names another place
     treehub.json           where the OSTree repository is, if there is one
     trusted/               the newest Root, Timestamp and Snapshot seen: the store is checked against these
     public/                the object store: metadata/ targets/ publications/
@@ -67,12 +67,18 @@ class Workspace:
         data = read_config(self.path).with_wires(wires).encode()
         replace_file(self.path / CONFIG, data, max_bytes=MAX_CONFIG_BYTES)
 
+    def tidy(self) -> None:
+        """Remove what killed writers left half-written."""
+        for directory in (self.path, self.path / "trusted", self.keyring.offline, self.keyring.online):
+            clean_stale(directory)
+        self.store.tidy()
+
     def now(self) -> datetime:
         """The time for one operation, in whole seconds."""
         return self.clock().replace(microsecond=0)
 
     def anchor(self) -> bytes | None:
-        """The Root from which the store is believed, or None before the first publication."""
+        """The Root from which the store is verified, or None before the first publication."""
         return read_file(self.seen_path(ROOT), max_bytes=DEFAULT_LIMITS.root_bytes)
 
     def set_anchor(self, root: bytes) -> None:
@@ -113,15 +119,13 @@ def open_workspace(
 def make_workspace(
     path: Path, config: RepositoryConfig, *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts
 ) -> Workspace:
-    """The workspace that ``config`` describes; what a crash left half-written in its directories is cleaned."""
+    """The workspace that ``config`` describes. Writes nothing."""
     keyring = Keyring(
         offline=path / config.keys.offline,
         online=path / config.keys.online,
         online_roles=ONLINE_ROLES,
         passphrase=passphrase,
     )
-    for directory in (path, path / "trusted", keyring.offline, keyring.online):
-        clean_stale(directory)
     return Workspace(
         path=path,
         store=DirectoryStore(path / config.store),
