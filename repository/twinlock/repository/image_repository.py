@@ -382,11 +382,8 @@ class ImageRepository:
         Raises: UsageError for an address that is not http(s), or a Root that names no time source; RefusalError for a file
         that is not a Root; with ``ask`` TransportError, AttestationError.
         """
-        if url is None:
-            set_time_source(self.workspace, None)
-            return
-        source = checked_source(url, director_root)
-        if ask:
+        source = None if url is None else checked_source(url, director_root)
+        if source is not None and ask:
             source.ask()
         set_time_source(self.workspace, source)
 

@@ -183,7 +183,7 @@ def test_a_later_failure_removes_what_the_creation_wrote(place: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("twinlock.repository.publishing.tuf_writer.verify_candidate", refuse)
+        patched.setattr("twinlock.repository.publishing.profiles.verify_candidate", refuse)
         with pytest.raises(OSError, match="No space"):
             ImageRepository.create(place / "a" / "b" / "image")
         patched.setattr("twinlock.repository.suppliers.workspace.SupplierWorkspace.write_public_keys", refuse)

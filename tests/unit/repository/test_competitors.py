@@ -12,7 +12,7 @@ from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.reading import Reader
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.publishing import tuf_writer
+from twinlock.repository.publishing import profiles
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.workspace import current as published
 from twinlock.trust.errors.local import ConflictError
@@ -42,7 +42,7 @@ def test_a_rotation_while_a_candidate_is_judged_is_a_conflict(
 ) -> None:
     filled.add_image(image_file, "brake/next.bin", hardware_ids=["hw-7"], release_counter=4)
     verify = interrupted(verify_candidate, lambda: other.rotate(role))
-    monkeypatch.setattr(tuf_writer, "verify_candidate", verify)
+    monkeypatch.setattr(profiles, "verify_candidate", verify)
     with pytest.raises(ConflictError) as caught:
         filled.publish()
     assert caught.value.what == "the repository"

@@ -78,7 +78,7 @@ def test_signatures_that_are_not_those_of_the_role(
     ) -> bytes:
         return sign_file(role, signed, [], *rest, **options)  # type: ignore[type-var, arg-type]
 
-    monkeypatch.setattr("twinlock.repository.publishing.tuf_writer.sign_file", seal_without_signatures)
+    monkeypatch.setattr("twinlock.repository.publishing.profiles.sign_file", seal_without_signatures)
     candidate.renew("targets")
     refused(filled, candidate, ThresholdError)
 

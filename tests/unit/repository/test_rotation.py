@@ -163,7 +163,7 @@ def test_new_keys_go_if_nothing_that_names_them_left(
     def refuse(*_: object, **__: object) -> None:
         raise ConflictError(what="the repository", reason="somebody else was first")
 
-    name = "tuf_writer.verify_candidate" if fails == "verify" else "publish.publish_record"
+    name = "profiles.verify_candidate" if fails == "verify" else "publish.publish_record"
     monkeypatch.setattr(f"twinlock.repository.publishing.{name}", refuse)
     with pytest.raises(ConflictError):
         filled.rotate(*ROLES)

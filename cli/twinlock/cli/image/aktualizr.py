@@ -107,9 +107,9 @@ def wire(  # noqa: PLR0913 - one parameter for each option
 
 
 def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChanges:
-    from twinlock.repository.aktualizr.root_chain import OWN_ROOT
     from twinlock.repository.keys.public_keys import read_key_files
     from twinlock.repository.publishing.root_ceremony import RootChanges
+    from twinlock.repository.signing.named_keys import OWN_ROOT
 
     if not files:
         return RootChanges()

@@ -21,9 +21,10 @@ from twinlock.director.signing.published_roots import insert_translated_root, re
 from twinlock.director.signing.roots import ROTATABLE, TIME, verify_successor
 from twinlock.repository.aktualizr.ceremony import attach
 from twinlock.repository.aktualizr.readable_keys import READABLE_KINDS
-from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
+from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.signing.named_keys import OWN_ROOT
 from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import ROOT

@@ -18,6 +18,7 @@ from twinlock.repository.aktualizr.readable_keys import READABLE_KINDS
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
 from twinlock.repository.keys.private_keys import KeyKind
+from twinlock.repository.signing.named_keys import OWN_ROOT
 from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
@@ -27,8 +28,6 @@ from twinlock.trust.names import ROOT
 from twinlock.trust.wire.aktualizr import form
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.aktualizr.encode import Json, translate_root
-
-OWN_ROOT = "aktualizr-root"  # what such a key was made for, as its record in the keyring names it
 
 _NO_KEYS: Json = {"keyids": [], "threshold": 1, "keys": {}}
 

@@ -13,11 +13,12 @@ from twinlock.repository.aktualizr.encoder import AktualizrEncoder
 from twinlock.repository.aktualizr.preflight import verify_profile
 from twinlock.repository.aktualizr.published import is_published, read_published_profile
 from twinlock.repository.aktualizr.readable_keys import check_plans
-from twinlock.repository.aktualizr.root_chain import OWN_ROOT, RootChain, authority_of, new_own_keys
+from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.signing.named_keys import OWN_ROOT
 from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.repository.signing.signing_plan import ProfileFiles, SigningPlan
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object

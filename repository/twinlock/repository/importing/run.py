@@ -22,7 +22,6 @@ from tuf.api.metadata import Key, MetaFile, Snapshot, Targets, Timestamp
 
 from twinlock.io.files.durable import locked
 from twinlock.repository.aktualizr.names import check_names_agree, new_names
-from twinlock.repository.aktualizr.root_chain import OWN_ROOT
 from twinlock.repository.aktualizr.writer import keep_anchor
 from twinlock.repository.authoring.next_publication import NextPublication, meta_file, root_authority
 from twinlock.repository.errors import MissingKeysError
@@ -42,6 +41,7 @@ from twinlock.repository.model.views import TakeoverView
 from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.publishing.publish import commit
+from twinlock.repository.signing.named_keys import OWN_ROOT
 from twinlock.repository.signing.sign import SPEC_VERSION, S, SigningAuthority, renew, sign_file
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.image_files import Progress, store_image

@@ -1,4 +1,4 @@
-"""A prepared Root where its signers are: what it says, what it changes, and the signatures that are added to it.
+"""A prepared Root where its signers are: what it states, what it changes, and the signatures that are added to it.
 
 A signer never signs bytes that it cannot read as Root: both python-tuf and the trust engine have to read them.
 """
@@ -24,11 +24,10 @@ from twinlock.repository.aktualizr.ceremony import (
     own_root_role,
     sign_attached,
 )
-from twinlock.repository.aktualizr.root_chain import OWN_ROOT
 from twinlock.repository.authoring.next_publication import root_authority
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.model.views import RoleChange, RootView
-from twinlock.repository.signing.named_keys import TIME
+from twinlock.repository.signing.named_keys import OWN_ROOT, TIME
 from twinlock.repository.signing.sign import ISSUED, SigningAuthority, valid_signatures
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES
 from twinlock.trust.errors.base import UsageError
@@ -44,7 +43,7 @@ _SHOWN = frozenset({"version", "expires", ISSUED, "keys", "roles"})  # members o
 class RootToSign:
     """A prepared Root that was read to be signed: what a person judges, and then signs, is what was read.
 
-    ``keyids`` are the keys here that sign it, ``changes`` what it says differently from the Root in force by role, and
+    ``keyids`` are the keys here that sign it, ``changes`` how it differs from the Root in force by role, and
     ``other`` the names of further members that differ.
     """
 
@@ -56,7 +55,7 @@ class RootToSign:
 
     @property
     def view(self) -> RootView:
-        """What the Root says, and which signatures it lacks."""
+        """What the Root states, and which signatures it lacks."""
         return count_signatures(self.metadata, self.before)
 
     @property
@@ -88,7 +87,7 @@ def root_to_sign(path: Path, keyring: Keyring, *, previous: bytes | None = None)
 
     ``previous`` is the Root it follows, for a file that does not carry it.
     Raises: UsageError if the file is not a Root, does not follow ``previous``, or no key of either is here; ProfileError if
-    it has two forms that do not say the same.
+    it has two forms that do not state the same.
     """
     metadata = read_root_file(path)
     before = _previous(metadata, path, previous)

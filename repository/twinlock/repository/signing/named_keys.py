@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from twinlock.repository.signing.sign import SigningAuthority
 
+OWN_ROOT = "aktualizr-root"  # in place of a role: the Root keys of the aktualizr chain, where it has its own
 TIME = "time"  # in place of a role: the keys of the time source
 
 

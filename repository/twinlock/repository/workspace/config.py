@@ -19,7 +19,7 @@ from twinlock.trust.errors.base import UsageError
 CONFIG = "config.json"
 MAX_CONFIG_BYTES = 65_536
 _FORMAT = 2
-_PLAIN_FORMAT = 1  # of a repository that a version without wire profiles can go on with
+_PLAIN_FORMAT = 1  # of a repository that a version without wire profiles can open
 _KIND = "image-repository"
 
 
