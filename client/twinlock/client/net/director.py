@@ -43,7 +43,7 @@ class DirectorLink:
         async def attempt() -> None:
             nonlocal broken
             try:
-                await self._send("PUT", url, manifest, accepted=_TAKEN, refused=ManifestRefusedError)
+                await self._send("PUT", url, manifest, accepted=_TAKEN, refused=ManifestRefusedError, whole=False)
             except ManifestRefusedError as error:
                 if not (broken and error.problem == _REPLAYED):
                     raise
@@ -118,14 +118,21 @@ class DirectorLink:
         accepted: Container[int],
         refused: type[DirectorRefusedError],
         headers: Mapping[str, str] = NOTHING,
+        whole: bool = True,
     ) -> int:
-        """Send a JSON ``body``; returns the status, one of those ``accepted``. Raises: ``refused``, TransportError."""
+        """Send a JSON ``body``; returns the status, one of those ``accepted``, once the ``whole`` answer has arrived.
+
+        Raises: ``refused``, TransportError.
+        """
         headers = {"Content-Type": "application/json", **headers}
         deadline = self._transport.settings.deadline_s
         async with self._transport.request(method, url, headers=headers, body=body, deadline_s=deadline) as reply:
-            if reply.status in accepted:
+            accepts = reply.status in accepted
+            if accepts and not whole:
                 return reply.status
             answer = await reply.read("answer of the Director", _PROBLEM_BYTES)
+            if accepts:
+                return reply.status
             problem, detail = self._problem(url, reply.status, answer)
             raise refused(status=reply.status, problem=problem, detail=detail)
 
