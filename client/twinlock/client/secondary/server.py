@@ -166,7 +166,9 @@ async def _body(request: web.Request, what: str, max_bytes: int) -> AsyncIterato
                 raise EndlessDataError(what=what, limit_bytes=max_bytes)
             bodies.count(incoming, len(chunk))
         incoming.complete = True
-        yield bytes(body)
+        whole = bytes(body)
+        del body  # or each bundle would be held twice
+        yield whole
 
 
 async def _chunks(request: web.Request, deadline_s: float) -> AsyncIterator[bytes]:

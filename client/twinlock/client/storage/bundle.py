@@ -6,15 +6,15 @@ A Secondary trusts its Primary only to deliver bytes: its own engine verifies th
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from twinlock.client.storage.bundle_reader import WHAT, BundleReader, malformed
 from twinlock.client.storage.metadata import StoredFile, Wires
 from twinlock.trust.engine.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.images import EndlessDataError
-from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.names import DIRECTOR, ROOT, TARGETS, TIMESTAMP, TOP_LEVEL, RepositoryName, RoleName, Verification
@@ -22,10 +22,7 @@ from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 
 N = TypeVar("N", bound=str)
-_WHAT = "metadata bundle"
 _REPOSITORIES = 64
-_SPACE = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder()
 
 
 def max_bundle_bytes(verification: Verification, limits: Limits) -> int:
@@ -96,11 +93,8 @@ def decode_bundle(data: bytes, verification: Verification, limits: Limits) -> Bu
     """
     most = max_bundle_bytes(verification, limits)
     if len(data) > most:
-        raise EndlessDataError(what=_WHAT, limit_bytes=most)
-    try:
-        reader = _Reader(data.decode())
-    except UnicodeDecodeError as error:
-        raise _malformed(f"the bundle is not UTF-8: {error.reason}") from None
+        raise EndlessDataError(what=WHAT, limit_bytes=most)
+    reader = BundleReader(data)
     files: dict[RepositoryName, dict[str, bytes]] = {}
     count = 0
     for repository in reader.members():
@@ -109,76 +103,20 @@ def decode_bundle(data: bytes, verification: Verification, limits: Limits) -> Bu
         for name in reader.members():
             count += 1
             _check_count("files", count, max_bundle_files(limits))
-            named[_new(name, named)] = _encoded(reader.string())
+            named[_new(name, named)] = reader.string(most, "bytes of a file")
     reader.end()
     return Bundle(files)
 
 
-@dataclass(slots=True)
-class _Reader:
-    """JSON text of objects and strings, read from its start to its end."""
-
-    text: str
-    position: int = 0
-
-    def members(self) -> Iterator[str]:
-        """The names of an object. Read the value of each before asking for the next."""
-        self._expect("{")
-        if self._next() == "}":
-            self.position += 1
-            return
-        while True:
-            name = self.string()
-            self._expect(":")
-            yield name
-            if self._next() != ",":
-                break
-            self.position += 1
-        self._expect("}")
-
-    def string(self) -> str:
-        if self._next() != '"':
-            raise self._wrong("a string")
-        try:
-            value, self.position = _DECODER.raw_decode(self.text, self.position)
-        except ValueError as error:
-            raise _malformed(f"the bundle is not JSON: {error}") from None
-        return str(value)
-
-    def end(self) -> None:
-        if self._next():
-            raise self._wrong("the end")
-
-    def _next(self) -> str:
-        space = _SPACE.match(self.text, self.position)
-        self.position = self.position if space is None else space.end()
-        return self.text[self.position : self.position + 1]
-
-    def _expect(self, character: str) -> None:
-        if self._next() != character:
-            raise self._wrong(repr(character))
-        self.position += 1
-
-    def _wrong(self, expected: str) -> MalformedError:
-        return _malformed(f"expected {expected} at character {self.position}")
-
-
 def _check_count(what: str, count: int, limit: int) -> None:
     if count > limit:
-        raise LimitError(what=f"{_WHAT}: {what}", value=count, limit=limit)
+        raise LimitError(what=f"{WHAT}: {what}", value=count, limit=limit)
 
 
 def _new(name: N, known: Mapping[N, object]) -> N:
     if name in known:
-        raise _malformed("duplicate name")
+        raise malformed("duplicate name")
     return name
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise _malformed("a file is not valid Unicode") from None
 
 
 def make_bundle(
@@ -211,7 +149,3 @@ def _named(
 
 def _name(file: StoredFile, wire: WireProfile, *, bare: str) -> str:
     return wire.file_name(file.role, None if file.role == bare else file.version)
-
-
-def _malformed(reason: str) -> MalformedError:
-    return MalformedError(what=_WHAT, json_path="$", reason=reason)
