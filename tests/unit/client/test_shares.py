@@ -80,9 +80,9 @@ def test_a_link_that_hangs_has_its_own_time(tmp_path: Path) -> None:
 def test_the_largest_reports_are_left_out_first_and_none_within_its_share() -> None:
     share = manifest_share(4, 1_000)
     assert share * 4 <= 1_000 - 1_000 // 8
-    small, large, larger = b"x" * share, b"x" * (share + 1), b"x" * 900
+    small, large, larger = share, share + 1, 900
     assert oversize_reports({EcuId("a"): small, EcuId("b"): small, EcuId("c"): small, EcuId("d"): small}, 1_000) == []
-    reports = {EcuId("a"): small, EcuId("b"): large, EcuId("c"): larger, EcuId("d"): b""}
+    reports = {EcuId("a"): small, EcuId("b"): large, EcuId("c"): larger, EcuId("d"): 0}
     assert oversize_reports(reports, 1_000) == ["c"]
     assert oversize_reports({EcuId("a"): larger}, 10_000) == []
     assert oversize_reports({}, 1_000) == []
