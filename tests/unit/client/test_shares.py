@@ -21,11 +21,11 @@ from tests.unit.client.vehicle import Car, roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.link.http import HttpLink
 from twinlock.client.model.errors import SecondaryTimeoutError
-from twinlock.client.net import request_bodies
 from twinlock.client.primary.secondaries import manifest_share, oversize_reports
 from twinlock.client.secondary import server as secondary_server
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import secondary_application
+from twinlock.io.http import request_bodies
 from twinlock.testing.servers import serving
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from twinlock.trust.limits import DEFAULT_LIMITS
