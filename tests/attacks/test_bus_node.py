@@ -22,11 +22,10 @@ from tests.unit.client.test_staging import entry_of
 from tests.unit.client.vehicle import running_car
 from twinlock.client.link.http import HttpLink
 from twinlock.client.model.errors import BundleHeldError, SecondaryBusyError
-from twinlock.client.net import request_bodies as places
-from twinlock.client.net.request_bodies import RequestBodies
 from twinlock.client.storage.database import Database
+from twinlock.io.http import request_bodies as places
+from twinlock.io.http.request_bodies import RequestBodies
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, World
-from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import decode_report
 
 Attack = Callable[[str], Awaitable[None]]
@@ -185,7 +184,7 @@ def test_the_slowest_body_of_the_greediest_address_gives_way() -> None:
     now = [0.0]
 
     async def scenario() -> None:
-        bodies = RequestBodies(EcuId("brake"), 3, 100, clock=lambda: now[0])
+        bodies = RequestBodies(3, 100, busy=lambda _: SecondaryBusyError(ecu="brake"), clock=lambda: now[0])
         ended: list[str] = []
 
         async def body(name: str, address: str, received: int) -> None:

@@ -21,11 +21,11 @@ from tests.unit.client.vehicle import Car, roots
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.link.http import HttpLink
 from twinlock.client.model.errors import SecondaryTimeoutError
-from twinlock.client.net import request_bodies
 from twinlock.client.primary.secondaries import manifest_share, oversize_reports
 from twinlock.client.secondary import server as secondary_server
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.secondary.server import secondary_application
+from twinlock.io.http import request_bodies
 from twinlock.testing.servers import serving
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -80,9 +80,9 @@ def test_a_link_that_hangs_has_its_own_time(tmp_path: Path) -> None:
 def test_the_largest_reports_are_left_out_first_and_none_within_its_share() -> None:
     share = manifest_share(4, 1_000)
     assert share * 4 <= 1_000 - 1_000 // 8
-    small, large, larger = b"x" * share, b"x" * (share + 1), b"x" * 900
+    small, large, larger = share, share + 1, 900
     assert oversize_reports({EcuId("a"): small, EcuId("b"): small, EcuId("c"): small, EcuId("d"): small}, 1_000) == []
-    reports = {EcuId("a"): small, EcuId("b"): large, EcuId("c"): larger, EcuId("d"): b""}
+    reports = {EcuId("a"): small, EcuId("b"): large, EcuId("c"): larger, EcuId("d"): 0}
     assert oversize_reports(reports, 1_000) == ["c"]
     assert oversize_reports({EcuId("a"): larger}, 10_000) == []
     assert oversize_reports({}, 1_000) == []

@@ -3,14 +3,68 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tests.unit.director.test_commands import Shell
 from tests.unit.director.test_signing_clock import VIN, Fleet, play
+from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.client.model.results import Outcome
+from twinlock.director.director import Director
+from twinlock.director.errors.operator import EcusReleasedError
+from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.errors.local import FetchError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def test_a_retired_vehicle_holds_up_no_other(tmp_path: Path) -> None:
+    """Work for all vehicles is for the active ones; a retired one that is named is refused."""
+    path, now = tmp_path / "director", utc_now()
+    site = ImageSite(tmp_path / "image", now=now)
+    site.publish()
+    cars = {vin: TestVehicle(vin, {f"ecu-{vin}": "gw-1"}) for vin in ("VIN1", "VIN2", "VIN3")}
+    with Director.create(path, image_root=site.root, image_url=str(site.path)) as director:
+        for vin, car in cars.items():
+            director.register(car.description())
+            director.issue(vin, now=now + timedelta(hours=20))
+        director.ways_out.retire("VIN1", release=True)
+        director.ways_out.retire("VIN2")
+        assert director.recover_clock().vehicles == ("VIN3",)
+        with pytest.raises(EcusReleasedError) as released:
+            director.ways_out.reactivate("VIN1")
+        assert "pass over it" in str(released.value.hint)
+    shell = Shell(path)
+    for options in ([], ["--force"]):
+        assert set(shell.json("refresh", *options)["vehicles"]) == {"VIN3"}
+    assert shell.json("refresh", "VIN1", status=2)["error"]["code"] == "vehicle-retired"
+    with Director.open(path) as director:
+        assert director.register(cars["VIN1"].description())  # the way out where its ECUs were released
+        director.ways_out.reactivate("VIN2")
+        assert director.issue("VIN1").issued_at < now + timedelta(hours=1)  # in place of what stated the future
+        assert director.issue("VIN2").issued_at < now + timedelta(hours=1)
+    assert set(shell.json("refresh")["vehicles"]) == {"VIN1", "VIN2", "VIN3"}
+
+
+def test_a_vehicle_that_is_retired_meanwhile_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "director"
+    site = ImageSite(tmp_path / "image", now=utc_now())
+    site.publish()
+    with Director.create(path, image_root=site.root, image_url=str(site.path)) as director:
+        for vin in ("VIN1", "VIN2"):
+            director.register(TestVehicle(vin, {f"ecu-{vin}": "gw-1"}).description())
+    issue = Director.issue
+
+    def retiring(director: Director, vehicle: str, **options: Any) -> Any:
+        if vehicle == "VIN1":
+            director.ways_out.retire(vehicle)
+        return issue(director, vehicle, **options)
+
+    monkeypatch.setattr(Director, "issue", retiring)
+    assert set(Shell(path).json("refresh")["vehicles"]) == {"VIN2"}
 
 
 def test_a_retired_vehicle_sees_a_failure_and_no_attack_and_comes_back(tmp_path: Path) -> None:

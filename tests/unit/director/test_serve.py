@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
 from twinlock.repository.serving.http import serving
 from twinlock.trust.engine.restore import bootstrap_repository
+from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR
 from twinlock.trust.wire.tuf.attestation import check_attestation
@@ -257,6 +259,102 @@ def test_more_requests_than_can_wait_are_told_to_come_back(fleet: Director, monk
             assert response.headers["Retry-After"] == "5"
 
     run(fleet, scenario)
+
+
+class BlockedReception:
+    """Manifests that are worked on until they are released, and how many were at once."""
+
+    def __init__(self, director: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.release, self.busy = threading.Event(), threading.Event()
+        self.at_once = self.most = 0
+        self._lock = threading.Lock()
+        monkeypatch.setattr(director, "receive_manifest", self._receive)
+
+    def _receive(self, data: bytes, **__: object) -> None:
+        if len(data) <= requests.LARGE_BYTES:
+            raise MalformedError(what="manifest", json_path="$", reason="small")
+        with self._lock:
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+            if self.at_once == requests.LARGE_AT_ONCE:
+                self.busy.set()
+        self.release.wait(20)
+        with self._lock:
+            self.at_once -= 1
+        raise MalformedError(what="manifest", json_path="$", reason="large")
+
+
+def test_few_large_bodies_are_read_at_once_and_small_ones_wait_for_none(
+    fleet: Director, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to prove anything before a body is read, and reading the largest takes the memory of several."""
+    blocked = BlockedReception(fleet, monkeypatch)
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async def put(size: int) -> int:
+            async with session.put(f"/vehicles/{VIN}/manifest", data=b"[" + b"0," * (size // 2)) as response:
+                return response.status
+
+        large = [asyncio.create_task(put(100_000)) for _ in range(6)]
+        await asyncio.to_thread(blocked.busy.wait, 20)
+        for _ in range(20):
+            assert await put(100) == 400
+        blocked.release.set()
+        assert await asyncio.gather(*large) == [400] * 6
+        assert blocked.most == requests.LARGE_AT_ONCE
+
+    run(fleet, scenario)
+
+
+def test_a_large_body_that_waits_too_long_for_its_turn_is_told_to_come_back(
+    fleet: Director, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = BlockedReception(fleet, monkeypatch)
+    monkeypatch.setattr(requests, "PATIENCE_S", 0.1)
+
+    async def scenario(session: aiohttp.ClientSession) -> None:
+        async def put() -> tuple[int, str | None]:
+            async with session.put(f"/vehicles/{VIN}/manifest", data=b"x" * 100_000) as response:
+                return response.status, response.headers.get("Retry-After")
+
+        first = [asyncio.create_task(put()) for _ in range(requests.LARGE_AT_ONCE)]
+        await asyncio.to_thread(blocked.busy.wait, 20)
+        assert await put() == (503, "5")
+        blocked.release.set()
+        assert await asyncio.gather(*first) == [(400, None)] * requests.LARGE_AT_ONCE
+        assert await put() == (400, None)
+
+    run(fleet, scenario)
+
+
+def test_bodies_of_the_address_that_holds_the_most_give_way(fleet: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All bodies together have a bound in bytes; the sender that fills it keeps no other one out."""
+    blocked = BlockedReception(fleet, monkeypatch)
+    monkeypatch.setattr(requests, "MAX_BODY_BYTES", 500_000)
+
+    async def main() -> None:
+        async with serving(director_application(fleet)) as server:
+            strangers = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+            async with (
+                aiohttp.ClientSession(server.url, connector=strangers) as greedy,
+                aiohttp.ClientSession(server.url) as honest,
+            ):
+
+                async def put(session: aiohttp.ClientSession, size: int) -> int:
+                    async with session.put(f"/vehicles/{VIN}/manifest", data=b"x" * size) as response:
+                        return response.status
+
+                flood = [asyncio.create_task(put(greedy, 100_000)) for _ in range(5)]
+                await asyncio.to_thread(blocked.busy.wait, 20)
+                await asyncio.sleep(0.2)  # all five have arrived
+                assert await put(honest, 10_000) == 400
+                larger = asyncio.create_task(put(honest, 60_000))
+                await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+                blocked.release.set()
+                assert await larger == 400
+                assert sorted(await asyncio.gather(*flood)) == [400, 400, 400, 400, 503]
+
+    asyncio.run(main())
 
 
 def test_two_hundred_requests_at_once_are_all_answered(fleet: Director) -> None:

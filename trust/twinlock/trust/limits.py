@@ -14,6 +14,7 @@ from twinlock.trust.errors.usage import LimitSettingError
 _KEY_BYTES = 4_096  # an ML-DSA-87 key in PEM is 3.6 kB
 _AROUND_SIGNATURE = 256  # its key id and the names of its members
 _FIXED_MEMBERS = 8_192  # versions, times, roles and thresholds
+_FIXED_VALUES = 1_024  # JSON values of a manifest in addition to those of its reports
 
 
 def _sizes(
@@ -31,6 +32,10 @@ def _sizes(
     )
 
 
+def _report_values(ecus: int, ecu_report_values: int) -> int:
+    return _FIXED_VALUES + ecus * ecu_report_values
+
+
 _COUNTS = {
     "signatures": 32,
     "signature_bytes": 4_627,
@@ -40,6 +45,7 @@ _COUNTS = {
     "ecu_report_bytes": 4_096,
 }
 _SIZES = _sizes(**_COUNTS)
+_ECU_REPORT_VALUES = 256  # sixteen events of evidence take 130, all else 30
 _DERIVED = ("signatures_bytes", "root_bytes", "timestamp_bytes", "director_bytes", "report_bytes")
 
 
@@ -63,6 +69,10 @@ class Limits(NamedTuple):
     targets_bytes: int = 64_000_000  # 185 bytes an image: room for 340,000 images in one file
     unlisted_bytes: int = 8_000_000  # where no index states a length, an attacker on the line chooses it
     report_bytes: int = _SIZES[4]  # a manifest of `ecus` reports, each with a signature of the largest scheme
+    ecu_report_values: int = _ECU_REPORT_VALUES  # JSON values in the report of one ECU, on average
+    report_values: int = _report_values(_COUNTS["ecus"], _ECU_REPORT_VALUES)  # JSON values of a manifest
+    metadata_values: int = 1_000_000  # JSON values of a metadata file; 16,384 bins with their hashes take 200,000
+    value_bytes: int = 8  # what a JSON value takes in a longer metadata file, on average; an image takes 12 a value
     attestation_bytes: int = 65_536  # one time, a few nonces, a few signatures
     map_bytes: int = 65_536
     root_rotations: int = 1_024  # one a week for twenty years; a longer chain is an endless one
@@ -72,6 +82,10 @@ class Limits(NamedTuple):
     keys: int = 1_024  # per Root or delegation
     hashes: int = 8  # per file; each costs a pass over the image
     name_patterns: int = 4_096  # per delegation
+
+    def values_in(self, size: int) -> int:
+        """How many JSON values a metadata file of ``size`` bytes may hold, counted before any of them is built."""
+        return max(self.metadata_values, size // self.value_bytes)
 
 
 DEFAULT_LIMITS = Limits()
@@ -89,4 +103,6 @@ def provision(values: Mapping[str, int]) -> Limits:
             raise LimitSettingError(name=name, reason=f"an integer from 1 is required, not {value!r}")
     limits = DEFAULT_LIMITS._replace(**values)
     sizes = _sizes(**{name: getattr(limits, name) for name in _COUNTS})
-    return limits._replace(**{name: size for name, size in zip(_DERIVED, sizes, strict=True) if name not in values})
+    derived = dict(zip(_DERIVED, sizes, strict=True))
+    derived["report_values"] = _report_values(limits.ecus, limits.ecu_report_values)
+    return limits._replace(**{name: size for name, size in derived.items() if name not in values})

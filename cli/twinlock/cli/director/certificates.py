@@ -164,9 +164,10 @@ def issue_provisioning(
       twinlock director issue-provisioning ./director --url https://fleet.example:8443 --output credentials.zip
     """
     from twinlock.director.devices.credentials import check_url, check_vacant, provisioning_archive
-    from twinlock.io.files.durable import PRIVATE, create_once
+    from twinlock.io.files.durable import PRIVATE, clean_stale, create_once
 
     check_url(url)
+    clean_stale(output.parent)
     check_vacant(output.parent, (output.name,))
     with open_director(directory, passphrase_file) as director:
         credential = director.devices.issue_shared(valid=read_duration(valid))

@@ -235,7 +235,7 @@ def refresh(
     force: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Read the Image repository again, and sign what is due for VEHICLEs (none named: all).
+    """Read the Image repository again, and sign what is due for VEHICLEs (none named: all that are not retired).
 
     The server does this by itself when a vehicle asks.
 
@@ -243,14 +243,20 @@ def refresh(
     Example:
       twinlock director refresh ./director --root
     """
+    from twinlock.director.errors.vehicles import RetiredVehicleError
+
     with open_director(directory, passphrase_file) as opened:
         root_version = opened.refresh_root() if with_root else None
         versions = opened.refresh_catalogue()
-        names = vehicles or tuple(item.vehicle for item in opened.vehicles())
+        names = vehicles or tuple(item.vehicle for item in opened.vehicles() if item.retired_at is None)
         issues = {}
         with out.progress(len(names), "signing") as advance:
             for name in names:
-                issues[name] = opened.issue(name, force=force)
+                try:
+                    issues[name] = opened.issue(name, force=force)
+                except RetiredVehicleError:
+                    if vehicles:  # it was named; otherwise it was retired meanwhile
+                        raise
                 advance(1)
     rows = [
         (name, issue.targets, issue.timestamp, director_orders.when(issue.expires)) for name, issue in issues.items()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.io.files.durable import PRIVATE, create_once, storage_errors
+from twinlock.io.files.durable import PRIVATE, clean_stale, create_once, storage_errors
 from twinlock.io.files.operator_files import check_path, read_operator_file
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
@@ -48,6 +48,7 @@ def create_identity(path: Path, keytype: str = "ed25519") -> Identity:
 
     if keytype not in KEY_TYPES:
         raise UsageError(reason=f"the type of an ECU key is {' or '.join(KEY_TYPES)}, not {keytype!r}")
+    clean_stale(path.parent)
     private = _generate(keytype)
     data = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     create_once(path, data, mode=PRIVATE)

@@ -34,6 +34,7 @@ from twinlock.trust.policy import Policy
 from twinlock.trust.state.repository_map import RepositoryMap
 from twinlock.trust.state.trusted import Decision
 from twinlock.trust.wire.json.brackets import is_deeper
+from twinlock.trust.wire.json.prescan import check_values, count_values
 from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import verify_report
 
@@ -46,24 +47,24 @@ _MANIFEST_RESERVE = (
 )
 
 
-def manifest_share(reports: int, manifest_bytes: int) -> int:
-    """The bytes of a manifest that one of ``reports`` ECUs may always use."""
-    return (manifest_bytes - manifest_bytes // _MANIFEST_RESERVE) // max(reports, 1)
+def manifest_share(reports: int, most: int) -> int:
+    """What one of ``reports`` ECUs may always use of a manifest that holds at most ``most``, be it bytes or values."""
+    return (most - most // _MANIFEST_RESERVE) // max(reports, 1)
 
 
-def oversize_reports(reports: Mapping[EcuId, bytes], manifest_bytes: int) -> list[EcuId]:
-    """The ECUs whose reports are omitted so that a manifest of the others has at most ``manifest_bytes``.
+def oversize_reports(sizes: Mapping[EcuId, int], most: int) -> list[EcuId]:
+    """The ECUs whose reports are omitted so that a manifest of the others holds at most ``most``.
 
     The largest go first, and never one within its share: an ECU that pads its report silences no other ECU.
     """
-    share = manifest_share(len(reports), manifest_bytes)
-    total, room = sum(map(len, reports.values())), share * len(reports)
+    share = manifest_share(len(sizes), most)
+    total, room = sum(sizes.values()), share * len(sizes)
     left_out = []
-    for ecu, data in sorted(reports.items(), key=lambda item: len(item[1]), reverse=True):
-        if total <= room or len(data) <= share:
+    for ecu, size in sorted(sizes.items(), key=lambda item: item[1], reverse=True):
+        if total <= room or size <= share:
             break
         left_out.append(ecu)
-        total -= len(data)
+        total -= size
     return left_out
 
 
@@ -118,10 +119,15 @@ class Secondaries:
             reports[member.ecu] = data
 
         await self._each(self.members, ask, step, problems)
-        for ecu in oversize_reports(reports, self._limits.report_bytes):
-            share = manifest_share(len(reports), self._limits.report_bytes)
-            error = LimitError(what=f"report of {ecu} in bytes", value=len(reports.pop(ecu)), limit=share)
-            problems.append(Problem(step=step, ecu=ecu, error=error))
+        for unit, measure, most in (
+            ("bytes", len, self._limits.report_bytes),
+            ("JSON values", count_values, self._limits.report_values),
+        ):
+            sizes, share = {ecu: measure(data) for ecu, data in reports.items()}, manifest_share(len(reports), most)
+            for ecu in oversize_reports(sizes, most):
+                error = LimitError(what=f"report of {ecu} in {unit}", value=sizes[ecu], limit=share)
+                problems.append(Problem(step=step, ecu=ecu, error=error))
+                del reports[ecu]
         return reports
 
     def installed(self) -> dict[EcuId, InstalledImage]:
@@ -219,6 +225,7 @@ class Secondaries:
 
     def _check_report(self, member: LinkedSecondary, data: bytes) -> None:
         """Refuse a report that is not this ECU's, or not new. The Director checks again; this check locates the fault."""
+        check_values(data.decode("latin-1"), self._limits.report_values, f"report of {member.ecu}")
         if is_deeper(data, _REPORT_DEPTH):
             # Deeper nesting may pass in the report alone and fail in the manifest around it.
             reason = f"the report is nested deeper than {_REPORT_DEPTH} levels"

@@ -1,6 +1,6 @@
 """The link over HTTP: the Secondary's side. Every answer is small, every request is bounded in size and time.
 
-Few requests run at once, and none ends the server. A body takes its turn when it has arrived (``net/request_bodies.py``), so
+Few requests run at once, and none ends the server. A body takes its turn when it has arrived (``io/http/request_bodies.py``), so
 that a sender that trickles keeps no other one waiting.
 
 =======  ===================  ========================================  =====================================
@@ -31,11 +31,11 @@ from aiohttp import web
 from twinlock.client.model.cancellation import log_hidden_failure
 from twinlock.client.model.errors import ListenError, NeverServedError, SecondaryBusyError
 from twinlock.client.model.results import image_as_json
-from twinlock.client.net.request_bodies import RequestBodies
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.client.net.transport import CHUNK_BYTES
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.io.http.bounds import Bounds
+from twinlock.io.http.request_bodies import RequestBodies
 from twinlock.io.http.server import HttpServer, address_of, bind_tcp, bind_unix
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.images import EndlessDataError
@@ -82,10 +82,15 @@ def secondary_application(secondary: Secondary) -> web.Application:
 
 async def _make_places(application: web.Application) -> None:
     secondary = application[_SECONDARY]
-    ecu = secondary.config.ecu.ecu
+
+    def busy(ended: BaseException | None) -> SecondaryBusyError:
+        if ended is not None:
+            log_hidden_failure(ended, "a request that yielded its place")
+        return SecondaryBusyError(ecu=secondary.config.ecu.ecu)
+
     application[_BODIES_OF] = {
-        "body": RequestBodies(ecu, _BODIES, 2 * secondary.bundle_bytes),
-        "image": RequestBodies(ecu, _IMAGES),
+        "body": RequestBodies(_BODIES, 2 * secondary.bundle_bytes, busy=busy),
+        "image": RequestBodies(_IMAGES, busy=busy),
     }
 
 

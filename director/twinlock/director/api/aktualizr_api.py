@@ -23,7 +23,7 @@ from datetime import timedelta
 from aiohttp import web
 from cryptography import x509
 
-from twinlock.director.api.requests import DIRECTOR, IMMUTABLE, application, note, read_body, run
+from twinlock.director.api.requests import DIRECTOR, IMMUTABLE, application, body_of, note, run
 from twinlock.director.devices.events import MAX_BYTES as MAX_EVENT_BYTES
 from twinlock.director.devices.identity import RequestIdentity
 from twinlock.director.devices.service import DEVICE_VALID, DeviceService
@@ -91,20 +91,20 @@ def aktualizr_application(
 
 async def _ecus(request: web.Request) -> web.Response:
     identity = await _identify(request)
-    data = await read_body(request, "registration of ECUs", DEFAULT_LIMITS.report_bytes)
     serial = request.match_info.get("serial")
-    change = await run(request, lambda: _service(request).register(identity, data, serial=serial))
+    async with body_of(request, "registration of ECUs", DEFAULT_LIMITS.report_bytes) as data:
+        change = await run(request, lambda: _service(request).register(identity, data, serial=serial))
     note(change=change.as_json())
     return web.json_response({}, status=201 if change.new else 200)
 
 
 async def _manifest(request: web.Request) -> web.Response:
     director, identity = request.app[DIRECTOR], await _identify(request)
-    data = await read_body(request, "manifest", DEFAULT_LIMITS.report_bytes)
     proven = identity.identified_by == BY_CERTIFICATE
-    accepted = await run(
-        request, lambda: director.receive_manifest(data, vehicle=identity.vehicle, authenticated=proven)
-    )
+    async with body_of(request, "manifest", DEFAULT_LIMITS.report_bytes) as data:
+        accepted = await run(
+            request, lambda: director.receive_manifest(data, vehicle=identity.vehicle, authenticated=proven)
+        )
     note(manifest=accepted.manifest, events=[event.code for event in accepted.events])
     return web.json_response({})
 
@@ -140,15 +140,15 @@ async def _packages(request: web.Request) -> web.Response:
 
 async def _telemetry(request: web.Request, kind: str) -> web.Response:
     identity = await _identify(request)
-    data = await read_body(request, kind, KINDS[kind].max_bytes)
-    await run(request, lambda: _service(request).take_telemetry(identity.vehicle, kind, data))
+    async with body_of(request, kind, KINDS[kind].max_bytes) as data:
+        await run(request, lambda: _service(request).take_telemetry(identity.vehicle, kind, data))
     return web.Response(status=204)
 
 
 async def _events(request: web.Request) -> web.Response:
     identity = await _identify(request)
-    data = await read_body(request, "events", MAX_EVENT_BYTES)
-    note(new_events=await run(request, lambda: _service(request).take_events(identity.vehicle, data)))
+    async with body_of(request, "events", MAX_EVENT_BYTES) as data:
+        note(new_events=await run(request, lambda: _service(request).take_events(identity.vehicle, data)))
     return web.Response(status=204)
 
 
@@ -158,8 +158,8 @@ async def _devices(request: web.Request) -> web.Response:
     if certificate is None or not service.has_ca:
         raise DeviceIdentityError(reason="certificates are issued over TLS only, against the shared one")
     peer = await run(request, lambda: service.read_peer(certificate))
-    data = await read_body(request, "request for a certificate", _MAX_REQUEST_BYTES)
-    device, asked = _read_request(data)
+    async with body_of(request, "request for a certificate", _MAX_REQUEST_BYTES) as data:
+        device, asked = _read_request(data)
     valid = min(asked, request.app[_MAX_VALID])
     credential = await run(request, lambda: service.provision(peer, device, valid=valid))
     note(vehicle=device, certificate=credential.fingerprint)

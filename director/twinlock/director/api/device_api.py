@@ -17,7 +17,7 @@ import re
 
 from aiohttp import web
 
-from twinlock.director.api.requests import DIRECTOR, IMMUTABLE, application, note, read_body, run
+from twinlock.director.api.requests import DIRECTOR, IMMUTABLE, application, body_of, note, run
 from twinlock.director.director import Director
 from twinlock.director.errors.vehicles import EnrolmentTokenError, UnknownVehicleError
 from twinlock.director.model.records import Served
@@ -29,6 +29,7 @@ from twinlock.trust.wire.json.parser import parse_json
 from twinlock.trust.wire.tuf.attestation import MAX_NONCES
 
 _MAX_TIME_BYTES = 65_536
+_MAX_TIME_VALUES = 2 * MAX_NONCES
 _MAX_NONCE_BYTES = 64
 _ROOT = re.compile(r"([1-9][0-9]{0,17})\.root\.json")
 
@@ -45,8 +46,8 @@ def director_application(director: Director, *, prefix: str = "") -> web.Applica
 
 async def _manifest(request: web.Request) -> web.Response:
     director, vehicle = request.app[DIRECTOR], request.match_info["vehicle"]
-    data = await read_body(request, "manifest", DEFAULT_LIMITS.report_bytes)
-    accepted = await run(request, lambda: director.receive_manifest(data, vehicle=vehicle))
+    async with body_of(request, "manifest", DEFAULT_LIMITS.report_bytes) as data:
+        accepted = await run(request, lambda: director.receive_manifest(data, vehicle=vehicle))
     note(manifest=accepted.manifest, events=[event.code for event in accepted.events])
     return web.Response(status=204)
 
@@ -79,17 +80,24 @@ def _serve(director: Director, vehicle: str, name: str) -> Served | None:
 async def _enrolment(request: web.Request) -> web.Response:
     director, vehicle = request.app[DIRECTOR], request.match_info["vehicle"]
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    data = await read_body(request, "vehicle description", DEFAULT_LIMITS.report_bytes)
     if scheme.lower() != "bearer" or not token.strip():
         raise EnrolmentTokenError(vehicle=vehicle)
-    new = await run(request, lambda: director.enrol(vehicle, token.strip(), data))
+    async with body_of(request, "vehicle description", DEFAULT_LIMITS.report_bytes) as data:
+        new = await run(request, lambda: director.enrol(vehicle, token.strip(), data))
     return web.json_response({"vehicle": vehicle, "registered": True}, status=201 if new else 200)
 
 
 async def _time(request: web.Request) -> web.Response:
     director = request.app[DIRECTOR]
-    data = await read_body(request, "time request", _MAX_TIME_BYTES)
-    node = Node(parse_json(data or b"{}", "time request"), "time request", "$")
+    async with body_of(request, "time request", _MAX_TIME_BYTES) as data:
+        nonces = _read_nonces(data)
+    attestation = await run(request, lambda: director.attest_time(nonces))
+    return web.Response(body=attestation, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _read_nonces(data: bytes) -> list[str]:
+    """The nonces of a time request. Raises: MalformedError, LimitError."""
+    node = Node(parse_json(data or b"{}", "time request", max_values=_MAX_TIME_VALUES), "time request", "$")
     members = [node.get("nonce")] if node.has("nonce") else []
     if node.has("nonces"):
         members += node.get("nonces").items(MAX_NONCES)
@@ -98,8 +106,7 @@ async def _time(request: web.Request) -> web.Response:
         if len(item.hex()) > _MAX_NONCE_BYTES:
             item.fail(f"a nonce has at most {_MAX_NONCE_BYTES} bytes")
         nonces.append(item.text())
-    attestation = await run(request, lambda: director.attest_time(nonces))
-    return web.Response(body=attestation, content_type="application/json", headers={"Cache-Control": "no-store"})
+    return nonces
 
 
 @web.middleware

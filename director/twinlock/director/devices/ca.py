@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from twinlock.director.errors.operator import NoDeviceCaError, OccupiedError, PastEndError
-from twinlock.io.files.durable import create_file, read_file, storage_errors
+from twinlock.io.files.durable import clean_stale, create_file, read_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.keys.private_keys import Secret, read_private_key, write_private_key
 from twinlock.trust.errors.base import UsageError
@@ -70,6 +70,7 @@ class DeviceCa:
 
         Raises: UsageError if there is one already, StorageError, PassphraseError.
         """
+        clean_stale(place)
         cls.check_vacant(place)
         with storage_errors("create", place):
             make_directory(place, 0o700)

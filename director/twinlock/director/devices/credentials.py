@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from twinlock.director.devices.ca import DeviceCa, Subject
 from twinlock.director.errors.operator import OccupiedError
-from twinlock.io.files.durable import PRIVATE, create_once, storage_errors
+from twinlock.io.files.durable import PRIVATE, clean_stale, create_once, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.trust.errors.base import UsageError
 
@@ -88,6 +88,7 @@ def write_files(credential: Credential, folder: Path, *, names: tuple[str, str, 
 
     The key is written last: where it exists, so do the others.
     """
+    clean_stale(folder)
     check_vacant(folder, names)
     with storage_errors("create", folder):
         make_directory(folder, 0o700)

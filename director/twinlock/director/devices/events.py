@@ -31,6 +31,7 @@ log = logging.getLogger("twinlock.director.events")
 MAX_BYTES = 131_072  # some hundred events; the client halves a batch that is refused as too large
 MAX_PER_DAY = 10_000  # an update of a hundred ECUs gives four hundred; rows are kept forever
 _MAX_BATCH = 1_000
+_MAX_VALUES = 32_768  # thirty of each event of the largest batch; an event has a dozen
 _MAX_ID = 64
 _WHAT = "events"
 _E = schema.device_events.c
@@ -55,8 +56,8 @@ def read_events(data: bytes) -> tuple[DeviceEvent, ...]:
     """
     if len(data) > MAX_BYTES:
         raise EndlessDataError(what=_WHAT, limit_bytes=MAX_BYTES)
-    node = Node(parse_unsigned(data, _WHAT), _WHAT, "$")
     try:
+        node = Node(parse_unsigned(data, _WHAT, max_values=_MAX_VALUES), _WHAT, "$")
         items = node.items(_MAX_BATCH)
     except LimitError:
         # Refused like one with too many bytes, so that the client sends less at once.

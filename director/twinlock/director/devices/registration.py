@@ -40,7 +40,7 @@ def read_registration(data: bytes, vehicle: VehicleId, limits: Limits = DEFAULT_
     """
     if len(data) > limits.report_bytes:
         raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=limits.report_bytes)
-    node = Node(parse_json(data, _WHAT), _WHAT, "$")
+    node = Node(parse_json(data, _WHAT, max_values=limits.report_values), _WHAT, "$")
     primary = EcuId(identifier(node.get("primary_ecu_serial").text()))
     records = (_ecu(item, primary) for item in node.get("ecus").items(limits.ecus))
     ecus = index_ecus(records, vehicle, primary, primary_field="primary_ecu_serial")

@@ -27,6 +27,9 @@ CONFIGURATION, PACKAGES = "configuration", "installed-packages"
 
 _MAX_PACKAGES = 50_000  # a full desktop distribution has a tenth of it
 _MAX_FIELD = 1_024
+_SYSTEM_VALUES = 131_072  # a large server has twenty thousand
+_NETWORK_VALUES = 256
+_PACKAGES_VALUES = 4 * _MAX_PACKAGES  # a package, its name, its version, and one to spare
 _T = schema.telemetry.c
 
 
@@ -78,19 +81,20 @@ def _value(kind: str, data: bytes) -> Any:
 
 def _check_system(data: bytes, what: str) -> None:
     """The output of ``lshw -json``: an object, or since B.02.19 a list of them."""
-    node = Node(parse_unsigned(data, what), what, "$")
+    node = Node(parse_unsigned(data, what, max_values=_SYSTEM_VALUES), what, "$")
     if not isinstance(node.value, (dict, list)):
         node.fail("an object or an array is required")
 
 
 def _check_network(data: bytes, what: str) -> None:
-    node = Node(parse_unsigned(data, what), what, "$")
+    node = Node(parse_unsigned(data, what, max_values=_NETWORK_VALUES), what, "$")
     for _, member in node.members(32):
         _check_field(member)
 
 
 def _check_packages(data: bytes, what: str) -> None:
-    for item in Node(parse_unsigned(data, what), what, "$").items(_MAX_PACKAGES):
+    packages = Node(parse_unsigned(data, what, max_values=_PACKAGES_VALUES), what, "$")
+    for item in packages.items(_MAX_PACKAGES):
         _check_field(item.get("name"))
         _check_field(item.get("version"))
 

@@ -6,17 +6,20 @@ import json
 from typing import Any, NoReturn
 
 from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.wire.json.prescan import check_values
 
 MAX_DEPTH = 64  # buses behind bridges take two levels each; what nests deeper could be stored and never shown
 
 
-def parse_unsigned(data: bytes, what: str) -> Any:
-    """Read ``data``: plain JSON with floating-point numbers, at most ``MAX_DEPTH`` levels deep.
+def parse_unsigned(data: bytes, what: str, *, max_values: int) -> Any:
+    """Read ``data``: plain JSON with floating-point numbers, at most ``max_values`` values and ``MAX_DEPTH`` levels deep.
 
-    Raises: MalformedError, also for a member that is given twice.
+    Raises: LimitError for more values, before any is built; MalformedError, also for a member that is given twice.
     """
     try:
-        value = json.loads(data.decode(), parse_constant=_no_number, object_pairs_hook=_object)
+        text = data.decode()
+        check_values(text, max_values, what)
+        value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise MalformedError(what=what, json_path="$", reason=f"not UTF-8 at byte {error.start}") from None
     except RecursionError:

@@ -146,7 +146,10 @@ class EcusReleasedError(UsageError):
 
     code = "ecus-released"
     template = "the ECUs of {vehicle} were released when it was retired"
-    hint = "register it again with `twinlock director register`"
+    hint = (
+        "register it with the ECUs that it has now, with `twinlock director register`; "
+        "if it is scrapped there is nothing to do: commands for all vehicles pass over it"
+    )
     vehicle: str
 
 

@@ -23,7 +23,10 @@ class RetiredVehicleError(UnknownVehicleError):
 
     code = "vehicle-retired"
     template = "{vehicle} was retired at {since}"
-    hint = "if it is in service, return it with `twinlock director reactivate`"
+    hint = (
+        "if it is in service, return it with `twinlock director reactivate`, or with `register` if its ECUs were released; "
+        "commands for all vehicles pass over it"
+    )
     since: str
 
 
@@ -46,7 +49,7 @@ class RegistrationError(RefusalError):
     template = "{vehicle} cannot be registered: {reason}"
     hint = (
         "change a registered vehicle with `twinlock director add-ecu`, `replace-ecu`, `rekey` or `retire`; "
-        "a retired one comes back with `reactivate`"
+        "a retired one comes back with `reactivate`, unless its ECUs were released"
     )
     vehicle: str
     field: str

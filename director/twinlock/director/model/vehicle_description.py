@@ -49,7 +49,7 @@ def read_description(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT
     data = source if isinstance(source, bytes) else json.dumps(source).encode()
     if len(data) > limits.report_bytes:
         raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=limits.report_bytes)
-    node = Node(parse_json(data, _WHAT), _WHAT, "$")
+    node = Node(parse_json(data, _WHAT, max_values=limits.report_values), _WHAT, "$")
     vehicle = read_vehicle_id(node.get("vehicle").text())
     primary = EcuId(identifier(node.get("primary").text()))
     records = (_ecu(item, primary) for item in node.get("ecus").items(limits.ecus))
@@ -109,7 +109,9 @@ def read_ecu(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT_LIMITS)
     data = source if isinstance(source, bytes) else json.dumps(source).encode()
     if len(data) > limits.report_bytes:
         raise LimitError(what="ECU description in bytes", value=len(data), limit=limits.report_bytes)
-    return _ecu(Node(parse_json(data, "ECU description"), "ECU description", "$"), EcuId(""))
+    return _ecu(
+        Node(parse_json(data, "ECU description", max_values=limits.report_values), "ECU description", "$"), EcuId("")
+    )
 
 
 def _ecu(node: Node, primary: EcuId) -> EcuRecord:

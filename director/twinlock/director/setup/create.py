@@ -24,6 +24,7 @@ from twinlock.director.setup.config import CONFIG, write_config
 from twinlock.director.signing.published_roots import insert_root, read_root
 from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root
 from twinlock.director.signing.tuf_profile import TufDirectorProfile
+from twinlock.io.files.durable import clean_stale
 from twinlock.io.files.new_directory import new_directory
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.keys.new_keys import NewKeys
@@ -56,6 +57,7 @@ def create_director(
     for translation in translations:
         translation.check_plans(plans)
     stored: list[bytes] = []
+    clean_stale(path)
     with new_directory(path, begun=lambda: bool(stored), mode=0o700):
         with Inventory.connect(settings.database, directory=path) as database:
             database.create()

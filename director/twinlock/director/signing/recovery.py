@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
 from twinlock.director.errors.operator import NothingToRecoverError
+from twinlock.director.errors.vehicles import RetiredVehicleError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
@@ -18,7 +20,7 @@ from twinlock.director.inventory.signing_marks import marks_of_issues, read_mark
 from twinlock.director.signing.published_roots import read_root
 from twinlock.repository.signing.clock import BEHIND, ClockMarks, check_signing_clock, highest, issued_of
 
-_I = schema.issues.c
+_I, _V = schema.issues.c, schema.vehicles.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,9 @@ def recover_clock(
     actor: str,
     now: datetime,
 ) -> FleetClockRecovery:
-    """Confirm that the clock is right at ``now``, and sign again for every vehicle whose files state a later time.
+    """Confirm that the clock is right at ``now``, and sign again for every active vehicle whose files state a later time.
 
+    The files of a retired one are made again when it is reactivated and asks.
     ``sign`` signs for one vehicle. The confirmation is stored and audited first; a recovery that was cut off is repeated.
     Raises: UsageError if there is nothing to correct; ClockContradictedError if the Image repository contradicts it; and
     what ``sign`` raises.
@@ -59,9 +62,12 @@ def recover_clock(
         detail = {"highest": f"{false or now:%Y-%m-%dT%H:%M:%SZ}", "vehicles": len(vehicles)}
         record_audit(connection, actor=actor, action="recover-clock", detail=detail, now=now)
         root_needed = _is_root_needed(connection, false or now, now)
+    signed = []
     for vehicle in vehicles:
-        sign(vehicle)
-    return FleetClockRecovery(highest=false or now, vehicles=vehicles, root_needed=root_needed)
+        with suppress(RetiredVehicleError):  # meanwhile
+            sign(vehicle)
+            signed.append(vehicle)
+    return FleetClockRecovery(highest=false or now, vehicles=tuple(signed), root_needed=root_needed)
 
 
 def _highest_time(connection: Connection) -> datetime | None:
@@ -71,9 +77,11 @@ def _highest_time(connection: Connection) -> datetime | None:
 
 
 def _vehicles_ahead(connection: Connection, now: datetime) -> tuple[str, ...]:
-    """The vehicles whose newest set of files states a time of the future."""
+    """The active vehicles whose newest set of files states a time of the future."""
     newest = select(func.max(_I.number)).group_by(_I.vehicle)
-    query = select(_I.vehicle).where(_I.number.in_(newest), _I.issued_at > now + BEHIND).order_by(_I.vehicle)
+    active = select(_V.vehicle).where(_V.retired_at.is_(None))
+    query = select(_I.vehicle).where(_I.number.in_(newest), _I.issued_at > now + BEHIND, _I.vehicle.in_(active))
+    query = query.order_by(_I.vehicle)
     return tuple(connection.execute(query).scalars())
 
 

@@ -34,7 +34,7 @@ def read_delivery(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Delivery:
     """Read a factory's record. Raises: MalformedError, LimitError, UnsafePathError."""
     if len(data) > MAX_BYTES:
         raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=MAX_BYTES)
-    node = Node(parse_json(data, _WHAT), _WHAT, "$")
+    node = Node(parse_json(data, _WHAT, max_values=None), _WHAT, "$")
     return {
         VehicleId(identifier(vehicle)): {
             EcuId(identifier(ecu)): _image(item, limits) for ecu, item in ecus.members(limits.ecus)

@@ -127,7 +127,7 @@ def record_bytes(record: msgspec.Struct) -> bytes:
 
 def _parse(data: bytes, path: str) -> Any:
     try:
-        return parse_json(data, path)
+        return parse_json(data, path, max_values=None)
     except MalformedError as error:
         raise RecordError(path=path, operation="read", reason=f"damaged: {error.reason}") from None
 

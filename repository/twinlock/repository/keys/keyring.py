@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.io.files.durable import create_file, flush_directory, replace_file, storage_errors
+from twinlock.io.files.durable import clean_stale, create_file, flush_directory, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.keys.passphrases import offline_secret, online_secret, secret_for_new
@@ -83,7 +83,8 @@ class Keyring:
         return records
 
     def new_keys(self) -> NewKeys:
-        """A batch of keys that are made now and written later (see ``NewKeys``)."""
+        """A batch of keys that are made now and written later (see ``NewKeys``). Cleans first, as all that writes keys."""
+        self.clean_stale()
         return NewKeys(make=self._make, write=self._keep, drop=self._drop)
 
     def records(self, role: str | None = None) -> tuple[KeyRecord, ...]:
@@ -117,6 +118,7 @@ class Keyring:
         record = self.describe(role, key)
         with storage_errors("create", record.place):
             make_directory(record.place, 0o700)
+        self.clean_stale()
         create_file(record.files[0], encode_record(record), mode=0o600, max_bytes=MAX_KEY_FILE_BYTES)
         return record
 
@@ -125,6 +127,7 @@ class Keyring:
         records = self.known([keyid])
         if not records:
             raise UsageError(reason=f"the key {keyid} is not in this keyring")
+        self.clean_stale()
         record = replace(records[0], lost=lost)
         replace_file(record.files[0], encode_record(record), mode=0o600, max_bytes=MAX_KEY_FILE_BYTES)
         self._signers.pop(record.keyid, None)
@@ -154,6 +157,7 @@ class Keyring:
 
         Raises: StorageError.
         """
+        self.clean_stale()
         for record in self.known(keyids):
             aside = record.place / "retired"
             with storage_errors("create", aside):
@@ -176,6 +180,14 @@ class Keyring:
         """Delete new keys that a process which died made and published nothing with. ``used``: see ``unpublished``."""
         discard_abandoned((self.offline, self.online), used)
 
+    def clean_stale(self) -> None:
+        """Remove what a process that died left half-written: it may be a copy of a private key, without its passphrase.
+
+        A file that another process is writing is locked, and stays.
+        """
+        for place in dict.fromkeys((self.offline, self.online)):
+            clean_stale(place)
+
     def forget(self) -> None:
         """Drop opened private keys from memory."""
         self._signers.clear()
@@ -185,6 +197,7 @@ class Keyring:
 
         Raises: StorageError, UnsafePathError for the name of the role.
         """
+        self.clean_stale()
         record = self._record(role, public.keyid, keytype=public.keytype, scheme=public.scheme, public=public.public)
         self._keep(record, private)
         return record

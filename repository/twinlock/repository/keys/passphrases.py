@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinlock.io.files.durable import read_file
+from twinlock.io.files.durable import clean_stale, read_file
 from twinlock.repository.keys.private_keys import (
     MAX_KEY_FILE_BYTES,
     Passphrase,
@@ -71,9 +71,12 @@ def change_passphrase(places: Iterable[Path], old: Secret, new: Secret) -> tuple
     """Write every private key in ``places`` again under ``new`` (None: without one); returns the files.
 
     All keys are opened before one is written. A change that was cut off is finished by repeating it: keys that open
-    under ``new`` already are left. Raises: PassphraseError, StorageError, UsageError if there is no key.
+    under ``new`` already are left, and unfinished copies of keys are removed. Raises: PassphraseError, StorageError, UsageError if there is no key.
     """
-    files = (path for place in dict.fromkeys(places) for path in _private_files(place))
+    places = tuple(dict.fromkeys(places))
+    for place in places:
+        clean_stale(place)
+    files = (path for place in places for path in _private_files(place))
     paths = tuple(
         path for path in files if b"PRIVATE KEY-----" in (read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"")
     )

@@ -111,6 +111,7 @@ class SupplierWorkspace:
             place = cls.open(path, passphrase=passphrase, clock=clock)
             if place.role != role:
                 raise UsageError(reason=f"{path} is the place of {place.role} already")
+            place.keyring.clean_stale()
             ensure_keys(place.keyring, place.keyring, role, plan)
             place.write_public_keys()
         return place

@@ -31,7 +31,7 @@ def encode_floor(floor: Floor) -> bytes:
 
 def decode_floor(data: bytes, what: str) -> Floor:
     """The inverse of ``encode_floor``. ``what`` names the floor in an error. Raises: MalformedError, LimitError."""
-    node = Node(parse_json(data, what), what, "$")
+    node = Node(parse_json(data, what, max_values=None), what, "$")
     material = {
         RoleName(role): frozenset(map(_digest, keys.items(MAX_INTEGER)))
         for role, keys in node.get("material").members(MAX_INTEGER)

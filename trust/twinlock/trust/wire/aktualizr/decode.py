@@ -93,7 +93,8 @@ def _decode(
     limits: Limits,
     locate: str | None = None,
 ) -> Envelope[T]:
-    raw = parse_envelope(data, what, max_bytes, locate=locate, signatures_bytes=limits.signatures_bytes)
+    bounds = {"signatures_bytes": limits.signatures_bytes, "max_values": limits.values_in(len(data))}
+    raw = parse_envelope(data, what, max_bytes, locate=locate, **bounds)
     signed = Node(raw.signed, what, "$.signed")
     found = signed.get("_type").text()
     # Some publishers write Root alone in lower case, and this client takes both; a chain keeps to one (``checks.root``).
@@ -111,7 +112,7 @@ def _decode(
 
 def _canonical(data: bytes, what: str) -> bytes:
     try:
-        return form.encode_canonical(parse_json(data, what))
+        return form.encode_canonical(parse_json(data, what, max_values=None))
     except (ValueError, TypeError, RecursionError) as error:
         raise MalformedError(what=what, json_path="$", reason=f"no canonical form: {error}") from None
 

@@ -151,7 +151,7 @@ def _reports(
 def _parse(data: bytes, what: str, limits: Limits) -> Node:
     if len(data) > limits.report_bytes:
         raise LimitError(what=f"{what} in bytes", value=len(data), limit=limits.report_bytes, clause=MANIFEST_PROCEDURE)
-    return Node(parse_json(data, what), what, "$")
+    return Node(parse_json(data, what, max_values=limits.report_values), what, "$")
 
 
 def _report(node: Node, limits: Limits) -> UnverifiedReport:

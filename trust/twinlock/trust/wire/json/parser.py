@@ -11,6 +11,7 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.wire.json.brackets import depths
 from twinlock.trust.wire.json.olpc import encode_parsed
+from twinlock.trust.wire.json.prescan import check_values, has_lone_surrogate
 from twinlock.trust.wire.json.scan import WORTH_IT, locate_plain
 
 _SPACE = " \t\n\r"
@@ -27,7 +28,7 @@ class RawEnvelope(NamedTuple):
     def canonical(self) -> bytes:
         """The canonical form of ``signed``. Raises: MalformedError when it has none."""
         try:
-            return encode_parsed(parse_json(self.payload, "file"))
+            return encode_parsed(parse_json(self.payload, "file", max_values=None))
         except (ValueError, TypeError, RecursionError) as error:
             raise MalformedError(what="file", json_path="$.signed", reason=f"no canonical form: {error}") from None
 
@@ -48,9 +49,15 @@ class LocatedMembers(NamedTuple):
         return _parse_value(self.text, self.places[name], self.what, f"{self.path}[{name!r}]")[0]
 
 
-def parse_json(data: bytes, what: str) -> Any:
-    """Parse a whole JSON text. Raises: MalformedError for anything that is not strict JSON without floats."""
+def parse_json(data: bytes, what: str, *, max_values: int | None = DEFAULT_LIMITS.report_values) -> Any:
+    """Parse a whole JSON text.
+
+    ``max_values`` is None only for text whose writer is trusted not to exhaust its reader, or whose values were counted.
+    Raises: LimitError for more values, before any is built; MalformedError for anything that is not strict JSON without floats.
+    """
     text = _decode_text(data, what)
+    if max_values is not None:
+        check_values(text, max_values, what)
     value, end = _parse_value(text, _skip(text, 0), what, "$")
     _expect_end(text, end, what)
     return value
@@ -63,16 +70,20 @@ def parse_envelope(
     *,
     locate: str | None = None,
     signatures_bytes: int = DEFAULT_LIMITS.signatures_bytes,
+    max_values: int | None = None,
 ) -> RawEnvelope:
     """Split ``{"signatures": …, "signed": …}`` (members in any order, others ignored) without losing a byte.
 
     ``locate`` names a member of ``signed`` that becomes a ``LocatedMembers`` instead of an object. ``signatures_bytes`` is a
-    bound on each unsigned member, held before it is parsed.
-    Raises: LimitError for a file over ``max_bytes`` or such a member, MalformedError with the place for everything else.
+    bound on each unsigned member, held before it is parsed. ``max_values`` bounds the JSON values of the file; None: what
+    ``DEFAULT_LIMITS`` permit in a file of its length.
+    Raises: LimitError for a file over ``max_bytes``, such a member or too many values, MalformedError with the place for
+    everything else.
     """
     if len(data) > max_bytes:
         raise LimitError(what=f"{what} in bytes", value=len(data), limit=max_bytes)
     text = _decode_text(data, what)
+    check_values(text, DEFAULT_LIMITS.values_in(len(data)) if max_values is None else max_values, what)
 
     def read_signed(name: str, start: int) -> tuple[Any, int]:
         path = f"$.signed.{name}"
@@ -155,8 +166,7 @@ def _parse_whole(text: str, position: int) -> tuple[Any, int] | None:
         value, end = _parse_value(text, position, "", "")
     except MalformedError:
         return None
-    odd = text.find("\\u", position, end) >= 0 and _has_lone_surrogate(value)
-    return (value, end) if isinstance(value, dict) and not odd else None
+    return (value, end) if isinstance(value, dict) else None
 
 
 def _parse_object(
@@ -250,27 +260,9 @@ def _scan(decoder: json.JSONDecoder, text: str, position: int, what: str, path: 
         _malformed(what, path, "nested too deeply")
     except ValueError as error:
         _malformed(what, path, f"not JSON: {error}")
-    if text.find("\\u", position, end) >= 0 and _has_lone_surrogate(value):
+    if (decoder is _DECODER or not isinstance(value, int)) and has_lone_surrogate(text, position, end):
         _malformed(what, path, "a string holds a lone surrogate")
     return value, end
-
-
-def _has_lone_surrogate(value: Any) -> bool:
-    """Whether any string of ``value`` is not Unicode text: it could neither be encoded nor shown."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            try:
-                item.encode()
-            except UnicodeEncodeError:
-                return True
-        elif isinstance(item, dict):
-            stack.extend(item)
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-    return False
 
 
 def _skip(text: str, position: int) -> int:

@@ -100,7 +100,8 @@ def _decode(
     limits: Limits,
     locate: str | None = None,
 ) -> Envelope[T]:
-    raw = parse_envelope(data, what, max_bytes, locate=locate, signatures_bytes=limits.signatures_bytes)
+    bounds = {"signatures_bytes": limits.signatures_bytes, "max_values": limits.values_in(len(data))}
+    raw = parse_envelope(data, what, max_bytes, locate=locate, **bounds)
     signed = Node(raw.signed, what, "$.signed")
     found = signed.text_at("_type")
     if found != role_type:

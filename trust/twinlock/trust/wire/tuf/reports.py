@@ -163,7 +163,7 @@ def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> UnverifiedRep
     """Read one report. Raises: MalformedError, LimitError, UnsafePathError."""
     if len(data) > limits.report_bytes:
         raise LimitError(what="report in bytes", value=len(data), limit=limits.report_bytes, clause=MANIFEST_PROCEDURE)
-    return _report(Node(parse_json(data, "report"), "report", "$"), limits)
+    return _report(Node(parse_json(data, "report", max_values=limits.report_values), "report", "$"), limits)
 
 
 def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> UnverifiedManifest:
@@ -175,7 +175,7 @@ def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> UnverifiedM
         raise LimitError(
             what="manifest in bytes", value=len(data), limit=limits.report_bytes, clause=MANIFEST_PROCEDURE
         )
-    node = Node(parse_json(data, "manifest"), "manifest", "$")
+    node = Node(parse_json(data, "manifest", max_values=limits.report_values), "manifest", "$")
     signed = _typed(node, _MANIFEST)
     reports, unreadable = _reports(signed.get("reports").items(limits.ecus), limits)
     return UnverifiedManifest(

@@ -1,7 +1,7 @@
-"""Request bodies in transit to an ECU: how many at once, how many bytes, and which one is ended for a new one.
+"""Request bodies that a server holds: how many at once, how many bytes, and which one is ended for a new one.
 
-Anyone on a vehicle's network can open a connection and send its body as slowly as the floor allows. So no request is
-handled before its body has arrived; when places run out, the slowest body of the address with the most of them is ended.
+Anyone who reaches a server can open a connection and send its body as slowly as the floor allows. So no request is
+handled before its body has arrived; when places or bytes run out, the slowest body of the address with the most of them is ended.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from twinlock.client.model.cancellation import log_hidden_failure
-from twinlock.client.model.errors import SecondaryBusyError
-from twinlock.trust.names import EcuId
-
 GRACE_S = 2.0
 """After this time in transit a body may be ended for any new one; before it, only for one from another address with fewer."""
 
 
 @dataclass(eq=False, slots=True)
 class RequestBody:
-    """One body. ``complete`` is set when all of it has arrived; from then on it waits for its turn and is not ended for another."""
+    """One body. ``complete`` is set by the server that holds it; from then on it is not ended for another."""
 
     address: str
     begun: float
@@ -40,10 +36,18 @@ class RequestBodies:
     """The bodies of one sort. Use it from one event loop."""
 
     def __init__(
-        self, ecu: EcuId, places: int, max_bytes: int | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        places: int,
+        max_bytes: int | None = None,
+        *,
+        busy: Callable[[BaseException | None], Exception],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """At most ``places`` bodies at once, and ``max_bytes`` of all of them together where they are held in memory."""
-        self._ecu = ecu
+        """At most ``places`` bodies at once, and ``max_bytes`` of all of them together where they are held in memory.
+
+        ``busy`` makes the error of a request that gets no place; its argument is the TimeoutError that ended its body, if one did.
+        """
+        self._busy = busy
         self._places = places
         self._max_bytes = max_bytes
         self._clock = clock
@@ -51,7 +55,7 @@ class RequestBodies:
 
     @asynccontextmanager
     async def place(self, address: str) -> AsyncIterator[RequestBody]:
-        """A place for one body from ``address``. Raises: SecondaryBusyError, at once or when the body must yield its place."""
+        """A place for one body from ``address``. Raises: what ``busy`` makes, at once or when the body must yield its place."""
         if len(self._open) >= self._places:
             self._dismiss(address)
         scope = asyncio.timeout(None)
@@ -63,25 +67,24 @@ class RequestBodies:
         except TimeoutError as ended:
             if body in self._open:
                 raise  # of something inside
-            log_hidden_failure(ended, "a request that yielded its place")
-            raise SecondaryBusyError(ecu=self._ecu) from None
+            raise self._busy(ended) from None
         finally:
             if body in self._open:
                 self._open.remove(body)
 
     def count(self, body: RequestBody, received: int) -> None:
-        """Count a piece of a body. Raises: SecondaryBusyError if the total exceeds the memory bound."""
+        """Count a piece of a body. Raises: what ``busy`` makes if the total exceeds the memory bound."""
         body.received += received
         while self._max_bytes is not None and sum(item.received for item in self._open) > self._max_bytes:
             waiting = self._waiting()
             greediest = _greediest({item: item.received for item in waiting})
             slowest = self._slowest([item for item in waiting if item.address in greediest])
             if slowest is None or slowest is body:
-                raise SecondaryBusyError(ecu=self._ecu)
+                raise self._busy(None)
             self._end(slowest)
 
     def _dismiss(self, address: str) -> None:
-        """End the body that yields its place to a new one from ``address``. Raises: SecondaryBusyError if none does."""
+        """End the body that yields its place to a new one from ``address``. Raises: what ``busy`` makes if none does."""
         waiting, now = self._waiting(), self._clock()
         held = Counter(item.address for item in waiting)
         greediest = _greediest(dict.fromkeys(waiting, 1))
@@ -94,7 +97,7 @@ class RequestBodies:
             ]
         )
         if slowest is None:
-            raise SecondaryBusyError(ecu=self._ecu)
+            raise self._busy(None)
         self._end(slowest)
 
     def _waiting(self) -> list[RequestBody]:
