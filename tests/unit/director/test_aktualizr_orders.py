@@ -426,7 +426,9 @@ def test_a_vehicle_that_comes_to_speak_the_other_profile_is_signed_for_again(
         Inventory.connect(wired.settings.database, directory=wired.path) as database,
         database.writing() as connection,
     ):
-        connection.execute(update(schema.vehicles).where(schema.vehicles.c.vehicle == car.vin).values(profile="aktualizr"))
+        connection.execute(
+            update(schema.vehicles).where(schema.vehicles.c.vehicle == car.vin).values(profile="aktualizr")
+        )
     second = wired.issue(car.vin)
     assert (second.targets, second.snapshot, second.timestamp) == (2, 2, 2)
     assert second.correlation_id == first.correlation_id

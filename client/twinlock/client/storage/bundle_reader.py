@@ -1,6 +1,6 @@
 """Reads a metadata bundle: JSON of objects and strings, read as bytes from its start to its end.
 
-Nobody signed a bundle, and a sender without a key chooses its text. So none of it becomes one long ``str``, whose characters take
+A bundle has no signature, and a sender without a key chooses its text. So none of it becomes one long ``str``, whose characters take
 four bytes each where a single one is outside Unicode's first plane: a string is unescaped piece by piece, and reading a bundle
 takes about as much memory again as its bytes.
 """
