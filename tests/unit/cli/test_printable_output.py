@@ -100,13 +100,13 @@ def test_line_breaks_of_our_own_are_kept_and_files_come_out_as_they_are() -> Non
     assert CliRunner().invoke(command).stdout == 'one\ntwo\n{\n\t"name": "a\u202eb"\n}\n'
 
 
-def test_json_is_as_it_was() -> None:
+def test_json_holds_the_same_text_escaped() -> None:
     @click.command()
     @output_options
     def command(out: Output) -> None:
         out.result({"name": "a\u202eb\u200b\n"}, "text")
 
-    assert CliRunner().invoke(command, ["--json"]).stdout == '{\n  "name": "a\u202eb\u200b\\n"\n}\n'
+    assert CliRunner().invoke(command, ["--json"]).stdout == '{\n  "name": "a\\u202eb\\u200b\\n"\n}\n'
 
 
 def test_a_mistyped_command_line_is_printable() -> None:
@@ -149,3 +149,32 @@ def test_a_command_shows_a_name_that_is_not_printable_escaped_and_gives_programs
     assert all(line.isprintable() for line in answer.output.split("\n"))
     document = CliRunner().invoke(main, [*words, str(tmp_path / "c\u202ed"), "--json"]).output
     assert json.loads(document)["created"] == str(tmp_path / "c\u202ed")
+
+
+HOSTILE = "\u009b2J \u009d0;title\u009c \u202eesrever\u202c \u2028forged line\x7f \x00\U000e0001 M\u00fcnchen\n"
+DOCUMENTS: dict[str, Callable[[Output], None]] = {
+    "a result": lambda out: out.result({HOSTILE: [HOSTILE]}),
+    "an event": lambda out: out.event({HOSTILE: [HOSTILE]}, ""),
+}
+
+
+@pytest.mark.parametrize("channel", DOCUMENTS)
+def test_a_json_document_escapes_what_a_terminal_would_obey(channel: str) -> None:
+    """Reports of vehicles hold such text: the terminal gets none of it, and a program gets all of it."""
+
+    @click.command()
+    @output_options
+    def command(out: Output) -> None:
+        DOCUMENTS[channel](out)
+
+    written = CliRunner().invoke(command, ["--json"]).stdout
+    assert written.replace("\n", "").isprintable()
+    assert json.loads(written) == {HOSTILE: [HOSTILE]}
+    assert "M\u00fcnchen" in written
+
+
+def test_no_command_writes_json_of_its_own() -> None:
+    """``Verbatim`` leaves text as it is, so JSON comes from ``json_text`` alone."""
+    for file in (ROOT / "cli").rglob("*.py"):
+        for line in file.read_text().splitlines():
+            assert not ("Verbatim(" in line and "json.dumps" in line), file

@@ -214,6 +214,21 @@ def test_a_line_that_is_not_text_refuses_no_other(shell: Shell) -> None:
     assert shell.vehicles() == ["VIN7"]
 
 
+@pytest.mark.parametrize("options", [(), ("--skip-refused",)])
+@pytest.mark.parametrize("command", [("register", "-"), ("enter-aktualizr", "--list", "-")])
+def test_a_batch_of_refused_items_alone_says_that_nothing_was_stored(
+    shell: Shell, command: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    answer = CliRunner().invoke(
+        main, ["director", command[0], str(shell.path), *command[1:], *options], input="{}\n{}\n"
+    )
+    assert answer.exit_code == 1
+    last = answer.stdout.splitlines()[-1]
+    assert last.startswith("nothing was stored: ")
+    assert "--skip-refused" not in last
+    assert shell.vehicles() == []
+
+
 def test_a_vehicle_that_reports_between_plan_and_transaction_is_planned_again(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from pathlib import Path
 
 import pytest
 from securesystemslib.signer import SSlibKey
@@ -13,8 +15,12 @@ from tests.unit.repository.test_accept import refused, resign
 from twinlock.repository.errors import OutboxImageError, VersionJumpError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.store import image_files
+from twinlock.repository.store.interface import StoredObject
+from twinlock.repository.suppliers import outbox
+from twinlock.repository.suppliers.outbox import Outbox
 from twinlock.repository.suppliers.review import MAX_VERSION_JUMP, MAX_WAYS
-from twinlock.trust.errors.metadata import LimitError
+from twinlock.trust.errors.base import Attack, UsageError
+from twinlock.trust.errors.metadata import LimitError, UnsafePathError
 
 
 @pytest.fixture
@@ -59,6 +65,79 @@ def test_a_sparse_image_is_judged_by_its_length_first(
         assert "5368709120 bytes" in refused(expecting, acme.outbox, OutboxImageError).reason
     os.truncate(stored, 0)
     stored.write_bytes(good)
+    honest(expecting, acme)
+
+
+def test_files_that_nobody_delegated_are_counted_and_never_read(
+    expecting: ImageRepository, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme.sign()
+    for number in range(40):
+        with (acme.outbox / "metadata" / f"r{number:02}.json").open("wb") as file:
+            file.truncate(60_000_000)
+    read: list[str] = []
+    get = Outbox.get
+
+    def noted(self: Outbox, name: str, *, max_bytes: int) -> StoredObject | None:
+        read.append(name)
+        return get(self, name, max_bytes=max_bytes)
+
+    monkeypatch.setattr(Outbox, "get", noted)
+    reason = refused(expecting, acme.outbox, UsageError).reason
+    assert "r00, r01, r02, r03, r04 and 35 more;" in reason
+    assert {name for name in read if name.startswith("metadata/")} == {"metadata/acme.json"}
+    for number in range(40):
+        (acme.outbox / "metadata" / f"r{number:02}.json").unlink()
+    honest(expecting, acme)
+
+
+def test_the_names_in_an_outbox_are_bounded(
+    expecting: ImageRepository, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme.sign()
+    monkeypatch.setattr(outbox, "MAX_OUTBOX_ROLES", 1)
+    (acme.outbox / "metadata" / "more.json").touch()
+    assert refused(expecting, acme.outbox, LimitError).limit == 1
+    (acme.outbox / "metadata" / "more.json").unlink()
+    honest(expecting, acme)
+
+
+def test_the_bytes_of_delegated_files_are_bounded(
+    expecting: ImageRepository, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme.sign()
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "MAX_OUTBOX_BYTES", 10)
+        assert refused(expecting, acme.outbox, LimitError).limit == 10
+    honest(expecting, acme)
+
+
+@pytest.mark.parametrize("place", ["metadata", "targets"])
+@pytest.mark.parametrize("kind", ["a symbolic link", "a pipe", "a socket", "a directory"])
+def test_what_is_not_a_regular_file_is_refused_by_name(
+    expecting: ImageRepository, acme: Acme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, kind: str
+) -> None:
+    acme.sign()
+    path = next(path for path in (acme.outbox / place).rglob("*") if path.is_file())
+    kept = path.rename(tmp_path / "kept")
+    monkeypatch.chdir(path.parent)  # the name of a socket is short
+    if kind == "a symbolic link":
+        path.symlink_to(kept)
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(path.name)
+    else:
+        path.mkdir()
+    error = refused(expecting, acme.outbox, UnsafePathError)
+    assert (error.attack, error.path) == (Attack.TRAVERSAL, path.relative_to(acme.outbox).as_posix())
+    assert kind in error.reason
+    if kind == "a directory":
+        path.rmdir()
+    else:
+        path.unlink()
+    kept.rename(path)
     honest(expecting, acme)
 
 

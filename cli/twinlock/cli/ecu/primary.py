@@ -25,6 +25,7 @@ from twinlock.cli.ecu.secondaries import remove_secondary, set_secondary
 from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.exit_status import exit_status
 from twinlock.cli.shared.first_contact import ask_unless, offline_option
+from twinlock.cli.shared.json_form import json_text
 from twinlock.cli.shared.output import Output, Verbatim, output_options, table
 from twinlock.cli.shared.own_input import own_input
 
@@ -147,13 +148,11 @@ def describe(out: Output, directory: Path) -> None:
     Example:
       twinlock primary describe ./gateway > vehicle.json
     """
-    import json
-
     from twinlock.client.ecu.config import load_primary
     from twinlock.client.primary.primary import describe_vehicle
 
     description = describe_vehicle(load_primary(config_file(directory, "primary.json")))
-    out.result(description, Verbatim(json.dumps(description, indent=2, ensure_ascii=False)))
+    out.result(description, Verbatim(json_text(description)))
 
 
 @primary.command()

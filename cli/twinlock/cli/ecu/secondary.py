@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from twinlock.cli.ecu.running import (
     until_stopped,
     wire_options,
 )
+from twinlock.cli.shared.json_form import json_text
 from twinlock.cli.shared.output import Output, Verbatim, output_options
 from twinlock.cli.shared.own_input import own_input
 
@@ -125,7 +125,7 @@ def describe(out: Output, directory: Path) -> None:
     from twinlock.client.ecu.provision import describe_secondary
 
     description = describe_secondary(load_secondary(config_file(directory, "secondary.json")))
-    out.result(description, Verbatim(json.dumps(description, indent=2, ensure_ascii=False)))
+    out.result(description, Verbatim(json_text(description)))
 
 
 @secondary.command()

@@ -118,8 +118,10 @@ def _lines(result: BatchResult, verb: str) -> Iterator[str]:
         yield from table(("REFUSED", "VEHICLE", "REASON"), rows)
         if len(result.refused) > _SHOWN:
             yield f"and {len(result.refused) - _SHOWN} more; --json lists all of them"
-    if result.stored:
+    refused = f"{some_of(len(result.refused), len(result.items), 'item')} refused"
+    if len(result.refused) == len(result.items):
+        yield f"nothing was stored: {refused}"
+    elif result.stored:
         yield f"{verb}: {counts}"
     else:
-        refused = f"{some_of(len(result.refused), len(result.items), 'item')} refused"
         yield f"nothing was stored, because {refused}; correct them, or store the others with --skip-refused"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,18 @@ def camel(name: str) -> str:
     """``release_counter`` as ``releaseCounter``."""
     first, *rest = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
+def json_text(value: Any, *, indent: int | None = 2) -> str:
+    """``value`` as a JSON document that a terminal may have: what is not printable is escaped as ``\\uXXXX``.
+
+    Vehicles and suppliers write some of the text in it. A reader of JSON gets the same value as without the escapes.
+    Raises: TypeError (``json_value``).
+    """
+    text = json.dumps(json_value(value), indent=indent, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():  # inside a string a line feed is escaped already
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 def json_value(value: Any) -> Any:

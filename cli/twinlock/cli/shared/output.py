@@ -46,7 +46,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import sys
 import traceback
@@ -58,7 +57,7 @@ import click
 
 from twinlock.cli.shared.exit_status import EXIT_READER_GONE, exit_status
 from twinlock.cli.shared.foreign import foreign
-from twinlock.cli.shared.json_form import json_value
+from twinlock.cli.shared.json_form import json_text
 from twinlock.cli.shared.own_input import OwnInputError
 
 if TYPE_CHECKING:
@@ -91,11 +90,11 @@ class Output:
 
         ``value`` is a mapping or a dataclass (``twinlock.cli.shared.json_form``).
         """
-        _write((Verbatim(_document(value)),) if self.json else _lines(text))
+        _write((Verbatim(json_text(value)),) if self.json else _lines(text))
 
     def event(self, value: Mapping[str, Any], text: str | Iterable[str]) -> None:
         """Show one thing that happened in a command that keeps running: one JSON line, or a line (or lines) of text."""
-        _write((Verbatim(_document(value, indent=None)),) if self.json else _lines(text))
+        _write((Verbatim(json_text(value, indent=None)),) if self.json else _lines(text))
 
     def note(self, text: str) -> None:
         """Show a person a note on stderr. Programs (``--json``) do not get it."""
@@ -129,7 +128,7 @@ class Output:
         from twinlock.cli.shared.errors import BrokenOutputError
 
         if self.json and not isinstance(error, BrokenOutputError):
-            _write((Verbatim(_document({"error": error})),))
+            _write((Verbatim(json_text({"error": error})),))
             return
         for line in error_lines(error):
             _write_error(line)
@@ -137,7 +136,7 @@ class Output:
     def refused_input(self, refused: OwnInputError) -> None:
         """Show a fault of the user's own input, which is never called an attack."""
         if self.json:
-            _write((Verbatim(_document({"error": refused.as_json()})),))
+            _write((Verbatim(json_text({"error": refused.as_json()})),))
             return
         _write_error(f"error[{refused.refusal.code}]: {refused.refusal}")
         if refused.hint:
@@ -171,10 +170,6 @@ def error_lines(error: TwinlockError) -> Iterator[str]:
         yield f"attack: {attack}" + (f" (refused by {clause})" if clause else "")
     if error.hint:
         yield f"hint: {error.hint}"
-
-
-def _document(value: object, *, indent: int | None = 2) -> str:
-    return json.dumps(json_value(value), indent=indent, ensure_ascii=False)
 
 
 def _lines(text: str | Iterable[str]) -> Iterable[str]:

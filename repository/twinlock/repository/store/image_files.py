@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from twinlock.io.files.durable import storage_errors
-from twinlock.repository.store.interface import ObjectStore
+from twinlock.repository.store.interface import ObjectSource, ObjectStore
 from twinlock.repository.store.object_names import image_objects
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
@@ -77,7 +77,7 @@ def store_image(store: ObjectStore, source: Path, path: str, measured: FileDiges
             _replace_by(store, first, store, name)
 
 
-def copy_image(source: ObjectStore, store: ObjectStore, name: str, measured: FileDigest) -> None:
+def copy_image(source: ObjectSource, store: ObjectStore, name: str, measured: FileDigest) -> None:
     """Take the object ``name`` over from ``source`` if it has one; one of ours that was damaged is replaced.
 
     Raises: StorageError, also if ours is not what was measured afterwards.
@@ -91,7 +91,7 @@ def copy_image(source: ObjectStore, store: ObjectStore, name: str, measured: Fil
     check_stored(store, name, measured)
 
 
-def _replace_by(source: ObjectStore, sound: str, store: ObjectStore, damaged: str) -> None:
+def _replace_by(source: ObjectSource, sound: str, store: ObjectStore, damaged: str) -> None:
     stream = source.open(sound)
     if stream is None:
         raise StorageError(path=sound, operation="read", reason="no such object")
@@ -107,7 +107,7 @@ def _is_sound(store: ObjectStore, name: str, measured: FileDigest) -> bool:
     return True
 
 
-def check_stored(store: ObjectStore, name: str, measured: FileDigest) -> None:
+def check_stored(store: ObjectSource, name: str, measured: FileDigest) -> None:
     """An object has the bytes that its name promises. Raises: StorageError."""
     stream = store.open(name)
     if stream is None:

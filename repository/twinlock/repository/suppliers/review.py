@@ -7,7 +7,7 @@ and may follow its predecessor; the bytes of every image are there and fit. Only
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
@@ -30,10 +30,17 @@ from twinlock.repository.errors import (
 )
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.signing.clock import check_issued
-from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import FileDigest, check_stored, copy_image
 from twinlock.repository.store.object_names import aktualizr_object, image_objects
-from twinlock.repository.suppliers.outbox import open_outbox, read_others, read_roles
+from twinlock.repository.suppliers.outbox import (
+    Outbox,
+    RoleFiles,
+    check_delegated,
+    offered_roles,
+    open_outbox,
+    other_object,
+    role_object,
+)
 from twinlock.repository.workspace.draft import Draft, check_room, editing_draft
 from twinlock.repository.workspace.state import RepositoryState, read_for_change, read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -67,12 +74,12 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     delegates by a pattern that its clients read otherwise.
     """
     outbox = open_outbox(path)
-    offered = read_roles(outbox)
+    offered = offered_roles(outbox)
     with editing_draft(workspace.draft_path) as draft:
         state = read_for_change(workspace)
         review = _Review(state, preview_candidate(state, draft), draft, outbox, offered)
         news = review.judge()
-        draft.accepted.update({role: offered[role].decode() for role in news})
+        draft.accepted.update({role: review.files[role].decode() for role in news})
         for role in news:
             draft.others.pop(role, None)
         draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
@@ -104,16 +111,19 @@ class _Review:
         state: RepositoryState,
         candidate: NextPublication,
         draft: Draft,
-        outbox: DirectoryStore,
-        offered: Mapping[str, bytes],
+        outbox: Outbox,
+        offered: Collection[str],
     ) -> None:
         self.state = state
         self.store = state.workspace.store
         self.candidate = candidate
         self.outbox = outbox
-        self.offered = offered
+        self.offered = frozenset(offered)
+        self.files: dict[str, bytes] = {}
+        self.role_files = RoleFiles(outbox, role_object)
+        self.other_files = RoleFiles(outbox, other_object)
         self.profiles = profile_rules(state.wires)
-        self.others = read_others(outbox, offered)
+        self.others: dict[str, bytes] = {}
         self.known_others = draft.others
         self.delegations = _all_delegations(candidate, draft)
         self.known = dict(self.delegations)
@@ -123,12 +133,12 @@ class _Review:
 
     def judge(self) -> list[str]:
         """Judge every file, delegators first; returns the roles that bring something new."""
-        left, news = dict(self.offered), []
+        left, news = dict.fromkeys(sorted(self.offered)), []
         while ready := [role for role in left if self._delegators(role)]:
             failure = None
             for role in ready:
                 try:
-                    brings_news = self._judge_role(role, left[role])
+                    brings_news = self._judge_role(role)
                 except ThresholdError as error:  # another file, judged after it, may delegate to that name too
                     failure = failure or error
                     continue
@@ -137,8 +147,7 @@ class _Review:
                     news.append(role)
             if failure is not None and left.keys() >= set(ready):
                 raise self._reserved(failure)
-        if left:
-            raise UsageError(reason=f"no role delegates to {', '.join(left)}; delegate first, or correct the name")
+        check_delegated(left)
         return news
 
     def keep_images(self, role: str) -> None:
@@ -147,7 +156,16 @@ class _Review:
             for name in image_objects(path, entry.length, entry.hashes):
                 copy_image(self.outbox, self.store, name, FileDigest(entry.length, dict(entry.hashes)))
 
-    def _judge_role(self, role: str, data: bytes) -> bool:
+    def _file(self, role: str) -> bytes | None:
+        """What the outbox holds of a role that is delegated to; read once. Raises: LimitError, UnsafePathError, StorageError."""
+        if role in self.offered and role not in self.files:
+            self.files[role] = self.role_files.take(role)
+            if (other := self.other_files.read(role)) is not None:
+                self.others[role] = other
+        return self.files.get(role)
+
+    def _judge_role(self, role: str) -> bool:
+        data = self._file(role) or b""
         members = [member for _, member in self._delegators(role)]
         trusted = self._verified(role, data)
         check_written(f"the file of {role}", data)
@@ -293,7 +311,7 @@ class _Review:
                 profile.check_delegation(role, delegation)
         named = (member for delegation in self.delegations[role] for member in delegation.members)
         for member in (*named, *_bins(role, self.targets[role])):
-            data = self.offered.get(member.name) or self.candidate.role_file(member.name)
+            data = self._file(member.name) or self.candidate.role_file(member.name)
             if data is None:
                 raise UnlistedRoleError(repository="the outbox", role=f"{member.name} (delegated by {role})")
             try:
