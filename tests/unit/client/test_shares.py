@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.unit.client.liars import lying, silent
-from tests.unit.client.test_boundaries import OPEN, BadLink, problems_of, replace_link
+from tests.unit.client.test_boundaries import OPEN, BadLink, problems_of, replace_link, signed_report
 from tests.unit.client.test_fetch import SETTINGS
 from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.test_secondary import bundle
@@ -28,6 +28,7 @@ from twinlock.client.secondary.server import secondary_application
 from twinlock.io.http import request_bodies
 from twinlock.testing.servers import serving
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, World
+from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId
 
@@ -86,6 +87,26 @@ def test_the_largest_reports_are_left_out_first_and_none_within_its_share() -> N
     assert oversize_reports(reports, 1_000) == ["c"]
     assert oversize_reports({EcuId("a"): larger}, 10_000) == []
     assert oversize_reports({}, 1_000) == []
+
+
+def test_a_report_of_many_values_does_not_push_the_manifest_over_the_bound(tmp_path: Path) -> None:
+    async def scenario(car: Car) -> None:
+        link = car.primary._services.secondaries.members[EcuId(ADAS.ecu)].link
+        whole = DEFAULT_LIMITS.report_values - 1_000
+
+        async def report() -> bytes:
+            return signed_report(car, tmp_path, "[" + ",".join(["0"] * whole) + "]")
+
+        link.report = report  # type: ignore[method-assign]
+        result = await car.primary.update_cycle()
+        (first, *_) = problems_of(result, ADAS.ecu)
+        assert isinstance(first.error, LimitError)
+        assert first.error.what == f"report of {ADAS.ecu} in JSON values"
+        assert first.error.value > whole > first.error.limit
+        assert set(car.servers.attacks()[-1]) == {GATEWAY.ecu, BRAKE.ecu}
+        assert result.reported
+
+    drive(tmp_path, scenario, changes=OPEN)
 
 
 # The Secondary's server

@@ -36,7 +36,7 @@ def test_a_retired_vehicle_holds_up_no_other(tmp_path: Path) -> None:
         assert director.recover_clock().vehicles == ("VIN3",)
         with pytest.raises(EcusReleasedError) as released:
             director.ways_out.reactivate("VIN1")
-        assert "pass over it" in str(released.value.hint)
+        assert "skip it" in str(released.value.hint)
     shell = Shell(path)
     for options in ([], ["--force"]):
         assert set(shell.json("refresh", *options)["vehicles"]) == {"VIN3"}

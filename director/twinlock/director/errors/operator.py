@@ -148,7 +148,7 @@ class EcusReleasedError(UsageError):
     template = "the ECUs of {vehicle} were released when it was retired"
     hint = (
         "register it with the ECUs that it has now, with `twinlock director register`; "
-        "if it is scrapped there is nothing to do: commands for all vehicles pass over it"
+        "if it is scrapped there is nothing to do: commands for all vehicles skip it"
     )
     vehicle: str
 

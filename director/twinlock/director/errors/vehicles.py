@@ -25,7 +25,7 @@ class RetiredVehicleError(UnknownVehicleError):
     template = "{vehicle} was retired at {since}"
     hint = (
         "if it is in service, return it with `twinlock director reactivate`, or with `register` if its ECUs were released; "
-        "commands for all vehicles pass over it"
+        "commands for all vehicles skip it"
     )
     since: str
 
