@@ -19,7 +19,9 @@ class MissingKeysError(UsageError):
     """Too few of a role's private keys are held here to sign for it."""
 
     code = "missing-keys"
-    template = "{role} needs {required} signatures, and {held} of its keys are held here (its keys: {keyids})"
+    template = (
+        "{role} needs {required} signatures, but only {held} of its keys are on this machine (its keys: {keyids})"
+    )
     hint = "run this where the keys are, or bring their directory here (config.json states where keys are looked for)"
     role: str
     required: int
@@ -31,15 +33,17 @@ class MissingPostQuantumKeyError(MissingKeysError):
     """Enough of a role's keys are held here, but none of the kind that one signature is demanded by."""
 
     code = "missing-post-quantum-key"
-    template = "{role} demands a post-quantum signature, and none of its ml-dsa keys is held here (its keys: {keyids})"
+    template = (
+        "{role} requires a post-quantum signature, but none of its ml-dsa keys is on this machine (its keys: {keyids})"
+    )
 
 
 class OstreeCommitError(UsageError):
     """A commit that the OSTree repository does not hold, or does not hold whole."""
 
     code = "ostree-commit"
-    template = "the commit {commit} cannot be listed from {repository}: {reason}"
-    hint = "commit there, or bring all of it there with `ostree pull-local`, and check it with `ostree fsck`"
+    template = "commit {commit} of {repository} cannot be listed: {reason}"
+    hint = "commit to that repository, or copy the whole commit into it with `ostree pull-local`, and check it with `ostree fsck`"
     commit: str
     repository: str
     reason: str
@@ -49,7 +53,7 @@ class ImageUriError(UsageError):
     """An address that no image may be listed with."""
 
     code = "image-uri"
-    template = "{uri} cannot be the address of an image: {reason}"
+    template = "{uri} cannot be used as an image URL: {reason}"
     hint = "give an https address that every vehicle can reach, without credentials in it"
     uri: str
     reason: str
@@ -60,7 +64,7 @@ class StoreTamperedError(TwinlockError):
 
     code = "store-tampered"
     by_rule = True
-    template = "the store is not as it was published: {reason}"
+    template = "the store does not match what was published: {reason}"
     hint = "do not sign anything until you know who changed the store; restore it from a copy you trust"
     reason: str
 
@@ -85,9 +89,9 @@ class VersionJumpError(RefusalError):
     code = "version-jump"
     attack = Attack.DENIAL_OF_SERVICE
     clause = "Uptane 2.1.0 5.2.1"
-    template = "{role} has version {offered}, more than {limit} above {known}, which is known here"
+    template = "{role} has version {offered}, more than {limit} above {known}, the last version accepted here"
     hint = (
-        "nothing was accepted; have the supplier sign again in a place whose outbox holds the last accepted file, or with "
+        "nothing was accepted; have the supplier sign again in a workspace whose outbox holds the last accepted file, or with "
         "`twinlock supplier sign --above` that version"
     )
     role: str
@@ -105,7 +109,7 @@ class RoleTakenError(RefusalError):
     code = "role-taken"
     attack = Attack.DENIAL_OF_SERVICE
     clause = "Uptane 2.1.0 5.4.4.7"
-    template = "{delegator} delegates to {role} with keys that did not sign its file; that name is taken (delegators: [{owners}])"
+    template = "{delegator} delegates to {role} with keys that did not sign its file; that role name is in use (delegated by: {owners})"
     hint = (
         "nothing was accepted; every delegated role needs a name of its own: have the delegator choose another one. For new "
         "keys of one role, its file signed by them belongs in the same outbox, and all its delegators have to name them"
@@ -121,7 +125,7 @@ class RoleReservedError(RoleTakenError):
     ``delegator`` is what brings it, ``owners`` are the roles that delegate to ``role``.
     """
 
-    template = "{delegator} brings a first file of {role}, which the keys that [{owners}] names for {role} did not sign"
+    template = "{delegator} has a first file of {role}, but the keys to which {owners} delegated {role} did not sign it"
     hint = (
         "nothing was accepted; if you delegated that name to another supplier, have this one choose a name of its own "
         "(`twinlock supplier init --role`). If you delegated it to this one, you have another key file: compare key ids with "
@@ -146,8 +150,8 @@ class OutboxImageError(TwinlockError):
 
     code = "outbox-image"
     by_rule = True
-    template = "nothing was accepted: {role} lists {target}, and its bytes in the outbox are wrong: {reason}"
-    hint = "copy the whole outbox again; if it stays so, ask the supplier for it"
+    template = "nothing was accepted: {role} lists {target}, but the file in the outbox does not match: {reason}"
+    hint = "copy the whole outbox again; if the error persists, ask the supplier for a new one"
     role: str
     target: str
     reason: str
@@ -166,10 +170,10 @@ class ClockBehindError(SigningClockError):
     """The clock shows a time before the last signature: either it is behind now, or it was ahead then."""
 
     code = "signing-clock-behind"
-    template = "nothing was signed: the clock shows {now}, and the last signature states {signed}"
+    template = "nothing was signed: the clock shows {now}, which is before the last signature at {signed}"
     hint = (
         "compare this machine's clock with another one. If it is behind, set it and repeat. If it is right, it was ahead "
-        "when the last signature was made: `twinlock image recover-clock` or `twinlock director recover-clock` leads out"
+        "when the last signature was made: `twinlock image recover-clock` or `twinlock director recover-clock` corrects that"
     )
     signed: datetime
 
@@ -193,8 +197,8 @@ class FutureSignatureError(RefusalError):
 
     code = "future-signature"
     clause = "Uptane 2.1.0 5.2.1"
-    template = "{name} states that it was signed at {issued}, and it is {now}"
-    hint = "set the clock where it was signed, and have it signed again"
+    template = "{name} is signed in the future: at {issued}; the time is {now}"
+    hint = "correct the clock of the machine that signed it, and sign it again"
     name: str
     issued: datetime
     now: datetime
@@ -205,7 +209,9 @@ class RootPreparedError(TwinlockError):
 
     code = "root-prepared"
     by_rule = True
-    template = "Root {version} is being signed elsewhere ({path} is a copy), so no other Root of that number is made"
+    template = (
+        "Root {version} is being signed elsewhere ({path} is a copy), so no other Root with that number can be made"
+    )
     hint = "publish it with `root publish`; while it lacks signatures, or once it has expired, `root cancel` ends it"
     version: int
     path: str
@@ -216,8 +222,8 @@ class RootCancelledError(TwinlockError):
 
     code = "root-cancelled"
     by_rule = True
-    template = "Root {version} was cancelled here and is not published"
-    hint = "have every copy of its file destroyed, and prepare the next one with `rotate --prepare FILE`"
+    template = "Root {version} was cancelled and cannot be published"
+    hint = "destroy every copy of its file, and prepare the next one with `rotate --prepare FILE`"
     version: int
 
 
@@ -227,7 +233,7 @@ class RootCompleteError(TwinlockError):
     code = "root-complete"
     by_rule = True
     template = "Root {version} in {path} has all its signatures, so it cannot be cancelled"
-    hint = "publish it with `root publish`, then publish a next one with other keys"
+    hint = "publish it with `root publish`, then replace its keys in the next Root"
     version: int
     path: str
 
@@ -236,7 +242,7 @@ class StoredImageError(StoreTamperedError):
     """The stored bytes of a listed image are missing, or are not those that its entry describes."""
 
     code = "stored-image"
-    template = "nothing was signed: the stored bytes of {target} are wrong: {reason}"
+    template = "nothing was signed: the stored file of {target} does not match its entry: {reason}"
     hint = "add the right file again under the same name, or remove the image; find out who changed the store before you sign"
     target: str
 

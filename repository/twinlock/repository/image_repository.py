@@ -1,4 +1,4 @@
-"""The Image repository as one object: what the command, the demo and tests hold in their hands.
+"""The Image repository as one object: what the command, the demo and tests use.
 
 from twinlock.repository.image_repository import ImageRepository
 
@@ -201,7 +201,7 @@ class ImageRepository:
     ) -> ImageView:
         """Hash and store the file ``source`` and stage an entry that lists it as ``path``.
 
-        Raises: UsageError (duplicate without ``replace``, a lower release counter, a version that is not PEP 440, a
+        Raises: UsageError (duplicate without ``replace``, a lower release counter, a version without a letter or digit, a
         bad specifier, no hardware id), UnsafePathError for names.
         """
         description = describe(path, hardware_ids, release_counter, component)

@@ -32,7 +32,7 @@ class NewKeysPassphraseError(NoPassphraseError):
 class NoNewPassphraseError(UsageError):
     """A new passphrase is required, and no terminal is available to enter it."""
 
-    hint = "give it in a file with --new-passphrase-file"
+    hint = "put the new passphrase in a file and use --new-passphrase-file"
 
 
 class InputError(UsageError):
@@ -64,7 +64,7 @@ class NotProvisionedError(UsageError):
 
     code = "not-provisioned"
     template = "{directory} has no {files}"
-    hint = "make an ECU with `twinlock primary init` or `twinlock secondary init`"
+    hint = "provision an ECU with `twinlock primary init` or `twinlock secondary init`"
     directory: str
     files: str
 
@@ -74,7 +74,7 @@ class AmbiguousIdError(UsageError):
 
     code = "ambiguous-id"
     template = "{given} matches {matches} {among}"
-    hint = "give an id that is listed, with as many digits as name one alone"
+    hint = "use a listed id, with enough digits to be unique"
     given: str
     matches: int
     among: str

@@ -71,7 +71,7 @@ class RegistrationMethodError(UsageError):
     """A registration in a way that the profile of the Director does not have. ``command`` is the one that works."""
 
     code = "registration-method"
-    template = "a Director of the {profile} profile registers vehicles in another way: use `{command}`"
+    template = "a Director of the {profile} profile has its own registration command: use `{command}`"
     profile: str
     command: str
 
@@ -239,7 +239,7 @@ class BegunUnlistedError(RefusalError):
 
     code = "begun-unlisted"
     clause = "Uptane 2.1.0 5.4.3.5"
-    template = "installing {target} on {ecu} is recorded as begun, but stored metadata do not approve it ({reason}); nothing was written"
+    template = "an interrupted installation of {target} on {ecu} is on record, but the stored metadata do not approve it ({reason}); nothing was written"
     hint = "a newer order may have replaced it; if not, find out what else writes to the storage of this ECU"
     ecu: str
     target: str

@@ -1,1 +1,1 @@
-"""The HTTP side of the Director that does not depend on a route."""
+"""The Director's HTTP APIs: for our own client, for aktualizr, and what both share."""

@@ -156,7 +156,7 @@ async def _devices(request: web.Request) -> web.Response:
     """A certificate and, since the client asks for it so, its private key: made here, sent once, kept nowhere."""
     service, certificate = _service(request), _certificate(request)
     if certificate is None or not service.has_ca:
-        raise DeviceIdentityError(reason="certificates are issued over TLS only, against the shared one")
+        raise DeviceIdentityError(reason="certificates are issued only over TLS, to holders of the shared certificate")
     peer = await run(request, lambda: service.read_peer(certificate))
     async with body_of(request, "request for a certificate", _MAX_REQUEST_BYTES) as data:
         device, asked = _read_request(data)

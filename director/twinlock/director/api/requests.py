@@ -84,7 +84,7 @@ async def run(request: web.Request, work: Callable[[], T]) -> T:
 
 @asynccontextmanager
 async def body_of(request: web.Request, what: str, limit: int) -> AsyncIterator[bytes]:
-    """The body of a request, for the work on it: its sender is not known yet.
+    """The body of a request, for the work on it; its sender is not known yet.
 
     All bodies are counted until the work on them ends, and few large ones are worked on at once. Where that is too much, the slowest
     body of the address that holds the most gives way. Raises: an HTTP 503, and as ``twinlock.io.http.bodies.read_body``.

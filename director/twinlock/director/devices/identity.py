@@ -53,16 +53,16 @@ def read_peer(connection: Connection, certificate: bytes) -> TlsPeer:
         read = x509.load_der_x509_certificate(certificate)
         names = [str(item.value) for item in read.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     except ValueError as error:
-        raise DeviceIdentityError(reason=f"its certificate cannot be read: {error}") from None
+        raise DeviceIdentityError(reason=f"the client certificate cannot be read: {error}") from None
     if len(names) != 1:
         raise DeviceIdentityError(reason=f"its certificate has {len(names)} common names, where one is required")
     fingerprint = read.fingerprint(hashes.SHA256()).hex()
     if is_revoked(connection, fingerprint):
-        raise DeviceIdentityError(reason="its certificate was revoked")
+        raise DeviceIdentityError(reason="the client certificate was revoked")
     try:
         name = identifier(names[0])
     except UnsafePathError as error:
-        raise DeviceIdentityError(reason=f"its certificate names no vehicle: {error}") from None
+        raise DeviceIdentityError(reason=f"the client certificate does not name a vehicle: {error}") from None
     return TlsPeer(name=name, fingerprint=fingerprint, shared=kind_of(connection, fingerprint) == SHARED)
 
 
@@ -78,7 +78,7 @@ def identify_request(connection: Connection, peer: TlsPeer | None, serial: str |
     if serial is not None:
         return _by_serial(connection, peer, serial)
     if peer is None:
-        raise DeviceIdentityError(reason="there is no client certificate")
+        raise DeviceIdentityError(reason="no client certificate was presented")
     return _identity(connection, peer, peer.name)
 
 

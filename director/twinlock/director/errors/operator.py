@@ -21,7 +21,7 @@ class OccupiedError(UsageError):
 
     code = "occupied"
     template = "{path} holds {what} already; nothing is overwritten"
-    hint = "name another place, or move its content elsewhere"
+    hint = "choose another path, or move its content away"
     path: str
     what: str
 
@@ -165,7 +165,7 @@ class CounterResetError(UsageError):
     """Counters that cannot start again. ``ecus`` are those whose counters cannot."""
 
     code = "counter-reset"
-    template = "the counter of {ecus} in {vehicle} cannot start again: {reason}"
+    template = "the report counter of {ecus} in {vehicle} cannot be reset: {reason}"
     vehicle: str
     ecus: tuple[str, ...]
     reason: str
@@ -175,8 +175,8 @@ class UnknownKeyChangeError(UsageError):
     """The confirmation of a key change that was never asked for, was made, or has lapsed."""
 
     code = "unknown-key-change"
-    template = "no change of a key waits under number {number}; it may have lapsed"
-    hint = "`twinlock director show` lists the changes that wait"
+    template = "key change {number} is not pending; it may have expired"
+    hint = "`twinlock director show` lists the pending changes"
     number: int
 
 
@@ -211,7 +211,7 @@ class NoCertificateError(UsageError):
     """The revocation of certificates that are unknown, or revoked already. ``name`` is a vehicle or a fingerprint."""
 
     code = "no-certificate"
-    template = "{name} has no certificate that is not revoked already"
+    template = "{name} has no certificate left to revoke"
     name: str
 
 
@@ -227,4 +227,4 @@ class NothingToRecoverError(UsageError):
     """The recovery of a signing clock that was never ahead."""
 
     code = "nothing-to-recover"
-    template = "nothing in force states a time of the future, so there is nothing to correct"
+    template = "no metadata in force is signed in the future, so there is nothing to correct"

@@ -24,7 +24,7 @@ class RetiredVehicleError(UnknownVehicleError):
     code = "vehicle-retired"
     template = "{vehicle} was retired at {since}"
     hint = (
-        "if it is in service, return it with `twinlock director reactivate`, or with `register` if its ECUs were released; "
+        "if it is in service again, run `twinlock director reactivate`, or with `register` if its ECUs were released; "
         "commands for all vehicles skip it"
     )
     since: str
@@ -35,7 +35,7 @@ class WireDisabledError(TwinlockError):
 
     code = "wire-disabled"
     by_rule = True
-    template = "the client of {vehicle} reads the profile {wire}, in which this Director publishes nothing"
+    template = "the client of {vehicle} reads the profile {wire}, which this Director does not publish"
     hint = "add the profile with `twinlock director wire`"
     vehicle: str
     wire: str
@@ -87,7 +87,7 @@ class EnrolmentTokenError(TwinlockError):
 
     code = "enrolment-token"
     by_rule = True
-    template = "the enrolment token does not admit {vehicle}"
+    template = "the enrolment token is not valid for {vehicle}"
     hint = "ask for a new one with `twinlock director token`"
     vehicle: str
 
@@ -122,10 +122,8 @@ class HostedImageError(RefusalError):
 
     code = "hosted-image"
     clause = "Uptane 2.1.0 5.4.3.3"
-    template = (
-        "{target} cannot be assigned to {ecu}: its bytes are at {uri}, and this vehicle asks the Image repository alone"
-    )
-    hint = "list the file itself with `twinlock image add`; only vehicles of the aktualizr form read that address"
+    template = "{target} cannot be assigned to {ecu}: the image is hosted at {uri}, and this vehicle downloads from the Image repository only"
+    hint = "add the file itself with `twinlock image add`; only aktualizr downloads from that URL"
     ecu: str
     target: str
     uri: str
@@ -135,7 +133,7 @@ class ManifestVehicleError(VehicleMismatchError):
     """A manifest of one vehicle that came to another's address."""
 
     clause = "Uptane 2.1.0 5.3.2.1"
-    template = "the manifest is of vehicle {offered}; it came to the address of {expected}"
+    template = "the manifest names vehicle {offered}, but it was sent to the URL of {expected}"
 
 
 class EcuTakenError(RegistrationError):
@@ -154,7 +152,7 @@ class EcuKeyChangedError(RefusalError):
     code = "ecu-key-changed"
     attack = Attack.SPOOFED_REPORT
     clause = "Uptane 2.1.0 5.3.2.2"
-    template = "{vehicle} comes with other keys for {ecus}, and no operator permitted that"
+    template = "{vehicle} presented other keys for {ecus}, and no operator has approved them"
     hint = (
         "if the ECU was wiped or replaced, compare its fingerprint with what `twinlock director show` lists as pending and "
         "confirm it with `twinlock director rekey` or `replace-ecu`"

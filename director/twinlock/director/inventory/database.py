@@ -1,7 +1,7 @@
 """The connection to the inventory: opening it, transactions, and turning what a database raises into our errors.
 
 Every write transaction takes the write lock first (SQLite: ``BEGIN IMMEDIATE``; PostgreSQL: the vehicle's row, which
-``inventory.lock_vehicle`` locks), so what it read is still so when it commits.
+``inventory.vehicles.lock_vehicle`` locks), so what it read is still so when it commits.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The steps of accepting a manifest: read the inventory, judge, look images up, and store in one short transaction.
 
-The checks are in ``intake.py``, the rows in ``inventory/history.py``. Nothing is fetched before signatures verified, and nothing
+The checks are in ``judge.py``, the rows in ``inventory/history.py``. Nothing is fetched before signatures verified, and nothing
 while a transaction is open.
 """
 
@@ -131,7 +131,7 @@ class Reception:
                     manifest=number, vehicle=reading.record.vehicle, received_at=now, events=findings.events
                 )
         raise ConflictError(
-            what=f"the vehicle {vehicle}", reason="the vehicle changed each time while its manifest was judged"
+            what=f"the vehicle {vehicle}", reason="the vehicle kept changing while its manifest was checked"
         )
 
     def _read(self, manifest: UnverifiedManifest, vehicle: str) -> _Reading:

@@ -1,1 +1,1 @@
-"""Signing for vehicles: when the Director may sign, and the way out after a false time."""
+"""Roots and vehicle metadata: signing, publishing, serving, readiness, and recovery from a false time."""

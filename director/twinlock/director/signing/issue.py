@@ -114,7 +114,7 @@ class Ordering:
             if made is not None:
                 return made
         raise ConflictError(
-            what=f"the vehicle {vehicle}", reason="the vehicle changed each time while its metadata was signed"
+            what=f"the vehicle {vehicle}", reason="the vehicle kept changing while its metadata was signed"
         )
 
     def _attempt(self, vehicle: str, now: datetime, *, force: bool) -> Issue | None:

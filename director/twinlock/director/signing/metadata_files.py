@@ -18,7 +18,7 @@ log = logging.getLogger("twinlock.director.signing.metadata_files")
 
 
 class Serving:
-    """Gives out the files of vehicles, signing what is due when an unversioned one is asked for."""
+    """Serves the files of vehicles, and signs what is due when an unversioned one is asked for."""
 
     def __init__(self, database: Inventory, ordering: Ordering, profiles: Profiles) -> None:
         self._database = database

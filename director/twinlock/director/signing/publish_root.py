@@ -84,7 +84,7 @@ class RootKeeper(RootChains):
     def prepare(self, now: datetime, plans: Mapping[str, KeyPlan | None], target: Path) -> RootView:
         """Write the next Root, with new keys by ``plans`` (None: as now), to ``target`` for others to sign.
 
-        The root keys that are here sign it; ``repository.root_signing.sign_root`` adds those that are elsewhere.
+        The root keys that are here sign it; ``repository.publishing.root_signing.sign_root`` adds those that are elsewhere.
         Until it is published or cancelled no other Root of its number is.
         Raises: UsageError, ProfileError, RootPreparedError, PassphraseError, StorageError.
         """
@@ -151,7 +151,7 @@ class RootKeeper(RootChains):
     def cancel(self, now: datetime, path: Path) -> Cancelled:
         """End the ceremony of a prepared Root; ``path`` is its file with the signatures that were collected.
 
-        Raises: as ``repository.root_cancelling.cancel_prepared``.
+        Raises: as ``repository.publishing.root_cancelling.cancel_prepared``.
         """
 
         def record(cancelled: Cancelled) -> None:

@@ -1,7 +1,7 @@
 """The state of every vehicle and of the Director itself: what it cannot do is visible without asking for a reason.
 
 ``read_states`` reads the inventory only; what has to be tried (signing, the Image repository) is tried by
-``Director.status``, which the command, a readiness check and metrics share.
+``Director.status``, which the command and metrics share (readiness: ``signing/readiness.py``).
 """
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ def arm_reset(
         raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
     if not named or not named <= counting:
         silent = tuple(sorted((named or record.ecus.keys()) - counting))
-        raise CounterResetError(vehicle=vehicle, ecus=silent, reason="none was sent yet, so there is nothing to reset")
+        raise CounterResetError(
+            vehicle=vehicle, ecus=silent, reason="no counter was reported yet, so there is nothing to reset"
+        )
     _check_countable(record, named)
     if echoes_nonces:
         _remember_reports(connection, vehicle, named, sent)
@@ -118,7 +120,7 @@ def _check_countable(record: VehicleRecord, ecus: Iterable[EcuId]) -> None:
     """Counting goes on from the highest counter, and has to stay within what the inventory can hold. Raises: UsageError."""
     for ecu in sorted(ecus):
         if (record.ecus[ecu].highest_counter or 0) > MAX_INTEGER - 2 * MAX_COUNTER:
-            reason = "it is at its end, so none can follow; give the ECU another key with `rekey`"
+            reason = "it has reached its maximum; give the ECU another key with `rekey`"
             raise CounterResetError(vehicle=record.vehicle, ecus=(ecu,), reason=reason)
 
 

@@ -64,7 +64,7 @@ def _first_of_pipe(file: BinaryIO, path: Path, operation: str) -> bytes:
     except BlockingIOError:
         first = None
     if first == b"":
-        raise OperatorFileError(path=str(path), operation=operation, reason="a pipe that no process writes to")
+        raise OperatorFileError(path=str(path), operation=operation, reason="no process is writing to this pipe")
     os.set_blocking(file.fileno(), True)
     return first or b""
 

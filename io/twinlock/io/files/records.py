@@ -83,7 +83,7 @@ def parse_record(data: bytes, path: str) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise RecordError(path=path, operation="read", reason="not a JSON object")
     if type(body.get("format")) is not int:
-        raise MemberError(path=path, operation="read", reason="is missing, or no whole number", member="format")
+        raise MemberError(path=path, operation="read", reason="is missing or not a whole number", member="format")
     return body
 
 

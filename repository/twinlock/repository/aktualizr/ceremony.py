@@ -197,6 +197,6 @@ def _checked(root: Root, signed: Json, data: bytes) -> SigningAuthority:
         check_apart(role, root)
     wanted = translate_root(root.to_dict(), version=version, own_root=None if shared else role_json(role))
     if signed != wanted:
-        reason = "the two forms of Root in this file differ; do not sign it, and ask who prepared it"
+        reason = "the tuf and aktualizr Roots in this file differ; do not sign it, and ask the person who prepared it"
         raise ProfileError(profile=form.NAME, what=ROOT, reason=reason)
     return role

@@ -159,7 +159,7 @@ class AktualizrEncoder:
         if other is not None:
             return check_says_the_same(planned.role, other, translation.signed)
         if planned.file is not None:
-            reason = "its owner signed it in one form only; it has to be signed again, in both"
+            reason = "its owner signed it in one profile only; have it signed again in both"
             raise ProfileError(profile=form.NAME, what=planned.role, reason=reason)
         try:
             return sign_aktualizr(
@@ -173,7 +173,7 @@ class AktualizrEncoder:
         except MissingKeysError:
             if planned.role in (ROOT, TARGETS, SNAPSHOT, TIMESTAMP):
                 raise
-            reason = "its keys are not here; accept an outbox in which its owner signed both forms"
+            reason = "its keys are not on this machine; accept an outbox that its owner signed in both profiles"
             raise ProfileError(profile=form.NAME, what=planned.role, reason=reason) from None
 
 

@@ -41,7 +41,7 @@ class AktualizrRules:
     def check_role(self, role: str) -> None:
         """See ``ProfileRules``."""
         if not form.is_fetchable(role):
-            raise ProfileError(profile=form.NAME, what=role, reason="this client could not ask for a role of that name")
+            raise ProfileError(profile=form.NAME, what=role, reason="aktualizr cannot request a role with this name")
 
     def check_entry(self, store: ObjectStore, path: str, entry: TargetFile, listed: TargetFile | None) -> None:
         """See ``ProfileRules``: also refused is a name that stood for other bytes."""

@@ -85,7 +85,9 @@ class AuthoredDelegation(Record, frozen=True, kw_only=True):
         for pattern in self.paths:
             check_pattern(pattern)
         if self.hardware_ids is not None and not self.hardware_ids:
-            raise UsageError(reason=f"{self.name} would be allowed no hardware at all; leave it away for any hardware")
+            raise UsageError(
+                reason=f"{self.name} has an empty list of hardware ids; omit the list to allow any hardware"
+            )
         for hardware_id in self.hardware_ids or ():
             identifier(hardware_id)
         if not 1 <= self.agreement <= len(self.members):

@@ -70,7 +70,7 @@ class Description:
     def __post_init__(self) -> None:
         target_path(self.path)
         if not self.hardware_ids:
-            raise UsageError(reason=f"{self.path} needs at least one hardware id: which ECUs is it for?")
+            raise UsageError(reason=f"{self.path} needs at least one hardware id")
         for hardware_id in self.hardware_ids:
             identifier(hardware_id)
         if not 0 <= self.release_counter <= MAX_RELEASE_COUNTER:
@@ -151,7 +151,7 @@ def check_succession(path: str, offered: TargetFile, previous: TargetFile | None
             raise UsageError(reason=f"{path} is not listed, so there is nothing to replace")
         return
     if not replace and previous != offered:
-        raise UsageError(reason=f"{path} is listed already; use replace to list other bytes under that name")
+        raise UsageError(reason=f"{path} is already listed; use replace to list different content under that name")
     before, after = entry_view("", previous).release_counter, entry_view("", offered).release_counter
     if before is not None and (after is None or after < before):
         raise UsageError(reason=f"the release counter of {path} would fall from {before} to {after}; it may only rise")

@@ -108,7 +108,9 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     try:
         for row in reader:
             if None in row or None in row.values():
-                raise UsageError(reason=f"line {reader.line_num} of the manifest has not as many cells as its header")
+                raise UsageError(
+                    reason=f"line {reader.line_num} of the manifest does not have as many cells as the header"
+                )
             yield reader.line_num, {name: _cell(name, value) for name, value in row.items() if value.strip()}
     except csv.Error as error:
         raise UsageError(reason=f"line {reader.line_num} of the manifest is not CSV ({error})") from None

@@ -41,7 +41,7 @@ class ProfileRules(Protocol):
         """Refuse ``entry`` for a name that a supplier signed as ``before``."""
 
     def check_delegation(self, delegator: str, delegation: AuthoredDelegation) -> None:
-        """Refuse a delegation that its clients do not know or read otherwise."""
+        """Refuse a delegation that its clients do not know or read differently."""
 
     def check_targets(self, role: str, targets: Targets) -> None:
         """Refuse a role's file that the profile cannot express."""

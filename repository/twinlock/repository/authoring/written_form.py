@@ -1,7 +1,7 @@
 """The form in which a publisher writes and takes files, narrower than what a vehicle reads.
 
 A vehicle ignores odd signatures, keys that a file does not hold and digests that it cannot compute, so that another publisher's
-mistake spoils no file. Other clients read some of these otherwise, so a publisher brings none of them into the world.
+mistake spoils no file. Other clients read some of these differently, so a publisher writes none of them.
 """
 
 from __future__ import annotations

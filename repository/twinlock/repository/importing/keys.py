@@ -32,7 +32,7 @@ def read_foreign_keys(directory: Path) -> dict[bytes, PrivateKeyTypes]:
     Raises: UsageError if there is none, StorageError for a damaged one, PassphraseError for an encrypted one.
     """
     if not directory.is_dir():
-        raise UsageError(reason=f"there is no directory {directory} with the private keys")
+        raise UsageError(reason=f"the directory of private keys, {directory}, does not exist")
     keys: dict[bytes, PrivateKeyTypes] = {}
     for path in sorted(path for pattern in ("*", "*/*") for path in directory.glob(pattern) if path.is_file()):
         for key in _read(path):
@@ -92,7 +92,7 @@ def _from_hex(path: Path, data: bytes) -> PrivateKeyTypes:
     raw = bytes.fromhex(data.decode())
     key = Ed25519PrivateKey.from_private_bytes(raw[:32])
     if raw[32:] and key.public_key().public_bytes_raw() != raw[32:]:
-        raise StorageError(path=str(path), operation="read", reason="its two halves do not belong together")
+        raise StorageError(path=str(path), operation="read", reason="its seed and its public key do not match")
     return key
 
 

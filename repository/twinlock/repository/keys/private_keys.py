@@ -88,7 +88,7 @@ def generate_private_key(kind: KeyKind) -> tuple[PrivateKeyTypes, SSlibKey]:
 def write_private_key(path: Path, private: PrivateKeyTypes, passphrase: Secret) -> None:
     """Write ``private`` as PKCS#8 PEM, mode 0600, encrypted if there is a passphrase. Raises: StorageError."""
     if not create_file(path, _encode(private, passphrase), mode=0o600, max_bytes=MAX_KEY_FILE_BYTES):
-        raise StorageError(path=str(path), operation="write", reason="a key of that name is there already")
+        raise StorageError(path=str(path), operation="write", reason="a key file with that name already exists")
 
 
 def replace_private_key(path: Path, private: PrivateKeyTypes, passphrase: Secret) -> None:

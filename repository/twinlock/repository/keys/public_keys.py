@@ -76,7 +76,7 @@ def _from_pem(path: Path, data: bytes) -> Json:
     from securesystemslib.signer import SSlibKey
 
     if b"PRIVATE KEY" in data:
-        raise UsageError(reason=f"{path} is a private key; only public keys are handed over")
+        raise UsageError(reason=f"{path} is a private key; give the public key instead")
     try:
         key: Json = SSlibKey.from_crypto(load_pem_public_key(data)).to_dict()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -1,1 +1,1 @@
-"""Publications: staging, previews, publishing, rotation, Root ceremonies, renewal."""
+"""Publishing: preflight, publication, rotation, Root ceremonies, renewal, revoked keys."""

@@ -55,7 +55,7 @@ def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) ->
         if begun:  # an earlier attempt was cut off after its decision, and has just been finished
             return
         raise UsageError(reason=f"{workspace.path} is an Image repository already")
-    if state.wires != wires:  # an earlier attempt, of which nothing was published, wanted it otherwise
+    if state.wires != wires:  # an earlier attempt, of which nothing was published, was started with other profiles
         workspace.set_wires(wires)
         state = replace(state, wires=wires)
     candidate = NextPublication(state)

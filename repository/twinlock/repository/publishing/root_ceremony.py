@@ -101,7 +101,9 @@ def prepare_root(
     writer = _aktualizr_writer(state, for_aktualizr=for_aktualizr, until=until)
     if writer is not None and writer.handing_over:
         if changes.roles - {OWN_ROOT}:
-            raise UsageError(reason="a Root that hands the aktualizr chain over changes no other keys; do it by itself")
+            raise UsageError(
+                reason="a Root that hands over the aktualizr chain cannot change other keys; use a separate Root for those"
+            )
     elif writer is not None:
         writer.check_new_keys({**dict.fromkeys(changes.roles, KeyPlan()), **changes.rotate})
     candidate = NextPublication(state)
@@ -217,7 +219,7 @@ def _change_keys(root: Root, changes: RootChanges) -> None:
 def _change_demands(root: Root, demands: Mapping[str, bool]) -> None:
     for role, demanded in demands.items():
         if role == OWN_ROOT:
-            raise UsageError(reason="clients of aktualizr know no demand for a post-quantum signature")
+            raise UsageError(reason="aktualizr does not support post-quantum signatures")
         set_demand(root, role, demanded=demanded)
     check_demands(root)
 

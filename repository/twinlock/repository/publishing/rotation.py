@@ -149,7 +149,7 @@ def _replace_delegated(candidate: NextPublication, role: str, records: Iterable[
             write_delegations(candidate.edit_targets(delegator), changed)
             replaced = True
     if not replaced:
-        raise UsageError(reason=f"the keys of {role} are stated where hash bins are; rotate that role's delegator")
+        raise UsageError(reason=f"{role} is a hash bin, so its keys are named by its delegator; rotate the delegator")
     candidate.renew(role)
 
 

@@ -81,7 +81,7 @@ class DirectoryReader:
         path = self.root / object_name(name)
         parent = path.parent
         if Path(os.path.realpath(parent)) != parent:
-            raise UnsafePathError(path=name, reason="a directory on the way is a symbolic link")
+            raise UnsafePathError(path=name, reason="a parent directory is a symbolic link")
         return path
 
 

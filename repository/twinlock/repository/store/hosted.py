@@ -106,7 +106,7 @@ def check_uri(uri: str, hosts: OutsideHosts) -> SplitResult:
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise ImageUriError(uri=uri, reason="the address holds a user name, a password or a fragment")
     if uri in _NO_ADDRESS:
-        raise ImageUriError(uri=uri, reason="vehicles that run aktualizr take this one for no address at all")
+        raise ImageUriError(uri=uri, reason="aktualizr ignores this URL")
     literal = _literal(parts.hostname)
     if literal is not None and not hosts.permits(literal):
         raise _not_permitted(uri, literal)

@@ -1,4 +1,4 @@
-"""Where published files live, as an interface: a directory today, an S3-compatible store through the same five verbs.
+"""Where published files live, as an interface: a directory today, an S3-compatible store through the same methods.
 
 What publishing needs of a store is little and exact: create a name that no other writer can create too, replace one name
 only if it is still what was read, and copy. S3 has the first two as conditional writes (``If-None-Match: *`` and

@@ -79,12 +79,12 @@ def check_commit_object(repository: Path, commit: str) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        raise _refused(repository, commit, "that repository holds no such commit") from None
+        raise _refused(repository, commit, "the repository does not contain it") from None
     with os.fdopen(descriptor, "rb") as stream, storage_errors("read", path):
         regular = S_ISREG(os.fstat(descriptor).st_mode)
         data = stream.read(_MAX_COMMIT_BYTES + 1) if regular else b""
     if hashlib.sha256(data).hexdigest() != commit:
-        raise _refused(repository, commit, "its object there has another digest")
+        raise _refused(repository, commit, "its commit object has a different digest")
 
 
 def check_objects(repository: Path) -> bool:
@@ -106,7 +106,7 @@ def check_objects(repository: Path) -> bool:
     if done.returncode:
         words = (done.stderr or done.stdout).strip()[:_SHOWN_CHARACTERS]
         raise UsageError(
-            reason=f"`ostree fsck --repo={repository}` found fault: {words}. Remove the damaged objects (--delete), and bring "
+            reason=f"`ostree fsck --repo={repository}` reported errors: {words}. Remove the damaged objects (--delete), and bring "
             "them again with `ostree pull-local`"
         )
     return True

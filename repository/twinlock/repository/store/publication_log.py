@@ -176,7 +176,9 @@ def _replace_timestamp(store: ObjectStore, record: LogRecord) -> None:
         store.replace(TIMESTAMP_OBJECT, record.files[TIMESTAMP_OBJECT], expected=record.replaces)
     except ConflictError:
         if timestamp_version(store) < record.version:
-            raise StoreTamperedError(reason="timestamp.json was changed by a program that keeps no log") from None
+            raise StoreTamperedError(
+                reason="another program replaced timestamp.json without a publication record"
+            ) from None
 
 
 def _complete(store: ObjectStore, version: int) -> None:
@@ -199,7 +201,7 @@ def _check_free(store: ObjectStore, name: str, data: bytes) -> None:
         return
     present = store.get(name, max_bytes=info.size)
     if present is None or present.data != data:
-        raise StoreTamperedError(reason=f"{name} is there already, with other bytes")
+        raise StoreTamperedError(reason=f"{name} already exists with different content")
 
 
 def _prune(store: ObjectStore, version: int) -> None:

@@ -59,7 +59,7 @@ def chosen_treehub(workspace: Path, repository: Path | None) -> Path:
     repository = repository.absolute()
     if kept is not None and not _same(kept, repository):
         raise UsageError(
-            reason=f"vehicles pull from {kept}, and there is one such place; bring the commit there with "
+            reason=f"vehicles pull only from {kept}; copy the commit there with "
             f"`ostree pull-local --repo={kept} {repository}`"
         )
     return repository

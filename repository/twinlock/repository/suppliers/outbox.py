@@ -156,7 +156,7 @@ def offered_roles(outbox: Outbox) -> tuple[str, ...]:
 def _role_of(name: str) -> str:
     role = unquote(name.removeprefix(METADATA).removesuffix(_SUFFIX))
     if not name.endswith(_SUFFIX) or role_object(role) != name:
-        raise UsageError(reason=f"the outbox holds {name}, which is no role's file")
+        raise UsageError(reason=f"the outbox holds {name}, which is not the file of a role")
     return role
 
 

@@ -71,7 +71,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     OutboxImageError for damaged bytes in the outbox, StoredImageError for damaged bytes here; StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
     ProfileError where the repository publishes for aktualizr too and the file in that form is missing or differs, or
-    delegates by a pattern that its clients read otherwise.
+    delegates by a pattern that its clients read differently.
     """
     outbox = open_outbox(path)
     offered = offered_roles(outbox)

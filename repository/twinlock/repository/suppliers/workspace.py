@@ -103,14 +103,14 @@ class SupplierWorkspace:
         _check_usable(wanted, role, plan)
         path = Path(path)
         if (path / f"{role_file(role)}.pub.json").exists():
-            raise UsageError(reason=f"{path} is the place of a supplier already")
+            raise UsageError(reason=f"{path} is already a supplier's workspace")
         seconds = int(valid_for.total_seconds())
         config = SupplierConfig(role=role, threshold=plan.threshold, validity=seconds, wires=wires_member(wanted))
         with new_directory(path):
             create_file(path / "config.json", record_bytes(config), max_bytes=MAX_CONFIG_BYTES)
             place = cls.open(path, passphrase=passphrase, clock=clock)
             if place.role != role:
-                raise UsageError(reason=f"{path} is the place of {place.role} already")
+                raise UsageError(reason=f"{path} is already the workspace of {place.role}")
             place.keyring.clean_stale()
             ensure_keys(place.keyring, place.keyring, role, plan)
             place.write_public_keys()
@@ -118,7 +118,7 @@ class SupplierWorkspace:
 
     @classmethod
     def open(cls, path: str | Path, *, passphrase: Passphrase = None, clock: Clock = utc_now) -> Self:
-        """Open a place. Raises: UsageError if it is none, NewerStateError."""
+        """Open a workspace. Raises: UsageError if the directory is not one, NewerStateError."""
         path = Path(path)
         return cls(
             path, read_config(path / "config.json"), Keyring(offline=path / "keys", passphrase=passphrase), clock

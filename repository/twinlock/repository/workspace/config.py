@@ -110,7 +110,7 @@ def read_config(directory: Path) -> RepositoryConfig:
     path = directory / CONFIG
     data = read_file(path, max_bytes=MAX_CONFIG_BYTES)
     if data is None:
-        raise UsageError(reason=f"{directory} is no Image repository: it has no {CONFIG} (run init first)")
+        raise UsageError(reason=f"{directory} is not an Image repository: {CONFIG} not found (run init first)")
     body = parse_record(data, str(path))
     if body.get("kind") != _KIND:
         kind = body.get("kind")

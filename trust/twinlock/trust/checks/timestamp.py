@@ -43,7 +43,7 @@ def check_timestamp(
         raise MalformedError(
             what=context.what(TIMESTAMP),
             json_path="$.signed.meta",
-            reason="it lists no hash of the Snapshot",
+            reason="the Timestamp lists no hash of the Snapshot",
             clause="Uptane 2.1.0 5.2.5",
         )
     offered = as_stored(offered, envelope, None)

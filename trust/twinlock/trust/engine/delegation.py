@@ -66,7 +66,7 @@ def find_image(
     ``check_targets`` for a delegated role. Not finding the image is a result.
     """
     if trusted.targets is None or trusted.snapshot is None:
-        raise NotRefreshedError(repository=trusted.name, reason="it has to be refreshed first")
+        raise NotRefreshedError(repository=trusted.name, reason="refresh it first")
     now = not_before(now, [trusted])
     context = Context(
         repository=trusted.name, now=now, limits=limits, wire=trusted.wire, policy=policy, ceiling=ceiling

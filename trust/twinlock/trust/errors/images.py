@@ -62,7 +62,7 @@ class HardwareError(RefusalError):
     code = "wrong-hardware"
     attack = Attack.WRONG_HARDWARE
     clause = "Uptane 2.1.0 5.4.3.4"
-    template = "{target} is for hardware {listed}; {ecu} is {actual}"
+    template = "{target} is for hardware {listed}, but {ecu} is {actual}"
     ecu: str
     target: str
     listed: tuple[str, ...]
@@ -100,7 +100,7 @@ class TargetNotAcceptedError(RefusalError):
     code = "target-not-accepted"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.4.3.4"
-    template = "{ecu} accepts only names like {accepted}; {target} is none"
+    template = "{ecu} accepts only target names like {accepted}, not {target}"
     ecu: str
     target: str
     accepted: tuple[str, ...]
@@ -156,7 +156,7 @@ class DigestError(RefusalError):
     code = "wrong-digest"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.4.3.4"
-    template = "{target}: {algorithm} of what arrived is {computed}, but {listed} is listed"
+    template = "{target}: the download has {algorithm} {computed}, but Targets list {listed}"
     target: str
     algorithm: str
     listed: str
@@ -168,7 +168,7 @@ class UnknownHashError(RefusalError):
 
     code = "unknown-hash"
     clause = "Uptane 2.1.0 5.4.2.4"
-    template = "{target}: every listed digest has to be checked, and {algorithm} is unknown here"
+    template = "{target}: every listed digest must be verified, and {algorithm} is not supported"
     hint = "list only sha256, sha384 or sha512"
     target: str
     algorithm: str
@@ -180,7 +180,7 @@ class LengthError(RefusalError):
     code = "wrong-length"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.4.3.4"
-    template = "{target}: {received} bytes arrived, but {listed} are listed"
+    template = "{target}: received {received} bytes, but Targets list {listed}"
     target: str
     listed: int
     received: int
@@ -192,7 +192,7 @@ class EndlessDataError(RefusalError):
     code = "endless-data"
     attack = Attack.ENDLESS_DATA
     clause = "Uptane 2.1.0 5.4.3.3"
-    template = "{what}: more than {limit_bytes} bytes arrived"
+    template = "{what}: received more than the limit of {limit_bytes} bytes"
     what: str
     limit_bytes: int
 

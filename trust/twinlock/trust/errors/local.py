@@ -73,7 +73,7 @@ class PassphraseError(TwinlockError):
     """A private key that the given passphrase does not open."""
 
     code = "passphrase"
-    template = "the passphrase does not open the key {path}"
+    template = "the passphrase does not decrypt the key {path}"
     hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file, and check that it belongs to this key"
     path: str
 

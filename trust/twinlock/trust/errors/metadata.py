@@ -84,7 +84,7 @@ class KeyLeftOutError(RefusalError):
 
     code = "key-left-out"
     clause = "Uptane 2.1.0 5.2.1"
-    template = "{repository}/{role} names the key {keyid}, which counts for nothing here: {reason}"
+    template = "{repository}/{role} lists the key {keyid}, which is ignored: {reason}"
     repository: str
     role: str
     keyid: str
@@ -187,7 +187,7 @@ class EquivocationError(RefusalError):
     code = "equivocation"
     attack = Attack.EQUIVOCATION
     clause = "Uptane 2.1.0 5.2.1"
-    template = "{repository}/{role}: version {version} was offered again with other content"
+    template = "{repository}/{role}: version {version} was offered again with different content"
     repository: str
     role: str
     version: int
@@ -277,5 +277,5 @@ class TimeError(RefusalError):
 
     code = "no-secure-time"
     clause = "Uptane 2.1.0 5.4.3.1"
-    template = "there is no secure time: {reason}"
+    template = "no secure time is available: {reason}"
     reason: str

@@ -45,7 +45,7 @@ class MissingEcuError(RefusalError):
     attack = Attack.DROP_REQUEST
     clause = MANIFEST_PROCEDURE
     template = "the manifest of {vehicle} has no report of {missing}"
-    hint = "a broken Primary is replaced with `twinlock director replace-ecu`"
+    hint = "if the Primary is broken, replace it with `twinlock director replace-ecu`"
     vehicle: str
     missing: tuple[str, ...]
 

@@ -22,14 +22,14 @@ class NotRefreshedError(UsageError):
 class GivenRootError(UsageError):
     """A Root file given for a repository that is another one's."""
 
-    template = "the Root given for the {repository} repository is another one's: {reason}"
+    template = "the Root given for the {repository} repository belongs to a different one: {reason}"
     repository: str
 
 
 class FirstContactError(UsageError):
     """What answers at an address is not the repository of the Root that an operator gave for it."""
 
-    template = "{location} is not the {repository} repository of the Root given: {reason}"
+    template = "the {repository} repository at {location} does not match the Root given: {reason}"
     repository: str
     location: str
 
