@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TypeVar
 
 from twinlock.client.storage.metadata import StoredFile, Wires
@@ -24,8 +25,13 @@ from twinlock.trust.wire.tuf.metadata import TUF
 N = TypeVar("N", bound=str)
 _WHAT = "metadata bundle"
 _REPOSITORIES = 64
-_SPACE = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder()
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_PIECE = re.compile(
+    rb"""(?:[\x20!\x23-\x5b\x5d-\x7f]{1,1024}+|(?:[\xc2-\xf4][\x80-\xbf]{1,3}){1,256}+
+    |\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]){1,512}+""",
+    re.VERBOSE,
+)
+"""A part of a JSON string, at most 512 kB, that ends between two characters."""
 
 
 def max_bundle_bytes(verification: Verification, limits: Limits) -> int:
@@ -97,10 +103,7 @@ def decode_bundle(data: bytes, verification: Verification, limits: Limits) -> Bu
     most = max_bundle_bytes(verification, limits)
     if len(data) > most:
         raise EndlessDataError(what=_WHAT, limit_bytes=most)
-    try:
-        reader = _Reader(data.decode())
-    except UnicodeDecodeError as error:
-        raise _malformed(f"the bundle is not UTF-8: {error.reason}") from None
+    reader = _Reader(data)
     files: dict[RepositoryName, dict[str, bytes]] = {}
     count = 0
     for repository in reader.members():
@@ -109,58 +112,64 @@ def decode_bundle(data: bytes, verification: Verification, limits: Limits) -> Bu
         for name in reader.members():
             count += 1
             _check_count("files", count, max_bundle_files(limits))
-            named[_new(name, named)] = _encoded(reader.string())
+            named[_new(name, named)] = reader.string()
     reader.end()
     return Bundle(files)
 
 
 @dataclass(slots=True)
 class _Reader:
-    """JSON text of objects and strings, read from its start to its end."""
+    """JSON of objects and strings, read from its start to its end.
 
-    text: str
+    Never one text of the whole: a single wide character would make Python store four bytes for each character.
+    """
+
+    data: bytes
     position: int = 0
 
     def members(self) -> Iterator[str]:
         """The names of an object. Read the value of each before asking for the next."""
-        self._expect("{")
-        if self._next() == "}":
+        self._expect(b"{")
+        if self._next() == b"}":
             self.position += 1
             return
         while True:
-            name = self.string()
-            self._expect(":")
+            name = self.string().decode()
+            self._expect(b":")
             yield name
-            if self._next() != ",":
+            if self._next() != b",":
                 break
             self.position += 1
-        self._expect("}")
+        self._expect(b"}")
 
-    def string(self) -> str:
-        if self._next() != '"':
-            raise self._wrong("a string")
-        try:
-            value, self.position = _DECODER.raw_decode(self.text, self.position)
-        except ValueError as error:
-            raise _malformed(f"the bundle is not JSON: {error}") from None
-        return str(value)
+    def string(self) -> bytes:
+        """The string as UTF-8, decoded piece by piece."""
+        self._expect(b'"')
+        content = BytesIO()  # gives its bytes away without a copy
+        while piece := _PIECE.match(self.data, self.position):
+            content.write(_unescaped(piece[0]))
+            self.position = piece.end()
+        if self.data[self.position : self.position + 1] != b'"':
+            raise self._wrong("the rest of a string in UTF-8")
+        self.position += 1
+        return content.getvalue()
 
     def end(self) -> None:
         if self._next():
             raise self._wrong("the end")
 
-    def _next(self) -> str:
-        space = _SPACE.match(self.text, self.position)
+    def _next(self) -> bytes:
+        space = _SPACE.match(self.data, self.position)
         self.position = self.position if space is None else space.end()
-        return self.text[self.position : self.position + 1]
+        return self.data[self.position : self.position + 1]
 
-    def _expect(self, character: str) -> None:
+    def _expect(self, character: bytes) -> None:
         if self._next() != character:
-            raise self._wrong(repr(character))
+            raise self._wrong(repr(character.decode()))
         self.position += 1
 
     def _wrong(self, expected: str) -> MalformedError:
-        return _malformed(f"expected {expected} at character {self.position}")
+        return _malformed(f"expected {expected} at byte {self.position}")
 
 
 def _check_count(what: str, count: int, limit: int) -> None:
@@ -174,11 +183,11 @@ def _new(name: N, known: Mapping[N, object]) -> N:
     return name
 
 
-def _encoded(text: str) -> bytes:
+def _unescaped(piece: bytes) -> bytes:
     try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise _malformed("a file is not valid Unicode") from None
+        return str(json.loads(f'"{piece.decode()}"')).encode() if b"\\" in piece else piece.decode().encode()
+    except UnicodeError:
+        raise _malformed("a string is not valid Unicode") from None
 
 
 def make_bundle(
